@@ -1,0 +1,35 @@
+"""A symbolic tensor-contraction engine: every layer is an einsum string.
+
+>>> import numpy as np, contractconv as cc
+>>> conv = cc.Contraction("b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o")
+>>> conv(np.ones((8, 28, 28, 3)), np.ones((3, 3, 3, 16))).shape
+(8, 14, 14, 16)
+>>> print(conv.grad(0).gather)
+b ((h-k+1)/2) ((w-l+1)/2) o, k l c o -> b h w c
+"""
+
+from contractconv.api import Contraction, Derivation, contract
+from contractconv.errors import (
+    AlgorithmError,
+    ContractionError,
+    MemoryLimitError,
+    OperandError,
+    ParameterError,
+    ReductionError,
+    ShapeError,
+    SpecError,
+)
+
+__all__ = [
+    "AlgorithmError",
+    "Contraction",
+    "ContractionError",
+    "Derivation",
+    "MemoryLimitError",
+    "OperandError",
+    "ParameterError",
+    "ReductionError",
+    "ShapeError",
+    "SpecError",
+    "contract",
+]

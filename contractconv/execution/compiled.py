@@ -1,0 +1,69 @@
+"""A contraction compiled for fixed shapes: everything but the arithmetic is done beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.errors import OperandError, ShapeError
+from contractconv.execution.gradient import gradient, gradient_plan
+from contractconv.execution.run import as_operand, run
+from contractconv.execution.views import Array
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
+from contractconv.planning.plan import Plan, plan
+
+
+class Compiled:
+    """A contraction for operands of fixed shapes and one dtype.
+
+    Attributes:
+        plan: how the forward contraction is executed.
+    """
+
+    def __init__(
+        self, spec: Spec, problem: Problem, shapes: Sequence[Shape], dtype: np.dtype[Any]
+    ) -> None:
+        self._spec = spec
+        self._problem = problem
+        self._shapes = tuple(shapes)
+        self._dtype = dtype
+        self.plan = plan(problem)
+
+    def __call__(self, *operands: Any) -> Array:
+        """Contract arrays of the compiled shapes; returns a new array."""
+        return run(self.plan, self._checked(operands))
+
+    def vjp(self, n: int, cotangent: Any, *operands: Any) -> Array:
+        """Contract a cotangent (of the result's shape) back to operand ``n``."""
+        arrays = self._checked(operands)
+        given = self._array(cotangent, "the cotangent", self._problem.result_shape)
+        return gradient(self._spec, n, self._problem, given, arrays)
+
+    def vjp_plan(self, n: int) -> Plan:
+        """How the backward contraction of operand ``n`` is executed."""
+        return gradient_plan(self._spec, n, self._problem, self._shapes)
+
+    def _checked(self, operands: Sequence[Any]) -> list[Array]:
+        if len(operands) != len(self._shapes):
+            raise OperandError(
+                f"compiled for {len(self._shapes)} operands, called with {len(operands)}"
+            )
+        return [
+            self._array(operand, f"operand {n}", shape)
+            for n, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True))
+        ]
+
+    def _array(self, operand: Any, what: str, shape: Shape) -> Array:
+        array = np.asarray(as_operand(operand, what))
+        if array.shape != shape:
+            raise ShapeError(f"{what} has shape {array.shape}, compiled for {shape}")
+        if not np.can_cast(array.dtype, self._dtype, "same_kind"):
+            raise OperandError(f"{what} is {array.dtype}, compiled for {self._dtype}")
+        return array.astype(self._dtype, copy=False)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(map(str, self._shapes))
+        return f"Compiled({str(self._spec)!r}, shapes=({shapes}), dtype={self._dtype.name!r})"

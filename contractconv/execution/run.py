@@ -1,0 +1,252 @@
+"""Running a problem on numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contractconv.errors import MemoryLimitError, OperandError
+from contractconv.execution.pairwise import BLOCK, sum_leaf
+from contractconv.execution.reductions import (
+    REDUCTIONS,
+    local_derivative,
+    reduce_leaf,
+    result_dtype,
+)
+from contractconv.execution.views import Array, output_view
+from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.planning.cost import is_direct, labels_of, volume
+from contractconv.planning.plan import Plan, Step, plan
+
+
+# Python's own numbers take part in numpy's promotion without a width of their own.
+_NUMBERS = (int, float, complex)
+
+
+def as_operand(operand: Any, which: int | str) -> Any:
+    """Take what a caller passed as a numpy array, without copying; Python numbers stay.
+
+    Raises:
+        OperandError: it is not an array of numbers.
+    """
+    if type(operand) in _NUMBERS:
+        return operand
+    name = which if isinstance(which, str) else f"operand {which}"
+    library = type(operand).__module__.partition(".")[0]
+    if library in ("torch", "jax", "jaxlib", "cupy", "dask", "tensorflow"):
+        raise OperandError(
+            f"{name} is a {library} array ({type(operand).__name__}); "
+            "pass numpy.asarray(operand)"
+        )
+    try:
+        array = np.asarray(operand)
+    except ValueError as error:
+        raise OperandError(f"{name} is not an array: {error}") from None
+    if array.dtype.kind not in "biufc":
+        raise OperandError(
+            f"{name} is not an array of numbers: its dtype is {array.dtype} "
+            f"(a {type(operand).__name__})"
+        )
+    return array
+
+
+def common_dtype(operands: Sequence[Any], reduce: str) -> np.dtype[Any]:
+    """The dtype in which operands meet: numpy's promotion, Python numbers being weak."""
+    kinds = [operand if type(operand) in _NUMBERS else operand.dtype for operand in operands]
+    dtype = np.result_type(*kinds) if kinds else np.dtype(np.float64)
+    return result_dtype(reduce, dtype)
+
+
+def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -> Array:
+    """Carry out a contraction.
+
+    Args:
+        steps: the plan of the contraction.
+        operands: what :func:`as_operand` returned for each operand, compositions not yet split.
+        memory_limit: bytes that temporary arrays may take; ``None`` for no limit.
+
+    Returns:
+        A new array of shape ``problem.result_shape``.
+
+    Raises:
+        MemoryLimitError: not even one point at a time fits the limit.
+    """
+    problem = steps.problem
+    dtype = common_dtype(operands, problem.reduce)
+    arrays = prepared(problem, operands, dtype)
+    result = _run_split(steps, arrays, dtype, memory_limit)
+    if problem.reduce == "mean":
+        result = _divided(result, problem, dtype)
+    return result.reshape(problem.result_shape)
+
+
+def prepared(
+    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]
+) -> tuple[Array, ...]:
+    """Split compositions and convert to the common dtype."""
+    return tuple(
+        np.asarray(operand, dtype).reshape(shape_of(accesses))
+        for operand, accesses in zip(operands, problem.operands, strict=True)
+    )
+
+
+def _run_split(
+    steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], limit: int | None
+) -> Array:
+    problem = steps.problem
+    empty = 0 in (size for _, size in problem.sizes) or 0 in problem.output_sizes
+    if empty or any(0 in array.shape for array in arrays):
+        return _identity(problem, dtype)
+    if limit is None:
+        return _run_plan(steps, arrays, dtype)
+    out = _identity(problem, dtype)
+    for part in _slices(problem, limit // dtype.itemsize):
+        _run_plan(plan(part), arrays, dtype, out)
+    return out
+
+
+def _identity(problem: Problem, dtype: np.dtype[Any]) -> Array:
+    return np.full(problem.output_sizes, REDUCTIONS[problem.reduce].identity(dtype), dtype)
+
+
+def _run_plan(
+    steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
+) -> Array:
+    alive = list(arrays)
+    for step in steps.steps[:-1]:
+        taken = tuple(alive[n] for n in step.positions)
+        alive = [array for n, array in enumerate(alive) if n not in step.positions]
+        alive.append(_run_step(step, taken, dtype))
+    last = steps.steps[-1]
+    return _run_step(last, tuple(alive[n] for n in last.positions), dtype, out)
+
+
+def _run_step(
+    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
+) -> Array:
+    problem = step.problem
+    leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
+    if out is None and is_direct(problem) and not _divides(problem):
+        labels = tuple(access.names[0] for access in problem.output)
+        result = leaf(problem, arrays, labels)
+        if result.shape == problem.output_sizes and result.flags.c_contiguous:
+            return result
+        return np.broadcast_to(result, problem.output_sizes).copy()
+    if out is None:
+        out = _identity(problem, dtype)
+    combine = REDUCTIONS[problem.reduce].combine
+    for part in step.leaves():
+        view = output_view(out, part)
+        combine(view.array, leaf(part, arrays, view.labels), out=view.array)
+    return out
+
+
+def _divides(problem: Problem) -> bool:
+    return any(access.divisor != 1 for term in problem.operands for access in term)
+
+
+def _divided(total: Array, problem: Problem, dtype: np.dtype[Any]) -> Array:
+    """Divide a sum by the number of points that land on each element, boundary included."""
+    count = landing_points(problem, dtype)
+    return np.divide(total, count, out=total, where=np.broadcast_to(count != 0, total.shape))
+
+
+def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
+    """How many index points land on each output element (one number if all have as many)."""
+    if is_direct(problem):
+        count = prod(problem.extents[name] for name in problem.reduced)
+        return np.asarray(count, dtype)
+    ones = Problem(((),), problem.output, problem.sizes, "sum", problem.output_sizes)
+    return _run_split(plan(ones), (np.ones((), dtype),), dtype, None)
+
+
+def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
+    """The local derivative of a reduction: what its backward contraction meets.
+
+    Args:
+        problem: the forward contraction.
+        operands: the forward operands.
+
+    Returns:
+        For ``mean``, one over the number of points (a scalar, or one value for each output
+        element); otherwise one value for each point, with axes as in ``problem.indices``.
+    """
+    dtype = common_dtype(operands, problem.reduce)
+    if problem.reduce == "mean":
+        count = landing_points(problem, dtype)
+        return np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+    shape = tuple(size for _, size in problem.sizes)
+    arrays = prepared(problem, operands, dtype)
+    if 0 in shape or any(0 in array.shape for array in arrays):
+        return np.zeros(shape, dtype)
+    return local_derivative(problem, arrays)
+
+
+def _slices(problem: Problem, limit: int) -> Iterator[Problem]:
+    """Cut the index space into parts whose temporary arrays fit the limit (in elements)."""
+    chunks = dict(problem.sizes)
+    while temporary_elements(_cut(problem, chunks)) > limit:
+        longer = [name for name, chunk in chunks.items() if chunk > 1]
+        if not longer:
+            least = temporary_elements(_cut(problem, chunks))
+            raise MemoryLimitError(
+                f"a memory limit of {limit} elements is too small for '{problem}': "
+                f"a single point takes {least}"
+            )
+        halved = [chunks | {name: -(-chunks[name] // 2)} for name in longer]
+        chunks = min(halved, key=lambda c: temporary_elements(_cut(problem, c)))
+    ranges = [
+        [(name, start, min(chunk, problem.extents[name] - start))
+         for start in range(0, problem.extents[name], chunk)]
+        for name, chunk in chunks.items() if chunk < problem.extents[name]
+    ]  # fmt: skip
+    for choice in product(*ranges):
+        part = problem
+        for name, start, count in choice:
+            part = part.restricted(name, start, count)
+        yield part
+
+
+def _cut(problem: Problem, chunks: dict[str, int]) -> Problem:
+    for name, chunk in chunks.items():
+        if chunk < problem.extents[name]:
+            problem = problem.restricted(name, 0, chunk)
+    return problem
+
+
+def temporary_elements(problem: Problem) -> int:
+    """An upper bound on the elements of all temporary arrays that a problem needs at once."""
+    steps = plan.__wrapped__(problem).steps  # not cached: most of these problems never run
+    alive: list[int] = [0] * len(problem.operands)
+    peak = 0
+    for step in steps:
+        result = prod(step.problem.output_sizes) if step is not steps[-1] else 0
+        peak = max(peak, sum(alive) + result + _step_elements(step.problem))
+        alive = [size for n, size in enumerate(alive) if n not in step.positions] + [result]
+    return peak
+
+
+def _step_elements(problem: Problem) -> int:
+    extents = problem.extents
+    padded = sum(_padded_elements(problem, accesses) for accesses in problem.operands)
+    volumes = [volume(labels_of([accesses]), extents) for accesses in problem.operands]
+    result = volume((n for n in problem.indices if n in problem.kept), extents)
+    if problem.reduce not in ("sum", "mean"):
+        # Values, their mask and integer positions of every point in a block.
+        return padded + result + 8 * problem.points
+    # The larger operand of a product is packed in blocks, the other one whole.
+    packed = sum(volumes) - max(volumes) + min(max(volumes), BLOCK)
+    return padded + packed + 2 * result
+
+
+def _padded_elements(problem: Problem, accesses: Accesses) -> int:
+    reaches = [access.reach(problem.extents) for access in accesses]
+    outside = any(
+        low < 0 or high >= access.size * access.divisor
+        for (low, high), access in zip(reaches, accesses, strict=True)
+    )
+    return outside * prod(high - low + 1 for low, high in reaches)

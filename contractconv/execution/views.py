@@ -1,0 +1,92 @@
+"""Operands as labelled views: a window is a matter of strides, not of copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from contractconv.notation.problem import Accesses, Problem
+
+Array = NDArray[Any]
+
+
+class Labelled(NamedTuple):
+    """An array with an index name for each axis."""
+
+    array: Array
+    labels: tuple[str, ...]
+
+    def at(self, values: Mapping[str, int]) -> Labelled:
+        """Hold some indices at one value each."""
+        key = tuple(values.get(label, slice(None)) for label in self.labels)
+        return Labelled(self.array[(*key, ...)], tuple(n for n in self.labels if n not in values))
+
+    def part(self, label: str, start: int, stop: int) -> Labelled:
+        """Restrict one index to a range; a view that has no such index is returned whole."""
+        if label not in self.labels:
+            return self
+        key = [slice(None)] * self.array.ndim
+        key[self.labels.index(label)] = slice(start, stop)
+        return Labelled(self.array[tuple(key)], self.labels)
+
+    def arranged(self, labels: tuple[str, ...]) -> Array:
+        """Return the axes in the order of ``labels``; missing ones have size one."""
+        present = [label for label in labels if label in self.labels]
+        moved = self.array.transpose([self.labels.index(label) for label in present])
+        key = tuple(slice(None) if label in self.labels else None for label in labels)
+        return moved[(*key, ...)]  # the dots keep an array of no axes from becoming a number
+
+
+def operand_view(array: Array, accesses: Accesses, problem: Problem, fill: Any = 0) -> Labelled:
+    """Read an operand through its axes, one axis of the view for each index.
+
+    Args:
+        array: the operand, its compositions already split.
+        accesses: its axes; no divisions.
+        problem: tells the extents.
+        fill: what a read outside the array yields.
+
+    Returns:
+        A view of ``array``, or of a padded copy where the accesses reach outside.
+    """
+    extents = problem.extents
+    reaches = [access.reach(extents) for access in accesses]
+    starts = [access.offset for access in accesses]
+    if any(low < 0 or high >= a.size for (low, high), a in zip(reaches, accesses, strict=True)):
+        array = _padded(array, reaches, fill)
+        starts = [start - low for start, (low, _) in zip(starts, reaches, strict=True)]
+    return _strided(array, accesses, extents, starts)
+
+
+def output_view(out: Array, problem: Problem) -> Labelled:
+    """The elements of ``out`` that a leaf writes, one axis of the view for each index."""
+    starts = [access.offset for access in problem.output]
+    return _strided(out, problem.output, problem.extents, starts)
+
+
+def _padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
+    shape = [high - low + 1 for low, high in reaches]
+    buffer = np.full(shape, fill, array.dtype)
+    into, outof = [], []
+    for (low, high), size in zip(reaches, array.shape, strict=True):
+        first, last = max(low, 0), min(high, size - 1)
+        into.append(slice(first - low, max(first, last + 1) - low))
+        outof.append(slice(first, max(first, last + 1)))
+    buffer[tuple(into)] = array[tuple(outof)]
+    return buffer
+
+
+def _strided(
+    array: Array, accesses: Accesses, extents: Mapping[str, int], starts: list[int]
+) -> Labelled:
+    steps: dict[str, int] = {}
+    for access, stride in zip(accesses, array.strides, strict=True):
+        for name, coefficient in access.terms:
+            steps[name] = steps.get(name, 0) + coefficient * stride
+    corner = array[tuple(slice(start, start + 1) for start in starts)]
+    shape = [extents[name] for name in steps]
+    return Labelled(as_strided(corner, shape, list(steps.values())), tuple(steps))

@@ -1,0 +1,170 @@
+"""A contraction with every number known: what planning and execution work on.
+
+Compositions are split into their indices, the ellipsis is spelled out, parameters are bound,
+so an axis is always an integer :class:`Access`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd, prod
+
+from contractconv.notation.affine import join_signed
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One axis of ``size`` elements, read or written at ``(Σ coefficient*index + offset)/divisor``."""
+
+    terms: tuple[tuple[str, int], ...]
+    offset: int
+    divisor: int
+    size: int
+
+    @staticmethod
+    def along(name: str, size: int) -> Access:
+        """Return the axis on which ``name`` stands alone."""
+        return Access(((name, 1),), 0, 1, size)
+
+    @staticmethod
+    def of(terms: Iterable[tuple[str, int]], offset: int, divisor: int, size: int) -> Access:
+        """Return the access in lowest terms."""
+        kept = tuple(terms)
+        common = gcd(offset, divisor, *(coefficient for _, coefficient in kept))
+        if common > 1:
+            kept = tuple((name, coefficient // common) for name, coefficient in kept)
+            offset, divisor = offset // common, divisor // common
+        return Access(kept, offset, divisor, size)
+
+    @property
+    def plain(self) -> str | None:
+        """The index, if it stands alone on the axis; otherwise ``None``."""
+        if len(self.terms) == 1 and not self.offset and self.divisor == 1:
+            name, coefficient = self.terms[0]
+            return name if coefficient == 1 else None
+        return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The indices, in the order in which they are written."""
+        return tuple(name for name, _ in self.terms)
+
+    def reach(self, extents: Mapping[str, int]) -> tuple[int, int]:
+        """The least and greatest numerator; no extent may be zero."""
+        low = high = self.offset
+        for name, coefficient in self.terms:
+            step = coefficient * (extents[name] - 1)
+            low, high = low + min(0, step), high + max(0, step)
+        return low, high
+
+    def along_progression(self, name: str, start: int, step: int) -> Access:
+        """Return the access in terms of ``n``, where ``name = start + step*n``."""
+        coefficient = dict(self.terms).get(name, 0)
+        if not coefficient:
+            return self
+        terms = [(n, c * step if n == name else c) for n, c in self.terms]
+        return Access.of(terms, self.offset + coefficient * start, self.divisor, self.size)
+
+    def fixed(self, values: Mapping[str, int]) -> Access:
+        """Return the access with some indices replaced by values."""
+        if not any(name in values for name, _ in self.terms):
+            return self
+        terms = [(n, c) for n, c in self.terms if n not in values]
+        moved = sum(c * values[n] for n, c in self.terms if n in values)
+        return Access.of(terms, self.offset + moved, self.divisor, self.size)
+
+    def __str__(self) -> str:
+        if (name := self.plain) is not None:
+            return name
+        parts = [(c, n) for n, c in self.terms] + ([(self.offset, "")] if self.offset else [])
+        body = join_signed(parts)
+        return f"({body})" if self.divisor == 1 else f"(({body})/{self.divisor})"
+
+
+Accesses = tuple[Access, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One contraction of arrays of known shapes.
+
+    Attributes:
+        operands: the axes of each operand, compositions split.
+        output: the axes of the result, compositions split.
+        sizes: every index with its extent: those of the output first, then the reduced ones.
+        reduce: how contributions combine.
+        result_shape: the shape of the result, compositions joined again.
+    """
+
+    operands: tuple[Accesses, ...]
+    output: Accesses
+    sizes: tuple[tuple[str, int], ...]
+    reduce: str
+    result_shape: Shape
+
+    @cached_property
+    def extents(self) -> dict[str, int]:
+        """The extent of every index."""
+        return dict(self.sizes)
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Every index: those of the output first, then the reduced ones."""
+        return tuple(name for name, _ in self.sizes)
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """The indices that occur in the output."""
+        return frozenset(name for access in self.output for name in access.names)
+
+    @property
+    def reduced(self) -> tuple[str, ...]:
+        """The indices that do not occur in the output, in row-major order."""
+        return tuple(name for name in self.indices if name not in self.kept)
+
+    @property
+    def points(self) -> int:
+        """How many points the index space has."""
+        return prod(size for _, size in self.sizes)
+
+    @property
+    def output_sizes(self) -> Shape:
+        """The shape of the result before compositions are joined."""
+        return shape_of(self.output)
+
+    def restricted(self, name: str, start: int, count: int, step: int = 1) -> Problem:
+        """The same problem with ``name`` taking only ``count`` values from ``start`` on.
+
+        The arrays stay whole: a plain axis becomes an offset one.
+        """
+        sizes = tuple((n, count if n == name else size) for n, size in self.sizes)
+        return self._with(sizes, lambda access: access.along_progression(name, start, step))
+
+    def fixed(self, values: Mapping[str, int]) -> Problem:
+        """The same problem with some indices held at one value each."""
+        sizes = tuple((name, size) for name, size in self.sizes if name not in values)
+        return self._with(sizes, lambda access: access.fixed(values))
+
+    def _with(
+        self, sizes: tuple[tuple[str, int], ...], change: Callable[[Access], Access]
+    ) -> Problem:
+        return Problem(
+            tuple(tuple(map(change, accesses)) for accesses in self.operands),
+            tuple(map(change, self.output)),
+            sizes,
+            self.reduce,
+            self.result_shape,
+        )
+
+    def __str__(self) -> str:
+        inputs = ", ".join(" ".join(map(str, accesses)) for accesses in self.operands)
+        return f"{inputs} -> {' '.join(map(str, self.output))}".strip()
+
+
+def shape_of(accesses: Accesses) -> Shape:
+    """The sizes of the axes."""
+    return tuple(access.size for access in accesses)

@@ -1,0 +1,173 @@
+"""A contraction as pure data: what each axis of each operand and of the result says.
+
+A :class:`Spec` holds no arrays, no sizes and no formulas. Two strings that mean the same
+contraction give equal specs, whatever blanks and order of summands they were typed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from contractconv.notation.affine import Affine
+
+REDUCTIONS = ("sum", "max", "min", "prod", "mean", "logsumexp")
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A row-major composition ``(h w c)``: the axis ``h*W*C + w*C + c``."""
+
+    names: tuple[str, ...]
+
+    def renamed(self, names: Mapping[str, str]) -> Composition:
+        """Return the composition with indices renamed; those not in ``names`` stay."""
+        return Composition(tuple(names.get(name, name) for name in self.names))
+
+    def __str__(self) -> str:
+        return f"({' '.join(self.names)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """The ellipsis: any number of axes, aligned at the right as numpy broadcasts."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """No index has a name in an ellipsis."""
+        return ()
+
+    def renamed(self, names: Mapping[str, str]) -> Dots:
+        """Return the ellipsis itself."""
+        return self
+
+    def __str__(self) -> str:
+        return "..."
+
+
+Axis = Affine | Composition | Dots
+Term = tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A parsed contraction.
+
+    Attributes:
+        inputs: one term (a tuple of axes) for each operand.
+        output: the term of the result.
+        reduce: how contributions to one element combine; one of :data:`REDUCTIONS`.
+        parameters: names of the symbolic coefficients that are still unbound, sorted.
+    """
+
+    inputs: tuple[Term, ...]
+    output: Term
+    reduce: str = "sum"
+    parameters: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rank = {name: position for position, name in enumerate(_by_prominence(self))}
+        object.__setattr__(self, "inputs", tuple(_ordered(t, rank) for t in self.inputs))
+        object.__setattr__(self, "output", _ordered(self.output, rank))
+        object.__setattr__(self, "parameters", tuple(sorted(set(self.parameters))))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of the operands, then that of the result."""
+        return (*self.inputs, self.output)
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Every index once: the output's first, then the reduced ones as they appear."""
+        return unique_names((self.output, *self.inputs))
+
+    @property
+    def reduced(self) -> tuple[str, ...]:
+        """The indices that do not occur in the output, in row-major order."""
+        kept = set(unique_names((self.output,)))
+        return tuple(name for name in self.indices if name not in kept)
+
+    @property
+    def has_dots(self) -> bool:
+        """Whether any term has an ellipsis."""
+        return any(isinstance(axis, Dots) for term in self.terms for axis in term)
+
+    def bind(self, values: Mapping[str, int]) -> Spec:
+        """Put integers in the place of parameters."""
+        return replace(
+            self,
+            inputs=tuple(_bound(term, values) for term in self.inputs),
+            output=_bound(self.output, values),
+            parameters=tuple(name for name in self.parameters if name not in values),
+        )
+
+    def __str__(self) -> str:
+        return render(self)[0]
+
+
+def unique_names(terms: tuple[Term, ...]) -> tuple[str, ...]:
+    """The indices of the terms, each once, in the order of first appearance."""
+    return tuple(dict.fromkeys(name for term in terms for axis in term for name in axis.names))
+
+
+def _by_prominence(spec: Spec) -> tuple[str, ...]:
+    # Inside an axis, window positions come before taps: (2*i+k), (h-k+1). Positions are what
+    # the first operand has by itself (the cotangent, backward), or else the output.
+    def alone(term: Term) -> list[str]:
+        return [axis.plain for axis in term if isinstance(axis, Affine) and axis.plain]
+
+    terms = (*spec.inputs[:1], spec.output, *spec.inputs[1:])
+    plain = [name for term in terms for name in alone(term)]
+    others = sorted(set(unique_names(spec.terms)).difference(plain))
+    return tuple(dict.fromkeys([*plain, *others]))
+
+
+def _ordered(term: Term, rank: Mapping[str, int]) -> Term:
+    return tuple(axis.ordered(rank) if isinstance(axis, Affine) else axis for axis in term)
+
+
+def _bound(term: Term, values: Mapping[str, int]) -> Term:
+    return tuple(axis.bind(values) if isinstance(axis, Affine) else axis for axis in term)
+
+
+Place = tuple[int, int | None]
+"""Where something stands: the term's number (-1: the output) and the axis within it."""
+
+
+def render(spec: Spec) -> tuple[str, dict[Place, tuple[int, int]]]:
+    """Write a spec as its canonical string.
+
+    Returns:
+        The string, and the half-open span of characters of every term and axis in it.
+    """
+    bracketed = _needs_blank(spec)
+    text, spans = "", dict[Place, tuple[int, int]]()
+    for number, term in _numbered(spec):
+        text += _before(number, text)
+        start = len(text)
+        for position, axis in enumerate(term):
+            text += " " * (position > 0)
+            begin = len(text)
+            text += f"( {axis} )" if bracketed and not str(axis).startswith("(") else str(axis)
+            spans[number, position] = (begin, len(text))
+        spans[number, None] = (start, max(len(text), start + 1))
+    return text.rstrip(), spans
+
+
+def _before(number: int, text: str) -> str:
+    if number == -1:
+        return "-> " if not text or text.endswith(" ") else " -> "
+    return ", " if number else ""
+
+
+def _numbered(spec: Spec) -> Iterator[tuple[int, Term]]:
+    yield from enumerate(spec.inputs)
+    yield -1, spec.output
+
+
+def _needs_blank(spec: Spec) -> bool:
+    # Without a blank inside any term, a name of several letters would be read as letters.
+    single_axes = all(len(term) <= 1 for term in spec.terms)
+    composed = any(isinstance(axis, Composition) for term in spec.terms for axis in term)
+    long_names = any(len(name) > 1 for name in (*spec.indices, *spec.parameters))
+    return single_axes and long_names and not composed

@@ -1,0 +1,59 @@
+"""numpy's other way to say a contraction: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from contractconv.errors import SpecError
+from contractconv.notation.affine import Affine
+from contractconv.notation.parser import implicit_output
+from contractconv.notation.spec import Axis, Dots, Spec, Term
+
+
+def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[Any, ...]]:
+    """Read operands that alternate with lists of indices.
+
+    Args:
+        arguments: operand, list, operand, list, ..., and the list of the output if wanted. An
+            index is any hashable object; ``...`` is the ellipsis.
+        reduce: how contributions combine.
+
+    Returns:
+        The contraction and the operands.
+
+    Raises:
+        SpecError: a list of indices is missing.
+    """
+    pairs, rest = len(arguments) // 2, arguments[2 * (len(arguments) // 2) :]
+    lists = [*arguments[1 : 2 * pairs : 2], *rest]
+    if not pairs or any(not isinstance(labels, (list, tuple)) for labels in lists):
+        raise SpecError(
+            "a contraction starts with a string; numpy's other form alternates operands with "
+            "lists of indices: contract(a, [0, 1], b, [1, 2], [0, 2])"
+        )
+    names = _names([label for labels in lists for label in labels if label is not Ellipsis])
+    terms = [_term(labels, names) for labels in lists]
+    inputs = tuple(terms[:pairs])
+    output = terms[pairs] if rest else implicit_output(inputs)
+    return Spec(inputs, output, reduce), tuple(arguments[0 : 2 * pairs : 2])
+
+
+def _names(labels: list[Any]) -> dict[Any, str]:
+    # Sorted where they can be, so that an implicit output has numpy's order.
+    distinct = list(dict.fromkeys(labels))
+    try:
+        distinct.sort()
+    except TypeError:
+        pass
+    width = len(str(len(distinct)))
+    if len(distinct) <= 26:
+        return {label: chr(ord("a") + n) for n, label in enumerate(distinct)}
+    return {label: f"i{n:0{width}}" for n, label in enumerate(distinct)}
+
+
+def _term(labels: Sequence[Any], names: dict[Any, str]) -> Term:
+    axes: list[Axis] = [Dots() if n is Ellipsis else Affine.index(names[n]) for n in labels]
+    if sum(isinstance(axis, Dots) for axis in axes) > 1:
+        raise SpecError("a list of indices has at most one ellipsis")
+    return tuple(axes)

@@ -1,0 +1,132 @@
+"""From one step of a plan to pieces that strided views can express.
+
+A *leaf* is a problem whose every output axis holds at most one index, inside its bounds, and
+whose input axes need no division. Scatters and fractional axes become leaves by holding the
+taps of their windows fixed, one value at a time, and by letting the one index that is left run
+over the arithmetic progression on which the axis is a whole number inside its bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from contractconv.notation.problem import Access, Problem
+from contractconv.planning.cost import is_direct, overlaps, volume
+
+# Sums over at most this many taps are done by adding slices, beyond that by one reduction.
+MOST_TAPS = 64
+
+
+def leaves(problem: Problem) -> Iterator[Problem]:
+    """Split a problem into leaves; together they make exactly its contributing points."""
+    taps = tap_indices(problem)
+    for values in product(*(range(problem.extents[name]) for name in taps)):
+        fixed = problem.fixed(dict(zip(taps, values, strict=True))) if taps else problem
+        leaf = _inside_bounds(fixed)
+        if leaf is not None:
+            yield leaf
+
+
+def tap_indices(problem: Problem) -> tuple[str, ...]:
+    """The indices to hold fixed: all but the longest one of every scatter or division."""
+    taps: dict[str, None] = {}
+    for access in _constrained(problem):
+        names = sorted(access.names, key=lambda name: problem.extents[name])
+        taps.update(dict.fromkeys(names[:-1]))
+    return tuple(name for name in problem.indices if name in taps)
+
+
+def _constrained(problem: Problem) -> Iterator[Access]:
+    """The accesses that a leaf must turn into a plain range of one index."""
+    for accesses in problem.operands:
+        yield from (access for access in accesses if access.divisor != 1)
+    for access in problem.output:
+        name = access.plain
+        if name is None or problem.extents[name] != access.size:
+            yield access
+
+
+def _inside_bounds(problem: Problem) -> Problem | None:
+    # Each restriction changes the other accesses of its index, so look again after every one.
+    while True:
+        for access in _constrained(problem):
+            if not access.names:
+                if not _constant_inside(access):
+                    return None
+            elif not _spans_progression(access, problem):
+                name = access.names[0]
+                start, count, step = progression(access, problem.extents[name])
+                if not count:
+                    return None
+                problem = problem.restricted(name, start, count, step)
+                break
+        else:
+            return problem
+
+
+def _constant_inside(access: Access) -> bool:
+    position, remainder = divmod(access.offset, access.divisor)
+    return not remainder and 0 <= position < access.size
+
+
+def _spans_progression(access: Access, problem: Problem) -> bool:
+    low, high = access.reach(problem.extents)
+    return access.divisor == 1 and low >= 0 and high < access.size
+
+
+def progression(access: Access, extent: int) -> tuple[int, int, int]:
+    """Where ``access``, an expression in one index, is a whole number inside its axis.
+
+    Returns:
+        ``(start, count, step)``: the values of the index, which runs over ``0..extent-1``.
+    """
+    ((_, coefficient),) = access.terms
+    offset, divisor = access.offset, access.divisor
+    last = divisor * (access.size - 1)
+    if coefficient > 0:
+        low, high = -(offset // coefficient), (last - offset) // coefficient
+    else:
+        low, high = -((offset - last) // coefficient), offset // -coefficient
+    low, high = max(0, low), min(extent - 1, high)
+    # In lowest terms coefficient and divisor may share a factor only if the offset does not.
+    start = next((i for i in range(low, low + divisor) if _whole(access, i)), high + 1)
+    step = next(n for n in range(1, divisor + 1) if coefficient * n % divisor == 0)
+    return start, max(0, (high - start) // step + 1), step
+
+
+def _whole(access: Access, value: int) -> bool:
+    ((_, coefficient),) = access.terms
+    return (coefficient * value + access.offset) % access.divisor == 0
+
+
+def describe(problem: Problem) -> str:
+    """Name the way in which a step will be carried out."""
+    taps = tap_indices(problem)
+    scattered = any(a.plain is None for a in problem.output)
+    how = _core(problem)
+    if taps:
+        count = volume(taps, problem.extents)
+        return f"{how}, {'slice-add' if scattered else 'summed'} over {count} taps {' '.join(taps)}"
+    return how
+
+
+def _core(problem: Problem) -> str:
+    if problem.reduce not in ("sum", "mean"):
+        return f"{problem.reduce} over {' '.join(problem.reduced) or 'nothing'}"
+    windows = any(overlaps(a, problem.extents) for term in problem.operands for a in term)
+    if len(problem.operands) == 1:
+        if not problem.reduced:
+            return "copy" if is_direct(problem) else "scatter"
+        return "sum of slices" if by_taps(problem) else "sum"
+    inner = set(problem.reduced).difference(tap_indices(problem))
+    if not inner:
+        return "multiply"
+    return "matmul on packed windows" if windows else "matmul"
+
+
+def by_taps(problem: Problem) -> bool:
+    """Whether a reduction of one operand goes tap by tap rather than in one sweep."""
+    taps = volume(problem.reduced, problem.extents)
+    windows = [a for a in problem.operands[0] if a.plain is None and a.terms]
+    return taps <= MOST_TAPS and any(set(a.names) & set(problem.reduced) for a in windows)

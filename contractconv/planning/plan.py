@@ -1,0 +1,174 @@
+"""Plans: the steps of a contraction, what each costs, and how it will be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.cost import flops, labels_of, volume
+from contractconv.planning.lowering import describe, leaves, tap_indices
+from contractconv.planning.path import Merge, Pair, contraction_order, merge
+
+
+# Pieces of a step are remembered up to this number; more are made anew in every run.
+_MOST_REMEMBERED = 1024
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: take operands out of the list, contract them, append the result.
+
+    Attributes:
+        positions: which operands of the current list it takes, ascending.
+        problem: the step, itself a contraction.
+    """
+
+    positions: Pair
+    problem: Problem
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the step."""
+        return flops(self.problem)
+
+    def leaves(self) -> Iterable[Problem]:
+        """The pieces, expressible by strided views, that the step is carried out in."""
+        count = volume(tap_indices(self.problem), self.problem.extents)
+        return self._remembered if count <= _MOST_REMEMBERED else leaves(self.problem)
+
+    @cached_property
+    def _remembered(self) -> tuple[Problem, ...]:
+        return tuple(leaves(self.problem))
+
+    @property
+    def lowering(self) -> str:
+        """How the step is carried out, in words."""
+        return describe(self.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one contraction of arrays of known shapes is executed.
+
+    ``print(plan)`` lists the steps; every step is a contraction of the same language.
+
+    Attributes:
+        problem: the whole contraction.
+        steps: the steps in order.
+    """
+
+    problem: Problem
+    steps: tuple[Step, ...]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of all steps."""
+        return sum(step.flops for step in self.steps)
+
+    @property
+    def largest_intermediate(self) -> int:
+        """Elements of the largest intermediate result; zero if there is none."""
+        sizes = (_elements(step.problem.output) for step in self.steps[:-1])
+        return max(sizes, default=0)
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{name}={size}" for name, size in self.problem.sizes)
+        lines = [
+            f"{self.problem}    [{self.problem.reduce}]",
+            f"extents: {sizes or 'none'}",
+            f"result: {self.problem.result_shape}; {_quantity(self.flops)} operations; largest "
+            f"intermediate {_quantity(self.largest_intermediate)} elements",
+        ]
+        width = max((len(str(step.problem)) for step in self.steps), default=0)
+        for number, step in enumerate(self.steps, 1):
+            text = str(step.problem).ljust(width)
+            lines.append(f"  {number}. {text}  {_quantity(step.flops):>8}  {step.lowering}")
+        return "\n".join(lines)
+
+
+def _elements(accesses: Accesses) -> int:
+    total = 1
+    for access in accesses:
+        total *= access.size
+    return total
+
+
+def _quantity(value: int) -> str:
+    return f"{value:,}" if value < 100_000 else f"{value:.2e}"
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: Problem) -> Plan:
+    """Plan a contraction; equal problems share one plan."""
+    if problem.reduce not in ("sum", "mean"):
+        return Plan(problem, (Step(tuple(range(len(problem.operands))), problem),))
+    steps = [*_reductions_first(problem)]
+    terms = list(problem.operands)
+    for step in steps:
+        terms = [t for n, t in enumerate(terms) if n not in step.positions]
+        terms.append(_seen_by_others(step, problem))
+    order = contraction_order(_of_operands(problem, tuple(terms)))
+    for number, positions in enumerate(order):
+        taken = tuple(terms[n] for n in positions)
+        terms = [term for n, term in enumerate(terms) if n not in positions]
+        if number == len(order) - 1:
+            steps += _last_steps(problem, positions, taken)
+            break
+        needed = problem.kept | frozenset(labels_of(terms))
+        merged = merge(taken, needed, problem)
+        steps.append(Step(positions, _as_problem(merged)))
+        terms.append(merged.result)
+    return Plan(problem, tuple(steps))
+
+
+def _reductions_first(problem: Problem) -> list[Step]:
+    """Sum every operand over the indices that no other operand and no output has."""
+    if len(problem.operands) < 2:
+        return []
+    steps = []
+    terms = list(enumerate(problem.operands))
+    for number, term in enumerate(problem.operands):
+        others = [t for n, t in enumerate(problem.operands) if n != number]
+        needed = problem.kept | frozenset(labels_of(others))
+        if any(name not in needed for name in labels_of([term])):
+            position = [n for n, _ in terms].index(number)
+            merged = merge((term,), needed, problem)
+            steps.append(Step((position,), _as_problem(merged)))
+            terms = [*terms[:position], *terms[position + 1 :], (number, term)]
+    return steps
+
+
+def _seen_by_others(step: Step, problem: Problem) -> Accesses:
+    """The axes of a step's result, windows written as windows again."""
+    windows = {
+        str(access): access
+        for term in problem.operands
+        for access in term
+        if access.plain is None and access.terms
+    }
+    return tuple(windows.get(access.names[0], access) for access in step.problem.output)
+
+
+def _last_steps(problem: Problem, positions: Pair, taken: tuple[Accesses, ...]) -> list[Step]:
+    """The last contraction writes the output; windows it need not open are opened after it."""
+    last = _of_operands(problem, taken)
+    merged = merge(taken, problem.kept, problem)
+    summed = set(labels_of(taken)).difference(problem.kept)
+    if len(taken) == 1 or not summed or merged.points >= last.points:
+        return [Step(positions, last)]
+    opened = _of_operands(problem, (merged.result,))
+    return [Step(positions, _as_problem(merged)), Step((0,), opened)]
+
+
+def _of_operands(problem: Problem, terms: tuple[Accesses, ...]) -> Problem:
+    """The problem with other operands, without the indices that are summed already."""
+    used = problem.kept.union(labels_of(terms))
+    sizes = tuple((name, size) for name, size in problem.sizes if name in used)
+    return replace(problem, operands=terms, sizes=sizes)
+
+
+def _as_problem(merged: Merge) -> Problem:
+    shape = tuple(access.size for access in merged.output)
+    return Problem(merged.inputs, merged.output, merged.sizes, "sum", shape)
