@@ -38,7 +38,7 @@ class Elimination:
 
     operands: tuple[tuple[sympy.Expr, ...], ...]
     output: tuple[sympy.Expr, ...]
-    indices: tuple[str, ...]
+    indices: frozenset[str]
 
 
 def eliminate(
@@ -52,7 +52,7 @@ def eliminate(
     Args:
         deltas: one for each axis of the differentiated operand, in order.
         operands: the axes of the other factors; the cotangent comes first.
-        indices: the summation indices.
+        indices: the summation indices that may be eliminated.
         taken: names that a new index must not have.
 
     Returns:
@@ -70,7 +70,7 @@ def eliminate(
         if chosen is not None:
             work.substitute(place, chosen, next(names))
     used = {str(symbol) for symbol in (*work.summed, *work.new)}
-    return Elimination(tuple(work.operands), tuple(work.output), tuple(sorted(used)))
+    return Elimination(tuple(work.operands), tuple(work.output), frozenset(used))
 
 
 class _Work:

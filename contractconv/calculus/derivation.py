@@ -15,7 +15,7 @@ import sympy
 from contractconv.calculus.deltas import Delta, eliminate
 from contractconv.calculus.rules import local_term
 from contractconv.calculus.symbols import DOTS, axis, expression, index, joined, split
-from contractconv.notation.spec import Spec, Term
+from contractconv.notation.spec import Composition, Spec, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,17 @@ def _differentiate(factors: list[Term], target: Term) -> tuple[sympy.Expr, list[
     """Differentiate the loss by the element of the target at fresh positions."""
     names = dict.fromkeys(n for t in [*factors, target] for a in split(t) for n in a.names)
     product = sympy.Mul(*(_element(f"T{n}", term) for n, term in enumerate(factors)))
-    wanted = _element("X", target)
+    axes = split(target)
+    positions = [sympy.Dummy(f"m{n}", integer=True) for n in range(len(axes))]
+    at_positions = sympy.IndexedBase("X")[tuple(positions)] if axes else sympy.Symbol("X")
+    # The ranges do not depend on X, so the derivative goes under the sum; sympy would carry it
+    # there one range at a time, which takes ten times as long.
+    summand = sympy.diff(product * _element("X", target), at_positions)
     ranges = [(index(name), 0, sympy.Symbol(f"N_{name}") - 1) for name in names]
-    loss = sympy.Sum(product * wanted, *ranges) if ranges else product * wanted
-    positions = [sympy.Dummy(f"m{n}", integer=True) for n in range(len(split(target)))]
-    if not positions:
-        return sympy.diff(loss, wanted), []
-    derivative = sympy.diff(loss, sympy.IndexedBase("X")[tuple(positions)])
-    summand = derivative.function if isinstance(derivative, sympy.Sum) else derivative
+    derivative = sympy.Sum(summand, *ranges) if ranges and summand != 0 else summand
+    if summand == 0:
+        # sympy saw that an axis like (1/2) is never a whole number; the string says it as well.
+        return derivative, [Delta(p, expression(a)) for p, a in zip(positions, axes, strict=True)]
     return derivative, [_delta(summand, position) for position in positions]
 
 
@@ -86,31 +89,28 @@ def _delta(summand: sympy.Expr, position: sympy.Symbol) -> Delta:
     (delta,) = (
         f for f in factors if isinstance(f, sympy.KroneckerDelta) and position in f.free_symbols
     )
-    (solution,) = sympy.solve(delta.args[0] - delta.args[1], position)
-    return Delta(position, solution)
+    equation = sympy.expand(delta.args[0] - delta.args[1])
+    coefficient = equation.coeff(position)
+    return Delta(position, sympy.expand((coefficient * position - equation) / coefficient))
 
 
 def _gather(factors: list[Term], deltas: list[Delta], forward: Spec, target: Term) -> Spec:
     operands = [tuple(expression(a) for a in split(term)) for term in factors]
     names = [*dict.fromkeys(n for t in [*factors, target] for a in split(t) for n in a.names)]
     taken = {*names, *forward.parameters}
-    solved = eliminate(deltas, operands, [index(name) for name in names], taken)
-    known = solved.indices
+    composed = {n for t in factors for a in t if isinstance(a, Composition) for n in a.names}
+    free = [index(name) for name in names if name not in composed]
+    solved = eliminate(deltas, operands, free, taken)
+    known = {*solved.indices, *composed}
     inputs = tuple(
-        joined([axis(e, _in(e, known)) for e in axes], term)
+        joined([axis(e, known) for e in axes], term)
         for axes, term in zip(solved.operands, factors, strict=True)
     )
-    output = joined([axis(e, _in(e, known)) for e in solved.output], target)
+    output = joined([axis(e, known) for e in solved.output], target)
     return Spec(inputs, output, "sum", forward.parameters)
 
 
 def _spec(factors: list[Term], axes: list[sympy.Expr], forward: Spec, target: Term) -> Spec:
-    names = forward.indices + (DOTS,) * forward.has_dots
-    output = joined([axis(e, _in(e, names)) for e in axes], target)
+    names = {*forward.indices, DOTS}
+    output = joined([axis(e, names) for e in axes], target)
     return Spec(tuple(factors), output, "sum", forward.parameters)
-
-
-def _in(formula: sympy.Expr, names: tuple[str, ...]) -> list[str]:
-    """The index names that occur in a formula, in a fixed order."""
-    present = {symbol.name for symbol in formula.free_symbols}
-    return [name for name in names if name in present]

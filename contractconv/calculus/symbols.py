@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import sympy
 
@@ -67,28 +67,27 @@ def _number(polynomial: Polynomial) -> sympy.Expr:
     )
 
 
-def axis(formula: sympy.Expr, names: Sequence[str]) -> Affine:
+def axis(formula: sympy.Expr, names: Collection[str]) -> Affine:
     """Read a sympy expression, affine in the indices ``names``, as an axis."""
     numerator, denominator = sympy.fraction(sympy.together(formula))
-    symbols = [index(name) for name in names]
-    expanded = sympy.Poly(numerator, *symbols) if symbols else None
-    if expanded is None:
-        return Affine.of((), _polynomial(numerator), _polynomial(denominator))
-    terms = [
-        (name, _polynomial(coefficient))
-        for name, symbol in zip(names, symbols, strict=True)
-        if (coefficient := expanded.coeff_monomial(symbol)) != 0
-    ]
-    return Affine.of(terms, _polynomial(expanded.coeff_monomial(1)), _polynomial(denominator))
+    terms: list[tuple[str, Polynomial]] = []
+    offset = Polynomial()
+    for summand in sympy.Add.make_args(sympy.expand(numerator)):
+        factors = sympy.Mul.make_args(summand)
+        found = [factor.name for factor in factors if factor.is_Symbol and factor.name in names]
+        number = _polynomial(sympy.Mul(*(f for f in factors if str(f) not in found)))
+        if found:
+            terms.append((found[0], number))
+        else:
+            offset += number
+    return Affine.of(terms, offset, _polynomial(sympy.expand(denominator)))
 
 
 def _polynomial(formula: sympy.Expr) -> Polynomial:
-    if formula.is_Integer:
-        return Polynomial.of(int(formula))
-    symbols = sorted(formula.free_symbols, key=str)
-    terms = sympy.Poly(formula, *symbols).terms()
-    return Polynomial.collect(
-        (tuple(s.name for s, power in zip(symbols, powers, strict=True) for _ in range(power)),
-         int(coefficient))
-        for powers, coefficient in terms
-    )  # fmt: skip
+    total = []
+    for summand in sympy.Add.make_args(formula):
+        coefficient, monomial = summand.as_coeff_Mul()
+        powers = monomial.as_powers_dict().items()
+        names = [base.name for base, power in powers if base.is_Symbol for _ in range(int(power))]
+        total.append((tuple(sorted(names)), int(coefficient)))
+    return Polynomial.collect(total)

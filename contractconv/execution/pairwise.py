@@ -42,7 +42,8 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
     if len(views) == 1:
         return _sum_one(views[0], problem, labels)
     left, right = (_summed_alone(view, other, labels) for view, other in _each_other(views))
-    return _sum_product(left, right, labels)
+    present = tuple(n for n in labels if n in left.labels or n in right.labels)
+    return Labelled(_sum_product(left, right, present), present).arranged(labels)
 
 
 def _each_other(views: list[Labelled]) -> list[tuple[Labelled, Labelled]]:

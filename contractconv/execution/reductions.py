@@ -83,13 +83,13 @@ def _selection(best: np.ufunc) -> Callable[[Array, Array], Array]:
         """One at the first valid extremum, zero elsewhere; NaN counts as the extremum."""
         chosen = np.zeros(values.shape, values.dtype)
         worst = _lowest(values.dtype) if best is np.maximum else _highest(values.dtype)
-        extremum = best.reduce(np.where(valid, values, worst), axis=0)
-        free = np.ones(extremum.shape, bool)
-        for point, value, inside in zip(chosen, values, valid, strict=True):
-            hit = (value == extremum) | (value != value)  # noqa: PLR0124 - NaN is not itself
-            hit &= inside & free
-            point[hit] = 1
-            free &= ~hit
+        extremum = best.reduce(np.where(valid, values, worst), axis=0, initial=worst)
+        free = np.ones(values.shape[1:], bool)
+        for n in range(len(values)):
+            nan = values[n] != values[n]  # noqa: PLR0124 - only NaN differs from itself
+            hit = ((values[n] == extremum) | nan) & valid[n] & free
+            np.copyto(chosen[n, ...], 1, where=hit)
+            free = free & ~hit
         return chosen
 
     return derivative
@@ -100,9 +100,9 @@ def _product_of_others(values: Array, valid: Array) -> Array:
     values = np.where(valid, values, values.dtype.type(1))
     others = np.ones_like(values)
     for order in (range(len(values)), range(len(values) - 1, -1, -1)):
-        running = np.ones(values.shape[1:], values.dtype)
+        running: Any = np.ones(values.shape[1:], values.dtype)
         for n in order:
-            others[n] *= running
+            others[n, ...] *= running
             running = running * values[n]
     return np.where(valid, others, values.dtype.type(0))
 
@@ -172,7 +172,7 @@ def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> 
         values, valid = _product_of_operands(part, arrays)
         held = np.where(valid, values, entry.identity(values.dtype))
         keys = {label: slice(start, stop) for label, start, stop in leading}
-        place = out[tuple(keys.get(label, slice(None)) for label in labels)]
+        place = out[(*(keys.get(label, slice(None)) for label in labels), ...)]
         place[...] = _reduced(Labelled(held, part.indices), labels, entry)
     return out
 

@@ -157,11 +157,12 @@ def _divided(total: Array, problem: Problem, dtype: np.dtype[Any]) -> Array:
 
 def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
     """How many index points land on each output element (one number if all have as many)."""
+    repeats = np.asarray(prod(problem.extents[name] for name in problem.reduced), dtype)
     if is_direct(problem):
-        count = prod(problem.extents[name] for name in problem.reduced)
-        return np.asarray(count, dtype)
-    ones = Problem(((),), problem.output, problem.sizes, "sum", problem.output_sizes)
-    return _run_split(plan(ones), (np.ones((), dtype),), dtype, None)
+        return repeats
+    sizes = tuple((name, size) for name, size in problem.sizes if name in problem.kept)
+    landing = Problem(((),), problem.output, sizes, "sum", problem.output_sizes)
+    return repeats * _run_split(plan(landing), (np.ones((), dtype),), dtype, None)
 
 
 def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:

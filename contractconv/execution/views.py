@@ -87,6 +87,6 @@ def _strided(
     for access, stride in zip(accesses, array.strides, strict=True):
         for name, coefficient in access.terms:
             steps[name] = steps.get(name, 0) + coefficient * stride
-    corner = array[tuple(slice(start, start + 1) for start in starts)]
+    corner = array[(*(slice(start, start + 1) for start in starts), ...)]
     shape = [extents[name] for name in steps]
     return Labelled(as_strided(corner, shape, list(steps.values())), tuple(steps))

@@ -46,7 +46,8 @@ def _as_einsum(problem: Problem) -> tuple[str, list[tuple[int, ...]]]:
     letters = {name: opt_einsum.get_symbol(n) for n, name in enumerate(problem.indices)}
     terms = [labels_of([term]) for term in problem.operands]
     inputs = ",".join("".join(letters[name] for name in term) for term in terms)
-    output = "".join(letters[name] for name in problem.indices if name in problem.kept)
+    read = labels_of(problem.operands)  # an index of the output alone is broadcast afterwards
+    output = "".join(letters[name] for name in read if name in problem.kept)
     return f"{inputs}->{output}", [tuple(problem.extents[n] for n in term) for term in terms]
 
 
