@@ -1,0 +1,1 @@
+"""What sympy derives: backward contractions, as strings of the language again."""

@@ -57,7 +57,9 @@ def derive(forward: Spec, operand: int) -> Formulas:
     factors += [term for n, term in enumerate(forward.inputs) if n != operand]
     derivative, deltas = _differentiate(factors, target)
     scatter = _spec(factors, [delta.expression for delta in deltas], forward, target)
-    return Formulas(forward, operand, derivative, scatter, _gather(factors, deltas, forward, target))
+    return Formulas(
+        forward, operand, derivative, scatter, _gather(factors, deltas, forward, target)
+    )
 
 
 def _differentiate(factors: list[Term], target: Term) -> tuple[sympy.Expr, list[Delta]]:

@@ -43,9 +43,7 @@ def gradient(
 
 
 @lru_cache(maxsize=1024)
-def gradient_plan(
-    forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]
-) -> Plan:
+def gradient_plan(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Plan:
     """Plan the backward contraction of one operand, in the form that is cheaper to run."""
     formulas = derive(forward, operand)
     scatter = _backward(formulas.scatter, formulas, problem, shapes)

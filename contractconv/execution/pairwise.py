@@ -8,7 +8,7 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any
 
@@ -248,7 +248,7 @@ def _mergeable(view: Labelled, groups: tuple[Labels, ...]) -> bool:
     sizes = dict(zip(view.labels, view.array.shape, strict=True))
     for group in groups:
         long = [label for label in group if sizes[label] != 1]
-        for outer, inner in zip(long, long[1:], strict=False):
+        for outer, inner in pairwise(long):
             if strides[outer] != strides[inner] * sizes[inner]:
                 return False
     return True

@@ -71,11 +71,12 @@ def _one(dtype: np.dtype[Any]) -> Any:
 
 
 def _sum_derivative(values: Array, valid: Array) -> Array:
-    return np.broadcast_to(valid, values.shape).astype(values.dtype)
+    return np.asarray(np.broadcast_to(valid, values.shape), values.dtype)
 
 
 def _mean_derivative(values: Array, valid: Array) -> Array:
-    return _sum_derivative(values, valid) / values.dtype.type(max(1, len(values)))
+    count = values.dtype.type(max(1, len(values)))
+    return np.asarray(_sum_derivative(values, valid) / count)
 
 
 def _selection(best: np.ufunc) -> Callable[[Array, Array], Array]:
@@ -86,7 +87,7 @@ def _selection(best: np.ufunc) -> Callable[[Array, Array], Array]:
         extremum = best.reduce(np.where(valid, values, worst), axis=0, initial=worst)
         free = np.ones(values.shape[1:], bool)
         for n in range(len(values)):
-            nan = values[n] != values[n]  # noqa: PLR0124 - only NaN differs from itself
+            nan = values[n] != values[n]
             hit = ((values[n] == extremum) | nan) & valid[n] & free
             np.copyto(chosen[n, ...], 1, where=hit)
             free = free & ~hit
@@ -104,14 +105,14 @@ def _product_of_others(values: Array, valid: Array) -> Array:
         for n in order:
             others[n, ...] *= running
             running = running * values[n]
-    return np.where(valid, others, values.dtype.type(0))
+    return np.asarray(np.where(valid, others, values.dtype.type(0)))
 
 
 def _softmax(values: Array, valid: Array) -> Array:
     total = _logsumexp(np.where(valid, values, -np.inf), (0,))
     with np.errstate(invalid="ignore"):
         weights = np.exp(values - total)
-    return np.where(valid & (total != -np.inf), weights, values.dtype.type(0))
+    return np.asarray(np.where(valid & (total != -np.inf), weights, values.dtype.type(0)))
 
 
 def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:
@@ -119,7 +120,7 @@ def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:
     shift = np.where(np.isfinite(top), top, values.dtype.type(0))
     with np.errstate(divide="ignore"):
         result = np.log(np.sum(np.exp(values - shift), axis=axes, keepdims=True)) + shift
-    return np.squeeze(result, axis=axes)
+    return np.asarray(np.squeeze(result, axis=axes))
 
 
 REDUCTIONS = {
@@ -172,7 +173,8 @@ def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> 
         values, valid = _product_of_operands(part, arrays)
         held = np.where(valid, values, entry.identity(values.dtype))
         keys = {label: slice(start, stop) for label, start, stop in leading}
-        place = out[(*(keys.get(label, slice(None)) for label in labels), ...)]
+        key: tuple[Any, ...] = tuple(keys.get(label, slice(None)) for label in labels)
+        place = out[(*key, ...)]
         place[...] = _reduced(Labelled(held, part.indices), labels, entry)
     return out
 

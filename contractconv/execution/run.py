@@ -22,7 +22,6 @@ from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
 from contractconv.planning.plan import Plan, Step, plan
 
-
 # Python's own numbers take part in numpy's promotion without a width of their own.
 _NUMBERS = (int, float, complex)
 
@@ -39,8 +38,7 @@ def as_operand(operand: Any, which: int | str) -> Any:
     library = type(operand).__module__.partition(".")[0]
     if library in ("torch", "jax", "jaxlib", "cupy", "dask", "tensorflow"):
         raise OperandError(
-            f"{name} is a {library} array ({type(operand).__name__}); "
-            "pass numpy.asarray(operand)"
+            f"{name} is a {library} array ({type(operand).__name__}); pass numpy.asarray(operand)"
         )
     try:
         array = np.asarray(operand)
@@ -84,9 +82,7 @@ def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -
     return result.reshape(problem.result_shape)
 
 
-def prepared(
-    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]
-) -> tuple[Array, ...]:
+def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     """Split compositions and convert to the common dtype."""
     return tuple(
         np.asarray(operand, dtype).reshape(shape_of(accesses))

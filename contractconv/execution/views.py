@@ -87,6 +87,7 @@ def _strided(
     for access, stride in zip(accesses, array.strides, strict=True):
         for name, coefficient in access.terms:
             steps[name] = steps.get(name, 0) + coefficient * stride
-    corner = array[(*(slice(start, start + 1) for start in starts), ...)]
+    key: tuple[Any, ...] = tuple(slice(start, start + 1) for start in starts)
+    corner = array[(*key, ...)]
     shape = [extents[name] for name in steps]
     return Labelled(as_strided(corner, shape, list(steps.values())), tuple(steps))

@@ -1,0 +1,1 @@
+"""The language: strings, axes, extents. No arrays and no formulas here."""

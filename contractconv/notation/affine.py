@@ -93,9 +93,7 @@ class Polynomial:
         )
 
     def __str__(self) -> str:
-        return join_signed(
-            (value, "*".join(monomial)) for monomial, value in self.terms
-        )
+        return join_signed((value, "*".join(monomial)) for monomial, value in self.terms)
 
 
 ZERO, ONE = Polynomial.of(0), Polynomial.of(1)
@@ -213,9 +211,7 @@ class Affine:
 
     def renamed(self, names: Mapping[str, str]) -> Affine:
         """Return the axis with indices renamed; those not in ``names`` stay."""
-        return Affine.of(
-            [(names.get(n, n), c) for n, c in self.terms], self.offset, self.divisor
-        )
+        return Affine.of([(names.get(n, n), c) for n, c in self.terms], self.offset, self.divisor)
 
     def __str__(self) -> str:
         if (name := self.plain) is not None:
@@ -230,7 +226,7 @@ def _common(polynomials: list[Polynomial]) -> tuple[int, Monomial]:
     """The greatest integer and monomial that divide every term of every polynomial."""
     terms = [term for polynomial in polynomials for term in polynomial.terms]
     content = gcd(*(value for _, value in terms))
-    shared = list(min((monomial for monomial, _ in terms), key=len))
+    shared, _ = min(terms, key=lambda term: len(term[0]))
     factor: list[str] = []
     for name in sorted(set(shared)):
         factor += [name] * min(monomial.count(name) for monomial, _ in terms)

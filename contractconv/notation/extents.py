@@ -253,9 +253,10 @@ class _Solver:
         progress = False
         for place, axis, size in self._sized():
             if isinstance(axis, Composition):
-                unknown = {name for name in axis.names if name not in self.extents}
+                unknown = sorted({name for name in axis.names if name not in self.extents})
                 if len(unknown) == 1:
-                    self._set(*unknown, self._factor(place, axis, size, *unknown), place)
+                    extent = self._factor(place, axis, size, unknown[0])
+                    self._set(unknown[0], extent, place)
                     progress = True
         return progress
 
@@ -301,10 +302,9 @@ class _Solver:
         for name, coefficient in coefficients.items():
             span = coefficient * max(0, self.extents[name] - 1)
             low, high = low + min(0, span), high + max(0, span)
-        if step > 0:
-            room = size - 1 + max(0, -low) - high
-        else:  # the mirror image: what reaches past the end is allowed below zero
-            room = low + max(0, high - (size - 1))
+        if step < 0:  # the mirror image: as much as reaches past the end is allowed below zero
+            low, high = size - 1 - high, size - 1 - low
+        room = size - 1 + max(0, -low) - high
         extent = room // abs(step) + 1
         if extent < 1:
             raise self._error(
@@ -336,8 +336,7 @@ class _Solver:
         self, name: str, first: int, source: Place, second: int, place: Place
     ) -> ShapeError:
         return self._error(
-            f"extents disagree: {name} is {first} {_where(source)}, "
-            f"but {second} {_where(place)}",
+            f"extents disagree: {name} is {first} {_where(source)}, but {second} {_where(place)}",
             *(p for p in (source, place) if p != _KEYWORD),
         )
 

@@ -256,7 +256,7 @@ def _has_inner_blank(tokens: Sequence[Token]) -> bool:
 
 
 def implicit_output(inputs: tuple[Term, ...]) -> Term:
-    """numpy's rule: the ellipsis, then whatever occurs exactly once, in alphabetical order."""
+    """Numpy's rule: the ellipsis, then whatever occurs exactly once, in alphabetical order."""
     count: dict[str, int] = {}
     for name in (name for term in inputs for axis in term for name in axis.names):
         count[name] = count.get(name, 0) + 1

@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One axis of ``size`` elements, read or written at ``(Σ coefficient*index + offset)/divisor``."""
+    """An axis of ``size`` elements, met at ``(Σ coefficient*index + offset)/divisor``."""
 
     terms: tuple[tuple[str, int], ...]
     offset: int

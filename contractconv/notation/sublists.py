@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from contractconv.errors import SpecError
@@ -42,10 +43,8 @@ def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[An
 def _names(labels: list[Any]) -> dict[Any, str]:
     # Sorted where they can be, so that an implicit output has numpy's order.
     distinct = list(dict.fromkeys(labels))
-    try:
+    with suppress(TypeError):
         distinct.sort()
-    except TypeError:
-        pass
     width = len(str(len(distinct)))
     if len(distinct) <= 26:
         return {label: chr(ord("a") + n) for n, label in enumerate(distinct)}

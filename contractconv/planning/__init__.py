@@ -1,0 +1,1 @@
+"""How to run a contraction: order of the operands, cost, lowering of each step."""

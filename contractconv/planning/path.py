@@ -169,7 +169,7 @@ def _as_positions(
             order.append(best[subset][2])
             pending += best[subset][2]
     alive = [1 << n for n in range(count)]
-    path = []
+    path: list[Pair] = []
     for left, right in reversed(order):
         pair = tuple(sorted((alive.index(left), alive.index(right))))
         path.append(pair)
@@ -180,7 +180,7 @@ def _as_positions(
 def greedy(problem: Problem) -> list[Pair]:
     """Always contract the pair that shrinks the operands most; cheap for many operands."""
     alive = list(problem.operands)
-    path = []
+    path: list[Pair] = []
     while len(alive) > 1:
         pair = min(combinations(range(len(alive)), 2), key=lambda p: _growth(p, alive, problem))
         path.append(pair)

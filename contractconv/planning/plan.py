@@ -11,7 +11,6 @@ from contractconv.planning.cost import flops, labels_of, volume
 from contractconv.planning.lowering import describe, leaves, tap_indices
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 
-
 # Pieces of a step are remembered up to this number; more are made anew in every run.
 _MOST_REMEMBERED = 1024
 
@@ -78,8 +77,8 @@ class Plan:
         lines = [
             f"{self.problem}    [{self.problem.reduce}]",
             f"extents: {sizes or 'none'}",
-            f"result: {self.problem.result_shape}; {_quantity(self.flops)} operations; largest "
-            f"intermediate {_quantity(self.largest_intermediate)} elements",
+            f"result: {self.problem.result_shape}; {_quantity(self.flops)} operations",
+            f"largest intermediate: {_quantity(self.largest_intermediate)} elements",
         ]
         width = max((len(str(step.problem)) for step in self.steps), default=0)
         for number, step in enumerate(self.steps, 1):
