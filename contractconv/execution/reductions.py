@@ -35,14 +35,14 @@ class Reduction:
         identity: what an element holds on which nothing lands, for a dtype.
         at_once: reduces the given axes of an array; ``None`` takes ``combine.reduce``.
         derivative: from contributions ``(points, ...)`` and their validity to the derivative of
-            the result by each of them, in the same shape.
+            the result by each of them, in the same shape; sums and means need none.
         ordered: whether it needs numbers that can be compared, which complex ones cannot.
         floating: whether integers become floats.
     """
 
     combine: np.ufunc
     identity: Callable[[np.dtype[Any]], Any]
-    derivative: Callable[[Array, Array], Array]
+    derivative: Callable[[Array, Array], Array] | None = None
     at_once: Callable[[Array, tuple[int, ...]], Array] | None = None
     ordered: bool = False
     floating: bool = False
@@ -68,15 +68,6 @@ def _zero(dtype: np.dtype[Any]) -> Any:
 
 def _one(dtype: np.dtype[Any]) -> Any:
     return dtype.type(1)
-
-
-def _sum_derivative(values: Array, valid: Array) -> Array:
-    return np.asarray(np.broadcast_to(valid, values.shape), values.dtype)
-
-
-def _mean_derivative(values: Array, valid: Array) -> Array:
-    count = values.dtype.type(max(1, len(values)))
-    return np.asarray(_sum_derivative(values, valid) / count)
 
 
 def _selection(best: np.ufunc) -> Callable[[Array, Array], Array]:
@@ -124,8 +115,8 @@ def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:
 
 
 REDUCTIONS = {
-    "sum": Reduction(np.add, _zero, _sum_derivative),
-    "mean": Reduction(np.add, _zero, _mean_derivative, floating=True),
+    "sum": Reduction(np.add, _zero),
+    "mean": Reduction(np.add, _zero, floating=True),
     "max": Reduction(np.maximum, _lowest, _selection(np.maximum), ordered=True),
     "min": Reduction(np.minimum, _highest, _selection(np.minimum), ordered=True),
     "prod": Reduction(np.multiply, _one, _product_of_others),
@@ -274,6 +265,7 @@ def local_derivative(problem: Problem, arrays: tuple[Array, ...]) -> Array:
     values, valid = _product_of_operands(problem, arrays, order)
     valid = valid & _inside(problem.output, problem, order)
     derivative = REDUCTIONS[problem.reduce].derivative
+    assert derivative is not None, "sums and means have no local derivative for each point"
     count = len(problem.reduced)
     names = [access.plain for access in problem.output]
     if all(names) and len(set(names)) == len(names):
