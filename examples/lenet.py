@@ -151,6 +151,16 @@ def scores_of(layers: list[Any], images: Array) -> Array:
     return images
 
 
+# A translation is a convolution too: with a kernel, one for each image, that is one in one place.
+SHIFT = cc.Contraction("b (i+k-1) (j+l-1) c, b k l -> b i j c")
+
+
+def jiggled(images: Array, rng: np.random.Generator) -> Array:
+    """Move each image by at most one pixel in each direction."""
+    kernels = np.eye(9, dtype=np.float32)[rng.integers(9, size=len(images))]
+    return SHIFT(images, kernels.reshape(-1, 3, 3))
+
+
 # --- training --------------------------------------------------------------------------------
 
 
@@ -166,7 +176,8 @@ def train(
     steps = args.epochs * len(range(0, len(images), args.batch))
     with tqdm(total=steps, unit="step", disable=args.quiet) as bar:
         for step, rows in enumerate(batches(len(images), args.batch, args.epochs, rng)):
-            value = loss.forward(scores_of(layers, images[rows]), targets[rows])
+            scores = scores_of(layers, jiggled(images[rows], rng))
+            value = loss.forward(scores, targets[rows])
             g = loss.backward()
             for layer in reversed(layers):
                 if isinstance(layer, Linear):
@@ -233,7 +244,7 @@ def read_idx(folder: Path, name: str) -> Array:
 
 
 def scaled(images: Array) -> Array:
-    return (np.asarray(images, np.float32) / 255 - 0.1307) / 0.3081
+    return np.asarray(images, np.float32) / 255
 
 
 # --- what there is to see --------------------------------------------------------------------

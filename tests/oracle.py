@@ -460,7 +460,7 @@ def evaluate(
     return np.array(result, dtype=dtype).reshape(tuple(output_shape))
 
 
-def gradient(
+def gradient(  # noqa: PLR0917 - a gradient has that many arguments
     spec: str,
     n: int,
     cotangent: Array,

@@ -55,7 +55,8 @@ def _whole(shape: tuple[int, ...], seed: int = 1) -> Array:
 def test_one_affine_axis_has_many_spellings(text: str) -> None:
     assert min_max(text, {"i": 4, "k": 3}) == (-1, 7)
     axis = read_axis(text).resolve({})
-    assert dict(axis.coefficients) == {"i": 2, "k": 1} and axis.offset == -1
+    assert dict(axis.coefficients) == {"i": 2, "k": 1}
+    assert axis.offset == -1
 
 
 def test_indices_are_ordered_as_written_output_first() -> None:
@@ -85,11 +86,20 @@ def test_more_than_an_index_is_not_plain(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
-    ["i, k", "(i -> i", "i) -> i", "(i*k) -> i", "(2/i) -> i", "(i $) -> i", "() ->", "3 ->"],
+    ("spec", "reason"),
+    [
+        ("i, k", "no '->'"),
+        ("(i -> i", "never closed"),
+        ("i) -> i", "begins no axis"),
+        ("3 ->", "begins no axis"),
+        ("(i*k) -> i", "may not be multiplied"),
+        ("(2/i) -> i", "nor divided by"),
+        ("(i $) -> i", "means nothing"),
+        ("() ->", "neither a number nor an index"),
+    ],
 )
-def test_what_is_no_spec_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError):
+def test_what_is_no_spec_is_refused(spec: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         read_spec(spec)
 
 
@@ -516,7 +526,8 @@ def test_windows_can_be_evaluated(problem: Problem, seed: int) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_can_be_drawn(layer: str) -> None:
     found = find(windows(layers=[layer]), lambda problem: True)
-    assert found.points == 1 and "->" in found.spec
+    assert found.points == 1
+    assert "->" in found.spec
 
 
 def _sides(problem: Problem) -> tuple[str, str]:
@@ -582,6 +593,7 @@ def test_fillings_keep_to_their_bounds() -> None:
     for dtype in ("float32", "float64", "complex128"):
         inexact = filled((50,), 3, 4, dtype)
         assert inexact.dtype == dtype
-        assert abs(inexact.real).max() <= 4 and abs(inexact.imag).max() <= 4
+        assert abs(inexact.real).max() <= 4
+        assert abs(inexact.imag).max() <= 4
         assert np.any(inexact != inexact.round())
     assert not np.array_equal(filled((9,), 1, 4, "int64"), filled((9,), 2, 4, "int64"))

@@ -35,10 +35,7 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
     Returns:
         A new array with one axis for each label; indices that no operand has are of size one.
     """
-    views = [
-        operand_view(array, accesses, problem)
-        for array, accesses in zip(arrays, problem.operands, strict=True)
-    ]
+    views = [operand_view(problem, number, array) for number, array in enumerate(arrays)]
     if len(views) == 1:
         return _sum_one(views[0], problem, labels)
     left, right = (_summed_alone(view, other, labels) for view, other in _each_other(views))

@@ -172,7 +172,7 @@ def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> 
 
 def _one_view(problem: Problem, array: Array) -> Labelled:
     identity = REDUCTIONS[problem.reduce].identity(array.dtype)
-    view = operand_view(array, problem.operands[0], problem, identity)
+    view = operand_view(problem, 0, array, identity)
     # An index that the operand lacks repeats every point.
     sizes = [problem.extents[label] for label in problem.indices]
     return Labelled(np.broadcast_to(view.arranged(problem.indices), sizes), problem.indices)

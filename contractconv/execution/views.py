@@ -41,19 +41,22 @@ class Labelled(NamedTuple):
         return moved[(*key, ...)]  # the dots keep an array of no axes from becoming a number
 
 
-def operand_view(array: Array, accesses: Accesses, problem: Problem, fill: Any = 0) -> Labelled:
+def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> Labelled:
     """Read an operand through its axes, one axis of the view for each index.
 
     Args:
+        problem: a leaf.
+        number: which of its operands.
         array: the operand, its compositions already split.
-        accesses: its axes; no divisions.
-        problem: tells the extents.
         fill: what a read outside the array yields.
 
     Returns:
         A view of ``array``, or of a padded copy where the accesses reach outside.
     """
-    extents = problem.extents
+    whole = problem.whole[number]
+    if whole is not None:
+        return Labelled(array, whole)
+    accesses, extents = problem.operands[number], problem.extents
     reaches = [access.reach(extents) for access in accesses]
     starts = [access.offset for access in accesses]
     if any(low < 0 or high >= a.size for (low, high), a in zip(reaches, accesses, strict=True)):

@@ -111,6 +111,19 @@ class Problem:
         """The extent of every index."""
         return dict(self.sizes)
 
+    @cached_property
+    def whole(self) -> tuple[tuple[str, ...] | None, ...]:
+        """For each operand its indices, if it is read as it is: each axis whole, by its own one."""
+        return tuple(self._whole(accesses) for accesses in self.operands)
+
+    def _whole(self, accesses: Accesses) -> tuple[str, ...] | None:
+        names = tuple(access.plain for access in accesses)
+        known = tuple(name for name in names if name is not None)
+        if len(set(known)) != len(names):
+            return None
+        sizes = tuple(self.extents[name] for name in known)
+        return known if sizes == shape_of(accesses) else None
+
     @property
     def indices(self) -> tuple[str, ...]:
         """Every index: those of the output first, then the reduced ones."""
