@@ -164,9 +164,7 @@ def jiggled(images: Array, rng: np.random.Generator) -> Array:
 # --- training --------------------------------------------------------------------------------
 
 
-def train(
-    layers: list[Any], images: Array, labels: Array, args: argparse.Namespace
-) -> None:
+def train(layers: list[Any], images: Array, labels: Array, args: argparse.Namespace) -> None:
     """Stochastic gradient descent with momentum; the rate falls along half a cosine."""
     loss = CrossEntropy()
     rng = np.random.default_rng(args.seed)
@@ -187,9 +185,8 @@ def train(
             rate = args.rate * 0.5 * (1 + np.cos(np.pi * step / steps))
             for layer, moving in zip(linear, velocity, strict=True):
                 for p, v, dp in zip(layer.parameters, moving, layer.gradients, strict=True):
-                    v *= args.momentum
-                    v -= rate * dp
-                    p += v
+                    v[...] = args.momentum * v - rate * dp
+                    p[...] += v
             bar.update()
             bar.set_postfix(loss=f"{value:.3f}", refresh=False)
 
@@ -297,9 +294,9 @@ def mosaic(kernels: Array) -> Array:
 def main() -> float:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the IDX files of the full MNIST")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=0.02)
+    parser.add_argument("--rate", type=float, default=0.03)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", type=Path, default=Path("lenet-kernels.png"))

@@ -91,9 +91,13 @@ class Spec:
 
     @property
     def indices(self) -> tuple[str, ...]:
-        """Every index once: those of the output first, then the others as the inputs name them."""
+        """Every index once: those of the output first, then the others as the inputs name them.
+
+        The order of the summands of an affine axis means nothing: there it is alphabetical.
+        """
         axes = itertools.chain(self.output, *self.inputs)
-        return tuple(dict.fromkeys(name for axis in axes for name in axis.names))
+        ordered = (sorted(a.names) if isinstance(a, Affine) else a.names for a in axes)
+        return tuple(dict.fromkeys(name for names in ordered for name in names))
 
 
 def read_spec(spec: str) -> Spec:

@@ -59,9 +59,9 @@ def test_one_affine_axis_has_many_spellings(text: str) -> None:
     assert axis.offset == -1
 
 
-def test_indices_are_ordered_as_written_output_first() -> None:
+def test_indices_are_ordered_by_appearance_output_first() -> None:
     spec = read_spec("a (2*k+i), (i-z) y -> (q-p) a")
-    assert spec.indices == ("q", "p", "a", "k", "i", "z", "y")
+    assert spec.indices == ("p", "q", "a", "i", "k", "z", "y")
 
 
 def test_a_composition_is_row_major() -> None:

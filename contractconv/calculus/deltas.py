@@ -63,12 +63,12 @@ def eliminate(
         if delta.expression in work.summed:
             work.keep(place, delta.expression)
     names = iter(_fresh(taken))
+    name = next(names)
     for place in range(len(deltas)):
         if place in work.solved:
             continue
-        chosen = _choose(work, place)
-        if chosen is not None:
-            work.substitute(place, chosen, next(names))
+        if any(work.substitute(place, symbol, name) for symbol in _choices(work, place)):
+            name = next(names)
     used = {str(symbol) for symbol in (*work.summed, *work.new)}
     return Elimination(tuple(work.operands), tuple(work.output), frozenset(used))
 
@@ -95,36 +95,48 @@ class _Work:
         self.solved.add(place)
         self.bound.add(symbol)
 
-    def substitute(self, place: int, symbol: sympy.Symbol, name: str) -> None:
-        """Solve the delta of one axis for ``symbol`` and put the solution everywhere."""
+    def substitute(self, place: int, symbol: sympy.Symbol, name: str) -> bool:
+        """Solve the delta of one axis for ``symbol`` and put the solution everywhere.
+
+        Returns:
+            Whether it was done. It is not where another axis would become the new position
+            alone: standing alone says that both axes are of one size, which nobody knows.
+        """
         position = sympy.Symbol(name, integer=True)
         expression = self.output[place]
         coefficient = expression.coeff(symbol)
         solution = (position - (expression - coefficient * symbol)) / coefficient
-        self.operands = [
-            tuple(axis.subs(symbol, solution) for axis in axes) for axes in self.operands
+        operands = [
+            tuple(sympy.expand(axis.subs(symbol, solution)) for axis in axes)
+            for axes in self.operands
         ]
-        self.output = [axis.subs(symbol, solution) for axis in self.output]
-        self.output[place] = position
+        output = [sympy.expand(axis.subs(symbol, solution)) for axis in self.output]
+        output[place] = position
+        if any(position in axes for axes in operands) or output.count(position) > 1:
+            return False
+        self.operands, self.output = operands, output
         self.solved.add(place)
         self.summed.discard(symbol)
         self.new.add(position)
+        return True
 
 
-def _choose(work: _Work, place: int) -> sympy.Symbol | None:
-    """The index to eliminate: one that stands alone on an axis, which keeps its conditions."""
+def _choices(work: _Work, place: int) -> list[sympy.Symbol]:
+    """The indices to eliminate, best first.
+
+    Each stands alone on an axis of some operand; that axis will keep its two conditions. Those of
+    the cotangent come first, and among equals those that need no division.
+    """
     expression = sympy.expand(work.output[place])
     work.output[place] = expression
     free = (expression.free_symbols & work.summed) - work.bound
-    alone = [axis for axes in work.operands for axis in axes if axis in free]
-    if not alone:
-        return None
+    alone = dict.fromkeys(axis for axes in work.operands for axis in axes if axis in free)
     cotangent = set(work.operands[0])
 
     def preference(symbol: sympy.Symbol) -> tuple[bool, bool]:
         return symbol not in cotangent, abs(expression.coeff(symbol)) != 1
 
-    return min(dict.fromkeys(alone), key=preference)
+    return sorted(alone, key=preference)
 
 
 def _fresh(taken: Iterable[str]) -> Iterable[str]:

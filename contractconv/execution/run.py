@@ -20,7 +20,7 @@ from contractconv.execution.reductions import (
 from contractconv.execution.views import Array, output_view
 from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
-from contractconv.planning.plan import Plan, Step, plan
+from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 
 # Python's own numbers take part in numpy's promotion without a width of their own.
 _NUMBERS = (int, float, complex)
@@ -101,7 +101,7 @@ def _run_split(
         return _run_plan(steps, arrays, dtype)
     out = _identity(problem, dtype)
     for part in _slices(problem, limit // dtype.itemsize):
-        _run_plan(plan(part), arrays, dtype, out)
+        _run_plan(plan_afresh(part), arrays, dtype, out)
     return out
 
 
@@ -217,7 +217,7 @@ def _cut(problem: Problem, chunks: dict[str, int]) -> Problem:
 
 def temporary_elements(problem: Problem) -> int:
     """An upper bound on the elements of all temporary arrays that a problem needs at once."""
-    steps = plan.__wrapped__(problem).steps  # not cached: most of these problems never run
+    steps = plan_afresh(problem).steps
     alive: list[int] = [0] * len(problem.operands)
     peak = 0
     for step in steps:

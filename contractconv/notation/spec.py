@@ -106,8 +106,14 @@ class Spec:
 
 
 def unique_names(terms: tuple[Term, ...]) -> tuple[str, ...]:
-    """The indices of the terms, each once, in the order of first appearance."""
-    return tuple(dict.fromkeys(name for term in terms for axis in term for name in axis.names))
+    """The indices of the terms, each once, in the order of first appearance.
+
+    Inside an affine axis, where the order of the summands means nothing, it is alphabetical.
+    """
+    names: dict[str, None] = {}
+    for axis in (axis for term in terms for axis in term):
+        names |= dict.fromkeys(sorted(axis.names) if isinstance(axis, Affine) else axis.names)
+    return tuple(names)
 
 
 def _by_prominence(spec: Spec) -> tuple[str, ...]:

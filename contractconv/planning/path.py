@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.planning.cost import labels_of
+from contractconv.planning.cost import labels_of, overlaps
 
 Pair = tuple[int, ...]
 
@@ -88,7 +88,7 @@ class Merge:
 
 def merge(terms: tuple[Accesses, ...], needed: Collection[str], problem: Problem) -> Merge:
     """Contract some terms, keeping the indices that are ``needed`` elsewhere."""
-    whole = _whole_axes(terms, needed)
+    whole = _whole_axes(terms, needed, problem)
     inputs = tuple(
         tuple(Access.along(str(a), a.size) if a in whole else a for a in term) for term in terms
     )
@@ -101,8 +101,14 @@ def merge(terms: tuple[Accesses, ...], needed: Collection[str], problem: Problem
     return Merge(inputs, plain + carried, plain + tuple(whole), tuple(sizes.items()))
 
 
-def _whole_axes(terms: tuple[Accesses, ...], needed: Collection[str]) -> list[Access]:
-    """The window axes that the step can leave alone: nothing else in it uses their indices."""
+def _whole_axes(
+    terms: tuple[Accesses, ...], needed: Collection[str], problem: Problem
+) -> list[Access]:
+    """The window axes that the step can and should leave alone.
+
+    It can if nothing else in it uses their indices; it should if the axis has fewer elements
+    than the window has points.
+    """
     accesses = list(dict.fromkeys(access for term in terms for access in term))
     uses: dict[str, int] = {}
     for name in (name for access in accesses for name in access.names):
@@ -111,8 +117,7 @@ def _whole_axes(terms: tuple[Accesses, ...], needed: Collection[str]) -> list[Ac
     return [
         access
         for access in accesses
-        if access.plain is None
-        and access.terms
+        if overlaps(access, problem.extents)
         and access not in repeated
         and all(uses[name] == 1 and name in needed for name in access.names)
     ]

@@ -101,6 +101,11 @@ def _quantity(value: int) -> str:
 @lru_cache(maxsize=1024)
 def plan(problem: Problem) -> Plan:
     """Plan a contraction; equal problems share one plan."""
+    return plan_afresh(problem)
+
+
+def plan_afresh(problem: Problem) -> Plan:
+    """Plan a contraction that will hardly come again, without remembering the plan."""
     if problem.reduce not in ("sum", "mean"):
         return Plan(problem, (Step(tuple(range(len(problem.operands))), problem),))
     steps = [*_reductions_first(problem)]

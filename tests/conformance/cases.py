@@ -1,11 +1,12 @@
 """What the library is compared on, whichever peer it is compared with.
 
-Nothing here knows a peer. A peer brings one function, ``vjp``: operands in, result and pullback out.
+Nothing here knows a peer. It brings one function, ``vjp``: operands in, result and pullback out.
 
 - ``Case``: a string with everything a call needs;
+- ``called``, ``bound``, ``compiled``, ``scattered``, ``gathered``: ways to ask the library;
 - ``check``: a case against a peer, forward and every gradient;
 - ``Window``, ``Conv``, ``Pool``: from the numbers a framework takes to a ``Case``;
-- ``CONVS``, ``TRANSPOSED``, ``UNEVEN``, ``POOLS``: well-spread grids of them;
+- ``CONVS``, ``TRANSPOSED``, ``UNEVEN``, ``ALIKE``, ``POOLS``: well-spread grids of them;
 - ``LAYERS``: everything else, by name.
 """
 
@@ -28,6 +29,7 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 Pullback = Callable[[Array], Sequence[Array]]
 VJP = Callable[[Sequence[Array]], tuple[Array, Pullback]]
+Way = Callable[["Case", Sequence[Array]], tuple[Array, Pullback]]
 
 # Integers are compared exactly, floats relative to the greatest magnitude of the result.
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
@@ -45,33 +47,29 @@ class Case:
     shapes: tuple[Shape, ...]
     extents: Mapping[str, int] = field(default_factory=dict)
     reduce: str = "sum"
-    parameters: str = ""
     values: Mapping[str, int] = field(default_factory=dict)
     output_shape: Shape | None = None
 
     @property
     def contraction(self) -> cc.Contraction:
         """The contraction, its parameters unbound."""
-        return cc.Contraction(self.spec, self.reduce, self.parameters)
+        return cc.Contraction(self.spec, self.reduce, tuple(self.values))
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """What it is tried on; a reduction that rounds knows no exact integers."""
-        return DTYPES[1:] if self.reduce in ("mean", "logsumexp") else DTYPES
-
-    @property
-    def bound(self) -> Case:
-        """The same case with numbers in the place of its parameters."""
-        return replace(self, spec=str(self.contraction.bind(**self.values)), parameters="", values={})
-
-    def __str__(self) -> str:
-        reduce = f" {self.reduce}" * (self.reduce != "sum")
-        return f"{self.spec}{reduce} {'x'.join(map(str, self.shapes[0]))}"
+        """What it is tried on: integers only where no result is rounded, or too large."""
+        rounded = self.reduce in ("mean", "logsumexp")
+        large = self.reduce == "prod" and math.prod(self.extents.values()) > 25
+        return DTYPES[1:] if rounded or large else DTYPES
 
     def arrays(self, dtype: str) -> list[Array]:
         """Operands to try it on: the same ones every time, with ties among the integers."""
         rng = np.random.default_rng(zlib.crc32(str(self).encode()))
         return [numbers(rng, shape, dtype) for shape in self.shapes]
+
+    def __str__(self) -> str:
+        reduce = f" {self.reduce}" * (self.reduce != "sum")
+        return f"{self.spec}{reduce} {'x'.join(map(str, self.shapes[0]))}"
 
 
 def numbers(rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
@@ -82,14 +80,68 @@ def numbers(rng: np.random.Generator, shape: Shape, dtype: str) -> Array:
     return np.where(zeros, 0, rng.normal(size=shape)).astype(dtype)
 
 
-def each(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
-    """Every case with every dtype it is tried on."""
-    return ((case, dtype) for case in cases for dtype in case.dtypes)
+def called(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Ask the library: the contraction is called, and so are its gradients."""
+    return _asked(case, case.contraction, {**case.extents, **case.values}, operands)
 
 
-def peer_operands(operands: Sequence[Array]) -> list[Array]:
-    """The operands as a peer takes them: it may know neither int64 nor how to derive by it."""
-    return [a.astype(np.float64) if a.dtype.kind == "i" else a for a in operands]
+def bound(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Ask the library, parameters bound beforehand."""
+    return _asked(case, case.contraction.bind(**case.values), case.extents, operands)
+
+
+def _asked(
+    case: Case, contraction: cc.Contraction, given: Mapping[str, int], operands: Sequence[Array]
+) -> tuple[Array, Pullback]:
+    def pullback(cotangent: Array) -> list[Array]:
+        derivations = map(contraction.grad, range(len(operands)))
+        return [derivation(cotangent, *operands, **given) for derivation in derivations]
+
+    return contraction(*operands, output_shape=case.output_shape, **given), pullback
+
+
+def compiled(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Ask the library, compiled for the shapes."""
+    run = case.contraction.compile(
+        *case.shapes, dtype=operands[0].dtype, output_shape=case.output_shape,
+        **case.extents, **case.values,
+    )  # fmt: skip
+
+    def pullback(cotangent: Array) -> list[Array]:
+        return [run.vjp(n, cotangent, *operands) for n in range(len(operands))]
+
+    return run(*operands), pullback
+
+
+def scattered(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Ask the library for gradients as strings in scatter form, run like any other string."""
+    return _printed(case, operands, lambda derivation: derivation.scatter)
+
+
+def gathered(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Ask the library for gradients as strings in gather form, run like any other string."""
+    return _printed(case, operands, lambda derivation: derivation.gather)
+
+
+def _printed(
+    case: Case, operands: Sequence[Array], form: Callable[[cc.Derivation], cc.Contraction]
+) -> tuple[Array, Pullback]:
+    assert case.reduce == "sum"  # any other gradient meets a local derivative, too
+
+    given: dict[str, Any] = {**case.extents}
+    extents = case.contraction.extents(*case.shapes, **given)
+
+    def gradient(cotangent: Array, n: int) -> Array:
+        string = str(form(case.contraction.grad(n)))
+        indices = cc.Contraction(string).indices
+        known: dict[str, Any] = {name: extents[name] for name in extents if name in indices}
+        others = (*operands[:n], *operands[n + 1 :])
+        return cc.contract(string, cotangent, *others, output_shape=case.shapes[n], **known)
+
+    def pullback(cotangent: Array) -> list[Array]:
+        return [gradient(cotangent, n) for n in range(len(operands))]
+
+    return called(case, operands)[0], pullback
 
 
 def assert_agrees(result: Array, expected: Array, dtype: str) -> None:
@@ -104,34 +156,27 @@ def assert_agrees(result: Array, expected: Array, dtype: str) -> None:
     np.testing.assert_allclose(result, expected, rtol=0, atol=allowed)
 
 
-def check(case: Case, dtype: str, vjp: VJP) -> None:
-    """Compare the result and the gradient by every operand with a peer's."""
+def check(case: Case, dtype: str, peer: VJP, way: Way = called) -> None:
+    """Compare the result and the gradient by every operand with a peer's.
+
+    Args:
+        case: what to compute.
+        dtype: of the operands; a peer computes with integers as float64, which is exact.
+        peer: takes operands, returns the result and its pullback.
+        way: how to ask the library.
+    """
     operands = case.arrays(dtype)
-    expected, pullback = vjp(peer_operands(operands))
-    given = {**case.extents, **case.values}
-    result = case.contraction(*operands, output_shape=case.output_shape, **given)
+    expected, expected_pullback = peer([_floating(operand) for operand in operands])
+    result, pullback = way(case, operands)
     assert_agrees(result, expected, dtype)
     cotangent = numbers(np.random.default_rng(result.size), result.shape, dtype)
-    gradients = pullback(*peer_operands([cotangent]))
-    assert len(gradients) == len(operands)
-    for n, gradient in enumerate(gradients):
-        assert_agrees(case.contraction.grad(n)(cotangent, *operands, **given), gradient, dtype)
+    gradients = zip(pullback(cotangent), expected_pullback(_floating(cotangent)), strict=True)
+    for gradient, expected_gradient in gradients:
+        assert_agrees(gradient, expected_gradient, dtype)
 
 
-def check_forms(case: Case, vjp: VJP) -> None:
-    """Compare what the derived strings say, run like any other string, with a peer's gradient."""
-    operands = case.arrays("int64")
-    expected, pullback = vjp(peer_operands(operands))
-    cotangent = numbers(np.random.default_rng(7), expected.shape, "int64")
-    for n, gradient in enumerate(pullback(*peer_operands([cotangent]))):
-        others = [operand for place, operand in enumerate(operands) if place != n]
-        derivation = case.contraction.grad(n)
-        for form in (derivation.scatter, derivation.gather):
-            given = {name: v for name, v in case.extents.items() if name in form.indices}
-            result = cc.contract(
-                str(form), cotangent, *others, output_shape=case.shapes[n], **given
-            )
-            assert_agrees(result, gradient, "int64")
+def _floating(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "i" else array
 
 
 # --- windows ---------------------------------------------------------------------------------
@@ -243,19 +288,25 @@ class Windowed:
         return [window.axis(position, tap) for window, position, tap in names]
 
     @property
+    def _suffixes(self) -> list[str]:
+        """What tells the parameters of one axis from another's: nothing where they are equal."""
+        numbers = {(window.stride, window.dilation, window.before) for window in self.windows}
+        return ["" if len(numbers) == 1 else str(n) for n in range(len(self.windows))]
+
+    @property
     def symbolic_axes(self) -> list[str]:
         """The index expressions with parameters in the place of numbers."""
-        names = enumerate(zip(self.positions, self.taps, strict=True))
-        return [f"(s{n}*{i}+d{n}*{k}-p{n})" for n, (i, k) in names]
+        names = zip(self._suffixes, self.positions, self.taps, strict=True)
+        return [f"(s{n}*{i}+d{n}*{k}-p{n})" for n, i, k in names]
 
     @property
     def values(self) -> dict[str, int]:
         """The numbers for those parameters."""
-        numbered = list(enumerate(self.windows))
+        named = list(zip(self._suffixes, self.windows, strict=True))
         return (
-            {f"s{n}": window.stride for n, window in numbered}
-            | {f"d{n}": window.dilation for n, window in numbered}
-            | {f"p{n}": window.before for n, window in numbered}
+            {f"s{n}": window.stride for n, window in named}
+            | {f"d{n}": window.dilation for n, window in named}
+            | {f"p{n}": window.before for n, window in named}
         )
 
     @property
@@ -293,13 +344,13 @@ class Conv(Windowed):
         return "composed" in self.form
 
     @property
-    def extents(self) -> tuple[int, int, int]:
+    def channels(self) -> Shape:
         """How many groups, channels within one and filters within one."""
         return tuple(n if name else 1 for name, n in zip(FORMS[self.form], (2, 3, 2), strict=True))
 
-    def _channels(self, *roles: int) -> list[tuple[str, int]]:
+    def _channel_axes(self, *roles: int) -> list[tuple[str, int]]:
         """Axes made of groups (0), channels (1) and filters (2): their texts and sizes."""
-        named = [(FORMS[self.form][role], self.extents[role]) for role in roles]
+        named = [(FORMS[self.form][role], self.channels[role]) for role in roles]
         present = [(name, size) for name, size in named if name]
         if not self.composed or len(present) < 2:
             return present
@@ -320,10 +371,10 @@ class Conv(Windowed):
     def _kernel(self) -> tuple[str, Shape]:
         taps = list(zip(self.taps, self.kernel, strict=True))
         if not self.channels_first:
-            axes = taps + [axis for role in (0, 1, 2) for axis in self._channels(role)]
+            axes = taps + [axis for role in (0, 1, 2) for axis in self._channel_axes(role)]
         else:
             *outer, inner = self._kernel_roles
-            axes = self._channels(*outer) + self._channels(inner) + taps
+            axes = self._channel_axes(*outer) + self._channel_axes(inner) + taps
         return " ".join(text for text, _ in axes), tuple(size for _, size in axes)
 
     def case(self, symbolic: bool = False) -> Case:
@@ -331,15 +382,14 @@ class Conv(Windowed):
         large = self.symbolic_axes if symbolic else self.axes
         sides = [(large, self.sizes), (self.positions, self.counts)]
         (read, read_sizes), (written, written_sizes) = sides[:: -1 if self.transposed else 1]
-        x, x_shape = self._tensor(self._channels(0, 1), read, read_sizes)
-        y, y_shape = self._tensor(self._channels(0, 2), written, written_sizes)
+        x, x_shape = self._tensor(self._channel_axes(0, 1), read, read_sizes)
+        y, y_shape = self._tensor(self._channel_axes(0, 2), written, written_sizes)
         w, w_shape = self._kernel()
         natural = all(window.even and not window.spare for window in self.windows)
         return Case(
             f"{x}, {w} -> {y}",
             (x_shape, w_shape),
             self._given(),
-            parameters=" ".join(self.values) if symbolic else "",
             values=self.values if symbolic else {},
             output_shape=y_shape if self.transposed and not natural else None,
         )
@@ -348,13 +398,13 @@ class Conv(Windowed):
         counts = {} if self.transposed else self.uneven_counts
         # A framework's own kernel does not tell the groups: its axis is composed, too.
         groups = self.composed and self.channels_first
-        return counts | ({FORMS[self.form][0]: self.extents[0]} if groups else {})
+        return counts | ({FORMS[self.form][0]: self.channels[0]} if groups else {})
 
     # How a peer that knows one layout reads the arrays; `permute` is the peer's own function.
 
     def channels_to_front(self, x: Any, permute: Callable[[Any, Shape], Any]) -> Any:
         """The operand as (batch, all channels, space...)."""
-        dims, channels = len(self.windows), self.extents[0] * self.extents[1]
+        dims, channels = len(self.windows), self.channels[0] * self.channels[1]
         if self.channels_first:
             return x.reshape((self.batch, channels, *x.shape[-dims:]))
         flat = x.reshape((*x.shape[: dims + 1], channels))
@@ -365,10 +415,10 @@ class Conv(Windowed):
         dims = len(self.windows)
         if not self.channels_first:
             return permute(
-                w.reshape((*self.kernel, *self.extents)), (*range(dims, dims + 3), *range(dims))
+                w.reshape((*self.kernel, *self.channels)), (*range(dims, dims + 3), *range(dims))
             )
         roles = self._kernel_roles
-        split = w.reshape((*(self.extents[role] for role in roles), *self.kernel))
+        split = w.reshape((*(self.channels[role] for role in roles), *self.kernel))
         return permute(split, (*map(roles.index, range(3)), *range(3, dims + 3)))
 
     def as_written(self, y: Any, permute: Callable[[Any, Shape], Any]) -> Any:
@@ -377,7 +427,7 @@ class Conv(Windowed):
         if not self.channels_first:
             y = permute(y, (0, *range(2, dims + 2), 1))
         space = self.sizes if self.transposed else self.counts
-        channels = self._channels(0, 2)
+        channels = self._channel_axes(0, 2)
         return y.reshape(self._tensor(channels, self.positions, space)[1])
 
 
@@ -417,10 +467,27 @@ def _convs(seed: int, transposed: bool, uneven: bool, counts: Sequence[int]) -> 
     ]
 
 
+def _alike(convs: Sequence[Conv], dims: int) -> list[Conv]:
+    """The same window on several axes, each of another length."""
+    return [
+        replace(conv, windows=tuple(_longer(conv.windows[0], n) for n in range(dims)))
+        for conv in convs
+    ]
+
+
+def _longer(window: Window, positions: int) -> Window:
+    return replace(window, count=window.count + positions)
+
+
 # One and two dimensions use up a deck of all combinations; twelve kinds go evenly into each.
 CONVS = _convs(1, False, False, (36, 36, 12))
 TRANSPOSED = _convs(2, True, False, (36, 36, 12))
 UNEVEN = _convs(3, False, True, (24, 12, 6)) + _convs(4, True, True, (24, 12, 6))
+ALIKE = [
+    conv
+    for table in (CONVS, TRANSPOSED)
+    for conv in (*_alike(table[5:36:5], 2), *_alike(table[7:36:12], 3))
+]
 
 
 @dataclass(frozen=True)
