@@ -274,7 +274,8 @@ def picture_kernels(layers: list[Any], path: Path) -> None:
     figure, axes = plt.subplots(2, 1, figsize=(9, 6.2), height_ratios=[1, 2.6])
     titles = ["C1: six kernels of 5x5", "C3: sixteen kernels of 5x5x6, one column each"]
     for ax, kernels, title in zip(axes, (first, second), titles, strict=True):
-        ax.imshow(mosaic(kernels), cmap="gray", interpolation="nearest")
+        gray = plt.get_cmap("gray").with_extremes(bad="#cfdcec")  # the gaps between kernels
+        ax.imshow(mosaic(kernels), cmap=gray, interpolation="nearest")
         ax.set_title(title, fontsize=11)
         ax.axis("off")
     figure.tight_layout()
@@ -285,8 +286,8 @@ def picture_kernels(layers: list[Any], path: Path) -> None:
 def mosaic(kernels: Array) -> Array:
     """Lay kernels (k, l, c, o) out on a grid, c down and o across, each scaled to its range."""
     low, high = kernels.min((0, 1), keepdims=True), kernels.max((0, 1), keepdims=True)
-    tiles = np.pad((kernels - low) / (high - low), ((0, 1), (0, 1), (0, 0), (0, 0)), "constant",
-                   constant_values=1)  # fmt: skip
+    gap = ((0, 1), (0, 1), (0, 0), (0, 0))
+    tiles = np.pad((kernels - low) / (high - low), gap, constant_values=np.nan)
     # Tiling is a composition of axes, so it is a contraction too.
     return cc.contract("k l c o -> (c k) (o l)", tiles)
 

@@ -45,9 +45,9 @@ class Case:
 
     spec: str
     shapes: tuple[Shape, ...]
-    extents: Mapping[str, int] = field(default_factory=dict)
+    extents: Mapping[str, Any] = field(default_factory=dict)
     reduce: str = "sum"
-    values: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     output_shape: Shape | None = None
 
     @property
@@ -91,7 +91,7 @@ def bound(case: Case, operands: Sequence[Array]) -> tuple[Array, Pullback]:
 
 
 def _asked(
-    case: Case, contraction: cc.Contraction, given: Mapping[str, int], operands: Sequence[Array]
+    case: Case, contraction: cc.Contraction, given: Mapping[str, Any], operands: Sequence[Array]
 ) -> tuple[Array, Pullback]:
     def pullback(cotangent: Array) -> list[Array]:
         derivations = map(contraction.grad, range(len(operands)))
@@ -128,8 +128,7 @@ def _printed(
 ) -> tuple[Array, Pullback]:
     assert case.reduce == "sum"  # any other gradient meets a local derivative, too
 
-    given: dict[str, Any] = {**case.extents}
-    extents = case.contraction.extents(*case.shapes, **given)
+    extents = case.contraction.extents(*case.shapes, **case.extents)
 
     def gradient(cotangent: Array, n: int) -> Array:
         string = str(form(case.contraction.grad(n)))
