@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
@@ -18,7 +19,7 @@ from contractconv.execution.reductions import (
     result_dtype,
 )
 from contractconv.execution.views import Array, output_view
-from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 
@@ -100,7 +101,7 @@ def _run_split(
     if limit is None:
         return _run_plan(steps, arrays, dtype)
     out = _identity(problem, dtype)
-    for part in _slices(problem, limit // dtype.itemsize):
+    for part in _slices(problem, limit, dtype.itemsize):
         _run_plan(plan_afresh(part), arrays, dtype, out)
     return out
 
@@ -152,13 +153,23 @@ def _divided(total: Array, problem: Problem, dtype: np.dtype[Any]) -> Array:
 
 
 def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
-    """How many index points land on each output element (one number if all have as many)."""
+    """How many index points land on each output element, broadcastable to the output."""
     repeats = np.asarray(prod(problem.extents[name] for name in problem.reduced), dtype)
     if is_direct(problem):
         return repeats
-    sizes = tuple((name, size) for name, size in problem.sizes if name in problem.kept)
-    landing = Problem(((),), problem.output, sizes, "sum", problem.output_sizes)
-    return repeats * _run_split(plan(landing), (np.ones((), dtype),), dtype, None)
+    # Along an axis of its own an index lands once everywhere; only the other axes need counting.
+    uses = Counter(name for access in problem.output for name in access.names)
+    counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
+    sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
+    landing = Problem(((),), tuple(counted), sizes, "sum", shape_of(tuple(counted)))
+    count = _run_split(plan(landing), (np.ones((), dtype),), dtype, None)
+    shape = [access.size if access in counted else 1 for access in problem.output]
+    return repeats * count.reshape(shape)
+
+
+def _lands_once(access: Access, problem: Problem, uses: Counter[str]) -> bool:
+    name = access.plain
+    return name is not None and uses[name] == 1 and problem.extents[name] == access.size
 
 
 def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
@@ -175,7 +186,8 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
     dtype = common_dtype(operands, problem.reduce)
     if problem.reduce == "mean":
         count = landing_points(problem, dtype)
-        return np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+        weights = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+        return weights if is_direct(problem) else np.broadcast_to(weights, problem.output_sizes)
     shape = tuple(size for _, size in problem.sizes)
     arrays = prepared(problem, operands, dtype)
     if 0 in shape or any(0 in array.shape for array in arrays):
@@ -183,16 +195,16 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
     return local_derivative(problem, arrays)
 
 
-def _slices(problem: Problem, limit: int) -> Iterator[Problem]:
-    """Cut the index space into parts whose temporary arrays fit the limit (in elements)."""
+def _slices(problem: Problem, limit: int, itemsize: int) -> Iterator[Problem]:
+    """Cut the index space into parts whose temporary arrays fit the limit in bytes."""
     chunks = dict(problem.sizes)
-    while temporary_elements(_cut(problem, chunks)) > limit:
+    while temporary_elements(_cut(problem, chunks)) * itemsize > limit:
         longer = [name for name, chunk in chunks.items() if chunk > 1]
         if not longer:
             least = temporary_elements(_cut(problem, chunks))
             raise MemoryLimitError(
-                f"a memory limit of {limit} elements is too small for '{problem}': "
-                f"a single point takes {least}"
+                f"a memory limit of {limit} bytes is too small for '{problem}': "
+                f"a single point takes {least * itemsize}"
             )
         halved = [chunks | {name: -(-chunks[name] // 2)} for name in longer]
         chunks = min(halved, key=lambda c: temporary_elements(_cut(problem, c)))

@@ -1,0 +1,109 @@
+"""The order of operands: opt_einsum's where there are no windows, cheaper where there are."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import opt_einsum
+import pytest
+
+import contractconv as cc
+from contractconv.notation.problem import Problem
+from contractconv.planning.path import Pair, exhaustive, greedy, merge
+from contractconv.planning.plan import Plan
+
+SEPARABLE = "b (i+k) (j+l) c, k r, l r, c r, r o -> b i j o"
+SHAPES = [(8, 100, 100, 32), (3, 16), (3, 16), (32, 16), (16, 64)]
+
+
+def problem_of(spec: str, *shapes: tuple[int, ...]) -> Problem:
+    return cc.Contraction(spec).plan(*shapes).problem
+
+
+def cost_of(path: list[Pair], problem: Problem) -> int:
+    """Multiplications along a path, counted independently of the search."""
+    alive, total = list(problem.operands), 0
+    for pair in path:
+        taken = tuple(alive[n] for n in pair)
+        alive = [term for n, term in enumerate(alive) if n not in pair]
+        outside = {n for term in alive for access in term for n in access.names}
+        step = merge(taken, problem.kept | outside, problem)
+        total += step.points
+        alive.append(step.result)
+    return total
+
+
+def every_path(count: int) -> list[list[Pair]]:
+    if count == 1:
+        return [[]]
+    return [
+        [pair, *rest] for pair in combinations(range(count), 2) for rest in every_path(count - 1)
+    ]
+
+
+def test_plain_contractions_take_opt_einsums_path() -> None:
+    spec, shapes = "a b, b c, c d, d e -> a e", [(10, 200), (200, 5), (5, 300), (300, 7)]
+    plan = cc.Contraction(spec).plan(*shapes)
+    expected, _ = opt_einsum.contract_path("ab,bc,cd,de->ae", *shapes, shapes=True)
+    assert [step.positions for step in plan.steps] == [tuple(sorted(p)) for p in expected]
+
+
+def test_the_cheapest_of_all_paths_is_found() -> None:
+    problem = problem_of(SEPARABLE, *SHAPES)
+    costs = [cost_of(path, problem) for path in every_path(5)]
+    assert cost_of(exhaustive(problem), problem) == min(costs)
+    assert min(costs) < max(costs)
+
+
+def test_greedy_finds_a_path_and_never_beats_the_search() -> None:
+    problem = problem_of(SEPARABLE, *SHAPES)
+    path = greedy(problem)
+    assert len(path) == 4
+    assert cost_of(path, problem) >= cost_of(exhaustive(problem), problem)
+
+
+def test_windows_stay_closed_until_a_tap_is_needed() -> None:
+    plan = cc.Contraction(SEPARABLE).plan(*SHAPES)
+    assert str(plan.steps[0].problem) == "b (i+k) (j+l) c, c r -> b r (i+k) (j+l)"
+    assert str(plan.steps[-1].problem).endswith("-> b i j o")
+    # The plain einsum over places and taps needs at least the opened window times r.
+    opened = 8 * 98 * 98 * 3 * 3 * 32 * 16
+    assert plan.flops < opened
+
+
+def test_a_window_that_the_output_wants_is_opened_last() -> None:
+    plan = cc.Contraction("b (i+k) c, c d -> b i k d").plan((2, 50, 8), (8, 4), k=5)
+    steps = [str(step.problem) for step in plan.steps]
+    assert steps == ["b (i+k) c, c d -> b d (i+k)", "b d (i+k) -> b i k d"]
+
+
+def test_indices_of_one_operand_alone_are_summed_first() -> None:
+    plan = cc.Contraction("a b, b c -> c").plan((50, 20), (20, 3))
+    assert [str(step.problem) for step in plan.steps] == ["a b -> b", "b c, b -> c"]
+
+
+@pytest.mark.parametrize("count", [9, 12])
+def test_many_operands_with_windows_are_planned_greedily(count: int) -> None:
+    names = [f"n{n}" for n in range(count + 1)]
+    chain = [f"{a} {b}" for a, b in pairwise(names)]
+    spec = f"{', '.join(chain)}, ({names[-1]}+k) -> {names[0]} k"
+    shapes = [(3, 4) if n % 2 else (4, 3) for n in range(count)]
+    last = shapes[-1][1]
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-2, 3, shape) for shape in [*shapes, (last + 1,)]]
+    product = np.linalg.multi_dot([a.astype(float) for a in arrays[:-1]]).astype(int)
+    windows = np.lib.stride_tricks.sliding_window_view(arrays[-1], last)
+    assert (cc.contract(spec, *arrays, k=2) == product @ windows.T).all()
+
+
+def test_a_plan_explains_itself() -> None:
+    plan = cc.Contraction("i j, j k -> i k").plan((2, 3), (3, 4))
+    assert isinstance(plan, Plan)
+    assert str(plan) == (
+        "i j, j k -> i k    [sum]\n"
+        "extents: i=2, k=4, j=3\n"
+        "result: (2, 4); 48 operations\n"
+        "largest intermediate: 0 elements\n"
+        "  1. i j, j k -> i k        48  matmul"
+    )
