@@ -21,6 +21,7 @@ from contractconv.execution.reductions import (
 from contractconv.execution.views import Array, output_view
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
+from contractconv.planning.lowering import is_leaf
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 
 # Python's own numbers take part in numpy's promotion without a width of their own.
@@ -127,7 +128,7 @@ def _run_step(
 ) -> Array:
     problem = step.problem
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
-    if out is None and is_direct(problem) and not _divides(problem):
+    if out is None and is_leaf(problem):
         labels = tuple(access.names[0] for access in problem.output)
         result = leaf(problem, arrays, labels)
         if result.shape == problem.output_sizes and result.flags.c_contiguous:
@@ -140,10 +141,6 @@ def _run_step(
         view = output_view(out, part)
         combine(view.array, leaf(part, arrays, view.labels), out=view.array)
     return out
-
-
-def _divides(problem: Problem) -> bool:
-    return any(access.divisor != 1 for term in problem.operands for access in term)
 
 
 def _divided(total: Array, problem: Problem, dtype: np.dtype[Any]) -> Array:

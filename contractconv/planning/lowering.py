@@ -39,12 +39,19 @@ def tap_indices(problem: Problem) -> tuple[str, ...]:
 
 def _constrained(problem: Problem) -> Iterator[Access]:
     """The accesses that a leaf must turn into a plain range of one index."""
-    for accesses in problem.operands:
-        yield from (access for access in accesses if access.divisor != 1)
+    for access in (access for accesses in problem.operands for access in accesses):
+        # A window that reaches outside is read from a padded copy; a single index is not.
+        if access.divisor != 1 or (len(access.terms) <= 1 and not _spans(access, problem)):
+            yield access
     for access in problem.output:
         name = access.plain
         if name is None or problem.extents[name] != access.size:
             yield access
+
+
+def is_leaf(problem: Problem) -> bool:
+    """Whether the problem is a leaf already and makes every output element exactly once."""
+    return is_direct(problem) and next(_constrained(problem), None) is None
 
 
 def _inside_bounds(problem: Problem) -> Problem | None:
@@ -54,7 +61,7 @@ def _inside_bounds(problem: Problem) -> Problem | None:
             if not access.names:
                 if not _constant_inside(access):
                     return None
-            elif not _spans_progression(access, problem):
+            elif not _spans(access, problem):
                 name = access.names[0]
                 start, count, step = progression(access, problem.extents[name])
                 if not count:
@@ -70,7 +77,8 @@ def _constant_inside(access: Access) -> bool:
     return not remainder and 0 <= position < access.size
 
 
-def _spans_progression(access: Access, problem: Problem) -> bool:
+def _spans(access: Access, problem: Problem) -> bool:
+    """Whether every value of the access is an element of its axis."""
     low, high = access.reach(problem.extents)
     return access.divisor == 1 and low >= 0 and high < access.size
 

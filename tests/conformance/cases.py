@@ -7,6 +7,7 @@ Nothing here knows a peer. It brings one function, ``vjp``: operands in, result 
 - ``check``: a case against a peer, forward and every gradient;
 - ``Window``, ``Conv``, ``Pool``: from the numbers a framework takes to a ``Case``;
 - ``CONVS``, ``TRANSPOSED``, ``UNEVEN``, ``ALIKE``, ``POOLS``: well-spread grids of them;
+- ``LARGE_CONVS``, ``LARGE_POOLS``: what is worked on in blocks;
 - ``LAYERS``: everything else, by name.
 """
 
@@ -526,6 +527,25 @@ def _pools(seed: int) -> list[Pool]:
 POOLS = _pools(5)
 
 
+# Larger than what is worked on at once, and windows of more taps than are added one by one.
+LARGE_CONVS = [
+    Conv((Window(120, 3, 1, 1, 1, 1), Window(110, 3, 1, 1, 1, 1)), "plain"),
+    Conv((Window(60, 5, 2, 1, 2, 2), Window(70, 5, 2, 1, 2, 2)), "grouped", channels_first=True),
+    Conv((Window(150, 5, 1, 1, 2, 2), Window(130, 5, 1, 1, 2, 2)), "depthwise"),
+    Conv((Window(100, 100, 1, 1, 50, 49),), "plain"),
+    Conv((Window(30, 9, 2, 1, 4, 4, 1), Window(40, 11, 1, 2)), "composed", channels_first=True),
+    Conv((Window(9, 12, 3), Window(8, 13, 1, 1, 0, 2)), "multiplied"),
+    Conv((Window(60, 5, 2, 1, 2, 2, 1), Window(70, 4, 1)), "plain", transposed=True),
+    Conv((Window(30, 70, 3, 1, 7, 7),), "grouped", transposed=True),
+    Conv((Window(12, 9, 2, 2), Window(10, 8, 3)), "depthwise", True, transposed=True),
+    Conv((Window(20, 5), Window(20, 4, 2), Window(20, 4)), "plain"),
+]  # fmt: skip
+LARGE_POOLS = [
+    Pool((Window(50, 11, 1, 1, 5, 5), Window(40, 9, 2)), reduce, first)
+    for reduce, first in zip(REDUCTIONS, (False, True, False, True, False), strict=True)
+]
+
+
 # --- other layers ----------------------------------------------------------------------------
 
 GRID = (2, 5, 6, 3)
@@ -610,6 +630,8 @@ LAYERS = {
     "fold": Case(
         "b (c k l) (i j) -> b c (2*i+k-1) (j+2*l)", ((2, 18, 16),), {"k": 3, "l": 2, "i": 4, "j": 4}
     ),
+    "cropped start": Case("b (2*t+k+2) c, k c o -> b t o", ((2, 9, 3), (3, 3, 2))),
+    "kernel of a result": Case("b (2*i+k-1) c, b i o -> k c o", ((2, 9, 3), (2, 5, 2))),
     "resampling": Case("b ((3*i+2*k-4)/2) c, k c o -> b i o", ((2, 7, 3), (4, 3, 2)), {"i": 5}),
     "global maximum": Case("b h w c -> b c", (GRID,), reduce="max"),
     "global mean": Case("b c h w -> b c", ((2, 3, 4, 5),), reduce="mean"),
@@ -622,6 +644,7 @@ LAYERS = {
     ),
     "logsumexp of scores": Case("b q d, b k d -> b q d", ((2, 3, 4), (2, 5, 4)), {}, "logsumexp"),
     "weighted maximum": Case("b (i+k) c, k c -> b i c", ((2, 9, 3), (4, 3)), reduce="max"),
+    "wide weighted maximum": Case("b (i+k) c, k c -> b i c", ((2, 340, 9), (70, 9)), reduce="max"),
     "padded weighted minimum": Case(
         "b (2*i+k-1) c, k c -> b i c", ((2, 9, 3), (4, 3)), reduce="min"
     ),

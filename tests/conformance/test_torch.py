@@ -14,6 +14,8 @@ import pytest
 from conformance.cases import (
     ALIKE,
     CONVS,
+    LARGE_CONVS,
+    LARGE_POOLS,
     LAYERS,
     POOLS,
     TRANSPOSED,
@@ -142,6 +144,11 @@ def test_one_window_on_every_axis(conv: Conv, dtype: str) -> None:
     check(conv.case(), dtype, vjp(convolved(conv)))
 
 
+@pytest.mark.parametrize(("conv", "dtype"), with_dtypes(LARGE_CONVS))
+def test_large_convolution(conv: Conv, dtype: str) -> None:
+    check(conv.case(), dtype, vjp(convolved(conv)))
+
+
 @pytest.mark.parametrize("way", [called, bound, compiled], ids=lambda way: way.__name__)
 @pytest.mark.parametrize("conv", EVERY_CONV, ids=lambda conv: str(conv.case(symbolic=True)))
 def test_convolution_with_parameters(conv: Conv, way: Way) -> None:
@@ -241,6 +248,11 @@ def _unfolded(pool: Pool, x: Tensor, outside: float) -> Tensor:
 
 @pytest.mark.parametrize(("pool", "dtype"), with_dtypes(POOLS))
 def test_pooling(pool: Pool, dtype: str) -> None:
+    check(pool.case(), dtype, vjp(pooled(pool)))
+
+
+@pytest.mark.parametrize(("pool", "dtype"), with_dtypes(LARGE_POOLS))
+def test_large_pooling(pool: Pool, dtype: str) -> None:
     check(pool.case(), dtype, vjp(pooled(pool)))
 
 
@@ -352,7 +364,8 @@ def _weighted_min(x: Tensor, w: Tensor) -> Tensor:
 
 
 def _weighted_max(x: Tensor, w: Tensor) -> Tensor:
-    return F.max_pool1d(_flat(x.unfold(1, 4, 1) * w.T), 4).reshape(2, -1, 3)
+    taps, channels = w.shape
+    return F.max_pool1d(_flat(x.unfold(1, taps, 1) * w.T), taps).reshape(2, -1, channels)
 
 
 def _flat(windows: Tensor) -> Tensor:
@@ -411,6 +424,10 @@ REFERENCES: dict[str, Reference] = {
     "trace": torch.trace,
     "unfold": lambda x: F.unfold(x, (3, 2), (1, 2), (1, 0), (2, 1)),
     "fold": lambda x: F.fold(x, (7, 6), (3, 2), (1, 2), (1, 0), (2, 1)),
+    "cropped start": lambda x, w: F.conv1d(x[:, 2:].mT, w.permute(2, 1, 0), stride=2).mT,
+    "kernel of a result": lambda x, g: torch.nn.grad.conv1d_weight(
+        x.mT, (2, 3, 3), g.mT, stride=2, padding=1
+    ).permute(2, 1, 0),
     "resampling": _resampled,
     "global maximum": lambda x: F.adaptive_max_pool2d(_image(x), 1)[..., 0, 0],
     "global mean": lambda x: F.adaptive_avg_pool2d(x, 1)[..., 0, 0],
@@ -419,6 +436,7 @@ REFERENCES: dict[str, Reference] = {
     "block mean": lambda x: _grid(F.avg_pool2d(_image(x), (2, 3))),
     "logsumexp of scores": lambda q, k: (q[:, :, None] * k[:, None]).logsumexp(2),
     "weighted maximum": _weighted_max,
+    "wide weighted maximum": _weighted_max,
     "padded weighted minimum": _weighted_min,
 }  # fmt: skip
 
