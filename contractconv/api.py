@@ -13,7 +13,8 @@ from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.errors import AlgorithmError, OperandError, ShapeError
-from contractconv.notation.extents import bind, expand_dots, resolve, split_values
+from contractconv.notation.ellipsis import expand_dots
+from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec

@@ -8,14 +8,15 @@ index determines it, with as much allowed past its end as the expression reaches
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from operator import index as as_integer
 
-from contractconv.errors import OperandError, ParameterError, ShapeError, with_carets
+from contractconv.errors import ParameterError, ShapeError, with_carets
 from contractconv.notation.affine import Affine
+from contractconv.notation.ellipsis import expand_dots
+from contractconv.notation.places import axes, marks, shapes_line, wrong_count, wrong_rank
 from contractconv.notation.problem import Access, Accesses, Problem, Shape
-from contractconv.notation.spec import Axis, Composition, Dots, Place, Spec, Term, render
+from contractconv.notation.spec import Axis, Composition, Place, Spec, Term
 
 _KEYWORD: Place = (-2, None)
 
@@ -43,7 +44,7 @@ def resolve(
         ShapeError: ranks or extents disagree, or an extent cannot be determined.
     """
     if len(shapes) != len(spec.inputs):
-        raise OperandError(_wrong_count(spec, len(shapes)))
+        raise wrong_count(spec, len(shapes))
     bound, extents = split_values(spec, values or {})
     named = expand_dots(bound, shapes)
     solver = _Solver(named, tuple(map(tuple, shapes)), output_shape)
@@ -62,7 +63,7 @@ def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str,
         raise ParameterError(
             with_carets(
                 f"unbound: the parameter{'s' * (len(needed) > 1)} {names}",
-                *_marks(bound, _places_of(bound, needed)),
+                *marks(bound, _places_of(bound, needed)),
                 f"give {give} in the call, or bind first with .bind({give})",
             )
         )
@@ -84,11 +85,11 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
                 f"{is_index * (name in spec.indices)}The declared parameters are: {known}"
             )
     numbers = {name: _integer(name, value) for name, value in values.items()}
-    for place, axis in _axes(spec):
+    for place, axis in axes(spec):
         if isinstance(axis, Affine) and not axis.divisor.bind(numbers):
             given = ", ".join(f"{name}={value}" for name, value in numbers.items())
             raise ParameterError(
-                with_carets(f"division by zero with {given}", *_marks(spec, [place]))
+                with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
     return spec.bind(numbers)
 
@@ -104,7 +105,7 @@ def _integer(name: str, value: object) -> int:
 
 def _used_parameters(spec: Spec) -> list[str]:
     used: set[str] = set()
-    for _, axis in _axes(spec):
+    for _, axis in axes(spec):
         if isinstance(axis, Affine):
             used |= axis.parameters
     return [name for name in spec.parameters if name in used]
@@ -112,84 +113,7 @@ def _used_parameters(spec: Spec) -> list[str]:
 
 def _places_of(spec: Spec, parameters: Iterable[str]) -> list[Place]:
     wanted = set(parameters)
-    return [p for p, axis in _axes(spec) if isinstance(axis, Affine) and axis.parameters & wanted]
-
-
-def _axes(spec: Spec) -> Iterable[tuple[Place, Axis]]:
-    for number, term in [*enumerate(spec.inputs), (-1, spec.output)]:
-        for position, axis in enumerate(term):
-            yield (number, position), axis
-
-
-def _marks(spec: Spec, places: Iterable[Place]) -> tuple[str, list[tuple[int, int]]]:
-    text, spans = render(spec)
-    return text, [spans[place] for place in places if place in spans]
-
-
-def _wrong_count(spec: Spec, given: int) -> str:
-    terms = len(spec.inputs)
-    message = f"{terms} term{'s' * (terms != 1)} but {given} operand{'s' * (given != 1)}"
-    extra = [(number, None) for number in range(min(given, terms), terms)]
-    empty = any(not term for term in spec.inputs)
-    return with_carets(
-        message, *_marks(spec, extra), hint="an empty term stands for a scalar operand" * empty
-    )
-
-
-def expand_dots(spec: Spec, shapes: Sequence[Shape]) -> Spec:
-    """Spell the ellipsis out; an axis of size one that numpy would broadcast becomes ``(0)``."""
-    if not spec.has_dots:
-        return spec
-    counts = [
-        len(shape) - len(term) + 1 if any(isinstance(a, Dots) for a in term) else 0
-        for term, shape in zip(spec.inputs, shapes, strict=True)
-    ]
-    for number, count in enumerate(counts):
-        if count < 0:
-            raise _wrong_rank(spec, shapes, number)
-    names = tuple(f"...{n}" for n in range(max(counts, default=0)))
-    aligned = [
-        list(zip(names[len(names) - count :], _dots_sizes(term, shape, count), strict=True))
-        for term, shape, count in zip(spec.inputs, shapes, counts, strict=True)
-    ]
-    wide = {name for pairs in aligned for name, size in pairs if size != 1}
-    inputs = tuple(
-        _spelled(term, [_broadcast(name, size, wide) for name, size in pairs])
-        for term, pairs in zip(spec.inputs, aligned, strict=True)
-    )
-    output = _spelled(spec.output, [Affine.index(name) for name in names])
-    return replace(spec, inputs=inputs, output=output)
-
-
-def _broadcast(name: str, size: int, wide: set[str]) -> Axis:
-    return Affine.of(()) if size == 1 and name in wide else Affine.index(name)
-
-
-def _dots_sizes(term: Term, shape: Shape, count: int) -> Shape:
-    start = next((n for n, axis in enumerate(term) if isinstance(axis, Dots)), 0)
-    return tuple(shape[start : start + count])
-
-
-def _spelled(term: Term, axes: Sequence[Axis]) -> Term:
-    spelled: list[Axis] = []
-    for axis in term:
-        spelled += axes if isinstance(axis, Dots) else [axis]
-    return tuple(spelled)
-
-
-def _wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
-    term, rank = spec.inputs[number], len(shapes[number])
-    dots = any(isinstance(axis, Dots) for axis in term)
-    wanted = f"at least {len(term) - 1}" if dots else str(len(term))
-    message = f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, its term {wanted}"
-    return ShapeError(
-        with_carets(message, *_marks(spec, [(number, None)]), hint=_shapes_line(shapes))
-    )
-
-
-def _shapes_line(shapes: Sequence[Shape]) -> str:
-    listed = ", ".join(str(tuple(shape)) for shape in shapes)
-    return f"shapes: {listed}" if shapes else ""
+    return [p for p, axis in axes(spec) if isinstance(axis, Affine) and axis.parameters & wanted]
 
 
 class _Solver:
@@ -205,7 +129,7 @@ class _Solver:
         self.sources: dict[str, Place] = {}
         for number, (term, shape) in enumerate(zip(spec.inputs, shapes, strict=True)):
             if len(term) != len(shape):
-                raise _wrong_rank(spec, shapes, number)
+                raise wrong_rank(spec, shapes, number)
 
     def _checked_output(self, output_shape: Sequence[int]) -> Shape:
         shape = tuple(_integer("output_shape", size) for size in output_shape)
@@ -220,8 +144,8 @@ class _Solver:
 
     def _error(self, message: str, *places: Place, hint: str = "") -> ShapeError:
         known = ", ".join(f"{name}={size}" for name, size in getattr(self, "extents", {}).items())
-        lines = [hint, _shapes_line(self.shapes), f"so far: {known}" if known else ""]
-        text, spans = _marks(self.spec, places)
+        lines = [hint, shapes_line(self.shapes), f"so far: {known}" if known else ""]
+        text, spans = marks(self.spec, places)
         return ShapeError(with_carets(message, text, spans, "\n".join(filter(None, lines))))
 
     def solve(self, given: Mapping[str, int]) -> None:
@@ -318,7 +242,7 @@ class _Solver:
     # -- bookkeeping ---------------------------------------------------------------------------
 
     def _sized(self, inputs_only: bool = False) -> Iterable[tuple[Place, Axis, int]]:
-        for place, axis in _axes(self.spec):
+        for place, axis in axes(self.spec):
             number, position = place
             assert position is not None
             if number >= 0:
@@ -344,7 +268,7 @@ class _Solver:
         missing = [name for name in self.spec.indices if name not in self.extents]
         if not missing:
             return
-        for place, axis in _axes(self.spec):
+        for place, axis in axes(self.spec):
             unknown = [name for name in dict.fromkeys(axis.names) if name in missing]
             if len(unknown) > 1 and place[0] >= 0:
                 listed = " and ".join(unknown)
@@ -353,7 +277,7 @@ class _Solver:
                     hint="give " + " or ".join(f"{name}=..." for name in unknown),
                 )  # fmt: skip
         name = missing[0]
-        places = [place for place, axis in _axes(self.spec) if name in axis.names]
+        places = [place for place, axis in axes(self.spec) if name in axis.names]
         only_output = all(number < 0 for number, _ in places)
         reason = "it occurs only in the output" if only_output else "a fractional axis tells none"
         raise self._error(f"unknown extent: {name}; {reason}", *places, hint=f"give {name}=...")

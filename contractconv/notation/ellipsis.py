@@ -1,0 +1,52 @@
+"""Spelling the ellipsis out, once the ranks of the operands are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contractconv.notation.affine import Affine
+from contractconv.notation.places import wrong_rank
+from contractconv.notation.problem import Shape
+from contractconv.notation.spec import Axis, Dots, Spec, Term
+
+
+def expand_dots(spec: Spec, shapes: Sequence[Shape]) -> Spec:
+    """Spell the ellipsis out; an axis of size one that numpy would broadcast becomes ``(0)``."""
+    if not spec.has_dots:
+        return spec
+    counts = [
+        len(shape) - len(term) + 1 if any(isinstance(a, Dots) for a in term) else 0
+        for term, shape in zip(spec.inputs, shapes, strict=True)
+    ]
+    for number, count in enumerate(counts):
+        if count < 0:
+            raise wrong_rank(spec, shapes, number)
+    names = tuple(f"...{n}" for n in range(max(counts, default=0)))
+    aligned = [
+        list(zip(names[len(names) - count :], _dots_sizes(term, shape, count), strict=True))
+        for term, shape, count in zip(spec.inputs, shapes, counts, strict=True)
+    ]
+    wide = {name for pairs in aligned for name, size in pairs if size != 1}
+    inputs = tuple(
+        _spelled(term, [_broadcast(name, size, wide) for name, size in pairs])
+        for term, pairs in zip(spec.inputs, aligned, strict=True)
+    )
+    output = _spelled(spec.output, [Affine.index(name) for name in names])
+    return replace(spec, inputs=inputs, output=output)
+
+
+def _broadcast(name: str, size: int, wide: set[str]) -> Axis:
+    return Affine.of(()) if size == 1 and name in wide else Affine.index(name)
+
+
+def _dots_sizes(term: Term, shape: Shape, count: int) -> Shape:
+    start = next((n for n, axis in enumerate(term) if isinstance(axis, Dots)), 0)
+    return tuple(shape[start : start + count])
+
+
+def _spelled(term: Term, axes: Sequence[Axis]) -> Term:
+    spelled: list[Axis] = []
+    for axis in term:
+        spelled += axes if isinstance(axis, Dots) else [axis]
+    return tuple(spelled)

@@ -1,0 +1,190 @@
+"""Operator-precedence parsing of one index expression, with explicit stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contractconv.errors import SpecError, spec_error
+from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.tokens import Token
+
+# No sensible expression has more products of parameters; more would cost time.
+_LARGEST_POLYNOMIAL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is being read, and how.
+
+    Attributes:
+        text: the whole contraction string.
+        parameters: the declared parameters.
+        letters: whether every letter is an index.
+    """
+
+    text: str
+    parameters: frozenset[str]
+    letters: bool
+
+    def error(self, message: str, *tokens: Token, hint: str = "") -> SpecError:
+        """Build an error that points at tokens."""
+        spans = [(token.start, token.end) for token in tokens]
+        return spec_error(message, self.text, *spans, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A part of an expression, and the tokens it was read from (first and last)."""
+
+    affine: Affine
+    first: Token
+    last: Token
+
+
+_PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "pos": 3}
+
+
+class Expression:
+    """Operator-precedence parsing of one parenthesised axis, without recursion."""
+
+    def __init__(self, source: Source, tokens: Sequence[Token]) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.values: list[_Value] = []
+        self.operators: list[tuple[str, Token]] = []
+
+    def axis(self) -> Affine:
+        """Return the axis that the tokens, parentheses included, say."""
+        previous: Token | None = None
+        for token in self.tokens:
+            self._read(token, previous)
+            previous = token
+        return self.values[-1].affine
+
+    def _read(self, token: Token, previous: Token | None) -> None:
+        after_value = previous is not None and (
+            previous.kind in ("name", "number") or previous.text == ")"
+        )
+        if token.kind in ("name", "number"):
+            self._juxtaposed(token, previous, after_value)
+            self.values.append(_Value(self._atom(token), token, token))
+        elif token.text == "(":
+            self._juxtaposed(token, previous, after_value)
+            self.operators.append(("(", token))
+        elif token.text == ")":
+            self._expect(after_value, token, previous)
+            self._close()
+        elif after_value:
+            self._push(token.text, token)
+        elif token.text in "+-":
+            self._push({"-": "neg", "+": "pos"}[token.text], token)
+        else:
+            self._expect(False, token, previous)
+
+    def _juxtaposed(self, token: Token, previous: Token | None, after_value: bool) -> None:
+        """Read ``2i`` and ``2(i+k)`` as products; refuse other neighbours."""
+        if not after_value or previous is None:
+            return
+        if previous.kind == "number" and token.kind != "number" and previous.end == token.start:
+            self._push("*", token)
+            return
+        raise self.source.error(
+            f"{previous.text!r} and {token.text!r} side by side", previous, token,
+            hint="write an operator between them; a composition, as in (h w), is names alone",
+        )  # fmt: skip
+
+    def _expect(self, present: bool, token: Token, previous: Token | None) -> None:
+        if not present:
+            raise self.source.error(
+                f"empty term: something is missing before {token.text!r}",
+                *([previous] if previous else []), token,
+            )  # fmt: skip
+
+    def _atom(self, token: Token) -> Affine:
+        if token.kind == "number":
+            return Affine.of((), Polynomial.of(int(token.text)))
+        if token.text in self.source.parameters:
+            return Affine.of((), Polynomial.symbol(token.text))
+        if self.source.letters and len(token.text) > 1:
+            raise self.source.error(
+                f"{token.text!r} has several letters, but no term has a blank inside, so every "
+                "letter is an index", token,
+                hint="put blanks between the axes, or declare it: "
+                f"parameters={token.text!r}",
+            )  # fmt: skip
+        return Affine.index(token.text)
+
+    def _push(self, operator: str, token: Token) -> None:
+        if operator not in ("neg", "pos"):
+            self._reduce_while(_PRECEDENCE[operator])
+        self.operators.append((operator, token))
+
+    def _close(self) -> None:
+        self._reduce_while(1)
+        self.operators.pop()
+
+    def _reduce_while(self, precedence: int) -> None:
+        while self.operators and _PRECEDENCE[self.operators[-1][0]] >= precedence:
+            self._apply(*self.operators.pop())
+
+    def _apply(self, operator: str, token: Token) -> None:
+        right = self.values.pop()
+        if operator in ("neg", "pos"):
+            sign = Polynomial.of(-1 if operator == "neg" else 1)
+            self._whole(right)
+            self.values.append(_Value(right.affine.scaled(sign), token, right.last))
+            return
+        left = self.values.pop()
+        self._whole(left)
+        self._whole(right)
+        result = {"+": self._add, "-": self._subtract, "*": self._multiply, "/": self._divide}
+        value = result[operator](left, right)
+        self._check_size(value, left, right)
+        self.values.append(_Value(value, left.first, right.last))
+
+    def _whole(self, value: _Value) -> None:
+        if value.affine.fractional:
+            raise self._spanning(
+                "a division must span the whole axis", value, value,
+                hint="bring it to one denominator: ((h-k+1)/2), not (h/2-k)",
+            )  # fmt: skip
+
+    def _add(self, left: _Value, right: _Value) -> Affine:
+        return left.affine + right.affine
+
+    def _subtract(self, left: _Value, right: _Value) -> Affine:
+        return left.affine + right.affine.scaled(Polynomial.of(-1))
+
+    def _multiply(self, left: _Value, right: _Value) -> Affine:
+        if left.affine.terms and right.affine.terms:
+            a, b = left.affine.names[0], right.affine.names[0]
+            raise self._spanning(
+                f"not affine: this multiplies the indices {a!r} and {b!r}", left, right,
+                hint=f"if {a!r} or {b!r} is a number to be given later, declare it: "
+                f"parameters={a!r}",
+            )  # fmt: skip
+        if left.affine.terms:
+            return left.affine.scaled(right.affine.offset)
+        return right.affine.scaled(left.affine.offset)
+
+    def _divide(self, left: _Value, right: _Value) -> Affine:
+        if right.affine.terms:
+            name = right.affine.names[0]
+            raise self._spanning(
+                f"not affine: this divides by the index {name!r}", left, right,
+                hint=f"if {name!r} is a number to be given later, declare it: "
+                f"parameters={name!r}",
+            )  # fmt: skip
+        if not right.affine.offset:
+            raise self._spanning("division by zero", right, right)
+        return left.affine.over(right.affine.offset)
+
+    def _check_size(self, value: Affine, left: _Value, right: _Value) -> None:
+        parts = [value.offset, value.divisor, *(coefficient for _, coefficient in value.terms)]
+        if any(len(part.terms) > _LARGEST_POLYNOMIAL for part in parts):
+            raise self._spanning("this expression has too many different products", left, right)
+
+    def _spanning(self, message: str, left: _Value, right: _Value, hint: str = "") -> SpecError:
+        span = (left.first.start, right.last.end)
+        return spec_error(message, self.source.text, span, hint=hint)

@@ -1,0 +1,49 @@
+"""Pointing at places of a spec, for messages about operands and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from contractconv.errors import OperandError, ShapeError, Span, with_carets
+from contractconv.notation.problem import Shape
+from contractconv.notation.spec import Axis, Dots, Place, Spec, render
+
+
+def axes(spec: Spec) -> Iterable[tuple[Place, Axis]]:
+    """Every axis with its place, the output's last."""
+    for number, term in [*enumerate(spec.inputs), (-1, spec.output)]:
+        for position, axis in enumerate(term):
+            yield (number, position), axis
+
+
+def marks(spec: Spec, places: Iterable[Place]) -> tuple[str, list[Span]]:
+    """The canonical string of a spec, and the spans of some places in it."""
+    text, spans = render(spec)
+    return text, [spans[place] for place in places if place in spans]
+
+
+def wrong_count(spec: Spec, given: int) -> OperandError:
+    """Build the error for a number of operands that is not that of the terms."""
+    terms = len(spec.inputs)
+    message = f"{terms} term{'s' * (terms != 1)} but {given} operand{'s' * (given != 1)}"
+    extra = [(number, None) for number in range(min(given, terms), terms)]
+    empty = any(not term for term in spec.inputs)
+    hint = "an empty term stands for a scalar operand" * empty
+    return OperandError(with_carets(message, *marks(spec, extra), hint))
+
+
+def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
+    """Build the error for an operand that has not as many axes as its term."""
+    term, rank = spec.inputs[number], len(shapes[number])
+    dots = any(isinstance(axis, Dots) for axis in term)
+    wanted = f"at least {len(term) - 1}" if dots else str(len(term))
+    message = f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, its term {wanted}"
+    return ShapeError(
+        with_carets(message, *marks(spec, [(number, None)]), hint=shapes_line(shapes))
+    )
+
+
+def shapes_line(shapes: Sequence[Shape]) -> str:
+    """List the operands' shapes for the end of a message."""
+    listed = ", ".join(str(tuple(shape)) for shape in shapes)
+    return f"shapes: {listed}" if shapes else ""

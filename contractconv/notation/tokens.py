@@ -1,0 +1,56 @@
+"""The tokens of a contraction string."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from contractconv.errors import SpecError, spec_error
+
+NAME = re.compile(r"[^\W\d]\w*")
+_TOKEN = re.compile(
+    r"(?P<arrow>->)|(?P<dots>\.\.\.)|(?P<number>\d+)|(?P<name>[^\W\d]\w*)"
+    r"|(?P<symbol>[()+\-*/,])|(?P<blank>\s+)|(?P<unknown>.)"
+)
+_LOOKALIKES = {
+    "→": "'->'", ">": "'->'", "=": "'->'", "−": "'-'", "–": "'-'", "×": "'*'",
+    "·": "'*'", "∗": "'*'", "[": "'('", "]": "')'", "{": "'('", "}": "')'", ";": "','",
+}  # fmt: skip
+
+# Limits that no sensible contraction meets; they keep an absurd string from costing time.
+_LONGEST_STRING = 65_536
+_LONGEST_NUMBER = 18
+
+
+class Token(NamedTuple):
+    """A piece of the string; ``kind`` is the group of the tokenizer that matched."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def tokenize(text: str) -> list[Token]:
+    """Split a string into tokens, blanks included."""
+    if len(text) > _LONGEST_STRING:
+        raise spec_error(
+            f"a contraction of {len(text)} characters: the most is {_LONGEST_STRING}", text, (0, 1)
+        )
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or "unknown"
+        if kind == "unknown":
+            raise _unknown_character(text, match.start())
+        if kind == "number" and len(match.group()) > _LONGEST_NUMBER:
+            raise spec_error("this number is too large", text, match.span())
+        tokens.append(Token(kind, match.group(), match.start(), match.end()))
+    return tokens
+
+
+def _unknown_character(text: str, at: int) -> SpecError:
+    meant = _LOOKALIKES.get(text[at])
+    hint = f"write {meant} instead" if meant else "names are letters, digits and _"
+    if text[at] == ".":
+        hint = "an ellipsis is three dots: ..."
+    return spec_error(f"unknown character {text[at]!r}", text, (at, at + 1), hint=hint)

@@ -1,0 +1,401 @@
+"""What strings mean: each row of the notation's table, in both of its styles.
+
+Two strings that say the same give equal contractions; the string that a contraction shows is the
+one canonical way to write it. What numpy's ``einsum`` understands keeps numpy's meaning.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import itertools
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contractconv as cc
+from contractconv.notation.affine import Affine
+from contractconv.notation.spec import Composition, Dots, render
+
+CONV = "b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o"
+POOL = "b (2*i+k) (2*j+l) c -> b i j c"
+
+
+def _text(string: str, parameters: str | tuple[str, ...] = ()) -> str:
+    return str(cc.Contraction(string, parameters=parameters))
+
+
+# --- numpy's style ---------------------------------------------------------------------------
+
+SIZES = {"i": 2, "j": 3, "k": 4, "b": 2, "A": 5, "Z": 3}
+
+NUMPY = [
+    "ij,jk->ik",
+    "ij,jk",
+    " ij , jk -> ik ",
+    "ij,jk ->ik",
+    "ij\t,\njk->ki",
+    "ij->ji",
+    "ji",
+    "kbji",
+    "bAZ,Ai",
+    "ii",
+    "ii->i",
+    "ii->",
+    "iij,j",
+    "i,j",
+    "i,j,k->kij",
+    "ij,ij->",
+    "ij,ij,ij->j",
+    "bij,bjk->bik",
+    "...ij,...jk->...ik",
+    "...ij,...jk",
+    "i...->...",
+    "i...",
+    "...",
+    "i...j->j...i",
+    ",i->i",
+    "i,",
+    "",
+    "->",
+    ",->",
+]
+
+
+def _filled(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    return np.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
+
+
+def _operand(term: str) -> np.ndarray[Any, Any]:
+    """An array for a term of numpy's style; the ellipsis stands for two axes."""
+    before, dots, after = term.strip().partition("...")
+    middle = (2, 3) if dots else ()
+    return _filled((*(SIZES[n] for n in before), *middle, *(SIZES[n] for n in after)))
+
+
+@pytest.mark.parametrize("string", NUMPY)
+def test_numpy_style_keeps_the_meaning_of_numpy(string: str) -> None:
+    terms = string.partition("->")[0].split(",")
+    operands = [_operand(term) for term in terms]
+    expected = np.einsum("".join(string.split()), *operands)
+    result = cc.contract(string, *operands)
+    assert result.shape == expected.shape
+    assert np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("string", ["ij,jk->ik", "ii->i", "i,j", "...i,...i->..."])
+def test_numpy_style_says_the_same_as_names_with_blanks(string: str) -> None:
+    contraction = cc.Contraction(string)
+    assert " " in str(contraction)
+    assert cc.Contraction(str(contraction)) == contraction
+
+
+def test_numpy_lists_of_indices() -> None:
+    contract: Any = cc.contract
+    a, b = _filled((2, 3)), _filled((3, 4))
+    assert np.array_equal(contract(a, [0, 1], b, [1, 2], [0, 2]), a @ b)
+    assert np.array_equal(contract(a, [0, 1], b, [1, 2]), a @ b)
+    assert np.array_equal(contract(a, [1, 0]), a.T)
+    assert np.array_equal(contract(a, [..., "x"], [...]), a.sum(1))
+
+
+# --- implicit output -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("string", "full"), [
+    ("ij,jk", "i j, j k -> i k"),
+    ("ba", "b a -> a b"),
+    ("bA", "b A -> A b"),  # capitals come first, as in numpy
+    ("ii", "i i ->"),
+    ("iji", "i j i -> j"),
+    ("...ij,...jk", "... i j, ... j k -> ... i k"),
+    ("j...i", "j ... i -> ... i j"),
+    ("(i+k),k", "(i+k), k -> i"),
+    ("(2i+k)c,kco", "(2*i+k) c, k c o -> i o"),
+    ("(0)i", "(0) i -> i"),
+    ("(hw)", "(h w) -> h w"),
+    ("", "->"),
+    (",", ", ->"),
+])  # fmt: skip
+def test_without_an_arrow_the_result_has_what_occurs_once(string: str, full: str) -> None:
+    assert _text(string) == full
+    assert cc.Contraction(string) == cc.Contraction(full)
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("string", "indices"), [
+    ("height width -> height", ("height", "width")),
+    ("x_1 X1 _ -> _", ("_", "x_1", "X1")),
+    ("α β -> β", ("β", "α")),
+    ("ij->j", ("j", "i")),
+    ("i j->ij", ("ij", "i", "j")),  # one blank inside a term makes every word a name
+    ("(batch) x -> x", ("x", "batch")),
+])  # fmt: skip
+def test_indices_are_those_of_the_output_then_the_reduced(
+    string: str, indices: tuple[str, ...]
+) -> None:
+    assert cc.Contraction(string).indices == indices
+
+
+def test_the_reduced_indices_are_in_row_major_order() -> None:
+    assert cc.Contraction(CONV).reduced == ("k", "l", "c")
+    assert cc.Contraction("ij,jk->ik").reduced == ("j",)
+    assert cc.Contraction("i -> i j").reduced == ()
+
+
+@pytest.mark.parametrize("string", ["( batch ) -> ( batch )", "( i1 ), ( i2 ) ->"])
+def test_a_long_name_alone_on_its_axis_has_blanks_around_it(string: str) -> None:
+    contraction = cc.Contraction(string)
+    assert all(len(term) <= 1 for term in contraction._spec.terms)
+    assert str(contraction) == string
+
+
+# --- one string for each meaning -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("b (2*i+k-1) c, k c o -> b i o", "b(2i+k-1)c,kco->bio"),
+    ("b (2*i+k-1) c, k c o -> b i o", "b ( k - 1 + i*2 )c , k c o->b i o"),
+    ("(i+k), k -> i", "(k+i),k->i"),
+    ("(h w) c -> h w c", "( h  w )c->h w c"),
+    ("(2*i+2) j -> i", "(2(i+1)) j -> i"),
+    ("i (0) -> i", "i(3-3)->i"),
+    ("((h-k+1)/2), k -> h", "((2*h-2*k+2)/4), k -> h"),
+    ("... i, i -> ...", "...i,i->..."),
+    ("i j -> j", "(i) (j) -> j"),
+])  # fmt: skip
+def test_the_same_meaning_is_the_same_contraction(one: str, other: str) -> None:
+    first, second = cc.Contraction(one), cc.Contraction(other)
+    assert first == second
+    assert hash(first) == hash(second)
+    assert str(first) == str(second) == one
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("i j -> i j", "i j -> j i"),
+    ("i j -> i j", "a b -> a b"),  # names are what keywords refer to
+    ("i, j -> i j", "j, i -> i j"),
+    ("(h w) -> h w", "(w h) -> h w"),
+    ("(i+k), k -> i", "(i-k), k -> i"),
+    ("(i+k), k -> i", "(i+k-1), k -> i"),
+    ("i -> i", "... -> ..."),
+])  # fmt: skip
+def test_different_meanings_are_different(one: str, other: str) -> None:
+    assert cc.Contraction(one) != cc.Contraction(other)
+
+
+@pytest.mark.parametrize(("string", "canonical"), [
+    # An index that operand 0 has by itself comes first,
+    ("(k+i) k, i -> i", "(k+i) k, i -> i"),
+    ("(i+k) k, i -> i", "(k+i) k, i -> i"),
+    # then one that the result has by itself,
+    ("(k+i), k -> i", "(i+k), k -> i"),
+    ("(l+k+i), k, l -> i", "(i+k+l), k, l -> i"),
+    # then those of the other operands, and at last the alphabet.
+    ("(a+z), z -> z", "(z+a), z -> z"),
+    ("(b+k+a), k -> k", "(k+a+b), k -> k"),
+    ("(z+y+x) -> ", "(x+y+z) ->"),
+    # A minus does not stand in front if it can be helped.
+    ("(k-i), k -> i", "(k-i), k -> i"),
+    ("(1-i) j -> i", "(1-i) j -> i"),
+    ("(-1-i) j -> i", "(-i-1) j -> i"),
+])  # fmt: skip
+def test_the_order_of_summands(string: str, canonical: str) -> None:
+    # Positions of a window come before its taps: that is how everybody writes (2*i+k).
+    assert _text(string) == canonical
+    assert _text(canonical) == canonical
+
+
+def test_a_rendered_string_knows_where_its_parts_are() -> None:
+    text, spans = render(cc.Contraction("b (2i+k-1) ..., k -> b i")._spec)
+    assert text == "b (2*i+k-1) ..., k -> b i"
+    parts = {place: text[start:end] for place, (start, end) in spans.items()}
+    assert parts == {
+        (0, None): "b (2*i+k-1) ...", (0, 0): "b", (0, 1): "(2*i+k-1)", (0, 2): "...",
+        (1, None): "k", (1, 0): "k",
+        (-1, None): "b i", (-1, 0): "b", (-1, 1): "i",
+    }  # fmt: skip
+
+
+# --- the kinds of axes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("string", "axis"), [
+    ("i j -> j", Affine.index("i")),
+    ("(i) j -> j", Affine.index("i")),
+    ("(i k) j -> j", Composition(("i", "k"))),
+    ("(ik)j->j", Composition(("i", "k"))),
+    ("(ik) j -> j", Affine.index("ik")),
+    ("(i k i) j -> j", Composition(("i", "k", "i"))),
+    ("... j -> j", Dots()),
+])  # fmt: skip
+def test_kinds_of_axes(string: str, axis: object) -> None:
+    assert cc.Contraction(string)._spec.inputs[0][0] == axis
+
+
+@pytest.mark.parametrize(("string", "operands", "extents", "expected"), [
+    # Repeated indices: the diagonal, and its embedding.
+    ("i i -> i", [[[1, 2], [3, 4]]], {}, [1, 4]),
+    ("i -> i i", [[1, 2]], {}, [[1, 0], [0, 2]]),
+    ("i -> (i i)", [[1, 2]], {}, [1, 0, 0, 2]),
+    # A constant: one element is read, or written.
+    ("(0) i -> i", [[[1, 2], [3, 4]]], {}, [1, 2]),
+    ("(1) i -> i", [[[1, 2], [3, 4]]], {}, [3, 4]),
+    ("(2) i -> i", [[[1, 2], [3, 4]]], {}, [0, 0]),
+    ("(-1) i -> i", [[[1, 2], [3, 4]]], {}, [0, 0]),  # nothing counts from the end
+    ("i -> (0) i", [[1, 2]], {}, [[1, 2]]),
+    ("i -> i (1)", [[1, 2]], {}, [[0, 1], [0, 2]]),
+    # An index of the output alone: copies.
+    ("i -> i j", [[1, 2]], {"j": 3}, [[1, 1, 1], [2, 2, 2]]),
+    ("-> i", [5], {"i": 2}, [5, 5]),
+    # Compositions are row-major.
+    ("(h w) -> h w", [[0, 1, 2, 3, 4, 5]], {"h": 2}, [[0, 1, 2], [3, 4, 5]]),
+    ("(h w) -> w h", [[0, 1, 2, 3, 4, 5]], {"w": 3}, [[0, 3], [1, 4], [2, 5]]),
+    ("h w -> (w h)", [[[0, 1, 2], [3, 4, 5]]], {}, [0, 3, 1, 4, 2, 5]),
+    # Windows, and scatters: what lands on one element is added.
+    ("(i+k), k -> i", [[1, 2, 3, 4], [1, 10]], {}, [21, 32, 43]),
+    ("(2*i+k), k -> i", [[1, 2, 3, 4], [1, 10]], {}, [21, 43]),
+    ("(i+k-1), k -> i", [[1, 2, 3], [1, 10, 100]], {}, [210, 321, 32]),
+    ("(i-k), k -> i", [[1, 2], [1, 10]], {}, [1, 12, 20]),
+    ("(2-i) -> i", [[1, 2, 3]], {"i": 3}, [3, 2, 1]),
+    ("i -> (2*i)", [[1, 2, 3]], {}, [1, 0, 2, 0, 3]),
+    ("i, k -> (i+k)", [[1, 2], [1, 10]], {}, [1, 12, 20]),
+    ("i, k -> (i+k-1)", [[1, 2], [1, 10, 100]], {}, [12, 120]),
+    # A fraction: only where the division comes out.
+    ("(h/2) -> h", [[1, 2, 3]], {"h": 5}, [1, 0, 2, 0, 3]),
+    ("((h-k)/2), k -> h", [[1, 2], [1, 10, 100]], {"h": 5}, [1, 10, 102, 20, 200]),
+    ("i -> (i/2)", [[1, 2, 3, 4]], {}, [1, 3]),
+    ("i -> ((i-1)/2)", [[1, 2, 3, 4]], {}, [2, 4]),
+])  # fmt: skip
+def test_what_axes_mean(
+    string: str, operands: list[Any], extents: dict[str, int], expected: Any
+) -> None:
+    result = cc.contract(string, *map(np.array, operands), **extents)
+    assert np.array_equal(result, expected)
+
+
+def test_reading_outside_is_the_identity_of_the_reduction() -> None:
+    x = np.array([-1.0, -2.0, -3.0])
+    window = {"k": 3}
+    assert np.array_equal(cc.contract("(i+k-1) -> i", x, **window), [-3, -6, -5])
+    best = cc.contract("(i+k-1) -> i", x, reduce="max", **window)
+    assert np.array_equal(best, [-1, -1, -2])
+    product = cc.contract("(i+k-1) -> i", x, reduce="prod", **window)
+    assert np.array_equal(product, [2, -6, 6])
+    # The mean divides by the points of the window, those outside included.
+    mean = cc.contract("(i+k-1) -> i", x, reduce="mean", **window)
+    assert np.array_equal(mean, [-1, -2, -5 / 3])
+
+
+# --- parameters ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parameters", [
+    "s d p", "s, d, p", " p,d  s ", ("s", "d", "p"), ["p", "d", "s", "s"], {"s", "d", "p"},
+])  # fmt: skip
+def test_parameters_are_declared_as_a_string_or_as_names(parameters: Any) -> None:
+    contraction = cc.Contraction("b (s*i+d*k-p), k -> b i", parameters=parameters)
+    assert contraction.parameters == ("d", "p", "s")
+    assert contraction == cc.Contraction("b (s*i+d*k-p), k -> b i", parameters="s d p")
+    assert contraction.indices == ("b", "i", "k")
+
+
+def test_parameters_are_bound_before_or_in_the_call() -> None:
+    x, w = _filled((2, 7)), _filled((3,))
+    contraction = cc.Contraction("b (s*i+d*k-p), k -> b i", parameters="s d p")
+    values = {"s": 2, "d": 1, "p": 1}
+    bound = contraction.bind(**values)
+    assert bound.parameters == ()
+    assert str(bound) == "b (2*i+k-1), k -> b i"
+    assert bound == cc.Contraction("b (2*i+k-1), k -> b i")
+    expected = bound(x, w)
+    assert np.array_equal(contraction(x, w, **values), expected)
+    assert np.array_equal(contraction.bind(s=2)(x, w, d=1, p=1), expected)
+    assert np.array_equal(
+        cc.contract("b (s*i+d*k-p), k -> b i", x, w, parameters="s d p", **values), expected
+    )
+    assert contraction.parameters == ("d", "p", "s")  # binding made a new contraction
+
+
+def test_a_name_is_an_index_unless_it_is_declared() -> None:
+    assert cc.Contraction("(i+s) j -> i").indices == ("i", "s", "j")
+    assert cc.Contraction("(i+s) j -> i", parameters="s").indices == ("i", "j")
+    assert cc.Contraction("(s) j -> j", parameters="s").indices == ("j",)
+
+
+def test_a_declared_parameter_need_not_occur() -> None:
+    contraction = cc.Contraction("i j -> i", parameters="s")
+    assert np.array_equal(contraction(_filled((2, 2))), [3, 7])
+    assert contraction.bind(s=3) == cc.Contraction("i j -> i")
+
+
+def test_a_long_parameter_in_numpy_style() -> None:
+    contraction = cc.Contraction("(stride*i+k)c,kc->i", parameters="stride")
+    assert contraction == cc.Contraction("(stride*i+k) c, k c -> i", parameters="stride")
+
+
+# --- being a value ---------------------------------------------------------------------------
+
+VALUES = [
+    cc.Contraction(CONV),
+    cc.Contraction(POOL, reduce="max"),
+    cc.Contraction("(s*i+d*k-p), k -> i", parameters="s d p"),
+    cc.Contraction("b (s*i+k) c -> b i c", "mean", ("s",)),
+    cc.Contraction("...ij,...jk"),
+    cc.Contraction("( batch ) -> ( batch )"),
+    cc.Contraction("->"),
+    cc.Contraction(CONV).grad(0).gather,
+]
+
+
+@pytest.mark.parametrize("contraction", VALUES, ids=str)
+def test_a_contraction_survives_pickling_and_copying(contraction: cc.Contraction) -> None:
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(contraction, protocol))
+        assert again == contraction
+        assert hash(again) == hash(contraction)
+        assert repr(again) == repr(contraction)
+    assert copy.copy(contraction) == copy.deepcopy(contraction) == contraction
+
+
+@pytest.mark.parametrize("contraction", VALUES, ids=str)
+def test_a_contraction_shows_how_to_make_it(contraction: cc.Contraction) -> None:
+    call = ast.parse(repr(contraction), mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert isinstance(call.func, ast.Name)
+    assert call.func.id == "Contraction"
+    (spec,) = map(ast.literal_eval, call.args)
+    keywords: Any = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    assert cc.Contraction(spec, **keywords) == contraction
+    assert spec == str(contraction)
+
+
+def test_what_a_contraction_shows() -> None:
+    assert repr(cc.Contraction("ij,jk->ik")) == "Contraction('i j, j k -> i k')"
+    assert repr(cc.Contraction("ij->i", "max")) == "Contraction('i j -> i', reduce='max')"
+    declared = cc.Contraction("(s*i+p) j -> i", parameters=["s", "p"])
+    assert repr(declared) == "Contraction('(s*i+p) j -> i', parameters='p s')"
+
+
+def test_contractions_are_keys() -> None:
+    table = {contraction: place for place, contraction in enumerate(VALUES)}
+    assert len(table) == len(VALUES)
+    assert table[cc.Contraction("b(2i+k-1)(2j+l-1)c,klco->bijo")] == 0
+    assert table[cc.Contraction(POOL, "max")] == 1
+    assert cc.Contraction(POOL) not in table
+    for one, other in itertools.combinations(VALUES, 2):
+        assert one != other
+
+
+def test_a_contraction_is_not_a_string() -> None:
+    assert cc.Contraction("i -> i") != "i -> i"
+    assert not hasattr(cc.Contraction("i -> i"), "__dict__")
+
+
+def test_contract_takes_a_contraction() -> None:
+    x = _filled((2, 3))
+    assert np.array_equal(cc.contract(cc.Contraction("ij->j", "max"), x), [4, 5, 6])
