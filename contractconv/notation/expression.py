@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from contractconv.errors import SpecError, spec_error
 from contractconv.notation.affine import Affine, Polynomial
-from contractconv.notation.tokens import Token
+from contractconv.notation.tokens import Token, unknown_character
 
 # No sensible expression has more products of parameters; more would cost time.
 _LARGEST_POLYNOMIAL = 64
@@ -63,6 +63,8 @@ class Expression:
         return self.values[-1].affine
 
     def _read(self, token: Token, previous: Token | None) -> None:
+        if token.kind == "mark":
+            raise unknown_character(self.source.text, token.start)
         after_value = previous is not None and (
             previous.kind in ("name", "number") or previous.text == ")"
         )

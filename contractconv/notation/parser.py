@@ -120,7 +120,7 @@ class _Reader:
                 end = _closing(tokens, position)
                 axes.append(self._parenthesised(tokens[position : end + 1]))
                 position = end
-            elif token.kind == "name":
+            elif token.kind in ("name", "mark"):
                 axes += [Affine.index(name) for name in self._names(token)]
             elif token.kind == "dots":
                 axes.append(self._dots(token, axes))
@@ -139,7 +139,7 @@ class _Reader:
                     f"{name!r} is a parameter and cannot be an axis by itself", token,
                     hint=f"for the constant position write ({token.text})",
                 )  # fmt: skip
-            if not NAME.fullmatch(name):
+            if name.isascii() and not NAME.fullmatch(name):
                 raise self.source.error(
                     f"{name!r} is not an index", token,
                     hint="no term has a blank inside, so every letter is an index; "
@@ -170,7 +170,7 @@ class _Reader:
             )  # fmt: skip
         if len(inner) > _LONGEST_EXPRESSION:
             raise self.source.error("this index expression is too long", tokens[0])
-        named = all(token.kind == "name" for token in inner)
+        named = all(token.kind in ("name", "mark") for token in inner)
         if named and not (len(inner) == 1 and inner[0].text in self.source.parameters):
             names = [name for token in inner for name in self._names(token)]
             return Composition(tuple(names)) if len(names) > 1 else Affine.index(names[0])

@@ -9,13 +9,16 @@ from contractconv.errors import SpecError, spec_error
 
 NAME = re.compile(r"[^\W\d]\w*")
 _TOKEN = re.compile(
-    r"(?P<arrow>->)|(?P<dots>\.\.\.)|(?P<number>\d+)|(?P<name>[^\W\d]\w*)"
+    r"(?P<arrow>->)|(?P<dots>\.\.\.)|(?P<number>[0-9]+)|(?P<name>[^\W\d]\w*)"
     r"|(?P<symbol>[()+\-*/,])|(?P<blank>\s+)|(?P<unknown>.)"
 )
 _LOOKALIKES = {
     "→": "'->'", ">": "'->'", "=": "'->'", "−": "'-'", "–": "'-'", "×": "'*'",
     "·": "'*'", "∗": "'*'", "[": "'('", "]": "')'", "{": "'('", "}": "')'", ";": "','",
+    "…": "'...'", "⋅": "'*'", "⟶": "'->'", "⇒": "'->'",
 }  # fmt: skip
+
+_NEVER_AN_INDEX = frozenset(_LOOKALIKES) - {"×"}
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
 _LONGEST_STRING = 65_536
@@ -23,7 +26,11 @@ _LONGEST_NUMBER = 18
 
 
 class Token(NamedTuple):
-    """A piece of the string; ``kind`` is the group of the tokenizer that matched."""
+    """A piece of the string; ``kind`` is the group of the tokenizer that matched.
+
+    A *mark* is a sign that is no letter and may be an index all the same: from the 75th on,
+    opt_einsum's symbols are not only letters.
+    """
 
     kind: str
     text: str
@@ -41,14 +48,17 @@ def tokenize(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "unknown"
         if kind == "unknown":
-            raise _unknown_character(text, match.start())
+            if match.group().isascii() or match.group() in _NEVER_AN_INDEX:
+                raise unknown_character(text, match.start())
+            kind = "mark"
         if kind == "number" and len(match.group()) > _LONGEST_NUMBER:
             raise spec_error("this number is too large", text, match.span())
         tokens.append(Token(kind, match.group(), match.start(), match.end()))
     return tokens
 
 
-def _unknown_character(text: str, at: int) -> SpecError:
+def unknown_character(text: str, at: int) -> SpecError:
+    """Build the error for a character that has no meaning where it stands."""
     meant = _LOOKALIKES.get(text[at])
     hint = f"write {meant} instead" if meant else "names are letters, digits and _"
     if text[at] == ".":

@@ -18,7 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import contractconv as cc
-from contractconv.notation.parser import parse, tokenize
+from contractconv.notation.parser import parse
+from contractconv.notation.tokens import tokenize
 
 LONG = 100_000
 MOST_CHARACTERS = 65_536

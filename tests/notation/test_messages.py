@@ -220,7 +220,7 @@ STRINGS = {
         a comma after the arrow
           i j -> i, j
                   ^
-        there is one result""",
+        one result only""",
     # What belongs into parentheses.
     "i 2 -> i": """
         '2' outside parentheses
