@@ -7,7 +7,7 @@ the axis itself, of size H, is cheaper to carry along than the I*K points of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod
@@ -121,9 +121,6 @@ def _whole_axes(
         and access not in repeated
         and all(uses[name] == 1 and name in needed for name in access.names)
     ]
-
-
-Search = Callable[[Problem], list[Pair]]
 
 
 def exhaustive(problem: Problem) -> list[Pair]:

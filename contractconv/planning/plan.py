@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -108,11 +108,11 @@ def plan_afresh(problem: Problem) -> Plan:
     """Plan a contraction that will hardly come again, without remembering the plan."""
     if problem.reduce not in ("sum", "mean"):
         return Plan(problem, (Step(tuple(range(len(problem.operands))), problem),))
-    steps = [*_reductions_first(problem)]
+    steps: list[Step] = []
     terms = list(problem.operands)
-    for step in steps:
-        terms = [t for n, t in enumerate(terms) if n not in step.positions]
-        terms.append(_seen_by_others(step, problem))
+    for position, merged in _reductions_first(problem):
+        steps.append(Step((position,), _as_problem(merged)))
+        terms = [*terms[:position], *terms[position + 1 :], merged.result]
     order = contraction_order(_of_operands(problem, tuple(terms)))
     for number, positions in enumerate(order):
         taken = tuple(terms[n] for n in positions)
@@ -127,32 +127,21 @@ def plan_afresh(problem: Problem) -> Plan:
     return Plan(problem, tuple(steps))
 
 
-def _reductions_first(problem: Problem) -> list[Step]:
-    """Sum every operand over the indices that no other operand and no output has."""
+def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:
+    """Sum every operand over the indices that no other operand and no output has.
+
+    Yields:
+        The operand's position in the list as it is by then, and what it becomes.
+    """
     if len(problem.operands) < 2:
-        return []
-    steps = []
-    terms = list(enumerate(problem.operands))
+        return
+    moved = 0
     for number, term in enumerate(problem.operands):
         others = [t for n, t in enumerate(problem.operands) if n != number]
         needed = problem.kept | frozenset(labels_of(others))
         if any(name not in needed for name in labels_of([term])):
-            position = [n for n, _ in terms].index(number)
-            merged = merge((term,), needed, problem)
-            steps.append(Step((position,), _as_problem(merged)))
-            terms = [*terms[:position], *terms[position + 1 :], (number, term)]
-    return steps
-
-
-def _seen_by_others(step: Step, problem: Problem) -> Accesses:
-    """The axes of a step's result, windows written as windows again."""
-    windows = {
-        str(access): access
-        for term in problem.operands
-        for access in term
-        if access.plain is None and access.terms
-    }
-    return tuple(windows.get(access.names[0], access) for access in step.problem.output)
+            yield number - moved, merge((term,), needed, problem)
+            moved += 1
 
 
 def _last_steps(problem: Problem, positions: Pair, taken: tuple[Accesses, ...]) -> list[Step]:

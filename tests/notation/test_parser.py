@@ -391,6 +391,11 @@ def test_contractions_are_keys() -> None:
         assert one != other
 
 
+def test_the_reduction_belongs_to_the_value() -> None:
+    assert cc.Contraction(POOL) != cc.Contraction(POOL, "max")
+    assert str(cc.Contraction(POOL)) == str(cc.Contraction(POOL, "max"))
+
+
 def test_a_contraction_is_not_a_string() -> None:
     assert cc.Contraction("i -> i") != "i -> i"
     assert not hasattr(cc.Contraction("i -> i"), "__dict__")

@@ -107,3 +107,13 @@ def test_a_plan_explains_itself() -> None:
         "largest intermediate: 0 elements\n"
         "  1. i j, j k -> i k        48  matmul"
     )
+
+
+def test_equal_windows_on_axes_of_different_size_are_kept_apart() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(-3, 4, (6, 2)), rng.integers(-3, 4, (9, 3))
+    w = rng.integers(-3, 4, 2)
+    # Both operands have an index of their own, so each is summed first, with its window closed.
+    got = cc.contract("(i+k) a, (i+k) b, k -> i", x, y, w, i=5)
+    expected = [sum(x[i + k].sum() * y[i + k].sum() * w[k] for k in range(2)) for i in range(5)]
+    assert got.tolist() == expected
