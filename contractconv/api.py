@@ -12,10 +12,18 @@ from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.errors import AlgorithmError, OperandError, ShapeError
+from contractconv.errors import (
+    AlgorithmError,
+    ContractionError,
+    MemoryLimitError,
+    OperandError,
+    ShapeError,
+    SpecError,
+)
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolve, split_values
-from contractconv.notation.parser import parse
+from contractconv.notation.parser import check_reduction, parameter_names, parse
+from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.notation.sublists import from_sublists
@@ -66,6 +74,8 @@ def contract(
         array([21, 32, 43])
     """
     if not isinstance(spec, (str, Contraction)):
+        if parameters is not None:
+            raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)
         contraction = Contraction._of(read)
     else:
@@ -77,13 +87,15 @@ def _contraction(
     spec: str | Contraction, reduce: str, parameters: str | Iterable[str] | None
 ) -> Contraction:
     if isinstance(spec, Contraction):
+        if reduce != "sum" or parameters is not None:
+            raise ContractionError("a Contraction has its own reduce and parameters")
         return spec
-    listed = parameters if isinstance(parameters, str) else tuple(parameters or ())
-    return Contraction._of(_parsed(spec, reduce, listed))
+    check_reduction(reduce)
+    return Contraction._of(_parsed(spec, reduce, parameter_names(parameters)))
 
 
 @lru_cache(maxsize=4096)
-def _parsed(spec: str, reduce: str, parameters: str | tuple[str, ...]) -> Spec:
+def _parsed(spec: str, reduce: str, parameters: tuple[str, ...]) -> Spec:
     return parse(spec, reduce, parameters)
 
 
@@ -151,7 +163,7 @@ class Contraction:
         """The indices that are reduced, in row-major order."""
         return self._spec.reduced
 
-    def bind(self, **values: int) -> Contraction:
+    def bind(self, /, **values: int) -> Contraction:
         """Put integers in the place of parameters.
 
         Raises:
@@ -160,19 +172,19 @@ class Contraction:
         return Contraction._of(bind(self._spec, values))
 
     def extents(
-        self, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
+        self, /, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
     ) -> dict[str, int]:
         """Return the extent of every index for operands of these shapes."""
         return dict(self._problem(shapes, extents, output_shape).sizes)
 
-    def output_shape(self, *shapes: Sequence[int], **extents: int) -> tuple[int, ...]:
+    def output_shape(self, /, *shapes: Sequence[int], **extents: int) -> tuple[int, ...]:
         """Return the shape of the result for operands of these shapes."""
         return self._problem(shapes, extents, None).result_shape
 
     # -- what it does --------------------------------------------------------------------------
 
     def __call__(
-        self, *operands: Any, output_shape: Sequence[int] | None = None, **extents: int
+        self, /, *operands: Any, output_shape: Sequence[int] | None = None, **extents: int
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
         return self._run(operands, extents, output_shape)
@@ -188,7 +200,7 @@ class Contraction:
         return Derivation(self, n)
 
     def plan(
-        self, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
+        self, /, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
     ) -> Plan:
         """Plan the contraction of operands of these shapes; ``print`` it to read it."""
         from contractconv.planning.plan import plan
@@ -197,6 +209,7 @@ class Contraction:
 
     def compile(
         self,
+        /,
         *shapes: Sequence[int],
         dtype: Any = "float64",
         output_shape: Sequence[int] | None = None,
@@ -209,7 +222,12 @@ class Contraction:
 
         problem = self._problem(shapes, extents, output_shape)
         sized = tuple(tuple(shape) for shape in shapes)
-        return Compiled(self._concrete(sized, extents), problem, sized, np.dtype(dtype))
+        try:
+            numbers = np.dtype(dtype)
+        except TypeError as error:
+            raise OperandError(str(error)) from None
+        concrete = self._concrete(sized, extents, problem.result_shape)
+        return Compiled(concrete, problem, sized, numbers)
 
     def _problem(
         self,
@@ -219,14 +237,14 @@ class Contraction:
     ) -> Problem:
         sized = tuple(map(_as_shape, shapes))
         wanted = None if output_shape is None else _as_shape(output_shape)
-        try:
-            return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted)
-        except TypeError:  # a value that cannot be hashed: let the rules say what is wrong
+        # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
+        if any(type(value) is not int for value in extents.values()):
             return resolve(self._spec, sized, extents, wanted)
+        return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted)
 
-    def _concrete(self, shapes: Sequence[Shape], extents: dict[str, int]) -> Spec:
+    def _concrete(self, shapes: Sequence[Shape], extents: dict[str, int], result: Shape) -> Spec:
         """The spec with parameters bound and the ellipsis spelled out."""
-        return expand_dots(split_values(self._spec, extents)[0], shapes)
+        return expand_dots(split_values(self._spec, extents)[0], shapes, result)
 
     def _run(
         self,
@@ -242,6 +260,8 @@ class Contraction:
         if algorithm not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
             raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}")
+        if memory_limit is not None and not isinstance(memory_limit, int):
+            raise MemoryLimitError(f"memory_limit is a number of bytes, not {memory_limit!r}")
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
         problem = self._problem([_shape(a) for a in arrays], extents, output_shape)
         return run(plan(problem), arrays, memory_limit)
@@ -251,7 +271,8 @@ class Contraction:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Contraction is immutable")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Contraction is immutable")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Contraction) and self._spec == other._spec
@@ -291,7 +312,7 @@ class Derivation:
 
     def __init__(self, forward: Contraction, operand: int) -> None:
         self.forward = forward
-        self.operand = _position(forward, operand)
+        self.operand = operand_position(forward._spec, operand)
 
     @property
     def _formulas(self) -> Formulas:
@@ -317,7 +338,7 @@ class Derivation:
         """
         return Contraction._of(self._formulas.gather)
 
-    def __call__(self, cotangent: Any, *operands: Any, **extents: int) -> Array:
+    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
         """Contract a cotangent back to the operand.
 
         Args:
@@ -332,11 +353,17 @@ class Derivation:
         from contractconv.execution.gradient import gradient
         from contractconv.execution.run import as_operand
 
+        if len(operands) != len(self.forward._spec.inputs):
+            count = len(self.forward._spec.inputs)
+            raise OperandError(
+                f"a gradient of '{self.forward}' is called with the cotangent and all {count} "
+                f"operands, not with the cotangent and {len(operands)}"
+            )
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
         given = as_operand(cotangent, "the cotangent")
         shapes = [_shape(array) for array in arrays]
         problem = self._forward_problem(shapes, extents, _shape(given))
-        concrete = self.forward._concrete(shapes, extents)
+        concrete = self.forward._concrete(shapes, extents, problem.result_shape)
         return gradient(concrete, self.operand, problem, given, arrays)
 
     def _forward_problem(
@@ -358,16 +385,6 @@ class Derivation:
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.grad({self.operand})"
-
-
-def _position(forward: Contraction, operand: int) -> int:
-    count = len(forward._spec.inputs)
-    if isinstance(operand, int) and 0 <= operand < count:
-        return operand
-    raise OperandError(
-        f"there is no operand {operand!r} in '{forward}': it has {count} "
-        f"operand{'s' * (count != 1)}, counted from 0"
-    )
 
 
 def _shape(operand: Any) -> Shape:

@@ -9,8 +9,10 @@ import numpy as np
 
 from contractconv.errors import OperandError, ShapeError
 from contractconv.execution.gradient import gradient, gradient_plan
+from contractconv.execution.reductions import result_dtype
 from contractconv.execution.run import as_operand, run
 from contractconv.execution.views import Array
+from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
@@ -30,6 +32,7 @@ class Compiled:
         self._problem = problem
         self._shapes = tuple(shapes)
         self._dtype = dtype
+        result_dtype(spec.reduce, dtype)
         self.plan = plan(problem)
 
     def __call__(self, *operands: Any) -> Array:
@@ -37,19 +40,27 @@ class Compiled:
         return run(self.plan, self._checked(operands))
 
     def vjp(self, n: int, cotangent: Any, *operands: Any) -> Array:
-        """Contract a cotangent (of the result's shape) back to operand ``n``."""
+        """Contract a cotangent (of the result's shape) back to operand ``n``.
+
+        Raises:
+            OperandError: there is no operand ``n``.
+        """
+        n = operand_position(self._spec, n)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape)
         return gradient(self._spec, n, self._problem, given, arrays)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed."""
-        return gradient_plan(self._spec, n, self._problem, self._shapes)
+        return gradient_plan(
+            self._spec, operand_position(self._spec, n), self._problem, self._shapes
+        )
 
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         if len(operands) != len(self._shapes):
             raise OperandError(
-                f"compiled for {len(self._shapes)} operands, called with {len(operands)}"
+                f"compiled for {len(self._shapes)} operand{'s' * (len(self._shapes) != 1)}, "
+                f"called with {len(operands)}"
             )
         return [
             self._array(operand, f"operand {n}", shape)

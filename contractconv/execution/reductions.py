@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.errors import ReductionError
+from contractconv.errors import OperandError, ReductionError
 from contractconv.execution.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.lowering import MOST_TAPS
@@ -133,6 +133,8 @@ def result_dtype(reduce: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
         ReductionError: the reduction needs an order and the numbers are complex.
     """
     entry = REDUCTIONS[reduce]
+    if dtype.kind not in "biufc":
+        raise OperandError(f"{dtype} is not a dtype of numbers")
     if entry.ordered and dtype.kind == "c":
         raise ReductionError(f"reduce={reduce!r} needs numbers with an order; {dtype} has none")
     if entry.floating and dtype.kind in "biu":

@@ -34,7 +34,7 @@ def as_operand(operand: Any, which: int | str) -> Any:
     Raises:
         OperandError: it is not an array of numbers.
     """
-    if type(operand) in _NUMBERS:
+    if type(operand) in _NUMBERS and abs(operand) < 2**63:
         return operand
     name = which if isinstance(which, str) else f"operand {which}"
     library = type(operand).__module__.partition(".")[0]
@@ -45,11 +45,12 @@ def as_operand(operand: Any, which: int | str) -> Any:
     try:
         array = np.asarray(operand)
     except ValueError as error:
-        raise OperandError(f"{name} is not an array: {error}") from None
+        reason = "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
+        raise OperandError(f"{name} is not an array: {reason}") from None
     if array.dtype.kind not in "biufc":
         raise OperandError(
             f"{name} is not an array of numbers: its dtype is {array.dtype} "
-            f"(a {type(operand).__name__})"
+            f"(it is of type {type(operand).__name__})"
         )
     return array
 
@@ -86,6 +87,13 @@ def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -
 
 def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     """Split compositions and convert to the common dtype."""
+    try:
+        return _prepared(problem, operands, dtype)
+    except OverflowError as error:
+        raise OperandError(str(error)) from None
+
+
+def _prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     return tuple(
         np.asarray(operand, dtype).reshape(shape_of(accesses))
         for operand, accesses in zip(operands, problem.operands, strict=True)

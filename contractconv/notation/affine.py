@@ -98,6 +98,9 @@ class Polynomial:
 
 ZERO, ONE = Polynomial.of(0), Polynomial.of(1)
 
+# Sizes, strides and places of an array have at most 63 bits.
+LARGEST_INTEGER = 10**18
+
 
 def _without(monomial: Monomial, factor: Monomial) -> Monomial:
     rest = list(monomial)
@@ -145,6 +148,8 @@ class Affine:
         for name, coefficient in terms:
             merged[name] = merged.get(name, ZERO) + coefficient
         kept = {name: coefficient for name, coefficient in merged.items() if coefficient}
+        if divisor == ONE:
+            return Affine(tuple(kept.items()), offset)
         content, factor = _common([*kept.values(), offset, divisor])
         if divisor.terms[0][1] < 0:
             content = -content

@@ -11,8 +11,14 @@ from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term
 
 
-def expand_dots(spec: Spec, shapes: Sequence[Shape]) -> Spec:
-    """Spell the ellipsis out; an axis of size one that numpy would broadcast becomes ``(0)``."""
+def expand_dots(
+    spec: Spec, shapes: Sequence[Shape], output_shape: Sequence[int] | None = None
+) -> Spec:
+    """Spell the ellipsis out; an axis of size one that numpy would broadcast becomes ``(0)``.
+
+    In the output that means: what is broadcast is reduced again. So the gradient of a
+    broadcast operand has a string too.
+    """
     if not spec.has_dots:
         return spec
     counts = [
@@ -32,7 +38,14 @@ def expand_dots(spec: Spec, shapes: Sequence[Shape]) -> Spec:
         _spelled(term, [_broadcast(name, size, wide) for name, size in pairs])
         for term, pairs in zip(spec.inputs, aligned, strict=True)
     )
-    output = _spelled(spec.output, [Affine.index(name) for name in names])
+    kept: Sequence[Axis] = [Affine.index(name) for name in names]
+    if output_shape is not None and any(isinstance(axis, Dots) for axis in spec.output):
+        count = len(output_shape) - len(spec.output) + 1
+        sizes = _dots_sizes(spec.output, tuple(output_shape), max(count, 0))
+        if len(sizes) <= len(names):
+            pairs = zip(names[len(names) - len(sizes) :], sizes, strict=True)
+            kept = [_broadcast(name, size, wide) for name, size in pairs]
+    output = _spelled(spec.output, kept)
     return replace(spec, inputs=inputs, output=output)
 
 

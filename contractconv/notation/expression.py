@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contractconv.errors import SpecError, spec_error
-from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.affine import LARGEST_INTEGER, Affine, Polynomial
 from contractconv.notation.tokens import Token, unknown_character
 
-# No sensible expression has more products of parameters; more would cost time.
+# No sensible expression has more summands; more would cost time.
 _LARGEST_POLYNOMIAL = 64
+_MOST_INDICES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class _Value:
     last: Token
 
 
-_PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "pos": 3}
+# "2i" binds closer than "2*i": (4*h/2s) is 4*h over 2*s.
+_PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "pos": 3, "2i": 3}
 
 
 class Expression:
@@ -76,7 +78,7 @@ class Expression:
             self.operators.append(("(", token))
         elif token.text == ")":
             self._expect(after_value, token, previous)
-            self._close()
+            self._close(token)
         elif after_value:
             self._push(token.text, token)
         elif token.text in "+-":
@@ -89,14 +91,19 @@ class Expression:
         if not after_value or previous is None:
             return
         if previous.kind == "number" and token.kind != "number" and previous.end == token.start:
-            self._push("*", token)
+            self._push("2i", token)
             return
         raise self.source.error(
             f"{previous.text!r} and {token.text!r} side by side", previous, token,
-            hint="write an operator between them; a composition, as in (h w), is names alone",
+            hint="write an operator between them; a composition, as in (h w), is names alone "
+            "and is not part of anything else",
         )  # fmt: skip
 
     def _expect(self, present: bool, token: Token, previous: Token | None) -> None:
+        if not present and previous and previous.text == token.text and token.text in "*/":
+            doubled = previous.text + token.text
+            hint = "a division is exact: one /" if token.text == "/" else "a power is not affine"
+            raise self.source.error(f"{doubled!r} is no operator", previous, token, hint=hint)
         if not present:
             raise self.source.error(
                 f"empty term: something is missing before {token.text!r}",
@@ -112,8 +119,8 @@ class Expression:
             raise self.source.error(
                 f"{token.text!r} has several letters, but no term has a blank inside, so every "
                 "letter is an index", token,
-                hint="put blanks between the axes, or declare it: "
-                f"parameters={token.text!r}",
+                hint="put blanks between the axes, or inside the parentheses; or, if it is a "
+                f"number to be given later, declare it: parameters={token.text!r}",
             )  # fmt: skip
         return Affine.index(token.text)
 
@@ -122,9 +129,10 @@ class Expression:
             self._reduce_while(_PRECEDENCE[operator])
         self.operators.append((operator, token))
 
-    def _close(self) -> None:
+    def _close(self, token: Token) -> None:
         self._reduce_while(1)
-        self.operators.pop()
+        _, opening = self.operators.pop()
+        self.values[-1] = _Value(self.values[-1].affine, opening, token)
 
     def _reduce_while(self, precedence: int) -> None:
         while self.operators and _PRECEDENCE[self.operators[-1][0]] >= precedence:
@@ -140,7 +148,10 @@ class Expression:
         left = self.values.pop()
         self._whole(left)
         self._whole(right)
-        result = {"+": self._add, "-": self._subtract, "*": self._multiply, "/": self._divide}
+        result = {
+            "+": self._add, "-": self._subtract,
+            "*": self._multiply, "2i": self._multiply, "/": self._divide,
+        }  # fmt: skip
         value = result[operator](left, right)
         self._check_size(value, left, right)
         self.values.append(_Value(value, left.first, right.last))
@@ -161,6 +172,9 @@ class Expression:
     def _multiply(self, left: _Value, right: _Value) -> Affine:
         if left.affine.terms and right.affine.terms:
             a, b = left.affine.names[0], right.affine.names[0]
+            if a == b:
+                message = f"not affine: this multiplies the index {a!r} by itself"
+                raise self._spanning(message, left, right)
             raise self._spanning(
                 f"not affine: this multiplies the indices {a!r} and {b!r}", left, right,
                 hint=f"if {a!r} or {b!r} is a number to be given later, declare it: "
@@ -184,8 +198,11 @@ class Expression:
 
     def _check_size(self, value: Affine, left: _Value, right: _Value) -> None:
         parts = [value.offset, value.divisor, *(coefficient for _, coefficient in value.terms)]
-        if any(len(part.terms) > _LARGEST_POLYNOMIAL for part in parts):
-            raise self._spanning("this expression has too many different products", left, right)
+        if len(parts) > _MOST_INDICES or any(len(p.terms) > _LARGEST_POLYNOMIAL for p in parts):
+            message = f"an expression of more than {_MOST_INDICES} different products"
+            raise self._spanning(message, left, right)
+        if any(abs(number) > LARGEST_INTEGER for part in parts for _, number in part.terms):
+            raise self._spanning("a number of more than 18 digits", left, right)
 
     def _spanning(self, message: str, left: _Value, right: _Value, hint: str = "") -> SpecError:
         span = (left.first.start, right.last.end)

@@ -12,7 +12,7 @@ from math import prod
 from operator import index as as_integer
 
 from contractconv.errors import ParameterError, ShapeError, with_carets
-from contractconv.notation.affine import Affine
+from contractconv.notation.affine import LARGEST_INTEGER, Affine
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.places import axes, marks, shapes_line, wrong_count, wrong_rank
 from contractconv.notation.problem import Access, Accesses, Problem, Shape
@@ -46,7 +46,7 @@ def resolve(
     if len(shapes) != len(spec.inputs):
         raise wrong_count(spec, len(shapes))
     bound, extents = split_values(spec, values or {})
-    named = expand_dots(bound, shapes)
+    named = expand_dots(bound, shapes, output_shape)
     solver = _Solver(named, tuple(map(tuple, shapes)), output_shape)
     solver.solve(extents)
     return solver.problem()
@@ -54,6 +54,7 @@ def resolve(
 
 def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str, int]]:
     """Separate keyword values into parameters, which are bound, and extents."""
+    _check_names(spec, values)
     integers = {name: _integer(name, value) for name, value in values.items()}
     parameters = {name: integers.pop(name) for name in spec.parameters if name in integers}
     bound = bind(spec, parameters) if parameters else spec
@@ -70,6 +71,13 @@ def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str,
     return bound, integers
 
 
+def _check_names(spec: Spec, values: Iterable[str]) -> None:
+    for name in values:
+        if name not in spec.indices and name not in spec.parameters:
+            known = ", ".join((*spec.indices, *spec.parameters)) or "none"
+            raise ShapeError(f"'{spec}' has no index or parameter called {name!r}; it has: {known}")
+
+
 def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
     """Put integers in the place of declared parameters.
 
@@ -79,11 +87,12 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
     for name in values:
         if name not in spec.parameters:
             known = ", ".join(spec.parameters) or "none"
-            is_index = f"{name!r} is an index; give its extent in the call. "
-            raise ParameterError(
-                f"{name!r} is not a parameter of '{spec}': "
-                f"{is_index * (name in spec.indices)}The declared parameters are: {known}"
+            reason = (
+                f"it is an index: give its extent, {name}=..., in the call"
+                if name in spec.indices
+                else f"the declared ones are: {known}"
             )
+            raise ParameterError(f"{name!r} is not a parameter of '{spec}'; {reason}")
     numbers = {name: _integer(name, value) for name, value in values.items()}
     for place, axis in axes(spec):
         if isinstance(axis, Affine) and not axis.divisor.bind(numbers):
@@ -91,16 +100,25 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
             raise ParameterError(
                 with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
-    return spec.bind(numbers)
+    bound = spec.bind(numbers)
+    for name in set(spec.indices).difference(bound.indices):
+        places = [place for place, axis in axes(spec) if name in axis.names]
+        given = ", ".join(f"{parameter}={value}" for parameter, value in numbers.items())
+        message = f"the index {name!r} cancels out with {given}"
+        raise ParameterError(with_carets(message, *marks(spec, places)))
+    return bound
 
 
 def _integer(name: str, value: object) -> int:
     try:
-        return as_integer(value)  # type: ignore[arg-type]
+        number = as_integer(value)  # type: ignore[arg-type]
     except TypeError:
         raise ParameterError(
             f"{name}={value!r} is not an integer (it is a {type(value).__name__})"
         ) from None
+    if abs(number) > LARGEST_INTEGER:
+        raise ParameterError(f"{name} is a number of more than 18 digits")
+    return number
 
 
 def _used_parameters(spec: Spec) -> list[str]:
@@ -161,9 +179,6 @@ class _Solver:
 
     def _take_keywords(self, given: Mapping[str, int]) -> None:
         for name, value in given.items():
-            if name not in self.spec.indices:
-                known = ", ".join(self.spec.indices) or "none"
-                raise self._error(f"{name}={value}: no index has that name (indices: {known})")
             if value < 0:
                 raise self._error(f"{name}={value}: an extent is not negative")
             self._set(name, value, _KEYWORD)
@@ -197,9 +212,8 @@ class _Solver:
                 f"{axis} has size 0 whatever {unknown} is", place, hint=f"give {unknown}=..."
             )
         raise self._error(
-            f"the composition {axis} does not come out: {size} is not a multiple of {known}"
-            if times == 1
-            else f"the composition {axis} does not come out with size {size}",
+            f"the composition {axis} does not come out: {size} is not {known} times "
+            + ("a whole number" if times == 1 else f"a whole number to the power {times}"),
             place,
         )
 
@@ -230,10 +244,14 @@ class _Solver:
             low, high = size - 1 - high, size - 1 - low
         room = size - 1 + max(0, -low) - high
         extent = room // abs(step) + 1
-        if extent < 1:
+        if extent < bool(coefficients):  # without a window, nothing at all is fine: x[2:] of two
+            span, padded = high - low + 1, size + 2 * max(0, -low)
+            beyond = f" ({padded} with the boundary)" * (padded > size)
             raise self._error(
-                f"window larger than its axis: {axis} spans {high - low + 1} elements, "
-                f"the axis has {size}",
+                f"window larger than its axis: {axis} spans {span} element{'s' * (span != 1)}, "
+                f"the axis has {size}{beyond}"
+                if coefficients
+                else f"{axis} begins beyond its axis, which has {size} elements",
                 place,
                 hint=f"give the extent, {unknown}=..., if the window is meant to reach outside",
             )
@@ -274,13 +292,16 @@ class _Solver:
                 listed = " and ".join(unknown)
                 raise self._error(
                     f"{len(unknown)} unknown extents on one axis: {listed}", place,
-                    hint="give " + " or ".join(f"{name}=..." for name in unknown),
+                    hint=_what_to_give(unknown, axis),
                 )  # fmt: skip
         name = missing[0]
         places = [place for place, axis in axes(self.spec) if name in axis.names]
         only_output = all(number < 0 for number, _ in places)
-        reason = "it occurs only in the output" if only_output else "a fractional axis tells none"
-        raise self._error(f"unknown extent: {name}; {reason}", *places, hint=f"give {name}=...")
+        reason = "it occurs only in the output" if only_output else "a division determines none"
+        hint = f"give {name}=..."
+        if only_output and len(name) > 1 and set(name) <= set(self.spec.indices):
+            hint += f"; or did you mean '{' '.join(name)}'? {name!r} is one index"
+        raise self._error(f"unknown extent: {name}; {reason}", *places, hint=hint)
 
     def _check_compositions(self) -> None:
         for place, axis, size in self._sized():
@@ -340,6 +361,14 @@ def _access(axis: Affine, size: int) -> Access:
 def _number(value: int | None) -> int:
     assert value is not None, "parameters are bound before extents are solved"
     return value
+
+
+def _what_to_give(unknown: Sequence[str], axis: Axis) -> str:
+    listed = [f"{name}=..." for name in unknown]
+    if isinstance(axis, Affine) and axis.fractional:
+        return f"give {' and '.join(listed)}"
+    enough = f"{len(listed) - 1} of " * (len(listed) > 2)
+    return f"give {enough}{', '.join(listed) if enough else ' or '.join(listed)}"
 
 
 def _where(place: Place) -> str:

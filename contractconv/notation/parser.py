@@ -37,19 +37,27 @@ def parse(text: str, reduce: str = "sum", parameters: str | Iterable[str] = ()) 
     """
     if not isinstance(text, str):
         raise SpecError(f"a contraction is a string, not {type(text).__name__}")
-    if reduce not in REDUCTIONS:
-        known = ", ".join(REDUCTIONS)
-        raise ReductionError(f"unknown reduction {reduce!r}: choose one of {known}")
+    check_reduction(reduce)
     reader = _Reader(text, frozenset(parameter_names(parameters)))
     return reader.spec(reduce)
 
 
-def parameter_names(parameters: str | Iterable[str] | None) -> tuple[str, ...]:
+def check_reduction(reduce: object) -> None:
+    """Refuse what is not the name of a reduction."""
+    if not isinstance(reduce, str) or reduce not in REDUCTIONS:
+        known = ", ".join(REDUCTIONS)
+        raise ReductionError(f"unknown reduction {reduce!r}: choose one of {known}")
+
+
+def parameter_names(parameters: object) -> tuple[str, ...]:
     """Return declared parameters as a tuple of names, checked."""
     if parameters is None:
         return ()
-    listed = parameters.replace(",", " ").split() if isinstance(parameters, str) else parameters
-    names = tuple(listed)
+    if isinstance(parameters, str):
+        parameters = parameters.replace(",", " ").split()
+    if not isinstance(parameters, Iterable):
+        raise SpecError(f"parameters are names, as in parameters='s d p', not {parameters!r}")
+    names = tuple(parameters)
     for name in names:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise SpecError(f"{name!r} is not a name, so it cannot be a parameter")
@@ -77,10 +85,22 @@ class _Reader:
                 "blanks inside its terms, as in 'ij,jk', may leave it out",
             )  # fmt: skip
         output = implicit_output(inputs) if right is None else self._term(right)
-        return Spec(inputs, output, reduce, tuple(self.source.parameters))
+        spec = Spec(inputs, output, reduce, tuple(self.source.parameters))
+        self._check_mentioned(tokens, spec)
+        return spec
+
+    def _check_mentioned(self, tokens: Sequence[Token], spec: Spec) -> None:
+        """An index that cancels out would still repeat every point: refuse to guess."""
+        known = {*spec.indices, *self.source.parameters}
+        for token in tokens:
+            if token.kind == "name" and token.text not in known:
+                names = token.text if self.source.letters else [token.text]
+                if any(name not in known for name in names):
+                    raise self.source.error(f"the index {token.text!r} cancels out", token)
 
     def _check_parentheses(self, tokens: Sequence[Token]) -> None:
         opened: list[Token] = []
+        last_closing = max((t.start for t in tokens if t.text == ")"), default=-1)
         for token in tokens:
             if token.text == "(":
                 opened.append(token)
@@ -89,8 +109,10 @@ class _Reader:
                     raise self.source.error("unbalanced parentheses: ')' closes nothing", token)
                 opened.pop()
             elif opened and token.kind == "arrow":
-                raise self.source.error("unbalanced parentheses: '(' is never closed", opened[-1])
-            elif opened and token.text in (",", "..."):
+                raise self.source.error(
+                    "unbalanced parentheses: '(' is not closed before the arrow", opened[-1]
+                )
+            elif opened and token.text in (",", "...") and token.start < last_closing:
                 raise self.source.error(
                     f"{token.text!r} inside parentheses", token,
                     hint="parentheses hold the index expression of one axis",
@@ -143,7 +165,8 @@ class _Reader:
                 raise self.source.error(
                     f"{name!r} is not an index", token,
                     hint="no term has a blank inside, so every letter is an index; "
-                    "longer names need blanks between them, as in 'x_1 y'",
+                    "longer names need a blank between them, as in 'x_1 y', or inside "
+                    "parentheses, as in '( x_1 )'",
                 )  # fmt: skip
         return names
 
@@ -153,8 +176,13 @@ class _Reader:
         return Dots()
 
     def _misplaced(self, token: Token) -> SpecError:
-        if token.kind == "number":
-            hint = f"for the constant position write ({token.text})"
+        if token.text == "1":
+            hint = "an axis of size one is written (0); an index expression has parentheses: (2*i)"
+        elif token.kind == "number":
+            hint = (
+                f"for the constant position write ({token.text}); "
+                "an index expression has parentheses: (2*i)"
+            )
         elif token.text == "-":
             hint = "an arrow is '->', and an index expression stands in parentheses: (i-k)"
         else:
@@ -169,7 +197,8 @@ class _Reader:
                 hint="for an axis of size one write (0)",
             )  # fmt: skip
         if len(inner) > _LONGEST_EXPRESSION:
-            raise self.source.error("this index expression is too long", tokens[0])
+            message = f"an index expression of more than {_LONGEST_EXPRESSION} tokens"
+            raise self.source.error(message, tokens[0])
         named = all(token.kind in ("name", "mark") for token in inner)
         if named and not (len(inner) == 1 and inner[0].text in self.source.parameters):
             names = [name for token in inner for name in self._names(token)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index as as_integer
+from typing import SupportsIndex
 
 from contractconv.errors import OperandError, ShapeError, Span, with_carets
 from contractconv.notation.problem import Shape
@@ -29,7 +31,7 @@ def wrong_count(spec: Spec, given: int) -> OperandError:
     extra = [(number, None) for number in range(min(given, terms), terms)]
     empty = any(not term for term in spec.inputs)
     hint = "an empty term stands for a scalar operand" * empty
-    return OperandError(with_carets(message, *marks(spec, extra), hint))
+    return OperandError(with_carets(f"{message} in '{spec}'", *marks(spec, extra), hint))
 
 
 def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
@@ -37,13 +39,31 @@ def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
     term, rank = spec.inputs[number], len(shapes[number])
     dots = any(isinstance(axis, Dots) for axis in term)
     wanted = f"at least {len(term) - 1}" if dots else str(len(term))
-    message = f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, its term {wanted}"
-    return ShapeError(
-        with_carets(message, *marks(spec, [(number, None)]), hint=shapes_line(shapes))
+    message = (
+        f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, but its term has {wanted}"
     )
+    long = [name for axis in term for name in axis.names if len(name) > 1]
+    meant = [f"{name!r} is one index, as some term has a blank inside" for name in long[:1]]
+    hint = "\n".join([*meant, shapes_line(shapes)])
+    return ShapeError(with_carets(message, *marks(spec, [(number, None)]), hint))
 
 
 def shapes_line(shapes: Sequence[Shape]) -> str:
     """List the operands' shapes for the end of a message."""
     listed = ", ".join(str(tuple(shape)) for shape in shapes)
     return f"shapes: {listed}" if shapes else ""
+
+
+def operand_position(spec: Spec, n: object) -> int:
+    """Check the position of an operand.
+
+    Raises:
+        OperandError: there is none at that position.
+    """
+    count = len(spec.inputs)
+    if isinstance(n, SupportsIndex) and not isinstance(n, bool) and 0 <= as_integer(n) < count:
+        return as_integer(n)
+    raise OperandError(
+        f"there is no operand {n!r} in '{spec}': it has {count} "
+        f"operand{'s' * (count != 1)}, counted from 0"
+    )

@@ -154,7 +154,7 @@ def render(spec: Spec) -> tuple[str, dict[Place, tuple[int, int]]]:
         for position, axis in enumerate(term):
             text += " " * (position > 0)
             begin = len(text)
-            text += f"( {axis} )" if bracketed and not str(axis).startswith("(") else str(axis)
+            text += _with_blanks(axis) if bracketed else str(axis)
             spans[number, position] = (begin, len(text))
         spans[number, None] = (start, max(len(text), start + 1))
     return text.rstrip(), spans
@@ -175,5 +175,13 @@ def _needs_blank(spec: Spec) -> bool:
     # Without a blank inside any term, a name of several letters would be read as letters.
     single_axes = all(len(term) <= 1 for term in spec.terms)
     composed = any(isinstance(axis, Composition) for term in spec.terms for axis in term)
-    long_names = any(len(name) > 1 for name in (*spec.indices, *spec.parameters))
-    return single_axes and long_names and not composed
+    affine = [axis for term in spec.terms for axis in term if isinstance(axis, Affine)]
+    used = {name for axis in affine for name in (*axis.names, *axis.parameters)}
+    return single_axes and not composed and any(len(name) > 1 for name in used)
+
+
+def _with_blanks(axis: Axis) -> str:
+    inner = str(axis)
+    if isinstance(axis, Dots):
+        return inner
+    return f"( {inner[1:-1] if inner.startswith('(') else inner} )"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from contractconv.errors import SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.parser import implicit_output
+from contractconv.notation.parser import check_reduction, implicit_output
 from contractconv.notation.spec import Axis, Dots, Spec, Term
 
 
@@ -26,6 +25,7 @@ def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[An
     Raises:
         SpecError: a list of indices is missing.
     """
+    check_reduction(reduce)
     pairs, rest = len(arguments) // 2, arguments[2 * (len(arguments) // 2) :]
     lists = [*arguments[1 : 2 * pairs : 2], *rest]
     if not pairs or any(not isinstance(labels, (list, tuple)) for labels in lists):
@@ -33,18 +33,24 @@ def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[An
             "a contraction starts with a string; numpy's other form alternates operands with "
             "lists of indices: contract(a, [0, 1], b, [1, 2], [0, 2])"
         )
-    names = _names([label for labels in lists for label in labels if label is not Ellipsis])
+    labels = [label for labels in lists for label in labels if label is not Ellipsis]
+    names = _names(labels, ordered=not rest)
     terms = [_term(labels, names) for labels in lists]
     inputs = tuple(terms[:pairs])
     output = terms[pairs] if rest else implicit_output(inputs)
     return Spec(inputs, output, reduce), tuple(arguments[0 : 2 * pairs : 2])
 
 
-def _names(labels: list[Any]) -> dict[Any, str]:
-    # Sorted where they can be, so that an implicit output has numpy's order.
-    distinct = list(dict.fromkeys(labels))
-    with suppress(TypeError):
-        distinct.sort()
+def _names(labels: list[Any], ordered: bool) -> dict[Any, str]:
+    try:
+        distinct = list(dict.fromkeys(labels))
+        if ordered:
+            distinct.sort()  # an implicit output has numpy's order
+    except TypeError as error:
+        raise SpecError(
+            f"indices must be hashable, and comparable where no list for the output is given: "
+            f"{error}"
+        ) from None
     width = len(str(len(distinct)))
     if len(distinct) <= 26:
         return {label: chr(ord("a") + n) for n, label in enumerate(distinct)}

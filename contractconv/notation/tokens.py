@@ -18,7 +18,8 @@ _LOOKALIKES = {
     "…": "'...'", "⋅": "'*'", "⟶": "'->'", "⇒": "'->'",
 }  # fmt: skip
 
-_NEVER_AN_INDEX = frozenset(_LOOKALIKES) - {"×"}
+# opt_einsum's first thousand symbols, which start at À, hold these among the letters.
+_MARKS = frozenset(ch for ch in map(chr, range(0xC0, 0x500)) if not ch.isidentifier())
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
 _LONGEST_STRING = 65_536
@@ -48,11 +49,16 @@ def tokenize(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "unknown"
         if kind == "unknown":
-            if match.group().isascii() or match.group() in _NEVER_AN_INDEX:
+            if match.group() not in _MARKS:
                 raise unknown_character(text, match.start())
             kind = "mark"
+        if kind == "name" and not match.group().isidentifier():
+            for n, ch in enumerate(match.group()):
+                if not f"_{ch}".isidentifier() and ch not in _MARKS:
+                    raise unknown_character(text, match.start() + n)
         if kind == "number" and len(match.group()) > _LONGEST_NUMBER:
-            raise spec_error("this number is too large", text, match.span())
+            message = f"a number of more than {_LONGEST_NUMBER} digits"
+            raise spec_error(message, text, match.span())
         tokens.append(Token(kind, match.group(), match.start(), match.end()))
     return tokens
 
@@ -62,5 +68,9 @@ def unknown_character(text: str, at: int) -> SpecError:
     meant = _LOOKALIKES.get(text[at])
     hint = f"write {meant} instead" if meant else "names are letters, digits and _"
     if text[at] == ".":
-        hint = "an ellipsis is three dots: ..."
+        around = text[max(0, at - 1) : at + 2]
+        if any(ch.isdigit() for ch in around):
+            hint = "coefficients and offsets are integers"
+        elif ".." in around or not any(ch.isalpha() for ch in around):
+            hint = "an ellipsis is three dots: ..."
     return spec_error(f"unknown character {text[at]!r}", text, (at, at + 1), hint=hint)
