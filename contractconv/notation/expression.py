@@ -177,8 +177,8 @@ class Expression:
                 raise self._spanning(message, left, right)
             raise self._spanning(
                 f"not affine: this multiplies the indices {a!r} and {b!r}", left, right,
-                hint=f"if {a!r} or {b!r} is a number to be given later, declare it: "
-                f"parameters={a!r}",
+                hint=f"an axis composed of both is ({a} {b}); if one of them is a number to be "
+                f"given later, declare it: parameters={a!r}",
             )  # fmt: skip
         if left.affine.terms:
             return left.affine.scaled(right.affine.offset)

@@ -28,10 +28,11 @@ def wrong_count(spec: Spec, given: int) -> OperandError:
     """Build the error for a number of operands that is not that of the terms."""
     terms = len(spec.inputs)
     message = f"{terms} term{'s' * (terms != 1)} but {given} operand{'s' * (given != 1)}"
-    extra = [(number, None) for number in range(min(given, terms), terms)]
+    # Those without an operand, or all of them if there are operands without a term.
+    extra = [(number, None) for number in range(given if given < terms else 0, terms)]
     empty = any(not term for term in spec.inputs)
     hint = "an empty term stands for a scalar operand" * empty
-    return OperandError(with_carets(f"{message} in '{spec}'", *marks(spec, extra), hint))
+    return OperandError(with_carets(message, *marks(spec, extra), hint))
 
 
 def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
