@@ -71,7 +71,7 @@ class Pool:
 
     name: str
     spec: cc.Contraction
-    window: dict[str, int]
+    window: dict[str, Any]
     _input: Array | None = None
 
     def forward(self, x: Array) -> Array:

@@ -39,7 +39,7 @@ def peak_beyond_result(call: Callable[[], Any]) -> int:
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         result = call()
-        return tracemalloc.get_traced_memory()[1] - before - result.nbytes
+        return tracemalloc.get_traced_memory()[1] - before - int(result.nbytes)
     finally:
         tracemalloc.stop()
 
