@@ -289,7 +289,8 @@ def mosaic(kernels: Array) -> Array:
     gap = ((0, 1), (0, 1), (0, 0), (0, 0))
     tiles = np.pad((kernels - low) / (high - low), gap, constant_values=np.nan)
     # Tiling is a composition of axes, so it is a contraction too.
-    return cc.contract("k l c o -> (c k) (o l)", tiles)
+    grid = cc.contract("k l c o -> (c k) (o l)", tiles)
+    return np.pad(grid, ((1, 0), (1, 0)), constant_values=np.nan)
 
 
 def main() -> float:

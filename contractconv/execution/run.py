@@ -34,7 +34,7 @@ def as_operand(operand: Any, which: int | str) -> Any:
     Raises:
         OperandError: it is not an array of numbers.
     """
-    if type(operand) in _NUMBERS and abs(operand) < 2**63:
+    if type(operand) in (float, complex) or (type(operand) is int and abs(operand) < 2**63):
         return operand
     name = which if isinstance(which, str) else f"operand {which}"
     library = type(operand).__module__.partition(".")[0]
@@ -42,6 +42,8 @@ def as_operand(operand: Any, which: int | str) -> Any:
         raise OperandError(
             f"{name} is a {library} array ({type(operand).__name__}); pass numpy.asarray(operand)"
         )
+    if isinstance(operand, np.ma.MaskedArray):
+        raise OperandError(f"{name} is a masked array: fill it first, as its mask would be lost")
     try:
         array = np.asarray(operand)
     except ValueError as error:
