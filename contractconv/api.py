@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import index as as_integer
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from contractconv.errors import (
     AlgorithmError,
@@ -260,8 +260,8 @@ class Contraction:
         if algorithm not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
             raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}")
-        if memory_limit is not None and not isinstance(memory_limit, int):
-            raise MemoryLimitError(f"memory_limit is a number of bytes, not {memory_limit!r}")
+        if memory_limit is not None:
+            memory_limit = _as_bytes(memory_limit)
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
         problem = self._problem([_shape(a) for a in arrays], extents, output_shape)
         return run(plan(problem), arrays, memory_limit)
@@ -356,8 +356,8 @@ class Derivation:
         if len(operands) != len(self.forward._spec.inputs):
             count = len(self.forward._spec.inputs)
             raise OperandError(
-                f"a gradient of '{self.forward}' is called with the cotangent and all {count} "
-                f"operands, not with the cotangent and {len(operands)}"
+                f"a gradient of '{self.forward}' is called with the cotangent and {count} "
+                f"operand{'s' * (count != 1)}, not with the cotangent and {len(operands)}"
             )
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
         given = as_operand(cotangent, "the cotangent")
@@ -389,6 +389,12 @@ class Derivation:
 
 def _shape(operand: Any) -> Shape:
     return getattr(operand, "shape", ())
+
+
+def _as_bytes(limit: Any) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, SupportsIndex):
+        raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
+    return as_integer(limit)
 
 
 def _as_shape(shape: Sequence[int]) -> Shape:

@@ -32,6 +32,7 @@ class Compiled:
         self._problem = problem
         self._shapes = tuple(shapes)
         self._dtype = dtype
+        self._rounds = dtype.kind in "fc"
         result_dtype(spec.reduce, dtype)
         self.plan = plan(problem)
 
@@ -68,13 +69,18 @@ class Compiled:
         ]
 
     def _array(self, operand: Any, what: str, shape: Shape) -> Array:
-        array = np.asarray(as_operand(operand, what))
+        given = as_operand(operand, what)
+        try:
+            array = np.asarray(given, self._dtype if type(given) is int else None)
+        except OverflowError:
+            raise OperandError(f"{what} is {given}, which {self._dtype} cannot hold") from None
         if array.shape != shape:
             raise ShapeError(f"{what} has shape {array.shape}, compiled for {shape}")
-        if not np.can_cast(array.dtype, self._dtype, "same_kind"):
+        # Rounding a float is what a caller asks for; wrapping an integer around is not.
+        if not np.can_cast(array.dtype, self._dtype, "same_kind" if self._rounds else "safe"):
             raise OperandError(f"{what} is {array.dtype}, compiled for {self._dtype}")
         return array.astype(self._dtype, copy=False)
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self._shapes))
-        return f"Compiled({str(self._spec)!r}, shapes=({shapes}), dtype={self._dtype.name!r})"
+        return f"Compiled({str(self._spec)!r}, {shapes}, dtype={self._dtype.name!r})"

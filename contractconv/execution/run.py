@@ -89,17 +89,15 @@ def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -
 
 def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     """Split compositions and convert to the common dtype."""
-    try:
-        return _prepared(problem, operands, dtype)
-    except OverflowError as error:
-        raise OperandError(str(error)) from None
-
-
-def _prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
-    return tuple(
-        np.asarray(operand, dtype).reshape(shape_of(accesses))
-        for operand, accesses in zip(operands, problem.operands, strict=True)
-    )
+    arrays = []
+    for number, operand in enumerate(operands):
+        try:
+            array = np.asarray(operand, dtype)
+        except OverflowError:
+            message = f"operand {number} is {operand}, which {dtype} cannot hold"
+            raise OperandError(message) from None
+        arrays.append(array.reshape(shape_of(problem.operands[number])))
+    return tuple(arrays)
 
 
 def _run_split(

@@ -99,7 +99,7 @@ class Polynomial:
 ZERO, ONE = Polynomial.of(0), Polynomial.of(1)
 
 # Sizes, strides and places of an array have at most 63 bits.
-LARGEST_INTEGER = 10**18
+LARGEST_INTEGER = 10**18 - 1
 
 
 def _without(monomial: Monomial, factor: Monomial) -> Monomial:
@@ -176,6 +176,12 @@ class Affine:
     def names(self) -> tuple[str, ...]:
         """The indices, in the order in which they are written."""
         return tuple(name for name, _ in self.terms)
+
+    @property
+    def largest(self) -> int:
+        """The greatest magnitude of a number in it."""
+        parts = (self.offset, self.divisor, *(coefficient for _, coefficient in self.terms))
+        return max((abs(number) for part in parts for _, number in part.terms), default=0)
 
     @property
     def parameters(self) -> frozenset[str]:

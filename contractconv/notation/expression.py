@@ -198,10 +198,12 @@ class Expression:
 
     def _check_size(self, value: Affine, left: _Value, right: _Value) -> None:
         parts = [value.offset, value.divisor, *(coefficient for _, coefficient in value.terms)]
-        if len(parts) > _MOST_INDICES or any(len(p.terms) > _LARGEST_POLYNOMIAL for p in parts):
+        if len(value.terms) > _MOST_INDICES or any(
+            len(p.terms) > _LARGEST_POLYNOMIAL for p in parts
+        ):
             message = f"an expression of more than {_MOST_INDICES} different products"
             raise self._spanning(message, left, right)
-        if any(abs(number) > LARGEST_INTEGER for part in parts for _, number in part.terms):
+        if value.largest > LARGEST_INTEGER:
             raise self._spanning("a number of more than 18 digits", left, right)
 
     def _spanning(self, message: str, left: _Value, right: _Value, hint: str = "") -> SpecError:

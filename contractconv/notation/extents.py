@@ -101,9 +101,13 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
                 with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
     bound = spec.bind(numbers)
-    for name in set(spec.indices).difference(bound.indices):
+    given = ", ".join(f"{name}={value}" for name, value in numbers.items())
+    large = [p for p, a in axes(bound) if isinstance(a, Affine) and a.largest > LARGEST_INTEGER]
+    if large:
+        message = f"a number of more than 18 digits with {given}"
+        raise ParameterError(with_carets(message, *marks(spec, large)))
+    for name in (name for name in spec.indices if name not in bound.indices):
         places = [place for place, axis in axes(spec) if name in axis.names]
-        given = ", ".join(f"{parameter}={value}" for parameter, value in numbers.items())
         message = f"the index {name!r} cancels out with {given}"
         raise ParameterError(with_carets(message, *marks(spec, places)))
     return bound
@@ -212,8 +216,8 @@ class _Solver:
                 f"{axis} has size 0 whatever {unknown} is", place, hint=f"give {unknown}=..."
             )
         raise self._error(
-            f"the composition {axis} does not come out: {size} is not {known} times "
-            + ("a whole number" if times == 1 else f"a whole number to the power {times}"),
+            f"the composition {axis} does not come out: {size} is not {known} times a whole number"
+            + f" to the power {times}" * (times > 1),
             place,
         )
 
@@ -251,7 +255,7 @@ class _Solver:
                 f"window larger than its axis: {axis} spans {span} element{'s' * (span != 1)}, "
                 f"the axis has {size}{beyond}"
                 if coefficients
-                else f"{axis} begins beyond its axis, which has {size} elements",
+                else f"{axis} begins beyond its axis of size {size}",
                 place,
                 hint=f"give the extent, {unknown}=..., if the window is meant to reach outside",
             )

@@ -38,6 +38,13 @@ def _axis(text: str, parameters: str = NAMES) -> Affine:
     return axis
 
 
+def _surviving(text: str) -> Affine:
+    """The same where every index also stands elsewhere, so that any of them may cancel out."""
+    axis = parse(f"{text} other, {' '.join(INDICES)} -> other", "sum", NAMES).inputs[0][0]
+    assert isinstance(axis, Affine)
+    return axis
+
+
 def _number(polynomial: Polynomial, values: Values) -> int:
     constant = polynomial.bind(values).constant
     assert constant is not None
@@ -186,7 +193,7 @@ expressions = st.recursive(_atoms, _larger, max_leaves=8)
 
 @given(expression=expressions)
 def test_an_expression_has_the_values_that_it_says(expression: Expression) -> None:
-    axis = _axis(f"(0+{expression.text})")
+    axis = _surviving(f"(0+{expression.text})")
     for values in POINTS:
         assert _at(axis, values) == expression.value(values)
 
@@ -202,7 +209,7 @@ DIVISORS: dict[str, Callable[[int], int]] = {
 
 @given(expression=expressions, divisor=st.sampled_from([*DIVISORS]))
 def test_a_division_has_the_values_that_it_says(expression: Expression, divisor: str) -> None:
-    axis = _axis(f"((0+{expression.text})/{divisor})")
+    axis = _surviving(f"((0+{expression.text})/{divisor})")
     for values in POINTS:
         by = DIVISORS[divisor](values["s"])
         assert _at(axis, values) == Fraction(expression.value(values), by)
@@ -210,10 +217,8 @@ def test_a_division_has_the_values_that_it_says(expression: Expression, divisor:
 
 @given(expression=expressions)
 def test_the_text_of_an_axis_is_read_as_the_same_axis(expression: Expression) -> None:
-    axis = _axis(f"(0+{expression.text})")
-    if not axis.terms or axis.plain:
-        return  # a constant, or an index that stands alone
-    assert _axis(str(axis)) == axis
+    axis = _surviving(f"(0+{expression.text})")
+    assert _surviving(str(axis)) == axis
 
 
 @given(expression=expressions, s=st.integers(-3, 3), d=st.integers(-3, 3))
@@ -226,6 +231,20 @@ def test_binding_before_or_after_is_the_same(expression: Expression, s: int, d: 
     assert isinstance(axis, Affine)
     for values in POINTS:
         assert _at(axis, values) == expression.value({**values, "s": s, "d": d})
+
+
+@given(expression=expressions)
+def test_an_index_is_refused_if_and_only_if_it_cancels_out(expression: Expression) -> None:
+    text = f"(0+{expression.text})"
+    lost = {name for name in INDICES if name in expression.text} - {*_surviving(text).names}
+    if not lost:
+        assert _axis(text) == _surviving(text)
+        return
+    with pytest.raises(cc.SpecError) as caught:
+        _axis(text)
+    assert str(caught.value).partition("\n")[0] in {
+        f"the index {name!r} cancels out" for name in lost
+    }
 
 
 # --- the notation, row by row ----------------------------------------------------------------
@@ -298,6 +317,23 @@ def test_fractions_are_in_lowest_terms(written: str, text: str) -> None:
     axis = _axis(written)
     assert str(axis) == text
     assert axis.fractional == ("/" in text)
+
+
+@pytest.mark.parametrize(("written", "text"), [
+    # What is written side by side belongs together, more than what a sign joins.
+    ("(4*h/2s)", "(2*h/s)"),
+    ("(4*h/2*s)", "(2*s*h)"),
+    ("(h/2(s+1))", "(h/(2*s+2))"),
+    ("(d*h/2(s+1))", "(d*h/(2*s+2))"),
+    ("((h-k)/2(3))", "((h-k)/6)"),
+    ("(2*3h)", "(6*h)"),
+    ("(6/3(2)*h)", "h"),
+    ("(-2h+k)", "(k-2*h)"),
+    ("(k-2h)", "(k-2*h)"),
+    ("(h/-2s)", "((-h)/(2*s))"),
+])  # fmt: skip
+def test_side_by_side_binds_closest(written: str, text: str) -> None:
+    assert str(_axis(written)) == text
 
 
 @pytest.mark.parametrize(("written", "text"), [

@@ -241,6 +241,40 @@ def test_extents_of_zero() -> None:
     assert cc.contract("i ->", np.ones(0)) == 0
 
 
+@pytest.mark.parametrize(("spec", "size", "extent"), [
+    ("(2*i) j -> i j", 0, 0),
+    ("(3*i) j -> i j", 0, 0),
+    ("(2*i+1) j -> i j", 0, 0),
+    ("(i+2) j -> i j", 2, 0),
+    ("(2*i+2) j -> i j", 2, 0),
+    ("(2*i+2) j -> i j", 1, 0),
+    ("(i+2) j -> i j", 3, 1),
+    ("(-i-1) j -> i j", 0, 0),
+])  # fmt: skip
+def test_nothing_may_be_left_of_an_axis(spec: str, size: int, extent: int) -> None:
+    assert _extents(spec, (size, 3)) == {"i": extent, "j": 3}
+    x = np.ones((size, 3))
+    assert np.array_equal(cc.contract(spec, x), np.ones((extent, 3)))
+    gradient = cc.Contraction(spec).grad(0)(np.ones((extent, 3)), x)
+    assert gradient.shape == x.shape
+    assert gradient.sum() == 3 * extent
+
+
+def test_slices_of_every_length() -> None:
+    for size, start, step in itertools.product(range(5), range(5), (1, 2, 3)):
+        if start <= size and (start, step) != (0, 1):
+            x = np.arange(float(size))
+            assert np.array_equal(cc.contract(f"({step}*i+{start}) -> i", x), x[start::step])
+
+
+@pytest.mark.parametrize(("spec", "size"), [("(i+5) j -> i", 4), ("(i+2) j -> i", 1)])
+def test_an_axis_begins_where_there_is_one(spec: str, size: int) -> None:
+    with pytest.raises(cc.ShapeError, match=r"^\(i\+\d\) begins beyond its axis of size \d"):
+        _extents(spec, (size, 2))
+    assert _extents(spec, (size, 2), i=3)["i"] == 3  # unless that is meant
+    assert np.array_equal(cc.contract(spec, np.ones((size, 2)), i=3), np.zeros(3))
+
+
 # --- output sizes ----------------------------------------------------------------------------
 
 

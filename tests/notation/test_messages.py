@@ -36,7 +36,11 @@ SAY_THE_RESULT = (
     "say what the result is, as in 'b h w c, k c -> b h'; only a string without blanks inside its "
     "terms, as in 'ij,jk', may leave it out"
 )
-SIDE_BY_SIDE = "write an operator between them; a composition, as in (h w), is names alone"
+SIDE_BY_SIDE = (
+    "write an operator between them; a composition, as in (h w), is names alone and is not part "
+    "of anything else"
+)
+LATER = "if one of them is a number to be given later, declare it"
 ONE_DENOMINATOR = "bring it to one denominator: ((h-k+1)/2), not (h/2-k)"
 EVERY_LETTER = "but no term has a blank inside, so every letter is an index"
 ALTERNATES = (
@@ -77,7 +81,7 @@ STRINGS = {
           i -> i)
                 ^""",
     "((i) k -> i": """
-        unbalanced parentheses: '(' is never closed
+        unbalanced parentheses: '(' is not closed before the arrow
           ((i) k -> i
           ^""",
     "i -> (i": """
@@ -159,6 +163,11 @@ STRINGS = {
           i .. j -> i
             ^
         an ellipsis is three dots: ...""",
+    "i÷ (2*÷) -> i": """
+        unknown character '÷'
+          i÷ (2*÷) -> i
+                ^
+        names are letters, digits and _""",
     "i .... -> i": """
         unknown character '.'
           i .... -> i
@@ -226,7 +235,7 @@ STRINGS = {
         '2' outside parentheses
           i 2 -> i
             ^
-        for the constant position write (2)""",
+        for the constant position write (2); an index expression has parentheses: (2*i)""",
     "i+k, k -> i": """
         '+' outside parentheses
           i+k, k -> i
@@ -253,21 +262,21 @@ STRINGS = {
             ^
         an arrow is '->', and an index expression stands in parentheses: (i-k)""",
     # Expressions that are not affine, or not complete.
-    "(i*j) -> i": """
+    "(i*j) -> i": f"""
         not affine: this multiplies the indices 'i' and 'j'
           (i*j) -> i
            ^^^
-        if 'i' or 'j' is a number to be given later, declare it: parameters='i'""",
-    "(3+2*i*j) -> i": """
+        an axis composed of both is (i j); {LATER}: parameters='i'""",
+    "(3+2*i*j) -> i": f"""
         not affine: this multiplies the indices 'i' and 'j'
           (3+2*i*j) -> i
              ^^^^^
-        if 'i' or 'j' is a number to be given later, declare it: parameters='i'""",
-    "(s*i+d*k-p), k -> i": """
+        an axis composed of both is (i j); {LATER}: parameters='i'""",
+    "(s*i+d*k-p), k -> i": f"""
         not affine: this multiplies the indices 's' and 'i'
           (s*i+d*k-p), k -> i
            ^^^
-        if 's' or 'i' is a number to be given later, declare it: parameters='s'""",
+        an axis composed of both is (s i); {LATER}: parameters='s'""",
     "(i/j) -> i": """
         not affine: this divides by the index 'j'
           (i/j) -> i
@@ -301,7 +310,65 @@ STRINGS = {
         'si' has several letters, {EVERY_LETTER}
           (si+k),k->i
            ^^
-        put blanks between the axes, or declare it: parameters='si'""",
+        put blanks between the axes, or inside the parentheses; or, if it is a number to be \
+given later, declare it: parameters='si'""",
+    "(6/2i) -> i": """
+        not affine: this divides by the index 'i'
+          (6/2i) -> i
+           ^^^^
+        if 'i' is a number to be given later, declare it: parameters='i'""",
+    "(i*i) -> i": """
+        not affine: this multiplies the index 'i' by itself
+          (i*i) -> i
+           ^^^""",
+    "(i//2) k -> i": """
+        '//' is no operator
+          (i//2) k -> i
+            ^^
+        a division is exact: one /""",
+    "(i**2) k -> i": """
+        '**' is no operator
+          (i**2) k -> i
+            ^^
+        a power is not affine""",
+    "((h w) c) -> h": f"""
+        'h' and 'w' side by side
+          ((h w) c) -> h
+            ^ ^
+        {SIDE_BY_SIDE}""",
+    # An index that cancels out.
+    "(i-i+k) -> k": """
+        the index 'i' cancels out
+          (i-i+k) -> k
+           ^""",
+    "(0*i+k) -> k": """
+        the index 'i' cancels out
+          (0*i+k) -> k
+             ^""",
+    "k, (k+2*(long-long)) j -> k": """
+        the index 'long' cancels out
+          k, (k+2*(long-long)) j -> k
+                   ^^^^""",
+    "(((i-i)+k)/2)j,k->k": """
+        the index 'i' cancels out
+          (((i-i)+k)/2)j,k->k
+             ^""",
+    # Numbers too large to mean anything.
+    "(1234567890123456789*i) j -> j": """
+        a number of more than 18 digits
+          (1234567890123456789*i) j -> j
+           ^^^^^^^^^^^^^^^^^^^""",
+    "(k+1234567890*9876543210*i) j -> j": """
+        a number of more than 18 digits
+          (k+1234567890*9876543210*i) j -> j
+             ^^^^^^^^^^^^^^^^^^^^^""",
+    # Names.
+    "i1 -> i1": """
+        '1' is not an index
+          i1 -> i1
+          ^^
+        no term has a blank inside, so every letter is an index; longer names need a blank between \
+them, as in 'x_1 y', or inside parentheses, as in '( x_1 )'""",
     # The ellipsis.
     "... i ... -> i": """
         a term has at most one ellipsis
@@ -331,9 +398,6 @@ NOT_QUITE = [
     # More than one wording could describe these.
     "i (j k, k -> i",
     "(i -> j) k",
-    "(i//2) k -> i",
-    "(i**2) k -> i",
-    "(i*i) -> i",
     "((i+1)*(j-1)) -> i",
     "(k+(h-1)/2), k -> h",
     "(i/(j-j)) -> i",
@@ -341,9 +405,7 @@ NOT_QUITE = [
     "i ⇒ j",
     "… i -> i",
     "2*i -> i",
-    "i1 -> i1",
     "(batch+k), k -> batch",
-    "((h w) c) -> h",
 ]
 
 
@@ -412,6 +474,7 @@ DECLARATIONS: list[tuple[str, Call, type[cc.ContractionError], str]] = [
         "a contraction is a string, not bytes"),
     ("no string", lambda: contract(_ones(2), _ones(2)), cc.SpecError,
         ALTERNATES),
+    ("text among lists", lambda: contract(_ones(2), "i"), cc.SpecError, ALTERNATES),
     ("lists with two ellipses",
         lambda: contract(_ones(2), [0, ..., ...]), cc.SpecError,
         "a list of indices has at most one ellipsis"),
@@ -451,6 +514,40 @@ DECLARATIONS: list[tuple[str, Call, type[cc.ContractionError], str]] = [
         division by zero with s=2, d=2
           ((h-k)/(d-s)) j, k -> h j
           ^^^^^^^^^^^^^"""),
+    ("binding an index away", lambda: Contraction("(s*i+k) j, k -> j", parameters="s").bind(s=0),
+        cc.ParameterError, """
+        the index 'i' cancels out with s=0
+          (k+s*i) j, k -> j
+          ^^^^^^^"""),
+    ("binding an index away from two axes",
+        lambda: Contraction("(s*i-2*i+k) j, (d*i) -> k j", parameters="s d").bind(d=0, s=2),
+        cc.ParameterError, """
+        the index 'i' cancels out with d=0, s=2
+          (k+(s-2)*i) j, (d*i) -> k j
+          ^^^^^^^^^^^    ^^^^^"""),
+    ("calling an index away",
+        lambda: contract("(s*i+k) -> k", _ones(3), parameters="s", s=0, i=2),
+        cc.ParameterError, """
+        the index 'i' cancels out with s=0
+          (k+s*i) -> k
+          ^^^^^^^"""),
+    ("large parameter", lambda: Contraction(SCALED, parameters="s").bind(s=-(10**19)),
+        cc.ParameterError, "s is a number of more than 18 digits"),
+    ("a contraction with another reduction",
+        lambda: contract(Contraction("i ->"), _ones(3), reduce="max"), cc.ContractionError,
+        "a Contraction has its own reduce and parameters"),
+    ("a contraction with parameters",
+        lambda: contract(Contraction("i ->"), _ones(3), parameters="s"), cc.ContractionError,
+        "a Contraction has its own reduce and parameters"),
+    ("lists with an unknown reduction",
+        lambda: contract(_ones(2, 2), [0, 1], reduce="avg"), cc.ReductionError,
+        "unknown reduction 'avg': choose one of sum, max, min, prod, mean, logsumexp"),
+    ("lists with parameters", lambda: contract(_ones(2, 2), [0, 1], parameters="s"),
+        cc.SpecError, "lists of indices have no parameters"),
+    ("fraction as memory limit", lambda: contract("i ->", _ones(3), memory_limit=1e6),
+        cc.MemoryLimitError, "memory_limit is a number of bytes, not 1000000.0"),
+    ("text as memory limit", lambda: contract("i ->", _ones(3), memory_limit="1 MB"),
+        cc.MemoryLimitError, "memory_limit is a number of bytes, not '1 MB'"),
     ("calling with a zero divisor",
         lambda: Contraction(HALVED, parameters="s")(_ones(5, 2), _ones(2), s=0, h=3),
         cc.ParameterError, """
@@ -501,27 +598,27 @@ SHAPES: list[tuple[str, str, list[Shape], dict[str, Any], type[cc.ContractionErr
             ^
         an empty term stands for a scalar operand"""),
     ("rank too low", "i, i j -> i", [(3,), (3,)], {}, cc.ShapeError, """
-        operand 1 has 1 axis, its term 2
+        operand 1 has 1 axis, but its term has 2
           i, i j -> i
              ^^^
         shapes: (3,), (3,)"""),
     ("rank too high", "i j -> i", [(3, 4, 5)], {}, cc.ShapeError, """
-        operand 0 has 3 axes, its term 2
+        operand 0 has 3 axes, but its term has 2
           i j -> i
           ^^^
         shapes: (3, 4, 5)"""),
     ("a vector for a scalar", ", i -> i", [(3,), (3,)], {}, cc.ShapeError, """
-        operand 0 has 1 axis, its term 0
+        operand 0 has 1 axis, but its term has 0
           , i -> i
           ^
         shapes: (3,), (3,)"""),
     ("rank too low for the ellipsis", "i, ... i j -> i", [(3,), (3,)], {}, cc.ShapeError, """
-        operand 1 has 1 axis, its term at least 2
+        operand 1 has 1 axis, but its term has at least 2
           i, ... i j -> i
              ^^^^^^^
         shapes: (3,), (3,)"""),
     ("a composition is one axis", "(h w) c -> h c", [(2, 3, 4)], {"h": 2}, cc.ShapeError, """
-        operand 0 has 3 axes, its term 2
+        operand 0 has 3 axes, but its term has 2
           (h w) c -> h c
           ^^^^^^^
         shapes: (2, 3, 4)"""),
@@ -609,7 +706,7 @@ SHAPES: list[tuple[str, str, list[Shape], dict[str, Any], type[cc.ContractionErr
         shapes: (1, 4), (3,)
         so far: b=1, k=3"""),
     ("composition of a prime", "(h w), h -> w", [(12,), (5,)], {}, cc.ShapeError, """
-        the composition (h w) does not come out: 12 is not a multiple of 5
+        the composition (h w) does not come out: 12 is not 5 times a whole number
           (h w), h -> w
           ^^^^^
         shapes: (12,), (5,)
@@ -648,9 +745,27 @@ SHAPES: list[tuple[str, str, list[Shape], dict[str, Any], type[cc.ContractionErr
         give j=...
         shapes: (3,)
         so far: i=3"""),
-    ("unknown keyword", "i j -> i", [(3, 4)], {"z": 3}, cc.ShapeError, """
-        z=3: no index has that name (indices: i, j)
-        shapes: (3, 4)"""),
+    ("unknown keyword", "i j -> i", [(3, 4)], {"z": 3}, cc.ShapeError,
+        "'i j -> i' has no index or parameter called 'z'; it has: i, j"),
+    ("unknown keyword and wrong value", "i j -> i", [(3, 4)], {"i": "a", "z": 3}, cc.ShapeError,
+        "'i j -> i' has no index or parameter called 'z'; it has: i, j"),
+    ("unknown keyword for scalars", ", ->", [(), ()], {"z": 3}, cc.ShapeError,
+        "', ->' has no index or parameter called 'z'; it has: none"),
+    ("large extent", "i -> i j", [(3,)], {"j": 10**30}, cc.ParameterError,
+        "j is a number of more than 18 digits"),
+    ("letters of the output", "i k -> ik", [(2, 2)], {}, cc.ShapeError, """
+        unknown extent: ik; it occurs only in the output
+          i k -> ik
+                 ^^
+        give ik=...; or did you mean 'i k'? 'ik' is one index
+        shapes: (2, 2)
+        so far: i=2, k=2"""),
+    ("letters of the input", "ij k -> k", [(2, 2, 2)], {}, cc.ShapeError, """
+        operand 0 has 3 axes, but its term has 2
+          ij k -> k
+          ^^^^
+        'ij' is one index, as some term has a blank inside
+        shapes: (2, 2, 2)"""),
     ("negative extent", "i -> i j", [(3,)], {"j": -1}, cc.ShapeError, """
         j=-1: an extent is not negative
         shapes: (3,)"""),
@@ -711,12 +826,16 @@ def _foreign(library: str) -> object:
 
 
 OPERANDS: list[tuple[str, object, str]] = [
-    ("text", "abc", f"its dtype is {np.dtype('U3')} (a str)"),
-    ("list of text", ["a", "b"], f"its dtype is {np.dtype('U1')} (a list)"),
-    ("dates", np.array(["2020-02-02"], "M8[D]"), "its dtype is datetime64[D] (a ndarray)"),
-    ("nothing", None, "its dtype is object (a NoneType)"),
-    ("dictionary", {1: 2}, "its dtype is object (a dict)"),
-    ("function", len, "its dtype is object (a builtin_function_or_method)"),
+    ("text", "abc", f"its dtype is {np.dtype('U3')} (it is of type str)"),
+    ("list of text", ["a", "b"], f"its dtype is {np.dtype('U1')} (it is of type list)"),
+    (
+        "dates",
+        np.array(["2020-02-02"], "M8[D]"),
+        "its dtype is datetime64[D] (it is of type ndarray)",
+    ),
+    ("nothing", None, "its dtype is object (it is of type NoneType)"),
+    ("dictionary", {1: 2}, "its dtype is object (it is of type dict)"),
+    ("function", len, "its dtype is object (it is of type builtin_function_or_method)"),
 ]
 
 
@@ -743,7 +862,7 @@ def test_a_ragged_list_is_no_array(operand: object) -> None:
 # --- gradients and compiled contractions -----------------------------------------------------
 
 
-@pytest.mark.parametrize("position", [2, -1, 0.5, "0", None])
+@pytest.mark.parametrize("position", [2, -1, 0.5, True, "0", None])
 def test_a_gradient_is_by_an_operand(position: Any) -> None:
     message = _message(lambda: Contraction(MATMUL).grad(position), cc.OperandError)
     assert message == (
@@ -768,7 +887,14 @@ GRADIENTS: list[tuple[str, Call, type[cc.ContractionError], str]] = [
         cc.ShapeError, "the cotangent has shape (), the result of 'i j, j k -> i k' has (3, 5)"),
     ("text as cotangent", lambda: Contraction("i ->").grad(0)("abc", _ones(3)),
         cc.OperandError,
-        f"the cotangent is not an array of numbers: its dtype is {np.dtype('U3')} (a str)"),
+        f"""
+        the cotangent is not an array of numbers: its dtype is {np.dtype('U3')} (it is of type str)
+        """),
+    ("no cotangent", lambda: Contraction(MATMUL).grad(0)(_ones(3, 4), _ones(4, 5)),
+        cc.OperandError,
+        """
+        a gradient of 'i j, j k -> i k' is called with the cotangent and 2 operands, not with \
+the cotangent and 1"""),
     # If the operands are wrong already, that is what is said.
     ("wrong operands", lambda: Contraction(MATMUL).grad(0)(_ones(1), _ones(3, 4), _ones(3, 3)),
         cc.ShapeError, """
@@ -854,7 +980,7 @@ PYTHON = {
         unknown character '.'
           i.__class__ -> i
            ^
-        an ellipsis is three dots: ...""",
+        names are letters, digits and _""",
     "(lambda: 0)": """
         unknown character ':'
           (lambda: 0)

@@ -147,11 +147,69 @@ def test_the_reduced_indices_are_in_row_major_order() -> None:
     assert cc.Contraction("i -> i j").reduced == ()
 
 
-@pytest.mark.parametrize("string", ["( batch ) -> ( batch )", "( i1 ), ( i2 ) ->"])
+@pytest.mark.parametrize("string", [
+    "( batch ) -> ( batch )", "( i1 ), ( i2 ) ->", "( ab+cd ) ->", "( 2*x1 ) ->", "( -ab ) ->",
+    "( (ab-1)/2 ) -> ( ab )", "( 2*ab ), ..., -> ...", "-> ( ab )",
+])  # fmt: skip
 def test_a_long_name_alone_on_its_axis_has_blanks_around_it(string: str) -> None:
     contraction = cc.Contraction(string)
     assert all(len(term) <= 1 for term in contraction._spec.terms)
     assert str(contraction) == string
+
+
+@pytest.mark.parametrize(("string", "canonical"), [
+    ("... ->", "... ->"),
+    ("i->", "i ->"),
+    ("(2*i) ->", "(2*i) ->"),
+    ("(long*i) ->", "( long*i ) ->"),
+    ("(long), i -> i", "( long ), ( i ) -> ( i )"),
+    ("(long*i) j -> j", "(long*i) j -> j"),
+])  # fmt: skip
+def test_a_long_parameter_has_blanks_around_it_where_it_stands(string: str, canonical: str) -> None:
+    # Where no term has two axes; and one that stands nowhere needs none.
+    contraction = cc.Contraction(string, parameters="long")
+    assert str(contraction) == canonical
+    again = cc.Contraction(canonical, parameters="long")
+    assert again == contraction
+    assert again.parameters == ("long",)
+
+
+# What opt_einsum counts among its symbols, from the 75th on, without being a letter.
+MARKS = ["×", "÷", "\u0300", "\u0301", "\u0345", "\u0483", "϶", "˂"]
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=ascii)
+def test_the_marks_among_opt_einsums_symbols_are_indices(mark: str) -> None:
+    assert cc.Contraction(f"a{mark},{mark}b->ab").indices == ("a", "b", mark)
+    assert cc.Contraction(f"a {mark} -> a").indices == ("a", mark)
+    assert cc.Contraction(f"({mark} a) b -> a").indices == ("a", mark, "b")  # a composition
+    a, b = _filled((2, 3)), _filled((3, 4))
+    assert np.array_equal(cc.contract(f"a{mark},{mark}b->ab", a, b), a @ b)
+    contraction = cc.Contraction(f"a{mark},{mark}")
+    assert cc.Contraction(str(contraction)) == contraction
+    for string in (f"(a+{mark}) b -> a", f"(2*{mark}) b -> b", f"(2{mark}) b -> b"):
+        with pytest.raises(cc.SpecError, match=r"^unknown character "):
+            cc.Contraction(string)
+
+
+def test_opt_einsums_first_thousand_symbols_are_different_indices() -> None:
+    symbols = [chr(n) for n in (*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1))]
+    symbols += map(chr, range(0xC0, 0xC0 + 1000 - len(symbols)))
+    for string in (",".join(symbols), "".join(symbols[60:124])):
+        assert set(cc.Contraction(f"{string}->").indices) == set(string) - {","}
+
+
+@pytest.mark.parametrize("character", [
+    "\u200b", "—", "\u00ad", "’", "²", "½", "\U0001f600", "€", "\u2062", "\ufe0f",
+], ids=ascii)  # fmt: skip
+def test_other_signs_are_unknown(character: str) -> None:
+    strings = (f"a{character},{character}->a", f"a {character} -> a", f"a{character} b -> b")
+    for string in (*strings, f"(a+{character}) b -> a", f"({character} a) b -> a"):
+        with pytest.raises(cc.SpecError) as caught:
+            cc.Contraction(string)
+        message, shown, carets = str(caught.value).splitlines()[:3]
+        assert message == f"unknown character {character!r}"
+        assert shown.index(character) == carets.index("^")
 
 
 # --- one string for each meaning -------------------------------------------------------------
@@ -336,6 +394,15 @@ def test_a_declared_parameter_need_not_occur() -> None:
 def test_a_long_parameter_in_numpy_style() -> None:
     contraction = cc.Contraction("(stride*i+k)c,kc->i", parameters="stride")
     assert contraction == cc.Contraction("(stride*i+k) c, k c -> i", parameters="stride")
+
+
+def test_an_index_may_vanish_from_one_axis_if_it_stands_on_another() -> None:
+    assert cc.Contraction("(i-i+k) i -> k") == cc.Contraction("(k) i -> k")
+    assert cc.Contraction("(0*i+k) -> k i") == cc.Contraction("( k ) -> k i")
+    assert cc.Contraction("(0*i+k), (2*i) -> k") == cc.Contraction("k, (2*i) -> k")
+    scaled = cc.Contraction("(s*i+k) -> k i", parameters="s")
+    assert scaled.bind(s=0) == cc.Contraction("( k ) -> k i")
+    assert np.array_equal(scaled(_filled((2,)), s=0, i=3), [[1, 1, 1], [2, 2, 2]])
 
 
 # --- being a value ---------------------------------------------------------------------------
