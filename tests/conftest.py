@@ -1,9 +1,15 @@
-"""How hard the property tests look: the environment variable HYPOTHESIS_PROFILE says.
+"""What holds for all tests: one thread, and how hard the property tests look.
 
+The environment variable HYPOTHESIS_PROFILE says the latter:
 ``ci`` (the default) draws the same cases every time; ``deep`` draws many, and new ones each time.
 """
 
 import os
+
+# The matrices of the tests are too small to be worth sharing between threads, and the pools of
+# numpy and torch get into each other's way. BLAS reads this when numpy is imported, later on.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings
 
