@@ -24,7 +24,7 @@ from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.parser import check_reduction, parameter_names, parse
 from contractconv.notation.places import operand_position
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Spec
 from contractconv.notation.sublists import from_sublists
 
@@ -235,8 +235,8 @@ class Contraction:
         extents: dict[str, int],
         output_shape: Sequence[int] | None,
     ) -> Problem:
-        sized = tuple(map(_as_shape, shapes))
-        wanted = None if output_shape is None else _as_shape(output_shape)
+        sized = tuple(map(as_shape, shapes))
+        wanted = None if output_shape is None else as_shape(output_shape)
         # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
         if any(type(value) is not int for value in extents.values()):
             return resolve(self._spec, sized, extents, wanted)
@@ -395,13 +395,3 @@ def _as_bytes(limit: Any) -> int:
     if isinstance(limit, bool) or not isinstance(limit, SupportsIndex):
         raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
     return as_integer(limit)
-
-
-def _as_shape(shape: Sequence[int]) -> Shape:
-    try:
-        sizes = tuple(as_integer(size) for size in shape)
-    except TypeError:
-        raise ShapeError(f"{shape!r} is not a shape: a tuple of integers") from None
-    if any(size < 0 for size in sizes):
-        raise ShapeError(f"{sizes} is not a shape: it has a negative size")
-    return sizes

@@ -6,11 +6,13 @@ so an axis is always an integer :class:`Access`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, prod
+from operator import index as as_integer
 
+from contractconv.errors import ShapeError
 from contractconv.notation.affine import join_signed
 
 Shape = tuple[int, ...]
@@ -181,3 +183,18 @@ class Problem:
 def shape_of(accesses: Accesses) -> Shape:
     """The sizes of the axes."""
     return tuple(access.size for access in accesses)
+
+
+def as_shape(shape: Sequence[int]) -> Shape:
+    """Check a shape that a caller passed.
+
+    Raises:
+        ShapeError: it is not a sequence of sizes.
+    """
+    try:
+        sizes = tuple(as_integer(size) for size in shape)
+    except TypeError:
+        raise ShapeError(f"{shape!r} is not a shape: a tuple of integers") from None
+    if any(size < 0 for size in sizes):
+        raise ShapeError(f"{sizes} is not a shape: it has a negative size")
+    return sizes
