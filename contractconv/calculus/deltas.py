@@ -58,7 +58,7 @@ def eliminate(
     Returns:
         The sum with as few scatters left as possible.
     """
-    work = _Work(list(operands), [delta.expression for delta in deltas], set(indices), set())
+    work = _Work(list(operands), [delta.expression for delta in deltas], set(indices))
     for place, delta in enumerate(deltas):
         if delta.expression in work.summed:
             work.keep(place, delta.expression)
@@ -81,12 +81,11 @@ class _Work:
         operands: list[tuple[sympy.Expr, ...]],
         output: list[sympy.Expr],
         summed: set[sympy.Symbol],
-        solved: set[int],
     ) -> None:
         self.operands = operands
         self.output = output
         self.summed = summed
-        self.solved = solved
+        self.solved: set[int] = set()
         self.new: set[sympy.Symbol] = set()
         self.bound: set[sympy.Symbol] = set()
 

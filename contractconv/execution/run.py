@@ -21,7 +21,6 @@ from contractconv.execution.reductions import (
 from contractconv.execution.views import Array, output_view
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
-from contractconv.planning.lowering import is_leaf
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 
 # Python's own numbers take part in numpy's promotion without a width of their own.
@@ -136,7 +135,7 @@ def _run_step(
 ) -> Array:
     problem = step.problem
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
-    if out is None and is_leaf(problem):
+    if out is None and step.is_leaf:
         labels = tuple(access.names[0] for access in problem.output)
         result = leaf(problem, arrays, labels)
         if result.shape == problem.output_sizes and result.flags.c_contiguous:

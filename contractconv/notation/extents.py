@@ -94,14 +94,13 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
             )
             raise ParameterError(f"{name!r} is not a parameter of '{spec}'; {reason}")
     numbers = {name: _integer(name, value) for name, value in values.items()}
+    given = ", ".join(f"{name}={value}" for name, value in numbers.items())
     for place, axis in axes(spec):
         if isinstance(axis, Affine) and not axis.divisor.bind(numbers):
-            given = ", ".join(f"{name}={value}" for name, value in numbers.items())
             raise ParameterError(
                 with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
     bound = spec.bind(numbers)
-    given = ", ".join(f"{name}={value}" for name, value in numbers.items())
     large = [p for p, a in axes(bound) if isinstance(a, Affine) and a.largest > LARGEST_INTEGER]
     if large:
         message = f"a number of more than 18 digits with {given}"

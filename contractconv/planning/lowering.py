@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import gcd
 
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import is_direct, overlaps, volume
@@ -97,15 +98,14 @@ def progression(access: Access, extent: int) -> tuple[int, int, int]:
     else:
         low, high = -((offset - last) // coefficient), offset // -coefficient
     low, high = max(0, low), min(extent - 1, high)
-    # In lowest terms coefficient and divisor may share a factor only if the offset does not.
-    start = next((i for i in range(low, low + divisor) if _whole(access, i)), high + 1)
-    step = next(n for n in range(1, divisor + 1) if coefficient * n % divisor == 0)
+    # Solve coefficient*i + offset = 0 modulo divisor; a divisor may be too large to try them all.
+    common = gcd(coefficient, divisor)
+    if offset % common:
+        return low, 0, 1
+    step = divisor // common
+    first = -(offset // common) * pow(coefficient // common, -1, step) % step
+    start = low + (first - low) % step
     return start, max(0, (high - start) // step + 1), step
-
-
-def _whole(access: Access, value: int) -> bool:
-    ((_, coefficient),) = access.terms
-    return (coefficient * value + access.offset) % access.divisor == 0
 
 
 def describe(problem: Problem) -> str:

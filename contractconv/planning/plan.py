@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from math import prod
 
-from contractconv.notation.problem import Accesses, Problem
+from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, labels_of, volume
-from contractconv.planning.lowering import describe, leaves, tap_indices
+from contractconv.planning.lowering import describe, is_leaf, leaves, tap_indices
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 
 # Pieces of a step are remembered up to this number; more are made anew in every run.
@@ -32,14 +33,19 @@ class Step:
         """Floating-point operations of the step."""
         return flops(self.problem)
 
+    @cached_property
+    def is_leaf(self) -> bool:
+        """Whether the step is one piece that makes every element of its result."""
+        return is_leaf(self.problem)
+
     def leaves(self) -> Iterable[Problem]:
         """The pieces, expressible by strided views, that the step is carried out in."""
-        count = volume(tap_indices(self.problem), self.problem.extents)
-        return self._remembered if count <= _MOST_REMEMBERED else leaves(self.problem)
+        return leaves(self.problem) if self._remembered is None else self._remembered
 
     @cached_property
-    def _remembered(self) -> tuple[Problem, ...]:
-        return tuple(leaves(self.problem))
+    def _remembered(self) -> tuple[Problem, ...] | None:
+        count = volume(tap_indices(self.problem), self.problem.extents)
+        return tuple(leaves(self.problem)) if count <= _MOST_REMEMBERED else None
 
     @property
     def lowering(self) -> str:
@@ -69,8 +75,7 @@ class Plan:
     @property
     def largest_intermediate(self) -> int:
         """Elements of the largest intermediate result; zero if there is none."""
-        sizes = (_elements(step.problem.output) for step in self.steps[:-1])
-        return max(sizes, default=0)
+        return max((prod(step.problem.output_sizes) for step in self.steps[:-1]), default=0)
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{name}={size}" for name, size in self.problem.sizes)
@@ -85,13 +90,6 @@ class Plan:
             text = str(step.problem).ljust(width)
             lines.append(f"  {number}. {text}  {_quantity(step.flops):>8}  {step.lowering}")
         return "\n".join(lines)
-
-
-def _elements(accesses: Accesses) -> int:
-    total = 1
-    for access in accesses:
-        total *= access.size
-    return total
 
 
 def _quantity(value: int) -> str:
@@ -163,5 +161,4 @@ def _of_operands(problem: Problem, terms: tuple[Accesses, ...]) -> Problem:
 
 
 def _as_problem(merged: Merge) -> Problem:
-    shape = tuple(access.size for access in merged.output)
-    return Problem(merged.inputs, merged.output, merged.sizes, "sum", shape)
+    return Problem(merged.inputs, merged.output, merged.sizes, "sum", shape_of(merged.output))

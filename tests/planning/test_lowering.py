@@ -41,6 +41,15 @@ def test_progressions_are_the_points_inside(
     assert [start + step * n for n in range(count)] == inside
 
 
+def test_a_large_divisor_is_not_searched() -> None:
+    access = Access.of([("i", 7)], 10**17, 10**18 - 9, 10)
+    start, count, step = progression(access, 10**18)
+    assert step == 10**18 - 9
+    assert (7 * start + 10**17) % (10**18 - 9) == 0
+    assert count == 1
+    assert cc.contract("(h/1000000000000) -> h", [5, 6], h=3).tolist() == [5, 0, 0]
+
+
 def writes(problem: Problem) -> list[tuple[int, ...]]:
     """The output elements that a leaf writes, one for each of its kept points."""
     names = sorted(problem.kept)
