@@ -8,9 +8,12 @@
 b ((h-k+1)/2) ((w-l+1)/2) o, k l c o -> b h w c
 """
 
-from contractconv.api import Contraction, Derivation, contract
+from contractconv.api.contraction import Contraction, contract
+from contractconv.api.curvature import Curvature
+from contractconv.api.derivation import Derivation
 from contractconv.errors import (
     AlgorithmError,
+    CertificateError,
     ContractionError,
     MemoryLimitError,
     OperandError,
@@ -22,8 +25,10 @@ from contractconv.errors import (
 
 __all__ = [
     "AlgorithmError",
+    "CertificateError",
     "Contraction",
     "ContractionError",
+    "Curvature",
     "Derivation",
     "MemoryLimitError",
     "OperandError",

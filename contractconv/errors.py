@@ -41,6 +41,10 @@ class AlgorithmError(ContractionError):
     """The requested algorithm is unknown."""
 
 
+class CertificateError(ContractionError):
+    """A derived formula disagrees with the definition; this is never a caller's mistake."""
+
+
 class MemoryLimitError(ContractionError):
     """The contraction cannot be carried out within the given memory limit."""
 

@@ -9,140 +9,116 @@ inside the axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import sympy
 
-# Names for the positions of the differentiated operand, as one would choose them by hand.
-POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """``KroneckerDelta(position, expression)``: one axis of the differentiated operand."""
-
-    position: sympy.Symbol
-    expression: sympy.Expr
+from contractconv.calculus.equation import Delta, Divides, Equation, Guard, Inside, size
 
 
 @dataclass(frozen=True, slots=True)
 class Elimination:
-    """A sum without deltas.
+    """One delta, eliminated.
 
     Attributes:
-        operands: the axes of each operand after substitution.
-        output: the axes of the result; where no index could be eliminated, the expression itself.
-        indices: every index name that may occur in them.
+        delta: the delta.
+        index: the summed index that it was solved for.
+        solution: what the index became.
+        guards: the conditions that this adds.
+        equation: the sum afterwards.
     """
 
-    operands: tuple[tuple[sympy.Expr, ...], ...]
-    output: tuple[sympy.Expr, ...]
-    indices: frozenset[str]
+    delta: Delta
+    index: sympy.Symbol
+    solution: sympy.Expr
+    guards: tuple[Guard, ...]
+    equation: Equation
+
+    @property
+    def renames(self) -> bool:
+        """Whether nothing happened but that the position got the index's name."""
+        return bool(self.solution == self.index)
 
 
-def eliminate(
-    deltas: Sequence[Delta],
-    operands: Sequence[tuple[sympy.Expr, ...]],
-    indices: Sequence[sympy.Symbol],
-    taken: Iterable[str],
-) -> Elimination:
+def eliminate(equation: Equation, fixed: Collection[sympy.Symbol]) -> list[Elimination]:
     """Solve each delta for one summed index and substitute it.
 
     Args:
-        deltas: one for each axis of the differentiated operand, in order.
-        operands: the axes of the other factors; the cotangent comes first.
-        indices: the summation indices that may be eliminated.
-        taken: names that a new index must not have.
+        equation: a sum with deltas; the first factor is the cotangent.
+        fixed: indices that may become a position but no other expression.
 
     Returns:
-        The sum with as few scatters left as possible.
+        The deltas that could be eliminated, in order.
     """
-    work = _Work(list(operands), [delta.expression for delta in deltas], set(indices))
-    for place, delta in enumerate(deltas):
-        if delta.expression in work.summed:
-            work.keep(place, delta.expression)
-    names = iter(_fresh(taken))
-    name = next(names)
-    for place in range(len(deltas)):
-        if place in work.solved:
-            continue
-        if any(work.substitute(place, symbol, name) for symbol in _choices(work, place)):
-            name = next(names)
-    used = {str(symbol) for symbol in (*work.summed, *work.new)}
-    return Elimination(tuple(work.operands), tuple(work.output), frozenset(used))
+    done = _renamed(equation)
+    equation = done[-1].equation if done else equation
+    for delta in equation.deltas:
+        if found := _solved(equation, delta.position, fixed):
+            done.append(found)
+            equation = found.equation
+    return done
 
 
-class _Work:
-    """The sum while its deltas are eliminated one after another."""
-
-    def __init__(
-        self,
-        operands: list[tuple[sympy.Expr, ...]],
-        output: list[sympy.Expr],
-        summed: set[sympy.Symbol],
-    ) -> None:
-        self.operands = operands
-        self.output = output
-        self.summed = summed
-        self.solved: set[int] = set()
-        self.new: set[sympy.Symbol] = set()
-        self.bound: set[sympy.Symbol] = set()
-
-    def keep(self, place: int, symbol: sympy.Symbol) -> None:
-        """``δ(m, i)``: the position is the index, so ``m`` may be called ``i``."""
-        self.solved.add(place)
-        self.bound.add(symbol)
-
-    def substitute(self, place: int, symbol: sympy.Symbol, name: str) -> bool:
-        """Solve the delta of one axis for ``symbol`` and put the solution everywhere.
-
-        Returns:
-            Whether it was done. It is not where another axis would become the new position
-            alone: standing alone says that both axes are of one size, which nobody knows.
-        """
-        position = sympy.Symbol(name, integer=True)
-        expression = self.output[place]
-        coefficient = expression.coeff(symbol)
-        solution = (position - (expression - coefficient * symbol)) / coefficient
-        operands = [
-            tuple(sympy.expand(axis.subs(symbol, solution)) for axis in axes)
-            for axes in self.operands
-        ]
-        output = [sympy.expand(axis.subs(symbol, solution)) for axis in self.output]
-        output[place] = position
-        if any(position in axes for axes in operands) or output.count(position) > 1:
-            return False
-        self.operands, self.output = operands, output
-        self.solved.add(place)
-        self.summed.discard(symbol)
-        self.new.add(position)
-        return True
+def _renamed(equation: Equation) -> list[Elimination]:
+    """``δ(m, i)``: the position is the index, so ``m`` may be called ``i``."""
+    done: list[Elimination] = []
+    for delta in equation.deltas:
+        name = delta.expression
+        if name in equation.summed:
+            left = equation.left.substituted({delta.position: name})
+            equation = replace(_without(equation, delta, name), left=left)
+            done.append(Elimination(delta, name, name, (), equation))
+    return done
 
 
-def _choices(work: _Work, place: int) -> list[sympy.Symbol]:
+def _solved(
+    equation: Equation, position: sympy.Symbol, fixed: Collection[sympy.Symbol]
+) -> Elimination | None:
+    delta = next(d for d in equation.deltas if d.position == position)
+    for index in _choices(equation, delta, fixed):
+        coefficient = delta.expression.coeff(index)
+        rest = delta.expression - coefficient * index
+        solution = sympy.expand((position - rest) / coefficient)
+        after = _without(equation, delta, index).substituted({index: solution})
+        # Standing alone says that both axes are of one size, which nobody knows.
+        alone = (delta.expression for delta in after.deltas)
+        if position not in alone and not any(position in f.axes for f in after.factors):
+            guards = _conditions(solution, index)
+            after = replace(after, guards=(*after.guards, *guards))
+            return Elimination(delta, index, solution, guards, after)
+    return None
+
+
+def _without(equation: Equation, delta: Delta, index: sympy.Symbol) -> Equation:
+    return replace(
+        equation,
+        deltas=tuple(d for d in equation.deltas if d != delta),
+        summed=tuple(symbol for symbol in equation.summed if symbol != index),
+    )
+
+
+def _conditions(solution: sympy.Expr, index: sympy.Symbol) -> tuple[Guard, ...]:
+    """When a solution is a whole number, and in the range of the index."""
+    number, divisor = sympy.fraction(sympy.together(solution))
+    whole = () if divisor == 1 else (Divides(divisor, sympy.expand(number)),)
+    return (*whole, Inside(solution, size(index.name)))
+
+
+def _choices(
+    equation: Equation, delta: Delta, fixed: Collection[sympy.Symbol]
+) -> list[sympy.Symbol]:
     """The indices to eliminate, best first.
 
-    Each stands alone on an axis of some operand; that axis will keep its two conditions. Those of
+    Each stands alone on an axis of some factor; that axis will keep its two conditions. Those of
     the cotangent come first, and among equals those that need no division.
     """
-    expression = sympy.expand(work.output[place])
-    work.output[place] = expression
-    free = (expression.free_symbols & work.summed) - work.bound
-    alone = dict.fromkeys(axis for axes in work.operands for axis in axes if axis in free)
-    cotangent = set(work.operands[0])
+    free = delta.expression.free_symbols & set(equation.summed)
+    axes = [axis for factor in equation.factors for axis in factor.axes]
+    alone = dict.fromkeys(axis for axis in axes if axis in free and axis not in fixed)
+    cotangent = set(equation.factors[0].axes)
 
     def preference(symbol: sympy.Symbol) -> tuple[bool, bool]:
-        return symbol not in cotangent, abs(expression.coeff(symbol)) != 1
+        return symbol not in cotangent, abs(delta.expression.coeff(symbol)) != 1
 
     return sorted(alone, key=preference)
-
-
-def _fresh(taken: Iterable[str]) -> Iterable[str]:
-    used = set(taken)
-    yield from (name for name in POSITION_NAMES if name not in used)
-    number = 0
-    while True:
-        number += 1
-        if f"m{number}" not in used:
-            yield f"m{number}"

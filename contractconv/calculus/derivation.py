@@ -1,26 +1,31 @@
 """Backward contractions: sympy differentiates the sum, and the result is read off as strings.
 
 For ``Y[out] = Σ Π T_n[axes_n]`` and a cotangent ``G[out]``, the loss ``L = Σ G*Y`` is written as a
-sympy ``Sum``; ``diff(L, T_n[m, ...])`` gives a Kronecker delta for each axis of ``T_n``; what the
-deltas say is read off twice. Left in place they are a *scatter*; eliminated, a *gather*.
+sum over indexed symbols; ``diff(L, T_n[m, ...])`` gives a Kronecker delta for each axis of ``T_n``;
+what the deltas say is read off twice. Left in place they are a *scatter*; eliminated, a *gather*.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import sympy
 
-from contractconv.calculus.deltas import Delta, eliminate
-from contractconv.calculus.rules import local_term
-from contractconv.calculus.symbols import DOTS, axis, expression, index, joined, split
+from contractconv.calculus.deltas import Elimination, eliminate
+from contractconv.calculus.equation import Delta, Element, Equation
+from contractconv.calculus.reads import OUTPUT, places, reads
+from contractconv.calculus.rules import RULES, local_term
+from contractconv.calculus.symbols import expression, index, operand_names, split
 from contractconv.notation.spec import Composition, Spec, Term
+
+COTANGENT, RESULT, LOSS = "G", "Y", "L"
 
 
 @dataclass(frozen=True, slots=True)
 class Formulas:
-    """The gradient of a contraction with respect to one operand.
+    """The gradient of a contraction with respect to one operand, and how it came about.
 
     Both specs take the cotangent, then the local derivative if the reduction has one, then the
     other operands in order.
@@ -28,16 +33,41 @@ class Formulas:
     Attributes:
         forward: the contraction.
         operand: the position of the operand.
-        derivative: sympy's derivative of the loss, deltas included.
+        loss: the sum of cotangent times result; for a reduction other than the sum, linearised.
+        derivative: the loss, differentiated: a sum with a delta for each axis of the operand.
+        eliminations: the deltas that could be eliminated, in order.
         scatter: contributions are placed where the operand was read.
         gather: each element collects its contributions.
     """
 
     forward: Spec
     operand: int
-    derivative: sympy.Expr
+    loss: Equation
+    derivative: Equation
+    eliminations: tuple[Elimination, ...]
     scatter: Spec
     gather: Spec
+
+    @property
+    def placed(self) -> Equation:
+        """The equation of the scatter: only the deltas that are more than a name are left."""
+        renamed = [e.equation for e in self.eliminations if e.renames]
+        return self.simplified(renamed[-1] if renamed else self.derivative)
+
+    @property
+    def eliminated(self) -> Equation:
+        """The equation after the last elimination, with every condition it gathered."""
+        return self.eliminations[-1].equation if self.eliminations else self.derivative
+
+    @property
+    def collected(self) -> Equation:
+        """The equation of the gather, without conditions that always hold."""
+        return self.simplified(self.eliminated)
+
+    def simplified(self, equation: Equation) -> Equation:
+        """Return an equation of this derivation without conditions that always hold."""
+        idle = {g for read in reads(self.forward, self.operand) if read.idle for g in read.guards}
+        return replace(equation, guards=tuple(g for g in equation.guards if g not in idle))
 
 
 @lru_cache(maxsize=1024)
@@ -51,38 +81,90 @@ def derive(forward: Spec, operand: int) -> Formulas:
     Returns:
         The gradient in scatter and in gather form.
     """
-    local = local_term(forward)
-    target = forward.inputs[operand]
-    factors = [forward.output, *([] if local is None else [local])]
-    factors += [term for n, term in enumerate(forward.inputs) if n != operand]
-    derivative, deltas = _differentiate(factors, target)
-    scatter = _spec(factors, [delta.expression for delta in deltas], forward, target)
-    return Formulas(
-        forward, operand, derivative, scatter, _gather(factors, deltas, forward, target)
+    loss = _loss(forward, operand)
+    derivative = _differentiate(loss, forward, operand)
+    eliminations = tuple(eliminate(derivative, fixed_indices(forward)))
+    last = eliminations[-1].equation if eliminations else derivative
+    return Formulas(forward, operand, loss, derivative, eliminations, derivative.spec, last.spec)
+
+
+def forward_equation(
+    spec: Spec, result: str = RESULT, names: Sequence[str] | None = None
+) -> Equation:
+    """The contraction itself as an equation, ``Y[...] = Σ ...``.
+
+    Args:
+        spec: the contraction.
+        result: what the result is called.
+        names: what the operands are called; by default by their positions.
+    """
+    called = operand_names(len(spec.inputs)) if names is None else names
+    left = Element(result, places(spec)[OUTPUT], spec.output)
+    held = zip(left.axes, (expression(axis) for axis in split(spec.output)), strict=True)
+    guards = (g for r in reads(spec) if r.term != OUTPUT and not r.idle for g in r.guards)
+    return Equation(
+        left,
+        tuple(element(n, term) for n, term in zip(called, spec.inputs, strict=True)),
+        tuple(i for i in map(index, spec.indices) if i not in left.axes),
+        tuple(Delta(position, value) for position, value in held if position != value),
+        tuple(dict.fromkeys(guards)),
+        spec.reduce,
+        spec.parameters,
     )
 
 
-def _differentiate(factors: list[Term], target: Term) -> tuple[sympy.Expr, list[Delta]]:
+def element(name: str, term: Term) -> Element:
+    """The array ``name``, read as a term of a string says."""
+    return Element(name, tuple(expression(axis) for axis in split(term)), term)
+
+
+def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
+    """The indices inside compositions, which cannot become an expression."""
+    axes = (axis for term in spec.terms for axis in term)
+    return frozenset(index(n) for a in axes if isinstance(a, Composition) for n in a.names)
+
+
+def _loss(forward: Spec, operand: int) -> Equation:
+    local, rule = local_term(forward), RULES[forward.reduce]
+    factors = [element(COTANGENT, forward.output)]
+    if rule is not None and local is not None:
+        factors.append(element(rule.symbol, local))
+    names = operand_names(len(forward.inputs))
+    factors += [element(n, term) for n, term in zip(names, forward.inputs, strict=True)]
+    summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
+    guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
+    return Equation(
+        Element(LOSS, (), ()),
+        tuple(factors),
+        tuple(map(index, summed)),
+        guards=tuple(guards),
+        parameters=forward.parameters,
+    )
+
+
+def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
     """Differentiate the loss by the element of the target at fresh positions."""
-    names = dict.fromkeys(n for t in [*factors, target] for a in split(t) for n in a.names)
-    product = sympy.Mul(*(_element(f"T{n}", term) for n, term in enumerate(factors)))
-    axes = split(target)
-    positions = [sympy.Dummy(f"m{n}", integer=True) for n in range(len(axes))]
-    at_positions = sympy.IndexedBase("X")[tuple(positions)] if axes else sympy.Symbol("X")
-    # The ranges do not depend on X, so the derivative goes under the sum; sympy would carry it
-    # there one range at a time, which takes ten times as long.
-    summand = sympy.diff(product * _element("X", target), at_positions)
-    ranges = [(index(name), 0, sympy.Symbol(f"N_{name}") - 1) for name in names]
-    derivative = sympy.Sum(summand, *ranges) if ranges and summand != 0 else summand
+    target = loss.factors[operand - len(forward.inputs)]
+    factors = tuple(f for f in loss.factors if f is not target)
+    at = places(forward, operand)[operand]
+    # The ranges do not depend on the target, so the derivative goes under the sum; sympy would
+    # carry it there one range at a time, which takes ten times as long.
+    product = sympy.Mul(*(f.sympy for f in loss.factors))
+    summand = sympy.diff(product, replace(target, axes=at).sympy)
     if summand == 0:
         # sympy saw that an axis like (1/2) is never a whole number; the string says it as well.
-        return derivative, [Delta(p, expression(a)) for p, a in zip(positions, axes, strict=True)]
-    return derivative, [_delta(summand, position) for position in positions]
-
-
-def _element(name: str, term: Term) -> sympy.Expr:
-    axes = [expression(a) for a in split(term)]
-    return sympy.IndexedBase(name)[tuple(axes)] if axes else sympy.Symbol(name)
+        deltas = tuple(Delta(p, e) for p, e in zip(at, target.axes, strict=True))
+    else:
+        deltas = tuple(_delta(summand, position) for position in at)
+    own = {g for read in reads(forward, operand) if read.term == operand for g in read.guards}
+    others = {g for read in reads(forward, operand) if read.term != operand for g in read.guards}
+    return replace(
+        loss,
+        left=Element(f"d{target.name}", at, target.like),
+        factors=factors,
+        deltas=deltas,
+        guards=tuple(g for g in loss.guards if g in others or g not in own),
+    )
 
 
 def _delta(summand: sympy.Expr, position: sympy.Symbol) -> Delta:
@@ -94,25 +176,3 @@ def _delta(summand: sympy.Expr, position: sympy.Symbol) -> Delta:
     equation = sympy.expand(delta.args[0] - delta.args[1])
     coefficient = equation.coeff(position)
     return Delta(position, sympy.expand((coefficient * position - equation) / coefficient))
-
-
-def _gather(factors: list[Term], deltas: list[Delta], forward: Spec, target: Term) -> Spec:
-    operands = [tuple(expression(a) for a in split(term)) for term in factors]
-    names = [*dict.fromkeys(n for t in [*factors, target] for a in split(t) for n in a.names)]
-    taken = {*names, *forward.parameters}
-    composed = {n for t in factors for a in t if isinstance(a, Composition) for n in a.names}
-    free = [index(name) for name in names if name not in composed]
-    solved = eliminate(deltas, operands, free, taken)
-    known = {*solved.indices, *composed}
-    inputs = tuple(
-        joined([axis(e, known) for e in axes], term)
-        for axes, term in zip(solved.operands, factors, strict=True)
-    )
-    output = joined([axis(e, known) for e in solved.output], target)
-    return Spec(inputs, output, "sum", forward.parameters)
-
-
-def _spec(factors: list[Term], axes: list[sympy.Expr], forward: Spec, target: Term) -> Spec:
-    names = {*forward.indices, DOTS}
-    output = joined([axis(e, names) for e in axes], target)
-    return Spec(tuple(factors), output, "sum", forward.parameters)

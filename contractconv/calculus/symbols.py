@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import sympy
 
@@ -11,6 +12,44 @@ from contractconv.notation.spec import Axis, Composition, Dots, Term
 
 # The ellipsis takes part in a derivation like an index; no user can type this name.
 DOTS = "..."
+
+# Names for the positions of an array, as one would choose them by hand.
+POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
+
+
+def operand_names(count: int) -> tuple[str, ...]:
+    """What operands are called in formulas: by their roles, or by their numbers if many."""
+    return ("X", "W")[:count] if count <= 2 else tuple(f"T{n}" for n in range(count))
+
+
+def fresh_names(taken: Iterable[str]) -> Iterator[str]:
+    """Names for positions, without those that are taken."""
+    used = set(taken)
+    yield from (name for name in POSITION_NAMES if name not in used)
+    number = 0
+    while True:
+        number += 1
+        if f"m{number}" not in used:
+            yield f"m{number}"
+
+
+def positions(
+    axes: Sequence[Affine], fresh: Iterator[str], primed: bool
+) -> tuple[sympy.Symbol, ...]:
+    """One symbol for each axis: a fresh name for an expression, the index itself for an index.
+
+    An index that stands alone more than once gets a prime each further time; with ``primed``
+    already the first time.
+    """
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for axis in axes:
+        if axis.plain is None:
+            names.append(next(fresh))
+        else:
+            names.append(axis.plain + "'" * (seen[axis.plain] + primed))
+            seen[axis.plain] += 1
+    return tuple(map(index, names))
 
 
 def index(name: str) -> sympy.Symbol:
@@ -69,6 +108,8 @@ def _number(polynomial: Polynomial) -> sympy.Expr:
 
 def axis(formula: sympy.Expr, names: Collection[str]) -> Affine:
     """Read a sympy expression, affine in the indices ``names``, as an axis."""
+    if formula.is_Symbol and formula.name in names:
+        return Affine.index(formula.name)
     numerator, denominator = sympy.fraction(sympy.together(formula))
     terms: list[tuple[str, Polynomial]] = []
     offset = Polynomial()

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from contractconv.calculus.derivation import Formulas, derive
+from contractconv.calculus.phases import Phase
 from contractconv.execution.run import derivative_weights, run
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
@@ -33,35 +34,77 @@ def gradient(
     Returns:
         An array of the operand's shape.
     """
-    shapes = tuple(getattr(o, "shape", ()) for o in operands)
-    steps = gradient_plan(forward, operand, problem, shapes)
-    factors = [cotangent]
-    if forward.reduce != "sum":
-        factors.append(derivative_weights(problem, operands))
-    factors += [o for n, o in enumerate(operands) if n != operand]
-    return run(steps, factors)
+    steps = gradient_plan(forward, operand, problem, _shapes(operands))
+    return run(steps, backward_operands(operand, problem, cotangent, operands))
+
+
+def phase_gradient(
+    phase: Phase, formulas: Formulas, problem: Problem, cotangent: Any, operands: Sequence[Any]
+) -> Array:
+    """Contract a cotangent back to one operand, but only the points of one phase.
+
+    Args:
+        phase: one of the phases of the derivation's gather.
+        formulas: the derivation, without parameters.
+        problem: the forward contraction with its shapes.
+        cotangent: the gradient with respect to the result, of the result's shape.
+        operands: all forward operands.
+
+    Returns:
+        An array of the operand's shape.
+    """
+    shapes = _shapes(operands)
+    whole = backward_problem(formulas.gather, formulas, problem, shapes)
+    inputs = _input_shapes(formulas, problem, shapes)
+    extents = phase.extents(whole.extents)
+    part = resolve(phase.spec, inputs, extents, output_shape=shapes[formulas.operand])
+    return run(plan(part), backward_operands(formulas.operand, problem, cotangent, operands))
+
+
+def _shapes(operands: Sequence[Any]) -> tuple[Shape, ...]:
+    return tuple(getattr(operand, "shape", ()) for operand in operands)
+
+
+def backward_operands(
+    operand: int, problem: Problem, cotangent: Any, operands: Sequence[Any]
+) -> list[Any]:
+    """What a backward string takes: cotangent, local derivative, the other operands."""
+    weights = [] if problem.reduce == "sum" else [derivative_weights(problem, operands)]
+    return [cotangent, *weights, *(o for n, o in enumerate(operands) if n != operand)]
 
 
 @lru_cache(maxsize=1024)
 def gradient_plan(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Plan:
     """Plan the backward contraction of one operand, in the form that is cheaper to run."""
     formulas = derive(forward, operand)
-    scatter = _backward(formulas.scatter, formulas, problem, shapes)
+    scatter = backward_problem(formulas.scatter, formulas, problem, shapes)
     if volume(tap_indices(scatter), scatter.extents) > MOST_TAPS and not _divides(formulas.gather):
-        return plan(_backward(formulas.gather, formulas, problem, shapes))
+        return plan(backward_problem(formulas.gather, formulas, problem, shapes))
     return plan(scatter)
 
 
-def _backward(
-    spec: Spec, formulas: Formulas, problem: Problem, shapes: tuple[Shape, ...]
+def backward_problem(
+    spec: Spec, formulas: Formulas, problem: Problem, shapes: Sequence[Shape]
 ) -> Problem:
-    forward, operand = formulas.forward, formulas.operand
-    inputs = [problem.result_shape]
-    if forward.reduce != "sum":
-        inputs.append(_weights_shape(forward, problem))
-    inputs += [shape for n, shape in enumerate(shapes) if n != operand]
+    """Put shapes into a backward string.
+
+    Args:
+        spec: the scatter or the gather form, or one derived from it.
+        formulas: the derivation.
+        problem: the forward contraction with its shapes.
+        shapes: the shapes of all forward operands.
+    """
+    inputs = _input_shapes(formulas, problem, shapes)
     known = {name: size for name, size in problem.sizes if name in spec.indices}
-    return resolve(spec, inputs, known, output_shape=shapes[operand])
+    return resolve(spec, inputs, known, output_shape=shapes[formulas.operand])
+
+
+def _input_shapes(formulas: Formulas, problem: Problem, shapes: Sequence[Shape]) -> list[Shape]:
+    """The shapes of what a backward string takes."""
+    summed = formulas.forward.reduce == "sum"
+    weights = [] if summed else [_weights_shape(formulas.forward, problem)]
+    others = [shape for n, shape in enumerate(shapes) if n != formulas.operand]
+    return [problem.result_shape, *weights, *others]
 
 
 def _weights_shape(forward: Spec, problem: Problem) -> Shape:

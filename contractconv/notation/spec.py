@@ -66,7 +66,7 @@ class Spec:
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        rank = {name: position for position, name in enumerate(_by_prominence(self))}
+        rank = {name: position for position, name in enumerate(self.prominence)}
         object.__setattr__(self, "inputs", tuple(_ordered(t, rank) for t in self.inputs))
         object.__setattr__(self, "output", _ordered(self.output, rank))
         object.__setattr__(self, "parameters", tuple(sorted(set(self.parameters))))
@@ -86,6 +86,19 @@ class Spec:
         """The indices that do not occur in the output, in row-major order."""
         kept = set(unique_names((self.output,)))
         return tuple(name for name in self.indices if name not in kept)
+
+    @property
+    def prominence(self) -> tuple[str, ...]:
+        """Every index, in the order in which they stand inside an axis.
+
+        Window positions come before taps: ``(2*i+k)``, ``(h-k+1)``. Positions are what the first
+        operand has by itself (the cotangent, backward), or else the output.
+        """
+        terms = (*self.inputs[:1], self.output, *self.inputs[1:])
+        axes = (axis for term in terms for axis in term if isinstance(axis, Affine))
+        plain = [axis.plain for axis in axes if axis.plain]
+        others = sorted(set(unique_names(self.terms)).difference(plain))
+        return tuple(dict.fromkeys([*plain, *others]))
 
     @property
     def has_dots(self) -> bool:
@@ -114,18 +127,6 @@ def unique_names(terms: tuple[Term, ...]) -> tuple[str, ...]:
     for axis in (axis for term in terms for axis in term):
         names |= dict.fromkeys(sorted(axis.names) if isinstance(axis, Affine) else axis.names)
     return tuple(names)
-
-
-def _by_prominence(spec: Spec) -> tuple[str, ...]:
-    # Inside an axis, window positions come before taps: (2*i+k), (h-k+1). Positions are what
-    # the first operand has by itself (the cotangent, backward), or else the output.
-    def alone(term: Term) -> list[str]:
-        return [axis.plain for axis in term if isinstance(axis, Affine) and axis.plain]
-
-    terms = (*spec.inputs[:1], spec.output, *spec.inputs[1:])
-    plain = [name for term in terms for name in alone(term)]
-    others = sorted(set(unique_names(spec.terms)).difference(plain))
-    return tuple(dict.fromkeys([*plain, *others]))
 
 
 def _ordered(term: Term, rank: Mapping[str, int]) -> Term:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from html import escape
 from math import prod
 
 from contractconv.notation.problem import Accesses, Problem, shape_of
@@ -76,6 +77,9 @@ class Plan:
     def largest_intermediate(self) -> int:
         """Elements of the largest intermediate result; zero if there is none."""
         return max((prod(step.problem.output_sizes) for step in self.steps[:-1]), default=0)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{name}={size}" for name, size in self.problem.sizes)

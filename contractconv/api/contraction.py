@@ -1,9 +1,4 @@
-"""What a user holds: :func:`contract`, :class:`Contraction` and :class:`Derivation`.
-
-These objects are thin. A :class:`~contractconv.notation.spec.Spec` says what is contracted; the
-rooms for calculus, planning and execution do the work, and are entered only when they are
-needed, so that importing the library costs next to nothing.
-"""
+"""Contractions: :func:`contract` and :class:`Contraction`."""
 
 from __future__ import annotations
 
@@ -12,12 +7,13 @@ from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
+from contractconv.api.calls import shape_of
+from contractconv.api.shown import Shown
 from contractconv.errors import (
     AlgorithmError,
     ContractionError,
     MemoryLimitError,
     OperandError,
-    ShapeError,
     SpecError,
 )
 from contractconv.notation.ellipsis import expand_dots
@@ -29,7 +25,11 @@ from contractconv.notation.spec import Spec
 from contractconv.notation.sublists import from_sublists
 
 if TYPE_CHECKING:
-    from contractconv.calculus.derivation import Formulas
+    from contractconv.api.curvature import Curvature
+    from contractconv.api.derivation import Derivation
+    from contractconv.api.derived import Derived
+    from contractconv.calculus.equation import Equation
+    from contractconv.display.explanation import Explanation
     from contractconv.execution.compiled import Compiled
     from contractconv.execution.views import Array
     from contractconv.planning.plan import Plan
@@ -109,7 +109,7 @@ def _resolved(
     return resolve(spec, shapes, dict(values), output_shape)
 
 
-class Contraction:
+class Contraction(Shown):
     """A contraction of arrays, defined by a string; immutable, hashable, without arrays.
 
     Args:
@@ -197,7 +197,115 @@ class Contraction:
         Raises:
             OperandError: there is no operand ``n``.
         """
+        from contractconv.api.derivation import Derivation  # it is made of contractions itself
+
         return Derivation(self, n)
+
+    def jvp(self, n: int) -> Derived:
+        """Derive the forward derivative with respect to the operand at position ``n``.
+
+        It is called with the tangent (of the operand's shape) and all forward operands, and
+        returns how the result changes: the Jacobian times the tangent.
+
+        Raises:
+            OperandError: there is no operand ``n``.
+
+        Example:
+            >>> import numpy as np
+            >>> pool = Contraction("(2*i+k) -> i", reduce="max")
+            >>> print(pool.jvp(0))
+            i k, (2*i+k) -> i
+            >>> pool.jvp(0)(np.array([10, 20, 30, 40]), np.array([5, 1, 2, 7]), k=2)
+            array([10, 40])
+        """
+        from contractconv.api.derived import forward_derivative
+
+        return forward_derivative(self, n)
+
+    def jacobian(self, n: int) -> Derived:
+        """Derive the Jacobian by the operand at position ``n`` as a contraction.
+
+        Its axes are those of the result, then those of the operand. An index that both have
+        stands twice in the output: that is a delta. Called with all forward operands it is
+        materialised.
+
+        Raises:
+            OperandError: there is no operand ``n``.
+            SpecError: the contraction has an ellipsis.
+
+        Example:
+            >>> import numpy as np
+            >>> print(Contraction("b i, i o -> b o").jacobian(0))
+            i o -> b o b i
+            >>> Contraction("b i, i o -> b o").jacobian(0)(np.ones((8, 3)), np.ones((3, 2))).shape
+            (8, 2, 8, 3)
+        """
+        from contractconv.api.derived import jacobian
+
+        return jacobian(self, n)
+
+    def curvature(self, n: int, batch: str | Sequence[str] | None = None) -> Curvature:
+        """Derive the curvature of a loss behind this layer, by the operand at position ``n``.
+
+        Args:
+            n: the operand.
+            batch: the indices of the result that number independent examples, ``"b"``; by
+                default the result's first one.
+
+        Raises:
+            OperandError: there is no operand ``n``.
+            SpecError: the contraction has an ellipsis.
+            ContractionError: a batch index that the result does not have.
+        """
+        from contractconv.api.curvature import Curvature
+
+        return Curvature(self, n, batch)
+
+    def simplify(self, /, *shapes: Sequence[int], **extents: int) -> Contraction:
+        """Return the same contraction, for these shapes, with fewer index expressions.
+
+        A window whose stride is its extent neither overlaps nor leaves a gap: it is a
+        composition. Parameters are bound and the ellipsis is spelled out.
+
+        Example:
+            >>> print(Contraction("b (2*i+k) -> b i").simplify((8, 6), k=2))
+            b (i k) -> b i
+        """
+        from contractconv.calculus.compositions import composed
+
+        problem = self._problem(shapes, extents, None)
+        sized = tuple(tuple(shape) for shape in shapes)
+        concrete = self._concrete(sized, extents, problem.result_shape)
+        return Contraction._of(composed(concrete, problem, sized))
+
+    def explain(
+        self, /, *shapes: Sequence[int], wrt: int | None = None, **extents: int
+    ) -> Explanation:
+        """Explain the contraction and its gradients: formulas, derivations, proofs, and plans.
+
+        Args:
+            *shapes: the shapes of the operands, if plans and costs are wanted.
+            wrt: the operand whose gradient is wanted; all of them by default.
+            **extents: extents of indices and values of parameters, by name.
+
+        Returns:
+            An explanation: ``print`` it, call ``.html()`` for a page, or let a notebook show it.
+        """
+        from contractconv.display.explanation import explain
+
+        wanted = None if wrt is None else operand_position(self._spec, wrt)
+        return explain(self._spec, [as_shape(shape) for shape in shapes], extents, wanted)
+
+    def code(self, library: str) -> str:
+        """Return runnable source of the contraction for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        Raises:
+            ContractionError: the library is unknown, or the contraction has no such source.
+        """
+        from contractconv.calculus.symbols import operand_names
+        from contractconv.display.sources import forward_source
+
+        return forward_source(self._spec, library, operand_names(len(self._spec.inputs)))
 
     def plan(
         self, /, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
@@ -263,8 +371,18 @@ class Contraction:
         if memory_limit is not None:
             memory_limit = _as_bytes(memory_limit)
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
-        problem = self._problem([_shape(a) for a in arrays], extents, output_shape)
+        problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
         return run(plan(problem), arrays, memory_limit)
+
+    # -- showing itself ------------------------------------------------------------------------
+
+    def _shown_equation(self) -> Equation:
+        from contractconv.calculus.derivation import forward_equation
+
+        return forward_equation(self._spec)
+
+    def _shown_spec(self) -> Spec:
+        return self._spec
 
     # -- being a value -------------------------------------------------------------------------
 
@@ -290,105 +408,6 @@ class Contraction:
         reduce = f", reduce={self.reduce!r}" * (self.reduce != "sum")
         parameters = f", parameters={' '.join(self.parameters)!r}" * bool(self.parameters)
         return f"Contraction({str(self)!r}{reduce}{parameters})"
-
-
-class Derivation:
-    """The gradient of a contraction with respect to one operand, derived.
-
-    It is called with the cotangent (the gradient of a loss with respect to the result) and all
-    forward operands. The formula is derived with sympy when it is first looked at.
-
-    Attributes:
-        forward: the contraction that was differentiated.
-        operand: the position of the operand it was differentiated by.
-
-    Example:
-        >>> d = Contraction("b (2*i+k-1) c, k c o -> b i o").grad(0)
-        >>> print(d.scatter)
-        b i o, k c o -> b (2*i+k-1) c
-        >>> print(d.gather)
-        b ((h-k+1)/2) o, k c o -> b h c
-    """
-
-    def __init__(self, forward: Contraction, operand: int) -> None:
-        self.forward = forward
-        self.operand = operand_position(forward._spec, operand)
-
-    @property
-    def _formulas(self) -> Formulas:
-        from contractconv.calculus.derivation import derive
-
-        return derive(self.forward._spec, self.operand)
-
-    @property
-    def scatter(self) -> Contraction:
-        """The gradient as a scatter: contributions are placed where the operand was read.
-
-        Its operands are the cotangent, the local derivative if the reduction has one (the
-        selection of a maximum, the softmax of a logsumexp, ...), and the other operands.
-        """
-        return Contraction._of(self._formulas.scatter)
-
-    @property
-    def gather(self) -> Contraction:
-        """The gradient as a gather: each element of the operand collects its contributions.
-
-        It takes the same operands as :attr:`scatter`. Where no operand could carry the condition
-        that an index is a whole number in its range, the axis stays a scatter.
-        """
-        return Contraction._of(self._formulas.gather)
-
-    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
-        """Contract a cotangent back to the operand.
-
-        Args:
-            cotangent: array of the result's shape.
-            *operands: all forward operands, the differentiated one too.
-            **extents: what the forward call was given.
-
-        Returns:
-            An array of the operand's shape. For complex operands this is the derivative of
-            ``Σ cotangent * result`` itself; nothing is conjugated.
-        """
-        from contractconv.execution.gradient import gradient
-        from contractconv.execution.run import as_operand
-
-        if len(operands) != len(self.forward._spec.inputs):
-            count = len(self.forward._spec.inputs)
-            raise OperandError(
-                f"a gradient of '{self.forward}' is called with the cotangent and {count} "
-                f"operand{'s' * (count != 1)}, not with the cotangent and {len(operands)}"
-            )
-        arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
-        given = as_operand(cotangent, "the cotangent")
-        shapes = [_shape(array) for array in arrays]
-        problem = self._forward_problem(shapes, extents, _shape(given))
-        concrete = self.forward._concrete(shapes, extents, problem.result_shape)
-        return gradient(concrete, self.operand, problem, given, arrays)
-
-    def _forward_problem(
-        self, shapes: Sequence[Shape], extents: dict[str, int], cotangent: Shape
-    ) -> Problem:
-        """The forward problem, whose result has the cotangent's shape."""
-        try:
-            return self.forward._problem(shapes, extents, cotangent)
-        except ShapeError:
-            # Say what is wrong with the cotangent, unless the operands are wrong already.
-            expected = self.forward._problem(shapes, extents, None).result_shape
-            raise ShapeError(
-                f"the cotangent has shape {cotangent}, the result of '{self.forward}' has "
-                f"{expected}"
-            ) from None
-
-    def __str__(self) -> str:
-        return str(self.scatter)
-
-    def __repr__(self) -> str:
-        return f"{self.forward!r}.grad({self.operand})"
-
-
-def _shape(operand: Any) -> Shape:
-    return getattr(operand, "shape", ())
 
 
 def _as_bytes(limit: Any) -> int:

@@ -1,0 +1,156 @@
+"""Curvature of a layer: Gauss-Newton products and diagonals, and Kronecker factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from contractconv.api.contraction import Contraction
+from contractconv.api.derivation import Derivation
+from contractconv.api.derived import Derived, forward_derivative
+from contractconv.notation.places import operand_position
+from contractconv.notation.spec import Spec
+
+if TYPE_CHECKING:
+    from contractconv.calculus.curvature import Layer
+    from contractconv.calculus.recipes import Recipe
+    from contractconv.execution.views import Array
+
+
+class Curvature:
+    """The curvature of a loss behind a contraction layer, by one operand.
+
+    With ``J`` the Jacobian of the layer and ``H`` the Hessian of the loss by the layer's result,
+    it is the generalised Gauss-Newton matrix ``Jᵀ H J``. ``H`` is the identity (half the squared
+    error) or given by a root ``R``: ``H = Σ_r R_r R_rᵀ``, where an example has nothing to do with
+    the others.
+    Nothing is materialised but what is asked for; every part is a contraction with a string.
+
+    Sources: Schraudolph 2002 (products); Grosse and Martens 2016 (KFC); Eschenhagen et al. 2023
+    (expand and reduce).
+
+    Attributes:
+        forward: the layer.
+        operand: the position of the operand.
+        batch: the indices that number independent examples.
+
+    Example:
+        >>> conv = Contraction("b (i+k) c, k c o -> b i o")
+        >>> print(conv.curvature(1).product())
+        b (k+i) c, b (k_+i) c_, k_ c_ o -> k c o
+        >>> print(conv.curvature(1).kronecker("expand").input)
+        b (i+k) c, b (i+k_) c_ -> (k c) (k_ c_)
+    """
+
+    def __init__(
+        self, forward: Contraction, operand: int, batch: str | Sequence[str] | None = None
+    ) -> None:
+        self.forward = forward
+        self.operand = operand_position(forward._spec, operand)
+        given = batch.replace(",", " ").split() if isinstance(batch, str) else batch
+        self._batch = None if given is None else tuple(given)
+        self.batch = self._layer(forward._spec).batch
+
+    @property
+    def jvp(self) -> Derived:
+        """The Jacobian times a tangent."""
+        return forward_derivative(self.forward, self.operand)
+
+    @property
+    def vjp(self) -> Derivation:
+        """A cotangent times the Jacobian: the gradient."""
+        return self.forward.grad(self.operand)
+
+    def product(self, root: bool = False) -> Derived:
+        """The Gauss-Newton matrix times a vector, called with ``(V, *operands)``.
+
+        Args:
+            root: with a root of the Hessian, called with ``(V, R, *operands)``.
+        """
+        return self._derived(
+            "Gauss-Newton product", ("V", "R")[: 1 + root], lambda layer: layer.product(root)
+        )
+
+    def diagonal(self, root: bool = False) -> Derived:
+        """The diagonal of the Gauss-Newton matrix, called with ``(*operands)``.
+
+        Args:
+            root: with a root of the Hessian, called with ``(R, *operands)``.
+        """
+        return self._derived(
+            "Gauss-Newton diagonal", ("R",) * root, lambda layer: layer.diagonal(root)
+        )
+
+    def kronecker(self, kind: str = "expand") -> KroneckerFactors:
+        """The factors of ``input ⊗ output``, which approximates a weight's curvature.
+
+        Args:
+            kind: ``"expand"`` (KFC, KFAC-expand) or ``"reduce"`` (KFAC-reduce).
+
+        Raises:
+            ContractionError: an unknown kind, or the operand is not a weight.
+        """
+        return KroneckerFactors(
+            kind,
+            self._derived("input factor", (), lambda layer: layer.kronecker(kind)[0]),
+            self._derived("output factor", ("G",), lambda layer: layer.kronecker(kind)[1]),
+        )
+
+    def _derived(
+        self, name: str, takes: tuple[str, ...], make: Callable[[Layer], Recipe]
+    ) -> Derived:
+        def derive(spec: Spec, n: int) -> Recipe:
+            return make(self._layer(spec))
+
+        return Derived(self.forward, self.operand, name, takes, derive).checked()
+
+    def _layer(self, spec: Spec) -> Layer:
+        from contractconv.calculus.curvature import Layer
+
+        return Layer(spec, self.operand, self._batch)
+
+    def __repr__(self) -> str:
+        return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
+
+
+class KroneckerFactors:
+    """The Kronecker factors of a weight's curvature.
+
+    For a weight ``k c o`` that is used at ``T`` places of each of ``N`` examples, with ``a`` the
+    window of ``k c`` at a place and ``g`` the cotangent there:
+
+    - *expand*: ``A = 1/N Σ a aᵀ`` and ``B = 1/(N T) Σ g gᵀ``, over examples and places;
+    - *reduce*: ``A = 1/(N T²) Σ ā āᵀ`` and ``B = 1/N Σ ḡ ḡᵀ``, over examples, with ``ā`` and
+      ``ḡ`` summed over the places.
+
+    A composition ``(k c)`` numbers the rows of ``A``; groups have one pair of factors each.
+
+    Attributes:
+        kind: ``"expand"`` or ``"reduce"``.
+        input: the factor ``A``, called with all forward operands.
+        output: the factor ``B``, called with the cotangent and all forward operands.
+    """
+
+    def __init__(self, kind: str, input: Derived, output: Derived) -> None:
+        self.kind = kind
+        self.input = input
+        self.output = output
+
+    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> tuple[Array, Array]:
+        """Return both factors, ``A`` and ``B``.
+
+        Args:
+            cotangent: array of the result's shape: a gradient by the result for each example.
+            *operands: all forward operands.
+            **extents: what the forward call was given.
+        """
+        return (
+            self.input(*operands, **extents),
+            self.output(cotangent, *operands, **extents),
+        )
+
+    def __str__(self) -> str:
+        return f"A: {self.input}\nB: {self.output}"
+
+    def __repr__(self) -> str:
+        return f"<Kronecker factors ({self.kind}) of {self.input.forward!r}>"

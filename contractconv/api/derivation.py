@@ -1,0 +1,332 @@
+"""Derivations: the gradient of a contraction by one operand, with everything known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from contractconv.api.calls import forward_call
+from contractconv.api.contraction import Contraction
+from contractconv.api.shown import Shown
+from contractconv.notation.places import operand_position
+from contractconv.notation.spec import Spec
+
+if TYPE_CHECKING:
+    import sympy
+
+    from contractconv.calculus.derivation import Formulas
+    from contractconv.calculus.equation import Equation
+    from contractconv.calculus.phases import Phase as PhaseFormula
+    from contractconv.calculus.recognition import Second
+    from contractconv.calculus.steps import Step as StepFormula
+    from contractconv.execution.views import Array
+    from contractconv.verification.certificate import Certificate
+
+
+class Derivation(Shown):
+    """The gradient of a contraction with respect to one operand, derived.
+
+    It is called with the cotangent (the gradient of a loss with respect to the result) and all
+    forward operands. The formula is derived with sympy when it is first looked at.
+
+    Attributes:
+        forward: the contraction that was differentiated.
+        operand: the position of the operand it was differentiated by.
+
+    Example:
+        >>> d = Contraction("b (2*i+k-1) c, k c o -> b i o").grad(0)
+        >>> print(d.scatter)
+        b i o, k c o -> b (2*i+k-1) c
+        >>> print(d.gather)
+        b ((h-k+1)/2) o, k c o -> b h c
+        >>> print(d.formula)
+        dX[b, h, c] = Σ_{o,k} G[b, (h-k+1)/2, o] · W[k, c, o]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i
+    """
+
+    def __init__(self, forward: Contraction, operand: int) -> None:
+        self.forward = forward
+        self.operand = operand_position(forward._spec, operand)
+
+    @property
+    def _formulas(self) -> Formulas:
+        from contractconv.calculus.derivation import derive
+
+        return derive(self.forward._spec, self.operand)
+
+    # -- the two forms -------------------------------------------------------------------------
+
+    @property
+    def scatter(self) -> Contraction:
+        """The gradient as a scatter: contributions are placed where the operand was read.
+
+        Its operands are the cotangent, the local derivative if the reduction has one (the
+        selection of a maximum, the softmax of a logsumexp, ...), and the other operands.
+        """
+        return Contraction._of(self._formulas.scatter)
+
+    @property
+    def gather(self) -> Contraction:
+        """The gradient as a gather: each element of the operand collects its contributions.
+
+        It takes the same operands as :attr:`scatter`. Where no operand could carry the condition
+        that an index is a whole number in its range, the axis stays a scatter.
+        """
+        return Contraction._of(self._formulas.gather)
+
+    def phases(self, **parameters: int) -> tuple[Phase, ...]:
+        """Split the gather at its congruences: small contractions without a division.
+
+        A gradient of stride ``s`` in ``n`` dimensions has ``s**n`` of them, each dense in the
+        cotangent. Each is called like the derivation, and their results add up to the gradient.
+
+        Args:
+            **parameters: numbers for strides, dilations and paddings that are still symbols.
+
+        Raises:
+            ParameterError: a parameter in a division has no number.
+            ContractionError: there would be too many, or a composition is in the way.
+
+        Example:
+            >>> for phase in Contraction("(2*i+k-1), k -> i").grad(0).phases():
+            ...     print(phase, " where ", phase.meaning)
+            (h-k), (2*k+1) -> (2*h)  where  h = 2*h, k = 2*k+1
+            (h-k+1), (2*k) -> (2*h+1)  where  h = 2*h+1, k = 2*k
+        """
+        from contractconv.calculus.phases import phases
+
+        bound = self.forward.bind(**parameters)
+        derivation = Derivation(bound, self.operand)
+        return tuple(Phase(derivation, found) for found in phases(derivation._formulas.gather))
+
+    def simplify(self, /, *shapes: Sequence[int], **extents: int) -> Contraction:
+        """Return the scatter form for forward operands of these shapes, simplified.
+
+        Where windows do not overlap (their stride is their extent), no condition is left and the
+        gradient is a plain composition.
+
+        Example:
+            >>> pool = Contraction("b (2*i+k) c, k c -> b i c")
+            >>> print(pool.grad(0).simplify((8, 6, 3), (2, 3)))
+            b i c, k c -> b (i k) c
+        """
+        from contractconv.calculus.compositions import composed
+        from contractconv.calculus.derivation import derive
+        from contractconv.execution.gradient import backward_problem
+
+        problem = self.forward._problem(shapes, extents, None)
+        sized = tuple(tuple(shape) for shape in shapes)
+        concrete = self.forward._concrete(sized, extents, problem.result_shape)
+        formulas = derive(concrete, self.operand)
+        backward = backward_problem(formulas.scatter, formulas, problem, sized)
+        inputs = tuple(tuple(a.size for a in accesses) for accesses in backward.operands)
+        return Contraction._of(composed(formulas.scatter, backward, inputs))
+
+    # -- how it came about, and that it is right -----------------------------------------------
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation as it went: each step has a name, a sympy expression and a sentence.
+
+        Example:
+            >>> step = Contraction("(2*i+k), k -> i").grad(0).steps[4]
+            >>> print(step)
+            congruence: i is a whole number, so the term is there only if 2 divides h-k.
+                dX[h] = Σ_{k} G[(h-k)/2] · W[k]   where 2 | h-k
+            >>> step.sympy
+            Sum(Piecewise((G[h/2 - k/2]*W[k], Eq(Mod(h - k, 2), 0)), (0, True)), (k, 0, N_k - 1))
+        """
+        from contractconv.calculus.steps import steps
+
+        return tuple(map(Step, steps(self._formulas)))
+
+    @property
+    def sympy(self) -> sympy.Expr:
+        """The gather formula: a ``Sum`` of a ``Piecewise`` that holds the conditions.
+
+        It is right for all positive strides and dilations and non-negative paddings, with
+        ``N_i`` the extent of ``i`` and ``N_h`` the size of the axis with position ``h``.
+        Conditions that hold because extents follow the notation's rule are left out.
+        """
+        return self._formulas.collected.sympy
+
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """What comes out if this gradient is differentiated again, by each of its operands.
+
+        Of a bilinear contraction these are its own contractions once more, which is recognised.
+        ``V`` is the cotangent of the gradient.
+
+        Example:
+            >>> for second in Contraction("b (2*i+k) c, k c o -> b i o").grad(0).seconds:
+            ...     print("by", second.by, "it is", second)
+            by G it is Y with V in place of X
+            by W it is dW with V in place of X
+        """
+        from contractconv.calculus.recognition import second_derivatives
+
+        return second_derivatives(self._formulas)
+
+    def verify(self, **extents: int) -> Certificate:
+        """Prove the derivation on small arrays, in exact integers.
+
+        The formula, both strings and the gradient as it is computed are compared with brute force
+        over the definition, element by element; and the gradient must be the transpose of the
+        forward map. A symbolic formula is tried with several strides, dilations and paddings.
+
+        Args:
+            **extents: extents and parameters to use; the others are chosen, small and varied.
+
+        Returns:
+            A certificate that says what was compared; ``print`` it.
+
+        Raises:
+            CertificateError: something disagrees.
+            ShapeError: the extents make too many points for brute force.
+        """
+        from contractconv.verification.certificate import certify
+
+        return certify(self._formulas, extents)
+
+    # -- running it ----------------------------------------------------------------------------
+
+    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
+        """Contract a cotangent back to the operand.
+
+        Args:
+            cotangent: array of the result's shape.
+            *operands: all forward operands, the differentiated one too.
+            **extents: what the forward call was given.
+
+        Returns:
+            An array of the operand's shape. For complex operands this is the derivative of
+            ``Σ cotangent * result`` itself; nothing is conjugated.
+        """
+        from contractconv.execution.gradient import gradient
+        from contractconv.execution.run import as_operand
+
+        given = as_operand(cotangent, "the cotangent")
+        call = forward_call(
+            self.forward,
+            operands,
+            extents,
+            what="a gradient",
+            beside="the cotangent",
+            cotangent=given,
+        )
+        return gradient(call.concrete, self.operand, call.problem, given, call.operands)
+
+    def code(self, library: str) -> str:
+        """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        Raises:
+            ContractionError: the library is unknown, or the contraction has no such source.
+        """
+        from contractconv.calculus.symbols import operand_names
+        from contractconv.display.sources import gradient_source
+
+        spec = self.forward._spec
+        return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)))
+
+    # -- showing itself ------------------------------------------------------------------------
+
+    def _shown_equation(self) -> Equation:
+        return self._formulas.collected
+
+    def _shown_spec(self) -> Spec:
+        return self._formulas.gather
+
+    def __str__(self) -> str:
+        return str(self.scatter)
+
+    def __repr__(self) -> str:
+        return f"{self.forward!r}.grad({self.operand})"
+
+
+class Step(Shown):
+    """One step of a derivation.
+
+    Attributes:
+        name: what is done: sum, differentiate, eliminate, congruence, range, ...
+        sentence: what was done and why, in words.
+        string: the contraction that is read off, if one is.
+    """
+
+    def __init__(self, found: StepFormula) -> None:
+        self._found = found
+        self.name = found.name
+        self.sentence = found.sentence
+        self.string = None if found.string is None else Contraction._of(found.string)
+
+    @property
+    def sympy(self) -> sympy.Expr:
+        """The right-hand side of the equation as a sympy expression."""
+        return self._found.equation.sympy
+
+    def _shown_equation(self) -> Equation:
+        return self._found.equation
+
+    def _shown_spec(self) -> Spec:
+        return self._found.equation.spec
+
+    def __str__(self) -> str:
+        string = "" if self.string is None else f"\n    {self.string}"
+        return f"{self.name}: {self.sentence}\n    {self.formula}{string}"
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}: {self.formula}>"
+
+
+class Phase(Shown):
+    """One residue class of a strided gradient: a contraction without a division.
+
+    Attributes:
+        contraction: the phase as a contraction of the gather's operands; its new indices have
+            the names of the old ones.
+        meaning: what each index that was split stood for, ``"h = 2*h+1, k = 2*k"``.
+    """
+
+    def __init__(self, derivation: Derivation, found: PhaseFormula) -> None:
+        self._derivation = derivation
+        self._found = found
+        self.contraction = Contraction._of(found.spec)
+        self.meaning = found.meaning
+
+    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
+        """Return this phase's part of the gradient, in the operand's shape.
+
+        Args:
+            cotangent: array of the result's shape.
+            *operands: all forward operands, as for the derivation.
+            **extents: what the forward call was given.
+        """
+        from contractconv.execution.gradient import phase_gradient
+        from contractconv.execution.run import as_operand
+
+        forward = self._derivation.forward
+        given = as_operand(cotangent, "the cotangent")
+        call = forward_call(
+            forward,
+            operands,
+            extents,
+            what="a phase",
+            beside="the cotangent",
+            cotangent=given,
+        )
+        formulas = self._derivation._formulas
+        return phase_gradient(self._found, formulas, call.problem, given, call.operands)
+
+    def _shown_equation(self) -> Equation:
+        from contractconv.calculus.derivation import forward_equation
+
+        gather = self._derivation._formulas.collected
+        names = [factor.name for factor in gather.factors]
+        return forward_equation(self._found.spec, gather.left.name, names)
+
+    def _shown_spec(self) -> Spec:
+        return self._found.spec
+
+    def __str__(self) -> str:
+        return str(self.contraction)
+
+    def __repr__(self) -> str:
+        return f"<phase {self} of {self._derivation!r}>"

@@ -1,0 +1,71 @@
+"""How an object that stands for an equation shows itself, wherever people look."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contractconv.calculus.equation import Equation
+    from contractconv.notation.spec import Spec
+
+
+class Shown(ABC):
+    """Renderings of one equation: text, LaTeX, MathML and a diagram.
+
+    In a notebook an object shows its string, its formula and its diagram; in a terminal its
+    ``repr``.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _shown_equation(self) -> Equation:
+        """The equation that stands for the object."""
+
+    @abstractmethod
+    def _shown_spec(self) -> Spec:
+        """The string that stands for the object."""
+
+    @property
+    def formula(self) -> str:
+        """The index notation, ``Y[b, i, o] = Σ_{k,c} X[b, i+k, c] · W[k, c, o]``.
+
+        ``N_i`` is the extent of the index ``i``; ``N_h`` the size of the axis with position ``h``.
+        Outside of an array every element is zero; where that is said by a condition instead, it
+        stands behind *where*.
+        """
+        from contractconv.display.equations import write
+
+        return write(self._shown_equation(), "text")
+
+    def latex(self) -> str:
+        """The formula in LaTeX, without dollar signs, for KaTeX, MathJax, TeX or mathtext."""
+        from contractconv.display.equations import write
+
+        return write(self._shown_equation(), "latex")
+
+    def mathml(self) -> str:
+        """The formula in presentation MathML, a ``<math>`` element that browsers show."""
+        from contractconv.display.equations import write
+
+        return write(self._shown_equation(), "mathml")
+
+    def svg(self) -> str:
+        """The tensor-network diagram, an ``<svg>`` element: operands, windows, indices, result."""
+        from contractconv.display.diagram import diagram
+
+        equation = self._shown_equation()
+        names = [factor.name for factor in equation.factors]
+        return diagram(self._shown_spec(), names, equation.left.name)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.page import card
+
+        return card(self._shown_spec(), self._shown_equation())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self) if cycle else f"{self!r}\n{self.formula}")

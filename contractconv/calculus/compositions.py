@@ -1,0 +1,47 @@
+"""Windows that do not overlap: where stride equals kernel, an axis is a plain composition.
+
+If ``k`` runs over ``0 ... s-1``, every ``h`` is ``s*i+k`` for exactly one ``i`` and ``k``: quotient
+and remainder. No condition is left, and the axis is ``(i k)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from contractconv.notation.affine import Affine
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Axis, Composition, Spec, Term
+
+
+def composed(spec: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
+    """Write windows that neither overlap nor leave gaps as compositions.
+
+    Args:
+        spec: a contraction without parameters or an ellipsis.
+        problem: the contraction with its shapes.
+        shapes: the shape of each operand.
+
+    Returns:
+        The same contraction for these shapes; a scatter or window that is a composition is one.
+    """
+    extents = problem.extents
+    inputs = tuple(_term(t, s, extents) for t, s in zip(spec.inputs, shapes, strict=True))
+    return replace(spec, inputs=inputs, output=_term(spec.output, problem.result_shape, extents))
+
+
+def _term(term: Term, shape: Shape, extents: Mapping[str, int]) -> Term:
+    return tuple(_axis(axis, size, extents) for axis, size in zip(term, shape, strict=True))
+
+
+def _axis(axis: Axis, size: int, extents: Mapping[str, int]) -> Axis:
+    if not isinstance(axis, Affine) or axis.fractional or axis.offset or len(axis.terms) < 2:
+        return axis
+    pairs = [(coefficient.constant or 0, name) for name, coefficient in axis.terms]
+    names = tuple(name for _, name in sorted(pairs, reverse=True))
+    stride = 1
+    for coefficient, name in sorted(pairs):
+        if coefficient != stride:
+            return axis
+        stride *= extents[name]
+    return Composition(names) if stride == size else axis

@@ -1,0 +1,274 @@
+"""Curvature of a contraction layer: Gauss-Newton products, diagonals and Kronecker factors.
+
+For a loss with Hessian ``H = Σ_r R_r R_rᵀ`` by the result, the generalised Gauss-Newton matrix by
+operand ``n`` is ``Jᵀ H J`` (Schraudolph, "Fast curvature matrix-vector products", 2002). Its
+product with a vector and its diagonal are contractions of the layer's own operands, each taken
+twice; the second copy of an index ``k`` is written ``k_``. For a weight, KFC approximates it by a
+Kronecker product (Grosse and Martens, "A Kronecker-factored approximate Fisher matrix for
+convolution layers", 2016); a weight that is shared between places has the two forms *expand* and
+*reduce* (Eschenhagen et al., "Kronecker-factored approximate curvature for modern neural network
+architectures", 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import sympy
+
+from contractconv.calculus.deltas import eliminate
+from contractconv.calculus.derivation import COTANGENT, derive, element, fixed_indices
+from contractconv.calculus.recipes import (
+    ONES,
+    ROOT,
+    TANGENT,
+    Recipe,
+    gathered,
+    refuse_dots,
+    roles_of,
+)
+from contractconv.calculus.symbols import index, operand_names, split
+from contractconv.errors import ContractionError, SpecError
+from contractconv.notation.affine import Affine
+from contractconv.notation.spec import Composition, Spec, Term, unique_names
+
+KINDS = ("expand", "reduce")
+
+
+class Layer:
+    """A contraction seen as a layer, whose curvature by one operand is wanted.
+
+    Args:
+        forward: the contraction; a scatter in its output is turned into its gather form, if it
+            has one.
+        n: the position of the operand.
+        batch: the indices that number independent examples; ``None`` for the result's first one.
+
+    Raises:
+        SpecError: an ellipsis.
+        ContractionError: a batch index that the result does not have.
+    """
+
+    def __init__(self, forward: Spec, n: int, batch: Sequence[str] | None = None) -> None:
+        refuse_dots(forward)
+        self.spec = gathered(forward) or forward
+        self.n = n
+        self.others = roles_of(self.spec)
+        self.target = self.others.pop(operand_names(len(forward.inputs))[n])
+        self.kept = unique_names((self.spec.output,))
+        self.batch = self._batch(batch)
+        # A gather of a scatter has positions of the result for indices.
+        self.result_axes = tuple(
+            (name, axis)
+            for axis, entry in enumerate(self.spec.output)
+            for name in entry.names
+            if name not in forward.indices
+        )
+
+    def _batch(self, given: Sequence[str] | None) -> tuple[str, ...]:
+        if given is None:
+            return self.kept[:1]
+        wrong = [name for name in given if name not in self.kept]
+        if wrong:
+            known = ", ".join(self.kept) or "none"
+            raise ContractionError(
+                f"{wrong[0]!r} cannot number the examples of '{self.spec}': it is not an index "
+                f"of the result, which has: {known}"
+            )
+        return tuple(given)
+
+    # -- products and diagonals ------------------------------------------------------------------
+
+    def product(self, root: bool) -> Recipe:
+        """The Gauss-Newton matrix times a vector ``V``; without a root the Hessian is one.
+
+        Raises:
+            SpecError: a scatter without a gather form, and no root.
+        """
+        if not root:
+            self._check_gathered()
+        if root:
+            first = {ROOT: (self._rank, *self.spec.output)} | self.others
+            shared: Collection[str] = self.batch
+        else:
+            first, shared = dict(self.others), self.kept
+            missing = set(self.kept).difference(self._names(first), unique_names((self.target,)))
+            first |= self._ones(missing)
+        prime = self._primes(name for name in self.spec.indices if name not in shared)
+        terms = [*first.items(), *_renamed(first, prime), *_renamed({TANGENT: self.target}, prime)]
+        return self._recipe(f"H{TANGENT}", terms, self.target, prime)
+
+    def diagonal(self, root: bool) -> Recipe:
+        """The diagonal of the Gauss-Newton matrix, in the shape of the operand.
+
+        Raises:
+            SpecError: the gradient by the operand has no gather form that could be squared.
+        """
+        self._check_gathered()
+        return self._diagonal_with_root() if root else self._diagonal_of_squares()
+
+    def _diagonal_with_root(self) -> Recipe:
+        gather = derive(self.spec, self.n).gather
+        if not _plain(gather.output):
+            raise self._no_diagonal()
+        cotangent, *others = gather.inputs
+        first = {ROOT: (self._rank, *cotangent)} | dict(zip(self.others, others, strict=True))
+        shared = {*unique_names((gather.output,)), *self.batch}
+        prime = self._primes(n for n in unique_names(gather.inputs) if n not in shared)
+        return self._recipe("D", [*first.items(), *_renamed(first, prime)], gather.output, prime)
+
+    def _diagonal_of_squares(self) -> Recipe:
+        """Both copies share the result's indices, so only what is summed may be solved for."""
+        derivative = derive(self.spec, self.n).derivative
+        first = dict(self.others)
+        hidden = set(self.spec.indices).difference(self.kept)
+        first |= self._ones(hidden.difference(_alone((*first.values(), self.target))))
+        factors = tuple(element(role, term) for role, term in first.items())
+        fixed = {*fixed_indices(self.spec), *map(index, self.kept)}
+        start = replace(derivative, factors=factors)
+        done = eliminate(start, fixed)
+        last = done[-1].equation if done else start
+        if any(not _names_in(delta.expression) <= set(self.kept) for delta in last.deltas):
+            raise self._no_diagonal()
+        first = dict(zip(first, last.spec.inputs, strict=True))
+        output = last.spec.output
+        first |= self._ones(set(self.kept).difference(self._names(first), unique_names((output,))))
+        shared = {*self.kept, *unique_names((output,))}
+        prime = self._primes(n for n in self._names(first) if n not in shared)
+        return self._recipe("D", [*first.items(), *_renamed(first, prime)], output, prime)
+
+    def _check_gathered(self) -> None:
+        if not _plain(self.spec.output):
+            raise SpecError(f"the scatter in the output of '{self.spec}' has no gather form")
+
+    def _no_diagonal(self) -> SpecError:
+        return SpecError(
+            f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be squared"
+        )
+
+    # -- Kronecker factors -----------------------------------------------------------------------
+
+    def kronecker(self, kind: str) -> tuple[Recipe, Recipe]:
+        """The Kronecker factors of a weight's curvature.
+
+        Args:
+            kind: ``"expand"`` takes each place where the weight is used for an example of its own
+                (KFC); ``"reduce"`` adds the places up first.
+
+        Returns:
+            The factor over the weight's indices that are summed, from the other operands; and that
+            over the indices which the weight alone gives to the result, from the cotangent.
+
+        Raises:
+            ContractionError: an unknown kind, or the operand is not a weight: each of its axes
+                must be an index of its own, and no reduction but the sum will do.
+        """
+        self._check_gathered()
+        self._check_weight(kind)
+        mine, used = unique_names((self.target,)), self._names(self.others)
+        summed = [n for n in mine if n not in self.kept]
+        made = [n for n in mine if n in self.kept and n not in used]
+        groups = tuple(Affine.index(n) for n in mine if n in self.kept and n in used)
+        batch = [n for n in self.batch if n not in mine]
+        places = [n for n in self.kept if n not in mine and n not in batch]
+        twice = places if kind == "reduce" else []
+        hidden = [n for n in used if n not in mine and n not in self.kept]
+
+        first = self.others | self._ones({*summed, *batch, *places}.difference(used))
+        prime = self._primes([*summed, *hidden, *twice])
+        output = (*groups, *_matrix(summed, prime))
+        left = self._recipe("A", [*first.items(), *_renamed(first, prime)], output, prime)
+
+        second = {COTANGENT: self.spec.output}
+        prime = self._primes([*made, *twice])
+        output = (*groups, *_matrix(made, prime))
+        right = self._recipe("B", [*second.items(), *_renamed(second, prime)], output, prime)
+        counted = (twice + twice, []) if kind == "reduce" else ([], places)
+        return (
+            replace(left, scale=(*batch, *counted[0])),
+            replace(right, scale=(*batch, *counted[1])),
+        )
+
+    def _check_weight(self, kind: str) -> None:
+        if kind not in KINDS:
+            raise ContractionError(f"unknown kind {kind!r}: choose one of {', '.join(KINDS)}")
+        if self.spec.reduce != "sum":
+            raise ContractionError(
+                f"Kronecker factors are for sums, not for reduce={self.spec.reduce!r}"
+            )
+        if not _plain(self.target):
+            raise ContractionError(
+                f"Kronecker factors are for weights, whose axes are indices of their own; "
+                f"operand {self.n} of '{self.spec}' is read through '{_text(self.target)}'"
+            )
+
+    # -- putting strings together ----------------------------------------------------------------
+
+    @property
+    def _rank(self) -> Affine:
+        """The index that numbers the columns of a root."""
+        return Affine.index(_free("r", {*self.spec.indices, *self.spec.parameters}))
+
+    def _names(self, terms: Mapping[str, Term]) -> tuple[str, ...]:
+        return unique_names(tuple(terms.values()))
+
+    def _ones(self, names: Collection[str]) -> dict[str, Term]:
+        """An operand of ones for indices that would otherwise be lost, and not be counted."""
+        order = [name for name in self.spec.indices if name in names]
+        return {ONES: tuple(map(Affine.index, order))} if order else {}
+
+    def _primes(self, names: Iterable[str]) -> dict[str, str]:
+        taken = {*self.spec.indices, *self.spec.parameters}
+        prime: dict[str, str] = {}
+        for name in names:
+            prime[name] = _free(f"{name}_", taken)
+            taken.add(prime[name])
+        return prime
+
+    def _recipe(
+        self, result: str, terms: Sequence[tuple[str, Term]], output: Term, prime: dict[str, str]
+    ) -> Recipe:
+        roles, inputs = zip(*terms, strict=True)
+        spec = Spec(inputs, output, "sum", self.spec.parameters)
+        copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
+        like = () if result in ("A", "B") else ("operand",)
+        return Recipe(result, like, spec, roles, copies, self.result_axes)
+
+
+def _renamed(terms: Mapping[str, Term], names: Mapping[str, str]) -> list[tuple[str, Term]]:
+    return [(role, tuple(axis.renamed(names) for axis in t)) for role, t in terms.items()]
+
+
+def _matrix(names: Sequence[str], prime: Mapping[str, str]) -> Term:
+    """Rows and columns: several indices are composed to one axis."""
+    if not names:
+        return ()
+    copies = [prime[name] for name in names]
+    if len(names) == 1:
+        return Affine.index(names[0]), Affine.index(copies[0])
+    return Composition(tuple(names)), Composition(tuple(copies))
+
+
+def _plain(term: Term) -> bool:
+    """Whether every index stands alone on its axis, and only once."""
+    names = [axis.plain for axis in split(term)]
+    return None not in names and len(set(names)) == len(names)
+
+
+def _alone(terms: Iterable[Term]) -> set[str | None]:
+    return {axis.plain for term in terms for axis in term if isinstance(axis, Affine)}
+
+
+def _names_in(expression: sympy.Expr) -> set[str]:
+    return {symbol.name for symbol in expression.free_symbols if not symbol.is_nonnegative}
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _text(term: Term) -> str:
+    return " ".join(map(str, term))

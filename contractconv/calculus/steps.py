@@ -1,0 +1,185 @@
+"""A derivation, told in the steps that were taken.
+
+Nothing is worked out here: every step shows an equation that the derivation passed through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contractconv.calculus.deltas import Elimination
+from contractconv.calculus.derivation import Formulas
+from contractconv.calculus.equation import Divides, Equation, Guard, Inside
+from contractconv.calculus.rules import RULES
+from contractconv.calculus.symbols import DOTS
+from contractconv.notation.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a derivation.
+
+    Attributes:
+        name: what is done: sum, differentiate, eliminate, congruence, range, ...
+        equation: what the derivation has arrived at.
+        sentence: what was done and why, in words.
+        string: the contraction that is read off the equation, if one is.
+    """
+
+    name: str
+    equation: Equation
+    sentence: str
+    string: Spec | None = None
+
+
+def steps(formulas: Formulas) -> tuple[Step, ...]:
+    """Tell a derivation from the loss to the strings."""
+    return tuple(_tell(formulas))
+
+
+def _tell(formulas: Formulas) -> Iterator[Step]:
+    yield _loss(formulas)
+    yield _differentiated(formulas)
+    renamed = [e for e in formulas.eliminations if e.renames]
+    scattered = renamed[-1].equation if renamed else formulas.derivative
+    if renamed:
+        yield Step("eliminate", scattered, _of_renaming(renamed))
+    if scattered.deltas:
+        yield Step("read off", scattered, _of_scatter(scattered), formulas.scatter)
+    for elimination in formulas.eliminations:
+        if not elimination.renames:
+            yield from _elimination(elimination)
+    yield from _simplified(formulas)
+    yield _end(formulas, scattered)
+
+
+def _loss(formulas: Formulas) -> Step:
+    rule = RULES[formulas.forward.reduce]
+    if rule is None:
+        sentence = (
+            "Near any point a loss changes with the result Y by its cotangent G, so take "
+            "L = Σ G·Y and write Y out; every index runs over its whole range."
+        )
+        return Step("sum", formulas.loss, sentence)
+    sentence = (
+        f"The result changes with each point it reduces by {rule.symbol}, {rule.meaning}; "
+        f"held fixed, and with the cotangent G in front, that makes the loss a plain sum."
+    )
+    return Step("linearise", formulas.loss, sentence)
+
+
+def _differentiated(formulas: Formulas) -> Step:
+    equation, target = formulas.derivative, formulas.derivative.left
+    name = target.name.removeprefix("d")
+    if not target.axes:
+        sentence = f"Differentiate by {name}: it has no axes, so it is a factor of every term."
+        return Step("differentiate", equation, sentence)
+    at = ", ".join(_said(position, equation) for position in target.axes)
+    sentence = (
+        f"Differentiate by the element of {name} at [{at}]: a term counts where it reads just "
+        f"this element, so each axis leaves a delta, one where both agree and zero elsewhere."
+    )
+    return Step("differentiate", equation, sentence)
+
+
+def _of_renaming(renamed: list[Elimination]) -> str:
+    names = _listed([_name(e.index.name) for e in renamed])
+    if len(renamed) == 1:
+        return (
+            f"{names} stands alone on its axis: its sum keeps one term, and the prime is dropped."
+        )
+    return (
+        f"{names} stand alone on their axes: each of their sums keeps one term, "
+        f"and the primes are dropped."
+    )
+
+
+def _of_scatter(scattered: Equation) -> str:
+    tied = _listed(
+        [f"{_said(d.position, scattered)} = {_said(d.expression, scattered)}"
+         for d in scattered.deltas]
+    )  # fmt: skip
+    return f"Seen from a product, it is added where {tied}: that is the scatter form."
+
+
+def _elimination(elimination: Elimination) -> Iterator[Step]:
+    """Solve for an index, then say what the solution must fulfil, one condition at a time."""
+    equation, guards = elimination.equation, elimination.guards
+    kept = len(equation.guards) - len(guards)
+    delta, index = elimination.delta, _name(elimination.index.name)
+    tied = f"{_said(delta.position, equation)} = {_said(delta.expression, equation)}"
+    yield Step(
+        "eliminate",
+        replace(equation, guards=equation.guards[:kept]),
+        f"Seen from the element: which {index} has {tied}? Only {index} = "
+        f"{_said(elimination.solution, equation)}, so the sum over {index} keeps at most one term.",
+    )
+    for number, guard in enumerate(guards, kept + 1):
+        name = "congruence" if isinstance(guard, Divides) else "range"
+        part = replace(equation, guards=equation.guards[:number])
+        yield Step(name, part, _of_guard(guard, equation, index))
+
+
+def _of_guard(guard: Guard, equation: Equation, index: str) -> str:
+    if isinstance(guard, Divides):
+        divisor, number = _said(guard.divisor, equation), _said(guard.number, equation)
+        return (
+            f"{index} is a whole number, so the term is there only if {divisor} divides {number}."
+        )
+    return (
+        f"{index} runs from 0 to {_size(guard)}-1, so the term is there only if "
+        f"{_said(guard.position, equation)} is in that range."
+    )
+
+
+def _simplified(formulas: Formulas) -> Iterator[Step]:
+    before, after = formulas.eliminated, formulas.collected
+    idle = [g for g in before.guards if g not in after.guards and isinstance(g, Inside)]
+    if idle:
+        said = _listed([f"0 ≤ {_said(g.position, before)} < {_size(g)}" for g in idle])
+        yield Step(
+            "simplify",
+            after,
+            f"{said} always hold{'s' * (len(idle) == 1)}: "
+            f"the extents are those for which the window stays inside.",
+        )
+
+
+def _end(formulas: Formulas, scattered: Equation) -> Step:
+    if formulas.gather != formulas.scatter:
+        sentence = "Now each element collects its own terms: that is the gather form"
+        fraction = ", in which an axis with a fraction says its conditions itself."
+        sentence += fraction if _divides(formulas) else "."
+        return Step("read off", formulas.collected, sentence, formulas.gather)
+    if not scattered.deltas:
+        sentence = "No delta is left, so scatter and gather are one form."
+        return Step("read off", formulas.collected, sentence, formulas.gather)
+    sentence = (
+        "No array has this index alone on an axis, which could tell where it is a whole number "
+        "in its range; so the delta stays, and the scatter form is the only one."
+    )
+    return Step("stop", formulas.collected, sentence)
+
+
+def _divides(formulas: Formulas) -> bool:
+    return any(isinstance(guard, Divides) for guard in formulas.collected.guards)
+
+
+def _said(formula: Any, equation: Equation) -> str:
+    """An expression in the notation, without the brackets around it."""
+    text = str(equation.written(formula))
+    return _name(text[1:-1] if text.startswith("(") else text)
+
+
+def _size(guard: Inside) -> str:
+    return _name(guard.size.name)
+
+
+def _name(name: str) -> str:
+    return name.replace(DOTS, "…")
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,93 @@
+"""The command ``contractconv``: explanations without writing a program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contractconv.api.contraction import Contraction
+from contractconv.errors import ContractionError, ShapeError
+from contractconv.notation.spec import REDUCTIONS
+
+_EXAMPLES = """examples:
+  contractconv explain "b (i+k) (j+l) c, k l c o -> b i j o"
+  contractconv explain "b (2*i+k-1) c, k c o -> b i o" --shape 8x28x3 --shape 3x3x16 --wrt 0
+  contractconv explain "b (2*i+k) c -> b i c" --reduce max --shape 8x28x3 --let k=2 --html pool.html
+  contractconv explain "(s*i+d*k-p), k -> i" --parameters "s d p" --json
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status, 2 for a mistake in what was asked."""
+    asked = _parser().parse_args(arguments)
+    try:
+        _explain(asked)
+    except ContractionError as error:
+        print(f"contractconv: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"contractconv: cannot write {asked.html}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="contractconv", description="Contractions, explained.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="command")
+    explain = commands.add_parser(
+        "explain",
+        help="print a contraction's formula, gradients, derivations, proofs and plans",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("spec", metavar="SPEC", help="the contraction string")
+    explain.add_argument("--wrt", type=int, metavar="N", help="only the gradient by operand N")
+    explain.add_argument(
+        "--shape", action="append", default=[], metavar="8x28x28x3",
+        help="the shape of the next operand ('' for a scalar); with all of them, plans are shown",
+    )  # fmt: skip
+    explain.add_argument(
+        "--let", action="append", default=[], metavar="NAME=NUMBER",
+        help="the extent of an index, or the value of a parameter",
+    )  # fmt: skip
+    explain.add_argument("--reduce", default="sum", choices=REDUCTIONS)
+    explain.add_argument("--parameters", default="", metavar="'s d p'", help="names of numbers")
+    explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
+    explain.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
+
+
+def _explain(asked: argparse.Namespace) -> None:
+    contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
+    shapes = [_shape(text) for text in asked.shape]
+    extents = dict(map(_assignment, asked.let))
+    explanation = contraction.explain(*shapes, wrt=asked.wrt, **extents)
+    if asked.html is not None:
+        explanation.save(asked.html)
+    if asked.json:
+        print(json.dumps(explanation.as_dict(), indent=2, ensure_ascii=False))
+    elif asked.html is None:
+        print(explanation)
+    else:
+        print(f"wrote {asked.html}")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in text.replace("x", " ").replace(",", " ").split())
+    except ValueError:
+        raise ShapeError(f"{text!r} is not a shape: write sizes as in 8x28x28x3") from None
+
+
+def _assignment(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    try:
+        return name.strip(), int(number)
+    except ValueError:
+        raise ShapeError(f"{text!r} gives no number: write --let k=3") from None

@@ -1,0 +1,1 @@
+"""Showing contractions and derivations: formulas, pictures, pages, source code."""

@@ -1,0 +1,77 @@
+"""What there is to write in an equation, in any script."""
+
+from __future__ import annotations
+
+from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
+from contractconv.display.hands import HANDS, Hand
+from contractconv.notation.affine import ONE, Affine, Polynomial
+from contractconv.notation.spec import Composition
+
+
+def write(equation: Equation, script: str) -> str:
+    """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
+    return _Writer(equation, HANDS[script]).equation()
+
+
+class _Writer:
+    def __init__(self, equation: Equation, hand: Hand) -> None:
+        self.source = equation
+        self.hand = hand
+
+    def equation(self) -> str:
+        parts = [self.element(factor) for factor in self.source.factors]
+        parts += [self.delta(delta) for delta in self.source.deltas]
+        right = self.hand.times(parts)
+        if self.source.summed:
+            indices = [self.hand.symbol(index.name) for index in self.source.summed]
+            right = self.hand.big(self.source.reduce, indices, right)
+        if self.source.scale:
+            right = self.hand.mean(list(map(self.hand.size, self.source.scale)), right)
+        conditions = [self.guard(guard) for guard in self.source.guards]
+        return self.hand.equation(self.element(self.source.left), right, conditions)
+
+    def element(self, element: Element) -> str:
+        remaining = iter(element.axes)
+        axes: list[str] = []
+        for axis in element.like:
+            if isinstance(axis, Composition):
+                names = [self.axis(self.source.written(next(remaining))) for _ in axis.names]
+                axes.append(self.hand.composition(names))
+            else:
+                axes.append(self.axis(self.source.written(next(remaining))))
+        return self.hand.element(self.hand.symbol(element.name), axes)
+
+    def delta(self, delta: Delta) -> str:
+        position, expression = map(self.source.written, (delta.position, delta.expression))
+        return self.hand.delta(self.axis(position), self.axis(expression))
+
+    def guard(self, guard: Guard) -> str:
+        if isinstance(guard, Divides):
+            divisor, number = map(self.source.written, (guard.divisor, guard.number))
+            return self.hand.divides(self.axis(divisor), self.axis(number))
+        position = self.source.written(guard.position)
+        size = self.hand.size(guard.size.name.removeprefix("N_"))
+        return self.hand.inside(self.axis(position, inline=False), size)
+
+    def axis(self, axis: Affine, inline: bool = True) -> str:
+        number = self.sum(axis)
+        if axis.divisor == ONE:
+            return number
+        return self.hand.fraction(number, self.sum(Affine((), axis.divisor)), inline)
+
+    def sum(self, axis: Affine) -> str:
+        """The numerator, a positive part first: a leading minus reads badly."""
+        parts = [part for name, number in axis.terms for part in _parts(number, name)]
+        parts += _parts(axis.offset)
+        lead = next((n for n, (value, _) in enumerate(parts) if value > 0), 0)
+        ordered = [*parts[lead : lead + 1], *parts[:lead], *parts[lead + 1 :]]
+        return self.hand.signed(
+            [
+                (value < 0, self.hand.product(abs(value), list(map(self.hand.symbol, symbols))))
+                for value, symbols in ordered
+            ]
+        )
+
+
+def _parts(number: Polynomial, *index: str) -> list[tuple[int, tuple[str, ...]]]:
+    return [(value, (*monomial, *index)) for monomial, value in number.terms]

@@ -1,0 +1,205 @@
+"""Everything there is to say about a contraction, gathered once and shown in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contractconv.calculus.compositions import composed
+from contractconv.calculus.derivation import Formulas, derive, forward_equation
+from contractconv.calculus.equation import Equation
+from contractconv.calculus.recognition import Second, second_derivatives
+from contractconv.calculus.steps import Step, steps
+from contractconv.calculus.symbols import operand_names
+from contractconv.display.equations import write
+from contractconv.execution.gradient import backward_problem, gradient_plan
+from contractconv.notation.ellipsis import expand_dots
+from contractconv.notation.extents import bind, resolve
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
+from contractconv.planning.plan import Plan, plan
+from contractconv.verification.certificate import Certificate, certify
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """What there is to say about the gradient by one operand.
+
+    Attributes:
+        formulas: the derivation.
+        steps: the derivation, told.
+        seconds: its own derivatives.
+        certificate: the proof.
+        plan: how it is executed, if shapes are known.
+        simplified: its scatter form for these shapes, if they make it simpler.
+    """
+
+    formulas: Formulas
+    steps: tuple[Step, ...]
+    seconds: tuple[Second, ...]
+    certificate: Certificate
+    plan: Plan | None = None
+    simplified: Spec | None = None
+
+    @property
+    def name(self) -> str:
+        """The operand's name."""
+        return self.formulas.derivative.left.name.removeprefix("d")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A contraction and its gradients, explained.
+
+    Attributes:
+        spec: the contraction.
+        forward: the contraction as an equation.
+        shapes: the shapes of the operands, if known.
+        plan: how it is executed, if shapes are known.
+        gradients: the gradients that were asked for.
+    """
+
+    spec: Spec
+    forward: Equation
+    shapes: tuple[Shape, ...]
+    plan: Plan | None
+    gradients: tuple[Gradient, ...]
+
+    def html(self) -> str:
+        """Return a page of its own: formulas in MathML, diagrams in SVG, nothing to load."""
+        from contractconv.display.page import page
+
+        return page(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the page to a file."""
+        Path(path).write_text(self.html(), encoding="utf-8")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
+        return {
+            "spec": str(self.spec),
+            "reduce": self.spec.reduce,
+            "parameters": list(self.spec.parameters),
+            "operands": list(operand_names(len(self.spec.inputs))),
+            "indices": list(self.spec.indices),
+            "reduced": list(self.spec.reduced),
+            "formula": _scripts(self.forward),
+            "shapes": [list(shape) for shape in self.shapes],
+            "plan": _plan(self.plan),
+            "gradients": [_gradient(gradient) for gradient in self.gradients],
+        }
+
+    def __str__(self) -> str:
+        from contractconv.display.terminal import as_text
+
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return f"<explanation of {str(self.spec)!r}>"
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.page import fragment
+
+        return fragment(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self) if cycle else str(self))
+
+
+def explain(
+    spec: Spec,
+    shapes: Sequence[Shape] = (),
+    values: Mapping[str, int] | None = None,
+    wrt: int | None = None,
+) -> Explanation:
+    """Gather everything there is to say about a contraction.
+
+    Args:
+        spec: the contraction.
+        shapes: the shapes of the operands, if plans are wanted.
+        values: extents of indices and values of parameters.
+        wrt: the operand to differentiate by; ``None`` for each of them.
+    """
+    given = dict(values or {})
+    known = {name: given.pop(name) for name in spec.parameters if name in given}
+    bound = bind(spec, known) if known else spec
+    sized = tuple(tuple(shape) for shape in shapes)
+    problem = resolve(bound, sized, given) if sized else None
+    wanted = range(len(spec.inputs)) if wrt is None else (wrt,)
+    return Explanation(
+        bound,
+        forward_equation(bound),
+        sized,
+        None if problem is None else plan(problem),
+        tuple(_explained(bound, n, sized, problem, given) for n in wanted),
+    )
+
+
+def _explained(
+    spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem | None, extents: dict[str, int]
+) -> Gradient:
+    formulas = derive(spec, n)
+    told, again = steps(formulas), second_derivatives(formulas)
+    if problem is None:
+        return Gradient(formulas, told, again, certify(formulas, extents))
+    concrete = expand_dots(spec, shapes, problem.result_shape)
+    here = derive(concrete, n)
+    backward = backward_problem(here.scatter, here, problem, shapes)
+    sizes = tuple(tuple(a.size for a in accesses) for accesses in backward.operands)
+    simple = composed(here.scatter, backward, sizes)
+    return Gradient(
+        formulas,
+        told,
+        again,
+        certify(formulas),
+        gradient_plan(concrete, n, problem, shapes),
+        simple if simple != here.scatter else None,
+    )
+
+
+def _scripts(equation: Equation) -> dict[str, str]:
+    return {script: write(equation, script) for script in ("text", "latex", "mathml")}
+
+
+def _plan(steps: Plan | None) -> dict[str, Any] | None:
+    if steps is None:
+        return None
+    return {
+        "extents": dict(steps.problem.sizes),
+        "result_shape": list(steps.problem.result_shape),
+        "operations": steps.flops,
+        "largest_intermediate": steps.largest_intermediate,
+        "steps": [
+            {"contraction": str(s.problem), "operations": s.flops, "lowering": s.lowering}
+            for s in steps.steps
+        ],
+    }
+
+
+def _gradient(gradient: Gradient) -> dict[str, Any]:
+    formulas, certificate = gradient.formulas, gradient.certificate
+    return {
+        "operand": formulas.operand,
+        "name": gradient.name,
+        "scatter": str(formulas.scatter),
+        "gather": str(formulas.gather),
+        "simplified": None if gradient.simplified is None else str(gradient.simplified),
+        "formula": _scripts(formulas.collected) | {"sympy": str(formulas.collected.sympy)},
+        "steps": [
+            {"name": step.name, "sentence": step.sentence, "sympy": str(step.equation.sympy)}
+            | _scripts(step.equation)
+            for step in gradient.steps
+        ],
+        "again": [
+            {"by": second.by, "string": str(second.spec), "is": str(second)}
+            for second in gradient.seconds
+        ],
+        "verified": [
+            {"statement": c.statement, "numbers": c.numbers, "exact": c.exact}
+            for c in certificate.checks
+        ],
+        "plan": _plan(gradient.plan),
+    }

@@ -1,0 +1,278 @@
+"""The three hands that write formulas: plain text, LaTeX and presentation MathML.
+
+A hand knows how symbols, sums, fractions and conditions look in its script; what there is to write,
+:mod:`contractconv.display.equations` decides. LaTeX keeps to what KaTeX and matplotlib's mathtext
+both understand; MathML to MathML Core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from contractconv.calculus.symbols import DOTS
+
+# What each reduction is called in front of a product.
+BIG = {
+    "sum": "Σ",
+    "prod": "Π",
+    "max": "max",
+    "min": "min",
+    "mean": "mean",
+    "logsumexp": "log Σ exp",
+}
+
+
+class Text:
+    """Unicode text for terminals."""
+
+    separator = ", "
+
+    def symbol(self, name: str) -> str:
+        """An index, a parameter, or the name of an array."""
+        return name.replace(DOTS, "…")
+
+    def size(self, name: str) -> str:
+        """The size of the range of an index."""
+        return f"N_{self.symbol(name)}"
+
+    def product(self, number: int, symbols: Sequence[str]) -> str:
+        """A number times symbols, as the notation writes it: ``2*i``."""
+        return "*".join(([str(number)] if number != 1 or not symbols else []) + list(symbols))
+
+    def signed(self, parts: Sequence[tuple[bool, str]]) -> str:
+        """A sum of parts, each with whether it is negative."""
+        text = "".join(("-" if negative else "+") + part for negative, part in parts)
+        return text.removeprefix("+") or "0"
+
+    def fraction(self, above: str, below: str, inline: bool) -> str:
+        """A quotient."""
+        return f"{self._grouped(above)}/{self._grouped(below)}"
+
+    def _grouped(self, text: str) -> str:
+        return f"({text})" if any(sign in text for sign in "+-*") else text
+
+    def composition(self, names: Sequence[str]) -> str:
+        """Several indices on one axis."""
+        return f"({' '.join(names)})"
+
+    def element(self, name: str, axes: Sequence[str]) -> str:
+        """An element of an array."""
+        return f"{name}[{', '.join(axes)}]" if axes else name
+
+    def delta(self, left: str, right: str) -> str:
+        """One where both are equal, zero elsewhere."""
+        return f"δ({left}, {right})"
+
+    def times(self, factors: Sequence[str]) -> str:
+        """A product of elements."""
+        return " · ".join(factors) or "1"
+
+    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+        """A reduction over indices."""
+        return f"{BIG[reduction]}_{{{','.join(indices)}}} {body}"
+
+    def mean(self, sizes: Sequence[str], body: str) -> str:
+        """A quantity divided by sizes."""
+        return f"1/({'*'.join(sizes)}) {body}"
+
+    def divides(self, divisor: str, number: str) -> str:
+        """``divisor | number``."""
+        return f"{divisor} | {number}"
+
+    def inside(self, position: str, size: str) -> str:
+        """``0 ≤ position < size``."""
+        return f"0 ≤ {position} < {size}"
+
+    def equation(self, left: str, right: str, conditions: Sequence[str]) -> str:
+        """An equation with the conditions under which a point contributes."""
+        where = f"   where {self.separator.join(conditions)}" if conditions else ""
+        return f"{left} = {right}{where}"
+
+
+class Latex(Text):
+    """LaTeX, without the dollar signs around it."""
+
+    separator = r",\ "
+
+    def symbol(self, name: str) -> str:
+        """An index, a parameter, or the name of an array."""
+        stem = name.rstrip("'")
+        primes = name[len(stem) :]
+        if stem == DOTS:
+            return r"\ldots" + primes
+        if len(stem) == 1:
+            return stem + primes
+        if len(stem) == 2 and stem[0] == "d" and stem[1].isupper():
+            return rf"\mathrm{{d}}{stem[1]}{primes}"
+        return rf"\mathrm{{{stem.replace('_', chr(92) + '_')}}}{primes}"
+
+    def size(self, name: str) -> str:
+        """The size of the range of an index."""
+        return f"N_{{{self.symbol(name)}}}"
+
+    def product(self, number: int, symbols: Sequence[str]) -> str:
+        """A number times symbols."""
+        return r" \, ".join(([str(number)] if number != 1 or not symbols else []) + list(symbols))
+
+    def fraction(self, above: str, below: str, inline: bool) -> str:
+        """A quotient; inline within a subscript."""
+        if inline:
+            return f"{self._grouped(above)} / {self._grouped(below)}"
+        return rf"\frac{{{above}}}{{{below}}}"
+
+    def _grouped(self, text: str) -> str:
+        return f"({text})" if any(sign in text for sign in ("+", "-", r"\,")) else text
+
+    def composition(self, names: Sequence[str]) -> str:
+        """Several indices on one axis."""
+        return "(" + r" \, ".join(names) + ")"
+
+    def element(self, name: str, axes: Sequence[str]) -> str:
+        """An element of an array, its axes as subscripts."""
+        return f"{name}_{{{', '.join(axes)}}}" if axes else name
+
+    def delta(self, left: str, right: str) -> str:
+        """One where both are equal, zero elsewhere."""
+        return rf"\delta_{{{left},\, {right}}}"
+
+    def times(self, factors: Sequence[str]) -> str:
+        """A product of elements."""
+        return r" \, ".join(factors) or "1"
+
+    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+        """A reduction over indices."""
+        sign = _LATEX_BIG[reduction]
+        under = ", ".join(indices)
+        if reduction == "logsumexp":
+            return rf"\log \sum_{{{under}}} \exp {body}"
+        return rf"{sign}_{{{under}}} {body}"
+
+    def mean(self, sizes: Sequence[str], body: str) -> str:
+        """A quantity divided by sizes."""
+        below = r" \, ".join(sizes)
+        return rf"\frac{{1}}{{{below}}} {body}"
+
+    def divides(self, divisor: str, number: str) -> str:
+        """``divisor | number``."""
+        return rf"{divisor} \mid {number}"
+
+    def inside(self, position: str, size: str) -> str:
+        """``0 ≤ position < size``."""
+        return rf"0 \leq {position} < {size}"
+
+    def equation(self, left: str, right: str, conditions: Sequence[str]) -> str:
+        """An equation with the conditions under which a point contributes."""
+        where = rf" \quad \mathrm{{where}} \ \ {self.separator.join(conditions)}"
+        return f"{left} = {right}{where if conditions else ''}"
+
+
+_LATEX_BIG = {
+    "sum": r"\sum",
+    "prod": r"\prod",
+    "max": r"\max",
+    "min": r"\min",
+    "mean": r"\mathrm{mean}",
+    "logsumexp": "",
+}
+
+
+class MathML:
+    """Presentation MathML; every method returns one element."""
+
+    def symbol(self, name: str) -> str:
+        """An index, a parameter, or the name of an array."""
+        stem = name.rstrip("'")
+        primes = len(name) - len(stem)
+        shown = _tag("mi", "…" if stem == DOTS else escape(stem))
+        return f"<msup>{shown}{_tag('mo', '′' * primes)}</msup>" if primes else shown
+
+    def size(self, name: str) -> str:
+        """The size of the range of an index."""
+        return f"<msub><mi>N</mi>{self.symbol(name)}</msub>"
+
+    def product(self, number: int, symbols: Sequence[str]) -> str:
+        """A number times symbols."""
+        parts = ([_tag("mn", str(number))] if number != 1 or not symbols else []) + list(symbols)
+        return _row(_TIMES.join(parts))
+
+    def signed(self, parts: Sequence[tuple[bool, str]]) -> str:
+        """A sum of parts, each with whether it is negative."""
+        text = "".join(_tag("mo", "−" if negative else "+") + part for negative, part in parts)
+        return _row(text.removeprefix("<mo>+</mo>") or "<mn>0</mn>")
+
+    def fraction(self, above: str, below: str, inline: bool) -> str:
+        """A quotient; inline within a subscript."""
+        if inline:
+            return _row(f"{_grouped(above)}<mo>/</mo>{_grouped(below)}")
+        return f"<mfrac>{above}{below}</mfrac>"
+
+    def composition(self, names: Sequence[str]) -> str:
+        """Several indices on one axis."""
+        return _row("<mo>(</mo>" + '<mspace width="0.25em"/>'.join(names) + "<mo>)</mo>")
+
+    def element(self, name: str, axes: Sequence[str]) -> str:
+        """An element of an array, its axes as subscripts."""
+        return f"<msub>{name}{_row(_COMMA.join(axes))}</msub>" if axes else name
+
+    def delta(self, left: str, right: str) -> str:
+        """One where both are equal, zero elsewhere."""
+        return f"<msub><mi>δ</mi>{_row(left + _COMMA + right)}</msub>"
+
+    def times(self, factors: Sequence[str]) -> str:
+        """A product of elements."""
+        return _row('<mspace width="0.15em"/>'.join(factors) or "<mn>1</mn>")
+
+    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+        """A reduction over indices."""
+        under = _row(_COMMA.join(indices))
+        if reduction == "logsumexp":
+            total = f"<munder><mo>∑</mo>{under}</munder>"
+            return _row(f"<mi>log</mi>{_SPACE}{total}<mi>exp</mi>{_SPACE}{body}")
+        sign = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>"}.get(reduction, _tag("mi", reduction))
+        return _row(f"<munder>{sign}{under}</munder>{_SPACE}{body}")
+
+    def mean(self, sizes: Sequence[str], body: str) -> str:
+        """A quantity divided by sizes."""
+        return _row(f"<mfrac><mn>1</mn>{_row(_TIMES.join(sizes))}</mfrac>{_SPACE}{body}")
+
+    def divides(self, divisor: str, number: str) -> str:
+        """``divisor | number``."""
+        return _row(f'{divisor}<mo lspace="0.28em" rspace="0.28em">∣</mo>{number}')
+
+    def inside(self, position: str, size: str) -> str:
+        """``0 ≤ position < size``."""
+        return _row(f"<mn>0</mn><mo>≤</mo>{position}<mo>&lt;</mo>{size}")
+
+    def equation(self, left: str, right: str, conditions: Sequence[str]) -> str:
+        """An equation, with the conditions on lines of their own."""
+        body = _row(f"{left}<mo>=</mo>{right}")
+        if conditions:
+            lines = "".join(f"<mtr><mtd>{condition}</mtd></mtr>" for condition in conditions)
+            body += f'<mspace width="1.5em"/><mtext>where</mtext>{_SPACE}<mtable>{lines}</mtable>'
+        return (
+            f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{_row(body)}</math>'
+        )
+
+
+_TIMES = "<mo>&#x2062;</mo>"
+_COMMA = '<mo separator="true">,</mo>'
+_SPACE = '<mspace width="0.2em"/>'
+
+
+def _tag(name: str, content: str) -> str:
+    return f"<{name}>{content}</{name}>"
+
+
+def _row(content: str) -> str:
+    return f"<mrow>{content}</mrow>"
+
+
+def _grouped(content: str) -> str:
+    if "<mo>+" not in content and "<mo>−" not in content:
+        return content
+    return _row(f"<mo>(</mo>{content}<mo>)</mo>")
+
+
+Hand = Text | MathML
+HANDS: dict[str, Hand] = {"text": Text(), "latex": Latex(), "mathml": MathML()}

@@ -1,0 +1,144 @@
+"""Explanations as HTML: formulas in MathML, diagrams in SVG, and nothing to load from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from contractconv.calculus.equation import Equation
+from contractconv.calculus.steps import Step
+from contractconv.display.diagram import diagram
+from contractconv.display.equations import write
+from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.terminal import counts, letters, words
+from contractconv.notation.spec import Spec
+from contractconv.planning.plan import Plan
+
+_STYLE = """
+.cc-page { --cc-quiet: #57606a; --cc-edge: #d0d7de; --cc-ground: #f6f8fa; line-height: 1.5; }
+@media (prefers-color-scheme: dark) {
+  .cc-page { --cc-quiet: #9aa4af; --cc-edge: #3d444d; --cc-ground: #1b2027; }
+}
+.cc-page code {
+  font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  background: var(--cc-ground); padding: .1em .35em; border-radius: 4px; overflow-wrap: anywhere; }
+.cc-page math { font-size: 1.12em; margin: .35em 0; text-align: left; overflow-x: auto;
+  overflow-y: hidden; max-width: 100%; }
+.cc-page section { border-top: 1px solid var(--cc-edge); margin-top: 2em; }
+.cc-page h1 code { background: none; padding: 0; font-size: .8em; }
+.cc-page p.cc-note { color: var(--cc-quiet); max-width: 46em; }
+.cc-page ol.cc-steps > li { margin: .9em 0; max-width: 60em; }
+.cc-page ol.cc-steps b { font-weight: 600; }
+.cc-page dl { display: grid; grid-template-columns: max-content 1fr; gap: .3em 1em; }
+.cc-page dd { margin: 0; }
+.cc-page dt, .cc-page th { color: var(--cc-quiet); font-weight: 500; text-align: left; }
+.cc-page table { border-collapse: collapse; display: block; overflow-x: auto; }
+.cc-page td, .cc-page th { padding: .25em .9em .25em 0; border-bottom: 1px solid var(--cc-edge); }
+.cc-page td.cc-number { text-align: right; font-variant-numeric: tabular-nums; }
+"""
+
+_DOCUMENT_STYLE = """
+:root { color-scheme: light dark; }
+body { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+  color: #1f2328; background: #ffffff; max-width: 66rem; margin: 2.5rem auto; padding: 0 1.5rem; }
+@media (prefers-color-scheme: dark) { body { color: #e6e8eb; background: #0f1318; } }
+"""
+
+
+def page(explanation: Explanation) -> str:
+    """Return a complete HTML document."""
+    title = escape(str(explanation.spec))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_DOCUMENT_STYLE}</style>\n</head>\n"
+        f"<body>\n{fragment(explanation)}\n</body>\n</html>\n"
+    )
+
+
+def fragment(explanation: Explanation) -> str:
+    """Return an explanation to stand in a page or a notebook."""
+    spec, plan = explanation.spec, explanation.plan
+    parts = [
+        f"<h1>{_code(spec)}</h1>",
+        write(explanation.forward, "mathml"),
+        _note(words(explanation)),
+        _note("" if plan is None else counts(explanation, plan)),
+        _picture(spec, explanation.forward),
+        _plan(plan),
+        *(_gradient(gradient) for gradient in explanation.gradients),
+    ]
+    return _article(parts)
+
+
+def card(spec: Spec, equation: Equation) -> str:
+    """Return one contraction, its formula and its diagram."""
+    parts = [f"<p>{_code(spec)}</p>", write(equation, "mathml"), _picture(spec, equation)]
+    return _article(parts)
+
+
+def _gradient(gradient: Gradient) -> str:
+    formulas = gradient.formulas
+    forms = [("scatter", _code(formulas.scatter))]
+    if formulas.gather != formulas.scatter:
+        forms.append(("gather", _code(formulas.gather)))
+    if gradient.simplified is not None:
+        forms.append(("with these shapes", _code(gradient.simplified)))
+    forms += [(f"again, by {s.by}", escape(str(s))) for s in gradient.seconds]
+    parts = [
+        f"<h2>Gradient by {escape(gradient.name)}</h2>",
+        "<dl>" + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in forms) + "</dl>",
+        write(formulas.collected, "mathml"),
+        _note(letters(gradient)),
+        _picture(formulas.gather, formulas.collected),
+        "<h3>Derivation</h3>",
+        f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
+        _note(f"{gradient.certificate.summary}."),
+        _plan(gradient.plan),
+    ]
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _steps(steps: Iterable[Step]) -> str:
+    items = []
+    before: Equation | None = None
+    for step in steps:
+        formula = "" if step.equation == before else write(step.equation, "mathml")
+        string = "" if step.string is None else f"<p>{_code(step.string)}</p>"
+        said = f"<b>{step.name}</b> {escape(step.sentence)}"
+        items.append(f"<li>{said}{formula}{string}</li>")
+        before = step.equation
+    return "".join(items)
+
+
+def _picture(spec: Spec, equation: Equation) -> str:
+    drawing = diagram(spec, [factor.name for factor in equation.factors], equation.left.name)
+    return f"<figure>{drawing}</figure>"
+
+
+def _plan(plan: Plan | None) -> str:
+    if plan is None:
+        return ""
+    rows = [(_code(s.problem), f"{s.flops:,}", escape(s.lowering)) for s in plan.steps]
+    return "<h3>Plan</h3>" + _table(("contraction", "operations", "how"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[tuple[str, str, str]]) -> str:
+    titles = "".join(f"<th>{title}</th>" for title in head)
+    body = "".join(
+        f'<tr><td>{first}</td><td class="cc-number">{second}</td><td>{third}</td></tr>'
+        for first, second, third in rows
+    )
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _article(parts: Iterable[str]) -> str:
+    return f'<article class="cc-page"><style>{_STYLE}</style>{"".join(parts)}</article>'
+
+
+def _note(text: str) -> str:
+    return f'<p class="cc-note">{escape(text)}</p>' if text else ""
+
+
+def _code(content: object) -> str:
+    return f"<code>{escape(str(content))}</code>"

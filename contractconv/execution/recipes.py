@@ -1,0 +1,65 @@
+"""Running recipes: contractions derived from a forward one, called with its operands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contractconv.calculus.recipes import ONES, Recipe
+from contractconv.calculus.rules import RULES
+from contractconv.execution.run import derivative_weights, run
+from contractconv.execution.views import Array
+from contractconv.notation.extents import resolve
+from contractconv.notation.problem import Problem, Shape
+from contractconv.planning.plan import plan
+
+
+def run_recipe(
+    recipe: Recipe,
+    problem: Problem,
+    given: Mapping[str, Any],
+    operands: Sequence[Any],
+    output_shape: Shape | None = None,
+) -> Array:
+    """Carry out a recipe.
+
+    Args:
+        recipe: the recipe, derived from a contraction without parameters and ellipsis.
+        problem: the forward contraction with its shapes.
+        given: an array for each role, the forward operands included.
+        operands: all forward operands, in order.
+        output_shape: the shape of the result, where the rules should not choose it.
+
+    Returns:
+        A new array.
+    """
+    extents = extents_of(recipe, problem)
+    arrays = dict(given)
+    rule = RULES[problem.reduce]
+    if rule is not None and rule.symbol in recipe.roles:
+        arrays[rule.symbol] = derivative_weights(problem, operands)
+    taken = [
+        _ones(term, extents) if role == ONES else arrays[role]
+        for role, term in zip(recipe.roles, recipe.spec.inputs, strict=True)
+    ]
+    shapes = [getattr(array, "shape", ()) for array in taken]
+    known = {name: size for name, size in extents.items() if name in recipe.spec.indices}
+    result = run(plan(resolve(recipe.spec, shapes, known, output_shape)), taken)
+    if not recipe.scale:
+        return result
+    return np.asarray(result / prod(extents[name] for name in recipe.scale))
+
+
+def extents_of(recipe: Recipe, problem: Problem) -> dict[str, int]:
+    """The extents of a recipe's indices, from those of the forward contraction."""
+    extents = dict(problem.sizes)
+    extents |= {name: problem.result_shape[axis] for name, axis in recipe.result_axes}
+    return extents | {copy: extents[original] for copy, original in recipe.copies}
+
+
+def _ones(term: Any, extents: Mapping[str, int]) -> Array:
+    # The narrowest numbers: they take on whatever dtype they meet.
+    return np.ones([extents[axis.plain] for axis in term], np.bool_)

@@ -1,0 +1,1 @@
+"""Proving formulas: brute force by the definition, and certificates."""

@@ -1,0 +1,130 @@
+"""A gradient by the definition, one point of the index space at a time.
+
+Python's own integers and fractions are exact, and nothing here is shared with what it judges but
+the reading of the string: no formula, no plan, no kernel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import product
+from math import exp, prod
+from typing import Any
+
+from contractconv.notation.problem import Accesses, Problem
+
+Place = tuple[int, ...]
+Numbers = Mapping[Place, Any]
+
+
+class BruteForce:
+    """The derivatives of one contraction of small arrays.
+
+    Args:
+        problem: the contraction.
+        operands: the elements of each operand by position, compositions split.
+    """
+
+    def __init__(self, problem: Problem, operands: Sequence[Numbers]) -> None:
+        self.problem = problem
+        self.operands = operands
+        self.points = list(self._contributing())
+        self.local = self._local_derivatives()
+
+    def gradient(self, n: int, cotangent: Numbers) -> dict[Place, Any]:
+        """The derivative of ``Σ cotangent * result`` by each element of operand ``n``."""
+        total: Counter[Place] = Counter()
+        for point, out, places in self.points:
+            others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
+            total[places[n]] += cotangent[out] * self.local[point] * others
+        return dict(total)
+
+    def directional(self, n: int, tangent: Numbers) -> dict[Place, Any]:
+        """How the result changes if operand ``n`` changes by the tangent."""
+        total: Counter[Place] = Counter()
+        for point, out, places in self.points:
+            others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
+            total[out] += tangent[places[n]] * self.local[point] * others
+        return dict(total)
+
+    def _value(self, n: int, place: Place) -> Any:
+        return self.operands[n][place]
+
+    def _all_points(self) -> Iterator[Place]:
+        return product(*(range(size) for _, size in self.problem.sizes))
+
+    def _contributing(self) -> Iterator[tuple[Place, Place, tuple[Place, ...]]]:
+        for point in self._all_points():
+            values = dict(zip(self.problem.indices, point, strict=True))
+            out = _place(self.problem.output, values)
+            places = [_place(accesses, values) for accesses in self.problem.operands]
+            found = tuple(place for place in places if place is not None)
+            if out is not None and len(found) == len(places):
+                yield point, out, found
+
+    def _local_derivatives(self) -> dict[Place, Any]:
+        """The derivative of the result by each contribution."""
+        groups: dict[Place, dict[Place, Any]] = {}
+        for point, out, places in self.points:
+            contribution = prod(self._value(n, place) for n, place in enumerate(places))
+            groups.setdefault(out, {})[point] = contribution
+        if self.problem.reduce == "mean":
+            return self._shares()
+        rule = LOCAL[self.problem.reduce]
+        return {
+            point: weight
+            for group in groups.values()
+            for point, weight in zip(group, rule(list(group.values())), strict=True)
+        }
+
+    def _shares(self) -> dict[Place, Any]:
+        """A mean counts every point that lands on an element, also those read outside."""
+        landed: dict[Place, Place] = {}
+        for point in self._all_points():
+            values = dict(zip(self.problem.indices, point, strict=True))
+            out = _place(self.problem.output, values)
+            if out is not None:
+                landed[point] = out
+        count = Counter(landed.values())
+        return {point: Fraction(1, count[out]) for point, out in landed.items()}
+
+
+def _place(accesses: Accesses, values: Mapping[str, int]) -> Place | None:
+    """The element that a point meets, or ``None``: the notation's one boundary rule."""
+    place = []
+    for access in accesses:
+        number = access.offset + sum(c * values[name] for name, c in access.terms)
+        position, remainder = divmod(number, access.divisor)
+        if remainder or not 0 <= position < access.size:
+            return None
+        place.append(position)
+    return tuple(place)
+
+
+def _first(best: Callable[[Sequence[Any]], Any]) -> Callable[[list[Any]], list[Any]]:
+    def weights(values: list[Any]) -> list[Any]:
+        chosen = values.index(best(values))
+        return [int(n == chosen) for n in range(len(values))]
+
+    return weights
+
+
+def _others(values: list[Any]) -> list[Any]:
+    return [prod(v for m, v in enumerate(values) if m != n) for n in range(len(values))]
+
+
+def _softmax(values: list[Any]) -> list[Any]:
+    top = max(values)
+    total = sum(exp(value - top) for value in values)
+    return [exp(value - top) / total for value in values]
+
+
+LOCAL: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "sum": lambda values: [1] * len(values),
+    "max": _first(max),
+    "min": _first(min),
+    "prod": _others,
+    "logsumexp": _softmax,
+}
