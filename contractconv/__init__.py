@@ -8,7 +8,8 @@
 b ((h-k+1)/2) ((w-l+1)/2) o, k l c o -> b h w c
 """
 
-from contractconv.api.contraction import Contraction, contract
+from contractconv.api.contract import contract
+from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
 from contractconv.api.derivation import Derivation
 from contractconv.errors import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ContractionError as error:
         print(f"contractconv: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python would complain once more when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"contractconv: cannot write {asked.html}: {error.strerror}", file=sys.stderr)
         return 1
@@ -73,7 +77,7 @@ def _explain(asked: argparse.Namespace) -> None:
     if asked.json:
         print(json.dumps(explanation.as_dict(), indent=2, ensure_ascii=False))
     elif asked.html is None:
-        print(explanation)
+        print(explanation, flush=True)
     else:
         print(f"wrote {asked.html}")
 

@@ -47,5 +47,10 @@ print("\nBackward, an input map hears from all 64 output maps, through the same 
 print(f"  d x = {layer.grad(0)}")
 print(f"      = {layer.grad(0).gather}")
 print(f"  d w = {layer.grad(1)}")
+print("In index notation, as it was derived:")
+print(f"  {layer.grad(0).formula}")
+print(f"  {layer.grad(1).formula}")
+for d in (layer.grad(0), layer.grad(1)):
+    print(f"  {d.verify().summary}")
 g = np.ones_like(y)
 print(f"  shapes: {layer.grad(0)(g, x, w).shape} and {layer.grad(1)(g, x, w).shape}")

@@ -259,8 +259,16 @@ def print_formulas(layers: list[Any]) -> None:
             print(f"      {what:<9} {d.scatter}")
             if d.gather != d.scatter:
                 print(f"      {'':<6} or {d.gather}")
+            print(f"      {'':<9} {d.verify().summary}")
         if isinstance(layer, Linear):
-            print(f"      {'d bias':<9} {layer.bias_spec.grad(0)}")
+            bias = layer.bias_spec.grad(0)
+            print(f"      {'d bias':<9} {bias}")
+            print(f"      {'':<9} {bias.verify().summary}")
+    for name in ("total", "true", "average"):
+        d = getattr(CrossEntropy, name).grad(0)
+        print(f"\n loss  {name:<9} {d.forward}   ({d.forward.reduce})")
+        print(f"      {'d input':<9} {d}")
+        print(f"      {'':<9} {d.verify().summary}")
 
 
 def picture_kernels(layers: list[Any], path: Path) -> None:

@@ -31,6 +31,7 @@ def test_every_session_in_a_docstring_runs() -> None:
     with_sessions = {name for name, result in results.items() if result.attempted}
     assert with_sessions >= {
         "contractconv",
+        "contractconv.api.contract",
         "contractconv.api.contraction",
         "contractconv.api.curvature",
         "contractconv.api.derivation",
@@ -42,6 +43,18 @@ def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
     missing = [link for link in links if not (path.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("feature-maps", "b (i+k) (j+l) c, k l c o -> b i j o"),
+        ("flatten-to-dense", "b h w c, h w c o -> b o"),
+    ],
+)
+def test_pictures_are_what_the_library_draws(name: str, spec: str) -> None:
+    drawn = contractconv.Contraction(spec).svg()
+    assert (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8") == f"{drawn}\n"
 
 
 def test_a_wrong_session_would_be_noticed(tmp_path: Path) -> None:

@@ -41,12 +41,14 @@ def test_feature_maps() -> None:
     by_hand, by_layer = re.search(r"added up: (-?\d+), the layer says (-?\d+)", text).groups()  # type: ignore[union-attr]
     assert by_hand == by_layer
     assert "False" not in text
+    assert len(re.findall(r"verified on \d+ small cases, [\d,]+ numbers exactly", text)) == 2
 
 
 def test_flatten_to_dense() -> None:
     text = output_of("flatten_to_dense.py")
     assert text.count("True") == 5
     assert "False" not in text
+    assert len(re.findall(r"verified on \d+ small cases, [\d,]+ numbers exactly", text)) == 2
 
 
 @pytest.fixture
@@ -68,6 +70,8 @@ def test_lenet_learns_real_digits(tmp_path: Path) -> None:
     assert "C3  forward   b (i+k) (j+l) c, k l c o -> b i j o" in text
     assert "or b (h-k) (w-l) o, k l c o -> b h w c" in text
     assert "d weight  b i j o, b (i+k) (j+l) c -> k l c o" in text
+    # Inputs of seven layers, weights and biases of five, and the three parts of the loss.
+    assert text.count("verified on") == text.count("      d ") == 7 + 2 * 5 + 3
 
 
 def test_the_split_is_stratified_and_disjoint(lenet: ModuleType) -> None:

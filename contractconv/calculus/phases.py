@@ -161,10 +161,11 @@ class _Splitting:
     @staticmethod
     def of(spec: Spec, fractions: Sequence[Affine]) -> _Splitting:
         divided = {name for axis in fractions for name in axis.names}
-        kept = set(unique_names((spec.output,)))
-        names = [name for name in spec.indices if name in divided]
+        kept, composed = set(unique_names((spec.output,))), _composed(spec)
+        # The first index of a block is the most likely one to stay whole.
+        names = sorted(divided, key=lambda name: (name not in composed, spec.indices.index(name)))
         sides = ([n for n in names if n in kept], [n for n in names if n not in kept])
-        alone = _standing_alone(spec)
+        alone = _with_own_axis(spec)
         blocks = [block for side in sides for block in _blocks(side, alone, fractions)]
         return _Splitting(tuple(fractions), tuple(blocks))
 
@@ -223,14 +224,13 @@ def _blocks(
     return blocks
 
 
-def _standing_alone(spec: Spec) -> set[str]:
-    """The indices with an axis of their own, as long as their extent, and in no composition."""
-    found = {axis.plain for _, axis in axes(spec) if isinstance(axis, Affine) and axis.plain}
-    return found - set(_composed(spec))
+def _with_own_axis(spec: Spec) -> set[str]:
+    """The indices with an axis of their own, as long as their extent."""
+    return {axis.plain for _, axis in axes(spec) if isinstance(axis, Affine) and axis.plain}
 
 
-def _composed(spec: Spec) -> list[str]:
-    return [n for _, axis in axes(spec) if isinstance(axis, Composition) for n in axis.names]
+def _composed(spec: Spec) -> set[str]:
+    return {n for _, axis in axes(spec) if isinstance(axis, Composition) for n in axis.names}
 
 
 def _column(name: str, fractions: Sequence[Affine]) -> Vector:
@@ -270,7 +270,7 @@ def _substituted_everywhere(spec: Spec, places: Substitution) -> Spec:
 
 
 def _check_compositions(spec: Spec, names: Sequence[str], part: Lattice) -> None:
-    composed = set(_composed(spec))
+    composed = _composed(spec)
     for name, step in zip(names, part.diagonal, strict=True):
         if step > 1 and name in composed:
             message = f"{name} must be split modulo {step}, but stands in a composition"

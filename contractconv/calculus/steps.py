@@ -59,8 +59,8 @@ def _loss(formulas: Formulas) -> Step:
     rule = RULES[formulas.forward.reduce]
     if rule is None:
         sentence = (
-            "Near any point a loss changes with the result Y by its cotangent G, so take "
-            "L = Σ G·Y and write Y out; every index runs over its whole range."
+            "G says how the loss changes with each element of Y, so it is enough to differentiate "
+            "L = Σ G·Y, with Y written out."
         )
         return Step("sum", formulas.loss, sentence)
     sentence = (
@@ -78,8 +78,8 @@ def _differentiated(formulas: Formulas) -> Step:
         return Step("differentiate", equation, sentence)
     at = ", ".join(_said(position, equation) for position in target.axes)
     sentence = (
-        f"Differentiate by the element of {name} at [{at}]: a term counts where it reads just "
-        f"this element, so each axis leaves a delta, one where both agree and zero elsewhere."
+        f"Differentiate by one element of {name}, at [{at}]: only terms that read it count, so "
+        f"each axis leaves a delta, 1 where its two sides agree and 0 elsewhere."
     )
     return Step("differentiate", equation, sentence)
 
@@ -113,7 +113,7 @@ def _elimination(elimination: Elimination) -> Iterator[Step]:
     yield Step(
         "eliminate",
         replace(equation, guards=equation.guards[:kept]),
-        f"Seen from the element: which {index} has {tied}? Only {index} = "
+        f"Seen from the element, {tied} holds only for {index} = "
         f"{_said(elimination.solution, equation)}, so the sum over {index} keeps at most one term.",
     )
     for number, guard in enumerate(guards, kept + 1):
@@ -150,16 +150,22 @@ def _simplified(formulas: Formulas) -> Iterator[Step]:
 def _end(formulas: Formulas, scattered: Equation) -> Step:
     if formulas.gather != formulas.scatter:
         sentence = "Now each element collects its own terms: that is the gather form"
-        fraction = ", in which an axis with a fraction says its conditions itself."
+        fraction = (
+            ", in which a fraction counts only where it is a whole number inside its axis, "
+            "as every index does."
+        )
         sentence += fraction if _divides(formulas) else "."
         return Step("read off", formulas.collected, sentence, formulas.gather)
     if not scattered.deltas:
         sentence = "No delta is left, so scatter and gather are one form."
         return Step("read off", formulas.collected, sentence, formulas.gather)
-    sentence = (
-        "No array has this index alone on an axis, which could tell where it is a whole number "
-        "in its range; so the delta stays, and the scatter form is the only one."
+    reason = (
+        "Several axes hold one index, so nothing was read beside that diagonal"
+        if all(delta.expression.is_Symbol for delta in formulas.collected.deltas)
+        else "No array has such an index alone on an axis, which could tell where it is a whole "
+        "number in its range"
     )
+    sentence = f"{reason}: the delta stays, and the scatter form is the only one."
     return Step("stop", formulas.collected, sentence)
 
 

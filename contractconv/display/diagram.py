@@ -150,9 +150,9 @@ class _Levels(NamedTuple):
 
     def bend(self, end: End) -> tuple[float, float]:
         """Between which heights the line from an axis bends: that of the axis, of the index."""
-        return (
-            (self.lower_bend, self.lower) if end.term == RESULT else (self.upper_bend, self.upper)
-        )
+        if end.term == RESULT:
+            return self.lower_bend, self.lower
+        return self.upper_bend, self.upper
 
     def end(self, end: End) -> float:
         """Where a line meets an axis."""

@@ -29,10 +29,10 @@ PADDING = 10.0
 MARGIN = 14.0
 _ADVANCE = 0.61
 _LONGEST_TEXT = 36
-_TENSOR_WIDTH, _NODE_WIDTH, _PLAIN_WIDTH = 56.0, 30.0, 28.0
-_TENSOR_GAP, _AXIS_GAP, _INDEX_GAP = 34.0, 8.0, 12.0
-_PORT_GAPS = {"composition": 30.0, "window": 36.0, "fraction": 36.0}  # between lines of one axis
-_LARGEST_MOVE = 8.0  # of an operand's axis, to make a line straight that nearly is
+_TENSOR_WIDTH, _NODE_WIDTH, _AXIS_PADDING = 56.0, 30.0, 6.0
+_TENSOR_GAP, _INDEX_GAP, _OVERHANG = 34.0, 12.0, 16.0
+_PORT_GAP = 36.0  # between the lines of one axis
+_LARGEST_MOVE = 10.0  # of an operand's axis, to make a line straight that nearly is
 _SWEEPS = 6
 
 
@@ -42,11 +42,10 @@ class Slot:
 
     Attributes:
         kind: ``"index"``, ``"window"``, ``"fraction"``, ``"composition"`` or ``"constant"``.
-        expression: the axis, as the notation writes it.
-        text: the expression, as the picture shows it.
+        expression: the axis in the notation; ``text`` is what the picture shows.
         names: the indices; the ellipsis counts as one.
         width: the width of what hangs on it.
-        room: the width that is kept free for it, which leaves its lines some.
+        room: what is kept free for it and its labels, to the left and to the right.
         offset: how far right of the middle of its tensor it stands.
     """
 
@@ -55,7 +54,7 @@ class Slot:
     text: str
     names: tuple[str, ...]
     width: float
-    room: float
+    room: tuple[float, float]
     offset: float = 0.0
 
 
@@ -132,7 +131,7 @@ def arrange(
     reduced = _reduced(spec)
     labels = {name: _Label(text, "") for name, text in _texts(spec, extents or {}).items()}
     labels |= {name: _Label(labels[name].text, mark, True) for name in reduced}
-    rooms = {name: sum(label.reach()) + _INDEX_GAP for name, label in labels.items()}
+    rooms = {name: label.reach() for name, label in labels.items()}
     tensors = {n: _tensor(term, names[n], "", rooms) for n, term in enumerate(spec.inputs)}
     # Where products land on the same element, it is the result at which they are reduced.
     here = not reduced or any(_kind(axis) != "index" for axis in spec.output)
@@ -195,21 +194,21 @@ def _names(axis: Axis) -> tuple[str, ...]:
     return (ELLIPSIS,) if isinstance(axis, Dots) else axis.names
 
 
-def _tensor(term: Term, name: str, mark: str, rooms: Mapping[str, float]) -> Tensor:
+def _tensor(term: Term, name: str, mark: str, rooms: Mapping[str, tuple[float, float]]) -> Tensor:
     """A tensor with its axes side by side; its own place is not known as yet."""
     slots = tuple(_slot(axis, rooms) for axis in term)
     return _fitted(Tensor(name, mark, slots), spread([0.0] * len(slots), _distances(slots)))
 
 
 def _distances(slots: Sequence[Slot]) -> list[float]:
-    return [(a.room + b.room) / 2 + _AXIS_GAP for a, b in pairwise(slots)]
+    return [a.room[1] + b.room[0] + _INDEX_GAP for a, b in pairwise(slots)]
 
 
 def _fitted(tensor: Tensor, places: Sequence[float]) -> Tensor:
     """Move the axes to their places; make the tensor as wide as they are, or as its name."""
     slots = tensor.slots
-    left = places[0] - slots[0].room / 2 if slots else 0.0
-    right = places[-1] + slots[-1].room / 2 if slots else 0.0
+    left = places[0] - slots[0].room[0] - _AXIS_PADDING if slots else 0.0
+    right = places[-1] + _last_room(slots[-1]) + _AXIS_PADDING if slots else 0.0
     aside = 2 * (text_width(tensor.mark, MARK_SIZE) + PADDING) if tensor.mark else 0
     text = text_width(shortened(tensor.name), NAME_SIZE) + 2 * PADDING + aside
     x, width = (left + right) / 2, max(right - left, text, _TENSOR_WIDTH)
@@ -217,17 +216,24 @@ def _fitted(tensor: Tensor, places: Sequence[float]) -> Tensor:
     return replace(tensor, slots=placed, x=x, width=width)
 
 
-def _slot(axis: Axis, rooms: Mapping[str, float]) -> Slot:
+def _last_room(slot: Slot) -> float:
+    # A label may stand out a little, so that a single line is in the middle of its tensor.
+    return max(slot.room[0], slot.room[1] - _OVERHANG)
+
+
+def _slot(axis: Axis, rooms: Mapping[str, tuple[float, float]]) -> Slot:
     kind, names, expression = _kind(axis), _names(axis), str(axis)
-    # As much as the labels of its indices take, so that most lines need not bend.
-    room = sum(rooms.get(name, 0) for name in names) - _AXIS_GAP
+    reaches = [rooms.get(name, (CUP, CUP)) for name in names]
     if kind == "index":
-        return Slot(kind, expression, "", names, _PLAIN_WIDTH, max(room, _PLAIN_WIDTH))
+        return Slot(kind, expression, "", names, 0.0, reaches[0])
     text = shortened(_typeset(expression[1:-1]))
-    inner = max(text_width(text, LABEL_SIZE), _PORT_GAPS.get(kind, 0) * (len(names) - 1))
+    inner = max(text_width(text, LABEL_SIZE), _PORT_GAP * (len(names) - 1))
     padding = PADDING + (SLANT if kind == "composition" else 0)
     width = max(inner + 2 * padding, _NODE_WIDTH)
-    return Slot(kind, expression, text, names, width, max(room, width))
+    # As much as the labels of its indices take, so that most lines need not bend.
+    labels = sum(left + right + _INDEX_GAP for left, right in reaches) - _INDEX_GAP
+    half = max(width, labels) / 2
+    return Slot(kind, expression, text, names, width, (half, half))
 
 
 def _kind(axis: Axis) -> str:
@@ -292,7 +298,7 @@ class _Arrangement:
             # The order of summands means nothing, so their lines may leave without crossing.
             ordered = [name for name in self.lines if name in slot.names]
             position = ordered.index(slot.names[position])
-        return (position - gaps / 2) * _PORT_GAPS[slot.kind]
+        return (position - gaps / 2) * _PORT_GAP
 
     def _sides(self, name: str) -> tuple[list[float], list[float]]:
         """Where the lines of an index end, at the operands and at the result."""
@@ -317,26 +323,19 @@ class _Arrangement:
     def _follow(self, term: int) -> None:
         """Move the axes of a tensor to where their lines are straight."""
         tensor = self.tensors[term]
-        wanted = [self._straight(term, slot) for slot in tensor.slots]
-        # A constant axis has no line: it stays among the others.
-        middle = _mean([x for xs in wanted for x in xs])
-        places = [_mean(xs) if xs else middle for xs in wanted]
+        distances = _distances(tensor.slots)
+        places = _filled([self._straight(slot) for slot in tensor.slots], distances)
         if term != RESULT:
             stays = [tensor.x + slot.offset for slot in tensor.slots]
-            places = [
-                x if abs(x - stay) <= _LARGEST_MOVE else stay
-                for x, stay in zip(places, stays, strict=True)
-            ]
+            moves = zip(places, stays, strict=True)
+            places = [x if abs(x - stay) <= _LARGEST_MOVE else stay for x, stay in moves]
         if places:
-            places = spread(places, _distances(tensor.slots))
-            self.tensors[term] = _fitted(tensor, places)
+            self.tensors[term] = _fitted(tensor, spread(places, distances))
 
-    def _straight(self, term: int, slot: Slot) -> list[float]:
-        """Where an axis would have to stand for each of its lines to be straight."""
-        return [
-            self.lines[name] - self._within(slot, position)
-            for position, name in enumerate(slot.names)
-        ]
+    def _straight(self, slot: Slot) -> float | None:
+        """Where an axis would have to stand for its lines to be straight, if it has any."""
+        places = [self.lines[name] - self._within(slot, n) for n, name in enumerate(slot.names)]
+        return _mean(places) if places else None
 
     def _normalise(self) -> float:
         """Move everything to the margin; return the width of the picture."""
@@ -367,12 +366,12 @@ def fewest_crossings(ports: Mapping[str, Sequence[Sequence[float]]]) -> list[str
     """Order the indices between the ends of their lines.
 
     Args:
-        ports: for each index where its lines end, on each of its two sides.
+        ports: for each index where its lines end, above and below.
 
     Returns:
-        The indices by the mean of their ends, each then moved to where it crosses least.
+        The indices by the mean of their ends above, each then moved to where it crosses least.
     """
-    centres = {name: _mean([x for side in sides for x in side]) for name, sides in ports.items()}
+    centres = {name: _mean(sides[0] or sides[1]) for name, sides in ports.items()}
     order = sorted(ports, key=centres.__getitem__)
     excess = {(a, b): _excess(ports[a], ports[b]) for a in order for b in order if a != b}
     for _ in range(_SWEEPS):
@@ -419,6 +418,14 @@ def spread(wanted: Sequence[float], apart: Sequence[float]) -> list[float]:
         pools.append((mean, count))
     means = [mean for mean, count in pools for _ in range(count)]
     return [mean + shift for mean, shift in zip(means, shifts, strict=True)]
+
+
+def _filled(places: Sequence[float | None], apart: Sequence[float]) -> list[float]:
+    """Put whoever has no place beside its neighbour at the left, or else at the right."""
+    known = {n: place for n, place in enumerate(places) if place is not None} or {0: 0.0}
+    steps = list(accumulate(apart, initial=0.0))
+    anchors = [max((k for k in known if k <= n), default=min(known)) for n in range(len(places))]
+    return [known[anchor] + steps[n] - steps[anchor] for n, anchor in enumerate(anchors)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from contractconv.calculus.steps import Step
 from contractconv.display.diagram import diagram
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
-from contractconv.display.terminal import counts, letters, words
+from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 
@@ -61,6 +61,7 @@ def fragment(explanation: Explanation) -> str:
     spec, plan = explanation.spec, explanation.plan
     parts = [
         f"<h1>{_code(spec)}</h1>",
+        _definitions(_strings(forward_forms(spec))),
         write(explanation.forward, "mathml"),
         _note(words(explanation)),
         _note("" if plan is None else counts(explanation, plan)),
@@ -79,24 +80,28 @@ def card(spec: Spec, equation: Equation) -> str:
 
 def _gradient(gradient: Gradient) -> str:
     formulas = gradient.formulas
-    forms = [("scatter", _code(formulas.scatter))]
-    if formulas.gather != formulas.scatter:
-        forms.append(("gather", _code(formulas.gather)))
-    if gradient.simplified is not None:
-        forms.append(("with these shapes", _code(gradient.simplified)))
-    forms += [(f"again, by {s.by}", escape(str(s))) for s in gradient.seconds]
+    again = [(f"again, by {s.by}", escape(str(s))) for s in gradient.seconds]
     parts = [
         f"<h2>Gradient by {escape(gradient.name)}</h2>",
-        "<dl>" + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in forms) + "</dl>",
+        _definitions([*_strings(gradient_forms(gradient)), *again]),
         write(formulas.collected, "mathml"),
         _note(letters(gradient)),
         _picture(formulas.gather, formulas.collected),
         "<h3>Derivation</h3>",
         f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
-        _note(f"{gradient.certificate.summary}."),
+        _note(gradient.certificate.sentence),
         _plan(gradient.plan),
     ]
     return f"<section>{''.join(parts)}</section>"
+
+
+def _strings(forms: Iterable[tuple[str, Spec]]) -> list[tuple[str, str]]:
+    return [(name, _code(spec)) for name, spec in forms]
+
+
+def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in pairs)
+    return f"<dl>{items}</dl>" if items else ""
 
 
 def _steps(steps: Iterable[Step]) -> str:

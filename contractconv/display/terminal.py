@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from math import prod
 from textwrap import wrap
 
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.rules import RULES
-from contractconv.calculus.symbols import DOTS
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
 from contractconv.planning.plan import Plan
 
 _WIDTH = 100
+_GLUE = "\N{NO-BREAK SPACE}"
 # A formula is broken between factors, not inside one.
 _SPACE_INSIDE = re.compile(r" (?=[^\[\]()·]*[\])])")
 
@@ -26,6 +25,7 @@ def as_text(explanation: Explanation) -> str:
 
 def _lines(explanation: Explanation) -> Iterator[str]:
     yield str(explanation.spec)
+    yield from (f"  {name:10}{spec}" for name, spec in forward_forms(explanation.spec))
     yield ""
     yield from _formula(explanation.forward, "  ")
     yield from _wrapped(words(explanation), "  ")
@@ -38,44 +38,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from _gradient(gradient)
 
 
-def words(explanation: Explanation) -> str:
-    """Say in a sentence or two what the letters of a formula mean."""
-    spec, equation = explanation.spec, explanation.forward
-    reduced = [name.replace(DOTS, "…") for name in spec.reduced]
-    said = ""
-    if reduced:
-        verb = {"sum": "summed", "mean": "averaged"}.get(spec.reduce, f"reduced ({spec.reduce})")
-        they = "it is" if len(reduced) == 1 else "they are"
-        said = f"{_listed(reduced)} not in the result, so {they} {verb}."
-    if equation.guards or explanation.gradients:
-        said += " N_i is the extent of index i"
-        said += ", N_h the size of the axis at position h." if equation.guards else "."
-    return said.strip()
-
-
-def counts(explanation: Explanation, plan: Plan) -> str:
-    """Say in numbers what a contraction does."""
-    problem, spec = plan.problem, explanation.spec
-    shapes = ", ".join(map(str, explanation.shapes))
-    said = f"Shapes {shapes} make {problem.result_shape}."
-    factors = [size for name, size in problem.sizes if name in problem.reduced]
-    if factors and spec.reduce == "sum":
-        terms = "·".join(map(str, factors))
-        total = f" = {prod(factors):,}" if len(factors) > 1 else ""
-        said += (
-            f" Each of its {prod(problem.result_shape):,} elements sums {terms}{total} products."
-        )
-    return said
-
-
 def _gradient(gradient: Gradient) -> Iterator[str]:
     formulas = gradient.formulas
     yield f"gradient by {gradient.name}"
-    yield f"  scatter   {formulas.scatter}"
-    if formulas.gather != formulas.scatter:
-        yield f"  gather    {formulas.gather}"
-    if gradient.simplified is not None:
-        yield f"  here      {gradient.simplified}"
+    yield from (f"  {name:10}{spec}" for name, spec in gradient_forms(gradient))
     yield ""
     yield from _formula(formulas.collected, "  ")
     yield from _wrapped(letters(gradient), "  ")
@@ -90,20 +56,14 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
             yield f"       {step.string}"
         before = step.equation
     yield ""
+    yield f"  differentiated again, V being the cotangent of d{gradient.name}"
     for second in gradient.seconds:
-        yield f"  differentiated again, by {second.by}: {second}"
+        yield f"    by {second.by:4}{second}"
     yield ""
-    yield from _wrapped(gradient.certificate.summary, "  ")
+    yield from _wrapped(gradient.certificate.sentence, "  ")
     if gradient.plan is not None:
         yield ""
         yield from _plan(gradient.plan, "  ")
-
-
-def letters(gradient: Gradient) -> str:
-    """Say what the letters beside the operands mean in a gradient."""
-    rule = RULES[gradient.formulas.forward.reduce]
-    said = "G is the cotangent, the gradient of a loss by Y."
-    return said if rule is None else f"{said} {rule.symbol} is {rule.meaning}."
 
 
 def _plan(plan: Plan, indent: str) -> Iterator[str]:
@@ -113,19 +73,20 @@ def _plan(plan: Plan, indent: str) -> Iterator[str]:
 
 def _formula(equation: Equation, indent: str) -> Iterator[str]:
     body, _, where = write(equation, "text").partition("   where ")
-    whole = _SPACE_INSIDE.sub("\N{NO-BREAK SPACE}", body)
-    for line in wrap(whole, _WIDTH, initial_indent=indent, subsequent_indent=indent + "    "):
-        yield line.replace("\N{NO-BREAK SPACE}", " ")
+    glued = _SPACE_INSIDE.sub(_GLUE, body)
+    yield from _wrapped(glued, indent + "    ", indent)
     if where:
         yield from _wrapped(f"where {where}", indent + "      ", indent + "    ")
 
 
 def _wrapped(text: str, indent: str, first: str | None = None) -> Iterator[str]:
     start = indent if first is None else first
-    yield from wrap(text, _WIDTH, initial_indent=start, subsequent_indent=indent,
-                    break_long_words=False, break_on_hyphens=False)  # fmt: skip
-
-
-def _listed(names: list[str]) -> str:
-    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f"{listed} {'is' if len(names) == 1 else 'are'}"
+    lines = wrap(
+        text.replace("Σ ", f"Σ{_GLUE}"),
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield from (line.replace(_GLUE, " ") for line in lines)

@@ -19,11 +19,17 @@ import numpy as np
 from contractconv.calculus.derivation import COTANGENT, Formulas
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.evaluation import evaluator
+from contractconv.calculus.phases import phases
 from contractconv.calculus.reads import places
 from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS, operand_names
-from contractconv.errors import CertificateError, ShapeError
-from contractconv.execution.gradient import backward_operands, backward_problem, gradient
+from contractconv.errors import CertificateError, ContractionError, ShapeError
+from contractconv.execution.gradient import (
+    backward_operands,
+    backward_problem,
+    gradient,
+    phase_gradient,
+)
 from contractconv.execution.run import run
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
@@ -79,13 +85,18 @@ class Certificate:
 
     @property
     def summary(self) -> str:
-        """The certificate in a sentence."""
+        """The certificate in a few words."""
         compared = sum(check.numbers for check in self.checks)
         exact = all(check.exact for check in self.checks)
-        how = "in exact integers" if exact else f"within {_TOLERANCE:g}"
+        how = "exactly" if exact else f"within {_TOLERANCE:g}"
+        return f"verified on {len(self.cases)} small cases, {compared:,} numbers {how}"
+
+    @property
+    def sentence(self) -> str:
+        """The certificate with what was compared."""
         return (
-            f"verified {how} on {len(self.cases)} small cases, {compared:,} numbers: formula, "
-            f"strings and computed gradient equal brute force, and the dot test holds"
+            f"{self.summary}: formula, strings and computed gradient equal brute force over the "
+            f"definition, and the gradient is the transpose of the forward map."
         )
 
     def _repr_html_(self) -> str:
@@ -190,8 +201,12 @@ def _extents(spec: Spec, given: Mapping[str, int], number: int) -> dict[str, int
     return extents
 
 
-def _size(axis: Axis, extents: Mapping[str, int], slack: int) -> int:
-    """A size of an axis for these extents, with some elements that nothing may reach."""
+def _size(axis: Axis, extents: Mapping[str, int], number: int) -> int:
+    """A size of an axis for these extents, different in each case.
+
+    First the one that the notation's extent rule expects, as much being cut off at either end; then
+    sizes with all of the reach, and with elements behind it that nothing may reach.
+    """
     if not isinstance(axis, Affine):
         return prod(extents[name] for name in axis.names)
     if axis.plain is not None:
@@ -201,7 +216,8 @@ def _size(axis: Axis, extents: Mapping[str, int], slack: int) -> int:
         step = (coefficient.constant or 0) * (extents[name] - 1)
         low, high = low + min(0, step), high + max(0, step)
     divisor = axis.divisor.constant or 1
-    return max(1, high // divisor + 1 - max(0, -(low // divisor)) + slack)
+    cut = max(0, -(low // divisor)) if number == 0 else 0
+    return max(2, high // divisor + 1 - cut + number)
 
 
 def _spelled(formulas: Formulas) -> Formulas:
@@ -239,11 +255,25 @@ def _checks(case: _Case) -> Iterator[Check]:
     for form, spec in (("scatter", formulas.scatter), ("gather", formulas.gather)):
         problem = backward_problem(case.bound(spec), formulas, case.problem, case.shapes)
         yield judge.array(f"{form} string = brute force", run(plan(problem), factors))
+    if parts := _phases(case, cotangent, operands):
+        yield judge.array("sum of phases = brute force", sum(parts[1:], parts[0]))
     result = gradient(case.forward, n, case.problem, cotangent, operands)
     yield judge.array("gradient = brute force", result)
     tangent = _integers(rng, case.shapes[n])
     image = _image(case, brute, operands, tangent)
     yield judge.transposed(_numbers(cotangent, case.problem.output), image, result * tangent)
+
+
+def _phases(case: _Case, cotangent: Array, operands: Sequence[Array]) -> list[Array]:
+    """The parts of a gradient with a congruence; nothing if there is none, or no way to split."""
+    here = replace(case.formulas, gather=case.bound(case.formulas.gather))
+    try:
+        found = phases(here.gather)
+    except ContractionError:
+        return []  # a composition is in the way, or the phases are too many
+    if not any(phase.residues for phase in found):
+        return []
+    return [phase_gradient(phase, here, case.problem, cotangent, operands) for phase in found]
 
 
 def _integers(rng: np.random.Generator, shape: Shape) -> Array:
