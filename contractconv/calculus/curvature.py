@@ -86,17 +86,18 @@ class Layer:
         Raises:
             SpecError: a scatter without a gather form, and no root.
         """
-        if not root:
-            self._check_gathered()
         if root:
             first = {ROOT: (self._rank, *self.spec.output)} | self.others
-            shared: Collection[str] = self.batch
-        else:
-            first, shared = dict(self.others), self.kept
-            missing = set(self.kept).difference(self._names(first), unique_names((self.target,)))
-            first |= self._ones(missing)
+            return self._product(first, self.batch)
+        self._check_gathered()
+        lost = set(self.kept).difference(self._names(self.others), unique_names((self.target,)))
+        first, ones = self._with_ones(self.others, lost)
+        return replace(self._product(first, self.kept), ones=ones)
+
+    def _product(self, first: dict[str, Term], shared: Collection[str]) -> Recipe:
         prime = self._primes(name for name in self.spec.indices if name not in shared)
-        terms = [*first.items(), *_renamed(first, prime), *_renamed({TANGENT: self.target}, prime)]
+        tangent = _renamed({TANGENT: self.target}, prime)
+        terms = [*first.items(), *_renamed(first, prime), *tangent]
         return self._recipe(f"H{TANGENT}", terms, self.target, prime)
 
     def diagonal(self, root: bool) -> Recipe:
@@ -121,22 +122,24 @@ class Layer:
     def _diagonal_of_squares(self) -> Recipe:
         """Both copies share the result's indices, so only what is summed may be solved for."""
         derivative = derive(self.spec, self.n).derivative
-        first = dict(self.others)
-        hidden = set(self.spec.indices).difference(self.kept)
-        first |= self._ones(hidden.difference(_alone((*first.values(), self.target))))
+        lonely = set(self.spec.indices).difference(
+            self.kept, _alone((*self.others.values(), self.target))
+        )
+        first, ones = self._with_ones(self.others, lonely)
         factors = tuple(element(role, term) for role, term in first.items())
-        fixed = {*fixed_indices(self.spec), *map(index, self.kept)}
         start = replace(derivative, factors=factors)
-        done = eliminate(start, fixed)
+        done = eliminate(start, {*fixed_indices(self.spec), *map(index, self.kept)})
         last = done[-1].equation if done else start
         if any(not _names_in(delta.expression) <= set(self.kept) for delta in last.deltas):
             raise self._no_diagonal()
         first = dict(zip(first, last.spec.inputs, strict=True))
         output = last.spec.output
-        first |= self._ones(set(self.kept).difference(self._names(first), unique_names((output,))))
+        lost = set(self.kept).difference(self._names(first), unique_names((output,)))
+        first, more = self._with_ones(first, lost)
         shared = {*self.kept, *unique_names((output,))}
         prime = self._primes(n for n in self._names(first) if n not in shared)
-        return self._recipe("D", [*first.items(), *_renamed(first, prime)], output, prime)
+        terms = [*first.items(), *_renamed(first, prime)]
+        return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
     def _check_gathered(self) -> None:
         if not _plain(self.spec.output):
@@ -175,7 +178,7 @@ class Layer:
         twice = places if kind == "reduce" else []
         hidden = [n for n in used if n not in mine and n not in self.kept]
 
-        first = self.others | self._ones({*summed, *batch, *places}.difference(used))
+        first, ones = self._with_ones(self.others, {*summed, *batch, *places}.difference(used))
         prime = self._primes([*summed, *hidden, *twice])
         output = (*groups, *_matrix(summed, prime))
         left = self._recipe("A", [*first.items(), *_renamed(first, prime)], output, prime)
@@ -186,7 +189,7 @@ class Layer:
         right = self._recipe("B", [*second.items(), *_renamed(second, prime)], output, prime)
         counted = (twice + twice, []) if kind == "reduce" else ([], places)
         return (
-            replace(left, scale=(*batch, *counted[0])),
+            replace(left, scale=(*batch, *counted[0]), ones=ones),
             replace(right, scale=(*batch, *counted[1])),
         )
 
@@ -213,10 +216,19 @@ class Layer:
     def _names(self, terms: Mapping[str, Term]) -> tuple[str, ...]:
         return unique_names(tuple(terms.values()))
 
-    def _ones(self, names: Collection[str]) -> dict[str, Term]:
-        """An operand of ones for indices that would otherwise be lost, and not be counted."""
-        order = [name for name in self.spec.indices if name in names]
-        return {ONES: tuple(map(Affine.index, order))} if order else {}
+    def _with_ones(
+        self, terms: Mapping[str, Term], names: Collection[str]
+    ) -> tuple[dict[str, Term], tuple[str, ...]]:
+        """Add an operand of ones for indices that would otherwise be lost, and not be counted.
+
+        Returns:
+            The terms, and the indices in the order of the new axes.
+        """
+        added = tuple(name for name in self.spec.indices if name in names)
+        if not added:
+            return dict(terms), ()
+        axes = (*terms.get(ONES, ()), *map(Affine.index, added))
+        return dict(terms) | {ONES: axes}, added
 
     def _primes(self, names: Iterable[str]) -> dict[str, str]:
         taken = {*self.spec.indices, *self.spec.parameters}
@@ -229,7 +241,7 @@ class Layer:
     def _recipe(
         self, result: str, terms: Sequence[tuple[str, Term]], output: Term, prime: dict[str, str]
     ) -> Recipe:
-        roles, inputs = zip(*terms, strict=True)
+        roles, inputs = zip(*(terms or [(ONES, ())]), strict=True)
         spec = Spec(inputs, output, "sum", self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)

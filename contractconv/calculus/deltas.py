@@ -116,7 +116,7 @@ def _choices(
     free = delta.expression.free_symbols & set(equation.summed)
     axes = [axis for factor in equation.factors for axis in factor.axes]
     alone = dict.fromkeys(axis for axis in axes if axis in free and axis not in fixed)
-    cotangent = set(equation.factors[0].axes)
+    cotangent = {axis for factor in equation.factors[:1] for axis in factor.axes}
 
     def preference(symbol: sympy.Symbol) -> tuple[bool, bool]:
         return symbol not in cotangent, abs(delta.expression.coeff(symbol)) != 1

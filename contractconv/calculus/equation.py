@@ -96,10 +96,7 @@ class Inside:
     @property
     def sympy(self) -> sympy.Basic:
         """The condition for sympy."""
-        return sympy.And(
-            sympy.Ge(self.position, 0, evaluate=False),
-            sympy.Lt(self.position, self.size, evaluate=False),
-        )
+        return sympy.And(sympy.Ge(self.position, 0), sympy.Lt(self.position, self.size))
 
     def substituted(self, values: Substitution) -> Inside:
         """Return the condition about a changed position."""

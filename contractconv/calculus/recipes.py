@@ -36,6 +36,7 @@ class Recipe:
         copies: indices that run over the range of another one, as ``(copy, original)``.
         result_axes: indices that run over an axis of the forward result, as ``(index, axis)``.
         scale: the indices by whose extents the result is divided, with repetition.
+        ones: the indices whose extents are the shape of an operand of ones.
     """
 
     result: str
@@ -45,6 +46,7 @@ class Recipe:
     copies: tuple[tuple[str, str], ...] = ()
     result_axes: tuple[tuple[str, int], ...] = ()
     scale: tuple[str, ...] = ()
+    ones: tuple[str, ...] = ()
 
     @property
     def equation(self) -> Equation:
@@ -96,6 +98,7 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     refuse_dots(forward)
     terms = roles_of(forward)
     target = terms.pop(operand_names(len(forward.inputs))[n])
+    terms = terms or {ONES: ()}
     spec = Spec(tuple(terms.values()), (*forward.output, *target), "sum", forward.parameters)
     return Recipe("J", ("result", "operand"), spec, tuple(terms))
 

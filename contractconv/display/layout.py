@@ -125,7 +125,7 @@ def arrange(
         extents: extents to write behind the indices' names; others are ignored.
 
     Returns:
-        The layout, from the margin at the left, which is at 0, to that at the right.
+        The layout; the left edge of the picture is at 0.
     """
     mark = "" if spec.reduce == "sum" else spec.reduce
     reduced = _reduced(spec)
@@ -134,7 +134,7 @@ def arrange(
     rooms = {name: label.reach() for name, label in labels.items()}
     tensors = {n: _tensor(term, names[n], "", rooms) for n, term in enumerate(spec.inputs)}
     # Where products land on the same element, it is the result at which they are reduced.
-    here = not reduced or any(_kind(axis) != "index" for axis in spec.output)
+    here = not reduced or any(_kind(axis) in ("window", "fraction") for axis in spec.output)
     tensors[RESULT] = _tensor(spec.output, result, mark if here else "", {})
     return _Arrangement(tensors, labels).layout()
 

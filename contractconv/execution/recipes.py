@@ -10,7 +10,7 @@ import numpy as np
 
 from contractconv.calculus.recipes import ONES, Recipe
 from contractconv.calculus.rules import RULES
-from contractconv.execution.run import derivative_weights, run
+from contractconv.execution.run import common_dtype, derivative_weights, run
 from contractconv.execution.views import Array
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape
@@ -41,9 +41,10 @@ def run_recipe(
     rule = RULES[problem.reduce]
     if rule is not None and rule.symbol in recipe.roles:
         arrays[rule.symbol] = derivative_weights(problem, operands)
+    dtype = common_dtype(operands, problem.reduce)
     taken = [
-        _ones(term, extents) if role == ONES else arrays[role]
-        for role, term in zip(recipe.roles, recipe.spec.inputs, strict=True)
+        np.ones([extents[name] for name in recipe.ones], dtype) if role == ONES else arrays[role]
+        for role in recipe.roles
     ]
     shapes = [getattr(array, "shape", ()) for array in taken]
     known = {name: size for name, size in extents.items() if name in recipe.spec.indices}
@@ -58,8 +59,3 @@ def extents_of(recipe: Recipe, problem: Problem) -> dict[str, int]:
     extents = dict(problem.sizes)
     extents |= {name: problem.result_shape[axis] for name, axis in recipe.result_axes}
     return extents | {copy: extents[original] for copy, original in recipe.copies}
-
-
-def _ones(term: Any, extents: Mapping[str, int]) -> Array:
-    # The narrowest numbers: they take on whatever dtype they meet.
-    return np.ones([extents[axis.plain] for axis in term], np.bool_)

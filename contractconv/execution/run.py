@@ -191,7 +191,9 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
     if problem.reduce == "mean":
         count = landing_points(problem, dtype)
         weights = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
-        return weights if is_direct(problem) else np.broadcast_to(weights, problem.output_sizes)
+        if is_direct(problem):
+            return weights
+        return np.broadcast_to(weights, problem.output_sizes).reshape(problem.result_shape)
     shape = tuple(size for _, size in problem.sizes)
     arrays = prepared(problem, operands, dtype)
     if 0 in shape or any(0 in array.shape for array in arrays):
