@@ -51,7 +51,8 @@ def run_recipe(
     result = run(plan(resolve(recipe.spec, shapes, known, output_shape)), taken)
     if not recipe.scale:
         return result
-    return np.asarray(result / prod(extents[name] for name in recipe.scale))
+    # Without examples nothing was added, and zero stays zero.
+    return np.asarray(result / (prod(extents[name] for name in recipe.scale) or 1))
 
 
 def extents_of(recipe: Recipe, problem: Problem) -> dict[str, int]:
