@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -24,6 +25,8 @@ _EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status, 2 for a mistake in what was asked."""
     asked = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek gets question marks
     try:
         _explain(asked)
     except ContractionError as error:
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads has seen enough; Python would complain once more when it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(f"contractconv: cannot write {asked.html}: {error.strerror}", file=sys.stderr)
+        where = error.filename or "the output"
+        print(f"contractconv: cannot write {where}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
@@ -70,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 def _explain(asked: argparse.Namespace) -> None:
     contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
     shapes = [_shape(text) for text in asked.shape]
-    extents = dict(map(_assignment, asked.let))
+    extents = _extents(asked.let)
     explanation = contraction.explain(*shapes, wrt=asked.wrt, **extents)
     if asked.html is not None:
         explanation.save(asked.html)
@@ -87,6 +91,15 @@ def _shape(text: str) -> tuple[int, ...]:
         return tuple(int(size) for size in text.replace("x", " ").replace(",", " ").split())
     except ValueError:
         raise ShapeError(f"{text!r} is not a shape: write sizes as in 8x28x28x3") from None
+
+
+def _extents(assignments: Sequence[str]) -> dict[str, int]:
+    extents: dict[str, int] = {}
+    for name, number in map(_assignment, assignments):
+        if name in extents:
+            raise ShapeError(f"{name} is given twice")
+        extents[name] = number
+    return extents
 
 
 def _assignment(text: str) -> tuple[str, int]:

@@ -1,9 +1,10 @@
-"""Headless Chromium, for tests that look at a page the way its readers do.
+"""Looking at pages: by their source, and in headless Chromium as their readers do.
 
-A page is a string of HTML. :func:`measure` opens a copy of it, with a script at its end, from a
-``file://`` address; what the script finds comes back as JSON. :func:`screenshot` takes a picture.
-Nothing but the standard library is needed, and nothing is left behind: profile and pages lie in a
-temporary folder, and the processes of the browser are ended as one group.
+A page is a string of HTML. :func:`assert_closed` and :func:`assert_self_contained` read it.
+:func:`measure` opens a copy of it, with a script at its end, from a ``file://`` address; what the
+script finds comes back as JSON. :func:`screenshot` takes a picture. Nothing but the standard
+library is needed, and nothing is left behind: profile and pages lie in a temporary folder, and the
+processes of the browser are ended as one group.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from html import escape, unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,64 @@ _PATIENCE = 30.0  # seconds; an idle machine needs one
 _LEAST_WIDTH = 500
 _HEIGHT = 900
 _REPORT = re.compile(r'<pre id="cc-report">(.*?)</pre>', re.DOTALL)
+
+
+# --- the source of a page ---------------------------------------------------------------------
+
+_VOID = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+# Names of vocabularies look like addresses; nobody visits them.
+_NAMES_OF_VOCABULARIES = (
+    'xmlns="http://www.w3.org/1998/Math/MathML"',
+    'xmlns="http://www.w3.org/2000/svg"',
+)
+_LOADING = re.compile(
+    r"https?:|src(?:set|doc)?\s*=|href\s*=|@import|url\(|<script|<link|<iframe|<object|\son\w+\s*=",
+    re.IGNORECASE,
+)
+
+
+class _Reader(HTMLParser):
+    """Refuses HTML whose elements are not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember an element until it ends."""
+        self.seen.append(tag)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element that closes itself."""
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """The element that was opened last must end first."""
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+def assert_closed(page: str) -> list[str]:
+    """Check that every element ends, in order; return the names of all."""
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader.seen
+
+
+def assert_self_contained(page: str) -> None:
+    """Check that a page neither loads nor runs anything."""
+    for name in _NAMES_OF_VOCABULARIES:
+        page = page.replace(name, "")
+    found = _LOADING.search(page)
+    assert found is None, page[max(0, found.start() - 40) : found.end() + 40]
+
+
+# --- the browser ------------------------------------------------------------------------------
 
 
 def _found() -> str | None:

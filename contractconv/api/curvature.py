@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derived import Derived, forward_derivative
+from contractconv.errors import ContractionError
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 
@@ -47,8 +48,7 @@ class Curvature:
     ) -> None:
         self.forward = forward
         self.operand = operand_position(forward._spec, operand)
-        given = batch.replace(",", " ").split() if isinstance(batch, str) else batch
-        self._batch = None if given is None else tuple(given)
+        self._batch = None if batch is None else _names(batch)
         self.batch = self._layer(forward._spec).batch
 
     @property
@@ -111,6 +111,14 @@ class Curvature:
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
+
+
+def _names(batch: str | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(batch, str):
+        return tuple(batch.replace(",", " ").split())
+    if isinstance(batch, (tuple, list)):
+        return tuple(batch)
+    raise ContractionError(f"batch names indices of the result, as in 'b'; {batch!r} is no name")
 
 
 class KroneckerFactors:

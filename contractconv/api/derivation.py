@@ -111,14 +111,14 @@ class Derivation(Shown):
         """
         from contractconv.calculus.compositions import composed
         from contractconv.calculus.derivation import derive
-        from contractconv.execution.gradient import backward_problem
+        from contractconv.execution.gradient import backward_problem, backward_shapes
 
         problem = self.forward._problem(shapes, extents, None)
         sized = tuple(tuple(shape) for shape in shapes)
         concrete = self.forward._concrete(sized, extents, problem.result_shape)
         formulas = derive(concrete, self.operand)
         backward = backward_problem(formulas.scatter, formulas, problem, sized)
-        inputs = tuple(tuple(a.size for a in accesses) for accesses in backward.operands)
+        inputs = backward_shapes(formulas, problem, sized)
         return Contraction._of(composed(formulas.scatter, backward, inputs))
 
     # -- how it came about, and that it is right -----------------------------------------------

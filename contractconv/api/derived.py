@@ -110,7 +110,8 @@ class Derived(Shown):
                 f"'{self.forward}' has {call.shapes[self.operand]}"
             )
         result = call.problem.result_shape
-        if "R" in given and shape_of(given["R"])[1:] != result:
+        root = shape_of(given.get("R"))
+        if "R" in given and (not root or root[1:] != result):
             raise ShapeError(
                 f"the root R has shape {shape_of(given['R'])}; it must have an axis for its "
                 f"columns, then those of the result: (..., {', '.join(map(str, result))})"

@@ -26,8 +26,10 @@ def composed(spec: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
         The same contraction for these shapes; a scatter or window that is a composition is one.
     """
     extents = problem.extents
+    # Among equal extremes the first point counts, and what is first the order of indices says.
     inputs = tuple(_term(t, s, extents) for t, s in zip(spec.inputs, shapes, strict=True))
-    return replace(spec, inputs=inputs, output=_term(spec.output, problem.result_shape, extents))
+    simple = replace(spec, inputs=inputs, output=_term(spec.output, problem.result_shape, extents))
+    return spec if spec.reduce in ("max", "min") and simple.indices != spec.indices else simple
 
 
 def _term(term: Term, shape: Shape, extents: Mapping[str, int]) -> Term:
@@ -37,10 +39,11 @@ def _term(term: Term, shape: Shape, extents: Mapping[str, int]) -> Term:
 def _axis(axis: Axis, size: int, extents: Mapping[str, int]) -> Axis:
     if not isinstance(axis, Affine) or axis.fractional or axis.offset or len(axis.terms) < 2:
         return axis
-    pairs = [(coefficient.constant or 0, name) for name, coefficient in axis.terms]
-    names = tuple(name for _, name in sorted(pairs, reverse=True))
+    # An index of a single value may stand anywhere: innermost it does not break the chain.
+    pairs = sorted((number.constant or 0, extents[name], name) for name, number in axis.terms)
+    names = tuple(name for _, _, name in reversed(pairs))
     stride = 1
-    for coefficient, name in sorted(pairs):
+    for coefficient, _, name in pairs:
         if coefficient != stride:
             return axis
         stride *= extents[name]

@@ -76,7 +76,7 @@ class Layer:
                 f"{wrong[0]!r} cannot number the examples of '{self.spec}': it is not an index "
                 f"of the result, which has: {known}"
             )
-        return tuple(given)
+        return tuple(dict.fromkeys(given))
 
     # -- products and diagonals ------------------------------------------------------------------
 
@@ -104,40 +104,33 @@ class Layer:
         """The diagonal of the Gauss-Newton matrix, in the shape of the operand.
 
         Raises:
-            SpecError: the gradient by the operand has no gather form that could be squared.
+            SpecError: the gradient by the operand has no form that could be squared.
         """
         self._check_gathered()
-        return self._diagonal_with_root() if root else self._diagonal_of_squares()
+        if root:
+            return self._squared({ROOT: (self._rank, *self.spec.output)} | self.others, self.batch)
+        return self._squared(self.others, self.kept)
 
-    def _diagonal_with_root(self) -> Recipe:
-        gather = derive(self.spec, self.n).gather
-        if not _plain(gather.output):
-            raise self._no_diagonal()
-        cotangent, *others = gather.inputs
-        first = {ROOT: (self._rank, *cotangent)} | dict(zip(self.others, others, strict=True))
-        shared = {*unique_names((gather.output,)), *self.batch}
-        prime = self._primes(n for n in unique_names(gather.inputs) if n not in shared)
-        return self._recipe("D", [*first.items(), *_renamed(first, prime)], gather.output, prime)
-
-    def _diagonal_of_squares(self) -> Recipe:
-        """Both copies share the result's indices, so only what is summed may be solved for."""
+    def _squared(self, first: Mapping[str, Term], shared: Sequence[str]) -> Recipe:
+        """Both copies share some indices of the result; only the others may be solved for."""
+        held = _alone((*first.values(), self.target))
+        lonely = set(self.spec.indices).difference(shared, held)
+        first, ones = self._with_ones(first, lonely)
         derivative = derive(self.spec, self.n).derivative
-        lonely = set(self.spec.indices).difference(
-            self.kept, _alone((*self.others.values(), self.target))
+        start = replace(
+            derivative,
+            summed=(*derivative.summed, *map(index, self._rank.names)),
+            factors=tuple(element(role, term) for role, term in first.items()),
         )
-        first, ones = self._with_ones(self.others, lonely)
-        factors = tuple(element(role, term) for role, term in first.items())
-        start = replace(derivative, factors=factors)
-        done = eliminate(start, {*fixed_indices(self.spec), *map(index, self.kept)})
+        done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
-        if any(not _names_in(delta.expression) <= set(self.kept) for delta in last.deltas):
+        if any(not _names_in(delta.expression) <= set(shared) for delta in last.deltas):
             raise self._no_diagonal()
-        first = dict(zip(first, last.spec.inputs, strict=True))
-        output = last.spec.output
-        lost = set(self.kept).difference(self._names(first), unique_names((output,)))
+        first, output = dict(zip(first, last.spec.inputs, strict=True)), last.spec.output
+        lost = set(shared).difference(self._names(first), unique_names((output,)))
         first, more = self._with_ones(first, lost)
-        shared = {*self.kept, *unique_names((output,))}
-        prime = self._primes(n for n in self._names(first) if n not in shared)
+        same = {*shared, *unique_names((output,)), *self._rank.names}
+        prime = self._primes(n for n in self._names(first) if n not in same)
         terms = [*first.items(), *_renamed(first, prime)]
         return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
@@ -231,7 +224,7 @@ class Layer:
         return dict(terms) | {ONES: axes}, added
 
     def _primes(self, names: Iterable[str]) -> dict[str, str]:
-        taken = {*self.spec.indices, *self.spec.parameters}
+        taken = {*self.spec.indices, *self.spec.parameters, *self._rank.names}
         prime: dict[str, str] = {}
         for name in names:
             prime[name] = _free(f"{name}_", taken)

@@ -17,7 +17,7 @@ from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
 from contractconv.calculus.reads import OUTPUT, places, reads
 from contractconv.calculus.rules import RULES, local_term
-from contractconv.calculus.symbols import expression, index, operand_names, split
+from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
 from contractconv.notation.spec import Composition, Spec, Term
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
@@ -105,12 +105,18 @@ def forward_equation(
     return Equation(
         left,
         tuple(element(n, term) for n, term in zip(called, spec.inputs, strict=True)),
-        tuple(i for i in map(index, spec.indices) if i not in left.axes),
+        tuple(i for i in map(index, all_names(spec)) if i not in left.axes),
         tuple(Delta(position, value) for position, value in held if position != value),
         tuple(dict.fromkeys(guards)),
         spec.reduce,
         spec.parameters,
     )
+
+
+def all_names(spec: Spec) -> tuple[str, ...]:
+    """Every index, and the ellipsis as one of them."""
+    dots = [a.plain for term in spec.terms for a in split(term) if a.plain == DOTS]
+    return (*dots[:1], *(name for name in spec.indices if name != DOTS))
 
 
 def element(name: str, term: Term) -> Element:

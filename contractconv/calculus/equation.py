@@ -21,9 +21,13 @@ from contractconv.notation.spec import Spec, Term
 Substitution = Mapping[Any, Any]
 
 
-def size(name: str) -> sympy.Symbol:
+class Size(sympy.Symbol):  # type: ignore[misc]
+    """A symbol for a size; an index or a parameter of the same name is another symbol."""
+
+
+def size(name: str) -> Size:
     """The number of values of an index, or of elements of an axis: ``N_i``."""
-    return sympy.Symbol(f"N_{name}", integer=True, nonnegative=True)
+    return Size(f"N_{name}", integer=True, nonnegative=True)
 
 
 @dataclass(frozen=True, slots=True)

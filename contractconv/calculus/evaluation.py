@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 
 Numbers = Mapping[Any, Any]
-Evaluator = Callable[[dict[str, Any]], Any]
+Evaluator = Callable[[dict[Any, Any]], Any]
 Builder = Callable[[Any, Mapping[str, Numbers]], Evaluator]
 
 
@@ -27,8 +27,8 @@ def evaluator(formula: sympy.Expr, arrays: Mapping[str, Numbers]) -> Evaluator:
         arrays: for each array its elements by position, a tuple; a scalar's position is ``()``.
 
     Returns:
-        A function from the values of all free symbols, by name, to the formula's value. It raises
-        ``KeyError`` if an element is read that does not exist.
+        A function from the values of all free symbols, by symbol or by name, to the formula's
+        value. It raises ``KeyError`` if an element is read that does not exist.
 
     Raises:
         TypeError: the formula has a node of an unknown kind.
@@ -55,10 +55,11 @@ def _truth(formula: sympy.Basic, arrays: Mapping[str, Numbers]) -> Evaluator:
 
 def _symbol(formula: sympy.Symbol, arrays: Mapping[str, Numbers]) -> Evaluator:
     name = formula.name
-    if name in arrays:
+    # Indices, sizes and parameters are integers; a scalar is a symbol of nothing in particular.
+    if name in arrays and formula.is_integer is None:
         scalar = arrays[name][()]
         return lambda values: scalar
-    return lambda values: values[name]
+    return lambda values: values[formula] if formula in values else values[name]
 
 
 def _indexed(formula: sympy.Indexed, arrays: Mapping[str, Numbers]) -> Evaluator:
@@ -70,14 +71,14 @@ def _indexed(formula: sympy.Indexed, arrays: Mapping[str, Numbers]) -> Evaluator
 def _sum(formula: sympy.Sum, arrays: Mapping[str, Numbers]) -> Evaluator:
     inner = evaluator(formula.function, arrays)
     for symbol, low, high in formula.limits:
-        inner = _range(inner, symbol.name, evaluator(low, arrays), evaluator(high, arrays))
+        inner = _range(inner, symbol, evaluator(low, arrays), evaluator(high, arrays))
     return inner
 
 
-def _range(inner: Evaluator, name: str, low: Evaluator, high: Evaluator) -> Evaluator:
-    def total(values: dict[str, Any]) -> Any:
+def _range(inner: Evaluator, index: sympy.Symbol, low: Evaluator, high: Evaluator) -> Evaluator:
+    def total(values: dict[Any, Any]) -> Any:
         ends = range(low(values), high(values) + 1)
-        return sum(inner({**values, name: value}) for value in ends)
+        return sum(inner({**values, index: value}) for value in ends)
 
     return total
 
@@ -85,7 +86,7 @@ def _range(inner: Evaluator, name: str, low: Evaluator, high: Evaluator) -> Eval
 def _piecewise(formula: sympy.Piecewise, arrays: Mapping[str, Numbers]) -> Evaluator:
     pieces = [(evaluator(c, arrays), evaluator(e, arrays)) for e, c in formula.args]
 
-    def chosen(values: dict[str, Any]) -> Any:
+    def chosen(values: dict[Any, Any]) -> Any:
         return next(expression(values) for condition, expression in pieces if condition(values))
 
     return chosen
@@ -94,7 +95,7 @@ def _piecewise(formula: sympy.Piecewise, arrays: Mapping[str, Numbers]) -> Evalu
 def _power(formula: sympy.Pow, arrays: Mapping[str, Numbers]) -> Evaluator:
     base, exponent = _all(formula, arrays)
 
-    def power(values: dict[str, Any]) -> Any:
+    def power(values: dict[Any, Any]) -> Any:
         return Fraction(base(values)) ** exponent(values)
 
     return power
@@ -106,7 +107,7 @@ def _product(formula: sympy.Mul, arrays: Mapping[str, Numbers]) -> Evaluator:
     tied = [evaluator(part, arrays) for part in deltas]
     others = [evaluator(part, arrays) for part in formula.args if part not in deltas]
 
-    def product(values: dict[str, Any]) -> Any:
+    def product(values: dict[Any, Any]) -> Any:
         if not all(part(values) for part in tied):
             return 0
         return prod(part(values) for part in others)

@@ -14,7 +14,7 @@ import sympy
 from contractconv.calculus.equation import Divides, Guard, Inside, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
 from contractconv.notation.affine import Affine, Polynomial
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Axis, Spec
 
 OUTPUT = -1
 
@@ -70,18 +70,18 @@ def _guards(axis: Affine, position: sympy.Symbol) -> tuple[Guard, ...]:
 def _never_leaves(axis: Affine, term: int, spec: Spec) -> bool:
     """Whether the extent rule keeps every point of an axis inside it.
 
-    An expression without a minus is never negative. Its other end is kept inside where the axis
-    determines an index, and where it determines its own size, as in the output.
+    An expression without a minus is never negative. Its other end is kept inside where nothing but
+    this axis determines one of its indices, and where it determines its own size, as in the output.
     """
     if axis.fractional or not all(map(_non_negative, (axis.offset, *(c for _, c in axis.terms)))):
         return False
-    return term == OUTPUT or not set(axis.names) <= _alone(spec)
+    return term == OUTPUT or any(_holders(name, spec) == {axis} for name in axis.names)
 
 
 def _non_negative(number: Polynomial) -> bool:
     return all(value >= 0 for _, value in number.terms)
 
 
-def _alone(spec: Spec) -> set[str | None]:
-    """The indices whose extent is the size of an operand's axis."""
-    return {axis.plain for term in spec.inputs for axis in split(term)}
+def _holders(name: str, spec: Spec) -> set[Axis]:
+    """The axes of operands that have a say in the extent of an index."""
+    return {axis for term in spec.inputs for axis in term if name in axis.names}

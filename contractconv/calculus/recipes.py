@@ -57,7 +57,7 @@ class Recipe:
             replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
             for g in equation.guards
         )
-        return replace(equation, guards=guards, scale=self.scale)
+        return replace(equation, guards=tuple(dict.fromkeys(guards)), scale=self.scale)
 
     def _shared_sizes(self) -> dict[sympy.Symbol, sympy.Symbol]:
         """An array that is read twice has one size on each axis, not two."""

@@ -52,6 +52,8 @@ def _renamings(spec: Spec, known: Spec) -> Iterator[dict[str, str]]:
                 return
             if one.plain is not None and two.plain is not None:
                 names.setdefault(one.plain, two.plain)
+    if len(set(names.values())) < len(names):
+        return
     rest = [name for name in spec.indices if name not in names]
     free = [name for name in known.indices if name not in names.values()]
     if len(rest) == len(free) <= _MOST:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contractconv.calculus.symbols import DOTS
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Dots, Spec, Term
 
@@ -32,8 +31,8 @@ class LocalDerivative:
 RULES: dict[str, LocalDerivative | None] = {
     "sum": None,
     "mean": LocalDerivative("N", "one over the number of points averaged", per_point=False),
-    "max": LocalDerivative("S", "one where the first maximum was found", per_point=True),
-    "min": LocalDerivative("S", "one where the first minimum was found", per_point=True),
+    "max": LocalDerivative("S", "one at the first maximum, else zero", per_point=True),
+    "min": LocalDerivative("S", "one at the first minimum, else zero", per_point=True),
     "prod": LocalDerivative("P", "the product of all other points", per_point=True),
     "logsumexp": LocalDerivative("P", "the softmax over the reduced points", per_point=True),
 }
@@ -46,7 +45,7 @@ def local_term(spec: Spec) -> Term | None:
         return None
     if rule.per_point:
         dots = (Dots(),) * spec.has_dots
-        return (*dots, *(Affine.index(name) for name in spec.indices if name != DOTS))
+        return (*dots, *map(Affine.index, spec.indices))
     return () if _every_element_alike(spec) else spec.output
 
 

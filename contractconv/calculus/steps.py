@@ -74,13 +74,15 @@ def _differentiated(formulas: Formulas) -> Step:
     equation, target = formulas.derivative, formulas.derivative.left
     name = target.name.removeprefix("d")
     if not target.axes:
-        sentence = f"Differentiate by {name}: it has no axes, so it is a factor of every term."
+        sentence = f"By {name}, which has no axes: it is a factor of every term."
         return Step("differentiate", equation, sentence)
     at = ", ".join(_said(position, equation) for position in target.axes)
     sentence = (
-        f"Differentiate by one element of {name}, at [{at}]: only terms that read it count, so "
-        f"each axis leaves a delta, 1 where its two sides agree and 0 elsewhere."
+        f"By one element of {name}, at [{at}]: only terms that read it count, so each axis leaves "
+        f"a delta, 1 where its two sides agree and 0 elsewhere"
     )
+    replaced = len(equation.guards) < len(formulas.loss.guards)
+    sentence += ", which takes the place of the condition." if replaced else "."
     return Step("differentiate", equation, sentence)
 
 
@@ -148,25 +150,36 @@ def _simplified(formulas: Formulas) -> Iterator[Step]:
 
 
 def _end(formulas: Formulas, scattered: Equation) -> Step:
-    if formulas.gather != formulas.scatter:
-        sentence = "Now each element collects its own terms: that is the gather form"
-        fraction = (
-            ", in which a fraction counts only where it is a whole number inside its axis, "
-            "as every index does."
-        )
-        sentence += fraction if _divides(formulas) else "."
-        return Step("read off", formulas.collected, sentence, formulas.gather)
-    if not scattered.deltas:
+    equation, string = formulas.collected, formulas.gather
+    if string == formulas.scatter:
+        if scattered.deltas:
+            return Step("stop", equation, _of_what_stays(equation))
         sentence = "No delta is left, so scatter and gather are one form."
-        return Step("read off", formulas.collected, sentence, formulas.gather)
-    reason = (
-        "Several axes hold one index, so nothing was read beside that diagonal"
-        if all(delta.expression.is_Symbol for delta in formulas.collected.deltas)
-        else "No array has such an index alone on an axis, which could tell where it is a whole "
-        "number in its range"
+        return Step("read off", equation, sentence, string)
+    if equation.deltas:
+        sentence = (
+            "This form collects along some axes and scatters along the others, whose delta no "
+            "axis of another array could say."
+        )
+        return Step("read off", equation, sentence, string)
+    sentence = "Now each element collects its own terms: that is the gather form"
+    fraction = (
+        ", in which a fraction counts only where it is a whole number inside its axis, "
+        "as every index does"
     )
-    sentence = f"{reason}: the delta stays, and the scatter form is the only one."
-    return Step("stop", formulas.collected, sentence)
+    return Step("read off", equation, f"{sentence}{fraction * _divides(formulas)}.", string)
+
+
+def _of_what_stays(equation: Equation) -> str:
+    if all(delta.expression.is_Symbol for delta in equation.deltas):
+        return (
+            "Several axes hold one index, so nothing was read beside that diagonal: the delta "
+            "stays, and the scatter form is the only one."
+        )
+    return (
+        "No axis of another array could say what the delta says, so the delta stays, and the "
+        "scatter form is the only one."
+    )
 
 
 def _divides(formulas: Formulas) -> bool:

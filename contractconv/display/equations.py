@@ -20,14 +20,17 @@ class _Writer:
 
     def equation(self) -> str:
         parts = [self.element(factor) for factor in self.source.factors]
-        parts += [self.delta(delta) for delta in self.source.deltas]
+        # A delta would put zeros among the candidates of a maximum: there it is a condition.
+        summed = self.source.reduce == "sum"
+        parts += [self.delta(delta) for delta in self.source.deltas if summed]
         right = self.hand.times(parts)
         if self.source.summed:
             indices = [self.hand.symbol(index.name) for index in self.source.summed]
             right = self.hand.big(self.source.reduce, indices, right)
         if self.source.scale:
             right = self.hand.mean(list(map(self.hand.size, self.source.scale)), right)
-        conditions = [self.guard(guard) for guard in self.source.guards]
+        conditions = [self.tie(delta) for delta in self.source.deltas if not summed]
+        conditions += [self.guard(guard) for guard in self.source.guards]
         return self.hand.equation(self.element(self.source.left), right, conditions)
 
     def element(self, element: Element) -> str:
@@ -44,6 +47,10 @@ class _Writer:
     def delta(self, delta: Delta) -> str:
         position, expression = map(self.source.written, (delta.position, delta.expression))
         return self.hand.delta(self.axis(position), self.axis(expression))
+
+    def tie(self, delta: Delta) -> str:
+        position, expression = map(self.source.written, (delta.position, delta.expression))
+        return self.hand.equal(self.axis(position), self.axis(expression, inline=False))
 
     def guard(self, guard: Guard) -> str:
         if isinstance(guard, Divides):

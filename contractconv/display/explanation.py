@@ -14,9 +14,9 @@ from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write
-from contractconv.execution.gradient import backward_problem, gradient_plan
+from contractconv.execution.gradient import backward_problem, backward_shapes, gradient_plan
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, resolve
+from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
@@ -128,6 +128,7 @@ def explain(
     bound = bind(spec, known) if known else spec
     sized = tuple(tuple(shape) for shape in shapes)
     problem = resolve(bound, sized, given) if sized else None
+    split_values(bound, given)  # names that nothing has are refused with or without shapes
     wanted = range(len(spec.inputs)) if wrt is None else (wrt,)
     return Explanation(
         bound,
@@ -144,12 +145,11 @@ def _explained(
     formulas = derive(spec, n)
     told, again = steps(formulas), second_derivatives(formulas)
     if problem is None:
-        return Gradient(formulas, told, again, certify(formulas, extents))
+        return Gradient(formulas, told, again, certify(formulas))
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
     backward = backward_problem(here.scatter, here, problem, shapes)
-    sizes = tuple(tuple(a.size for a in accesses) for accesses in backward.operands)
-    simple = composed(here.scatter, backward, sizes)
+    simple = composed(here.scatter, backward, backward_shapes(here, problem, shapes))
     return Gradient(
         formulas,
         told,
@@ -189,7 +189,12 @@ def _gradient(gradient: Gradient) -> dict[str, Any]:
         "simplified": None if gradient.simplified is None else str(gradient.simplified),
         "formula": _scripts(formulas.collected) | {"sympy": str(formulas.collected.sympy)},
         "steps": [
-            {"name": step.name, "sentence": step.sentence, "sympy": str(step.equation.sympy)}
+            {
+                "name": step.name,
+                "sentence": step.sentence,
+                "sympy": str(step.equation.sympy),
+                "string": None if step.string is None else str(step.string),
+            }
             | _scripts(step.equation)
             for step in gradient.steps
         ],

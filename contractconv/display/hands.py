@@ -13,14 +13,7 @@ from html import escape
 from contractconv.calculus.symbols import DOTS
 
 # What each reduction is called in front of a product.
-BIG = {
-    "sum": "Σ",
-    "prod": "Π",
-    "max": "max",
-    "min": "min",
-    "mean": "mean",
-    "logsumexp": "log Σ exp",
-}
+BIG = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min", "mean": "mean"}
 
 
 class Text:
@@ -70,7 +63,10 @@ class Text:
 
     def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        return f"{BIG[reduction]}_{{{','.join(indices)}}} {body}"
+        under = ",".join(indices)
+        if reduction == "logsumexp":
+            return f"log Σ_{{{under}}} exp({body})"
+        return f"{BIG[reduction]}_{{{under}}} {body}"
 
     def mean(self, sizes: Sequence[str], body: str) -> str:
         """A quantity divided by sizes."""
@@ -79,6 +75,10 @@ class Text:
     def divides(self, divisor: str, number: str) -> str:
         """``divisor | number``."""
         return f"{divisor} | {number}"
+
+    def equal(self, left: str, right: str) -> str:
+        """``left = right``."""
+        return f"{left} = {right}"
 
     def inside(self, position: str, size: str) -> str:
         """``0 ≤ position < size``."""
@@ -101,7 +101,7 @@ class Latex(Text):
         primes = name[len(stem) :]
         if stem == DOTS:
             return r"\ldots" + primes
-        if len(stem) == 1:
+        if len(stem) == 1 and stem != "_":
             return stem + primes
         if len(stem) == 2 and stem[0] == "d" and stem[1].isupper():
             return rf"\mathrm{{d}}{stem[1]}{primes}"
@@ -145,7 +145,7 @@ class Latex(Text):
         sign = _LATEX_BIG[reduction]
         under = ", ".join(indices)
         if reduction == "logsumexp":
-            return rf"\log \sum_{{{under}}} \exp {body}"
+            return rf"\log \sum_{{{under}}} \exp({body})"
         return rf"{sign}_{{{under}}} {body}"
 
     def mean(self, sizes: Sequence[str], body: str) -> str:
@@ -228,7 +228,8 @@ class MathML:
         under = _row(_COMMA.join(indices))
         if reduction == "logsumexp":
             total = f"<munder><mo>∑</mo>{under}</munder>"
-            return _row(f"<mi>log</mi>{_SPACE}{total}<mi>exp</mi>{_SPACE}{body}")
+            body = f"<mo>(</mo>{body}<mo>)</mo>"
+            return _row(f"<mi>log</mi>{_SPACE}{total}<mi>exp</mi>{body}")
         sign = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>"}.get(reduction, _tag("mi", reduction))
         return _row(f"<munder>{sign}{under}</munder>{_SPACE}{body}")
 
@@ -239,6 +240,10 @@ class MathML:
     def divides(self, divisor: str, number: str) -> str:
         """``divisor | number``."""
         return _row(f'{divisor}<mo lspace="0.28em" rspace="0.28em">∣</mo>{number}')
+
+    def equal(self, left: str, right: str) -> str:
+        """``left = right``."""
+        return _row(f"{left}<mo>=</mo>{right}")
 
     def inside(self, position: str, size: str) -> str:
         """``0 ≤ position < size``."""

@@ -22,12 +22,17 @@ _STYLE = """
 .cc-page code {
   font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   background: var(--cc-ground); padding: .1em .35em; border-radius: 4px; overflow-wrap: anywhere; }
-.cc-page math { font-size: 1.12em; margin: .35em 0; text-align: left; overflow-x: auto;
-  overflow-y: hidden; max-width: 100%; }
+.cc-page math { font-family: "STIX Two Math", "Latin Modern Math", "Libertinus Math",
+  "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.12em; margin: .5em 0;
+  width: fit-content; max-width: 100%; overflow-x: auto; overflow-y: hidden; }
+.cc-page mtd { math-style: normal; text-align: left; padding: .1em 0 .1em .4em; }
+.cc-page figure { margin: 1em 0; }
+.cc-page code span { white-space: nowrap; }
 .cc-page section { border-top: 1px solid var(--cc-edge); margin-top: 2em; }
+.cc-page h1 { line-height: 1.3; }
 .cc-page h1 code { background: none; padding: 0; font-size: .8em; }
-.cc-page p.cc-note { color: var(--cc-quiet); max-width: 46em; }
-.cc-page ol.cc-steps > li { margin: .9em 0; max-width: 60em; }
+.cc-page p.cc-note { color: var(--cc-quiet); max-width: 54em; }
+.cc-page ol.cc-steps > li { margin: .9em 0; max-width: 54em; }
 .cc-page ol.cc-steps b { font-weight: 600; }
 .cc-page dl { display: grid; grid-template-columns: max-content 1fr; gap: .3em 1em; }
 .cc-page dd { margin: 0; }
@@ -80,7 +85,10 @@ def card(spec: Spec, equation: Equation) -> str:
 
 def _gradient(gradient: Gradient) -> str:
     formulas = gradient.formulas
-    again = [(f"again, by {s.by}", escape(str(s))) for s in gradient.seconds]
+    again = [
+        (f"again, by {s.by}", _code(s) if s.same_as is None else escape(str(s)))
+        for s in gradient.seconds
+    ]
     parts = [
         f"<h2>Gradient by {escape(gradient.name)}</h2>",
         _definitions([*_strings(gradient_forms(gradient)), *again]),
@@ -90,7 +98,7 @@ def _gradient(gradient: Gradient) -> str:
         "<h3>Derivation</h3>",
         f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
         _note(gradient.certificate.sentence),
-        _plan(gradient.plan),
+        _plan(gradient.plan, f"Plan of d{gradient.name}"),
     ]
     return f"<section>{''.join(parts)}</section>"
 
@@ -121,11 +129,11 @@ def _picture(spec: Spec, equation: Equation) -> str:
     return f"<figure>{drawing}</figure>"
 
 
-def _plan(plan: Plan | None) -> str:
+def _plan(plan: Plan | None, title: str = "Plan") -> str:
     if plan is None:
         return ""
     rows = [(_code(s.problem), f"{s.flops:,}", escape(s.lowering)) for s in plan.steps]
-    return "<h3>Plan</h3>" + _table(("contraction", "operations", "how"), rows)
+    return f"<h3>{escape(title)}</h3>" + _table(("contraction", "operations", "how"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[tuple[str, str, str]]) -> str:
@@ -146,4 +154,6 @@ def _note(text: str) -> str:
 
 
 def _code(content: object) -> str:
-    return f"<code>{escape(str(content))}</code>"
+    """A string, which may be broken between axes but not inside one."""
+    words = escape(str(content)).split(" ")
+    return f"<code>{' '.join(f'<span>{word}</span>' for word in words)}</code>"

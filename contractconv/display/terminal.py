@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from textwrap import wrap
 
+from contractconv.calculus.derivation import RESULT
 from contractconv.calculus.equation import Equation
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
@@ -14,13 +14,20 @@ from contractconv.planning.plan import Plan
 
 _WIDTH = 100
 _GLUE = "\N{NO-BREAK SPACE}"
-# A formula is broken between factors, not inside one.
-_SPACE_INSIDE = re.compile(r" (?=[^\[\]()·]*[\])])")
 
 
 def as_text(explanation: Explanation) -> str:
     """Write an explanation as lines of at most about 100 characters."""
-    return "\n".join(line.rstrip() for line in _lines(explanation))
+    return "\n".join(short for line in _lines(explanation) for short in _fitted(line.rstrip()))
+
+
+def _fitted(line: str) -> list[str]:
+    """Break what is still too long, as strings with long names are."""
+    if len(line) <= _WIDTH:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 6)
+    return wrap(line, _WIDTH, subsequent_indent=indent, drop_whitespace=True,
+                break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
@@ -58,25 +65,34 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
     yield ""
     yield f"  differentiated again, V being the cotangent of d{gradient.name}"
     for second in gradient.seconds:
-        yield f"    by {second.by:4}{second}"
+        itself = " (the layer itself)" if second.same_as == RESULT else ""
+        yield f"    by {second.by:4}{second}{itself}"
     yield ""
     yield from _wrapped(gradient.certificate.sentence, "  ")
     if gradient.plan is not None:
         yield ""
-        yield from _plan(gradient.plan, "  ")
+        yield from _plan(gradient.plan, "  ", f"plan of d{gradient.name}")
 
 
-def _plan(plan: Plan, indent: str) -> Iterator[str]:
-    yield f"{indent}plan"
+def _plan(plan: Plan, indent: str, title: str = "plan") -> Iterator[str]:
+    yield f"{indent}{title}"
     yield from (f"{indent}  {line}" for line in str(plan).splitlines())
 
 
 def _formula(equation: Equation, indent: str) -> Iterator[str]:
     body, _, where = write(equation, "text").partition("   where ")
-    glued = _SPACE_INSIDE.sub(_GLUE, body)
-    yield from _wrapped(glued, indent + "    ", indent)
+    yield from _wrapped(_glued(body), indent + "    ", indent)
     if where:
         yield from _wrapped(f"where {where}", indent + "      ", indent + "    ")
+
+
+def _glued(formula: str) -> str:
+    """A formula is broken between factors, not inside one."""
+    depth, text = 0, ""
+    for letter in formula:
+        depth += (letter in "[({") - (letter in "])}")
+        text += _GLUE if letter == " " and depth else letter
+    return text
 
 
 def _wrapped(text: str, indent: str, first: str | None = None) -> Iterator[str]:

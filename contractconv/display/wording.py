@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from contractconv.calculus.derivation import Formulas
+from contractconv.calculus.equation import Inside, size
+from contractconv.calculus.reads import places
 from contractconv.calculus.recipes import gathered
 from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS
@@ -12,42 +14,65 @@ from contractconv.display.explanation import Explanation, Gradient
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 
-_VERBS = {"sum": "summed", "mean": "averaged"}
+_VERBS = {"sum": "summed", "mean": "averaged", "prod": "multiplied"}
+_TAKEN = {"max": "their maximum is taken", "min": "their minimum is taken",
+          "logsumexp": "their logsumexp is taken"}  # fmt: skip
+_RESULTS = {"sum": "sums {} products", "max": "is the maximum of {}", "min": "is the minimum of {}",
+            "mean": "is the mean of {}", "prod": "is the product of {}",
+            "logsumexp": "is the logsumexp of {}"}  # fmt: skip
 
 
 def words(explanation: Explanation) -> str:
     """Say what happens to indices, and what the letters of a formula mean."""
     spec, equation = explanation.spec, explanation.forward
     said = []
-    reduced = [name.replace(DOTS, "…") for name in spec.reduced]
-    verb = _VERBS.get(spec.reduce, f"reduced ({spec.reduce})")
+    reduced = [i.name for i in equation.summed if i.name in spec.reduced or i.name == DOTS]
     if reduced:
-        are, they = ("is", "it is") if len(reduced) == 1 else ("are", "they are")
-        said.append(f"{listed(reduced)} {are} not in the result, so {they} {verb}.")
+        are = "is" if len(reduced) == 1 else "are"
+        said.append(
+            f"{listed([name.replace(DOTS, '…') for name in reduced])} {are} not in the result, "
+            f"so {_treated(spec.reduce, 'it is' if len(reduced) == 1 else 'they are')}."
+        )
     if equation.deltas:
-        said.append(f"What lands on one element of the result is {verb}.")
-    if _mentions_sizes(explanation):
-        size = ", N_h the size of the axis at position h" * bool(equation.guards)
-        said.append(f"N_i is the extent of index i{size}.")
+        said.append(f"Of what lands on one element, {_treated(spec.reduce, 'all is')}.")
+    said += _sizes(explanation)
     return " ".join(said)
 
 
-def _mentions_sizes(explanation: Explanation) -> bool:
+def _treated(reduce: str, subject: str) -> str:
+    return _TAKEN.get(reduce) or f"{subject} {_VERBS[reduce]}"
+
+
+def _sizes(explanation: Explanation) -> list[str]:
+    """Say what the sizes in conditions are."""
     told = [step.equation for gradient in explanation.gradients for step in gradient.steps]
-    return any(equation.guards for equation in (explanation.forward, *told))
+    equations = [explanation.forward, *told]
+    if not any(isinstance(g, Inside) for equation in equations for g in equation.guards):
+        return []
+    names = [factor.name for factor in explanation.forward.factors]
+    named = places(explanation.spec)
+    shown = {g.size for g in explanation.forward.guards if isinstance(g, Inside)}
+    axes = [
+        f"N_{position.name} the size of axis {number} of {names[term]}"
+        for term in range(len(names))
+        for number, position in enumerate(named[term])
+        if size(position.name) in shown
+    ]
+    return [", ".join(["N_i is the extent of index i", *axes]) + "."]
 
 
 def counts(explanation: Explanation, plan: Plan) -> str:
     """Say in numbers what a contraction does."""
-    problem = plan.problem
+    problem, reduce = plan.problem, explanation.spec.reduce
     shapes = ", ".join(map(str, explanation.shapes))
     said = f"Shapes {shapes} make {problem.result_shape}."
-    factors = [size for name, size in problem.sizes if name in problem.reduced]
-    if factors and explanation.spec.reduce == "sum" and not explanation.forward.deltas:
+    factors = [extent for name, extent in problem.sizes if name in problem.reduced]
+    if factors and not explanation.forward.deltas:
         terms = "·".join(map(str, factors))
         total = f" = {prod(factors):,}" if len(factors) > 1 else ""
-        elements = f"{prod(problem.result_shape):,}"
-        said += f" Each of its {elements} elements sums {terms}{total} products."
+        elements = prod(problem.result_shape)
+        which = "Its one element" if elements == 1 else f"Each of its {elements:,} elements"
+        said += f" {which} {_RESULTS[reduce].format(terms + total)}."
     return said
 
 
@@ -67,8 +92,9 @@ def forward_forms(spec: Spec) -> list[tuple[str, Spec]]:
 def gradient_forms(gradient: Gradient) -> list[tuple[str, Spec]]:
     """The strings of a gradient, by name."""
     formulas: Formulas = gradient.formulas
-    forms = [("scatter", formulas.scatter)]
-    if formulas.gather != formulas.scatter:
+    two = formulas.gather != formulas.scatter
+    forms = [("scatter" if two else "string", formulas.scatter)]
+    if two:
         forms.append(("gather", formulas.gather))
     if gradient.simplified is not None:
         forms.append(("here", gradient.simplified))

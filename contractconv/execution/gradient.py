@@ -55,7 +55,7 @@ def phase_gradient(
     """
     shapes = _shapes(operands)
     whole = backward_problem(formulas.gather, formulas, problem, shapes)
-    inputs = _input_shapes(formulas, problem, shapes)
+    inputs = backward_shapes(formulas, problem, shapes)
     extents = phase.extents(whole.extents)
     part = resolve(phase.spec, inputs, extents, output_shape=shapes[formulas.operand])
     return run(plan(part), backward_operands(formulas.operand, problem, cotangent, operands))
@@ -94,17 +94,19 @@ def backward_problem(
         problem: the forward contraction with its shapes.
         shapes: the shapes of all forward operands.
     """
-    inputs = _input_shapes(formulas, problem, shapes)
+    inputs = backward_shapes(formulas, problem, shapes)
     known = {name: size for name, size in problem.sizes if name in spec.indices}
     return resolve(spec, inputs, known, output_shape=shapes[formulas.operand])
 
 
-def _input_shapes(formulas: Formulas, problem: Problem, shapes: Sequence[Shape]) -> list[Shape]:
+def backward_shapes(
+    formulas: Formulas, problem: Problem, shapes: Sequence[Shape]
+) -> tuple[Shape, ...]:
     """The shapes of what a backward string takes."""
     summed = formulas.forward.reduce == "sum"
     weights = [] if summed else [_weights_shape(formulas.forward, problem)]
     others = [shape for n, shape in enumerate(shapes) if n != formulas.operand]
-    return [problem.result_shape, *weights, *others]
+    return (problem.result_shape, *weights, *others)
 
 
 def _weights_shape(forward: Spec, problem: Problem) -> Shape:

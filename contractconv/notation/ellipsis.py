@@ -28,7 +28,7 @@ def expand_dots(
     for number, count in enumerate(counts):
         if count < 0:
             raise wrong_rank(spec, shapes, number)
-    names = tuple(f"...{n}" for n in range(max(counts, default=0)))
+    names = _fresh(max(counts, default=0), {*spec.indices, *spec.parameters})
     aligned = [
         list(zip(names[len(names) - count :], _dots_sizes(term, shape, count), strict=True))
         for term, shape, count in zip(spec.inputs, shapes, counts, strict=True)
@@ -47,6 +47,14 @@ def expand_dots(
             kept = [_broadcast(name, size, wide) for name, size in pairs]
     output = _spelled(spec.output, kept)
     return replace(spec, inputs=inputs, output=output)
+
+
+def _fresh(count: int, taken: set[str]) -> tuple[str, ...]:
+    """Names for the axes of the ellipsis, which a string may have as well: ``_0 _1``."""
+    lead = "_"
+    while any(name.startswith(lead) for name in taken):
+        lead += "_"
+    return tuple(f"{lead}{n}" for n in range(count))
 
 
 def _broadcast(name: str, size: int, wide: set[str]) -> Axis:

@@ -177,7 +177,7 @@ class Problem:
 
     def __str__(self) -> str:
         inputs = ", ".join(" ".join(map(str, accesses)) for accesses in self.operands)
-        return f"{inputs} -> {' '.join(map(str, self.output))}".strip()
+        return f"{inputs.rstrip(' ')} -> {' '.join(map(str, self.output))}".strip()
 
 
 def shape_of(accesses: Accesses) -> Shape:

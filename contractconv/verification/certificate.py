@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import islice, product
 from math import prod
 from typing import Any
 
 import numpy as np
+import sympy
 
 from contractconv.calculus.derivation import COTANGENT, Formulas
-from contractconv.calculus.equation import Equation
+from contractconv.calculus.equation import Equation, size
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.phases import phases
 from contractconv.calculus.reads import places
 from contractconv.calculus.rules import RULES
-from contractconv.calculus.symbols import DOTS, operand_names
+from contractconv.calculus.symbols import operand_names, parameter
 from contractconv.errors import CertificateError, ContractionError, ShapeError
 from contractconv.execution.gradient import (
     backward_operands,
@@ -32,18 +32,14 @@ from contractconv.execution.gradient import (
 )
 from contractconv.execution.run import run
 from contractconv.execution.views import Array
-from contractconv.notation.affine import Affine
-from contractconv.notation.extents import resolve, split_values
 from contractconv.notation.problem import Problem, Shape
-from contractconv.notation.spec import Axis, Dots, Spec, Term
+from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
-from contractconv.verification.brute import BruteForce
+from contractconv.verification.brute import BruteForce, Place
+from contractconv.verification.cases import Case, cases
 
-# Brute force goes point by point: small problems show a fault as well as large ones.
-_FEW, _MOST = 1_500, 300_000
-_EXTENTS = ((3, 2), (2, 3), (4, 1))
-# Strides, dilations and paddings that a formula with symbols is tried with.
-_BINDINGS, _NUMBERS = 8, (1, 2, 3)
+# How many terms of a formula are looked at for one statement of one case.
+_TERMS = 300_000
 # What float64 may leave where a local derivative is a fraction or an exponential.
 _TOLERANCE = 1e-12
 
@@ -124,123 +120,24 @@ def certify(formulas: Formulas, values: Mapping[str, int] | None = None) -> Cert
         ShapeError: the extents make too many points for brute force.
     """
     tally: dict[str, Check] = {}
-    cases = []
-    for case in _cases(_spelled(formulas), dict(values or {})):
-        cases.append(tuple(case.values.items()))
+    tried = []
+    for case in cases(formulas, values or {}):
+        tried.append(tuple(case.values.items()))
         for check in _checks(case):
             before = tally.get(check.statement)
             total = check.numbers + (before.numbers if before else 0)
             tally[check.statement] = replace(check, numbers=total)
-    return Certificate(formulas.forward, formulas.operand, tuple(tally.values()), tuple(cases))
-
-
-# -- cases ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One choice of numbers.
-
-    Attributes:
-        formulas: the derivation, maybe with symbols.
-        forward: the contraction with its parameters bound.
-        problem: the contraction with its shapes.
-        shapes: the shape of each operand.
-        values: every extent and parameter.
-        number: which case it is; it seeds the arrays.
-    """
-
-    formulas: Formulas
-    forward: Spec
-    problem: Problem
-    shapes: tuple[Shape, ...]
-    values: dict[str, int]
-    number: int
-
-    def bound(self, spec: Spec) -> Spec:
-        return spec.bind({name: self.values[name] for name in spec.parameters})
-
-
-def _cases(formulas: Formulas, values: dict[str, int]) -> Iterator[_Case]:
-    number = 0
-    for binding in _bindings(formulas.forward, values):
-        forward, given = split_values(formulas.forward, {**values, **binding})
-        for small in range(2 if binding else 3):
-            extents = _extents(forward, given, small)
-            shapes = tuple(
-                tuple(_size(axis, extents, small) for axis in term) for term in forward.inputs
-            )
-            problem = resolve(forward, shapes, extents)
-            known = {name: (values | binding)[name] for name in formulas.forward.parameters}
-            yield _Case(formulas, forward, problem, shapes, {**extents, **known}, number)
-            number += 1
-
-
-def _bindings(spec: Spec, values: Mapping[str, int]) -> list[dict[str, int]]:
-    """Numbers for the symbols that have none: all ones first, then a spread of the others."""
-    free = [name for name in spec.parameters if name not in values]
-    every = list(product(_NUMBERS, repeat=len(free)))
-    chosen = islice(every, 0, None, max(1, -(-len(every) // _BINDINGS)))
-    return [dict(zip(free, numbers, strict=True)) for numbers in chosen]
-
-
-def _extents(spec: Spec, given: Mapping[str, int], number: int) -> dict[str, int]:
-    """Small extents, as different as the number of points allows."""
-    pair = _EXTENTS[number]
-    extents = {n: given.get(n, pair[p % 2]) for p, n in enumerate(spec.indices)}
-    free = [name for name in spec.indices if name not in given]
-    for least in (2, 1):
-        for name in reversed(free):
-            if prod(extents.values()) > _FEW:
-                extents[name] = least
-    if prod(extents.values()) > _MOST:
-        raise ShapeError(
-            f"{prod(extents.values()):,} points are too many to go through one by one: "
-            f"give smaller extents"
-        )
-    return extents
-
-
-def _size(axis: Axis, extents: Mapping[str, int], number: int) -> int:
-    """A size of an axis for these extents, different in each case.
-
-    First the one that the notation's extent rule expects, as much being cut off at either end; then
-    sizes with all of the reach, and with elements behind it that nothing may reach.
-    """
-    if not isinstance(axis, Affine):
-        return prod(extents[name] for name in axis.names)
-    if axis.plain is not None:
-        return extents[axis.plain]
-    low = high = axis.offset.constant or 0
-    for name, coefficient in axis.terms:
-        step = (coefficient.constant or 0) * (extents[name] - 1)
-        low, high = low + min(0, step), high + max(0, step)
-    divisor = axis.divisor.constant or 1
-    cut = max(0, -(low // divisor)) if number == 0 else 0
-    return max(2, high // divisor + 1 - cut + number)
-
-
-def _spelled(formulas: Formulas) -> Formulas:
-    """The ellipsis stands for any axes; one axis shows what there is to see."""
-    specs = (formulas.forward, formulas.scatter, formulas.gather)
-    forward, scatter, gather = (_without_dots(spec) for spec in specs)
-    return replace(formulas, forward=forward, scatter=scatter, gather=gather)
-
-
-def _without_dots(spec: Spec) -> Spec:
-    def spelled(term: Term) -> Term:
-        return tuple(Affine.index(DOTS) if isinstance(a, Dots) else a for a in term)
-
-    return replace(spec, inputs=tuple(map(spelled, spec.inputs)), output=spelled(spec.output))
+    return Certificate(formulas.forward, formulas.operand, tuple(tally.values()), tuple(tried))
 
 
 # -- checks --------------------------------------------------------------------------------------
 
 
-def _checks(case: _Case) -> Iterator[Check]:
+def _checks(case: Case) -> Iterator[Check]:
     formulas, n = case.formulas, case.formulas.operand
     rng = np.random.default_rng(case.number)
-    operands = [_integers(rng, shape) for shape in case.shapes]
+    most = _magnitude(case.problem)
+    operands = [_integers(rng, shape, most) for shape in case.shapes]
     cotangent = _integers(rng, case.problem.result_shape)
     split = list(map(_numbers, operands, case.problem.operands))
     brute = BruteForce(case.problem, split)
@@ -253,7 +150,7 @@ def _checks(case: _Case) -> Iterator[Check]:
     yield judge.formula("formula with deltas = brute force", formulas.placed, arrays)
     factors = backward_operands(n, case.problem, cotangent, operands)
     for form, spec in (("scatter", formulas.scatter), ("gather", formulas.gather)):
-        problem = backward_problem(case.bound(spec), formulas, case.problem, case.shapes)
+        problem = judge.fitted(form, spec)
         yield judge.array(f"{form} string = brute force", run(plan(problem), factors))
     if parts := _phases(case, cotangent, operands):
         yield judge.array("sum of phases = brute force", sum(parts[1:], parts[0]))
@@ -264,7 +161,7 @@ def _checks(case: _Case) -> Iterator[Check]:
     yield judge.transposed(_numbers(cotangent, case.problem.output), image, result * tangent)
 
 
-def _phases(case: _Case, cotangent: Array, operands: Sequence[Array]) -> list[Array]:
+def _phases(case: Case, cotangent: Array, operands: Sequence[Array]) -> list[Array]:
     """The parts of a gradient with a congruence; nothing if there is none, or no way to split."""
     here = replace(case.formulas, gather=case.bound(case.formulas.gather))
     try:
@@ -276,18 +173,24 @@ def _phases(case: _Case, cotangent: Array, operands: Sequence[Array]) -> list[Ar
     return [phase_gradient(phase, here, case.problem, cotangent, operands) for phase in found]
 
 
-def _integers(rng: np.random.Generator, shape: Shape) -> Array:
-    """Integers between -4 and 4 without zero, which would hide a fault."""
-    return np.asarray(rng.integers(1, 5, shape) * rng.choice([-1, 1], shape))
+def _integers(rng: np.random.Generator, shape: Shape, most: int = 4) -> Array:
+    """Small integers without zero, which would hide a fault."""
+    return np.asarray(rng.integers(1, most + 1, shape) * rng.choice([-1, 1], shape))
 
 
-def _numbers(array: Array, accesses: Sequence[Any]) -> dict[tuple[int, ...], Any]:
+def _magnitude(problem: Problem) -> int:
+    """The largest operand for which no result leaves the 64 bits of an integer."""
+    factors = problem.points * len(problem.operands)
+    return 4 if problem.reduce != "prod" or factors <= 24 else 2 if factors <= 48 else 1
+
+
+def _numbers(array: Array, accesses: Sequence[Any]) -> dict[Place, Any]:
     split = np.asarray(array).reshape([access.size for access in accesses])
     return {place: value.item() for place, value in np.ndenumerate(split)}
 
 
 def _named_arrays(
-    case: _Case, brute: BruteForce, operands: Sequence[Mapping[Any, Any]], cotangent: Array
+    case: Case, brute: BruteForce, operands: Sequence[Mapping[Any, Any]], cotangent: Array
 ) -> dict[str, Mapping[Any, Any]]:
     names = operand_names(len(operands))
     arrays: dict[str, Mapping[Any, Any]] = dict(zip(names, operands, strict=True))
@@ -312,8 +215,8 @@ def _local(brute: BruteForce, per_point: bool) -> dict[Any, Any]:
 class _Judge:
     """Compares what a form says with what is expected."""
 
-    case: _Case
-    expected: Mapping[tuple[int, ...], Any]
+    case: Case
+    expected: Mapping[Place, Any]
     shape: Shape
 
     @property
@@ -322,16 +225,16 @@ class _Judge:
 
     def formula(self, statement: str, equation: Equation, arrays: Mapping[str, Any]) -> Check:
         value = evaluator(equation.sympy, arrays)
-        names = [symbol.name for symbol in equation.left.axes]
         known = self._known()
 
-        def at(place: tuple[int, ...]) -> Any:
+        def at(place: Place) -> Any:
             try:
-                return value({**known, **dict(zip(names, place, strict=True))})
+                return value(known | dict(zip(equation.left.axes, place, strict=True)))
             except KeyError as error:
                 return f"an element that does not exist, at {error.args[0]}"
 
-        return self._compare(statement, at)
+        terms = prod(known.get(size(summed.name), 1) for summed in equation.summed)
+        return self._compare(statement, at, _TERMS // max(1, terms))
 
     def array(self, statement: str, result: Array) -> Check:
         split = np.asarray(result).reshape(self.shape)
@@ -346,33 +249,60 @@ class _Judge:
         self._expect(statement, products.sum().item(), forward, (), float(np.abs(products).sum()))
         return Check(statement, 1, self.exact)
 
-    def _known(self) -> dict[str, int]:
+    def fitted(self, form: str, spec: Spec) -> Problem:
+        """Put the case's shapes into a string; if they do not fit, the string is wrong."""
+        case = self.case
+        try:
+            return backward_problem(case.bound(spec), case.formulas, case.problem, case.shapes)
+        except ShapeError as error:
+            raise self._wrong(f"the {form} string fits no gradient: {error}") from None
+
+    def _known(self) -> dict[sympy.Symbol, int]:
         """Parameters, the extent of every index and the size of every computed axis."""
         case = self.case
-        known = {f"N_{name}": value for name, value in case.values.items()} | case.values
+        parameters = case.formulas.forward.parameters
+        known = {parameter(name): case.values[name] for name in parameters}
+        known |= {size(name): value for name, value in case.values.items()}
         terms = [*case.problem.operands, case.problem.output]
         for term, positions in places(case.formulas.forward, case.formulas.operand).items():
             sizes = (access.size for access in terms[term])
-            known |= {f"N_{p.name}": size for p, size in zip(positions, sizes, strict=True)}
+            known |= {size(p.name): found for p, found in zip(positions, sizes, strict=True)}
         return known
 
-    def _compare(self, statement: str, value: Callable[[tuple[int, ...]], Any]) -> Check:
+    def _compare(
+        self, statement: str, value: Callable[[Place], Any], most: int | None = None
+    ) -> Check:
         scale = max((abs(float(number)) for number in self.expected.values()), default=0.0)
-        for place in np.ndindex(*self.shape):
+        looked_at = self._places(most)
+        for place in looked_at:
             self._expect(statement, value(place), self.expected.get(place, 0), place, scale)
-        return Check(statement, prod(self.shape), self.exact)
+        return Check(statement, len(looked_at), self.exact)
+
+    def _places(self, most: int | None) -> list[Place]:
+        """Every position, or a sample that holds those with something in them first."""
+        count = prod(self.shape)
+        if most is None or count <= max(most, 64):
+            return list(np.ndindex(*self.shape))
+        rng = np.random.default_rng(self.case.number)
+        busy = sorted(place for place, number in self.expected.items() if number)
+        half = max(most, 64) // 2
+        chosen = [busy[n] for n in rng.permutation(len(busy))[:half]]
+        others = (np.unravel_index(n, self.shape) for n in rng.integers(count, size=half))
+        return [*chosen, *(tuple(map(int, place)) for place in others)]
 
     def _expect(
-        self, statement: str, found: Any, expected: Any, place: tuple[int, ...], scale: float
+        self, statement: str, found: Any, expected: Any, place: Place, scale: float
     ) -> None:
         if found == expected or (not self.exact and _close(found, expected, scale)):
             return
-        formulas, numbers = self.case.formulas, self.case.values.items()
         where = f" at {place}" if place else ""
-        raise CertificateError(
+        raise self._wrong(f"{statement}{where}: found {found}, expected {expected}")
+
+    def _wrong(self, reason: str) -> CertificateError:
+        formulas, numbers = self.case.formulas, self.case.values.items()
+        return CertificateError(
             f"the gradient of '{formulas.forward}' by operand {formulas.operand} does not hold: "
-            f"{statement}{where}: found {found}, expected {expected}, "
-            f"with {', '.join(f'{name}={number}' for name, number in numbers)}"
+            f"{reason}, with {', '.join(f'{name}={number}' for name, number in numbers)}"
         )
 
 
@@ -383,8 +313,8 @@ def _close(found: Any, expected: Any, scale: float) -> bool:
 
 
 def _image(
-    case: _Case, brute: BruteForce, operands: Sequence[Array], tangent: Array
-) -> Mapping[tuple[int, ...], Any]:
+    case: Case, brute: BruteForce, operands: Sequence[Array], tangent: Array
+) -> Mapping[Place, Any]:
     """How the result changes with the tangent: as it is computed if the contraction is linear."""
     n = case.formulas.operand
     if case.forward.reduce != "sum":
