@@ -16,7 +16,7 @@ from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write
 from contractconv.execution.gradient import backward_problem, backward_shapes, gradient_plan
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, resolve, split_values
+from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
@@ -128,7 +128,7 @@ def explain(
     bound = bind(spec, known) if known else spec
     sized = tuple(tuple(shape) for shape in shapes)
     problem = resolve(bound, sized, given) if sized else None
-    split_values(bound, given)  # names that nothing has are refused with or without shapes
+    check_values(bound, given)  # with or without shapes
     wanted = range(len(spec.inputs)) if wrt is None else (wrt,)
     return Explanation(
         bound,

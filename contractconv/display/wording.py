@@ -15,8 +15,7 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 
 _VERBS = {"sum": "summed", "mean": "averaged", "prod": "multiplied"}
-_TAKEN = {"max": "their maximum is taken", "min": "their minimum is taken",
-          "logsumexp": "their logsumexp is taken"}  # fmt: skip
+_TAKEN = {"max": "maximum", "min": "minimum", "logsumexp": "logsumexp"}
 _RESULTS = {"sum": "sums {} products", "max": "is the maximum of {}", "min": "is the minimum of {}",
             "mean": "is the mean of {}", "prod": "is the product of {}",
             "logsumexp": "is the logsumexp of {}"}  # fmt: skip
@@ -28,19 +27,22 @@ def words(explanation: Explanation) -> str:
     said = []
     reduced = [i.name for i in equation.summed if i.name in spec.reduced or i.name == DOTS]
     if reduced:
-        are = "is" if len(reduced) == 1 else "are"
-        said.append(
-            f"{listed([name.replace(DOTS, '…') for name in reduced])} {are} not in the result, "
-            f"so {_treated(spec.reduce, 'it is' if len(reduced) == 1 else 'they are')}."
-        )
+        are, they = ("is", "it") if len(reduced) == 1 else ("are", "they")
+        them = "them" if they == "they" else "it"
+        treated = _treated(spec.reduce, f"{they} {are}", f"over {them}")
+        named = listed([name.replace(DOTS, "…") for name in reduced])
+        said.append(f"{named} {are} not in the result, so {treated}.")
     if equation.deltas:
-        said.append(f"Of what lands on one element, {_treated(spec.reduce, 'all is')}.")
+        treated = _treated(spec.reduce, "they are", "of them")
+        said.append(f"Where several points land on one element, {treated}.")
     said += _sizes(explanation)
     return " ".join(said)
 
 
-def _treated(reduce: str, subject: str) -> str:
-    return _TAKEN.get(reduce) or f"{subject} {_VERBS[reduce]}"
+def _treated(reduce: str, they_are: str, over_them: str) -> str:
+    if reduce in _VERBS:
+        return f"{they_are} {_VERBS[reduce]}"
+    return f"the {_TAKEN[reduce]} {over_them} is taken"
 
 
 def _sizes(explanation: Explanation) -> list[str]:

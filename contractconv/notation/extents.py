@@ -71,6 +71,14 @@ def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str,
     return bound, integers
 
 
+def check_values(spec: Spec, values: Mapping[str, int]) -> None:
+    """Refuse names that nothing has, and extents that are negative."""
+    _check_names(spec, values)
+    for name, value in values.items():
+        if name in spec.indices and _integer(name, value) < 0:
+            raise ShapeError(f"{name}={value}: an extent is not negative")
+
+
 def _check_names(spec: Spec, values: Iterable[str]) -> None:
     for name in values:
         if name not in spec.indices and name not in spec.parameters:

@@ -331,7 +331,6 @@ EVERY_BATCH = [
 ]
 
 
-# FAULT: for an index r that is not shared by both copies ("r r_ k_, r k k_ -> r_ k").
 @pytest.mark.parametrize(("case", "batch", "along", "n"), EVERY_BATCH)
 def test_products_with_a_root(case: Case, batch: str | None, along: Sequence[int], n: int) -> None:
     tangent, root, matrix = integers(case.shapes[n], 40), root_of(case), case.matrix(n)
@@ -341,8 +340,7 @@ def test_products_with_a_root(case: Case, batch: str | None, along: Sequence[int
     assert_same(case.call(product, tangent, root), expected)
 
 
-# FAULT: a batch index that the gather solves for couples all examples: i of a convolution, h of
-# its transpose or of a fraction. And an index r, as above.
+# An index that numbers examples must not be solved for: i of a convolution, h of its transpose.
 @pytest.mark.parametrize(("case", "batch", "along", "n"), EVERY_BATCH)
 def test_diagonals_with_a_root(case: Case, batch: str | None, along: Sequence[int], n: int) -> None:
     root = root_of(case)
@@ -387,7 +385,7 @@ def test_diagonals_with_a_root_and_no_other_operand(case: Case) -> None:
     either_refused_or(case, 0, root=True)
 
 
-# FAULT: the columns of the root take the name r_, and so does the second copy of r.
+# Neither the columns of the root nor the second copy of r may take a name that is in use.
 @pytest.mark.parametrize("columns", [2, 3])
 def test_an_index_called_r_is_not_the_columns_of_the_root(columns: int) -> None:
     x, w, v = integers((2, 3), 1), integers((3, 2), 2), integers((3, 2), 3)
@@ -400,7 +398,6 @@ def test_an_index_called_r_is_not_the_columns_of_the_root(columns: int) -> None:
     assert_same(named_r.diagonal(root=True)(root, x, w), expected)
 
 
-# FAULT: for an index r, as above.
 @pytest.mark.parametrize(("case", "n"), operands_of(EVERY))
 def test_roots_without_columns_make_nothing(case: Case, n: int) -> None:
     root = np.zeros((0, *case.result_shape), np.int64)
@@ -500,7 +497,6 @@ def test_the_input_of_a_bias_is_one_at_every_place(kind: str, count: float) -> N
 
 
 def test_examples_that_are_named_twice_are_counted_once() -> None:
-    # FAULT: the average divides by their number twice.
     dense = cc.Contraction("b i, i o -> b o")
     x, w, g = integers((2, 3), 1), integers((3, 2), 2), integers((2, 2), 3)
     once = dense.curvature(1, "b").kronecker()(g, x, w)
@@ -628,7 +624,7 @@ def test_formulas() -> None:
 
 
 def test_no_condition_of_a_formula_is_written_twice() -> None:
-    # FAULT: an array that is read twice in the same way repeats its condition.
+    # Both copies of the weight are read in the same way.
     formula = cc.Contraction(CONV).curvature(0).diagonal().formula
     conditions = formula.partition(" where ")[2].strip().split(", ")
     assert len(conditions) == len(set(conditions))
@@ -879,14 +875,12 @@ def test_a_result_without_indices_has_no_examples() -> None:
 
 
 def test_a_number_is_no_root_of_a_scalar_result() -> None:
-    # FAULT: the message is about an operand of the derived string, not about R.
     product = cc.Contraction("i, i ->").curvature(0).product(root=True)
     with pytest.raises(cc.ShapeError, match="the root R"):
         product(np.ones(3), 1.0, np.ones(3), np.ones(3))
 
 
 def test_an_axis_is_no_name_of_a_batch() -> None:
-    # FAULT: TypeError: 'int' object is not iterable.
     with pytest.raises(cc.ContractionError):
         cc.Contraction(DENSE).curvature(0, batch=0)  # type: ignore[arg-type]
 

@@ -268,7 +268,6 @@ def test_different_contractions_are_told_apart(spec: str, known: str) -> None:
     assert recognised(known, spec) is None
 
 
-# FAULT: two names may become one, and what has i j is said to be what has i i.
 @pytest.mark.parametrize(
     ("spec", "known"),
     [
@@ -403,14 +402,13 @@ def test_an_ellipsis_is_spelled_out_and_computes_the_same() -> None:
 
 
 def test_a_simplified_ellipsis_can_be_read_again() -> None:
-    # FAULT: '...0 (i k) -> ...0 i' is no sentence of the notation.
     simple = cc.Contraction("... (2*i+k) -> ... i").simplify((3, 6), k=2)
     again = cc.Contraction(str(simple))
     np.testing.assert_array_equal(again(np.ones((3, 6)), k=2), np.full((3, 3), 2))
 
 
 def test_of_equal_maxima_the_same_one_is_chosen_after_simplifying() -> None:
-    # FAULT: (2*k+i) is in alphabetical order, i first; its composition (k i) has k first.
+    # (2*k+i) is in alphabetical order, i first; the composition (k i) has k first.
     pool = cc.Contraction("(2*k+i) ->", "max")
     x, extents = np.array([0, 1, 1, 0]), {"i": 2, "k": 2}
     simple = pool.simplify(x.shape, **extents)
@@ -480,7 +478,7 @@ def test_whatever_is_tiled_becomes_a_composition(problem: Problem) -> None:
         assert "+" not in str(simple)
 
 
-# FAULT: among equal strides the alphabet decides, which finds the second, but not the first.
+# Strides are equal here; the order of the alphabet must not decide.
 @pytest.mark.parametrize("spec", ["b (i+k) c, k c o -> b i o", "b (t+k) c, k c o -> b t o"])
 @pytest.mark.parametrize("tap", ["k", "z"])
 def test_a_kernel_of_one_tap_needs_no_window(spec: str, tap: str) -> None:
@@ -521,7 +519,6 @@ def test_simplified_gradients(  # noqa: PLR0917 - a row of the table has that ma
     assert str(cc.Contraction(spec, reduce).grad(n).simplify(*shapes, **extents)) == simpler
 
 
-# FAULT: ValueError, as the sizes of a composition's indices are taken for those of axes.
 @pytest.mark.parametrize(
     ("spec", "n", "shapes", "extents", "simpler"),
     [
@@ -539,7 +536,6 @@ def test_simplified_gradients_beside_a_composition(
     assert str(cc.Contraction(spec).grad(n).simplify(*shapes, **extents)) == simpler
 
 
-# FAULT: as above, wherever an operand or the result has a composition.
 @fewer
 @given(problem=several, seed=seeds())
 def test_a_simplified_gradient_computes_the_same(problem: Problem, seed: int) -> None:

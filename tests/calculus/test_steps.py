@@ -473,8 +473,6 @@ def test_a_derivation_stops_only_where_deltas_are_left() -> None:
         assert (last.name == "stop") == (bool(last.equation.deltas) and not collected)
 
 
-# FAULT: the reason is not always that one. In '(2*i+k), (2*i+k), k -> i' the cotangent has i
-# alone on an axis, in '(i+k), k -> (i k)' the kernel has k.
 def test_where_a_derivation_stops_its_reason_is_true() -> None:
     for case in CASES:
         last = told(case)[-1]
@@ -486,8 +484,6 @@ def test_where_a_derivation_stops_its_reason_is_true() -> None:
         assert not alone & {symbol.name for symbol in tied}, (str(case), last.sentence)
 
 
-# FAULT: of '(2*i+k) (3*j), k -> i' one delta is eliminated and one is not, but it is said that
-# each element collects its own terms, and nothing of the delta that is left.
 def test_a_gather_that_still_scatters_along_an_axis_says_so() -> None:
     last = cc.Contraction("(2*i+k) (3*j), k -> i").grad(0).steps[-1]
     assert last.sympy.has(sympy.KroneckerDelta)

@@ -505,8 +505,6 @@ def test_a_layer_is_bound_before_or_after_deriving(operand: int) -> None:
 
 
 def test_conditions_are_left_out_only_where_the_extent_rule_makes_them_idle() -> None:
-    # FAULT: i and j are determined by the first two operands, so that nothing keeps i+j inside the
-    # third one; but the formula has no condition for it, and says that it always holds.
     forward = cc.Contraction("(i+k), (j+k), (i+j), k -> i j")
     shapes = {"T0": (5,), "T1": (5,), "T2": (3,), "T3": (2,)}
     extents = forward.extents(*shapes.values())

@@ -474,8 +474,6 @@ def test_product_for_half_the_squared_error(name: str, n: int) -> None:
     assert_close(result, expected.reshape(tangent.shape))
 
 
-# FAULT: where the layer has an index r, the columns of the root and the second copy of r are both
-# called r_: "kernel of rank r", whose extents then disagree.
 @pytest.mark.parametrize(("name", "n", "batch"), EVERY_BATCH)
 def test_product_with_a_root(name: str, n: int, batch: str | None) -> None:
     layer = LAYERS[name]
@@ -497,9 +495,6 @@ def test_diagonal_for_half_the_squared_error(name: str, n: int) -> None:
     assert_close(result, expected.reshape(layer.shapes[n]))
 
 
-# FAULT: a batch index that the gather solves for is forgotten, and examples are coupled: batch
-# "b i" of convolutions, "h" of their transposes, the default of one without a batch. And
-# "kernel of rank r", as above.
 @pytest.mark.parametrize(
     ("name", "n", "batch"), [case for case in EVERY_BATCH if case[:2] not in WITHOUT_DIAGONAL]
 )

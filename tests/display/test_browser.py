@@ -33,7 +33,6 @@ EXPLAINED: dict[str, tuple[cc.Contraction, list[tuple[int, ...]], dict[str, int]
         [(8, 28, 28, 3)],
         {"k": 2, "l": 2},
     ),
-    # FAULT: with shapes, its explanation ends in "zip() argument 2 is longer than argument 1".
     "dense": (cc.Contraction("b h w c, (h w c) o -> b o"), [(8, 4, 4, 3), (48, 10)], {}),
 }
 

@@ -320,7 +320,6 @@ def test_the_program_says_that_it_failed() -> None:
     assert "^" in done.stderr
 
 
-# FAULT: UnicodeEncodeError, with a traceback; so it is on Windows, whose code pages have no Σ.
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 def test_a_terminal_without_greek_letters_is_no_reason_to_fail(form: list[str]) -> None:
     done = run("explain", "i j -> i", *form, encoding="ascii")
@@ -331,7 +330,6 @@ def test_a_terminal_without_greek_letters_is_no_reason_to_fail(form: list[str]) 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_what_cannot_be_printed_is_said_to_be_so() -> None:
-    # FAULT: "cannot write None".
     done = run("explain", "i ->", output=Path("/dev/full"))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

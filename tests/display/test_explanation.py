@@ -34,7 +34,6 @@ LAYERS: dict[str, Row] = {
         "b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o", "sum", "",
         [(8, 28, 28, 3), (3, 3, 3, 16)], {},
     ),
-    # FAULT: the row of its gradient's plan has 102 columns.
     "conv 3-D": (
         "b (i+k) (j+l) (m+n) c, k l n c o -> b i j m o", "sum", "",
         [(1, 5, 5, 5, 2), (3, 3, 3, 2, 4)], {},
@@ -54,7 +53,6 @@ LAYERS: dict[str, Row] = {
     ),
     "mean pooling": ("b (2*i+k) c -> b i c", "mean", "", [(8, 28, 3)], {"k": 2}),
     "dense": ("b h w c, h w c o -> b o", "sum", "", [(8, 4, 4, 3), (4, 4, 3, 10)], {}),
-    # FAULT: zip() argument 2 is longer than argument 1.
     "dense on a composition": (
         "b h w c, (h w c) o -> b o", "sum", "", [(8, 4, 4, 3), (48, 10)], {}
     ),
@@ -70,9 +68,7 @@ LAYERS: dict[str, Row] = {
     "broadcast": ("i -> i r", "sum", "", [(5,)], {"r": 2}),
     "ellipsis": ("... i, i j -> ... j", "sum", "", [(2, 3, 4), (4, 5)], {}),
     "reduced ellipsis": ("... i -> i", "sum", "", [(2, 3, 4)], {}),
-    # FAULT: the certificate forgets the ellipsis in the local derivative of a maximum.
     "maximum under an ellipsis": ("... (2*i+k) -> ... i", "max", "", [(3, 2, 8)], {"k": 2}),
-    # FAULT: strings are never broken; formulas are broken inside a factor and at a minus sign.
     "long names": (LONG, "sum", "", [(2, 9, 9, 2), (3, 3, 2, 4)], {}),
 }  # fmt: skip
 every_layer = pytest.mark.parametrize("name", LAYERS)
@@ -146,11 +142,11 @@ def test_an_explanation_word_by_word() -> None:
     assert names == [
         "sum", "differentiate", "read off", "eliminate", "congruence", "range", "read off"
     ]  # fmt: skip
-    assert "by G   Y with V in place of X" in rest
+    assert "by G   Y with V in place of X (the layer itself)" in rest
     assert "by W   dW with V in place of X" in rest
     assert rest.endswith(
         """
-  plan
+  plan of dX
     i, k -> (2*i+k)    [sum]
     extents: i=4, k=3
     result: (9,); 24 operations
@@ -200,7 +196,8 @@ def test_everything_derived_is_printed(name: str) -> None:
     for n, gradient in enumerate(explanation.as_dict()["gradients"]):
         derivation = contraction_of(name).grad(n)
         assert f"gradient by {gradient['name']}" in printed
-        assert f"scatter {derivation.scatter}" in printed
+        form = "string" if derivation.gather == derivation.scatter else "scatter"
+        assert f"{form} {derivation.scatter}" in printed
         assert (f"gather {derivation.gather}" in printed) or (
             derivation.gather == derivation.scatter
         )
@@ -269,8 +266,10 @@ def test_with_shapes_there_are_plans_and_counts(name: str) -> None:
     result = contraction.output_shape(*shapes, **extents)
     plan = contraction.plan(*shapes, **extents)
     assert f"Shapes {', '.join(map(str, shapes))} make {result}." in " ".join(text.split())
-    assert text.count("  plan\n") == 1 + len(shapes)
-    assert all(f"  {line}".rstrip() in text for line in str(plan).splitlines())
+    assert text.count("  plan\n") == 1
+    assert text.count("  plan of d") == len(shapes)
+    # A line that is too long is broken, so blanks are not compared.
+    assert " ".join(str(plan).split()) in " ".join(text.split())
     found = explanation.as_dict()
     assert found["plan"]["extents"] == sizes
     assert found["plan"]["result_shape"] == list(result)
@@ -288,7 +287,7 @@ def test_with_shapes_there_are_plans_and_counts(name: str) -> None:
 def said_products(text: str) -> int | None:
     """How many products each element sums, as an explanation says."""
     joined = " ".join(text.split())
-    found = re.search(r"elements sums (?:[\d·]+ = )?([\d,]+) products", joined)
+    found = re.search(r"elements? sums (?:[\d·]+ = )?([\d,]+) products", joined)
     return None if found is None else int(found.group(1).replace(",", ""))
 
 
@@ -316,7 +315,6 @@ def test_without_shapes_there_are_neither_plans_nor_counts() -> None:
     assert [gradient["plan"] for gradient in found["gradients"]] == [None, None]
 
 
-# FAULT: "Each of its 1 elements".
 def test_one_element_is_not_many() -> None:
     text = " ".join(str(cc.Contraction("i, i ->").explain((3,), (3,), wrt=0)).split())
     assert "1 elements" not in text
@@ -426,12 +424,10 @@ def test_the_strings_of_plans_can_be_read(name: str) -> None:
     strings = [step["contraction"] for plan in plans for step in plan["steps"]]
     strings += [g["simplified"] for g in found["gradients"] if g["simplified"] is not None]
     assert strings
-    # FAULT: the axes of an ellipsis are called ...0 and ...1, which nobody can type.
     for string in strings:
         cc.Contraction(string)
 
 
-# FAULT: a plan writes "i,  -> i" with two blanks, the notation "i, -> i" with one.
 def test_a_plan_writes_strings_as_the_notation_does() -> None:
     found = explained("scalar operand").as_dict()
     plans = [found["plan"], *(gradient["plan"] for gradient in found["gradients"])]
@@ -468,7 +464,6 @@ def test_each_gradient_is_explained_alone_as_among_the_others(name: str) -> None
     ],
 )
 def test_what_is_reduced_is_said_in_words(spec: str, reduce: str, said: str) -> None:
-    # FAULT: an ellipsis that is reduced is not mentioned.
     assert said in str(cc.Contraction(spec, reduce).explain(wrt=0))
 
 
@@ -480,8 +475,8 @@ def test_nothing_is_said_of_reducing_where_nothing_is_reduced() -> None:
 def test_the_extra_operand_of_a_reduction_is_explained(reduce: str) -> None:
     text = " ".join(str(cc.Contraction("b i -> b", reduce).explain()).split())
     meaning = {
-        "max": "S is one where the first maximum was found",
-        "min": "S is one where the first minimum was found",
+        "max": "S is one at the first maximum, else zero",
+        "min": "S is one at the first minimum, else zero",
         "prod": "P is the product of all other points",
         "logsumexp": "P is the softmax over the reduced points",
         "mean": "N is one over the number of points",

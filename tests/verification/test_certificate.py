@@ -820,9 +820,6 @@ HARMLESS = {
     ),
     POOL: ("collected S[h/2 - k/2, c, k] twice",),
 }
-# FAULT: i and k have the same extent in all three cases, so the certificate does not see which of
-# them is summed here; see the test of its own below.
-OVERLOOKED = {"(2*i+k-1) c -> i c": ("gather ((h-i+1)/2) c, -> h c",)}
 
 
 def test_every_small_change_is_found() -> None:
@@ -838,11 +835,11 @@ def test_every_small_change_is_found() -> None:
                 # An array does not fit such a string.
                 tally["refused"] += 1
             else:
-                assert name in HARMLESS.get(spec, ()) + OVERLOOKED.get(spec, ()), (spec, name)
+                assert name in HARMLESS.get(spec, ()), (spec, name)
                 tally["harmless"] += 1
     assert tally["found"] > 550
     assert tally["found"] > 3 * tally["refused"]
-    assert tally["harmless"] <= sum(map(len, (*HARMLESS.values(), *OVERLOOKED.values())))
+    assert tally["harmless"] <= sum(map(len, HARMLESS.values()))
 
 
 # --- printing --------------------------------------------------------------------------------
@@ -899,8 +896,6 @@ def test_a_certificate_shows_itself_in_a_notebook() -> None:
 # --- what the certificate does not see, or takes for a fault ---------------------------------
 
 
-# FAULT: 'KeyError: ()'. An index with the name of an array in formulas (G, X, W, Y, T0, S, P, N)
-# is taken for this array.
 @pytest.mark.parametrize("spec", ["B (H+K) (W+L) C, K L C O -> B H W O", "X W, W -> X", "G -> G"])
 def test_indices_may_be_called_like_arrays(spec: str) -> None:
     check_certificate(cc.Contraction(spec).grad(0).verify())
@@ -910,26 +905,20 @@ def test_indices_may_be_called_like_arrays(spec: str) -> None:
     ("spec", "reduce"), [("S k -> S", "max"), ("P k -> P", "prod"), ("N k -> N", "mean")]
 )
 def test_indices_may_be_called_like_local_derivatives(spec: str, reduce: str) -> None:
-    # FAULT: as above; with a mean it is even reported as a wrong gradient.
     check_certificate(cc.Contraction(spec, reduce).grad(0).verify())
 
 
 def test_parameters_may_be_called_like_arrays() -> None:
-    # FAULT: as above.
     forward = cc.Contraction("(G*i+W*k), k -> i", parameters="G W")
     check_certificate(forward.grad(0).verify())
 
 
-# FAULT: "ShapeError: operand 1 has 2 axes, but its term has 1". The ellipsis is spelled out as an
-# index of this name, which the local derivative then leaves out.
 @pytest.mark.parametrize("reduce", ["max", "min", "prod", "logsumexp"])
 @pytest.mark.parametrize("spec", ["... i -> ...", "... (2*i+k) c -> ... i c"])
 def test_reductions_with_an_ellipsis_are_certified(spec: str, reduce: str) -> None:
     check_certificate(cc.Contraction(spec, reduce).grad(0).verify())
 
 
-# FAULT: an index or parameter N_i is taken for the extent of i: a right gradient is said to be
-# wrong.
 @pytest.mark.parametrize(
     ("spec", "parameters"), [("i N_i, N_i -> i", ""), ("(N_i*i + k), k -> i", "N_i")]
 )
@@ -940,7 +929,6 @@ def test_indices_and_parameters_may_be_called_like_extents(spec: str, parameters
 
 
 def test_extents_of_any_two_indices_differ_in_some_case() -> None:
-    # FAULT: every other index of a string has the same extent, here i and k, in all three cases.
     cases = list(map(dict, cc.Contraction(CONVOLUTION).grad(0).verify().cases))
     names = sorted(cases[0])
     alike = [
@@ -952,7 +940,6 @@ def test_extents_of_any_two_indices_differ_in_some_case() -> None:
     assert alike == []
 
 
-# FAULT: therefore these faults are overlooked: i is compared with the extent of k, and summed over.
 @pytest.mark.parametrize(
     ("spec", "reduce", "tamper"),
     [
@@ -967,42 +954,34 @@ def test_the_extent_of_another_index_is_found(spec: str, reduce: str, tamper: Ta
 
 
 def test_the_upper_end_of_a_fraction_is_tried() -> None:
-    # FAULT: the axis of a fraction is always long enough, so nobody reads past its end.
     drop_upper = collected(inside(lambda g: Condition(g.position >= 0)))
     with pytest.raises(CertificateError):
         certify(drop_upper(derived("((h-k)/2), k -> h", 1)))
 
 
 def test_a_string_that_no_array_fits_is_a_fault_of_the_string() -> None:
-    # FAULT: the message is about extents that disagree, as if the caller had given wrong ones.
     with pytest.raises(CertificateError):
         certify(gather("k c o, b ((h-k+1)/2) o -> b h c")(derived(CONVOLUTION, 0)))
 
 
-# FAULT: 'ZeroDivisionError' and 'ParameterError: division by zero with s=1', where a coefficient
-# or divisor is zero for one of the numbers that the certificate chooses itself.
 @pytest.mark.parametrize("spec", ["((s-1)*i+k), k -> i", "((h-k)/(s-1)), k -> h", "((s-1)*i) ->"])
 def test_numbers_that_make_no_sense_are_not_chosen(spec: str) -> None:
     check_certificate(cc.Contraction(spec, parameters="s").grad(0).verify())
 
 
 def test_a_stride_of_zero_is_refused_in_words() -> None:
-    # FAULT: 'ZeroDivisionError: integer modulo by zero'.
     forward = cc.Contraction(SYMBOLIC, parameters="s d p")
     with pytest.raises(ContractionError):
         forward.grad(0).verify(s=0)
 
 
 def test_arrays_that_are_too_large_are_refused() -> None:
-    # FAULT: 'MemoryError'. Points are limited, elements are not: a stride of 200 in two dimensions
-    # takes half a minute for its 36 points, and this one more memory than there is.
     forward = cc.Contraction("(100000000*i+k) (100000000*j+l), k l -> i j")
     with pytest.raises(ShapeError):
         forward.grad(0).verify()
 
 
 def test_one_large_extent_leaves_something_to_prove() -> None:
-    # FAULT: all other extents become one, so that the three cases are one, without any window.
     found = cc.Contraction(CONVOLUTION).grad(0).verify(b=2000)
     assert len(set(found.cases)) == len(found.cases)
     assert any(dict(case)["k"] > 1 and dict(case)["i"] > 1 for case in found.cases)

@@ -1,0 +1,11 @@
+"""Contractions and gradients as source code that runs without this library.
+
+- :func:`forward_source`: a contraction;
+- :func:`gradient_source`: its gradient by one operand.
+
+Each is a short function in the idiom of numpy, PyTorch or JAX.
+"""
+
+from contractconv.display.sources.functions import forward_source, gradient_source
+
+__all__ = ["forward_source", "gradient_source"]

@@ -1,0 +1,278 @@
+"""Whole functions as source code: a contraction, and its gradient by one operand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contractconv.calculus.derivation import derive
+from contractconv.display.sources.body import Body, Factor, Slot
+from contractconv.display.sources.dialects import dialect
+from contractconv.display.sources.lines import Lines, fits
+from contractconv.display.sources.naming import Letters, Names, checked_names
+from contractconv.display.sources.points import local_derivative, points, reduce_points
+from contractconv.display.sources.sizes import RESULT, Sizes
+from contractconv.display.sources.solving import solve, solve_with_result
+from contractconv.display.sources.strings import (
+    collects,
+    gathered,
+    keeps_every_index,
+    parameters_in_order,
+)
+from contractconv.display.sources.text import grouped, tupled
+from contractconv.display.sources.wrapping import docstring, wrapped
+from contractconv.errors import ContractionError
+from contractconv.notation.affine import Affine
+from contractconv.notation.places import operand_position
+from contractconv.notation.spec import Spec, Term
+
+
+def forward_source(spec: Spec, library: str, names: Sequence[str]) -> str:
+    """Write a contraction as a Python module with one function, ``forward``.
+
+    Args:
+        spec: the contraction; parameters may be symbolic.
+        library: ``"numpy"``, ``"torch"`` or ``"jax"``.
+        names: what to call the operands.
+
+    Returns:
+        The text of the module. The function takes the operands and, by keyword, the unbound
+        parameters and the extents that no shape determines.
+
+    Raises:
+        ContractionError: the library is unknown, the contraction has an ellipsis, or it has more
+            indices than an einsum has letters.
+        OperandError: the names do not fit the operands.
+
+    Example:
+        >>> from contractconv.notation.parser import parse
+        >>> print(forward_source(parse("b h w c, h w c o -> b o"), "numpy", ["X", "W"]))
+        import numpy as np
+        <BLANKLINE>
+        <BLANKLINE>
+        def forward(X, W):
+            \"\"\"b h w c, h w c o -> b o\"\"\"
+            return np.einsum("bhwc,hwco->bo", X, W, optimize=True)
+        <BLANKLINE>
+    """
+    _check(spec)
+    form = gathered(spec) if spec.reduce == "sum" else spec
+    function = _Function(spec, form, library, names)
+    if spec.reduce in ("sum", "mean"):
+        function.sum_up(form)
+    else:
+        function.reduce()
+    return function.module("forward", f"{spec}{_reduction(spec)}")
+
+
+def gradient_source(forward: Spec, operand: int, library: str, names: Sequence[str]) -> str:
+    """Write the gradient of a contraction as a Python module with one function, ``gradient``.
+
+    Args:
+        forward: the contraction; parameters may be symbolic.
+        operand: the position of the operand to differentiate by.
+        library: ``"numpy"``, ``"torch"`` or ``"jax"``.
+        names: what to call the operands.
+
+    Returns:
+        The text of the module. The function takes the cotangent, all operands and, by keyword,
+        the unbound parameters and the extents that no shape determines, that of the cotangent
+        included. It is the gradient of the function that :func:`forward_source` writes.
+
+    Raises:
+        ContractionError: the library is unknown, the contraction has an ellipsis, or it has more
+            indices than an einsum has letters.
+        OperandError: there is no such operand, or the names do not fit the operands.
+    """
+    _check(forward)
+    operand = operand_position(forward, operand)
+    formulas = derive(forward, operand)
+    every_point = forward.reduce not in ("sum", "mean") and not keeps_every_index(forward)
+    # Without a local derivative that has an axis for each index, the gradient is that of a sum.
+    one = formulas if every_point else derive(replace(forward, reduce="sum"), operand)
+    gather = not every_point and collects(one)
+    form = one.gather if gather else one.scatter
+    function = _Function(forward, form, library, names, operand)
+    if every_point:
+        function.differentiate_reduction(form.output)
+    else:
+        function.differentiate_sum(form)
+    head = f"The gradient of {forward}{_reduction(forward)} by {function.operands[operand]}:"
+    return function.module("gradient", head, str(formulas.gather if gather else formulas.scatter))
+
+
+def _check(spec: Spec) -> None:
+    if spec.has_dots:
+        raise ContractionError(
+            f"'{spec}' has an ellipsis, which stands for any number of axes; "
+            "for source code, write the axes out"
+        )
+
+
+def _reduction(spec: Spec) -> str:
+    return f' (reduce="{spec.reduce}")' * (spec.reduce != "sum")
+
+
+class _Function:
+    """One function while it is written; a gradient, if an operand is given."""
+
+    def __init__(
+        self, spec: Spec, form: Spec, library: str, names: Sequence[str], operand: int | None = None
+    ) -> None:
+        self.spec = spec
+        self.target = RESULT if operand is None else operand
+        self.dialect = dialect(library)
+        self.operands = checked_names(spec, names)
+        taken = Names(spec, self.operands)
+        forward = solve(spec)
+        solution = forward if operand is None else solve_with_result(spec)
+        keywords = [*parameters_in_order(spec), *solution.arguments]
+        self.keywords = {name: taken.argument(name) for name in keywords}
+        self.arrays = dict(enumerate(self.operands))
+        if operand is not None:
+            self.arrays = {RESULT: taken.fresh("G", "dY", "cotangent"), **self.arrays}
+        variables = (self.arrays, self.keywords)
+        self.sizes = Sizes(spec, solution, forward.windows, variables, taken)
+        letters = Letters((*spec.indices, *form.indices))
+        self.body = Body(self.dialect, Lines(taken), letters, self.sizes)
+        for position, axis in enumerate(form.output):
+            if isinstance(axis, Affine) and axis.plain and axis.plain not in spec.indices:
+                self.sizes.name_position(axis.plain, (self.target, position))
+
+    @property
+    def _like(self) -> str:
+        """The array whose dtype the result gets."""
+        return self.arrays.get(RESULT, self.operands[0])
+
+    # -- forward -------------------------------------------------------------------------------
+
+    def sum_up(self, form: Spec) -> None:
+        """Write a sum or a mean."""
+        terms = zip(self.operands, form.inputs, strict=True)
+        factors = [self.body.read(array, n, term) for n, (array, term) in enumerate(terms)]
+        slots = self.body.slots(RESULT, form.output, natural=True)
+        mean = self.spec.reduce == "mean"
+        placed = self._landing(slots) if mean else self._placed(slots)
+        value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
+        if mean:
+            value = self._divided(value, slots, placed)
+        self.body.finish(value, RESULT, None, slots)
+
+    def reduce(self) -> None:
+        """Write a reduction that looks at every point."""
+        found = points(self.body, self.spec, self.operands)
+        self.body.finish(reduce_points(self.body, found), RESULT, None, found.slots)
+
+    # -- backward ------------------------------------------------------------------------------
+
+    def differentiate_sum(self, form: Spec) -> None:
+        """Write the gradient of a sum or a mean."""
+        if self.spec.reduce == "mean":
+            self._average(self.arrays[RESULT])
+        others = [n for n in range(len(self.operands)) if n != self.target]
+        factors = [
+            self.body.read(self.arrays[n], n, term)
+            for n, term in zip([RESULT, *others], form.inputs, strict=True)
+        ]
+        self._collect(factors, form.output)
+
+    def differentiate_reduction(self, target: Term) -> None:
+        """Write the gradient of a reduction that looks at every point."""
+        found = points(self.body, self.spec, self.operands)
+        local = local_derivative(self.body, found)
+        others = [f for n, f in enumerate(found.factors) if n != self.target]
+        term = _with_positions(self.spec.output, found.slots)
+        cotangent = self.body.read(self.arrays[RESULT], RESULT, term)
+        self._collect([cotangent, local, *others], target)
+
+    def _collect(self, factors: Sequence[Factor], target: Term) -> None:
+        slots = self.body.slots(self.target, target)
+        placed = self._placed(slots)
+        value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
+        self.body.finish(value, self.target, self.operands[self.target], slots)
+
+    def _average(self, cotangent: str) -> None:
+        """Divide a cotangent by the number of points that were averaged."""
+        slots = self.body.slots(RESULT, self.spec.output, natural=True)
+        placed = self._landing(slots)
+        if placed:
+            self.body.split(cotangent, RESULT, self.spec.output)
+        self.body.lines.assign(cotangent, self._divided(cotangent, slots, placed, units=True))
+
+    # -- both ----------------------------------------------------------------------------------
+
+    def _placed(self, slots: Sequence[Slot]) -> list[Factor]:
+        """Factors that put products where they belong."""
+        others = [slot for slot in slots if slot.affine is None or not slot.affine.plain]
+        diagonals = []
+        for slot in slots:
+            if slot.affine is not None and slot.affine.plain and slot.index is not None:
+                size = self.sizes.extent(slot.index)
+                identity = self.dialect.eye(size, self._like)
+                diagonals.append(Factor(identity, (slot.affine.plain, slot.index)))
+        return [*self._landing(others), *diagonals]
+
+    def _landing(self, slots: Sequence[Slot]) -> list[Factor]:
+        return self.body.place(slots, lambda c: self.dialect.truths(c, self._like))
+
+    def _divided(
+        self, value: str, slots: Sequence[Slot], placed: Sequence[Factor], units: bool = False
+    ) -> str:
+        """Divide by the number of points that land on each element.
+
+        Args:
+            value: what to divide.
+            slots: the axes of the result.
+            placed: where products are put.
+            units: whether the value has the axes of size one that the result has.
+        """
+        present = {*_indices(slots), *(name for factor in placed for name in factor.indices)}
+        repeats = self.sizes.extents(n for n in self.spec.indices if n not in present)
+        if not placed:
+            return f"{value} / {grouped(repeats, (' * ',))}" if repeats else value
+        out = tuple(slot.index or str(n) for n, slot in enumerate(slots) if slot.index or units)
+        counted = tuple(n for n in out if any(n in factor.indices for factor in placed))
+        count = self._count(placed, counted)
+        count = self.body.lines.new("count", f"{repeats} * {count}" if repeats else count)
+        # Nothing lands on an element whose count is zero, so it holds zero already.
+        divisor = Factor(f"{count}.clip(1)", counted).among(out)
+        if not fits(f"return {value} / {divisor}"):
+            value = self.body.lines.new("Y", value)
+        return f"{value} / {divisor}"
+
+    def _count(self, placed: Sequence[Factor], counted: tuple[str, ...]) -> str:
+        """How many points land on each element, as far as these factors say."""
+        factor, *others = placed
+        if others or tuple(n for n in factor.indices if n in counted) != counted:
+            return self.body.contracted(placed, counted, self._like)
+        axes = [str(n) for n, name in enumerate(factor.indices) if name not in counted]
+        if not axes:
+            return factor.text
+        return f"{factor.text}.sum({axes[0] if len(axes) == 1 else tupled(axes)})"
+
+    # -- the text ------------------------------------------------------------------------------
+
+    def module(self, name: str, *doc: str) -> str:
+        """Put the module together."""
+        keywords = ["*", *self.keywords.values()] if self.keywords else []
+        head = f"def {name}({', '.join([*self.arrays.values(), *keywords])}):"
+        lines = [*self.sizes.lines(), *self.body.lines.texts]
+        indent = " " * 4
+        body = [row for line in lines for row in wrapped(indent + line)]
+        imports = self.dialect.needed(lines)
+        blank = [""] * 2 * bool(imports)
+        return "\n".join([*imports, *blank, *wrapped(head), *docstring(doc, indent), *body]) + "\n"
+
+
+def _indices(slots: Sequence[Slot]) -> tuple[str, ...]:
+    return tuple(slot.index for slot in slots if slot.index is not None)
+
+
+def _with_positions(term: Term, slots: Sequence[Slot]) -> Term:
+    """The term with an index alone on each axis on which products are put."""
+    indices = {slot.place[1]: slot.index for slot in slots}
+    axes = []
+    for position, axis in enumerate(term):
+        index = indices[position]
+        axes.append(Affine.index(index) if isinstance(axis, Affine) and index else axis)
+    return tuple(axes)

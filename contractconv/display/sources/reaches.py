@@ -1,0 +1,83 @@
+"""How far an expression reaches, without any number.
+
+Strides and dilations are positive, paddings are not negative and no extent is zero: that decides
+the sign of nearly every term in advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contractconv.display.sources.text import Part, Rename, multiples, negated, total
+from contractconv.notation.affine import Affine, Polynomial
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the numerator of an axis reaches: from ``offset - down`` to ``offset + up``.
+
+    Attributes:
+        offset: the value where every index is zero.
+        down: how much lower it gets.
+        up: how much higher it gets.
+        sign: of the offset; 0 if the parameters decide it.
+    """
+
+    offset: list[Part]
+    down: list[Part]
+    up: list[Part]
+    sign: int
+
+    def below(self) -> list[Part]:
+        """How many elements below zero it reaches."""
+        if self.sign > 0 and not self.down:
+            return []
+        parts = [*self.down, *negated(self.offset)]
+        return parts if self.sign < 0 or not self.offset else [(1, f"max(0, {total(parts)})")]
+
+    def both_sides(self) -> list[Part]:
+        """The elements below zero, and as many again less the offset: a padding counts twice."""
+        if self.sign < 0 and not self.down and len(self.offset) == 1:
+            ((value, factor),) = self.offset
+            return [(2, str(-value))] if not factor else [(-2 * value, factor)]
+        return [*self.below(), *negated(self.offset)]
+
+
+def reach(axis: Affine, extent: Callable[[str], str], rename: Rename) -> Reach:
+    """Find out how far an axis reaches.
+
+    Args:
+        axis: the axis; of a fraction, the numerator counts.
+        extent: the text of an index's extent.
+        rename: the text of a parameter.
+    """
+    down: list[Part] = []
+    up: list[Part] = []
+    for name, coefficient in axis.terms:
+        span = _span(coefficient, extent(name), rename)
+        if sign(coefficient) > 0:
+            up += span
+        elif sign(coefficient) < 0:
+            down += negated(span)
+        else:
+            up.append((1, f"max(0, {total(span)})"))
+            down.append((1, f"max(0, {total(negated(span))})"))
+    return Reach(multiples(axis.offset, rename), down, up, sign(axis.offset))
+
+
+def sign(polynomial: Polynomial) -> int:
+    """1 or -1 if no value of the parameters changes the sign (zero counts as 1), else 0."""
+    signs = {value > 0 for _, value in polynomial.terms} or {True}
+    return 0 if len(signs) > 1 else 1 if True in signs else -1
+
+
+def never_below(axis: Affine) -> bool:
+    """Whether an axis certainly is never met below zero."""
+    return all(sign(p) > 0 for p in (axis.offset, *(c for _, c in axis.terms)))
+
+
+def _span(coefficient: Polynomial, extent: str, rename: Rename) -> list[Part]:
+    if coefficient.constant in (1, -1):
+        return [(coefficient.constant, extent), (-coefficient.constant, "")]
+    return multiples(coefficient, rename, f"({extent} - 1)")

@@ -1,0 +1,201 @@
+"""The sizes that generated code works with: read from shapes, or computed from other sizes.
+
+Only those that are asked for get a line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+from contractconv.display.sources.naming import POSITIONS, Names
+from contractconv.display.sources.reaches import Reach, never_below, reach, sign
+from contractconv.display.sources.solving import Found, Solution
+from contractconv.display.sources.text import grouped, multiples, negated, product, total
+from contractconv.notation.affine import ONE, Affine
+from contractconv.notation.spec import Axis, Composition, Place, Spec
+
+RESULT = -1  # the number of the result among the terms, as in the notation
+
+
+class Sizes:
+    """Extents of indices and sizes of axes, as texts; remembers which lines they take.
+
+    Args:
+        spec: the forward contraction.
+        solution: how its extents are known.
+        windows: the axes whose windows were chosen such that they fit.
+        variables: those of its terms, by number (without the result's, its size is computed), and
+            those of parameters and of extents that are given.
+        names: where to get names from.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        solution: Solution,
+        windows: Collection[Place],
+        variables: tuple[Mapping[int, str], Mapping[str, str]],
+        names: Names,
+    ) -> None:
+        self.spec = spec
+        self._solution = solution
+        self._windows = windows
+        self._arrays, self._arguments = variables
+        self._names = names
+        self._extents = {name: self._arguments[name] for name in solution.arguments}
+        self._shapes: dict[int, dict[int, str]] = {}
+        self._results: dict[int, str] = {}
+        self._positions: dict[str, Place] = {}
+        self._aliases: dict[str, str] = {}
+        self._calls: dict[Place, str] = {}
+        self._formulas: list[str] = []
+
+    def rename(self, parameter: str) -> str:
+        """The variable of a parameter."""
+        return self._arguments[parameter]
+
+    def name_position(self, name: str, place: Place) -> None:
+        """Give a name to the position on an axis: its extent is the axis's size."""
+        self._positions[name] = place
+
+    def alias(self, position: str, index: str) -> None:
+        """Give a position as many values as an index has."""
+        self._aliases[position] = index
+
+    def axis(self, place: Place) -> Axis:
+        """An axis of the forward contraction."""
+        number, position = place
+        assert position is not None
+        return self.spec.terms[number][position]
+
+    def extent(self, index: str) -> str:
+        """The number of values of an index."""
+        index = self._aliases.get(index, index)
+        if index in self._positions:
+            return self.size(self._positions[index])
+        if index not in self._extents:
+            self._extents[index] = self._found(index, self._solution.found[index])
+        return self._extents[index]
+
+    def extents(self, names: Iterable[str]) -> str:
+        """The product of some extents, or ``""``."""
+        return product([self.extent(name) for name in names])
+
+    def size(self, place: Place) -> str:
+        """The size of an axis of the forward contraction."""
+        axis = self.axis(place)
+        if not isinstance(axis, Affine):
+            return self.extents(axis.names)
+        if axis.plain:
+            return self.extent(axis.plain)
+        if place[0] in self._arrays:
+            return self._shape(place, self._called(place))
+        return self._result(place, axis)
+
+    def reach(self, axis: Affine) -> Reach:
+        """How far an axis reaches."""
+        return reach(axis, self.extent, self.rename)
+
+    def fits(self, place: Place) -> bool:
+        """Whether an axis of the forward contraction certainly has every element that is met."""
+        axis = self.axis(place)
+        if not isinstance(axis, Affine) or not never_below(axis):
+            return False
+        if not axis.terms and place[0] != RESULT:
+            return not axis.offset
+        return place[0] == RESULT or place in self._windows
+
+    def lines(self) -> list[str]:
+        """The lines that define what was asked for."""
+        return [*map(self._shape_line, sorted(self._shapes)), *self._formulas]
+
+    # -- where sizes come from -----------------------------------------------------------------
+
+    def _found(self, index: str, found: Found) -> str:
+        place, axis = found.places[0], found.axis
+        if isinstance(axis, Composition):
+            return self._define(index, self._factor(index, axis, place))
+        assert isinstance(axis, Affine)
+        if axis.plain:
+            return self._shape(place, index)
+        return self._define(index, self._count(index, axis, self.size(place)))
+
+    def _define(self, index: str, formula: str) -> str:
+        name = self._names.extent(index)
+        self._formulas.append(f"{name} = {formula}")
+        return name
+
+    def _factor(self, index: str, axis: Composition, place: Place) -> str:
+        others = [name for name in axis.names if name != index]
+        size = f"{self._arrays[place[0]]}.shape[{place[1]}]"
+        if others:
+            size = f"{size} // {grouped(self.extents(others), (' * ',))}"
+        times = Counter(axis.names)[index]
+        return size if times == 1 else f"round({grouped(size, ('//',))} ** (1 / {times}))"
+
+    def _count(self, index: str, axis: Affine, size: str) -> str:
+        """The number of places of a window, as the notation's rule says."""
+        step = dict(axis.terms)[index]
+        rest = self.reach(Affine(tuple(t for t in axis.terms if t[0] != index), axis.offset))
+        if sign(step) < 0:  # the mirror image: what reaches past the end may reach below zero
+            past = total([*rest.offset, *rest.up, (1, ""), (-1, size)])
+            room = [(1, f"max(0, {past})"), *rest.offset, *negated(rest.down)]
+            step = -step
+        else:
+            room = [(1, size), *rest.both_sides(), *negated(rest.up), (-1, "")]
+        if step == ONE:
+            return total([*room, (1, "")])
+        stride = grouped(total(multiples(step, self.rename)), (" + ", " - ", " * "))
+        return f"{grouped(total(room))} // {stride} + 1"
+
+    def _result(self, place: Place, axis: Affine) -> str:
+        """The natural size of an axis of the result."""
+        position = place[1]
+        assert position is not None
+        if position not in self._results:
+            formula = self._natural(axis)
+            if not formula.isdigit():
+                name = self._names.extent(self._called(place))
+                self._formulas.append(f"{name} = {formula}")
+                formula = name
+            self._results[position] = formula
+        return self._results[position]
+
+    def _natural(self, axis: Affine) -> str:
+        bounds = self.reach(axis)
+        divisor = total(multiples(axis.divisor, self.rename))
+        if axis.fractional:
+            by = grouped(divisor, (" + ", " - ", " * "))
+            last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
+            below = bounds.below()
+            return f"{last} - {grouped(total(below))} // {by}" if below else last
+        constant = axis.offset.constant
+        if not axis.terms and constant is not None:
+            return str(max(0, constant + 1))
+        return total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
+
+    def _called(self, place: Place) -> str:
+        """What the position on an axis is called."""
+        for name, where in self._positions.items():
+            if where == place:
+                return name
+        used = {*self.spec.indices, *self._positions, *self._calls.values()}
+        free = next((name for name in POSITIONS if name not in used), "n")
+        return self._calls.setdefault(place, free)
+
+    def _shape(self, place: Place, index: str) -> str:
+        number, position = place
+        assert position is not None
+        known = self._shapes.setdefault(number, {})
+        if position not in known:
+            known[position] = self._names.extent(index)
+        return known[position]
+
+    def _shape_line(self, number: int) -> str:
+        array, known = self._arrays[number], self._shapes[number]
+        if len(known) == 1:
+            ((position, name),) = known.items()
+            return f"{name} = {array}.shape[{position}]"
+        rank = len(self.spec.terms[number])
+        return f"{', '.join(known.get(n, '_') for n in range(rank))} = {array}.shape"
