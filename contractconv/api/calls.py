@@ -39,6 +39,7 @@ def forward_call(
     what: str,
     beside: str = "",
     cotangent: Any = None,
+    output_shape: Sequence[int] | None = None,
 ) -> Call:
     """Check the forward operands of something derived.
 
@@ -49,6 +50,7 @@ def forward_call(
         what: what is called, for messages: ``"a gradient"``.
         beside: what it takes before the operands: ``"the cotangent"``.
         cotangent: an array of the result's shape, if there is one.
+        output_shape: the shape of the result, where the rules should not choose it.
 
     Raises:
         OperandError: the number of operands is wrong, or one is not an array of numbers.
@@ -65,7 +67,10 @@ def forward_call(
         raise OperandError(f"{what} of '{forward}' is called with {expected}, not with {found}")
     arrays = tuple(as_operand(operand, n) for n, operand in enumerate(operands))
     shapes = tuple(map(shape_of, arrays))
-    problem = _problem(forward, shapes, extents, cotangent)
+    if cotangent is None:
+        problem = forward._problem(shapes, extents, output_shape)
+    else:
+        problem = _problem(forward, shapes, extents, cotangent)
     concrete = forward._concrete(shapes, extents, problem.result_shape)
     return Call(arrays, shapes, problem, concrete)
 
@@ -74,8 +79,6 @@ def _problem(
     forward: Contraction, shapes: Sequence[Shape], extents: dict[str, int], cotangent: Any
 ) -> Problem:
     """The forward problem, whose result has the cotangent's shape."""
-    if cotangent is None:
-        return forward._problem(shapes, extents, None)
     try:
         return forward._problem(shapes, extents, shape_of(cotangent))
     except ShapeError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.calls import shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derived import Derived, forward_derivative
@@ -49,7 +51,7 @@ class Curvature:
         self.forward = forward
         self.operand = operand_position(forward._spec, operand)
         self._batch = None if batch is None else _names(batch)
-        self.batch = self._layer(forward._spec).batch
+        self.batch = _layer(forward._spec, self.operand, self._batch).batch
 
     @property
     def jvp(self) -> Derived:
@@ -67,9 +69,8 @@ class Curvature:
         Args:
             root: with a root of the Hessian, called with ``(V, R, *operands)``.
         """
-        return self._derived(
-            "Gauss-Newton product", ("V", "R")[: 1 + root], lambda layer: layer.product(root)
-        )
+        takes = ("V", "R")[: 1 + root]
+        return self._derived("Gauss-Newton product", takes, "product", root=root)
 
     def diagonal(self, root: bool = False) -> Derived:
         """The diagonal of the Gauss-Newton matrix, called with ``(*operands)``.
@@ -77,9 +78,7 @@ class Curvature:
         Args:
             root: with a root of the Hessian, called with ``(R, *operands)``.
         """
-        return self._derived(
-            "Gauss-Newton diagonal", ("R",) * root, lambda layer: layer.diagonal(root)
-        )
+        return self._derived("Gauss-Newton diagonal", ("R",) * root, "diagonal", root=root)
 
     def kronecker(self, kind: str = "expand") -> KroneckerFactors:
         """The factors of ``input ⊗ output``, which approximates a weight's curvature.
@@ -92,25 +91,35 @@ class Curvature:
         """
         return KroneckerFactors(
             kind,
-            self._derived("input factor", (), lambda layer: layer.kronecker(kind)[0]),
-            self._derived("output factor", ("G",), lambda layer: layer.kronecker(kind)[1]),
+            self._derived("input factor", (), "input_factor", kind=kind),
+            self._derived("output factor", ("G",), "output_factor", kind=kind),
         )
 
-    def _derived(
-        self, name: str, takes: tuple[str, ...], make: Callable[[Layer], Recipe]
-    ) -> Derived:
-        def derive(spec: Spec, n: int) -> Recipe:
-            return make(self._layer(spec))
-
+    def _derived(self, name: str, takes: tuple[str, ...], part: str, **how: Any) -> Derived:
+        derive = _Part(part, tuple(how.items()), self._batch)
         return Derived(self.forward, self.operand, name, takes, derive).checked()
-
-    def _layer(self, spec: Spec) -> Layer:
-        from contractconv.calculus.curvature import Layer
-
-        return Layer(spec, self.operand, self._batch)
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a layer's curvature, by the name of the method that derives it."""
+
+    method: str
+    how: tuple[tuple[str, Any], ...]
+    batch: tuple[str, ...] | None
+
+    def __call__(self, spec: Spec, n: int) -> Recipe:
+        recipe: Recipe = getattr(_layer(spec, n, self.batch), self.method)(**dict(self.how))
+        return recipe
+
+
+def _layer(spec: Spec, n: int, batch: tuple[str, ...] | None) -> Layer:
+    from contractconv.calculus.curvature import Layer
+
+    return Layer(spec, n, batch)
 
 
 def _names(batch: str | Sequence[str]) -> tuple[str, ...]:
@@ -152,10 +161,12 @@ class KroneckerFactors:
             *operands: all forward operands.
             **extents: what the forward call was given.
         """
-        return (
-            self.input(*operands, **extents),
-            self.output(cotangent, *operands, **extents),
-        )
+        from contractconv.execution.run import as_operand
+
+        given: dict[str, Any] = dict(extents)
+        right = self.output(cotangent, *operands, **given)
+        result = shape_of(as_operand(cotangent, "G"))
+        return self.input(*operands, output_shape=result, **given), right
 
     def __str__(self) -> str:
         return f"A: {self.input}\nB: {self.output}"

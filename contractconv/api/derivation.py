@@ -235,6 +235,14 @@ class Derivation(Shown):
     def _shown_spec(self) -> Spec:
         return self._formulas.gather
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Derivation):
+            return NotImplemented
+        return (self.forward, self.operand) == (other.forward, other.operand)
+
+    def __hash__(self) -> int:
+        return hash((self.forward, self.operand))
+
     def __str__(self) -> str:
         return str(self.scatter)
 

@@ -64,11 +64,13 @@ class Derived(Shown):
         """What each operand of the string is: a forward operand by name, or a role."""
         return self._recipe.roles
 
-    def __call__(self, /, *arrays: Any, **extents: int) -> Array:
+    # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
+    def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:
         """Carry it out.
 
         Args:
             *arrays: what :attr:`takes` names, then all forward operands.
+            output_shape: the shape of the forward result, if the forward call was given one.
             **extents: what the forward call was given.
 
         Returns:
@@ -91,6 +93,7 @@ class Derived(Shown):
             what=f"the {self.name}",
             beside=" and ".join(self.takes),
             cotangent=given.get("G"),
+            output_shape=output_shape,
         )
         self._check(call, given)
         names = operand_names(len(call.operands))
@@ -122,6 +125,15 @@ class Derived(Shown):
 
     def _shown_spec(self) -> Spec:
         return self._recipe.spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Derived) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.forward, self.operand, self.takes, self._derive
 
     def __str__(self) -> str:
         return str(self._recipe.spec)

@@ -186,6 +186,14 @@ class Layer:
             replace(right, scale=(*batch, *counted[1])),
         )
 
+    def input_factor(self, kind: str) -> Recipe:
+        """The Kronecker factor from the other operands."""
+        return self.kronecker(kind)[0]
+
+    def output_factor(self, kind: str) -> Recipe:
+        """The Kronecker factor from the cotangent."""
+        return self.kronecker(kind)[1]
+
     def _check_weight(self, kind: str) -> None:
         if kind not in KINDS:
             raise ContractionError(f"unknown kind {kind!r}: choose one of {', '.join(KINDS)}")

@@ -25,7 +25,7 @@ _STYLE = """
 .cc-page math { font-family: "STIX Two Math", "Latin Modern Math", "Libertinus Math",
   "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.12em; margin: .5em 0;
   width: fit-content; max-width: 100%; overflow-x: auto; overflow-y: hidden; }
-.cc-page mtd { math-style: normal; text-align: left; padding: .1em 0 .1em .4em; }
+.cc-page mtd { math-style: normal; text-align: left; padding: .2em 0 .2em .4em; }
 .cc-page figure { margin: 1em 0; }
 .cc-page code span { white-space: nowrap; }
 .cc-page section { border-top: 1px solid var(--cc-edge); margin-top: 2em; }

@@ -101,9 +101,10 @@ def _product_of_others(values: Array, valid: Array) -> Array:
 
 def _softmax(values: Array, valid: Array) -> Array:
     total = _logsumexp(np.where(valid, values, -np.inf), (0,))
+    counts = valid & (total != -np.inf)
     with np.errstate(invalid="ignore"):
-        weights = np.exp(values - total)
-    return np.asarray(np.where(valid & (total != -np.inf), weights, values.dtype.type(0)))
+        shifted = np.where(counts, values - total, values.dtype.type(-np.inf))
+    return np.asarray(np.exp(shifted))
 
 
 def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:

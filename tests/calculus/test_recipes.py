@@ -7,6 +7,7 @@ Jacobian. Everything else is put together from that by the textbook.
 from __future__ import annotations
 
 import math
+import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -1174,3 +1175,43 @@ def test_a_diagonal_adds_up_squares_of_the_jacobian(problem: Problem, seed: int)
                 continue
             result = case.call(diagonal, *first, seed=seed)
             assert_same(result, np.asarray((half**2).sum(0).reshape(shape)))
+
+
+# --- as values -------------------------------------------------------------------------------
+
+PARTS: list[Callable[[cc.Contraction], Any]] = [
+    lambda c: c.grad(1),
+    lambda c: c.jvp(1),
+    lambda c: c.jacobian(1),
+    lambda c: c.curvature(1).product(),
+    lambda c: c.curvature(1, "b").product(root=True),
+    lambda c: c.curvature(1).diagonal(),
+    lambda c: c.curvature(1).kronecker("reduce").input,
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_derived_twice_is_equal_and_can_be_sent(
+    part: Callable[[cc.Contraction], Any],
+) -> None:
+    one, other = part(cc.Contraction(CONV)), part(cc.Contraction(CONV))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != part(cc.Contraction(DENSE))
+    assert len({p(cc.Contraction(CONV)) for p in PARTS}) == len(PARTS)
+    sent = pickle.loads(pickle.dumps(one))
+    assert sent == one
+    assert str(sent) == str(one)
+
+
+def test_a_result_of_another_shape_has_a_forward_derivative() -> None:
+    c = cc.Contraction("b i c, k c o -> b (2*i+k) o")
+    x, w, v = integers((1, 3, 2), 1), integers((3, 2, 2), 2), integers((3, 2, 2), 3)
+    shape = (1, 9, 2)
+    expected = c(x, v, output_shape=shape)
+    np.testing.assert_array_equal(c.jvp(1)(v, x, w, output_shape=shape), expected)
+    g = integers(shape, 4)
+    assert (c.grad(1)(g, x, w) * v).sum() == (g * expected).sum()
+    assert c.jacobian(1)(x, w, output_shape=shape).shape == (*shape, *w.shape)
+    a, b = c.curvature(1).kronecker()(g, x, w)
+    assert (a.shape, b.shape) == ((6, 6), (2, 2))
