@@ -54,7 +54,7 @@ class Step:
         return describe(self.problem)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """How one contraction of arrays of known shapes is executed.
 
@@ -80,6 +80,9 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{name}={size}" for name, size in self.problem.sizes)

@@ -63,7 +63,7 @@ class Check:
         return f"{self.statement:<42} {self.numbers:>7,} numbers, {how}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Certificate:
     """What was checked of a derived gradient, all of it with success.
 
@@ -97,6 +97,9 @@ class Certificate:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [f"verified: the gradient of '{self.forward}' by operand {self.operand}"]

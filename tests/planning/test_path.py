@@ -117,3 +117,9 @@ def test_equal_windows_on_axes_of_different_size_are_kept_apart() -> None:
     got = cc.contract("(i+k) a, (i+k) b, k -> i", x, y, w, i=5)
     expected = [sum(x[i + k].sum() * y[i + k].sum() * w[k] for k in range(2)) for i in range(5)]
     assert got.tolist() == expected
+
+
+def test_a_plan_shows_itself_wherever_one_looks() -> None:
+    plan = cc.Contraction("i j, j k -> i k").plan((2, 3), (3, 4))
+    assert repr(plan) == str(plan)
+    assert "i j, j k -&gt; i k" in plan._repr_html_()
