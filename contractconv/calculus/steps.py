@@ -87,7 +87,7 @@ def _differentiated(formulas: Formulas) -> Step:
 
 
 def _of_renaming(renamed: list[Elimination]) -> str:
-    names = _listed([_name(e.index.name) for e in renamed])
+    names = listed([_name(e.index.name) for e in renamed])
     if len(renamed) == 1:
         return (
             f"{names} stands alone on its axis: its sum keeps one term, and the prime is dropped."
@@ -99,7 +99,7 @@ def _of_renaming(renamed: list[Elimination]) -> str:
 
 
 def _of_scatter(scattered: Equation) -> str:
-    tied = _listed(
+    tied = listed(
         [f"{_said(d.position, scattered)} = {_said(d.expression, scattered)}"
          for d in scattered.deltas]
     )  # fmt: skip
@@ -140,7 +140,7 @@ def _simplified(formulas: Formulas) -> Iterator[Step]:
     before, after = formulas.eliminated, formulas.collected
     idle = [g for g in before.guards if g not in after.guards and isinstance(g, Inside)]
     if idle:
-        said = _listed([f"0 ≤ {_said(g.position, before)} < {_size(g)}" for g in idle])
+        said = listed([f"0 ≤ {_said(g.position, before)} < {_size(g)}" for g in idle])
         yield Step(
             "simplify",
             after,
@@ -200,5 +200,6 @@ def _name(name: str) -> str:
     return name.replace(DOTS, "…")
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Join names with commas and a last *and*."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

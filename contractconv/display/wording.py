@@ -9,6 +9,7 @@ from contractconv.calculus.equation import Inside, size
 from contractconv.calculus.reads import places
 from contractconv.calculus.recipes import gathered
 from contractconv.calculus.rules import RULES
+from contractconv.calculus.steps import listed
 from contractconv.calculus.symbols import DOTS
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.notation.spec import Spec
@@ -101,8 +102,3 @@ def gradient_forms(gradient: Gradient) -> list[tuple[str, Spec]]:
     if gradient.simplified is not None:
         forms.append(("here", gradient.simplified))
     return forms
-
-
-def listed(names: list[str]) -> str:
-    """Join names with commas and a last *and*."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
