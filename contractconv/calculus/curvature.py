@@ -18,7 +18,13 @@ from dataclasses import replace
 import sympy
 
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.derivation import COTANGENT, derive, element, fixed_indices
+from contractconv.calculus.derivation import (
+    COTANGENT,
+    derive,
+    element,
+    fixed_indices,
+    roles_of,
+)
 from contractconv.calculus.recipes import (
     ONES,
     ROOT,
@@ -26,7 +32,6 @@ from contractconv.calculus.recipes import (
     Recipe,
     gathered,
     refuse_dots,
-    roles_of,
 )
 from contractconv.calculus.symbols import index, operand_names, split
 from contractconv.errors import ContractionError, SpecError
@@ -90,7 +95,7 @@ class Layer:
             first = {ROOT: (self._rank, *self.spec.output)} | self.others
             return self._product(first, self.batch)
         self._check_gathered()
-        lost = set(self.kept).difference(self._names(self.others), unique_names((self.target,)))
+        lost = set(self.kept).difference(_names(self.others), unique_names((self.target,)))
         first, ones = self._with_ones(self.others, lost)
         return replace(self._product(first, self.kept), ones=ones)
 
@@ -127,10 +132,10 @@ class Layer:
         if any(not _names_in(delta.expression) <= set(shared) for delta in last.deltas):
             raise self._no_diagonal()
         first, output = dict(zip(first, last.spec.inputs, strict=True)), last.spec.output
-        lost = set(shared).difference(self._names(first), unique_names((output,)))
+        lost = set(shared).difference(_names(first), unique_names((output,)))
         first, more = self._with_ones(first, lost)
         same = {*shared, *unique_names((output,)), *self._rank.names}
-        prime = self._primes(n for n in self._names(first) if n not in same)
+        prime = self._primes(n for n in _names(first) if n not in same)
         terms = [*first.items(), *_renamed(first, prime)]
         return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
@@ -162,7 +167,7 @@ class Layer:
         """
         self._check_gathered()
         self._check_weight(kind)
-        mine, used = unique_names((self.target,)), self._names(self.others)
+        mine, used = unique_names((self.target,)), _names(self.others)
         summed = [n for n in mine if n not in self.kept]
         made = [n for n in mine if n in self.kept and n not in used]
         groups = tuple(Affine.index(n) for n in mine if n in self.kept and n in used)
@@ -214,9 +219,6 @@ class Layer:
         """The index that numbers the columns of a root."""
         return Affine.index(_free("r", {*self.spec.indices, *self.spec.parameters}))
 
-    def _names(self, terms: Mapping[str, Term]) -> tuple[str, ...]:
-        return unique_names(tuple(terms.values()))
-
     def _with_ones(
         self, terms: Mapping[str, Term], names: Collection[str]
     ) -> tuple[dict[str, Term], tuple[str, ...]]:
@@ -247,6 +249,10 @@ class Layer:
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
         return Recipe(result, like, spec, roles, copies, self.result_axes)
+
+
+def _names(terms: Mapping[str, Term]) -> tuple[str, ...]:
+    return unique_names(tuple(terms.values()))
 
 
 def _renamed(terms: Mapping[str, Term], names: Mapping[str, str]) -> list[tuple[str, Term]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import sympy
 
@@ -23,7 +23,7 @@ from contractconv.notation.spec import Composition, Spec, Term
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Formulas:
     """The gradient of a contraction with respect to one operand, and how it came about.
 
@@ -48,7 +48,7 @@ class Formulas:
     scatter: Spec
     gather: Spec
 
-    @property
+    @cached_property
     def placed(self) -> Equation:
         """The equation of the scatter: only the deltas that are more than a name are left."""
         renamed = [e.equation for e in self.eliminations if e.renames]
@@ -59,7 +59,7 @@ class Formulas:
         """The equation after the last elimination, with every condition it gathered."""
         return self.eliminations[-1].equation if self.eliminations else self.derivative
 
-    @property
+    @cached_property
     def collected(self) -> Equation:
         """The equation of the gather, without conditions that always hold."""
         return self.simplified(self.eliminated)
@@ -124,6 +124,13 @@ def element(name: str, term: Term) -> Element:
     return Element(name, tuple(expression(axis) for axis in split(term)), term)
 
 
+def roles_of(forward: Spec) -> dict[str, Term]:
+    """The forward operands by name, behind the local derivative if the reduction has one."""
+    local, rule = local_term(forward), RULES[forward.reduce]
+    first = {} if rule is None or local is None else {rule.symbol: local}
+    return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
+
+
 def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
     """The indices inside compositions, which cannot become an expression."""
     axes = (axis for term in spec.terms for axis in term)
@@ -131,12 +138,8 @@ def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
 
 
 def _loss(forward: Spec, operand: int) -> Equation:
-    local, rule = local_term(forward), RULES[forward.reduce]
-    factors = [element(COTANGENT, forward.output)]
-    if rule is not None and local is not None:
-        factors.append(element(rule.symbol, local))
-    names = operand_names(len(forward.inputs))
-    factors += [element(n, term) for n, term in zip(names, forward.inputs, strict=True)]
+    terms = {COTANGENT: forward.output} | roles_of(forward)
+    factors = [element(name, term) for name, term in terms.items()]
     summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
     guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
     return Equation(
@@ -162,14 +165,14 @@ def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
         deltas = tuple(Delta(p, e) for p, e in zip(at, target.axes, strict=True))
     else:
         deltas = tuple(_delta(summand, position) for position in at)
-    own = {g for read in reads(forward, operand) if read.term == operand for g in read.guards}
+    # The deltas say that the target is read inside; the conditions of the others stay.
     others = {g for read in reads(forward, operand) if read.term != operand for g in read.guards}
     return replace(
         loss,
         left=Element(f"d{target.name}", at, target.like),
         factors=factors,
         deltas=deltas,
-        guards=tuple(g for g in loss.guards if g in others or g not in own),
+        guards=tuple(g for g in loss.guards if g in others),
     )
 
 

@@ -187,11 +187,3 @@ class Equation:
             deltas=tuple(delta.substituted(values) for delta in self.deltas),
             guards=tuple(guard.substituted(values) for guard in self.guards),
         )
-
-    def renamed(self, names: Mapping[str, str]) -> Equation:
-        """Return the equation with arrays renamed; those not in ``names`` stay."""
-
-        def rename(element: Element) -> Element:
-            return replace(element, name=names.get(element.name, element.name))
-
-        return replace(self, left=rename(self.left), factors=tuple(rename(f) for f in self.factors))

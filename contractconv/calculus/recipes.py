@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.derivation import RESULT, fixed_indices, forward_equation
+from contractconv.calculus.derivation import RESULT, fixed_indices, forward_equation, roles_of
 from contractconv.calculus.equation import Equation, Inside, size
 from contractconv.calculus.reads import places
-from contractconv.calculus.rules import RULES, local_term
 from contractconv.calculus.symbols import operand_names
 from contractconv.errors import SpecError
-from contractconv.notation.spec import Spec, Term
+from contractconv.notation.spec import Spec
 
 TANGENT, ROOT, ONES = "V", "R", "1"
 
@@ -69,13 +68,6 @@ class Recipe:
                 mine = size(position.name)
                 sizes[mine] = first.setdefault((role, number), mine)
         return sizes
-
-
-def roles_of(forward: Spec) -> dict[str, Term]:
-    """The forward operands by name, behind the local derivative if the reduction has one."""
-    local, rule = local_term(forward), RULES[forward.reduce]
-    first = {} if rule is None or local is None else {rule.symbol: local}
-    return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
 
 
 def jvp(forward: Spec, n: int) -> Recipe:

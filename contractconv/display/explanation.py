@@ -135,13 +135,11 @@ def explain(
         forward_equation(bound),
         sized,
         None if problem is None else plan(problem),
-        tuple(_explained(bound, n, sized, problem, given) for n in wanted),
+        tuple(_explained(bound, n, sized, problem) for n in wanted),
     )
 
 
-def _explained(
-    spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem | None, extents: dict[str, int]
-) -> Gradient:
+def _explained(spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem | None) -> Gradient:
     formulas = derive(spec, n)
     told, again = steps(formulas), second_derivatives(formulas)
     if problem is None:

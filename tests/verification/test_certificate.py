@@ -27,7 +27,7 @@ from strategies import Problem, problems, windows
 
 import contractconv as cc
 from contractconv.calculus.derivation import Formulas, derive
-from contractconv.calculus.equation import Delta, Divides, Equation, Inside, size
+from contractconv.calculus.equation import Delta, Divides, Element, Equation, Inside, size
 from contractconv.calculus.phases import phases
 from contractconv.errors import CertificateError, ContractionError, ShapeError, SpecError
 from contractconv.execution.gradient import gradient
@@ -429,7 +429,10 @@ def permuted(number: int, *order: int) -> Change:
 
 
 def renamed_factors(**names: str) -> Change:
-    return lambda e: e.renamed(names)
+    def renamed(e: Element) -> Element:
+        return replace(e, name=names.get(e.name, e.name))
+
+    return lambda e: replace(e, factors=tuple(map(renamed, e.factors)))
 
 
 def taps(name: str, low: int, more: int) -> Change:
