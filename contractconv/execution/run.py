@@ -12,6 +12,7 @@ import numpy as np
 
 from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.execution.pairwise import BLOCK, sum_leaf
+from contractconv.execution.pieces import run_piece
 from contractconv.execution.reductions import (
     REDUCTIONS,
     local_derivative,
@@ -132,6 +133,23 @@ def _run_plan(
 
 def _run_step(
     step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
+) -> Array:
+    if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
+        return _reduce_step(step, arrays, dtype, out)
+    if out is None and step.is_leaf:
+        out, accumulate = np.empty(step.problem.output_sizes, dtype), False
+    else:
+        accumulate = True
+    if out is None:
+        out = np.zeros(step.problem.output_sizes, dtype)
+    asked = step.setting.algorithm not in ("auto", "measure")
+    for piece in step.pieces():
+        run_piece(piece, arrays, out, accumulate, asked)
+    return out
+
+
+def _reduce_step(
+    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None
 ) -> Array:
     problem = step.problem
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf

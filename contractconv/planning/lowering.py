@@ -108,12 +108,20 @@ def progression(access: Access, extent: int) -> tuple[int, int, int]:
     return start, max(0, (high - start) // step + 1), step
 
 
-def describe(problem: Problem) -> str:
-    """Name the way in which a step will be carried out."""
+def describe(problem: Problem, phases: tuple[Problem, ...], algorithm: str) -> str:
+    """Name the way in which a step will be carried out.
+
+    Args:
+        problem: the step.
+        phases: the gathers that a scatter is split into; none if taps are held one by one.
+        algorithm: the name of what was chosen for its pieces.
+    """
+    how = _core(phases[0] if phases else problem) if algorithm == "direct" else algorithm
+    if phases:
+        return f"{how}, in {len(phases)} phases" if len(phases) > 1 else f"{how}, as a gather"
     taps = tap_indices(problem)
-    scattered = any(a.plain is None for a in problem.output)
-    how = _core(problem)
     if taps:
+        scattered = any(a.plain is None for a in problem.output)
         count = volume(taps, problem.extents)
         return f"{how}, {'slice-add' if scattered else 'summed'} over {count} taps {' '.join(taps)}"
     return how

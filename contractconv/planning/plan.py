@@ -10,12 +10,11 @@ from math import prod
 
 from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, labels_of, volume
-from contractconv.planning.lowering import describe, is_leaf, leaves, tap_indices
+from contractconv.planning.candidates import Piece, direct
+from contractconv.planning.choice import Choice, choose
+from contractconv.planning.lowering import describe, is_leaf, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
-
-# Pieces of a step are remembered up to this number; more are made anew in every run.
-_MOST_REMEMBERED = 1024
-
+from contractconv.planning.setting import DIRECT, Setting
 
 @dataclass(frozen=True)
 class Step:
@@ -24,10 +23,12 @@ class Step:
     Attributes:
         positions: which operands of the current list it takes, ascending.
         problem: the step, itself a contraction.
+        setting: what algorithms are chosen by.
     """
 
     positions: Pair
     problem: Problem
+    setting: Setting
 
     @property
     def flops(self) -> int:
@@ -39,19 +40,24 @@ class Step:
         """Whether the step is one piece that makes every element of its result."""
         return is_leaf(self.problem)
 
-    def leaves(self) -> Iterable[Problem]:
-        """The pieces, expressible by strided views, that the step is carried out in."""
-        return leaves(self.problem) if self._remembered is None else self._remembered
-
     @cached_property
-    def _remembered(self) -> tuple[Problem, ...] | None:
-        count = volume(tap_indices(self.problem), self.problem.extents)
-        return tuple(leaves(self.problem)) if count <= _MOST_REMEMBERED else None
+    def choice(self) -> Choice:
+        """The algorithms that were considered, and the one that was chosen."""
+        return choose(self.problem, self.setting)
+
+    def pieces(self) -> Iterable[Piece]:
+        """What the step is carried out in, each with its algorithm."""
+        listed = self.choice.chosen.pieces
+        return listed or (direct(leaf, self.setting) for leaf in leaves(self.problem))
+
+    def leaves(self) -> Iterable[Problem]:
+        """The pieces as contractions that strided views can express."""
+        return (piece.problem for piece in self.pieces())
 
     @property
     def lowering(self) -> str:
         """How the step is carried out, in words."""
-        return describe(self.problem)
+        return describe(self.problem, self.choice.phases, self.choice.chosen.name)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,10 +69,12 @@ class Plan:
     Attributes:
         problem: the whole contraction.
         steps: the steps in order.
+        setting: what algorithms are chosen by.
     """
 
     problem: Problem
     steps: tuple[Step, ...]
+    setting: Setting
 
     @property
     def flops(self) -> int:
@@ -104,32 +112,37 @@ def _quantity(value: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def plan(problem: Problem) -> Plan:
+def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction; equal problems share one plan."""
-    return plan_afresh(problem)
+    return plan_afresh(problem, setting)
 
 
-def plan_afresh(problem: Problem) -> Plan:
+def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction that will hardly come again, without remembering the plan."""
+    steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem))
+    return Plan(problem, steps, setting)
+
+
+def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:
+    """Which operands are taken out of the list, and how they are contracted."""
     if problem.reduce not in ("sum", "mean"):
-        return Plan(problem, (Step(tuple(range(len(problem.operands))), problem),))
-    steps: list[Step] = []
+        yield tuple(range(len(problem.operands))), problem
+        return
     terms = list(problem.operands)
     for position, merged in _reductions_first(problem):
-        steps.append(Step((position,), _as_problem(merged)))
+        yield (position,), _as_problem(merged)
         terms = [*terms[:position], *terms[position + 1 :], merged.result]
     order = contraction_order(_of_operands(problem, tuple(terms)))
     for number, positions in enumerate(order):
         taken = tuple(terms[n] for n in positions)
         terms = [term for n, term in enumerate(terms) if n not in positions]
         if number == len(order) - 1:
-            steps += _last_steps(problem, positions, taken)
+            yield from _last_steps(problem, positions, taken)
             break
         needed = problem.kept | frozenset(labels_of(terms))
         merged = merge(taken, needed, problem)
-        steps.append(Step(positions, _as_problem(merged)))
+        yield positions, _as_problem(merged)
         terms.append(merged.result)
-    return Plan(problem, tuple(steps))
 
 
 def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:
@@ -149,15 +162,17 @@ def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:
             moved += 1
 
 
-def _last_steps(problem: Problem, positions: Pair, taken: tuple[Accesses, ...]) -> list[Step]:
+def _last_steps(
+    problem: Problem, positions: Pair, taken: tuple[Accesses, ...]
+) -> list[tuple[Pair, Problem]]:
     """The last contraction writes the output; windows it need not open are opened after it."""
     last = _of_operands(problem, taken)
     merged = merge(taken, problem.kept, problem)
     summed = set(labels_of(taken)).difference(problem.kept)
     if len(taken) == 1 or not summed or merged.points >= last.points:
-        return [Step(positions, last)]
+        return [(positions, last)]
     opened = _of_operands(problem, (merged.result,))
-    return [Step(positions, _as_problem(merged)), Step((0,), opened)]
+    return [(positions, _as_problem(merged)), ((0,), opened)]
 
 
 def _of_operands(problem: Problem, terms: tuple[Accesses, ...]) -> Problem:

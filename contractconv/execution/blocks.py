@@ -1,0 +1,102 @@
+"""Cutting a sum of products into blocks: for the threads, and so that copies stay small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from contractconv.execution.nest import Nest
+from contractconv.notation.problem import Problem
+
+# Copies of a block stay in the second level of cache.
+_COPY_BYTES = 1 << 19
+# A piece of work should be worth handing over: multiplications.
+_WORTH = 1 << 20
+# Results up to this size are summed by every thread for itself, and added up at the end.
+_PRIVATE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a leaf is cut.
+
+    Attributes:
+        groups: blocks that one thread works on, one after the other; the blocks of a group write
+            the same part of the result, and add up.
+        private: whether groups write the same result as well: then each has one of its own.
+    """
+
+    groups: tuple[tuple[Problem, ...], ...]
+    private: bool
+
+
+def cut(
+    problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int
+) -> Cut:
+    """Cut a leaf.
+
+    Args:
+        problem: the leaf.
+        nest: its loop nest.
+        copied: which operands are read from a copy.
+        itemsize: the bytes of one number.
+        threads: how many threads there are.
+    """
+    volumes = [prod(a.size for a in term) for term in problem.operands]
+    result = prod(problem.extents[n] for n in problem.kept)
+    pieces = max(1, min(4 * threads, problem.points // _WORTH))
+    bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
+    small = result * itemsize <= _PRIVATE_BYTES and result * 4 <= max(volumes)
+    if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
+        parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
+        limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
+        groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
+        return Cut(tuple(map(tuple, groups)), len(groups) > 1)
+    if volumes[nest.vectors] > volumes[1 - nest.vectors] and _wide(problem, nest, threads):
+        parts = list(_along_lane(problem, nest, threads))
+    else:
+        parts = _slices(
+            problem, (*nest.batch, *nest.rows), max(pieces, -(-bytes_copied // _COPY_BYTES))
+        )
+    return Cut(tuple((part,) for part in parts), False)
+
+
+def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
+    # The longer ones first: cutting a window's few taps would copy what it reads again and again.
+    return tuple(sorted(nest.summed[:-1] or nest.summed, key=lambda n: -problem.extents[n]))[:2]
+
+
+def _wide(problem: Problem, nest: Nest, threads: int) -> bool:
+    panel = nest.tile.vectors * 16
+    return threads > 1 and problem.extents[nest.lane] >= threads * panel
+
+
+def _along_lane(problem: Problem, nest: Nest, threads: int) -> Iterator[Problem]:
+    size = problem.extents[nest.lane]
+    panel = nest.tile.vectors * 16
+    chunk = panel * -(-size // (panel * threads))
+    for start in range(0, size, chunk):
+        yield problem.restricted(nest.lane, start, min(chunk, size - start))
+
+
+def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Problem]:
+    """Cut along the first of some indices, and along further ones if it is too short."""
+    cuts: list[list[tuple[str, int, int]]] = []
+    for label in labels:
+        size = problem.extents[label]
+        count = min(size, pieces)
+        if count > 1:
+            bounds = [size * n // count for n in range(count + 1)]
+            cuts.append(
+                [(label, a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+            )
+            pieces = -(-pieces // count)
+    parts = []
+    for choice in product(*cuts):
+        part = problem
+        for label, start, size in choice:
+            part = part.restricted(label, start, size)
+        parts.append(part)
+    return parts

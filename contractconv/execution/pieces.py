@@ -1,0 +1,169 @@
+"""Carrying out the pieces of a step, by compiled kernels where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from contractconv.execution import direct, tiled, toomcook
+from contractconv.execution.pairwise import sum_leaf
+from contractconv.execution.views import Array, Labelled, operand_view, output_view
+from contractconv.kernels import native
+from contractconv.kernels.number import DTYPES
+from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.candidates import Piece
+from contractconv.planning.phases import Window
+
+# Fewer multiplications than this are not worth compiling a kernel for.
+_FEW = 1 << 12
+
+
+def run_piece(
+    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, asked: bool
+) -> None:
+    """Carry out one piece of a sum.
+
+    Args:
+        piece: the piece.
+        arrays: the operands, all of one dtype.
+        out: the whole result, of the same dtype.
+        accumulate: whether to add to what is there.
+        asked: whether the caller asked for this algorithm, so that even the smallest piece is
+            carried out by it.
+    """
+    worth = asked or piece.problem.points >= _FEW
+    compiled = worth and str(out.dtype) in DTYPES and native.available()
+    if piece.algorithm == "toom-cook":
+        if not (compiled and _tiled(piece, arrays, out, accumulate)):
+            _toom_cook(piece, arrays, out, accumulate)
+    elif piece.algorithm == "fft":
+        _fft(piece, arrays, out, accumulate)
+    elif not (compiled and _direct(piece.problem, arrays, out, accumulate)):
+        _by_views(piece.problem, arrays, out, accumulate)
+
+
+def _by_views(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
+    view = output_view(out, problem)
+    result = sum_leaf(problem, arrays, view.labels)
+    if accumulate:
+        np.add(view.array, result, out=view.array)
+    else:
+        view.array[...] = result
+
+
+def _direct(
+    problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool
+) -> bool:
+    strides = tuple(array.strides for array in (*arrays, out))
+    ready = direct.prepared(problem, strides, out.dtype)
+    if ready is None:
+        return False
+    ready.run(arrays, out, accumulate)
+    return True
+
+
+def _tiled(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> bool:
+    problem, windows = piece.problem, piece.windows
+    which = windows[0].operand
+    lanes = tiled.lanes(problem, windows)
+    if lanes is None:
+        return False
+    ordered = list(arrays)
+    ordered[which] = _neighbours(arrays[which], problem.operands[which], lanes[0])
+    if windows[0].role == "kernel":
+        ordered[1 - which] = _neighbours(arrays[1 - which], problem.operands[1 - which], lanes[1])
+    target = out
+    if not _are_neighbours(out, problem.output, lanes[1]):
+        target = _moved(np.empty_like(out), problem.output, lanes[1])
+    first, second = ordered
+    strides = (first.strides, second.strides, target.strides)
+    adding = accumulate and target is out
+    ready = tiled.prepared(problem, windows, piece.outputs, strides, out.dtype, adding)
+    if ready is None:
+        return False
+    ready.run(ordered[which], ordered[1 - which], target)
+    if target is not out:
+        view, made = output_view(out, problem).array, output_view(target, problem).array
+        np.add(view, made, out=view) if accumulate else np.copyto(view, made)
+    return True
+
+
+def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
+    """Whether numbers lie side by side along the last of some indices."""
+    strides = [
+        abs(stride)
+        for access, stride in zip(accesses, array.strides, strict=True)
+        if set(access.names) & set(lane) and access.size > 1
+    ]
+    return not strides or min(strides) == array.itemsize
+
+
+def _neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> Array:
+    """The array, or a copy in which numbers lie side by side along some indices."""
+    if _are_neighbours(array, accesses, lane):
+        return array
+    copy = _moved(np.empty_like(array), accesses, lane)
+    copy[...] = array
+    return copy
+
+
+def _moved(like: Array, accesses: Accesses, lane: Collection[str]) -> Array:
+    """An empty array of the same shape whose axes of some indices come last in memory."""
+    order = sorted(range(like.ndim), key=lambda n: bool(set(accesses[n].names) & set(lane)))
+    empty = np.empty([like.shape[n] for n in order], like.dtype)
+    return empty.transpose(np.argsort(order))
+
+
+def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
+    data, other, view, windows = _unit_views(piece, arrays, out)
+    toomcook.product(
+        data, other, view.labels, windows, piece.decompositions, view, accumulate=accumulate
+    )
+
+
+def _fft(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
+    data, other, view, windows = _unit_views(piece, arrays, out)
+    from contractconv.execution import fourier
+
+    fourier.product(data, other, view.labels, windows, view, accumulate=accumulate)
+
+
+def _unit_views(
+    piece: Piece, arrays: Sequence[Array], out: Array
+) -> tuple[Labelled, Labelled, Labelled, tuple[toomcook.UnitWindow, ...]]:
+    """Operands and result as views in which every window runs along an axis of its own."""
+    problem, which = piece.problem, piece.windows[0].operand
+    data = operand_view(problem, which, arrays[which])
+    other = operand_view(problem, 1 - which, arrays[1 - which])
+    view = output_view(out, problem)
+    units = []
+    for window in piece.windows:
+        steps = dict(problem.operands[which][window.axis].terms)
+        if steps[window.tap] == -steps[window.result]:
+            # Against the result: from the last tap to the first.
+            data, other, view = (_flipped(v, window.tap) for v in (data, other, view))
+        axis = f"{window.result}+{window.tap}"
+        data = _joined(data, window, axis)
+        units.append(toomcook.UnitWindow(axis, window.result, window.tap))
+    return data, other, view, tuple(units)
+
+
+def _flipped(view: Labelled, label: str) -> Labelled:
+    if label not in view.labels:
+        return view
+    return Labelled(np.flip(view.array, view.labels.index(label)), view.labels)
+
+
+def _joined(data: Labelled, window: Window, axis: str) -> Labelled:
+    """Join both indices of a window, which step by the same bytes, to one."""
+    array, labels = data
+    place, tap = labels.index(window.result), labels.index(window.tap)
+    shape, strides = list(array.shape), list(array.strides)
+    shape[place] += shape[tap] - 1
+    # Of one value of an index the stride says nothing.
+    strides[place] = strides[place] if array.shape[place] > 1 else strides[tap]
+    del shape[tap], strides[tap]
+    names = [axis if n == window.result else n for n in labels if n != window.tap]
+    return Labelled(as_strided(array, shape, strides), tuple(names))

@@ -1,0 +1,184 @@
+"""How a block of a contraction reads an operand: where it lies, or from a small tidy copy.
+
+A copy is made of the part that the block reaches, when that part ends outside the array (then
+the copy is padded), or when its numbers must be neighbours along one index and are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from contractconv.execution.views import Array
+from contractconv.notation.problem import Accesses, Problem
+
+Strides = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A tidy copy of the part of an array that a block reaches.
+
+    Attributes:
+        shape: its shape, axes as in memory.
+        order: which axis of the array each of its axes is.
+        into: the part of the copy that lies inside the array.
+        outof: the same part of the array.
+        padded: whether there is another part, which is zero.
+    """
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    into: tuple[slice, ...]
+    outof: tuple[slice, ...]
+    padded: bool
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)
+
+    def fill(self, array: Array, room: Array) -> None:
+        """Copy from the array into ``room``, a flat array of at least ``elements``."""
+        copy = room[: self.elements].reshape(self.shape)
+        if self.padded:
+            copy.fill(0)
+        copy[self.into] = array[self.outof].transpose(self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where the numbers of an operand lie, seen from one block.
+
+    Attributes:
+        offset: bytes from the beginning of the array, or of the copy, to the first point.
+        steps: for each index, bytes from one of its values to the next.
+        copy: what is copied beforehand; ``None`` if the array is read where it lies.
+    """
+
+    offset: int
+    steps: Mapping[str, int]
+    copy: Copy | None
+
+
+def reading(
+    problem: Problem, accesses: Accesses, strides: Strides, itemsize: int, lane: str | None
+) -> Reading:
+    """Say how a block reads an operand.
+
+    Args:
+        problem: the block: a leaf.
+        accesses: the axes of the operand.
+        strides: the strides of its array in bytes.
+        itemsize: the bytes of one number.
+        lane: an index along which numbers must be neighbours, if there is one.
+    """
+    boxes = [access.reach(problem.extents) for access in accesses]
+    outside = any(
+        low < 0 or high >= access.size
+        for (low, high), access in zip(boxes, accesses, strict=True)
+    )
+    starts = tuple(access.offset for access in accesses)
+    if not outside:
+        steps = steps_of(accesses, strides)
+        if lane is None or steps.get(lane) == itemsize:
+            return Reading(_dot(starts, strides), steps, None)
+    order = _memory_order(accesses, strides, lane)
+    shape = tuple(high - low + 1 for low, high in boxes)
+    copied = _strides(shape, order, itemsize)
+    first = _dot([start - low for start, (low, _) in zip(starts, boxes, strict=True)], copied)
+    return Reading(first, steps_of(accesses, copied), _copy(accesses, boxes, order, outside))
+
+
+def writing(
+    problem: Problem, strides: Strides, itemsize: int, lane: str, labels: Sequence[str]
+) -> tuple[Reading, bool]:
+    """Say how a block writes the result.
+
+    Args:
+        problem: the block: a leaf.
+        strides: those of the whole result in bytes.
+        itemsize: the bytes of one number.
+        lane: the index along which numbers are written side by side.
+        labels: the other indices of the result.
+
+    Returns:
+        Where its numbers go, and whether that is a tidy array (with the axes ``labels``, then
+        ``lane``) that is put into the result afterwards.
+    """
+    steps = steps_of(problem.output, strides)
+    if steps[lane] == itemsize:
+        start = tuple(access.offset for access in problem.output)
+        return Reading(_dot(start, strides), steps, None), False
+    tidy: dict[str, int] = {}
+    step = itemsize
+    for label in (lane, *reversed(labels)):
+        tidy[label] = step
+        step *= problem.extents[label]
+    return Reading(0, tidy, None), True
+
+
+def steps_of(accesses: Accesses, strides: Strides) -> dict[str, int]:
+    """Bytes from one value of each index to the next."""
+    steps: dict[str, int] = {}
+    for access, stride in zip(accesses, strides, strict=True):
+        for name, coefficient in access.terms:
+            steps[name] = steps.get(name, 0) + coefficient * stride
+    return steps
+
+
+def _dot(numbers: tuple[int, ...] | list[int], strides: Strides) -> int:
+    return sum(number * stride for number, stride in zip(numbers, strides, strict=True))
+
+
+def _memory_order(accesses: Accesses, strides: Strides, lane: str | None) -> tuple[int, ...]:
+    """The axes as they lie in memory, but the one of the lanes last."""
+
+    def place(axis: int) -> tuple[bool, int]:
+        return lane in accesses[axis].names, -abs(strides[axis])
+
+    return tuple(sorted(range(len(accesses)), key=place))
+
+
+def _strides(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> Strides:
+    strides = [0] * len(shape)
+    step = itemsize
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
+def _copy(
+    accesses: Accesses, boxes: list[tuple[int, int]], order: tuple[int, ...], padded: bool
+) -> Copy:
+    into, outof, shape = [], [], []
+    for access, (low, high) in zip(accesses, boxes, strict=True):
+        first = min(max(low, 0), access.size)
+        stop = max(first, min(high + 1, access.size))
+        into.append(slice(first - low, stop - low))
+        outof.append(slice(first, stop))
+        shape.append(high - low + 1)
+    return Copy(
+        tuple(shape[axis] for axis in order),
+        order,
+        tuple(into[axis] for axis in order),
+        tuple(outof),
+        padded,
+    )
+
+
+def address(array: Array) -> int:
+    """Where the first element of an array lies."""
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+def room(elements: int, dtype: np.dtype[np.generic]) -> Array:
+    """A flat array, aligned to a line of the cache."""
+    raw = np.empty(elements * dtype.itemsize + 64, np.uint8)
+    skip = -address(raw) % 64
+    return raw[skip : skip + elements * dtype.itemsize].view(dtype)

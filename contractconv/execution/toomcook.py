@@ -1,0 +1,497 @@
+"""Windows as products of tiles: transform, multiply, transform back.
+
+A decomposition ``δ[y = i + k] = Σ_p A[y,p] B[i,p] C[k,p]`` of a window ``y = i + k`` that moves by
+one element gives each of three tensors a matrix of its own: the *data* (axis ``y``) meet ``A``,
+the *results* (axis ``i``) meet ``B``, the *taps* (axis ``k``) meet ``C``. Two of the tensors are
+transformed and multiplied point by point; the third one is transformed back. Data and results are
+cut into tiles, so that a decomposition of few points serves an axis of any length.
+
+The indices of no window make the product at every point a product of matrices::
+
+    results[rows, columns] = data[rows, depth] · taps[depth, columns]
+
+whose rows include the tiles. All of it happens block by block: transformed data never exist as a
+whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import chain
+from itertools import product as combinations
+from math import prod
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from contractconv.errors import ShapeError
+from contractconv.execution.pairwise import BLOCK
+from contractconv.execution.views import Array, Labelled
+
+# Elements of the transformed taps that are kept while the tiles pass by.
+MOST_TAPS = 8 * BLOCK
+# Elements of a block of transformed tiles: enough rows for matrix products to run at full speed.
+MOST_TILES = 2 * BLOCK
+# Bytes of a buffer that is kept for the next product.
+MOST_KEPT = 4 * MOST_TAPS
+
+Labels = tuple[str, ...]
+Letter = Literal["A", "B", "C"]
+Block = dict[str, tuple[int, int]]
+Combine = Callable[[Array, Array, Array], Any]
+
+LETTERS: tuple[Letter, ...] = ("A", "B", "C")
+_ONE = (0, 1)
+
+
+class UnitWindow(NamedTuple):
+    """A window that moves by one element: ``axis = result + tap``."""
+
+    axis: str
+    result: str
+    tap: str
+
+
+class Decomposition(Protocol):
+    """The numbers of a :class:`contractconv.calculus.bilinear.Bilinear`."""
+
+    # ruff: disable[D102]
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def taps(self) -> int: ...
+    @property
+    def products(self) -> int: ...
+    def floats(self, which: str) -> Sequence[Sequence[complex]]: ...
+
+
+class Scratch(threading.local):
+    """Two buffers in turn, for each thread: what reads the one writes the other.
+
+    They are kept, for the system clears every new page, which takes longer than the arithmetic on
+    it.
+    """
+
+    def __init__(self) -> None:
+        self._buffers = [np.empty(0, np.uint8)] * 2
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array without values, which lives until the next but one is asked for."""
+        size = prod(shape) * dtype.itemsize
+        if size > MOST_KEPT:
+            return np.empty(shape, dtype)
+        self._buffers.reverse()
+        if self._buffers[0].size < size:
+            self._buffers[0] = np.empty(size, np.uint8)
+        return self._buffers[0][:size].view(dtype).reshape(shape)
+
+
+_scratch: dict[Letter, Scratch] = {letter: Scratch() for letter in LETTERS}
+
+
+class Transform(Protocol):
+    """What turns the window of a tile into one product at each point.
+
+    Data are transformed by letter ``A``, results by ``B``, taps by ``C``.
+
+    Attributes:
+        outputs: how many results a tile has, along each window.
+        taps: how many taps each window has.
+        points: how many products a tile takes.
+        dtype: of the tiles.
+    """
+
+    outputs: tuple[int, ...]
+    taps: tuple[int, ...]
+    points: int
+    dtype: np.dtype[Any]
+
+    def lift(self, letter: Letter, tiles: Array, scratch: Scratch) -> Array:
+        """Transform ``(elements of a tile, rest)`` to ``(points, rest)``."""
+
+    def lower(self, letter: Letter, products: Array, scratch: Scratch) -> Array:
+        """Transform ``(points, rest)`` back to ``(elements of a tile, rest)``."""
+
+
+def product(
+    data: Labelled,
+    other: Labelled,
+    labels: Labels,
+    windows: Sequence[UnitWindow],
+    decompositions: Sequence[Decomposition],
+    out: Labelled,
+    *,
+    accumulate: bool = False,
+) -> None:
+    """Sum products over windows with few multiplications (Toom-Cook, Winograd).
+
+    Where ``other`` has each window's ``tap``, ``out[i] = Σ_k data[i+k] other[k]``; where it has
+    each window's ``result``, ``out[k] = Σ_i data[i+k] other[i]``, the gradient of the taps. Other
+    labels mean what they mean in an einsum; none is in one of the three views alone.
+
+    Args:
+        data: has each window's ``axis``, of as many elements as its windows reach.
+        other: has each window's ``tap``, or each window's ``result``.
+        labels: the labels of the result.
+        windows: one or more windows, all in the same role.
+        decompositions: one for each window, with as many taps as the window.
+        out: where the result is written; any strides, labels in any order.
+        accumulate: add the result to what ``out`` holds.
+
+    Raises:
+        ShapeError: an axis is not of the size that its window or decomposition asks for.
+
+    Example:
+        >>> from contractconv.calculus.bilinear import toom_cook
+        >>> x, w = Labelled(np.arange(6.0), ("y",)), Labelled(np.array([1.0, 2.0, 3.0]), ("k",))
+        >>> out = Labelled(np.empty(4), ("i",))
+        >>> product(x, w, ("i",), (UnitWindow("y", "i", "k"),), (toom_cook(2, 3),), out)
+        >>> out.array.round(12).tolist()
+        [8.0, 14.0, 20.0, 26.0]
+
+    References:
+        S. Winograd, *Arithmetic Complexity of Computations* (SIAM, 1980), chapters III and V;
+        A. Lavin and S. Gray, *Fast Algorithms for Convolutional Neural Networks* (CVPR 2016),
+        section 4.
+    """
+    transform = _Nested(decompositions, out.array.dtype)
+    multiply_tiles(transform, data, other, labels, windows, out=out, accumulate=accumulate)
+
+
+class _Nested:
+    """One decomposition for each window, applied axis by axis."""
+
+    def __init__(self, decompositions: Sequence[Decomposition], dtype: np.dtype[Any]) -> None:
+        self.outputs = tuple(d.outputs for d in decompositions)
+        self.taps = tuple(d.taps for d in decompositions)
+        self.points = prod(d.products for d in decompositions)
+        self.dtype = dtype
+        self._real = np.empty(0, dtype).real.dtype
+        self._matrices = {
+            letter: [np.array(d.floats(letter), self._real) for d in decompositions]
+            for letter in LETTERS
+        }
+
+    def lift(self, letter: Letter, tiles: Array, scratch: Scratch) -> Array:
+        return self._along_each([m.T for m in self._matrices[letter]], tiles, scratch)
+
+    def lower(self, letter: Letter, products: Array, scratch: Scratch) -> Array:
+        return self._along_each(self._matrices[letter], products, scratch)
+
+    def _along_each(self, matrices: Sequence[Array], array: Array, scratch: Scratch) -> Array:
+        dtype, done = array.dtype, 1
+        # To a real matrix, the two parts of a complex number are two numbers.
+        array = array.view(self._real)
+        for matrix in matrices:
+            array = array.reshape(done, matrix.shape[1], -1)
+            shape = (done, len(matrix), array.shape[-1])
+            array = np.matmul(matrix, array, out=scratch.empty(shape, self._real))
+            done *= len(matrix)
+        return array.reshape(done, -1).view(dtype)
+
+
+def multiply_tiles(
+    transform: Transform,
+    data: Labelled,
+    other: Labelled,
+    labels: Labels,
+    windows: Sequence[UnitWindow],
+    *,
+    out: Labelled,
+    accumulate: bool,
+) -> None:
+    """Sum products over windows by any transform; see :func:`product` for the other arguments."""
+    out = Labelled(out.arranged(labels), labels)
+    if windows[0].tap in other.labels:
+        _TiledProduct(transform, windows, data, out, other).forward(accumulate)
+    else:
+        _TiledProduct(transform, windows, data, other, out).kernel(accumulate)
+
+
+class _Cut(NamedTuple):
+    """An axis seen as tiles of ``size`` elements, one every ``step`` elements."""
+
+    axis: str
+    tiles: str
+    step: int
+    size: int
+
+    def reach(self, block: Block) -> tuple[int, int]:
+        """The elements below a block of tiles, as if its last tile were whole."""
+        start, stop = block.get(self.tiles, _ONE)
+        return start * self.step, (stop - 1) * self.step + self.size
+
+
+def _cuts(transform: Transform, windows: Sequence[UnitWindow]) -> tuple[list[_Cut], ...]:
+    """How data, results and taps are cut: results into tiles, taps into one tile."""
+    sizes = list(zip(windows, transform.outputs, transform.taps, strict=True))
+    return (
+        [_Cut(w.axis, f"tiles of {w.result}", m, m + r - 1) for w, m, r in sizes],
+        [_Cut(w.result, f"tiles of {w.result}", m, m) for w, m, _ in sizes],
+        [_Cut(w.tap, f"tiles of {w.tap}", r, r) for w, _, r in sizes],
+    )
+
+
+def _check(
+    windows: Sequence[UnitWindow], cuts: Sequence[Sequence[_Cut]], views: Sequence[Labelled]
+) -> None:
+    """A view of tiles beyond the end of an array would read foreign memory."""
+    for window, *cut in zip(windows, *cuts, strict=True):
+        axis, results, taps = (
+            view.array.shape[view.labels.index(c.axis)] for view, c in zip(views, cut, strict=True)
+        )
+        if taps != cut[-1].size or axis != results + taps - 1:
+            raise ShapeError(
+                f"{cut[-1].size} taps and {results} results reach "
+                f"{results + cut[-1].size - 1} elements, but '{window.axis}' has {axis} and "
+                f"'{window.tap}' has {taps}"
+            )
+
+
+def _extents(views: Sequence[Labelled], cuts: Sequence[Sequence[_Cut]]) -> dict[str, int]:
+    extents: dict[str, int] = {}
+    for view in views:
+        extents |= zip(view.labels, view.array.shape, strict=True)
+    _, results, _ = cuts
+    return extents | {cut.tiles: -(-extents[cut.axis] // cut.step) for cut in results}
+
+
+class _TiledProduct:
+    """``results[rows, columns] = data[rows, depth] · taps[depth, columns]`` on tiles."""
+
+    def __init__(
+        self,
+        transform: Transform,
+        windows: Sequence[UnitWindow],
+        data: Labelled,
+        results: Labelled,
+        taps: Labelled,
+    ) -> None:
+        views, cuts = (data, results, taps), _cuts(transform, windows)
+        _check(windows, cuts, views)
+        batch, rows, depth, columns, single = _groups(*map(_by_stride, views, cuts))
+        groups = ((batch, rows, depth), (batch, rows, columns), (batch + single, depth, columns))
+        extents = _extents(views, cuts)
+        vectors = prod(extents[label] for label in (*depth, *columns)) == 1
+        self._data, self._results, self._taps = (
+            _Tensor(transform, letter, view, cut, group, vectors=vectors)
+            for letter, view, cut, group in zip(LETTERS, views, cuts, groups, strict=True)
+        )
+        self._points, self._depth = transform.points, depth
+        self._rows = {label: extents[label] for label in rows}
+        self._fixed = {label: extents[label] for label in (*batch, *depth, *columns)}
+
+    def forward(self, accumulate: bool) -> None:
+        """Make the results."""
+        # What is multiplied and what comes of it are never needed at once.
+        self._results.scratch = self._data.scratch
+        for fixed in self._fixed_blocks():
+            taps = self._taps.lifted(fixed)
+            add = accumulate or any(fixed[label][0] for label in self._depth)
+            for block in self._blocks(fixed):
+                products = self._results.combined(_times, self._data.lifted(block), taps, block)
+                self._results.lower(products, block, add)
+
+    def kernel(self, accumulate: bool) -> None:
+        """Make the taps."""
+        for fixed in self._fixed_blocks():
+            self._taps.lower(reduce(_added, self._terms(fixed)), fixed, accumulate)
+
+    def _terms(self, fixed: Block) -> Iterator[Array]:
+        for block in self._blocks(fixed):
+            data, results = self._data.lifted(block), self._results.lifted(block)
+            yield self._taps.combined(_correlated, data, results, block)
+
+    def _fixed_blocks(self) -> Iterator[Block]:
+        """Blocks of everything but rows, whose transformed taps are kept."""
+        return _blocks(self._fixed, _square(self._fixed, MOST_TAPS // self._points))
+
+    def _blocks(self, fixed: Block) -> Iterator[Block]:
+        """Blocks of rows for a block of everything else."""
+        width = max(_volume(self._results.labels, fixed), _volume(self._data.labels, fixed))
+        chunks = _leading(self._rows, MOST_TILES // (self._points * width))
+        return (fixed | rows for rows in _blocks(self._rows, chunks))
+
+
+def _times(data: Array, taps: Array, out: Array) -> None:
+    if data.shape[-1] == 1:
+        np.multiply(data, taps, out=out)
+    else:
+        np.matmul(data, taps, out=out)
+
+
+def _correlated(data: Array, results: Array, out: Array) -> None:
+    if data.shape[-1] == results.shape[-1] == 1:
+        np.einsum("pbr,pbr->pb", data[..., 0], results[..., 0], out=out[..., 0, 0])
+    else:
+        np.matmul(data.swapaxes(-1, -2), results, out=out)
+
+
+def _added(total: Array, term: Array) -> Array:
+    # Of the two buffers, the next term overwrites that of the total.
+    return np.add(total, term, out=term)
+
+
+def _groups(data: list[str], results: list[str], taps: list[str]) -> tuple[Labels, ...]:
+    """Batch, rows, depth and columns, and the labels of the taps alone."""
+    return (
+        tuple(n for n in data if n in results and n in taps),
+        tuple(n for n in data if n in results and n not in taps),
+        tuple(n for n in data if n not in results),
+        tuple(n for n in results if n not in data),
+        tuple(n for n in taps if n not in data and n not in results),
+    )
+
+
+def _by_stride(view: Labelled, cuts: Sequence[_Cut]) -> list[str]:
+    """The labels in the order of memory, tiles in the place of their axis."""
+    names = {cut.axis: cut.tiles for cut in cuts}
+    order = sorted(range(view.array.ndim), key=lambda n: -abs(view.array.strides[n]))
+    return [names.get(view.labels[n], view.labels[n]) for n in order]
+
+
+def _blocks(extents: Mapping[str, int], chunks: Mapping[str, int]) -> Iterator[Block]:
+    """Cut a box into boxes."""
+    ranges = [
+        [(n, min(n + chunk, extents[label])) for n in range(0, extents[label], chunk)]
+        for label, chunk in chunks.items()
+    ]
+    return (dict(zip(chunks, choice, strict=True)) for choice in combinations(*ranges))
+
+
+def _leading(extents: Mapping[str, int], most: int) -> dict[str, int]:
+    """Sides of boxes of at most ``most`` points that are cut as far outside as possible."""
+    chunks, rest = dict(extents), prod(extents.values())
+    for label, extent in extents.items():
+        rest //= extent
+        chunks[label] = _even(extent, max(1, most // rest))
+    return chunks
+
+
+def _square(extents: Mapping[str, int], most: int) -> dict[str, int]:
+    """Sides of boxes of at most ``most`` points, or of one, that are about equally long."""
+    chunks = dict(extents)
+    while prod(chunks.values()) > max(most, 1):
+        longest = max(chunks, key=chunks.__getitem__)
+        chunks[longest] = _even(extents[longest], chunks[longest] - 1)
+    return chunks
+
+
+def _even(extent: int, most: int) -> int:
+    """The size of equal parts of an extent, each at most ``most``."""
+    return -(-extent // -(-extent // most))
+
+
+def _volume(labels: Sequence[str], block: Block) -> int:
+    return prod(stop - start for start, stop in (block.get(n, _ONE) for n in labels))
+
+
+class _Tensor:
+    """Data, results or taps, on the way to and from their transform.
+
+    A transformed block has the axes ``(points, *groups)``. In scratch memory its groups lie in
+    the order of the array it comes from, so that what is copied are long runs.
+    """
+
+    def __init__(
+        self,
+        transform: Transform,
+        letter: Letter,
+        view: Labelled,
+        cuts: Sequence[_Cut],
+        groups: Sequence[Labels],
+        *,
+        vectors: bool,
+    ) -> None:
+        self._transform, self._letter, self._view = transform, letter, view
+        self._cuts = {cut.axis: cut for cut in cuts}
+        memory = _by_stride(view, cuts)
+        inner = [max(map(memory.index, group), default=-1) for group in groups]
+        # Matrices want a batch outside of them; vectors are taken as they come.
+        order = sorted(range(3), key=lambda n: inner[n] if n or vectors else -2)
+        self._groups = [groups[n] for n in order]
+        self._places = (0, *(1 + order.index(n) for n in range(3)))
+        self.labels = tuple(chain(*self._groups))
+        self.scratch = _scratch[letter]
+
+    def lifted(self, block: Block) -> Array:
+        """Transform a block of tiles."""
+        tiles = self._gathered(block)
+        return self._grouped(self._transform.lift(self._letter, tiles, self.scratch), block)
+
+    def lower(self, products: Array, block: Block, add: bool) -> None:
+        """Transform products back and write them to a block of tiles, or add them to it."""
+        tiles = self._transform.lower(self._letter, products, self.scratch)
+        part, whole = self._part(block)
+        if part.shape == whole:
+            _write(self._opened(part), tiles, add)
+            return
+        padded = np.empty_like(part, shape=whole)
+        _write(self._opened(padded), tiles, add=False)
+        _write(part, padded[_corner(part.shape)], add)
+
+    def combined(self, combine: Combine, first: Array, second: Array, block: Block) -> Array:
+        """Products ``(points, rest)`` of two transformed tensors, as :meth:`lower` wants them."""
+        shape = (self._transform.points, _volume(self.labels, block))
+        products = self.scratch.empty(shape, first.dtype)
+        combine(first, second, self._grouped(products, block))
+        return products
+
+    def _grouped(self, products: Array, block: Block) -> Array:
+        sizes = (_volume(group, block) for group in self._groups)
+        return products.reshape(len(products), *sizes).transpose(self._places)
+
+    def _gathered(self, block: Block) -> Array:
+        """A block of tiles, ``(elements, rest)``; beyond the array a ragged tile is zero."""
+        part, whole = self._part(block)
+        if part.shape != whole:
+            padded = np.zeros_like(part, shape=whole)
+            padded[_corner(part.shape)] = part
+            part = padded
+        opened = self._opened(part)
+        tiles = self.scratch.empty(opened.shape, self._transform.dtype)
+        tiles[...] = opened
+        return tiles.reshape(prod(cut.size for cut in self._cuts.values()), -1)
+
+    def _part(self, block: Block) -> tuple[Array, tuple[int, ...]]:
+        """What lies below a block of tiles, and the shape it would have if no tile were ragged."""
+        reach = [
+            self._cuts[n].reach(block) if n in self._cuts else block[n] for n in self._view.labels
+        ]
+        part = self._view.array[tuple(slice(start, stop) for start, stop in reach)]
+        return part, tuple(stop - start for start, stop in reach)
+
+    def _opened(self, array: Array) -> Array:
+        """See whole tiles as such: axes of their elements, then the others, group by group."""
+        view = Labelled(array, self._view.labels)
+        for cut in self._cuts.values():
+            view = _split(view, cut)
+        return view.arranged((*self._cuts, *self.labels))
+
+
+def _split(view: Labelled, cut: _Cut) -> Labelled:
+    n = view.labels.index(cut.axis)
+    array, labels = view
+    shape, strides, stride = array.shape, array.strides, array.strides[n]
+    count = (shape[n] - cut.size) // cut.step + 1
+    tiled = as_strided(
+        array,
+        (*shape[:n], count, *shape[n + 1 :], cut.size),
+        (*strides[:n], cut.step * stride, *strides[n + 1 :], stride),
+    )
+    return Labelled(tiled, (*labels[:n], cut.tiles, *labels[n + 1 :], cut.axis))
+
+
+def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(map(slice, shape))
+
+
+def _write(target: Array, values: Array, add: bool) -> None:
+    values = values.reshape(target.shape)
+    if add:
+        np.add(target, values, out=target)
+    else:
+        target[...] = values

@@ -1,0 +1,333 @@
+"""A small language for loops over vectors, which becomes LLVM's intermediate representation.
+
+A kernel is written as Python that runs once, with :class:`Int` and :class:`Vector` standing for
+values that exist later. What Python decides while it runs (how many registers a tile has, which
+entries of a matrix are zero) costs nothing in the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from contractconv.kernels.number import Number
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+_ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+class Int:
+    """An integer of 64 bits: a counter, a number of bytes, or an address."""
+
+    __slots__ = ("emitter", "value")
+
+    def __init__(self, emitter: Emitter, value: Any) -> None:
+        self.emitter = emitter
+        self.value = value
+
+    def _do(self, operation: str, other: Int | int) -> Int:
+        build = getattr(self.emitter.builder, operation)
+        return Int(self.emitter, build(self.value, self.emitter.int(other).value))
+
+    def __add__(self, other: Int | int) -> Int:
+        return self._do("add", other)
+
+    def __sub__(self, other: Int | int) -> Int:
+        return self._do("sub", other)
+
+    def __mul__(self, other: Int | int) -> Int:
+        return self._do("mul", other)
+
+    def __floordiv__(self, other: Int | int) -> Int:
+        return self._do("sdiv", other)
+
+    def __mod__(self, other: Int | int) -> Int:
+        return self._do("srem", other)
+
+    def __lt__(self, other: Int | int) -> Any:
+        return self._compared("<", other)
+
+    def __ge__(self, other: Int | int) -> Any:
+        return self._compared(">=", other)
+
+    def equals(self, other: Int | int) -> Any:
+        """Whether both are the same number."""
+        return self._compared("==", other)
+
+    def _compared(self, how: str, other: Int | int) -> Any:
+        return self.emitter.builder.icmp_signed(how, self.value, self.emitter.int(other).value)
+
+    def least(self, other: Int | int) -> Int:
+        """The smaller of two."""
+        other = self.emitter.int(other)
+        chosen = self.emitter.builder.select(self < other, self.value, other.value)
+        return Int(self.emitter, chosen)
+
+
+class Vector:
+    """A register full of numbers."""
+
+    __slots__ = ("emitter", "value")
+
+    def __init__(self, emitter: Emitter, value: Any) -> None:
+        self.emitter = emitter
+        self.value = value
+
+    def _do(self, operation: str, other: Vector) -> Vector:
+        build = getattr(self.emitter.builder, operation)
+        return Vector(self.emitter, build(self.value, other.value))
+
+    def __add__(self, other: Vector) -> Vector:
+        return self._do("fadd", other)
+
+    def __sub__(self, other: Vector) -> Vector:
+        return self._do("fsub", other)
+
+    def __mul__(self, other: Vector) -> Vector:
+        return self._do("fmul", other)
+
+
+class Emitter:
+    """Writes one function that takes the address of a table of 64-bit integers.
+
+    Args:
+        name: the function's name.
+        number: the kind of its numbers.
+    """
+
+    def __init__(self, name: str, number: Number) -> None:
+        self.name = name
+        self.number = number
+        self.element = _ELEMENTS[number.dtype]
+        self.vector = ir.VectorType(self.element, number.lanes)
+        self.module = ir.Module(name)
+        kind = ir.FunctionType(ir.VoidType(), [I64.as_pointer()])
+        self.function = ir.Function(self.module, kind, name)
+        self.entry = self.function.append_basic_block("entry")
+        self.builder = ir.IRBuilder(self.entry)
+
+    # -- integers ------------------------------------------------------------------------------
+
+    def int(self, value: Int | int) -> Int:
+        """A constant, unless it is a value already."""
+        return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
+
+    def argument(self, place: int) -> Int:
+        """One entry of the table the function is called with."""
+        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
+        return Int(self, self.builder.load(pointer))
+
+    def entry_of(self, table: Int, place: Int | int) -> Int:
+        """``table[place]``, where ``table`` is the address of 64-bit integers."""
+        pointer = self.builder.inttoptr(table.value, I64.as_pointer())
+        place = self.int(place)
+        return Int(self, self.builder.load(self.builder.gep(pointer, [place.value])))
+
+    def scratch(self, count: int) -> Int:
+        """The address of room for ``count`` 64-bit integers on the stack."""
+        with self.builder.goto_block(self.entry):
+            self.builder.position_at_start(self.entry)
+            room = self.builder.alloca(I64, count)
+        return Int(self, self.builder.ptrtoint(room, I64))
+
+    def vector_scratch(self, count: int) -> Int:
+        """The address of room for ``count`` vectors on the stack."""
+        with self.builder.goto_block(self.entry):
+            self.builder.position_at_start(self.entry)
+            room = self.builder.alloca(self.vector, count)
+            room.align = self.number.bytes
+        return Int(self, self.builder.ptrtoint(room, I64))
+
+    def set_entry(self, table: Int, place: Int | int, value: Int) -> None:
+        """``table[place] = value``."""
+        pointer = self.builder.inttoptr(table.value, I64.as_pointer())
+        self.builder.store(value.value, self.builder.gep(pointer, [self.int(place).value]))
+
+    def chosen(self, condition: Any, yes: Int, no: Int) -> Int:
+        """One of two integers, without a jump."""
+        return Int(self, self.builder.select(condition, yes.value, no.value))
+
+    # -- vectors -------------------------------------------------------------------------------
+
+    def zero(self) -> Vector:
+        """All lanes zero."""
+        return self.constant(0.0)
+
+    def constant(self, value: float) -> Vector:
+        """The same number in every lane."""
+        return Vector(self, ir.Constant(self.vector, [value] * self.number.lanes))
+
+    def load(self, address: Int, mask: Any = None) -> Vector:
+        """Neighbouring numbers in memory; lanes that are masked out are zero and not read."""
+        pointer = self.builder.inttoptr(address.value, self.vector.as_pointer())
+        if mask is None:
+            return Vector(self, self.builder.load(pointer, align=self.number.size))
+        function = self._intrinsic("llvm.masked.load", [pointer.type, I32, mask.type])
+        alignment = ir.Constant(I32, self.number.size)
+        call = self.builder.call(function, [pointer, alignment, mask, self.zero().value])
+        return Vector(self, call)
+
+    def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
+        """Write lanes to neighbouring numbers in memory, but those that are masked out."""
+        pointer = self.builder.inttoptr(address.value, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(vector.value, pointer, align=self.number.size)
+            return
+        function = self._intrinsic("llvm.masked.store", [pointer.type, I32, mask.type])
+        alignment = ir.Constant(I32, self.number.size)
+        self.builder.call(function, [vector.value, pointer, alignment, mask])
+
+    def broadcast(self, address: Int) -> Vector:
+        """One number of memory in every lane."""
+        return self._spread(self._scalar(address))
+
+    def _scalar(self, address: Int) -> Any:
+        pointer = self.builder.inttoptr(address.value, self.element.as_pointer())
+        return self.builder.load(pointer, align=self.number.size)
+
+    def _spread(self, scalar: Any) -> Vector:
+        blank = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(blank, scalar, ir.Constant(I32, 0))
+        order = ir.Constant(ir.VectorType(I32, self.number.lanes), [0] * self.number.lanes)
+        return Vector(self, self.builder.shuffle_vector(first, blank, order))
+
+    def gather(self, address: Int, step: Int, count: Int | None = None) -> Vector:
+        """Numbers that are ``step`` bytes apart; lanes from ``count`` on repeat the first one."""
+        vector = ir.Constant(self.vector, ir.Undefined)
+        for lane in range(self.number.lanes):
+            place = address + step * lane
+            if count is not None and lane:
+                place = self.chosen(self.int(lane) < count, place, address)
+            vector = self.builder.insert_element(
+                vector, self._scalar(place), ir.Constant(I32, lane)
+            )
+        return Vector(self, vector)
+
+    def scatter(self, vector: Vector, address: Int, step: Int, count: Int) -> None:
+        """Write the first ``count`` lanes to numbers that are ``step`` bytes apart."""
+        for lane in range(self.number.lanes):
+            with self.builder.if_then(self.int(lane) < count):
+                place = address + step * lane
+                pointer = self.builder.inttoptr(place.value, self.element.as_pointer())
+                scalar = self.builder.extract_element(vector.value, ir.Constant(I32, lane))
+                self.builder.store(scalar, pointer, align=self.number.size)
+
+    def multiply_add(self, left: Vector, right: Vector, total: Vector) -> Vector:
+        """``left * right + total``, rounded once."""
+        kind = self.vector
+        function = self._intrinsic("llvm.fma", [kind, kind, kind])
+        return Vector(self, self.builder.call(function, [left.value, right.value, total.value]))
+
+    def greater(self, left: Vector, right: Vector) -> Any:
+        """In which lanes ``left`` replaces a maximum of ``right``: NaN is never overtaken."""
+        more = self.builder.fcmp_ordered(">", left.value, right.value)
+        is_new = self.builder.fcmp_unordered("uno", left.value, left.value)
+        was_number = self.builder.fcmp_ordered("ord", right.value, right.value)
+        return self.builder.or_(more, self.builder.and_(is_new, was_number))
+
+    def select(self, mask: Any, yes: Vector, no: Vector) -> Vector:
+        """Lane by lane one of two."""
+        return Vector(self, self.builder.select(mask, yes.value, no.value))
+
+    def first_lanes(self, count: Int) -> Any:
+        """The mask of the lanes below ``count``."""
+        lanes = self.number.lanes
+        kind = ir.VectorType(I32, lanes)
+        limit = self.builder.trunc(count.value, I32)
+        blank = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(blank, limit, ir.Constant(I32, 0))
+        spread = self.builder.shuffle_vector(first, blank, ir.Constant(kind, [0] * lanes))
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), spread)
+
+    def _intrinsic(self, name: str, kinds: Sequence[Any]) -> Any:
+        vector, pointer = self.vector, self.vector.as_pointer()
+        suffix = f"v{self.number.lanes}f{8 * self.number.size}"
+        if name == "llvm.fma":
+            full, kind = f"{name}.{suffix}", ir.FunctionType(vector, kinds)
+        elif name == "llvm.masked.load":
+            full, kind = f"{name}.{suffix}.p0", ir.FunctionType(vector, [*kinds, vector])
+        else:
+            full = f"{name}.{suffix}.p0"
+            kind = ir.FunctionType(ir.VoidType(), [vector, pointer, *kinds[1:]])
+        known = self.module.globals.get(full)
+        return known if known is not None else ir.Function(self.module, kind, full)
+
+    # -- control -------------------------------------------------------------------------------
+
+    def loop(
+        self,
+        start: Int | int,
+        stop: Int | int,
+        carried: Sequence[Int | Vector],
+        body: Callable[[Int, list[Any]], Sequence[Int | Vector]],
+        step: Int | int = 1,
+    ) -> list[Any]:
+        """``for n in range(start, stop, step): carried = body(n, carried)``."""
+        builder, before = self.builder, self.builder.block
+        start, stop, step = self.int(start), self.int(stop), self.int(step)
+        head, inside, after = (
+            self.function.append_basic_block(n) for n in ("head", "body", "after")
+        )
+        builder.branch(head)
+        builder.position_at_end(head)
+        phis = [builder.phi(v.value.type) for v in (start, *carried)]
+        for phi, value in zip(phis, (start, *carried), strict=True):
+            phi.add_incoming(value.value, before)
+        counter = Int(self, phis[0])
+        builder.cbranch(counter < stop, inside, after)
+        builder.position_at_end(inside)
+        values = [type(v)(self, phi) for v, phi in zip(carried, phis[1:], strict=True)]
+        results = body(counter, values)
+        following = (counter + step, *results)
+        for phi, value in zip(phis, following, strict=True):
+            phi.add_incoming(value.value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return values
+
+    def repeat(
+        self, start: Int | int, stop: Int | int, body: Callable[[Int], None], step: Int | int = 1
+    ) -> None:
+        """A loop that carries nothing."""
+
+        def once(counter: Int, _: list[Any]) -> list[Any]:
+            body(counter)
+            return []
+
+        self.loop(start, stop, [], once, step)
+
+    def when(self, condition: Any, yes: Callable[[], None], no: Callable[[], None]) -> None:
+        """Do one of two things."""
+        with self.builder.if_else(condition) as (then, otherwise):
+            with then:
+                yes()
+            with otherwise:
+                no()
+
+    def either(
+        self,
+        condition: Any,
+        yes: Callable[[], Sequence[Vector]],
+        no: Callable[[], Sequence[Vector]],
+    ) -> list[Vector]:
+        """One of two lists of vectors, of which only one is computed."""
+        ends: list[tuple[Any, Sequence[Vector]]] = []
+        with self.builder.if_else(condition) as branches:
+            for branch, values in zip(branches, (yes, no), strict=True):
+                with branch:
+                    computed = values()
+                    ends.append((self.builder.block, computed))
+        joined = []
+        for pair in zip(ends[0][1], ends[1][1], strict=True):
+            phi = self.builder.phi(self.vector)
+            for (block, _), vector in zip(ends, pair, strict=True):
+                phi.add_incoming(vector.value, block)
+            joined.append(Vector(self, phi))
+        return joined
+
+    def finish(self) -> str:
+        """End the function and return the module as text."""
+        self.builder.ret_void()
+        return str(self.module)

@@ -1,0 +1,30 @@
+"""The kinds of numbers that kernels compute with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One kind of numbers, and how this machine's registers hold them.
+
+    Attributes:
+        dtype: ``"float32"`` or ``"float64"``.
+        lanes: how many of them one vector register holds.
+    """
+
+    dtype: str
+    lanes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of one number."""
+        return 4 if self.dtype == "float32" else 8
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one vector."""
+        return self.size * self.lanes

@@ -1,0 +1,172 @@
+"""Sums of products: the loop nest behind matrix products, windows and depthwise sums.
+
+One kernel does ``out[row, lane] (+)= Σ_tap Σ_run scalars[row + tap + run] * vectors[tap + run]``.
+Addresses of rows and taps come from tables, so that a window is read where it lies, whatever the
+order of the axes, the stride or the dilation. A tile of ``rows x vectors`` sums stays in registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from contractconv.kernels.native import Native, build, registers
+
+if TYPE_CHECKING:
+    from contractconv.kernels.emitter import Emitter, Int, Vector
+
+_next = count().__next__
+# Places in the table of arguments.
+SCALARS, VECTORS, OUT = _next(), _next(), _next()
+BATCH, BATCH_SCALARS, BATCH_VECTORS, BATCH_OUT = _next(), _next(), _next(), _next()
+ROW_START, ROW_STOP, ROW_SCALARS, ROW_OUT = _next(), _next(), _next(), _next()
+PANEL_START, PANEL_STOP, PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT = (_next() for _ in range(5))
+LANES = _next()
+TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
+RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
+ACCUMULATE = _next()
+ARGUMENTS = _next()
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The sums that stay in registers.
+
+    Attributes:
+        rows: rows of the tile.
+        vectors: vectors of the tile; a panel is as wide.
+        elementwise: whether the first factor has a value for each lane, instead of one a row.
+    """
+
+    rows: int
+    vectors: int
+    elementwise: bool = False
+
+
+def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
+    """The tile that uses the registers best for a result that is so many vectors wide."""
+    available = registers()[0]
+    widest = min(vectors, 2 if elementwise or available == 16 else 4)
+    # Panels of equal width waste no lanes: six vectors are two panels of three.
+    wide = -(-vectors // -(-vectors // widest))
+    # Beside the sums there are a row of vectors and what they are multiplied with.
+    others = 2 * wide if elementwise else wide + 1
+    return Tile(min((available - others) // wide, 8 if elementwise else 14), wide, elementwise)
+
+
+@cache
+def kernel(dtype: str, tile: Tile) -> Native:
+    """The kernel for one kind of numbers and one tile."""
+    name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}_{dtype}"
+    return build(name, dtype, lambda emitter: _Products(emitter, tile).write(), tile)
+
+
+class _Products:
+    def __init__(self, emitter: Emitter, tile: Tile) -> None:
+        self.e = emitter
+        self.tile = tile
+        self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
+
+    def write(self) -> None:
+        a, e = self.arguments, self.e
+        e.repeat(0, a[BATCH], lambda batch: self._chunks(self._bases(batch)))
+
+    def _bases(self, batch: Int) -> list[Int]:
+        a, e = self.arguments, self.e
+        return [
+            a[base] + e.entry_of(a[table], batch)
+            for base, table in (
+                (SCALARS, BATCH_SCALARS), (VECTORS, BATCH_VECTORS), (OUT, BATCH_OUT)
+            )
+        ]  # fmt: skip
+
+    def _chunks(self, bases: list[Int]) -> None:
+        """As many taps at once as keep a panel of vectors in cache; later ones add to the sums."""
+        a, e = self.arguments, self.e
+
+        def chunk(first: Int) -> None:
+            last = (first + a[TAPS_AT_ONCE]).least(a[TAPS])
+            fresh = e.builder.and_(first.equals(0), a[ACCUMULATE].equals(0))
+            self._panels(bases, first, last, fresh)
+
+        e.repeat(0, a[TAPS], chunk, a[TAPS_AT_ONCE])
+
+    def _panels(self, bases: list[Int], first: Int, last: Int, fresh: Any) -> None:
+        a, e = self.arguments, self.e
+        wide = self.tile.vectors * e.number.lanes
+
+        def panel(place: Int) -> None:
+            steps = (PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT)
+            here = [base + a[step] * place for base, step in zip(bases, steps, strict=True)]
+            left = a[LANES] - place * wide
+            e.when(
+                left >= wide,
+                lambda: self._rows(here, first, last, fresh, None),
+                lambda: self._rows(here, first, last, fresh, left),
+            )
+
+        e.repeat(a[PANEL_START], a[PANEL_STOP], panel)
+
+    def _rows(self, bases: list[Int], first: Int, last: Int, fresh: Any, left: Int | None) -> None:
+        a, e, high = self.arguments, self.e, self.tile.rows
+        lanes = e.number.lanes
+        masks = [
+            None if left is None else e.first_lanes(left - lanes * vector)
+            for vector in range(self.tile.vectors)
+        ]
+        full = (a[ROW_STOP] - a[ROW_START]) // high
+        edge = a[ROW_START] + full * high
+        e.repeat(
+            a[ROW_START], edge, lambda row: self._tile(bases, row, high, first, last, fresh, masks),
+            high,
+        )  # fmt: skip
+        for rows in range(1, high):
+            with e.builder.if_then((a[ROW_STOP] - edge).equals(rows)):
+                self._tile(bases, edge, rows, first, last, fresh, masks)
+
+    def _tile(
+        self, bases: list[Int], row: Int, rows: int, first: Int, last: Int, fresh: Any, masks: Any
+    ) -> None:
+        a, e = self.arguments, self.e
+        scalars, vectors, out = bases
+        starts = [scalars + e.entry_of(a[ROW_SCALARS], row + n) for n in range(rows)]
+        places = [
+            out + e.entry_of(a[ROW_OUT], row + n) + e.number.bytes * v
+            for n in range(rows)
+            for v in range(self.tile.vectors)
+        ]
+        masks = masks * rows
+        sums = e.either(
+            fresh,
+            lambda: [e.zero() for _ in places],
+            lambda: [e.load(place, mask) for place, mask in zip(places, masks, strict=True)],
+        )
+
+        def tap(which: Int, sums: list[Vector]) -> list[Vector]:
+            offset = e.entry_of(a[TAP_SCALARS], which)
+            weights = vectors + e.entry_of(a[TAP_VECTORS], which)
+            carried = [offset, weights, *sums]
+            return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
+
+        sums = e.loop(first, last, sums, tap)
+        for place, total, mask in zip(places, sums, masks, strict=True):
+            e.store(total, place, mask)
+
+    def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
+        a, e = self.arguments, self.e
+        offset, weights, *sums = carried
+        wide = self.tile.vectors
+        right = [e.load(weights + e.number.bytes * v, masks[v]) for v in range(wide)]
+        for n, start in enumerate(starts):
+            left = self._left(start + offset, masks)
+            for v in range(wide):
+                sums[n * wide + v] = e.multiply_add(left[v], right[v], sums[n * wide + v])
+        return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
+
+    def _left(self, address: Int, masks: Any) -> list[Vector]:
+        e, wide = self.e, self.tile.vectors
+        if not self.tile.elementwise:
+            return [e.broadcast(address)] * wide
+        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(wide)]

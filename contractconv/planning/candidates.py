@@ -1,0 +1,263 @@
+"""What each algorithm would take for one leaf: seconds, and digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import log2, prod, sqrt
+
+from contractconv.calculus.decompositions import (
+    Decomposition,
+    decomposition,
+    error_bound,
+    typical_error,
+)
+from contractconv.notation.problem import Problem, shape_of
+from contractconv.planning.phases import Window, unit_windows, windows
+from contractconv.planning.setting import Setting
+
+# Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
+# have random signs: in float32 this is 3e-5, well inside of what is promised.
+_MOST_ROUNDOFFS = 170.0
+# Tiles of more results gain little more, and lose more digits.
+_MOST_OUTPUTS = 8
+_MOST_PRODUCTS = 12
+# Multiplications at which a sum has paid for its setting out.
+_SHORT_SUM = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A leaf, and how it is carried out.
+
+    Attributes:
+        problem: the leaf.
+        algorithm: ``"direct"``, ``"toom-cook"`` or ``"fft"``.
+        windows: the axes that the algorithm decomposes.
+        outputs: for each of them the results of a tile.
+        seconds: the time that is predicted.
+    """
+
+    problem: Problem
+    algorithm: str
+    windows: tuple[Window, ...]
+    outputs: tuple[int, ...]
+    seconds: float
+
+    @property
+    def decompositions(self) -> tuple[Decomposition, ...]:
+        """For each window its decomposition (Toom-Cook only)."""
+        extents = self.problem.extents
+        return tuple(
+            decomposition(m, extents[w.tap])
+            for m, w in zip(self.outputs, self.windows, strict=True)
+        )
+
+    @property
+    def name(self) -> str:
+        """The algorithm with its sizes."""
+        if self.algorithm == "toom-cook":
+            tiles = " x ".join(part.name for part in self.decompositions)
+            return f"Toom-Cook {tiles}"
+        return "FFT" if self.algorithm == "fft" else "direct"
+
+    def error(self, dtype: str, bound: bool = False) -> float:
+        """The typical error, or its bound, by the unit of :func:`typical_error`."""
+        parts = self.decompositions if self.algorithm == "toom-cook" else ()
+        role = "kernel" if self.windows and self.windows[0].role == "kernel" else "result"
+        inner = prod(p.taps if role == "result" else p.outputs for p in parts)
+        terms = max(1, _summed(self.problem) // max(inner, 1))
+        if self.algorithm == "fft":
+            size = sum(self.problem.extents[w.result] for w in self.windows)
+            return (50.0 if bound else 3.0) * log2(size + 2) * 2.0 ** (-24 if dtype == "float32" else -53)
+        return (error_bound if bound else typical_error)(parts, terms, role, dtype)
+
+
+def _summed(problem: Problem) -> int:
+    return prod(problem.extents[name] for name in problem.reduced)
+
+
+def direct(leaf: Problem, setting: Setting) -> Piece:
+    """The leaf as it stands."""
+    return Piece(leaf, "direct", (), (), _direct_seconds(leaf, setting))
+
+
+def toom_cook(leaf: Problem, setting: Setting, careful: bool) -> tuple[Piece, ...] | None:
+    """The leaf by tiles of its windows.
+
+    Args:
+        leaf: the leaf.
+        setting: the numbers and the machine.
+        careful: whether tiles whose typical error is too large are left out.
+
+    Returns:
+        A piece for each part with unit windows; ``None`` if the leaf has no windows.
+    """
+    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    if not found:
+        return None
+    parts = unit_windows(leaf, [(w.result, w.tap) for w in found])
+    pieces = []
+    for part in parts:
+        kept = tuple(w for w in windows(part) if any(w.axis == f.axis for f in found))
+        pieces.append(_best_tiles(part, kept, setting, careful) if kept else direct(part, setting))
+    return tuple(pieces)
+
+
+def fft(leaf: Problem, setting: Setting) -> tuple[Piece, ...] | None:
+    """The leaf by transforms of its windows; ``None`` if it has none."""
+    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    if not found:
+        return None
+    pieces = []
+    for part in unit_windows(leaf, [(w.result, w.tap) for w in found]):
+        kept = tuple(w for w in windows(part) if any(w.axis == f.axis for f in found))
+        pieces.append(
+            Piece(part, "fft", kept, (), _fft_seconds(part, kept, setting))
+            if kept else direct(part, setting)
+        )  # fmt: skip
+    return tuple(pieces)
+
+
+@lru_cache(maxsize=4096)
+def _best_tiles(
+    part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool
+) -> Piece:
+    pieces = [
+        Piece(part, "toom-cook", found, outputs, _tiled_seconds(part, found, outputs, setting))
+        for outputs in _tile_sizes(part, found)
+    ]
+    points = _summed(part)
+    limit = _MOST_ROUNDOFFS * 2.0 ** (-24 if setting.real == "float32" else -53)
+    for piece in sorted(pieces, key=lambda p: p.seconds):
+        if not careful or piece.error(setting.real) * sqrt(points) <= limit:
+            return piece
+    return direct(part, setting)
+
+
+def _tile_sizes(part: Problem, found: Sequence[Window]) -> Iterator[tuple[int, ...]]:
+    choices = []
+    for window in found:
+        taps, results = part.extents[window.tap], part.extents[window.result]
+        most = min(_MOST_OUTPUTS, max(1, _MOST_PRODUCTS + 1 - taps), results)
+        choices.append([1] if taps == 1 else range(1, most + 1))
+    yield from (sizes for sizes in product(*choices) if max(sizes) > 1 or len(found) == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """A leaf as matrix products: how many, and of what size."""
+
+    batch: int
+    rows: int
+    columns: int
+    summed: int
+
+
+def _sizes(leaf: Problem, without: Sequence[Window] = ()) -> _Sizes:
+    hidden = {n for w in without for n in (w.result, w.tap)}
+    names = [{n for a in term for n in a.names} - hidden for term in leaf.operands]
+    kept, extents = leaf.kept, leaf.extents
+
+    def volume(labels: set[str]) -> int:
+        return prod(extents[n] for n in labels)
+
+    first, second = names[0], names[-1]
+    return _Sizes(
+        volume(first & second & kept), volume((first - second) & kept),
+        volume((second - first) & kept), volume((first | second) - kept),
+    )  # fmt: skip
+
+
+def _matrix_seconds(
+    batch: int, rows: int, columns: int, summed: int, setting: Setting
+) -> float:
+    """A batch of matrix products: short sides leave registers and lanes idle."""
+    machine = setting.machine
+    wide = max(rows, columns) if min(rows, columns) > 1 else batch
+    lanes = machine.lanes
+    idle = -(-wide // lanes) * lanes / wide
+    height = max(1, min(rows, columns))
+    shallow = 1 + 1.5 / height + _SHORT_SUM / max(1, summed)
+    points = batch * rows * columns * summed
+    rate = machine.multiply * machine.threads / setting.slowness
+    return points * idle * shallow / rate
+
+
+def _direct_seconds(leaf: Problem, setting: Setting) -> float:
+    machine = setting.machine
+    if len(leaf.operands) != 2:
+        return machine.call + leaf.points / (machine.move * machine.threads)
+    sizes = _sizes(leaf)
+    moved = sum(prod(shape_of(term)) for term in leaf.operands)
+    moved += prod(leaf.extents[n] for n in leaf.kept)
+    if not machine.compiled:
+        moved += max(sizes.rows, sizes.columns) * sizes.batch * sizes.summed
+    seconds = _matrix_seconds(sizes.batch, sizes.rows, sizes.columns, sizes.summed, setting)
+    return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _tiled_seconds(
+    part: Problem, found: tuple[Window, ...], outputs: tuple[int, ...], setting: Setting
+) -> float:
+    machine, extents = setting.machine, part.extents
+    sizes = _sizes(part, found)
+    if found[0].operand == 1:
+        sizes = _Sizes(sizes.batch, sizes.columns, sizes.rows, sizes.summed)
+    taps = [extents[w.tap] for w in found]
+    products = [m + r - 1 for m, r in zip(outputs, taps, strict=True)]
+    a_line = prod(-(-extents[w.result] // m) for w, m in zip(found, outputs, strict=True))
+    n = prod(products)
+    kernel = found[0].role == "kernel"
+    lines, channels, columns = (
+        (sizes.summed, sizes.rows, sizes.columns) if kernel
+        else (sizes.rows, sizes.summed, sizes.columns)
+    )  # fmt: skip
+    tiles = a_line * lines
+    if kernel:
+        multiplied = _matrix_seconds(sizes.batch * n, channels, columns, tiles, setting)
+    else:
+        multiplied = _matrix_seconds(sizes.batch * n, tiles, columns, channels, setting)
+    on_data, on_results, on_taps = (
+        _transform_work(sides, products) for sides in (products, outputs, taps)
+    )
+    lanes = machine.lanes
+
+    def vectors(count: int) -> int:
+        return -(-count // lanes)
+
+    work = (
+        tiles * vectors(channels) * on_data
+        + tiles * vectors(columns) * on_results
+        + channels * vectors(columns) * on_taps
+    )
+    moved = sizes.batch * work / (machine.move * machine.threads)
+    return 2 * machine.call * sizes.batch + multiplied + moved
+
+
+def _transform_work(few: Sequence[int], many: Sequence[int]) -> int:
+    """Numbers moved by a transform between sides of such lengths, one axis after another."""
+    work, sizes = prod(few) + prod(many), list(few)
+    for axis, longer in enumerate(many):
+        line = sizes[axis]
+        sizes[axis] = 1
+        work += prod(sizes) * max(1, round(0.45 * line * longer))
+        sizes[axis] = longer
+    return work
+
+
+def _fft_seconds(part: Problem, found: tuple[Window, ...], setting: Setting) -> float:
+    machine, extents = setting.machine, part.extents
+    sizes = _sizes(part, found)
+    points = prod(extents[w.result] + extents[w.tap] for w in found)
+    transforms = sizes.batch * (
+        sizes.rows * sizes.summed + sizes.rows * sizes.columns + sizes.summed * sizes.columns
+    )
+    # By numpy, in complex numbers, on one thread; the products on all of them.
+    moved = transforms * points * (2 * log2(points + 1) + 8) / min(machine.move, 4e9)
+    multiplied = 2 * _matrix_seconds(
+        sizes.batch * points, sizes.rows, sizes.columns, sizes.summed, setting
+    )
+    return 20 * machine.call + 4 * moved + 4 * multiplied

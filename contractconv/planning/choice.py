@@ -1,0 +1,150 @@
+"""Which algorithm carries out a step, what else was considered, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from contractconv.errors import AlgorithmError
+from contractconv.notation.problem import Problem
+from contractconv.planning import candidates
+from contractconv.planning.candidates import Piece
+from contractconv.planning.cost import volume
+from contractconv.planning.lowering import is_leaf, leaves, tap_indices
+from contractconv.planning.phases import by_phases
+from contractconv.planning.setting import Setting
+
+# More pieces than this are made anew in every run, one at a time.
+_MOST_PIECES = 1024
+# Phases may read more padding than there are points; beyond this, taps one by one are better.
+_MOST_PADDING = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to carry out a step.
+
+    Attributes:
+        algorithm: ``"direct"``, ``"toom-cook"`` or ``"fft"``.
+        pieces: what it consists of; none if there are too many to list.
+        seconds: the time that is predicted.
+        error: the typical error, relative to a result whose terms have random signs.
+        bound: what the error never exceeds, by the greatest numbers in both operands and the
+            points summed.
+    """
+
+    algorithm: str
+    pieces: tuple[Piece, ...]
+    seconds: float
+    error: float
+    bound: float
+
+    @property
+    def name(self) -> str:
+        """The algorithm with the sizes of its tiles."""
+        names = dict.fromkeys(piece.name for piece in self.pieces)
+        return " and ".join(names) or "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidates for a step, the chosen one first.
+
+    Attributes:
+        candidates: the chosen one, then the others, the fastest first.
+        phases: the gathers that a scatter is split into; none if taps are held one by one.
+    """
+
+    candidates: tuple[Candidate, ...]
+    phases: tuple[Problem, ...]
+
+    @property
+    def chosen(self) -> Candidate:
+        """What will be done."""
+        return self.candidates[0]
+
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """What will not be done, the fastest first."""
+        return self.candidates[1:]
+
+
+@lru_cache(maxsize=2048)
+def choose(step: Problem, setting: Setting) -> Choice:
+    """Choose how to carry out one step of a plan.
+
+    Args:
+        step: the step.
+        setting: what the caller asked for, the numbers and the machine.
+
+    Raises:
+        AlgorithmError: the caller asked for an algorithm that would round integers.
+    """
+    if setting.algorithm in ("toom-cook", "fft") and not setting.rounds:
+        raise AlgorithmError(
+            f"algorithm {setting.algorithm!r} rounds, and {setting.dtype} is exact: "
+            "choose 'direct', or convert the operands"
+        )
+    parts, phases = _parts(step)
+    found = list(_candidates(step, parts, setting))
+    if setting.algorithm in ("toom-cook", "fft"):
+        found.sort(key=lambda c: (c.algorithm != setting.algorithm, c.seconds))
+    else:
+        found.sort(key=lambda c: c.seconds)
+    return Choice(tuple(found), phases)
+
+
+def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """The leaves of a step, and its phases if they are such; none if there are too many."""
+    if is_leaf(step):
+        return (step,), ()
+    if tap_indices(step) and step.reduce in ("sum", "mean") and len(step.operands) == 2:
+        phases = by_phases(step)
+        if phases and sum(part.points for part in phases) <= _MOST_PADDING * step.points:
+            return phases, phases
+    if volume(tap_indices(step), step.extents) > _MOST_PIECES:
+        return (), ()
+    return tuple(leaves(step)), ()
+
+
+def _candidates(
+    step: Problem, parts: tuple[Problem, ...], setting: Setting
+) -> Iterator[Candidate]:
+    plain = tuple(candidates.direct(part, setting) for part in parts)
+    yield _candidate("direct", plain, setting)
+    products = step.reduce in ("sum", "mean") and len(step.operands) == 2
+    if setting.algorithm == "direct" or not products or not setting.rounds:
+        return
+    careful = setting.algorithm == "auto" or setting.algorithm == "measure"
+    for name, found in (
+        ("toom-cook", [candidates.toom_cook(part, setting, careful) for part in parts]),
+        ("fft", [candidates.fft(part, setting) for part in parts]),
+    ):
+        if any(found):
+            pieces = [
+                piece
+                for part, made in zip(plain, found, strict=True)
+                for piece in _cheaper((part,), made, careful)
+            ]
+            if any(piece.algorithm == name for piece in pieces):
+                yield _candidate(name, tuple(pieces), setting)
+
+
+def _cheaper(
+    plain: tuple[Piece, ...], made: tuple[Piece, ...] | None, careful: bool
+) -> tuple[Piece, ...]:
+    """Of one part: what was made of it, unless that is slower and nobody asked for it."""
+    if made is None:
+        return plain
+    slower = sum(p.seconds for p in made) > sum(p.seconds for p in plain)
+    return plain if careful and slower and len(made) > 1 else made
+
+
+def _candidate(algorithm: str, pieces: tuple[Piece, ...], setting: Setting) -> Candidate:
+    seconds = sum(piece.seconds for piece in pieces)
+    if not setting.rounds:
+        return Candidate(algorithm, pieces, seconds, 0.0, 0.0)
+    errors = [piece.error(setting.real) for piece in pieces]
+    bounds = [piece.error(setting.real, bound=True) for piece in pieces]
+    return Candidate(algorithm, pieces, seconds, max(errors, default=0.0), max(bounds, default=0.0))

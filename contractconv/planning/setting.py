@@ -1,0 +1,70 @@
+"""What a choice of algorithms depends on, beside the contraction itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ALGORITHMS = ("auto", "direct", "toom-cook", "fft", "measure")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How fast a machine is, in float32; half as fast in float64.
+
+    Attributes:
+        threads: threads that share the work.
+        compiled: whether kernels are compiled, or all is done by numpy.
+        multiply: multiply-adds a second, of one thread, in matrix products.
+        move: numbers a second that one thread loads, changes by a few operations and stores.
+        call: seconds that pass before a step gets going.
+    """
+
+    threads: int
+    compiled: bool
+    multiply: float
+    move: float
+    call: float
+
+    @property
+    def lanes(self) -> int:
+        """Numbers that are worked on together."""
+        return 16 if self.compiled else 1
+
+
+# A machine like many, for plans that no run depends on.
+COMMON = Machine(threads=2, compiled=True, multiply=1e11, move=4e9, call=2e-5)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is known when algorithms are chosen.
+
+    Attributes:
+        dtype: the kind of numbers: ``"float32"``.
+        algorithm: what the caller asked for, one of :data:`ALGORITHMS`.
+        machine: on what it will run.
+    """
+
+    dtype: str
+    algorithm: str
+    machine: Machine
+
+    @property
+    def rounds(self) -> bool:
+        """Whether numbers are rounded, so that other orders of summation are as good."""
+        return self.dtype in ("float32", "float64", "complex64", "complex128")
+
+    @property
+    def real(self) -> str:
+        """The kind of the numbers' parts, by which rounding errors are estimated."""
+        return "float32" if self.dtype in ("float32", "complex64") else "float64"
+
+    @property
+    def slowness(self) -> float:
+        """How many times slower than in float32 multiplications are."""
+        return {"float32": 1.0, "float64": 2.0, "complex64": 4.0, "complex128": 8.0}.get(
+            self.dtype, 8.0
+        )
+
+
+DIRECT = Setting("float64", "direct", COMMON)
