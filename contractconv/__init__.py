@@ -23,6 +23,7 @@ from contractconv.errors import (
     ShapeError,
     SpecError,
 )
+from contractconv.execution.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "AlgorithmError",
@@ -38,4 +39,6 @@ __all__ = [
     "ShapeError",
     "SpecError",
     "contract",
+    "get_num_threads",
+    "set_num_threads",
 ]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.errors import OperandError, ShapeError
+from contractconv.errors import AlgorithmError, OperandError, ShapeError
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.setting import ALGORITHMS
 
 if TYPE_CHECKING:
     from contractconv.api.contraction import Contraction
@@ -93,3 +94,15 @@ def _problem(
 def shape_of(operand: Any) -> Shape:
     """The shape of an array; a number has none."""
     return getattr(operand, "shape", ())
+
+
+def checked_algorithm(algorithm: str) -> str:
+    """An algorithm that a caller asked for.
+
+    Raises:
+        AlgorithmError: there is no such algorithm.
+    """
+    if algorithm not in ALGORITHMS:
+        known = ", ".join(ALGORITHMS)
+        raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}")
+    return algorithm

@@ -38,7 +38,10 @@ def contract(
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
         output_shape: the shape of the result, where the rules should not choose it.
         memory_limit: bytes that temporary arrays may take beyond operands and result.
-        algorithm: ``"direct"`` sums in the order of the definition; ``"auto"`` may choose.
+        algorithm: ``"auto"`` chooses by predicted time, and stays within 1e-4 of the result's
+            scale in float32 (2e-13 in float64); ``"direct"`` sums products as the definition
+            does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
+            multiplications for windows, and round more; ``"measure"`` times all of them.
         **extents: extents of indices and values of parameters, by name.
 
     Returns:

@@ -7,9 +7,9 @@ from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
-from contractconv.api.calls import shape_of
+from contractconv.api.calls import checked_algorithm, shape_of
 from contractconv.api.shown import Shown
-from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
+from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.parser import parse
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from contractconv.execution.compiled import Compiled
     from contractconv.execution.views import Array
     from contractconv.planning.plan import Plan
-
-ALGORITHMS = ("auto", "direct")
 
 
 @lru_cache(maxsize=4096)
@@ -115,10 +113,15 @@ class Contraction(Shown):
     # -- what it does --------------------------------------------------------------------------
 
     def __call__(
-        self, /, *operands: Any, output_shape: Sequence[int] | None = None, **extents: int
+        self,
+        /,
+        *operands: Any,
+        output_shape: Sequence[int] | None = None,
+        algorithm: str = "auto",
+        **extents: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
-        return self._run(operands, extents, output_shape)
+        return self._run(operands, extents, output_shape, algorithm=algorithm)
 
     def grad(self, n: int) -> Derivation:
         """Derive the gradient with respect to the operand at position ``n``.
@@ -239,34 +242,46 @@ class Contraction(Shown):
         return forward_source(self._spec, library, operand_names(len(self._spec.inputs)))
 
     def plan(
-        self, /, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
+        self,
+        /,
+        *shapes: Sequence[int],
+        dtype: Any = "float64",
+        algorithm: str = "auto",
+        output_shape: Sequence[int] | None = None,
+        **extents: int,
     ) -> Plan:
-        """Plan the contraction of operands of these shapes; ``print`` it to read it."""
-        from contractconv.planning.plan import plan
+        """Plan the contraction of operands of these shapes; ``print`` it to read it.
 
-        return plan(self._problem(shapes, extents, output_shape))
+        Args:
+            *shapes: the shapes of the operands.
+            dtype: the kind of numbers, which decides what is fast and what is exact enough.
+            algorithm: see :func:`contract`.
+            output_shape: the shape of the result, where the rules should not choose it.
+            **extents: extents of indices and values of parameters, by name.
+        """
+        from contractconv.execution.reductions import result_dtype
+        from contractconv.execution.run import planned
+
+        problem = self._problem(shapes, extents, output_shape)
+        numbers = result_dtype(self.reduce, _as_dtype(dtype))
+        return planned(problem, str(numbers), checked_algorithm(algorithm))
 
     def compile(
         self,
         /,
         *shapes: Sequence[int],
         dtype: Any = "float64",
+        algorithm: str = "auto",
         output_shape: Sequence[int] | None = None,
         **extents: int,
     ) -> Compiled:
-        """Prepare the contraction and its gradients for fixed shapes and one dtype."""
-        import numpy as np
-
+        """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
         from contractconv.execution.compiled import Compiled
 
         problem = self._problem(shapes, extents, output_shape)
         sized = tuple(tuple(shape) for shape in shapes)
-        try:
-            numbers = np.dtype(dtype)
-        except TypeError as error:
-            raise OperandError(str(error)) from None
         concrete = self._concrete(sized, extents, problem.result_shape)
-        return Compiled(concrete, problem, sized, numbers)
+        return Compiled(concrete, problem, sized, _as_dtype(dtype), checked_algorithm(algorithm))
 
     def _problem(
         self,
@@ -293,17 +308,14 @@ class Contraction(Shown):
         memory_limit: int | None = None,
         algorithm: str = "auto",
     ) -> Array:
-        from contractconv.execution.run import as_operand, run
-        from contractconv.planning.plan import plan
+        from contractconv.execution.run import as_operand, carry_out
 
-        if algorithm not in ALGORITHMS:
-            known = ", ".join(ALGORITHMS)
-            raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}")
+        checked_algorithm(algorithm)
         if memory_limit is not None:
             memory_limit = _as_bytes(memory_limit)
         arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
         problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
-        return run(plan(problem), arrays, memory_limit)
+        return carry_out(problem, arrays, algorithm, memory_limit)
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -339,6 +351,15 @@ class Contraction(Shown):
         reduce = f", reduce={self.reduce!r}" * (self.reduce != "sum")
         parameters = f", parameters={' '.join(self.parameters)!r}" * bool(self.parameters)
         return f"Contraction({str(self)!r}{reduce}{parameters})"
+
+
+def _as_dtype(dtype: Any) -> Any:
+    import numpy as np
+
+    try:
+        return np.dtype(dtype)
+    except TypeError as error:
+        raise OperandError(str(error)) from None
 
 
 def _as_bytes(limit: Any) -> int:

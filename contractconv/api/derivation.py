@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import forward_call
+from contractconv.api.calls import checked_algorithm, forward_call
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.notation.places import operand_position
@@ -189,12 +189,15 @@ class Derivation(Shown):
 
     # -- running it ----------------------------------------------------------------------------
 
-    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
+    def __call__(
+        self, cotangent: Any, /, *operands: Any, algorithm: str = "auto", **extents: int
+    ) -> Array:
         """Contract a cotangent back to the operand.
 
         Args:
             cotangent: array of the result's shape.
             *operands: all forward operands, the differentiated one too.
+            algorithm: see :func:`contractconv.contract`.
             **extents: what the forward call was given.
 
         Returns:
@@ -204,6 +207,7 @@ class Derivation(Shown):
         from contractconv.execution.gradient import gradient
         from contractconv.execution.run import as_operand
 
+        checked_algorithm(algorithm)
         given = as_operand(cotangent, "the cotangent")
         call = forward_call(
             self.forward,
@@ -213,7 +217,9 @@ class Derivation(Shown):
             beside="the cotangent",
             cotangent=given,
         )
-        return gradient(call.concrete, self.operand, call.problem, given, call.operands)
+        return gradient(
+            call.concrete, self.operand, call.problem, given, call.operands, algorithm
+        )
 
     def code(self, library: str) -> str:
         """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.

@@ -14,12 +14,13 @@ from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write
-from contractconv.execution.gradient import backward_problem, backward_shapes, gradient_plan
+from contractconv.execution.gradient import backward, backward_problem, backward_shapes
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
+from contractconv.planning.setting import COMMON, Setting
 from contractconv.verification.certificate import Certificate, certify
 
 
@@ -134,7 +135,7 @@ def explain(
         bound,
         forward_equation(bound),
         sized,
-        None if problem is None else plan(problem),
+        None if problem is None else _planned(problem),
         tuple(_explained(bound, n, sized, problem) for n in wanted),
     )
 
@@ -146,16 +147,21 @@ def _explained(spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem |
         return Gradient(formulas, told, again, certify(formulas))
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
-    backward = backward_problem(here.scatter, here, problem, shapes)
-    simple = composed(here.scatter, backward, backward_shapes(here, problem, shapes))
+    scattered = backward_problem(here.scatter, here, problem, shapes)
+    simple = composed(here.scatter, scattered, backward_shapes(here, problem, shapes))
     return Gradient(
         formulas,
         told,
         again,
         certify(formulas),
-        gradient_plan(concrete, n, problem, shapes),
+        _planned(backward(concrete, n, problem, shapes)),
         simple if simple != here.scatter else None,
     )
+
+
+def _planned(problem: Problem) -> Plan:
+    """The plan on a machine like many: an explanation does not depend on where it is read."""
+    return plan(problem, Setting("float32", "auto", COMMON))
 
 
 def _scripts(equation: Equation) -> dict[str, str]:

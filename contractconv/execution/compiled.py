@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import OperandError, ShapeError
-from contractconv.execution.gradient import gradient, gradient_plan
+from contractconv.execution.gradient import backward, gradient
 from contractconv.execution.reductions import result_dtype
-from contractconv.execution.run import as_operand, run
+from contractconv.execution.run import as_operand, planned, run
 from contractconv.execution.views import Array
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.plan import Plan, plan
+from contractconv.planning.plan import Plan
 
 
 class Compiled:
@@ -26,15 +26,20 @@ class Compiled:
     """
 
     def __init__(
-        self, spec: Spec, problem: Problem, shapes: Sequence[Shape], dtype: np.dtype[Any]
+        self,
+        spec: Spec,
+        problem: Problem,
+        shapes: Sequence[Shape],
+        dtype: np.dtype[Any],
+        algorithm: str = "auto",
     ) -> None:
         self._spec = spec
         self._problem = problem
         self._shapes = tuple(shapes)
         self._dtype = dtype
         self._rounds = dtype.kind in "fc"
-        result_dtype(spec.reduce, dtype)
-        self.plan = plan(problem)
+        self._algorithm = algorithm
+        self.plan = self._planned(problem)
 
     def __call__(self, *operands: Any) -> Array:
         """Contract arrays of the compiled shapes; returns a new array."""
@@ -49,13 +54,16 @@ class Compiled:
         n = operand_position(self._spec, n)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape)
-        return gradient(self._spec, n, self._problem, given, arrays)
+        return gradient(self._spec, n, self._problem, given, arrays, self._algorithm)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed."""
-        return gradient_plan(
-            self._spec, operand_position(self._spec, n), self._problem, self._shapes
-        )
+        n = operand_position(self._spec, n)
+        return self._planned(backward(self._spec, n, self._problem, self._shapes))
+
+    def _planned(self, problem: Problem) -> Plan:
+        dtype = str(result_dtype(problem.reduce, self._dtype))
+        return planned(problem, dtype, self._algorithm)
 
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         if len(operands) != len(self._shapes):

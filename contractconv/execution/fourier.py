@@ -20,8 +20,8 @@ from contractconv.execution.toomcook import (
     Labels,
     Letter,
     Scratch,
+    TiledProduct,
     UnitWindow,
-    multiply_tiles,
 )
 from contractconv.execution.views import Array, Labelled
 
@@ -67,6 +67,7 @@ def product(
         Series*, Mathematics of Computation 19 (1965); T. G. Stockham, *High-speed Convolution and
         Correlation*, Spring Joint Computer Conference (1966).
     """
+    out = Labelled(out.arranged(labels), labels)
     results, taps = (out, other) if windows[0].tap in other.labels else (other, out)
     extents: dict[str, int] = {}
     for view in (data, results, taps):
@@ -79,7 +80,7 @@ def product(
     outputs = tuple(extents[window.result] for window in windows)
     counts = tuple(extents[window.tap] for window in windows)
     transform = _Fourier(_lengths(outputs, counts, volumes), outputs, counts, out.array.dtype)
-    multiply_tiles(transform, data, other, labels, windows, out=out, accumulate=accumulate)
+    TiledProduct(transform, windows, data, other, out).run(accumulate)
 
 
 @lru_cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.phases import Phase
-from contractconv.execution.run import derivative_weights, run
+from contractconv.execution.run import carry_out, derivative_weights
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
@@ -16,11 +16,15 @@ from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
-from contractconv.planning.plan import Plan, plan
 
 
 def gradient(
-    forward: Spec, operand: int, problem: Problem, cotangent: Any, operands: Sequence[Any]
+    forward: Spec,
+    operand: int,
+    problem: Problem,
+    cotangent: Any,
+    operands: Sequence[Any],
+    algorithm: str = "auto",
 ) -> Array:
     """Contract a cotangent back to one operand.
 
@@ -30,12 +34,13 @@ def gradient(
         problem: the forward contraction with its shapes.
         cotangent: the gradient with respect to the result, of the result's shape.
         operands: all forward operands.
+        algorithm: what the caller asks for.
 
     Returns:
         An array of the operand's shape.
     """
-    steps = gradient_plan(forward, operand, problem, _shapes(operands))
-    return run(steps, backward_operands(operand, problem, cotangent, operands))
+    given = backward_operands(operand, problem, cotangent, operands)
+    return carry_out(backward(forward, operand, problem, _shapes(operands)), given, algorithm)
 
 
 def phase_gradient(
@@ -58,7 +63,7 @@ def phase_gradient(
     inputs = backward_shapes(formulas, problem, shapes)
     extents = phase.extents(whole.extents)
     part = resolve(phase.spec, inputs, extents, output_shape=shapes[formulas.operand])
-    return run(plan(part), backward_operands(formulas.operand, problem, cotangent, operands))
+    return carry_out(part, backward_operands(formulas.operand, problem, cotangent, operands))
 
 
 def _shapes(operands: Sequence[Any]) -> tuple[Shape, ...]:
@@ -74,13 +79,13 @@ def backward_operands(
 
 
 @lru_cache(maxsize=1024)
-def gradient_plan(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Plan:
-    """Plan the backward contraction of one operand, in the form that is cheaper to run."""
+def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
+    """The backward contraction of one operand, in the form that is cheaper to run."""
     formulas = derive(forward, operand)
     scatter = backward_problem(formulas.scatter, formulas, problem, shapes)
     if volume(tap_indices(scatter), scatter.extents) > MOST_TAPS and not _divides(formulas.gather):
-        return plan(backward_problem(formulas.gather, formulas, problem, shapes))
-    return plan(scatter)
+        return backward_problem(formulas.gather, formulas, problem, shapes)
+    return scatter
 
 
 def backward_problem(

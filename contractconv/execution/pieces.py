@@ -15,13 +15,14 @@ from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.phases import Window
+from contractconv.planning.setting import Setting
 
 # Fewer multiplications than this are not worth compiling a kernel for.
 _FEW = 1 << 12
 
 
 def run_piece(
-    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, asked: bool
+    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, setting: Setting
 ) -> None:
     """Carry out one piece of a sum.
 
@@ -30,11 +31,11 @@ def run_piece(
         arrays: the operands, all of one dtype.
         out: the whole result, of the same dtype.
         accumulate: whether to add to what is there.
-        asked: whether the caller asked for this algorithm, so that even the smallest piece is
-            carried out by it.
+        setting: what the algorithm was chosen by.
     """
-    worth = asked or piece.problem.points >= _FEW
-    compiled = worth and str(out.dtype) in DTYPES and native.available()
+    worth = setting.asked or piece.problem.points >= _FEW
+    known = str(out.dtype) in DTYPES and native.available()
+    compiled = worth and known and setting.machine.compiled
     if piece.algorithm == "toom-cook":
         if not (compiled and _tiled(piece, arrays, out, accumulate)):
             _toom_cook(piece, arrays, out, accumulate)

@@ -10,11 +10,10 @@ import numpy as np
 
 from contractconv.calculus.recipes import ONES, Recipe
 from contractconv.calculus.rules import RULES
-from contractconv.execution.run import common_dtype, derivative_weights, run
+from contractconv.execution.run import carry_out, common_dtype, derivative_weights
 from contractconv.execution.views import Array
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape
-from contractconv.planning.plan import plan
 
 
 def run_recipe(
@@ -48,7 +47,7 @@ def run_recipe(
     ]
     shapes = [getattr(array, "shape", ()) for array in taken]
     known = {name: size for name, size in extents.items() if name in recipe.spec.indices}
-    result = run(plan(resolve(recipe.spec, shapes, known, output_shape)), taken)
+    result = carry_out(resolve(recipe.spec, shapes, known, output_shape), taken)
     if not recipe.scale:
         return result
     # Without examples nothing was added, and zero stays zero.

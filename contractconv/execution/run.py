@@ -23,6 +23,7 @@ from contractconv.execution.views import Array, output_view
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
+from contractconv.planning.setting import FRUGAL
 
 # Python's own numbers take part in numpy's promotion without a width of their own.
 _NUMBERS = (int, float, complex)
@@ -62,6 +63,37 @@ def common_dtype(operands: Sequence[Any], reduce: str) -> np.dtype[Any]:
     kinds = [operand if type(operand) in _NUMBERS else operand.dtype for operand in operands]
     dtype = np.result_type(*kinds) if kinds else np.dtype(np.float64)
     return result_dtype(reduce, dtype)
+
+
+def carry_out(
+    problem: Problem,
+    operands: Sequence[Any],
+    algorithm: str = "auto",
+    memory_limit: int | None = None,
+) -> Array:
+    """Plan a contraction for these operands, and carry it out; see :func:`run`."""
+    dtype = str(common_dtype(operands, problem.reduce))
+    return run(planned(problem, dtype, algorithm, operands), operands, memory_limit)
+
+
+def planned(
+    problem: Problem, dtype: str, algorithm: str = "auto", operands: Sequence[Any] | None = None
+) -> Plan:
+    """Plan a contraction for numbers of one kind.
+
+    Args:
+        problem: the contraction.
+        dtype: in what its operands meet.
+        algorithm: what the caller asks for.
+        operands: what to measure algorithms on; random numbers if there are none.
+    """
+    # Both of them run contractions.
+    from contractconv.execution.calibration import setting
+    from contractconv.execution.measuring import measured
+
+    if algorithm == "measure":
+        return plan(problem, measured(problem, operands, dtype))
+    return plan(problem, setting(problem.points, dtype, algorithm))
 
 
 def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -> Array:
@@ -111,7 +143,7 @@ def _run_split(
         return _run_plan(steps, arrays, dtype)
     out = _identity(problem, dtype)
     for part in _slices(problem, limit, dtype.itemsize):
-        _run_plan(plan_afresh(part), arrays, dtype, out)
+        _run_plan(plan_afresh(part, FRUGAL), arrays, dtype, out)
     return out
 
 
@@ -142,9 +174,8 @@ def _run_step(
         accumulate = True
     if out is None:
         out = np.zeros(step.problem.output_sizes, dtype)
-    asked = step.setting.algorithm not in ("auto", "measure")
     for piece in step.pieces():
-        run_piece(piece, arrays, out, accumulate, asked)
+        run_piece(piece, arrays, out, accumulate, step.setting)
     return out
 
 

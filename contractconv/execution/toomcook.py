@@ -55,10 +55,9 @@ class UnitWindow(NamedTuple):
     tap: str
 
 
-class Decomposition(Protocol):
+class _Decomposition(Protocol):
     """The numbers of a :class:`contractconv.calculus.bilinear.Bilinear`."""
 
-    # ruff: disable[D102]
     @property
     def outputs(self) -> int: ...
     @property
@@ -93,9 +92,7 @@ _scratch: dict[Letter, Scratch] = {letter: Scratch() for letter in LETTERS}
 
 
 class Transform(Protocol):
-    """What turns the window of a tile into one product at each point.
-
-    Data are transformed by letter ``A``, results by ``B``, taps by ``C``.
+    """What turns windows into products at ``points``: letter A for data, B results, C taps.
 
     Attributes:
         outputs: how many results a tile has, along each window.
@@ -116,12 +113,12 @@ class Transform(Protocol):
         """Transform ``(points, rest)`` back to ``(elements of a tile, rest)``."""
 
 
-def product(
+def product(  # noqa: PLR0917 - the operands of a product, in their order
     data: Labelled,
     other: Labelled,
     labels: Labels,
     windows: Sequence[UnitWindow],
-    decompositions: Sequence[Decomposition],
+    decompositions: Sequence[_Decomposition],
     out: Labelled,
     *,
     accumulate: bool = False,
@@ -157,14 +154,15 @@ def product(
         A. Lavin and S. Gray, *Fast Algorithms for Convolutional Neural Networks* (CVPR 2016),
         section 4.
     """
+    out = Labelled(out.arranged(labels), labels)
     transform = _Nested(decompositions, out.array.dtype)
-    multiply_tiles(transform, data, other, labels, windows, out=out, accumulate=accumulate)
+    TiledProduct(transform, windows, data, other, out).run(accumulate)
 
 
 class _Nested:
     """One decomposition for each window, applied axis by axis."""
 
-    def __init__(self, decompositions: Sequence[Decomposition], dtype: np.dtype[Any]) -> None:
+    def __init__(self, decompositions: Sequence[_Decomposition], dtype: np.dtype[Any]) -> None:
         self.outputs = tuple(d.outputs for d in decompositions)
         self.taps = tuple(d.taps for d in decompositions)
         self.points = prod(d.products for d in decompositions)
@@ -193,24 +191,6 @@ class _Nested:
         return array.reshape(done, -1).view(dtype)
 
 
-def multiply_tiles(
-    transform: Transform,
-    data: Labelled,
-    other: Labelled,
-    labels: Labels,
-    windows: Sequence[UnitWindow],
-    *,
-    out: Labelled,
-    accumulate: bool,
-) -> None:
-    """Sum products over windows by any transform; see :func:`product` for the other arguments."""
-    out = Labelled(out.arranged(labels), labels)
-    if windows[0].tap in other.labels:
-        _TiledProduct(transform, windows, data, out, other).forward(accumulate)
-    else:
-        _TiledProduct(transform, windows, data, other, out).kernel(accumulate)
-
-
 class _Cut(NamedTuple):
     """An axis seen as tiles of ``size`` elements, one every ``step`` elements."""
 
@@ -235,46 +215,46 @@ def _cuts(transform: Transform, windows: Sequence[UnitWindow]) -> tuple[list[_Cu
     )
 
 
-def _check(
-    windows: Sequence[UnitWindow], cuts: Sequence[Sequence[_Cut]], views: Sequence[Labelled]
-) -> None:
-    """A view of tiles beyond the end of an array would read foreign memory."""
-    for window, *cut in zip(windows, *cuts, strict=True):
-        axis, results, taps = (
-            view.array.shape[view.labels.index(c.axis)] for view, c in zip(views, cut, strict=True)
-        )
-        if taps != cut[-1].size or axis != results + taps - 1:
-            raise ShapeError(
-                f"{cut[-1].size} taps and {results} results reach "
-                f"{results + cut[-1].size - 1} elements, but '{window.axis}' has {axis} and "
-                f"'{window.tap}' has {taps}"
-            )
-
-
-def _extents(views: Sequence[Labelled], cuts: Sequence[Sequence[_Cut]]) -> dict[str, int]:
+def _extents(
+    windows: Sequence[UnitWindow], views: Sequence[Labelled], cuts: Sequence[Sequence[_Cut]]
+) -> dict[str, int]:
+    """How many values every label has, tiles included."""
     extents: dict[str, int] = {}
     for view in views:
         extents |= zip(view.labels, view.array.shape, strict=True)
-    _, results, _ = cuts
-    return extents | {cut.tiles: -(-extents[cut.axis] // cut.step) for cut in results}
+    for window, result, tap in zip(windows, *cuts[1:], strict=True):
+        axis, results, taps = (extents[label] for label in window)
+        # A view of tiles beyond the end of an array would read foreign memory.
+        if taps != tap.size or axis != results + taps - 1:
+            raise ShapeError(
+                f"a window of {tap.size} taps and {results} results is {results + tap.size - 1} "
+                f"long, but '{window.axis}' has size {axis} and '{window.tap}' has size {taps}"
+            )
+        extents[result.tiles] = -(-results // result.step)
+    return extents
 
 
-class _TiledProduct:
-    """``results[rows, columns] = data[rows, depth] · taps[depth, columns]`` on tiles."""
+class TiledProduct:
+    """``results[rows, columns] = data[rows, depth] · taps[depth, columns]`` on tiles.
+
+    Args:
+        transform: how tiles are transformed; the other arguments are those of :func:`product`.
+    """
 
     def __init__(
         self,
         transform: Transform,
         windows: Sequence[UnitWindow],
         data: Labelled,
-        results: Labelled,
-        taps: Labelled,
+        other: Labelled,
+        out: Labelled,
     ) -> None:
+        self._is_forward = windows[0].tap in other.labels
+        results, taps = (out, other) if self._is_forward else (other, out)
         views, cuts = (data, results, taps), _cuts(transform, windows)
-        _check(windows, cuts, views)
+        extents = _extents(windows, views, cuts)
         batch, rows, depth, columns, single = _groups(*map(_by_stride, views, cuts))
         groups = ((batch, rows, depth), (batch, rows, columns), (batch + single, depth, columns))
-        extents = _extents(views, cuts)
         vectors = prod(extents[label] for label in (*depth, *columns)) == 1
         self._data, self._results, self._taps = (
             _Tensor(transform, letter, view, cut, group, vectors=vectors)
@@ -284,30 +264,26 @@ class _TiledProduct:
         self._rows = {label: extents[label] for label in rows}
         self._fixed = {label: extents[label] for label in (*batch, *depth, *columns)}
 
-    def forward(self, accumulate: bool) -> None:
-        """Make the results."""
-        # What is multiplied and what comes of it are never needed at once.
-        self._results.scratch = self._data.scratch
-        for fixed in self._fixed_blocks():
-            taps = self._taps.lifted(fixed)
-            add = accumulate or any(fixed[label][0] for label in self._depth)
-            for block in self._blocks(fixed):
-                products = self._results.combined(_times, self._data.lifted(block), taps, block)
-                self._results.lower(products, block, add)
+    def run(self, accumulate: bool) -> None:
+        """Write the product, or add it to what is there."""
+        for fixed in _blocks(self._fixed, _square(self._fixed, MOST_TAPS // self._points)):
+            if self._is_forward:
+                self._forward(fixed, accumulate or any(fixed[label][0] for label in self._depth))
+            else:
+                self._taps.lower(reduce(_added, self._terms(fixed)), fixed, accumulate)
 
-    def kernel(self, accumulate: bool) -> None:
-        """Make the taps."""
-        for fixed in self._fixed_blocks():
-            self._taps.lower(reduce(_added, self._terms(fixed)), fixed, accumulate)
+    def _forward(self, fixed: Block, add: bool) -> None:
+        # Data and what comes of them are never needed at once.
+        self._results.scratch = self._data.scratch
+        taps = self._taps.lifted(fixed)
+        for block in self._blocks(fixed):
+            products = self._results.combined(_times, self._data.lifted(block), taps, block)
+            self._results.lower(products, block, add)
 
     def _terms(self, fixed: Block) -> Iterator[Array]:
         for block in self._blocks(fixed):
             data, results = self._data.lifted(block), self._results.lifted(block)
             yield self._taps.combined(_correlated, data, results, block)
-
-    def _fixed_blocks(self) -> Iterator[Block]:
-        """Blocks of everything but rows, whose transformed taps are kept."""
-        return _blocks(self._fixed, _square(self._fixed, MOST_TAPS // self._points))
 
     def _blocks(self, fixed: Block) -> Iterator[Block]:
         """Blocks of rows for a block of everything else."""
@@ -364,10 +340,10 @@ def _blocks(extents: Mapping[str, int], chunks: Mapping[str, int]) -> Iterator[B
 
 def _leading(extents: Mapping[str, int], most: int) -> dict[str, int]:
     """Sides of boxes of at most ``most`` points that are cut as far outside as possible."""
-    chunks, rest = dict(extents), prod(extents.values())
+    chunks, rest = {}, prod(extents.values())
     for label, extent in extents.items():
         rest //= extent
-        chunks[label] = _even(extent, max(1, most // rest))
+        chunks[label] = min(extent, max(1, most // rest))
     return chunks
 
 
@@ -376,13 +352,8 @@ def _square(extents: Mapping[str, int], most: int) -> dict[str, int]:
     chunks = dict(extents)
     while prod(chunks.values()) > max(most, 1):
         longest = max(chunks, key=chunks.__getitem__)
-        chunks[longest] = _even(extents[longest], chunks[longest] - 1)
+        chunks[longest] = -(-chunks[longest] // 2)
     return chunks
-
-
-def _even(extent: int, most: int) -> int:
-    """The size of equal parts of an extent, each at most ``most``."""
-    return -(-extent // -(-extent // most))
 
 
 def _volume(labels: Sequence[str], block: Block) -> int:
@@ -418,8 +389,16 @@ class _Tensor:
         self.scratch = _scratch[letter]
 
     def lifted(self, block: Block) -> Array:
-        """Transform a block of tiles."""
-        tiles = self._gathered(block)
+        """Transform a block of tiles; beyond the array, a ragged tile is zero."""
+        part, whole = self._part(block)
+        if part.shape != whole:
+            padded = np.zeros_like(part, shape=whole)
+            padded[_corner(part.shape)] = part
+            part = padded
+        opened = self._opened(part)
+        tiles = self.scratch.empty(opened.shape, self._transform.dtype)
+        tiles[...] = opened
+        tiles = tiles.reshape(prod(cut.size for cut in self._cuts.values()), -1)
         return self._grouped(self._transform.lift(self._letter, tiles, self.scratch), block)
 
     def lower(self, products: Array, block: Block, add: bool) -> None:
@@ -443,18 +422,6 @@ class _Tensor:
     def _grouped(self, products: Array, block: Block) -> Array:
         sizes = (_volume(group, block) for group in self._groups)
         return products.reshape(len(products), *sizes).transpose(self._places)
-
-    def _gathered(self, block: Block) -> Array:
-        """A block of tiles, ``(elements, rest)``; beyond the array a ragged tile is zero."""
-        part, whole = self._part(block)
-        if part.shape != whole:
-            padded = np.zeros_like(part, shape=whole)
-            padded[_corner(part.shape)] = part
-            part = padded
-        opened = self._opened(part)
-        tiles = self.scratch.empty(opened.shape, self._transform.dtype)
-        tiles[...] = opened
-        return tiles.reshape(prod(cut.size for cut in self._cuts.values()), -1)
 
     def _part(self, block: Block) -> tuple[Array, tuple[int, ...]]:
         """What lies below a block of tiles, and the shape it would have if no tile were ragged."""

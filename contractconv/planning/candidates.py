@@ -126,7 +126,7 @@ def _best_tiles(
     part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool
 ) -> Piece:
     pieces = [
-        Piece(part, "toom-cook", found, outputs, _tiled_seconds(part, found, outputs, setting))
+        Piece(part, "toom-cook", found, outputs, toom_cook_seconds(part, found, outputs, setting))
         for outputs in _tile_sizes(part, found)
     ]
     points = _summed(part)
@@ -199,9 +199,10 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
 
 
-def _tiled_seconds(
+def toom_cook_seconds(
     part: Problem, found: tuple[Window, ...], outputs: tuple[int, ...], setting: Setting
 ) -> float:
+    """The time that is predicted for tiles of so many results along each window."""
     machine, extents = setting.machine, part.extents
     sizes = _sizes(part, found)
     if found[0].operand == 1:

@@ -13,7 +13,7 @@ from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import volume
 from contractconv.planning.lowering import is_leaf, leaves, tap_indices
 from contractconv.planning.phases import by_phases
-from contractconv.planning.setting import Setting
+from contractconv.planning.setting import FEW, Setting
 
 # More pieces than this are made anew in every run, one at a time.
 _MOST_PIECES = 1024
@@ -116,7 +116,9 @@ def _candidates(
     products = step.reduce in ("sum", "mean") and len(step.operands) == 2
     if setting.algorithm == "direct" or not products or not setting.rounds:
         return
-    careful = setting.algorithm == "auto" or setting.algorithm == "measure"
+    careful = not setting.asked
+    if setting.algorithm == "auto" and step.points < FEW:
+        return
     for name, found in (
         ("toom-cook", [candidates.toom_cook(part, setting, careful) for part in parts]),
         ("fft", [candidates.fft(part, setting) for part in parts]),

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from html import escape
 from math import prod
 
+from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, labels_of, volume
 from contractconv.planning.candidates import Piece, direct
@@ -120,7 +121,21 @@ def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
 def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction that will hardly come again, without remembering the plan."""
     steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem))
+    _check(steps, setting)
     return Plan(problem, steps, setting)
+
+
+def _check(steps: tuple[Step, ...], setting: Setting) -> None:
+    """An algorithm that is asked for must carry out a step at least."""
+    asked = setting.algorithm
+    if asked not in ("toom-cook", "fft") or setting.measured:
+        return
+    if not any(step.choice.chosen.algorithm == asked for step in steps):
+        listed = ", ".join(f"'{step.problem}'" for step in steps)
+        raise AlgorithmError(
+            f"algorithm {asked!r} has nothing to work on: it needs a sum of products over a "
+            f"window such as (i+k), of more than one point, and there is none in {listed}"
+        )
 
 
 def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:

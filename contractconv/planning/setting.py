@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ALGORITHMS = ("auto", "direct", "toom-cook", "fft", "measure")
 
@@ -31,6 +31,9 @@ class Machine:
         return 16 if self.compiled else 1
 
 
+# Contractions of fewer points are carried out directly: nothing else would be worth its while.
+FEW = 1 << 18
+
 # A machine like many, for plans that no run depends on.
 COMMON = Machine(threads=2, compiled=True, multiply=1e11, move=4e9, call=2e-5)
 
@@ -43,11 +46,18 @@ class Setting:
         dtype: the kind of numbers: ``"float32"``.
         algorithm: what the caller asked for, one of :data:`ALGORITHMS`.
         machine: on what it will run.
+        measured: whether the algorithm was found by timing, not asked for.
     """
 
     dtype: str
     algorithm: str
     machine: Machine
+    measured: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the caller has decided."""
+        return self.algorithm not in ("auto", "measure") and not self.measured
 
     @property
     def rounds(self) -> bool:
@@ -68,3 +78,5 @@ class Setting:
 
 
 DIRECT = Setting("float64", "direct", COMMON)
+# By numpy alone, whose temporary arrays can be foreseen to the byte.
+FRUGAL = Setting("float64", "direct", replace(COMMON, compiled=False))

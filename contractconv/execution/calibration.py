@@ -1,0 +1,121 @@
+"""How fast this machine is: measured once, and kept for the next process.
+
+Two contractions are timed, a matrix product and a small convolution by tiles. What they take, by
+the same formulas that predict times later, gives the figures of :class:`Machine`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from contractconv import cache as disk
+from contractconv.execution.pieces import run_piece
+from contractconv.execution.threads import get_num_threads
+from contractconv.kernels import native
+from contractconv.kernels.number import DTYPES
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
+from contractconv.notation.problem import Problem
+from contractconv.planning.candidates import Piece, toom_cook_seconds
+from contractconv.planning.phases import windows
+from contractconv.planning.setting import COMMON, FEW, Machine, Setting
+
+_ROUNDS = 7
+# A second process on the machine must not make it look slow for ever.
+_SLOWEST, _FASTEST = 1e8, 1e13
+
+
+def setting(points: int, dtype: str, algorithm: str) -> Setting:
+    """What algorithms are chosen by, for a contraction of so many points."""
+    compiled = dtype in DTYPES and native.available()
+    common = replace(COMMON, threads=get_num_threads(), compiled=compiled)
+    # What is small, exact or settled already needs no figures.
+    if algorithm == "direct" or points < FEW or not Setting(dtype, algorithm, common).rounds:
+        return Setting(dtype, algorithm, common)
+    return Setting(dtype, algorithm, machine(compiled))
+
+
+def machine(compiled: bool) -> Machine:
+    """The figures of this machine, with compiled kernels or without."""
+    return replace(_machine(compiled), threads=get_num_threads())
+
+
+@cache
+def _machine(compiled: bool) -> Machine:
+    name = f"machine-{_fingerprint(compiled)}.json"
+    known = _read(disk.kept(name), compiled)
+    if known is None:
+        known = _measured(compiled)
+        figures = [known.multiply, known.move, known.call]
+        disk.keep(name, json.dumps(figures).encode())
+    return known
+
+
+def _fingerprint(compiled: bool) -> str:
+    parts = (platform.node(), platform.machine(), platform.processor(), np.__version__)
+    text = repr((*parts, compiled, native.registers() if compiled else 0))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(content: bytes | None, compiled: bool) -> Machine | None:
+    try:
+        multiply, move, call = map(float, json.loads(content or b"[]"))
+    except (ValueError, TypeError):
+        return None
+    plausible = all(_SLOWEST <= figure <= _FASTEST for figure in (multiply, move))
+    return Machine(1, compiled, multiply, move, call) if plausible and 0 < call < 1 else None
+
+
+def _measured(compiled: bool) -> Machine:
+    product = _problem("i k, k j -> i j", (192, 256), (256, 192))
+    tiny = _problem("i k, k j -> i j", (16, 16), (16, 16))
+    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (1, 34, 34, 64), (3, 3, 64, 16))
+    call = _seconds(Piece(tiny, "direct", (), (), 0.0), compiled)
+    took = max(_seconds(Piece(product, "direct", (), (), 0.0), compiled) - call, 1e-9)
+    guess = Machine(1, compiled, _within(product.points / took), COMMON.move, call)
+    # What a layer takes beyond its multiplications goes into moving numbers.
+    found = windows(layer)
+    took = _seconds(Piece(layer, "toom-cook", found, (4, 4), 0.0), compiled)
+    still = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1e30)))
+    moving = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1.0))) - still
+    return replace(guess, move=_within(moving / max(took - still, took / 4)))
+
+
+def _of(machine: Machine) -> Setting:
+    return Setting("float32", "toom-cook", machine)
+
+
+def _within(figure: float) -> float:
+    return min(max(figure, _SLOWEST), _FASTEST)
+
+
+def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
+    return resolve(parse(spec), shapes, {})
+
+
+def _seconds(piece: Piece, compiled: bool) -> float:
+    """The least time that a piece takes."""
+    asked = Setting("float32", piece.algorithm, replace(COMMON, compiled=compiled))
+    shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
+    arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
+    out = np.empty(piece.problem.output_sizes, np.float32)
+    return least(lambda: run_piece(piece, arrays, out, False, asked), _ROUNDS)
+
+
+def least(work: Callable[[], object], rounds: int) -> float:
+    """The least time that some work takes, in seconds; once it is done for warming up."""
+    work()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return max(min(times), 1e-9)
