@@ -37,6 +37,7 @@ from contractconv.calculus.conditioning import (
     powers,
     typical_error,
 )
+from contractconv.calculus.tableau import IDENTITY, as_latex, as_mathml, as_text, title
 from contractconv.errors import CertificateError, ShapeError
 
 __all__ = ["Bilinear", "direct", "error_bound", "fourier", "toom_cook", "typical_error"]
@@ -54,9 +55,11 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bilinear:
     """A decomposition of the window tensor of one tile and one axis.
+
+    ``print`` it to read its factors; a notebook shows them as matrices.
 
     Attributes:
         outputs: the number of results of a tile, ``m``.
@@ -119,10 +122,15 @@ class Bilinear:
             >>> toom_cook(2, 3).floats("C")
             ((1.0, 0.5, 0.5, 0.0), (0.0, 0.5, -0.5, 0.0), (0.0, 0.5, 0.5, 1.0))
         """
-        rows = getattr(self, which).tolist()
+        rows = self.exact(which)
         if self.kind == "fourier":
             return tuple(tuple(map(_complex, row)) for row in rows)
         return tuple(tuple(float(_fraction(entry)) for entry in row) for row in rows)
+
+    def exact(self, which: str) -> Sequence[Sequence[sympy.Expr]]:
+        """Return the rows of a factor, ``"A"``, ``"B"`` or ``"C"``, as exact numbers."""
+        rows: list[list[sympy.Expr]] = getattr(self, which).tolist()
+        return rows
 
     def residue(self) -> sympy.Expr:
         """Return the largest deviation of the identity, exactly.
@@ -153,10 +161,29 @@ class Bilinear:
                 f"at y={y}, i={i}, k={k} it has {right + deviation} where {right} belongs"
             )
 
+    def latex(self) -> str:
+        """The identity and its factors in LaTeX, without dollar signs."""
+        return as_latex(self)
+
+    def mathml(self) -> str:
+        """The factors in presentation MathML, a ``<math>`` element for each."""
+        return as_mathml(self)
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{title(self)}</p>{IDENTITY['mathml']}{self.mathml()}"
+
     def _deviations(self) -> Iterator[tuple[tuple[int, int, int], sympy.Expr]]:
         """The places where the identity does not hold, and by how much."""
-        factors = self.A, self.B, self.C
-        A, B, C = ([list(map(_turns, row)) for row in factor.tolist()] for factor in factors)
+        A, B, C = ([list(map(_turns, row)) for row in self.exact(which)] for which in "ABC")
         for y, i, k in product(range(self.span), range(self.outputs), range(self.taps)):
             total = _sum_of_products(zip(A[y], B[i], C[k], strict=True))
             _add(total, Fraction(0), Fraction(-int(y == i + k)))

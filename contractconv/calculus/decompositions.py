@@ -16,6 +16,7 @@ from math import inf, prod, sqrt
 from typing import Any
 
 from contractconv import cache as disk
+from contractconv.calculus.tableau import as_text
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 ROLES = ("result", "data", "kernel")
@@ -37,9 +38,11 @@ class Growth:
     typical: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Decomposition:
     """``δ[y = i + k] = Σ_p A[y,p] B[i,p] C[k,p]`` in rational numbers.
+
+    ``print`` it to read its factors.
 
     Attributes:
         outputs: values of ``i``: the results of a tile.
@@ -65,16 +68,42 @@ class Decomposition:
     @property
     def name(self) -> str:
         """Its name, with its sizes; an axis that is left alone has one result a tile."""
-        return f"F({self.outputs}, {self.taps})" if self.outputs > 1 else f"{self.taps} taps"
+        if self.outputs > 1:
+            return f"F({self.outputs}, {self.taps})"
+        return f"{self.taps} tap{'s' * (self.taps > 1)}"
+
+    @property
+    def points(self) -> tuple[Fraction | float, ...]:
+        """Where the products are evaluated; infinite where leading coefficients are multiplied.
+
+        Example:
+            >>> list(map(str, decomposition(3, 2).points))
+            ['0', '1', '-1', 'inf']
+        """
+        if self.outputs == 1:
+            return ()
+        # A column of B or of C holds powers of its point, from the zeroth on, on some scale.
+        constant, linear = (self.b if self.taps == 1 else self.c)[:2]
+        return tuple(v / u if u else inf for u, v in zip(constant, linear, strict=True))
+
+    def exact(self, which: str) -> Matrix:
+        """The rows of ``"A"``, ``"B"`` or ``"C"``."""
+        matrix: Matrix = getattr(self, which.lower())
+        return matrix
 
     def floats(self, which: str) -> tuple[tuple[float, ...], ...]:
         """The rows of ``"A"``, ``"B"`` or ``"C"`` as floats."""
-        matrix: Matrix = getattr(self, which.lower())
-        return tuple(tuple(map(float, row)) for row in matrix)
+        return tuple(tuple(map(float, row)) for row in self.exact(which))
 
     def of_role(self, role: str, dtype: str) -> Growth:
         """How errors grow in numbers of one kind when one role is computed."""
         return self.growth[ROLES.index(role)][list(EPSILON).index(dtype)]
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @cache

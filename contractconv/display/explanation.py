@@ -14,12 +14,14 @@ from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write
+from contractconv.display.fast import Fast, fast
 from contractconv.execution.gradient import backward, backward_problem, backward_shapes
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
+from contractconv.planning.report import notes
 from contractconv.planning.setting import COMMON, Setting
 from contractconv.verification.certificate import Certificate, certify
 
@@ -68,6 +70,11 @@ class Explanation:
     plan: Plan | None
     gradients: tuple[Gradient, ...]
 
+    @property
+    def fast(self) -> Fast | None:
+        """The fast algorithms that its plans use; ``None`` if there are none."""
+        return fast(self)
+
     def html(self) -> str:
         """Return a page of its own: formulas in MathML, diagrams in SVG, nothing to load."""
         from contractconv.display.page import page
@@ -80,6 +87,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
+        quick = self.fast
         return {
             "spec": str(self.spec),
             "reduce": self.spec.reduce,
@@ -91,6 +99,7 @@ class Explanation:
             "shapes": [list(shape) for shape in self.shapes],
             "plan": _plan(self.plan),
             "gradients": [_gradient(gradient) for gradient in self.gradients],
+            "fast": None if quick is None else quick.as_dict(),
         }
 
     def __str__(self) -> str:
@@ -177,8 +186,13 @@ def _plan(steps: Plan | None) -> dict[str, Any] | None:
         "operations": steps.flops,
         "largest_intermediate": steps.largest_intermediate,
         "steps": [
-            {"contraction": str(s.problem), "operations": s.flops, "lowering": s.lowering}
-            for s in steps.steps
+            {
+                "contraction": str(step.problem),
+                "operations": step.flops,
+                "lowering": step.lowering,
+                "notes": [{"about": about, "said": said} for about, said in notes(step)],
+            }
+            for step in steps.steps
         ],
     }
 

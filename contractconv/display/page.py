@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from contractconv.calculus.decompositions import Decomposition
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.steps import Step
+from contractconv.calculus.tableau import IDENTITY, as_mathml, title, written
 from contractconv.display.diagram import diagram
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.fast import ROLES, Fast
 from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
+from contractconv.planning.plan import Step as Planned
+from contractconv.planning.report import notes
 
 _STYLE = """
 .cc-page { --cc-quiet: #57606a; --cc-edge: #d0d7de; --cc-ground: #f6f8fa; line-height: 1.5; }
@@ -39,6 +44,10 @@ _STYLE = """
 .cc-page dt, .cc-page th { color: var(--cc-quiet); font-weight: 500; text-align: left; }
 .cc-page table { border-collapse: collapse; display: block; overflow-x: auto; }
 .cc-page td, .cc-page th { padding: .25em .9em .25em 0; border-bottom: 1px solid var(--cc-edge); }
+.cc-page td { vertical-align: top; }
+.cc-page dl.cc-notes { color: var(--cc-quiet); font-size: .9em; gap: 0 .8em; margin: .2em 0; }
+.cc-page .cc-factors { display: flex; flex-wrap: wrap; gap: 0 2.5em; }
+.cc-page .cc-factors mtd { math-style: compact; text-align: center; padding: .15em .4em; }
 .cc-page td.cc-number { text-align: right; font-variant-numeric: tabular-nums; }
 """
 
@@ -73,6 +82,7 @@ def fragment(explanation: Explanation) -> str:
         _picture(spec, explanation.forward),
         _plan(plan),
         *(_gradient(gradient) for gradient in explanation.gradients),
+        _fast(explanation.fast),
     ]
     return _article(parts)
 
@@ -132,8 +142,37 @@ def _picture(spec: Spec, equation: Equation) -> str:
 def _plan(plan: Plan | None, title: str = "Plan") -> str:
     if plan is None:
         return ""
-    rows = [(_code(s.problem), f"{s.flops:,}", escape(s.lowering)) for s in plan.steps]
+    rows = [(_code(s.problem), f"{s.flops:,}", _how(s)) for s in plan.steps]
     return f"<h3>{escape(title)}</h3>" + _table(("contraction", "operations", "how"), rows)
+
+
+def _how(step: Planned) -> str:
+    said = "".join(f"<dt>{about}</dt><dd>{escape(note)}</dd>" for about, note in notes(step))
+    return escape(step.lowering) + (f'<dl class="cc-notes">{said}</dl>' if said else "")
+
+
+def _fast(fast: Fast | None) -> str:
+    if fast is None:
+        return ""
+    parts = [
+        "<h2>Fast algorithm</h2>",
+        _note(fast.idea()),
+        IDENTITY["mathml"],
+        _note(fast.roles()),
+        _definitions((role, escape(form)) for role, form in ROLES.items()),
+        _definitions((name, escape(said)) for name, said in fast.savings()),
+        _note(fast.proof()),
+        *map(_tile, fast.tiles),
+    ]
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _tile(tile: Decomposition) -> str:
+    points = ", ".join(map(written, tile.points))
+    return (
+        f"<h3>{escape(title(tile))}</h3>{_note(f'The products are evaluated at {points}.')}"
+        f'<div class="cc-factors">{as_mathml(tile)}</div>'
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[tuple[str, str, str]]) -> str:

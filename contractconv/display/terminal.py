@@ -7,10 +7,13 @@ from textwrap import wrap
 
 from contractconv.calculus.derivation import RESULT
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.tableau import IDENTITY
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.fast import ROLES, Fast
 from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
 from contractconv.planning.plan import Plan
+from contractconv.planning.report import summary
 
 _WIDTH = 100
 _GLUE = "\N{NO-BREAK SPACE}"
@@ -43,6 +46,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for gradient in explanation.gradients:
         yield ""
         yield from _gradient(gradient)
+    if explanation.fast is not None:
+        yield ""
+        yield from _fast(explanation.fast)
 
 
 def _gradient(gradient: Gradient) -> Iterator[str]:
@@ -76,7 +82,25 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
 
 def _plan(plan: Plan, indent: str, title: str = "plan") -> Iterator[str]:
     yield f"{indent}{title}"
-    yield from (f"{indent}  {line}" for line in str(plan).splitlines())
+    yield from (f"{indent}  {line}" for line in summary(plan).splitlines())
+
+
+def _fast(fast: Fast) -> Iterator[str]:
+    yield "fast algorithm"
+    yield from _wrapped(fast.idea(), "  ")
+    yield ""
+    yield f"    {IDENTITY['text']}"
+    yield ""
+    yield from _wrapped(fast.roles(), "  ")
+    yield ""
+    yield from (f"    {role:15}{form}" for role, form in ROLES.items())
+    yield ""
+    yield from (f"    {name:15}{said}" for name, said in fast.savings())
+    yield ""
+    yield from _wrapped(fast.proof(), "  ")
+    for tile in fast.tiles:
+        yield ""
+        yield from (f"  {line}" for line in str(tile).splitlines())
 
 
 def _formula(equation: Equation, indent: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 
 from contractconv.execution.nest import Nest
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Access, Problem
 
 # Copies of a block stay in the second level of cache.
 _COPY_BYTES = 1 << 19
@@ -16,6 +16,8 @@ _COPY_BYTES = 1 << 19
 _WORTH = 1 << 20
 # Results up to this size are summed by every thread for itself, and added up at the end.
 _PRIVATE_BYTES = 1 << 20
+# ... if at least one in so many of its numbers is summed for each of them.
+_SUMMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def cut(
     result = prod(problem.extents[n] for n in problem.kept)
     pieces = max(1, min(4 * threads, problem.points // _WORTH))
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
-    small = result * itemsize <= _PRIVATE_BYTES and result * 4 <= max(volumes)
+    summed = problem.points // max(1, result)
+    written = prod(access.size for access in problem.output)
+    small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
         parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
         limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
@@ -100,3 +104,55 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
             part = part.restricted(label, start, size)
         parts.append(part)
     return parts
+
+
+def unpadded(problem: Problem) -> tuple[Problem, ...]:
+    """Cut a leaf where windows begin and cease to reach outside of an operand.
+
+    In each part the taps that would read outside, and add nothing, are left out: so it reads no
+    padding at all.
+
+    Returns:
+        The parts; the leaf itself if they would not make up all of its result.
+    """
+    parts = [problem]
+    for term in problem.operands:
+        for access in term:
+            low, high = access.reach(problem.extents)
+            if low < 0 or high >= access.size:
+                pair = _window(access, problem)
+                if pair is None:
+                    return (problem,)
+                found = [_inside(part, *pair) for part in parts]
+                if any(not some for some in found):
+                    return (problem,)
+                parts = [part for some in found for part in some]
+    return tuple(parts)
+
+
+def _window(access: Access, problem: Problem) -> tuple[Access, str, str] | None:
+    """The access with its index of the result and its tap, of which there are fewer."""
+    kept = [n for n in access.names if n in problem.kept]
+    summed = [n for n in access.names if n not in problem.kept]
+    if len(kept) != 1 or len(summed) != 1:
+        return None
+    few = problem.extents[summed[0]] <= problem.extents[kept[0]]
+    return (access, kept[0], summed[0]) if few else None
+
+
+def _inside(problem: Problem, access: Access, result: str, tap: str) -> list[Problem]:
+    """Ranges of the result with the taps that stay inside; none if a range has no tap."""
+    steps, extents = dict(access.terms), problem.extents
+    taps: dict[tuple[int, int], list[int]] = {}
+    for n in range(extents[result]):
+        moved = access.offset + steps[result] * n
+        places = (moved + steps[tap] * k for k in range(extents[tap]))
+        here = [k for k, place in enumerate(places) if 0 <= place < access.size]
+        if not here:
+            return []
+        taps.setdefault((here[0], len(here)), []).append(n)
+    # Windows move one way, so the same taps are inside for neighbours only.
+    return [
+        problem.restricted(result, found[0], len(found)).restricted(tap, *some)
+        for some, found in taps.items()
+    ]

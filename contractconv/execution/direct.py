@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -10,27 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.execution.blocks import Cut, cut
+from contractconv.execution import copying
+from contractconv.execution.blocks import Cut, cut, unpadded
 from contractconv.execution.nest import Nest, choose
-from contractconv.execution.staging import (
-    Reading,
-    Strides,
-    address,
-    reading,
-    room,
-    steps_of,
-    writing,
-)
+from contractconv.execution.rooms import address, room
+from contractconv.execution.staging import Reading, Strides, reading, steps_of, writing
 from contractconv.execution.threads import get_num_threads, in_parallel
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.kernels import products as kernel
+from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Problem
 
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
-DTYPES = ("float32", "float64")
+# The names of the numbers that kernels are compiled for.
+KINDS = {np.dtype(name): name for name in DTYPES}
+_NOTHING = np.empty(0)
+# Numbers that are copied in the time of one more call.
+_COPIED_A_CALL = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +65,41 @@ class Direct:
 
     def run(self, arrays: Sequence[Array], out: Array, accumulate: bool) -> None:
         """Write the leaf's part of ``out``, or add to it."""
-        function = kernel.kernel(str(self.dtype), self.nest.tile)
-        arrays = [self._shared(n, array) for n, array in enumerate(arrays)]
+        with ExitStack() as rooms:
+            arrays = [self._shared(n, array, rooms) for n, array in enumerate(arrays)]
+            self._run(arrays, out, accumulate)
+
+    def _run(self, arrays: Sequence[Array], out: Array, accumulate: bool) -> None:
+        function = kernel.kernel(KINDS[self.dtype], self.nest.tile)
         copies = [out]
         if self.private:
             copies += [np.zeros(out.shape, out.dtype) for _ in self.groups[1:]]
 
         def group(which: int) -> None:
             target = copies[which] if self.private else out
-            rooms = [room(size, self.dtype) for size in self.rooms]
             add = accumulate or which > 0 and self.private
-            for block in self.groups[which]:
-                self._call(function, block, arrays, target, rooms, add)
-                add = True
+            with ExitStack() as stack:
+                rooms = [self._room(size, stack) for size in self.rooms]
+                for block in self.groups[which]:
+                    self._call(function, block, arrays, target, rooms, add)
+                    add = True
 
         in_parallel(group, len(self.groups))
         for extra in copies[1:]:
             np.add(out, extra, out=out)
 
-    def _shared(self, which: int, array: Array) -> Array:
+    def _room(self, elements: int, stack: ExitStack) -> Array:
+        if not elements:
+            return _NOTHING
+        return stack.enter_context(room(elements * self.dtype.itemsize)).view(self.dtype)
+
+    def _shared(self, which: int, array: Array, stack: ExitStack) -> Array:
         """The copy of an operand that all blocks read, or the operand itself."""
         if not self.shared[which]:
             return array
         copy = self.groups[0][0].readings[which].copy
         assert copy is not None
-        place = room(copy.elements, self.dtype)
+        place = self._room(copy.elements, stack)
         copy.fill(array, place)
         return place
 
@@ -124,7 +134,7 @@ class Direct:
         if accumulate:
             np.add(target, result, out=target)
         else:
-            target[...] = result
+            copying.copy(result, target)
 
 
 def prepared(
@@ -140,9 +150,10 @@ def prepared(
     Returns:
         What to run; ``None`` if there is no kernel for it.
     """
-    if str(dtype) not in DTYPES or len(problem.operands) != 2 or not native.available():
+    name = KINDS.get(dtype)
+    if name is None or len(problem.operands) != 2 or not native.available():
         return None
-    return _prepared(problem, strides, str(dtype), get_num_threads())
+    return _prepared(problem, strides, name, get_num_threads())
 
 
 @lru_cache(maxsize=512)
@@ -158,7 +169,13 @@ def _prepared(
         return None
     lanes = [nest.lane if nest.tile.elementwise or nest.vectors == n else None for n in (0, 1)]
     whole = [_read(problem, n, strides, size, lanes[n]) for n in (0, 1)]
-    split = cut(problem, nest, [r.copy is not None for r in whole], size, threads)
+    copied = [r.copy is not None for r in whole]
+    split = cut(problem, nest, copied, size, threads)
+    if not split.private:
+        parts = _without_padding(problem, whole)
+        groups = [cut(part, nest, [False, False], size, threads).groups for part in parts]
+        if len(parts) > 1:
+            split = Cut(tuple(group for some in groups for group in some), False)
     tables = _Tables(nest, dtype)
     groups = tuple(
         tuple(
@@ -169,6 +186,14 @@ def _prepared(
         for group in split.groups
     )  # fmt: skip
     return _assembled(nest, split, groups, numbers, whole)
+
+
+def _without_padding(problem: Problem, whole: list[Reading]) -> tuple[Problem, ...]:
+    """The parts of a leaf that read no padding, if that is cheaper than padded copies."""
+    padded = [r.copy for r in whole if r.copy is not None and r.copy.padded]
+    parts = unpadded(problem) if padded else (problem,)
+    worth = sum(copy.elements for copy in padded) > len(parts) * _COPIED_A_CALL
+    return parts if worth else (problem,)
 
 
 def _read(
@@ -244,6 +269,8 @@ class _Tables:
         panel = _SMALL_PANEL if result <= _LARGE_PANEL else _LARGE_PANEL
         zero[kernel.BATCH] = prod(extents[n] for n in nest.batch)
         zero[kernel.ROW_STOP] = rows
+        # Elementwise nothing is used twice but by the next panel: it comes soon.
+        zero[kernel.ROWS_AT_ONCE] = 8 * nest.tile.rows if nest.tile.elementwise else max(1, rows)
         zero[kernel.PANEL_STOP] = panels
         zero[kernel.PANEL_SCALARS] = wide if nest.tile.elementwise else 0
         zero[kernel.PANEL_VECTORS] = zero[kernel.PANEL_OUT] = wide

@@ -25,7 +25,7 @@ from contractconv.execution.toomcook import (
 )
 from contractconv.execution.views import Array, Labelled
 
-# One product of complex numbers inside a matrix product, in units of what a transform takes for
+# One product of complex numbers inside a matrix product, measured in what a transform takes for
 # one element and one halving of its length.
 PRODUCT_COST = 1 / 8
 
@@ -99,21 +99,26 @@ def _lengths(outputs: Sizes, taps: Sizes, volumes: Sizes) -> Sizes:
 def _choices(outputs: int, taps: int) -> list[int]:
     """Lengths that make one tile of an axis, two, four, and so on."""
     halvings = range((outputs - 1).bit_length() + 1)
-    return [_smooth(-(-outputs >> h) + taps - 1) for h in halvings]
+    return [good_length(-(-outputs >> h) + taps - 1) for h in halvings]
 
 
 def _cost(lengths: Sizes, outputs: Sizes, taps: Sizes, volumes: Sizes) -> float:
     data, results, kernel, products = volumes
     points = prod(lengths)
     tiles = prod(-(-m // (n - r + 1)) for n, m, r in zip(lengths, outputs, taps, strict=True))
-    # Taps that do not fit are cut into blocks, and data and results pass by each of them.
-    passes = max(1, sqrt(points * kernel / MOST_TAPS))
-    transformed = kernel + tiles * passes * (data + results)
+    # Taps that do not fit are cut into blocks, and the data pass by each of them.
+    passes = max(1, points * kernel / MOST_TAPS)
+    transformed = kernel + tiles * (passes * data + results)
     return points * (log2(2 * points) * transformed + PRODUCT_COST * tiles * products)
 
 
-def _smooth(least: int) -> int:
-    """The first length with no prime factor above five, for which transforms are fast."""
+def good_length(least: int) -> int:
+    """The first length from ``least`` with no prime factor above five: its transform is fast.
+
+    Example:
+        >>> good_length(97)
+        100
+    """
     return next(n for n in count(least) if pow(30, n.bit_length(), n) == 0)
 
 
@@ -135,6 +140,7 @@ class _Fourier:
         last = lengths[-1] // 2 + 1 if self._real else lengths[-1]
         self._frequencies = (*lengths[:-1], last)
         self.points = prod(self._frequencies)
+        self.size = self.points * (1 + self._real)
 
     def lift(self, letter: Letter, tiles: Array, scratch: Scratch) -> Array:
         tiles = tiles.reshape(*self._elements(letter), -1)

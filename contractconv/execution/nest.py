@@ -17,7 +17,7 @@ from contractconv.notation.problem import Access, Problem
 
 Labels = tuple[str, ...]
 # Cycles, roughly: moving a number into a tidy copy; setting out for another tap.
-_COPY, _TAP = 2.0, 6.0
+_COPY, _TAP = 1.0, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ def choose(
     candidates = list(_candidates(problem, steps, dtype))
     if not candidates:
         return None
-    return min(candidates, key=lambda nest: _cycles(nest, problem, steps, dtype, itemsize))
+    # Of two that cost the same, the one whose lanes lie closer in the result.
+    return min(
+        candidates,
+        key=lambda n: (_cycles(n, problem, steps, dtype, itemsize), abs(steps[2][n.lane]), n.lane),
+    )
 
 
 def _candidates(
@@ -67,7 +71,7 @@ def _candidates(
     names = [frozenset(n for a in term for n in a.names) for term in problem.operands]
     if not problem.kept <= names[0] | names[1]:
         return
-    for lane in problem.kept:
+    for lane in (n for n in problem.indices if n in problem.kept):
         for vectors in (0, 1):
             scalars = 1 - vectors
             elementwise = lane in names[scalars]
@@ -76,8 +80,8 @@ def _candidates(
                 if elementwise and vectors == 0:
                     continue  # the other way round it is the same nest
                 rows = tuple(
-                    n for n in problem.kept
-                    if n != lane and n in names[scalars] and n not in names[vectors]
+                    n for n in problem.indices
+                    if n in problem.kept and n != lane and n in names[scalars] and n not in names[vectors]
                 )  # fmt: skip
                 yield _nest(problem, steps, dtype, vectors, lane, rows, elementwise)
 
@@ -100,7 +104,8 @@ def _nest(
         return tuple(sorted(labels, key=lambda n: -abs(where.get(n, 0))))
 
     extents = problem.extents
-    batch = tuple(n for n in problem.kept if n != lane and n not in rows)
+    kept = (n for n in problem.indices if n in problem.kept)
+    batch = tuple(n for n in kept if n != lane and n not in rows)
     wide = -(-extents[lane] // number(dtype).lanes)
     tile = fitting_tile(wide, elementwise)
     return Nest(

@@ -7,11 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from contractconv.execution import direct, tiled, toomcook
+from contractconv.execution import copying, direct, fourier, tiled, toomcook
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
-from contractconv.kernels import native
-from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.phases import Window
@@ -34,8 +32,7 @@ def run_piece(
         setting: what the algorithm was chosen by.
     """
     worth = setting.asked or piece.problem.points >= _FEW
-    known = str(out.dtype) in DTYPES and native.available()
-    compiled = worth and known and setting.machine.compiled
+    compiled = worth and setting.machine.compiled and out.dtype in direct.KINDS
     if piece.algorithm == "toom-cook":
         if not (compiled and _tiled(piece, arrays, out, accumulate)):
             _toom_cook(piece, arrays, out, accumulate)
@@ -87,7 +84,7 @@ def _tiled(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool
     ready.run(ordered[which], ordered[1 - which], target)
     if target is not out:
         view, made = output_view(out, problem).array, output_view(target, problem).array
-        np.add(view, made, out=view) if accumulate else np.copyto(view, made)
+        np.add(view, made, out=view) if accumulate else copying.copy(made, view)
     return True
 
 
@@ -106,7 +103,7 @@ def _neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> Arra
     if _are_neighbours(array, accesses, lane):
         return array
     copy = _moved(np.empty_like(array), accesses, lane)
-    copy[...] = array
+    copying.copy(array, copy)
     return copy
 
 
@@ -126,8 +123,6 @@ def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: 
 
 def _fft(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
     data, other, view, windows = _unit_views(piece, arrays, out)
-    from contractconv.execution import fourier
-
     fourier.product(data, other, view.labels, windows, view, accumulate=accumulate)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.errors import MemoryLimitError, OperandError
+from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
 from contractconv.execution.pairwise import BLOCK, sum_leaf
 from contractconv.execution.pieces import run_piece
 from contractconv.execution.reductions import (
@@ -71,8 +71,16 @@ def carry_out(
     algorithm: str = "auto",
     memory_limit: int | None = None,
 ) -> Array:
-    """Plan a contraction for these operands, and carry it out; see :func:`run`."""
-    dtype = str(common_dtype(operands, problem.reduce))
+    """Plan a contraction for these operands, and carry it out; see :func:`run`.
+
+    Raises:
+        AlgorithmError: a fast algorithm is asked for together with a limit.
+    """
+    if memory_limit is not None:
+        if algorithm not in ("auto", "direct"):
+            raise AlgorithmError(f"memory_limit goes with 'auto' or 'direct', not {algorithm!r}")
+        return run(plan(problem, FRUGAL), operands, memory_limit)
+    dtype = common_dtype(operands, problem.reduce).name
     return run(planned(problem, dtype, algorithm, operands), operands, memory_limit)
 
 
@@ -168,12 +176,11 @@ def _run_step(
 ) -> Array:
     if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
         return _reduce_step(step, arrays, dtype, out)
-    if out is None and step.is_leaf:
-        out, accumulate = np.empty(step.problem.output_sizes, dtype), False
-    else:
-        accumulate = True
+    accumulate = out is not None or not step.disjoint
     if out is None:
-        out = np.zeros(step.problem.output_sizes, dtype)
+        out = (np.empty if step.is_leaf and not accumulate else np.zeros)(
+            step.problem.output_sizes, dtype
+        )
     for piece in step.pieces():
         run_piece(piece, arrays, out, accumulate, step.setting)
     return out
@@ -284,7 +291,7 @@ def _cut(problem: Problem, chunks: dict[str, int]) -> Problem:
 
 def temporary_elements(problem: Problem) -> int:
     """An upper bound on the elements of all temporary arrays that a problem needs at once."""
-    steps = plan_afresh(problem).steps
+    steps = plan_afresh(problem, FRUGAL).steps
     alive: list[int] = [0] * len(problem.operands)
     peak = 0
     for step in steps:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.execution.staging import address
+from contractconv.execution.rooms import address
 from contractconv.execution.views import Array
 from contractconv.kernels import products, transforms
 from contractconv.kernels.native import Native

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
+from contractconv.execution import copying
 from contractconv.execution.views import Array
 from contractconv.notation.problem import Accesses, Problem
 
@@ -45,8 +44,18 @@ class Copy:
         """Copy from the array into ``room``, a flat array of at least ``elements``."""
         copy = room[: self.elements].reshape(self.shape)
         if self.padded:
-            copy.fill(0)
-        copy[self.into] = array[self.outof].transpose(self.order)
+            self._pad(copy)
+        copying.copy(array[self.outof].transpose(self.order), copy[self.into])
+
+
+    def _pad(self, copy: Array) -> None:
+        """Zero what lies outside of the array, slab by slab: it is little."""
+        inner: tuple[slice, ...] = ()
+        for size, kept in zip(self.shape, self.into, strict=True):
+            for outside in (slice(0, kept.start), slice(kept.stop, size)):
+                if outside.start < outside.stop:
+                    copy[(*inner, outside)] = 0
+            inner = (*inner, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +178,3 @@ def _copy(
         tuple(outof),
         padded,
     )
-
-
-def address(array: Array) -> int:
-    """Where the first element of an array lies."""
-    place: int = array.__array_interface__["data"][0]
-    return place
-
-
-def room(elements: int, dtype: np.dtype[np.generic]) -> Array:
-    """A flat array, aligned to a line of the cache."""
-    raw = np.empty(elements * dtype.itemsize + 64, np.uint8)
-    skip = -address(raw) % 64
-    return raw[skip : skip + elements * dtype.itemsize].view(dtype)

@@ -5,14 +5,90 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
+from queue import SimpleQueue
 
 from contractconv.errors import ContractionError
 
+
+class _Job:
+    """Pieces of work that are taken one after the other, by whoever comes."""
+
+    def __init__(self, work: Callable[[int], None], pieces: int) -> None:
+        self._work = work
+        self._pieces = pieces
+        self._following = count().__next__
+        self._lock = threading.Lock()
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        self._helping = 0
+        self._closed = False
+        self._error: BaseException | None = None
+
+    def take(self) -> None:
+        """Work until nothing is left."""
+        _inside.busy = True
+        try:
+            while (piece := self._following()) < self._pieces:
+                self._work(piece)
+        except BaseException:
+            self._pieces = 0  # nobody shall begin another piece
+            raise
+        finally:
+            _inside.busy = False
+
+    def help(self) -> None:
+        """Take part, unless it is over already."""
+        with self._lock:
+            if self._closed:
+                return
+            self._helping += 1
+        try:
+            self.take()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
+            self._error = error
+        with self._lock:
+            self._helping -= 1
+            if self._closed and not self._helping:
+                self._ended.release()
+
+    def close(self) -> None:
+        """Wait for those who are still at work."""
+        with self._lock:
+            self._closed = True
+            waiting = self._helping > 0
+        if waiting:
+            self._ended.acquire()
+        if self._error is not None:
+            raise self._error
+
+
+class _Pool:
+    """Threads that wait for jobs."""
+
+    def __init__(self, size: int) -> None:
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._size = size
+        for n in range(size):
+            threading.Thread(target=self._serve, name=f"contractconv-{n}", daemon=True).start()
+
+    def offer(self, job: _Job, helpers: int) -> None:
+        for _ in range(helpers):
+            self._jobs.put(job)
+
+    def end(self) -> None:
+        for _ in range(self._size):
+            self._jobs.put(None)
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.help()
+            del job  # it holds arrays
+
+
 _lock = threading.Lock()
 _wanted: int | None = None
-_pool: ThreadPoolExecutor | None = None
+_pool: _Pool | None = None
 _inside = threading.local()
 
 
@@ -28,19 +104,24 @@ def set_num_threads(number: int | None) -> None:
         2
         >>> set_num_threads(None)
     """
-    global _wanted  # noqa: PLW0603 - it is a setting of the process
+    global _wanted, _pool  # noqa: PLW0603 - they are settings of the process
     whole = isinstance(number, int) and not isinstance(number, bool)
     if number is not None and (not whole or number < 1):
         raise ContractionError(f"the number of threads is a positive integer, not {number!r}")
     with _lock:
         _wanted = number
-        _forget()
+        if _pool is not None:
+            # Its threads end with their work, and new ones start when they are needed.
+            _pool.end()
+        _pool = None
 
 
 def get_num_threads() -> int:
     """How many threads may work on one contraction."""
-    if _wanted is not None:
-        return _wanted
+    return _wanted or _processors()
+
+
+def _processors() -> int:
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -51,46 +132,27 @@ def in_parallel(work: Callable[[int], None], pieces: int) -> None:
     """Call ``work(0) ... work(pieces - 1)``, each once, on all threads; the caller takes part.
 
     Called from within a piece, or for a single piece, it works in the caller's thread alone.
+    If a piece fails, no further ones are begun, and its error is raised when all have ended.
     """
     helpers = min(get_num_threads(), pieces) - 1
     if helpers < 1 or getattr(_inside, "busy", False):
         for piece in range(pieces):
             work(piece)
         return
-    following = count().__next__
-
-    def take() -> None:
-        _inside.busy = True
-        try:
-            while (piece := following()) < pieces:
-                work(piece)
-        finally:
-            _inside.busy = False
-
-    futures = _started(take, helpers)
+    job = _Job(work, pieces)
+    _running().offer(job, helpers)
     try:
-        take()
+        job.take()
     finally:
-        for future in futures:
-            # A helper that has not begun yet would find nothing left.
-            if not future.cancel():
-                future.result()
+        job.close()
 
 
-def _started(take: Callable[[], None], helpers: int) -> list[Future[None]]:
+def _running() -> _Pool:
     global _pool  # noqa: PLW0603 - it is started when first needed
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(get_num_threads() - 1, "contractconv")
-        return [_pool.submit(take) for _ in range(helpers)]
-
-
-def _forget() -> None:
-    """Let go of the pool: its threads end with their work, and new ones start when needed."""
-    global _pool  # noqa: PLW0603
-    if _pool is not None:
-        _pool.shutdown(wait=False)
-    _pool = None
+            _pool = _Pool(get_num_threads() - 1)
+        return _pool
 
 
 def _after_fork() -> None:

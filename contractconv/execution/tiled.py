@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from contractconv.calculus.decompositions import Decomposition, decomposition
+from contractconv.execution.direct import KINDS
+from contractconv.execution.rooms import address, room
 from contractconv.execution.sequence import Place, offsets
 from contractconv.execution.sequence import Sequence as Calls
-from contractconv.execution.staging import address, room, steps_of
+from contractconv.execution.staging import steps_of
 from contractconv.execution.threads import get_num_threads, in_parallel
 from contractconv.execution.tiles import Axis, axes_of, element_table
 from contractconv.execution.views import Array
@@ -32,6 +34,7 @@ from contractconv.planning.phases import Window
 
 # Bytes of scratch that a thread works in: most of a second level of cache.
 _SCRATCH = 768 << 10
+_DEEP = 1 << 20
 _LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
 
 Strides = tuple[int, ...]
@@ -72,26 +75,24 @@ class Tiled:
 
     def run(self, data: Array, other: Array, out: Array) -> None:
         """Write the leaf's part of ``out``, or add to it."""
-        raw = np.dtype(np.uint8)
-        common, zeros = room(self.shared, raw), room(self.blank, raw)
-        zeros.fill(0)
-        extra = [np.zeros(out.shape, out.dtype) for _ in range(self.copies - 1)]
-        regions = {"data": address(data), "other": address(other), "zeros": address(zeros)}
-        regions |= {"shared": address(common), "out": address(out)}
-        regions |= {f"out{n}": address(array) for n, array in enumerate(extra, 1)}
-        free: list[Array] = []
-        for stage in self.stages:
-
-            def piece(which: int, stage: tuple[Calls, ...] = stage) -> None:
-                scratch = free.pop() if free else room(self.scratch + self.blank, raw)
-                place = address(scratch)
-                own = {"scratch": place, "trash": place + self.scratch}
-                stage[which].run(regions | own)
-                free.append(scratch)
-
-            in_parallel(piece, len(stage))
+        with room(self.shared) as common, room(self.blank) as zeros:
+            zeros.fill(0)
+            extra = [np.zeros(out.shape, out.dtype) for _ in range(self.copies - 1)]
+            regions = {"data": address(data), "other": address(other), "zeros": address(zeros)}
+            regions |= {"shared": address(common), "out": address(out)}
+            regions |= {f"out{n}": address(array) for n, array in enumerate(extra, 1)}
+            for stage in self.stages:
+                self._run(stage, regions)
         for array in extra:
             np.add(out, array, out=out)
+
+    def _run(self, stage: tuple[Calls, ...], regions: dict[str, int]) -> None:
+        def piece(which: int) -> None:
+            with room(self.scratch + self.blank) as scratch:
+                place = address(scratch)
+                stage[which].run(regions | {"scratch": place, "trash": place + self.scratch})
+
+        in_parallel(piece, len(stage))
 
 
 def prepared(
@@ -115,10 +116,11 @@ def prepared(
     Returns:
         What to run; ``None`` if there is no kernel for it.
     """
-    if str(dtype) not in ("float32", "float64") or not native.available():
+    name = KINDS.get(dtype)
+    if name is None or not native.available():
         return None
     return _prepared(
-        problem, tuple(windows), tuple(outputs), strides, str(dtype), accumulate, get_num_threads()
+        problem, tuple(windows), tuple(outputs), strides, name, accumulate, get_num_threads()
     )
 
 
@@ -326,13 +328,25 @@ class _Scheme:
         """Bytes of so many lanes, in whole vectors."""
         return -(-lanes // self.number.lanes) * self.number.bytes
 
-    def transform(self, letters: str, collecting: bool, step: int, adding: bool = False) -> Any:
-        matrices = tuple(getattr(part, letters[0]) for part in self.layer.parts)
+    def transform(
+        self, factor: str, collecting: bool, step: int, adding: bool = False, lines: int = 0
+    ) -> Any:
+        """The kernel that applies one factor of the decompositions, or its transpose.
+
+        Args:
+            factor: ``"a"``, ``"b"`` or ``"c"``.
+            collecting: whether it goes from products to elements.
+            step: bytes from one channel to the next, where the tiles lie.
+            adding: whether elements are added to.
+            lines: bytes from one tile to the next, if every tile is a line of its own.
+        """
+        matrices = tuple(getattr(part, factor) for part in self.layer.parts)
         if not collecting:
             matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
         contiguous = step == self.number.size
+        turned = not contiguous and not collecting and lines == self.number.size
         return transforms.kernel(
-            self.layer.dtype, Transform(matrices, collecting, contiguous, adding)
+            self.layer.dtype, Transform(matrices, collecting, contiguous, adding, turned)
         )
 
     def spread(self, calls: Calls, kernel: Any, **arguments: Any) -> None:
@@ -342,8 +356,8 @@ class _Scheme:
     def multiply(self, calls: Calls, tile: multiply.Tile, **arguments: Any) -> None:
         given = {getattr(multiply, name.upper()): value for name, value in arguments.items()}
         fixed = {
-            multiply.TAPS: 1, multiply.TAPS_AT_ONCE: 1,
-            multiply.TAP_SCALARS: self.none, multiply.TAP_VECTORS: self.none,
+            multiply.TAPS: 1, multiply.TAPS_AT_ONCE: 1, multiply.TAP_SCALARS: self.none,
+            multiply.TAP_VECTORS: self.none, multiply.ROWS_AT_ONCE: arguments["row_stop"],
         }  # fmt: skip
         calls.call(multiply.kernel(self.layer.dtype, tile), fixed | given)
 
@@ -386,7 +400,8 @@ class _Result(_Scheme):
         """Transform the kernel for some channels and one panel of columns."""
         layer = self.layer
         self.spread(
-            calls, self.transform("c", False, layer.columns.first),
+            calls,
+            self.transform("c", False, layer.columns.first, lines=layer.channels.second),
             places=Place("other", base + panel * self.panel * layer.columns.first),
             products=products, lines=offsets((self.channels, layer.channels.second)),
             tiles=layer.tap_table(layer.other), tiles_a_line=1, first=start, count=count,
@@ -508,7 +523,7 @@ class _Deep(_Result):
 
     def __init__(self, layer: _Layer, accumulate: bool, threads: int) -> None:
         super().__init__(layer, accumulate, threads)
-        most = _SCRATCH // (layer.products * (layer.tiles + self._CHUNK) * self.number.bytes)
+        most = _DEEP // (layer.products * (layer.tiles + self._CHUNK) * self.number.bytes)
         wide = -(-self.columns // self.number.lanes)
         # A panel for every thread, if there are columns for that.
         most = min(most, 4, max(1, wide // threads))

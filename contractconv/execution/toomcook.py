@@ -98,12 +98,14 @@ class Transform(Protocol):
         outputs: how many results a tile has, along each window.
         taps: how many taps each window has.
         points: how many products a tile takes.
+        size: how many numbers of ``dtype`` a transformed tile takes.
         dtype: of the tiles.
     """
 
     outputs: tuple[int, ...]
     taps: tuple[int, ...]
     points: int
+    size: int
     dtype: np.dtype[Any]
 
     def lift(self, letter: Letter, tiles: Array, scratch: Scratch) -> Array:
@@ -165,7 +167,7 @@ class _Nested:
     def __init__(self, decompositions: Sequence[_Decomposition], dtype: np.dtype[Any]) -> None:
         self.outputs = tuple(d.outputs for d in decompositions)
         self.taps = tuple(d.taps for d in decompositions)
-        self.points = prod(d.products for d in decompositions)
+        self.points = self.size = prod(d.products for d in decompositions)
         self.dtype = dtype
         self._real = np.empty(0, dtype).real.dtype
         self._matrices = {
@@ -260,13 +262,14 @@ class TiledProduct:
             _Tensor(transform, letter, view, cut, group, vectors=vectors)
             for letter, view, cut, group in zip(LETTERS, views, cuts, groups, strict=True)
         )
-        self._points, self._depth = transform.points, depth
+        self._size, self._depth = transform.size, depth
         self._rows = {label: extents[label] for label in rows}
-        self._fixed = {label: extents[label] for label in (*batch, *depth, *columns)}
+        longest = sorted((*batch, *depth, *columns), key=extents.__getitem__, reverse=True)
+        self._fixed = {label: extents[label] for label in longest}
 
     def run(self, accumulate: bool) -> None:
         """Write the product, or add it to what is there."""
-        for fixed in _blocks(self._fixed, _square(self._fixed, MOST_TAPS // self._points)):
+        for fixed in _blocks(self._fixed, MOST_TAPS // self._size):
             if self._is_forward:
                 self._forward(fixed, accumulate or any(fixed[label][0] for label in self._depth))
             else:
@@ -276,20 +279,20 @@ class TiledProduct:
         # Data and what comes of them are never needed at once.
         self._results.scratch = self._data.scratch
         taps = self._taps.lifted(fixed)
-        for block in self._blocks(fixed):
+        for block in self._passing(fixed):
             products = self._results.combined(_times, self._data.lifted(block), taps, block)
             self._results.lower(products, block, add)
 
     def _terms(self, fixed: Block) -> Iterator[Array]:
-        for block in self._blocks(fixed):
+        for block in self._passing(fixed):
             data, results = self._data.lifted(block), self._results.lifted(block)
             yield self._taps.combined(_correlated, data, results, block)
 
-    def _blocks(self, fixed: Block) -> Iterator[Block]:
-        """Blocks of rows for a block of everything else."""
+    def _passing(self, fixed: Block) -> Iterator[Block]:
+        """Blocks of rows that meet one block of everything else."""
         width = max(_volume(self._results.labels, fixed), _volume(self._data.labels, fixed))
-        chunks = _leading(self._rows, MOST_TILES // (self._points * width))
-        return (fixed | rows for rows in _blocks(self._rows, chunks))
+        rows = _blocks(self._rows, MOST_TILES // (self._size * width))
+        return (fixed | block for block in rows)
 
 
 def _times(data: Array, taps: Array, out: Array) -> None:
@@ -329,31 +332,14 @@ def _by_stride(view: Labelled, cuts: Sequence[_Cut]) -> list[str]:
     return [names.get(view.labels[n], view.labels[n]) for n in order]
 
 
-def _blocks(extents: Mapping[str, int], chunks: Mapping[str, int]) -> Iterator[Block]:
-    """Cut a box into boxes."""
-    ranges = [
-        [(n, min(n + chunk, extents[label])) for n in range(0, extents[label], chunk)]
-        for label, chunk in chunks.items()
-    ]
-    return (dict(zip(chunks, choice, strict=True)) for choice in combinations(*ranges))
-
-
-def _leading(extents: Mapping[str, int], most: int) -> dict[str, int]:
-    """Sides of boxes of at most ``most`` points that are cut as far outside as possible."""
-    chunks, rest = {}, prod(extents.values())
-    for label, extent in extents.items():
+def _blocks(extents: Mapping[str, int], most: int) -> Iterator[Block]:
+    """Cut a box along its first sides into boxes of at most ``most`` points, or of one."""
+    ranges, rest = [], prod(extents.values())
+    for extent in extents.values():
         rest //= extent
-        chunks[label] = min(extent, max(1, most // rest))
-    return chunks
-
-
-def _square(extents: Mapping[str, int], most: int) -> dict[str, int]:
-    """Sides of boxes of at most ``most`` points, or of one, that are about equally long."""
-    chunks = dict(extents)
-    while prod(chunks.values()) > max(most, 1):
-        longest = max(chunks, key=chunks.__getitem__)
-        chunks[longest] = -(-chunks[longest] // 2)
-    return chunks
+        chunk = max(1, min(extent, most // rest))
+        ranges.append([(n, min(n + chunk, extent)) for n in range(0, extent, chunk)])
+    return (dict(zip(extents, choice, strict=True)) for choice in combinations(*ranges))
 
 
 def _volume(labels: Sequence[str], block: Block) -> int:

@@ -179,6 +179,16 @@ class Emitter:
         alignment = ir.Constant(I32, self.number.size)
         self.builder.call(function, [vector.value, pointer, alignment, mask])
 
+    def prefetch(self, address: Int) -> None:
+        """Ask for the line of the cache in which an address lies."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        known = self.module.globals.get("llvm.prefetch.p0")
+        function = known or ir.Function(self.module, kind, "llvm.prefetch.p0")
+        pointer = self.builder.inttoptr(address.value, byte)
+        # To be read, likely to be used again, and data.
+        self.builder.call(function, [pointer, *(ir.Constant(I32, v) for v in (0, 3, 1))])
+
     def broadcast(self, address: Int) -> Vector:
         """One number of memory in every lane."""
         return self._spread(self._scalar(address))
@@ -204,6 +214,27 @@ class Emitter:
                 vector, self._scalar(place), ir.Constant(I32, lane)
             )
         return Vector(self, vector)
+
+    def turned(self, rows: Sequence[Vector]) -> list[Vector]:
+        """As many vectors as there are lanes, as the columns of a square matrix."""
+        lanes = self.number.lanes
+        vectors = [row.value for row in rows]
+        half = lanes // 2
+        while half:
+            # Swap blocks off the diagonal, of half the size each time.
+            for n in (n for n in range(lanes) if not n & half):
+                first, second = vectors[n], vectors[n + half]
+                low = [m if not m & half else lanes + m - half for m in range(lanes)]
+                high = [m + half if not m & half else lanes + m for m in range(lanes)]
+                vectors[n], vectors[n + half] = (
+                    self.builder.shuffle_vector(first, second, self._order(order))
+                    for order in (low, high)
+                )
+            half //= 2
+        return [Vector(self, vector) for vector in vectors]
+
+    def _order(self, places: Sequence[int]) -> Any:
+        return ir.Constant(ir.VectorType(I32, len(places)), list(places))
 
     def scatter(self, vector: Vector, address: Int, step: Int, count: Int) -> None:
         """Write the first ``count`` lanes to numbers that are ``step`` bytes apart."""

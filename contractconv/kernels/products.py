@@ -21,7 +21,7 @@ _next = count().__next__
 # Places in the table of arguments.
 SCALARS, VECTORS, OUT = _next(), _next(), _next()
 BATCH, BATCH_SCALARS, BATCH_VECTORS, BATCH_OUT = _next(), _next(), _next(), _next()
-ROW_START, ROW_STOP, ROW_SCALARS, ROW_OUT = _next(), _next(), _next(), _next()
+ROW_START, ROW_STOP, ROWS_AT_ONCE, ROW_SCALARS, ROW_OUT = (_next() for _ in range(5))
 PANEL_START, PANEL_STOP, PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT = (_next() for _ in range(5))
 LANES = _next()
 TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
@@ -53,7 +53,8 @@ def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
     wide = -(-vectors // -(-vectors // widest))
     # Beside the sums there are a row of vectors and what they are multiplied with.
     others = 2 * wide if elementwise else wide + 1
-    return Tile(min((available - others) // wide, 8 if elementwise else 14), wide, elementwise)
+    # The address of each row takes a register of another kind, of which there are few.
+    return Tile(min((available - others) // wide, 9 if elementwise else 8), wide, elementwise)
 
 
 @cache
@@ -89,11 +90,18 @@ class _Products:
         def chunk(first: Int) -> None:
             last = (first + a[TAPS_AT_ONCE]).least(a[TAPS])
             fresh = e.builder.and_(first.equals(0), a[ACCUMULATE].equals(0))
-            self._panels(bases, first, last, fresh)
+
+            def rows(start: Int) -> None:
+                stop = (start + a[ROWS_AT_ONCE]).least(a[ROW_STOP])
+                self._panels(bases, (start, stop), (first, last), fresh)
+
+            e.repeat(a[ROW_START], a[ROW_STOP], rows, a[ROWS_AT_ONCE])
 
         e.repeat(0, a[TAPS], chunk, a[TAPS_AT_ONCE])
 
-    def _panels(self, bases: list[Int], first: Int, last: Int, fresh: Any) -> None:
+    def _panels(
+        self, bases: list[Int], rows: tuple[Int, Int], taps: tuple[Int, Int], fresh: Any
+    ) -> None:
         a, e = self.arguments, self.e
         wide = self.tile.vectors * e.number.lanes
 
@@ -103,33 +111,60 @@ class _Products:
             left = a[LANES] - place * wide
             e.when(
                 left >= wide,
-                lambda: self._rows(here, first, last, fresh, None),
-                lambda: self._rows(here, first, last, fresh, left),
+                lambda: self._rows(here, rows, taps, fresh, None),
+                lambda: self._rows(here, rows, taps, fresh, left),
             )
 
         e.repeat(a[PANEL_START], a[PANEL_STOP], panel)
 
-    def _rows(self, bases: list[Int], first: Int, last: Int, fresh: Any, left: Int | None) -> None:
+    def _rows(
+        self,
+        bases: list[Int],
+        rows: tuple[Int, Int],
+        taps: tuple[Int, Int],
+        fresh: Any,
+        left: Int | None,
+    ) -> None:
         a, e, high = self.arguments, self.e, self.tile.rows
         lanes = e.number.lanes
         masks = [
             None if left is None else e.first_lanes(left - lanes * vector)
             for vector in range(self.tile.vectors)
         ]
-        full = (a[ROW_STOP] - a[ROW_START]) // high
-        edge = a[ROW_START] + full * high
-        e.repeat(
-            a[ROW_START], edge, lambda row: self._tile(bases, row, high, first, last, fresh, masks),
-            high,
-        )  # fmt: skip
-        for rows in range(1, high):
-            with e.builder.if_then((a[ROW_STOP] - edge).equals(rows)):
-                self._tile(bases, edge, rows, first, last, fresh, masks)
+        start, stop = rows
+        edge = start + (stop - start) // high * high
+
+        def tile(row: Int) -> None:
+            self._fetch(bases[0], row + high, edge)
+            self._tile(bases, (row, high), taps, fresh, masks)
+
+        e.repeat(start, edge, tile, high)
+        for rest in range(1, high):
+            with e.builder.if_then((stop - edge).equals(rest)):
+                self._tile(bases, (edge, rest), taps, fresh, masks)
+
+    def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
+        """Ask for the next tile's rows: without windows nothing has read them before."""
+        e, a = self.e, self.arguments
+        if self.tile.elementwise:
+            return
+        alone = e.builder.and_(a[TAPS].equals(1), a[RUN_SCALARS].equals(e.number.size))
+        with e.builder.if_then(e.builder.and_(alone, row < edge)):
+            bytes_a_row = a[RUN] * e.number.size
+            for n in range(self.tile.rows):
+                start = scalars + e.entry_of(a[ROW_SCALARS], row + n)
+                e.repeat(0, bytes_a_row, lambda at, start=start: e.prefetch(start + at), 64)
 
     def _tile(
-        self, bases: list[Int], row: Int, rows: int, first: Int, last: Int, fresh: Any, masks: Any
+        self,
+        bases: list[Int],
+        where: tuple[Int, int],
+        taps: tuple[Int, Int],
+        fresh: Any,
+        masks: Any,
     ) -> None:
         a, e = self.arguments, self.e
+        row, rows = where
         scalars, vectors, out = bases
         starts = [scalars + e.entry_of(a[ROW_SCALARS], row + n) for n in range(rows)]
         places = [
@@ -150,7 +185,7 @@ class _Products:
             carried = [offset, weights, *sums]
             return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
 
-        sums = e.loop(first, last, sums, tap)
+        sums = e.loop(*taps, sums, tap)
         for place, total, mask in zip(places, sums, masks, strict=True):
             e.store(total, place, mask)
 

@@ -46,12 +46,15 @@ class Transform:
         collecting: whether it goes from products to elements.
         contiguous: whether channels are neighbours where tiles lie.
         adding: whether elements are added to.
+        turned: whether tiles are neighbours instead: then squares of tiles and channels are
+            turned in registers.
     """
 
     matrices: tuple[Matrix, ...]
     collecting: bool = False
     contiguous: bool = True
     adding: bool = False
+    turned: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -103,7 +106,51 @@ class _Transform:
             self._find(number, pointers)
             self._channels(pointers, a[PRODUCTS] + which * a[TILE_STEP])
 
-        self.e.repeat(0, a[COUNT], tile)
+        done = self._squares(pointers) if self.transform.turned else 0
+        self.e.repeat(done, a[COUNT], tile)
+
+    def _squares(self, pointers: Int) -> Int:
+        """Whole squares of neighbouring tiles; returns how many tiles are done."""
+        e, a, lanes = self.e, self.arguments, self.e.number.lanes
+        room = e.vector_scratch(self.transform.elements * lanes)
+        whole = a[COUNT] // lanes * lanes
+        channels = a[LANES] // lanes * lanes
+
+        def square(first: Int) -> None:
+            self._find(a[FIRST] + first, pointers)
+            e.repeat(0, channels, lambda lane: self._square(pointers, first, lane, room), lanes)
+            # Channels that fill no square.
+            with e.builder.if_then(channels < a[LANES]):
+                e.repeat(0, lanes, lambda n: self._rest(pointers, first + n, channels))
+
+        e.repeat(0, whole, square, lanes)
+        return whole
+
+    def _square(self, pointers: Int, first: Int, lane: Int, room: Int) -> None:
+        e, a, number = self.e, self.arguments, self.e.number
+
+        def turn(element: Int) -> None:
+            start = e.entry_of(pointers, element) + lane * a[LANE_STEP]
+            rows = [e.load(start + a[LANE_STEP] * n) for n in range(number.lanes)]
+            for n, vector in enumerate(e.turned(rows)):
+                e.store(vector, room + (element * number.lanes + n) * number.bytes)
+
+        def transform(n: Int) -> None:
+            column = room + n * number.bytes
+            wide = number.lanes * number.bytes
+            values = _apply(e, self.transform, lambda place: e.load(column + wide * place))
+            products = a[PRODUCTS] + (first + n) * a[TILE_STEP] + lane * number.size
+            for place, value in enumerate(values):
+                e.store(value, products + a[PRODUCT_STEP] * place)
+
+        e.repeat(0, self.transform.elements, turn)
+        e.repeat(0, number.lanes, transform)
+
+    def _rest(self, pointers: Int, tile: Int, lane: Int) -> None:
+        a = self.arguments
+        self._find(a[FIRST] + tile, pointers)
+        products = a[PRODUCTS] + tile * a[TILE_STEP] + lane * self.e.number.size
+        self._vector(pointers, products, lane * a[LANE_STEP], a[LANES] - lane)
 
     def _find(self, number: Int, pointers: Int) -> None:
         """Look up where the elements of a tile lie; those outside of the array lie nowhere."""

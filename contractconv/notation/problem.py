@@ -108,6 +108,14 @@ class Problem:
     reduce: str
     result_shape: Shape
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Problems are keys of every cache on the way to a kernel.
+        return hash((self.operands, self.output, self.sizes, self.reduce, self.result_shape))
+
     @cached_property
     def extents(self) -> dict[str, int]:
         """The extent of every index."""

@@ -19,8 +19,10 @@ from contractconv.planning.phases import Window, unit_windows, windows
 from contractconv.planning.setting import Setting
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
-# have random signs: in float32 this is 3e-5, well inside of what is promised.
-_MOST_ROUNDOFFS = 170.0
+# have random signs: in float32 this is 4e-6, well inside of what is promised.
+_MOST_ROUNDOFFS = 64.0
+# And so many times what the definition itself would round.
+_MOST_TIMES = 5.0
 # Tiles of more results gain little more, and lose more digits.
 _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
@@ -131,10 +133,13 @@ def _best_tiles(
     ]
     points = _summed(part)
     limit = _MOST_ROUNDOFFS * 2.0 ** (-24 if setting.real == "float32" else -53)
+    plain = direct(part, setting)
+    # A long sum rounds often however it is done.
+    limit = max(limit, _MOST_TIMES * plain.error(setting.real) * sqrt(points))
     for piece in sorted(pieces, key=lambda p: p.seconds):
         if not careful or piece.error(setting.real) * sqrt(points) <= limit:
             return piece
-    return direct(part, setting)
+    return plain
 
 
 def _tile_sizes(part: Problem, found: Sequence[Window]) -> Iterator[tuple[int, ...]]:

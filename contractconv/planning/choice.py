@@ -18,7 +18,7 @@ from contractconv.planning.setting import FEW, Setting
 # More pieces than this are made anew in every run, one at a time.
 _MOST_PIECES = 1024
 # Phases may read more padding than there are points; beyond this, taps one by one are better.
-_MOST_PADDING = 1.5
+_MOST_PADDING = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,8 @@ class Candidate:
         algorithm: ``"direct"``, ``"toom-cook"`` or ``"fft"``.
         pieces: what it consists of; none if there are too many to list.
         seconds: the time that is predicted.
-        error: the typical error, relative to a result whose terms have random signs.
-        bound: what the error never exceeds, by the greatest numbers in both operands and the
-            points summed.
+        error: the typical error, by the greatest numbers in both operands and the points summed.
+        bound: what the error never exceeds, in the same unit.
     """
 
     algorithm: str
@@ -42,9 +41,10 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """The algorithm with the sizes of its tiles."""
-        names = dict.fromkeys(piece.name for piece in self.pieces)
-        return " and ".join(names) or "direct"
+        """The algorithm with the sizes of its tiles; pieces without tiles come last."""
+        names = sorted(dict.fromkeys(piece.name for piece in self.pieces), key="direct".__eq__)
+        first, *others = names or ["direct"]
+        return " and ".join([first, *(name.removeprefix("Toom-Cook ") for name in others)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +108,54 @@ def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     return tuple(leaves(step)), ()
 
 
-def _candidates(
-    step: Problem, parts: tuple[Problem, ...], setting: Setting
-) -> Iterator[Candidate]:
+@lru_cache(maxsize=256)
+def too_inexact(step: Problem, setting: Setting) -> Candidate | None:
+    """What would be chosen for a step if digits did not count; ``None`` if they made no choice."""
+    if setting.asked or not _is_open(step, setting):
+        return None
+    parts, _ = _parts(step)
+    found = _fast("toom-cook", parts, setting, careful=False)
+    sooner = found is not None and found.seconds < choose(step, setting).chosen.seconds
+    return found if sooner else None
+
+
+def _candidates(step: Problem, parts: tuple[Problem, ...], setting: Setting) -> Iterator[Candidate]:
     plain = tuple(candidates.direct(part, setting) for part in parts)
     yield _candidate("direct", plain, setting)
+    if _is_open(step, setting):
+        made = (_fast(name, parts, setting, not setting.asked) for name in ("toom-cook", "fft"))
+        yield from filter(None, made)
+
+
+def _is_open(step: Problem, setting: Setting) -> bool:
+    """Whether anything but the definition comes into question."""
     products = step.reduce in ("sum", "mean") and len(step.operands) == 2
     if setting.algorithm == "direct" or not products or not setting.rounds:
-        return
-    careful = not setting.asked
-    if setting.algorithm == "auto" and step.points < FEW:
-        return
-    for name, found in (
-        ("toom-cook", [candidates.toom_cook(part, setting, careful) for part in parts]),
-        ("fft", [candidates.fft(part, setting) for part in parts]),
-    ):
-        if any(found):
-            pieces = [
-                piece
-                for part, made in zip(plain, found, strict=True)
-                for piece in _cheaper((part,), made, careful)
-            ]
-            if any(piece.algorithm == name for piece in pieces):
-                yield _candidate(name, tuple(pieces), setting)
+        return False
+    return setting.algorithm != "auto" or step.points >= FEW
+
+
+def _fast(
+    algorithm: str, parts: tuple[Problem, ...], setting: Setting, careful: bool
+) -> Candidate | None:
+    """What becomes of the parts by one algorithm; ``None`` if it has nothing to work on.
+
+    Args:
+        algorithm: ``"toom-cook"`` or ``"fft"``.
+        parts: the leaves of a step.
+        setting: the numbers and the machine.
+        careful: whether tiles whose typical error is too large are left out.
+    """
+    pieces: list[Piece] = []
+    for part in parts:
+        plain = (candidates.direct(part, setting),)
+        if algorithm == "fft":
+            made = candidates.fft(part, setting)
+        else:
+            made = candidates.toom_cook(part, setting, careful)
+        pieces += _cheaper(plain, made, not setting.asked)
+    worked_on = any(piece.algorithm == algorithm for piece in pieces)
+    return _candidate(algorithm, tuple(pieces), setting) if worked_on else None
 
 
 def _cheaper(

@@ -138,7 +138,7 @@ def _core(problem: Problem) -> str:
     inner = set(problem.reduced).difference(tap_indices(problem))
     if not inner:
         return "multiply"
-    return "matmul on packed windows" if windows else "matmul"
+    return "matmul on windows" if windows else "matmul"
 
 
 def by_taps(problem: Problem) -> bool:

@@ -8,14 +8,17 @@ from functools import cached_property, lru_cache
 from html import escape
 from math import prod
 
+from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Accesses, Problem, shape_of
-from contractconv.planning.cost import flops, labels_of, volume
 from contractconv.planning.candidates import Piece, direct
 from contractconv.planning.choice import Choice, choose
+from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.lowering import describe, is_leaf, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
+from contractconv.planning.report import report
 from contractconv.planning.setting import DIRECT, Setting
+
 
 @dataclass(frozen=True)
 class Step:
@@ -46,10 +49,26 @@ class Step:
         """The algorithms that were considered, and the one that was chosen."""
         return choose(self.problem, self.setting)
 
+    @property
+    def disjoint(self) -> bool:
+        """Whether no two pieces write the same element of the result."""
+        pieces, phases = self.choice.chosen.pieces, self.choice.phases
+        if len(pieces) == 1:
+            return True
+        whole = all(a.divisor == 1 for term in self.problem.operands for a in term)
+        return whole and tuple(piece.problem for piece in pieces) == phases
+
     def pieces(self) -> Iterable[Piece]:
         """What the step is carried out in, each with its algorithm."""
         listed = self.choice.chosen.pieces
         return listed or (direct(leaf, self.setting) for leaf in leaves(self.problem))
+
+    @property
+    def decompositions(self) -> Iterator[Decomposition]:
+        """What the windows of its tiles are decomposed into, axis by axis."""
+        for piece in self.choice.chosen.pieces:
+            if piece.algorithm == "toom-cook":
+                yield from (tile for tile in piece.decompositions if tile.outputs > 1)
 
     def leaves(self) -> Iterable[Problem]:
         """The pieces as contractions that strided views can express."""
@@ -65,7 +84,8 @@ class Step:
 class Plan:
     """How one contraction of arrays of known shapes is executed.
 
-    ``print(plan)`` lists the steps; every step is a contraction of the same language.
+    ``print(plan)`` lists the steps, each of them a contraction of the same language, and says why
+    they are carried out as they are.
 
     Attributes:
         problem: the whole contraction.
@@ -87,6 +107,12 @@ class Plan:
         """Elements of the largest intermediate result; zero if there is none."""
         return max((prod(step.problem.output_sizes) for step in self.steps[:-1]), default=0)
 
+    @property
+    def decompositions(self) -> tuple[Decomposition, ...]:
+        """The decompositions of windows that its steps use, each once."""
+        used = (tile for step in self.steps for tile in step.decompositions)
+        return tuple(dict.fromkeys(used))
+
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
 
@@ -94,22 +120,7 @@ class Plan:
         return str(self)
 
     def __str__(self) -> str:
-        sizes = ", ".join(f"{name}={size}" for name, size in self.problem.sizes)
-        lines = [
-            f"{self.problem}    [{self.problem.reduce}]",
-            f"extents: {sizes or 'none'}",
-            f"result: {self.problem.result_shape}; {_quantity(self.flops)} operations",
-            f"largest intermediate: {_quantity(self.largest_intermediate)} elements",
-        ]
-        width = max((len(str(step.problem)) for step in self.steps), default=0)
-        for number, step in enumerate(self.steps, 1):
-            text = str(step.problem).ljust(width)
-            lines.append(f"  {number}. {text}  {_quantity(step.flops):>8}  {step.lowering}")
-        return "\n".join(lines)
-
-
-def _quantity(value: int) -> str:
-    return f"{value:,}" if value < 100_000 else f"{value:.2e}"
+        return report(self)
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,106 @@
+"""A plan in words: its steps, what was chosen for each of them and what was not, its matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from contractconv.calculus.tableau import IDENTITY
+from contractconv.planning.candidates import Piece
+from contractconv.planning.choice import Candidate, too_inexact
+
+if TYPE_CHECKING:
+    from contractconv.planning.plan import Plan, Step
+
+_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+
+
+def report(plan: Plan) -> str:
+    """Write a plan with the factors of the decompositions that it uses."""
+    parts = [summary(plan)]
+    if plan.decompositions:
+        parts += [IDENTITY["text"], *map(str, plan.decompositions)]
+    return "\n".join(parts)
+
+
+def summary(plan: Plan) -> str:
+    """Write a plan: what it makes, then step by step what it does."""
+    sizes = ", ".join(f"{name}={size}" for name, size in plan.problem.sizes)
+    lines = [
+        f"{plan.problem}    [{plan.problem.reduce}]",
+        f"extents: {sizes or 'none'}",
+        f"result: {plan.problem.result_shape}; {quantity(plan.flops)} operations",
+        f"largest intermediate: {quantity(plan.largest_intermediate)} elements",
+    ]
+    width = max((len(str(step.problem)) for step in plan.steps), default=0)
+    for number, step in enumerate(plan.steps, 1):
+        text = str(step.problem).ljust(width)
+        lines.append(f"  {number}. {text}  {quantity(step.flops):>8}  {step.lowering}")
+        lines += [f"       {about:10}  {said}" for about, said in notes(step)]
+    return "\n".join(lines)
+
+
+def notes(step: Step) -> Iterator[tuple[str, str]]:
+    """Say why a step is carried out as it is; nothing if there was nothing to choose.
+
+    Yields:
+        What each note is about, and the note.
+    """
+    chosen, rejected = step.choice.chosen, step.choice.rejected
+    if not rejected:
+        return
+    yield "predicted", time(chosen.seconds) + _saved(step)
+    yield (
+        "error",
+        _digits(chosen),
+    )
+    asked = step.setting.asked or step.setting.measured
+    for other in rejected:
+        yield "instead of" if asked else "rejected", f"{other.name}: {time(other.seconds)}"
+    better = too_inexact(step.problem, step.setting)
+    if better is not None:
+        digits = f"but an error of typically {better.error:.1e}"
+        yield "rejected", f"{better.name}: {time(better.seconds)}, {digits}"
+
+
+def multiplications(candidate: Candidate) -> int:
+    """How many products of numbers, transformed or not, are summed; of a direct sum or tiles."""
+    return sum(map(_products, candidate.pieces))
+
+
+def quantity(value: int) -> str:
+    """A count, all of its digits if they are few."""
+    return f"{value:,}" if value < 100_000 else f"{value:.2e}"
+
+
+def time(seconds: float) -> str:
+    """A time in a unit that fits it."""
+    unit, size = next((u for u in _UNITS if seconds >= u[1]), _UNITS[-1])
+    return f"{seconds / size:.3g} {unit}"
+
+
+def times_fewer(step: Step) -> float | None:
+    """How many points of a step one product of its tiles stands for; ``None`` without tiles."""
+    chosen = step.choice.chosen
+    if chosen.algorithm != "toom-cook":
+        return None
+    return step.problem.points / multiplications(chosen)
+
+
+def _saved(step: Step) -> str:
+    factor = times_fewer(step)
+    return "" if factor is None else f"; {factor:.1f} times fewer multiplications"
+
+
+def _digits(chosen: Candidate) -> str:
+    errors = f"typically {chosen.error:.1e}, at most {chosen.bound:.1e}"
+    return f"{errors} of max|x|·max|w| for each point summed"
+
+
+def _products(piece: Piece) -> int:
+    count, extents = piece.problem.points, piece.problem.extents
+    tiles = piece.decompositions if piece.algorithm == "toom-cook" else ()
+    for window, tile in zip(piece.windows, tiles, strict=False):
+        results = extents[window.result]
+        count = count // (results * tile.taps) * -(-results // tile.outputs) * tile.products
+    return count
