@@ -12,6 +12,7 @@ from contractconv.api.contract import contract
 from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
 from contractconv.api.derivation import Derivation
+from contractconv.api.tiles import toom_cook
 from contractconv.errors import (
     AlgorithmError,
     CertificateError,
@@ -41,4 +42,5 @@ __all__ = [
     "contract",
     "get_num_threads",
     "set_num_threads",
+    "toom_cook",
 ]

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import inf, prod, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contractconv import cache as disk
 from contractconv.calculus.tableau import as_text
 
+if TYPE_CHECKING:
+    from contractconv.calculus.conditioning import Role
+
 Matrix = tuple[tuple[Fraction, ...], ...]
-ROLES = ("result", "data", "kernel")
+ROLES: tuple[Role, ...] = ("result", "data", "kernel")
 EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
@@ -142,13 +145,13 @@ def _derived(outputs: int, taps: int) -> Decomposition:
 
     exact = toom_cook(outputs, taps) if outputs > 1 else direct(taps)
     exact.verify()
-    factors = [_fractions(matrix) for matrix in (exact.A, exact.B, exact.C)]
+    a, b, c = (_fractions(matrix) for matrix in (exact.A, exact.B, exact.C))
     growth = tuple(
         (Growth(*growth_of_axis(exact, role, EPSILON["float32"])),
          Growth(*growth_of_axis(exact, role, EPSILON["float64"])))
         for role in ROLES
     )  # fmt: skip
-    return Decomposition(outputs, taps, *factors, growth)
+    return Decomposition(outputs, taps, a, b, c, growth)
 
 
 def _fractions(matrix: Any) -> Matrix:

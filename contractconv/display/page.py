@@ -47,7 +47,9 @@ _STYLE = """
 .cc-page td { vertical-align: top; }
 .cc-page dl.cc-notes { color: var(--cc-quiet); font-size: .9em; gap: 0 .8em; margin: .2em 0; }
 .cc-page .cc-factors { display: flex; flex-wrap: wrap; gap: 0 2.5em; }
-.cc-page .cc-factors mtd { math-style: compact; text-align: center; padding: .15em .4em; }
+.cc-page .cc-factors math { padding: 2px; }
+.cc-page .cc-factors mtd { math-style: compact; padding: .3em .45em;
+  text-align: -moz-right; text-align: -webkit-right; }
 .cc-page td.cc-number { text-align: right; font-variant-numeric: tabular-nums; }
 """
 

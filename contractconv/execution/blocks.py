@@ -34,9 +34,7 @@ class Cut:
     private: bool
 
 
-def cut(
-    problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int
-) -> Cut:
+def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int) -> Cut:
     """Cut a leaf.
 
     Args:
@@ -47,24 +45,33 @@ def cut(
         threads: how many threads there are.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    result = prod(problem.extents[n] for n in problem.kept)
-    pieces = max(1, min(4 * threads, problem.points // _WORTH))
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
+    result = prod(problem.extents[n] for n in problem.kept)
     summed = problem.points // max(1, result)
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
+    pieces = _pieces(problem, threads)
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
         parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
         limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1)
+    return Cut(apart(problem, nest, bytes_copied, threads), False)
+
+
+def apart(
+    problem: Problem, nest: Nest, bytes_copied: int, threads: int
+) -> tuple[tuple[Problem, ...], ...]:
+    """Cut a leaf into groups of one block each, which write different parts of the result."""
+    volumes = [prod(a.size for a in term) for term in problem.operands]
     if volumes[nest.vectors] > volumes[1 - nest.vectors] and _wide(problem, nest, threads):
-        parts = list(_along_lane(problem, nest, threads))
-    else:
-        parts = _slices(
-            problem, (*nest.batch, *nest.rows), max(pieces, -(-bytes_copied // _COPY_BYTES))
-        )
-    return Cut(tuple((part,) for part in parts), False)
+        return tuple((part,) for part in _along_lane(problem, nest, threads))
+    pieces = max(_pieces(problem, threads), -(-bytes_copied // _COPY_BYTES))
+    return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
+
+
+def _pieces(problem: Problem, threads: int) -> int:
+    return max(1, min(4 * threads, problem.points // _WORTH))
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:

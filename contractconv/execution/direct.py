@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.execution import copying
-from contractconv.execution.blocks import Cut, cut, unpadded
+from contractconv.execution.blocks import Cut, apart, cut, unpadded
 from contractconv.execution.nest import Nest, choose
 from contractconv.execution.rooms import address, room
 from contractconv.execution.staging import Reading, Strides, reading, steps_of, writing
@@ -172,10 +172,10 @@ def _prepared(
     copied = [r.copy is not None for r in whole]
     split = cut(problem, nest, copied, size, threads)
     if not split.private:
-        parts = _without_padding(problem, whole)
-        groups = [cut(part, nest, [False, False], size, threads).groups for part in parts]
+        parts = _without_padding(problem, whole, strides, size, lanes)
         if len(parts) > 1:
-            split = Cut(tuple(group for some in groups for group in some), False)
+            groups = (group for part in parts for group in apart(part, nest, 0, threads))
+            split = Cut(tuple(groups), False)
     tables = _Tables(nest, dtype)
     groups = tuple(
         tuple(
@@ -188,12 +188,19 @@ def _prepared(
     return _assembled(nest, split, groups, numbers, whole)
 
 
-def _without_padding(problem: Problem, whole: list[Reading]) -> tuple[Problem, ...]:
-    """The parts of a leaf that read no padding, if that is cheaper than padded copies."""
-    padded = [r.copy for r in whole if r.copy is not None and r.copy.padded]
-    parts = unpadded(problem) if padded else (problem,)
-    worth = sum(copy.elements for copy in padded) > len(parts) * _COPIED_A_CALL
-    return parts if worth else (problem,)
+def _without_padding(
+    problem: Problem, whole: list[Reading], strides: tuple[Strides, ...], size: int, lanes: Any
+) -> tuple[Problem, ...]:
+    """The parts of a leaf that need no copies, if that is cheaper than padded copies."""
+    copies = [(n, r.copy) for n, r in enumerate(whole) if r.copy is not None]
+    if not any(copy.padded for _, copy in copies):
+        return (problem,)
+    parts = unpadded(problem)
+    if sum(copy.elements for _, copy in copies) <= len(parts) * _COPIED_A_CALL:
+        return (problem,)
+    if any(_read(part, n, strides, size, lanes[n]).copy for part in parts for n, _ in copies):
+        return (problem,)
+    return parts
 
 
 def _read(
@@ -310,8 +317,8 @@ def _taps_and_run(
             merged.append((outer[0] * size, first, second))
         else:
             merged.append(loop)
-    longest = max(range(len(merged)), key=lambda n: min(merged[n][0], 64) * len(merged) + n)
-    run = merged.pop(longest)
+    # From sixteen steps on a run is long enough: then neighbours in memory are better.
+    run = merged.pop(max(range(len(merged)), key=lambda n: (min(merged[n][0], 16), n)))
     return _shortened(merged, run)
 
 

@@ -77,8 +77,6 @@ def _candidates(
             elementwise = lane in names[scalars]
             needed = (0, 1) if elementwise else (vectors,)
             if all(_can_be_lane(lane, problem.operands[n]) for n in needed):
-                if elementwise and vectors == 0:
-                    continue  # the other way round it is the same nest
                 rows = tuple(
                     n for n in problem.indices
                     if n in problem.kept and n != lane and n in names[scalars] and n not in names[vectors]

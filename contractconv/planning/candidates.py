@@ -23,6 +23,8 @@ from contractconv.planning.setting import Setting
 _MOST_ROUNDOFFS = 64.0
 # And so many times what the definition itself would round.
 _MOST_TIMES = 5.0
+# Whoever asks for tiles accepts so many times more.
+_RECKLESS = 4.0
 # Tiles of more results gain little more, and lose more digits.
 _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
@@ -136,10 +138,13 @@ def _best_tiles(
     plain = direct(part, setting)
     # A long sum rounds often however it is done.
     limit = max(limit, _MOST_TIMES * plain.error(setting.real) * sqrt(points))
+    limit = limit if careful else _RECKLESS * limit
     for piece in sorted(pieces, key=lambda p: p.seconds):
-        if not careful or piece.error(setting.real) * sqrt(points) <= limit:
+        if piece.error(setting.real) * sqrt(points) <= limit:
             return piece
-    return plain
+    if careful or not pieces:
+        return plain
+    return min(pieces, key=lambda p: p.error(setting.real))
 
 
 def _tile_sizes(part: Problem, found: Sequence[Window]) -> Iterator[tuple[int, ...]]:
@@ -181,7 +186,7 @@ def _matrix_seconds(
 ) -> float:
     """A batch of matrix products: short sides leave registers and lanes idle."""
     machine = setting.machine
-    wide = max(rows, columns) if min(rows, columns) > 1 else batch
+    wide = max(rows, columns, batch)
     lanes = machine.lanes
     idle = -(-wide // lanes) * lanes / wide
     height = max(1, min(rows, columns))
