@@ -100,9 +100,7 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
         count = min(size, pieces)
         if count > 1:
             bounds = [size * n // count for n in range(count + 1)]
-            cuts.append(
-                [(label, a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
-            )
+            cuts.append([(label, a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):

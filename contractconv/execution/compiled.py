@@ -40,6 +40,7 @@ class Compiled:
         self._rounds = dtype.kind in "fc"
         self._algorithm = algorithm
         self.plan = self._planned(problem)
+        self._backward: dict[int, Plan] = {}
 
     def __call__(self, *operands: Any) -> Array:
         """Contract arrays of the compiled shapes; returns a new array."""
@@ -54,12 +55,16 @@ class Compiled:
         n = operand_position(self._spec, n)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape)
-        return gradient(self._spec, n, self._problem, given, arrays, self._algorithm)
+        steps = self.vjp_plan(n)
+        return gradient(self._spec, n, self._problem, given, arrays, self._algorithm, steps)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed."""
         n = operand_position(self._spec, n)
-        return self._planned(backward(self._spec, n, self._problem, self._shapes))
+        if n not in self._backward:
+            problem = backward(self._spec, n, self._problem, self._shapes)
+            self._backward[n] = self._planned(problem)
+        return self._backward[n]
 
     def _planned(self, problem: Problem) -> Plan:
         dtype = str(result_dtype(problem.reduce, self._dtype))

@@ -59,6 +59,12 @@ def _prepared(
     table = np.zeros(copies.ARGUMENTS, np.int64)
     table[copies.OUTER] = len(tables[0])
     table[copies.OUTER_SOURCE], table[copies.OUTER_TARGET] = (t.ctypes.data for t in tables)
-    table[copies.ALONG_TARGET], table[copies.SOURCE_STEP] = shape[along_target], source[along_target]
-    table[copies.ALONG_SOURCE], table[copies.TARGET_STEP] = shape[along_source], target[along_source]
+    table[copies.ALONG_TARGET], table[copies.SOURCE_STEP] = (
+        shape[along_target],
+        source[along_target],
+    )
+    table[copies.ALONG_SOURCE], table[copies.TARGET_STEP] = (
+        shape[along_source],
+        target[along_source],
+    )
     return along_target != along_source, table, tables

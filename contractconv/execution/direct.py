@@ -137,9 +137,7 @@ class Direct:
             copying.copy(result, target)
 
 
-def prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: np.dtype[Any]
-) -> Direct | None:
+def prepared(problem: Problem, strides: tuple[Strides, ...], dtype: np.dtype[Any]) -> Direct | None:
     """Make a leaf ready to run.
 
     Args:
@@ -218,8 +216,7 @@ def _assembled(
 ) -> Direct:
     blocks = [block for group in groups for block in group]
     first, second = (
-        whole[n].copy is not None and all(b.readings[n] == whole[n] for b in blocks)
-        for n in (0, 1)
+        whole[n].copy is not None and all(b.readings[n] == whole[n] for b in blocks) for n in (0, 1)
     )
     shared = (first, second)
 
@@ -227,9 +224,7 @@ def _assembled(
         return max(r.copy.elements if r.copy else 0 for r in readings)
 
     rooms = [0 if shared[n] else most([b.readings[n] for b in blocks]) for n in (0, 1)]
-    written = max(
-        prod(b.aside.extents[n] for n in b.aside.kept) if b.aside else 0 for b in blocks
-    )
+    written = max(prod(b.aside.extents[n] for n in b.aside.kept) if b.aside else 0 for b in blocks)
     return Direct(nest, groups, split.private, dtype, shared, (rooms[0], rooms[1], written))
 
 
@@ -300,9 +295,7 @@ class _Tables:
 Loop = tuple[int, int, int]
 
 
-def _taps_and_run(
-    nest: Nest, extents: Any, scalars: Any, vectors: Any
-) -> tuple[list[Loop], Loop]:
+def _taps_and_run(nest: Nest, extents: Any, scalars: Any, vectors: Any) -> tuple[list[Loop], Loop]:
     """The summed indices as loops: size, step of the scalars, step of the vectors.
 
     Neighbouring loops that go on where the inner one ends are one loop. The longest one is the

@@ -8,7 +8,7 @@ from typing import Any
 
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.phases import Phase
-from contractconv.execution.run import carry_out, derivative_weights
+from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
@@ -16,6 +16,7 @@ from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
+from contractconv.planning.plan import Plan
 
 
 def gradient(
@@ -25,6 +26,7 @@ def gradient(
     cotangent: Any,
     operands: Sequence[Any],
     algorithm: str = "auto",
+    steps: Plan | None = None,
 ) -> Array:
     """Contract a cotangent back to one operand.
 
@@ -35,11 +37,14 @@ def gradient(
         cotangent: the gradient with respect to the result, of the result's shape.
         operands: all forward operands.
         algorithm: what the caller asks for.
+        steps: the plan of the backward contraction, if there is one already.
 
     Returns:
         An array of the operand's shape.
     """
     given = backward_operands(operand, problem, cotangent, operands)
+    if steps is not None:
+        return run(steps, given)
     return carry_out(backward(forward, operand, problem, _shapes(operands)), given, algorithm)
 
 

@@ -51,9 +51,7 @@ def _by_views(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulat
         view.array[...] = result
 
 
-def _direct(
-    problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool
-) -> bool:
+def _direct(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> bool:
     strides = tuple(array.strides for array in (*arrays, out))
     ready = direct.prepared(problem, strides, out.dtype)
     if ready is None:

@@ -47,7 +47,6 @@ class Copy:
             self._pad(copy)
         copying.copy(array[self.outof].transpose(self.order), copy[self.into])
 
-
     def _pad(self, copy: Array) -> None:
         """Zero what lies outside of the array, slab by slab: it is little."""
         inner: tuple[slice, ...] = ()
@@ -87,8 +86,7 @@ def reading(
     """
     boxes = [access.reach(problem.extents) for access in accesses]
     outside = any(
-        low < 0 or high >= access.size
-        for (low, high), access in zip(boxes, accesses, strict=True)
+        low < 0 or high >= access.size for (low, high), access in zip(boxes, accesses, strict=True)
     )
     starts = tuple(access.offset for access in accesses)
     if not outside:

@@ -202,9 +202,7 @@ class _Layer:
         axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
         parts = tuple(decomposition(a.outputs, a.taps) for a in axes)
         steps = tuple(strides[which][w.axis] for w in windows)
-        return _Layer(
-            problem, axes, parts, *sides, lines, batch, lanes[0], lanes[1], steps, dtype
-        )
+        return _Layer(problem, axes, parts, *sides, lines, batch, lanes[0], lanes[1], steps, dtype)
 
     @property
     def products(self) -> int:
@@ -611,9 +609,7 @@ class _WeightGradient(_Scheme):
                                 (self.part, self.row_out))
         ]  # fmt: skip
         parts = [
-            (c, o)
-            for c in range(0, channels, self.part)
-            for o in range(0, columns, self.panel)
+            (c, o) for c in range(0, channels, self.part) for o in range(0, columns, self.panel)
         ]
         groups = list(layer.batches())
         # Few parts of the result for many threads: each thread sums over some of the tiles.
@@ -627,9 +623,7 @@ class _WeightGradient(_Scheme):
         blank = max(self.row_in, self.row_out) + 64
         return Tiled((pieces,), 0, n * sum(self.steps), blank, copies)
 
-    def _piece(
-        self, bases: tuple[int, int, int], c: int, o: int, copy: int, copies: int
-    ) -> Calls:
+    def _piece(self, bases: tuple[int, int, int], c: int, o: int, copy: int, copies: int) -> Calls:
         layer, sz, n = self.layer, self.number.size, self.layer.products
         channels = min(self.part, layer.channels.size - c)
         columns = min(self.panel, layer.columns.size - o)

@@ -200,9 +200,7 @@ class _Transform:
     def _collect(self, pointers: Int, products: Int, moved: Int, left: Int | None) -> None:
         e, a = self.e, self.arguments
         mask = None if left is None else e.first_lanes(left)
-        values = _apply(
-            e, self.transform, lambda place: e.load(products + a[PRODUCT_STEP] * place)
-        )
+        values = _apply(e, self.transform, lambda place: e.load(products + a[PRODUCT_STEP] * place))
         for place, value in enumerate(values):
             address = e.entry_of(pointers, place) + moved
             if not self.transform.contiguous:

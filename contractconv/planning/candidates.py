@@ -75,7 +75,11 @@ class Piece:
         terms = max(1, _summed(self.problem) // max(inner, 1))
         if self.algorithm == "fft":
             size = sum(self.problem.extents[w.result] for w in self.windows)
-            return (50.0 if bound else 3.0) * log2(size + 2) * 2.0 ** (-24 if dtype == "float32" else -53)
+            return (
+                (50.0 if bound else 3.0)
+                * log2(size + 2)
+                * 2.0 ** (-24 if dtype == "float32" else -53)
+            )
         return (error_bound if bound else typical_error)(parts, terms, role, dtype)
 
 
@@ -126,9 +130,7 @@ def fft(leaf: Problem, setting: Setting) -> tuple[Piece, ...] | None:
 
 
 @lru_cache(maxsize=4096)
-def _best_tiles(
-    part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool
-) -> Piece:
+def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool) -> Piece:
     pieces = [
         Piece(part, "toom-cook", found, outputs, toom_cook_seconds(part, found, outputs, setting))
         for outputs in _tile_sizes(part, found)
@@ -181,9 +183,7 @@ def _sizes(leaf: Problem, without: Sequence[Window] = ()) -> _Sizes:
     )  # fmt: skip
 
 
-def _matrix_seconds(
-    batch: int, rows: int, columns: int, summed: int, setting: Setting
-) -> float:
+def _matrix_seconds(batch: int, rows: int, columns: int, summed: int, setting: Setting) -> float:
     """A batch of matrix products: short sides leave registers and lanes idle."""
     machine = setting.machine
     wide = max(rows, columns, batch)
