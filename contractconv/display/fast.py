@@ -45,8 +45,8 @@ class Fast:
     def roles(self) -> str:
         """Say what the identity is good for."""
         return (
-            "Put in place of the window, along each axis of it, the same three matrices make "
-            "everything of data x, kernel w and cotangent g:"
+            "Put in place of the window, along each of its axes, the same three matrices compute "
+            "all there is to compute from data x, kernel w and cotangent g:"
         )
 
     def savings(self) -> Iterator[tuple[str, str]]:
@@ -57,12 +57,10 @@ class Fast:
 
     def proof(self) -> str:
         """Say that the identity holds."""
-        sizes = (
-            f"{(t.outputs + t.taps - 1) * t.outputs * t.taps} for {t.name}" for t in self.tiles
-        )
+        counts = (f"{len(t.a) * len(t.b) * len(t.c)} equations for {t.name}" for t in self.tiles)
         return (
             "The identity was checked exactly, in rational numbers, for every y, i and k: "
-            f"equations are {', '.join(sizes)}."
+            f"{', '.join(counts)}."
         )
 
     def as_dict(self) -> dict[str, Any]:

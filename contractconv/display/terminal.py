@@ -46,9 +46,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for gradient in explanation.gradients:
         yield ""
         yield from _gradient(gradient)
-    if explanation.fast is not None:
+    if (fast := explanation.fast) is not None:
         yield ""
-        yield from _fast(explanation.fast)
+        yield from _fast(fast)
 
 
 def _gradient(gradient: Gradient) -> Iterator[str]:

@@ -25,13 +25,14 @@ class Cut:
     """How a leaf is cut.
 
     Attributes:
-        groups: blocks that one thread works on, one after the other; the blocks of a group write
-            the same part of the result, and add up.
-        private: whether groups write the same result as well: then each has one of its own.
+        groups: blocks that one thread works on, one after the other.
+        private: whether groups write the same result: then each has one of its own.
+        sums: whether the blocks of a group add up; otherwise each writes a part of its own.
     """
 
     groups: tuple[tuple[Problem, ...], ...]
     private: bool
+    sums: bool = False
 
 
 def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int) -> Cut:
@@ -55,7 +56,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
         parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
         limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
-        return Cut(tuple(map(tuple, groups)), len(groups) > 1)
+        return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
     return Cut(apart(problem, nest, bytes_copied, threads), False)
 
 

@@ -1,70 +1,80 @@
-"""Copying between strided views of one shape, by compiled kernels where that is faster."""
+"""Copying between strided views of one shape by compiled kernels."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from contractconv.execution.sequence import offsets
-from contractconv.execution.views import Array
-from contractconv.kernels import copies, native
-from contractconv.kernels.number import DTYPES
-
-_KINDS = {np.dtype(name): name for name in DTYPES}
-# Below this numpy is as fast.
-_FEW = 1 << 10
-# Tables of offsets are remembered; a larger one would be a burden.
-_MOST_ENTRIES = 1 << 16
-
-Strides = tuple[int, ...]
+from contractconv.execution.sequence import Place, Sequence, offsets
+from contractconv.execution.staging import Strides
+from contractconv.kernels import copies
 
 
-def copy(source: Array, target: Array) -> None:
-    """Copy a view into another one of the same shape and dtype."""
-    kind = _KINDS.get(target.dtype)
-    if kind is None or source.size < _FEW or source.dtype != target.dtype:
-        np.copyto(target, source)
+class End(NamedTuple):
+    """Where a copy begins or ends.
+
+    Attributes:
+        place: of the first number.
+        strides: bytes from one number to the next along each axis.
+    """
+
+    place: Place
+    strides: Strides
+
+
+def add_copy(
+    calls: Sequence, dtype: str, shape: tuple[int, ...], source: End, target: End, adding: bool
+) -> None:
+    """Append the call that copies a view into another one, or adds it.
+
+    Args:
+        calls: what the call is appended to.
+        dtype: ``"float32"`` or ``"float64"``.
+        shape: of both views.
+        source: where the numbers lie.
+        target: where they go.
+        adding: whether they are added to what is there.
+    """
+    if not prod(shape):
         return
-    ready = _prepared(source.shape, source.strides, target.strides, kind)
-    if ready is None or not native.available():
-        np.copyto(target, source)
-        return
-    turned, table, _ = ready
-    function = copies.squares(kind) if turned else copies.runs(kind)
-    table = table.copy()
-    table[copies.SOURCE], table[copies.TARGET] = source.ctypes.data, target.ctypes.data
-    function(table.ctypes.data)
-
-
-@lru_cache(maxsize=1024)
-def _prepared(
-    shape: tuple[int, ...], source: Strides, target: Strides, kind: str
-) -> tuple[bool, Array, list[Array]] | None:
-    """Whether squares are turned, the arguments of the kernel, and the tables they refer to."""
-    size = 4 if kind == "float32" else 8
+    size = 4 if dtype == "float32" else 8
     axes = [n for n, extent in enumerate(shape) if extent > 1]
-    along_target = next((n for n in axes if target[n] == size), None)
-    neighbours = [n for n in axes if source[n] == size]
-    along_source = along_target if along_target in neighbours else next(iter(neighbours), None)
-    if along_target is None or along_source is None:
-        return None
-    rest = [n for n in axes if n not in (along_target, along_source)]
-    if prod(shape[n] for n in rest) > _MOST_ENTRIES:
-        return None
+    here = [n for n in axes if target.strides[n] == size]
+    there = [n for n in axes if source.strides[n] == size]
+    both = [n for n in here if n in there]
+    if both:
+        how, inner = "runs", both[:1]
+    elif here and there:
+        how, inner = "squares", [here[0], there[0]]
+    else:
+        longest = max(axes, key=lambda n: shape[n], default=None)
+        how, inner = "points", [] if longest is None else [longest]
+    arguments: dict[int, Any] = {
+        copies.SOURCE: source.place, copies.TARGET: target.place, copies.ALONG_TARGET: 1,
+    }  # fmt: skip
+    if inner:
+        first, last = inner[0], inner[-1]
+        arguments |= {
+            copies.ALONG_TARGET: shape[first], copies.SOURCE_STEP: source.strides[first],
+            copies.ALONG_SOURCE: shape[last], copies.TARGET_STEP: target.strides[last],
+        }  # fmt: skip
+    rest = [n for n in axes if n not in inner]
     # As they lie in the source: what is far apart changes slowest.
-    rest.sort(key=lambda n: -abs(source[n]))
-    tables = [offsets(*((shape[n], steps[n]) for n in rest)) for steps in (source, target)]
-    table = np.zeros(copies.ARGUMENTS, np.int64)
-    table[copies.OUTER] = len(tables[0])
-    table[copies.OUTER_SOURCE], table[copies.OUTER_TARGET] = (t.ctypes.data for t in tables)
-    table[copies.ALONG_TARGET], table[copies.SOURCE_STEP] = (
-        shape[along_target],
-        source[along_target],
-    )
-    table[copies.ALONG_SOURCE], table[copies.TARGET_STEP] = (
-        shape[along_source],
-        target[along_source],
-    )
-    return along_target != along_source, table, tables
+    rest.sort(key=lambda n: -abs(source.strides[n]))
+    tables = [
+        offsets(*((shape[n], steps[n]) for n in rest)) for steps in (source.strides, target.strides)
+    ]
+    arguments |= {
+        copies.OUTER: len(tables[0]), copies.OUTER_SOURCE: tables[0],
+        copies.OUTER_TARGET: tables[1],
+    }  # fmt: skip
+    calls.call(copies.kernel(dtype, how, adding), arguments)
+
+
+def add_zeros(calls: Sequence, dtype: str, elements: int, target: Place) -> None:
+    """Append the call that fills so many neighbours with zeros."""
+    arguments = {
+        copies.SOURCE: 0, copies.TARGET: target, copies.OUTER: 1, copies.OUTER_SOURCE: offsets(),
+        copies.OUTER_TARGET: offsets(), copies.ALONG_TARGET: elements,
+    }  # fmt: skip
+    calls.call(copies.kernel(dtype, "zeros"), arguments)

@@ -2,300 +2,292 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.execution import copying
 from contractconv.execution.blocks import Cut, apart, cut, unpadded
+from contractconv.execution.copying import End, add_copy, add_zeros
 from contractconv.execution.nest import Nest, choose
-from contractconv.execution.rooms import address, room
-from contractconv.execution.staging import Reading, Strides, reading, steps_of, writing
-from contractconv.execution.threads import get_num_threads, in_parallel
-from contractconv.execution.views import Array, output_view
+from contractconv.execution.sequence import Place, Program, offsets
+from contractconv.execution.sequence import Sequence as Calls
+from contractconv.execution.staging import Copy, Reading, Strides, reading, steps_of, writing
+from contractconv.execution.threads import get_num_threads
+from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.kernels import products as kernel
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Problem
 
+# The names of the numbers that kernels are compiled for.
+KINDS = {np.dtype(name): name for name in DTYPES}
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
-# The names of the numbers that kernels are compiled for.
-KINDS = {np.dtype(name): name for name in DTYPES}
-_NOTHING = np.empty(0)
 # Numbers that are copied in the time of one more call.
-_COPIED_A_CALL = 1 << 14
+_COPIED_A_CALL = 1 << 11
+# Multiplications that are worth handing over to another thread.
+_WORTH = 1 << 20
+_LINE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """One call of the kernel.
-
-    Attributes:
-        readings: how it reads both operands.
-        writing: how it writes the result.
-        table: the kernel's arguments, but for the addresses of the arrays.
-        kept: the arrays whose addresses are in ``table``.
-        aside: the block itself, if its result is put into the output afterwards.
-    """
-
-    readings: tuple[Reading, Reading]
-    writing: Reading
-    table: Array
-    kept: tuple[Array, ...]
-    aside: Problem | None
-
-
-@dataclass(frozen=True, slots=True)
-class Direct:
-    """A leaf, ready to run on arrays of known strides."""
-
-    nest: Nest
-    groups: tuple[tuple[_Block, ...], ...]
-    private: bool
-    dtype: np.dtype[Any]
-    shared: tuple[bool, bool]
-    rooms: tuple[int, int, int]
-
-    def run(self, arrays: Sequence[Array], out: Array, accumulate: bool) -> None:
-        """Write the leaf's part of ``out``, or add to it."""
-        with ExitStack() as rooms:
-            arrays = [self._shared(n, array, rooms) for n, array in enumerate(arrays)]
-            self._run(arrays, out, accumulate)
-
-    def _run(self, arrays: Sequence[Array], out: Array, accumulate: bool) -> None:
-        function = kernel.kernel(KINDS[self.dtype], self.nest.tile)
-        copies = [out]
-        if self.private:
-            copies += [np.zeros(out.shape, out.dtype) for _ in self.groups[1:]]
-
-        def group(which: int) -> None:
-            target = copies[which] if self.private else out
-            add = accumulate or which > 0 and self.private
-            with ExitStack() as stack:
-                rooms = [self._room(size, stack) for size in self.rooms]
-                for block in self.groups[which]:
-                    self._call(function, block, arrays, target, rooms, add)
-                    add = True
-
-        in_parallel(group, len(self.groups))
-        for extra in copies[1:]:
-            np.add(out, extra, out=out)
-
-    def _room(self, elements: int, stack: ExitStack) -> Array:
-        if not elements:
-            return _NOTHING
-        return stack.enter_context(room(elements * self.dtype.itemsize)).view(self.dtype)
-
-    def _shared(self, which: int, array: Array, stack: ExitStack) -> Array:
-        """The copy of an operand that all blocks read, or the operand itself."""
-        if not self.shared[which]:
-            return array
-        copy = self.groups[0][0].readings[which].copy
-        assert copy is not None
-        place = self._room(copy.elements, stack)
-        copy.fill(array, place)
-        return place
-
-    def _call(
-        self,
-        function: kernel.Native,
-        block: _Block,
-        arrays: Sequence[Array],
-        out: Array,
-        rooms: Sequence[Array],
-        accumulate: bool,
-    ) -> None:
-        table = block.table.copy()
-        for which, (array, read) in enumerate(zip(arrays, block.readings, strict=True)):
-            base = array
-            if read.copy is not None and not self.shared[which]:
-                base = rooms[which]
-                read.copy.fill(array, base)
-            place = kernel.VECTORS if which == self.nest.vectors else kernel.SCALARS
-            table[place] = address(base) + read.offset
-        aside = block.aside
-        table[kernel.OUT] = address(out if aside is None else rooms[2]) + block.writing.offset
-        table[kernel.ACCUMULATE] = accumulate and aside is None
-        function(address(table))
-        if aside is not None:
-            self._put(rooms[2], aside, out, accumulate)
-
-    def _put(self, made: Array, block: Problem, out: Array, accumulate: bool) -> None:
-        labels = (*self.nest.batch, *self.nest.rows, self.nest.lane)
-        target = output_view(out, block).arranged(labels)
-        result = made[: target.size].reshape(target.shape)
-        if accumulate:
-            np.add(target, result, out=target)
-        else:
-            copying.copy(result, target)
-
-
-def prepared(problem: Problem, strides: tuple[Strides, ...], dtype: np.dtype[Any]) -> Direct | None:
+def prepared(
+    problem: Problem, strides: tuple[Strides, ...], dtype: np.dtype[Any], accumulate: bool
+) -> Program | None:
     """Make a leaf ready to run.
 
     Args:
         problem: a leaf of two operands, summed.
         strides: those of both operands and of the result, in bytes.
         dtype: of all three.
+        accumulate: whether to add to what is there.
 
     Returns:
-        What to run; ``None`` if there is no kernel for it.
+        What to run on the regions ``"0"`` and ``"1"``; ``None`` if there is no kernel for it.
     """
     name = KINDS.get(dtype)
     if name is None or len(problem.operands) != 2 or not native.available():
         return None
-    return _prepared(problem, strides, name, get_num_threads())
+    return _prepared(problem, strides, name, accumulate, get_num_threads())
 
 
 @lru_cache(maxsize=512)
 def _prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: str, threads: int
-) -> Direct | None:
-    numbers = np.dtype(dtype)
-    size = numbers.itemsize
-    terms = (*problem.operands, problem.output)
-    steps = tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
-    nest = choose(problem, steps, dtype, size)
+    problem: Problem, strides: tuple[Strides, ...], dtype: str, accumulate: bool, threads: int
+) -> Program | None:
+    nest = nest_of(problem, strides, dtype)
     if nest is None or not problem.reduced:
         return None
-    lanes = [nest.lane if nest.tile.elementwise or nest.vectors == n else None for n in (0, 1)]
-    whole = [_read(problem, n, strides, size, lanes[n]) for n in (0, 1)]
-    copied = [r.copy is not None for r in whole]
-    split = cut(problem, nest, copied, size, threads)
-    if not split.private:
-        parts = _without_padding(problem, whole, strides, size, lanes)
-        if len(parts) > 1:
-            groups = (group for part in parts for group in apart(part, nest, 0, threads))
-            split = Cut(tuple(groups), False)
-    tables = _Tables(nest, dtype)
-    groups = tuple(
-        tuple(
-            tables.block(part, (_read(part, 0, strides, size, lanes[0]),
-                                _read(part, 1, strides, size, lanes[1])), strides[2])
-            for part in group
-        )
-        for group in split.groups
-    )  # fmt: skip
-    return _assembled(nest, split, groups, numbers, whole)
+    return _Leaf(problem, nest, strides, dtype, accumulate, threads).program()
 
 
-def _without_padding(
-    problem: Problem, whole: list[Reading], strides: tuple[Strides, ...], size: int, lanes: Any
-) -> tuple[Problem, ...]:
-    """The parts of a leaf that need no copies, if that is cheaper than padded copies."""
-    copies = [(n, r.copy) for n, r in enumerate(whole) if r.copy is not None]
-    if not any(copy.padded for _, copy in copies):
-        return (problem,)
-    parts = unpadded(problem)
-    if sum(copy.elements for _, copy in copies) <= len(parts) * _COPIED_A_CALL:
-        return (problem,)
-    if any(_read(part, n, strides, size, lanes[n]).copy for part in parts for n, _ in copies):
-        return (problem,)
-    return parts
+def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:
+    """The loop nest for a leaf; ``None`` if there is none."""
+    terms = (*problem.operands, problem.output)
+    steps = tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
+    return choose(problem, steps, dtype, native.number(dtype).size)
 
 
-def _read(
-    problem: Problem, which: int, strides: tuple[Strides, ...], size: int, lane: str | None
-) -> Reading:
-    return reading(problem, problem.operands[which], strides[which], size, lane)
+class _Leaf:
+    """Turns a leaf into calls of kernels."""
 
-
-def _assembled(
-    nest: Nest,
-    split: Cut,
-    groups: tuple[tuple[_Block, ...], ...],
-    dtype: np.dtype[Any],
-    whole: list[Reading],
-) -> Direct:
-    blocks = [block for group in groups for block in group]
-    first, second = (
-        whole[n].copy is not None and all(b.readings[n] == whole[n] for b in blocks) for n in (0, 1)
-    )
-    shared = (first, second)
-
-    def most(readings: list[Reading]) -> int:
-        return max(r.copy.elements if r.copy else 0 for r in readings)
-
-    rooms = [0 if shared[n] else most([b.readings[n] for b in blocks]) for n in (0, 1)]
-    written = max(prod(b.aside.extents[n] for n in b.aside.kept) if b.aside else 0 for b in blocks)
-    return Direct(nest, groups, split.private, dtype, shared, (rooms[0], rooms[1], written))
-
-
-class _Tables:
-    """Makes the tables of offsets that the kernel reads; equal ones are made once."""
-
-    def __init__(self, nest: Nest, dtype: str) -> None:
-        self.nest = nest
+    def __init__(
+        self,
+        problem: Problem,
+        nest: Nest,
+        strides: tuple[Strides, ...],
+        dtype: str,
+        accumulate: bool,
+        threads: int,
+    ) -> None:
+        self.problem, self.nest, self.strides = problem, nest, strides
+        self.dtype, self.accumulate, self.threads = dtype, accumulate, threads
         self.number = native.number(dtype)
-        self.known: dict[Any, Array] = {}
+        both = nest.tile.elementwise
+        self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
+        self.whole = [self.read(problem, n) for n in (0, 1)]
+        self.tables: dict[Any, Array] = {}
 
-    def block(
-        self, problem: Problem, readings: tuple[Reading, Reading], strides: Strides
-    ) -> _Block:
-        nest, extents = self.nest, problem.extents
-        labels = (*nest.batch, *nest.rows)
-        target, aside = writing(problem, strides, self.number.size, nest.lane, labels)
-        scalars, vectors = readings[1 - nest.vectors].steps, readings[nest.vectors].steps
-        out = target.steps
-        taps, run = _taps_and_run(nest, extents, scalars, vectors)
-        zero = np.zeros(kernel.ARGUMENTS, np.int64)
-        kept: list[Array] = []
+    def read(self, problem: Problem, which: int) -> Reading:
+        """How a block reads one operand."""
+        term, strides = problem.operands[which], self.strides[which]
+        return reading(problem, term, strides, self.number.size, self.lanes[which])
 
-        def table(place: int, labels: Sequence[tuple[int, int]]) -> None:
-            entries = self._offsets(tuple(labels))
-            kept.append(entries)
-            zero[place] = address(entries)
+    def program(self) -> Program:
+        """The calls for all blocks, in groups for the threads."""
+        split = self._cut()
+        blocks = [part for group in split.groups for part in group]
+        # A copy that all blocks read is made once.
+        self.shared = [
+            self.whole[n].copy is not None
+            and all(self.read(part, n) == self.whole[n] for part in blocks)
+            for n in (0, 1)
+        ]
+        self.scratch = 0
+        pieces = tuple(self._piece(n, group, split) for n, group in enumerate(split.groups))
+        shared, size = self._shared_copies()
+        stages = (shared, pieces) if shared else (pieces,)
+        copies = len(split.groups) if split.private else 1
+        return Program(stages, size, self.scratch, 0, copies)
 
-        def pairs(labels: Sequence[str], steps: Any) -> list[tuple[int, int]]:
-            return [(extents[n], steps.get(n, 0)) for n in labels]
+    def _cut(self) -> Cut:
+        copied = [read.copy is not None for read in self.whole]
+        split = cut(self.problem, self.nest, copied, self.number.size, self.threads)
+        parts = () if split.private else self._without_copies()
+        if len(parts) > 1:
+            groups = (g for part in parts for g in apart(part, self.nest, 0, self.threads))
+            split = Cut(_joined([part for group in groups for part in group], self.threads), False)
+        return split
 
-        for place, steps in (
-            (kernel.BATCH_SCALARS, scalars), (kernel.BATCH_VECTORS, vectors), (kernel.BATCH_OUT, out)
-        ):  # fmt: skip
-            table(place, pairs(nest.batch, steps))
-        table(kernel.ROW_SCALARS, pairs(nest.rows, scalars))
-        table(kernel.ROW_OUT, pairs(nest.rows, out))
-        table(kernel.TAP_SCALARS, [(n, s) for n, s, _ in taps])
-        table(kernel.TAP_VECTORS, [(n, v) for n, _, v in taps])
-        wide = nest.tile.vectors * self.number.bytes
-        panels = -(-extents[nest.lane] * self.number.size // wide)
+    def _without_copies(self) -> tuple[Problem, ...]:
+        """The parts of the leaf that need no copies, if that is cheaper than padded copies."""
+        copies = [(n, read.copy) for n, read in enumerate(self.whole) if read.copy is not None]
+        if not any(copy.padded for _, copy in copies):
+            return ()
+        parts = unpadded(self.problem)
+        cheap = sum(copy.elements for _, copy in copies) > len(parts) * _COPIED_A_CALL
+        if not cheap or any(self.read(part, n).copy for part in parts for n, _ in copies):
+            return ()
+        return parts
+
+    def _shared_copies(self) -> tuple[tuple[Calls, ...], int]:
+        """The calls that make copies for all blocks, and the bytes of them all."""
+        found, size = [], 0
+        for n, read in enumerate(self.whole):
+            if self.shared[n] and read.copy is not None:
+                calls = Calls()
+                self._copy(calls, n, read.copy, Place("shared", size))
+                found.append(calls.finish())
+                size += _room(read.copy, self.number.size)
+        return tuple(found), size
+
+    def _piece(self, number: int, group: tuple[Problem, ...], split: Cut) -> Calls:
+        calls = Calls()
+        out = f"out{number}" if split.private and number else "out"
+        adding = self.accumulate or out != "out"
+        for part in group:
+            self._block(calls, part, out, adding)
+            # Blocks of a group add up, unless each of them writes a part of its own.
+            adding = adding or split.sums
+        return calls.finish()
+
+    def _block(self, calls: Calls, part: Problem, out: str, adding: bool) -> None:
+        """Copy what has to be copied, multiply, and put the result where it belongs."""
+        labels = (*self.nest.batch, *self.nest.rows)
+        target, aside = writing(part, self.strides[2], self.number.size, self.nest.lane, labels)
+        used, places, steps = 0, [], []
+        for n in (0, 1):
+            read = self.read(part, n)
+            place = Place(str(n), read.offset)
+            if read.copy is not None and self.shared[n]:
+                before = _room(self.whole[0].copy, self.number.size) if n and self.shared[0] else 0
+                place = Place("shared", before + read.offset)
+            elif read.copy is not None:
+                self._copy(calls, n, read.copy, Place("scratch", used))
+                place = Place("scratch", used + read.offset)
+                used += _room(read.copy, self.number.size)
+            places.append(place)
+            steps.append(read.steps)
+        result = Place("scratch", used) if aside else Place(out, target.offset)
+        self._multiply(calls, part, places, steps, result, target.steps, adding and not aside)
+        if aside:
+            self._put(calls, part, result, target.steps, out, adding)
+            used += prod(part.extents[n] for n in part.kept) * self.number.size + _LINE
+        self.scratch = max(self.scratch, used)
+
+    def _copy(self, calls: Calls, which: int, copy: Copy, target: Place) -> None:
+        if copy.padded:
+            add_zeros(calls, self.dtype, copy.elements, target)
+        size, strides = self.number.size, self.strides[which]
+        source = sum(part.start * step for part, step in zip(copy.outof, strides, strict=True))
+        here = tuple(step * size for step in copy.strides)
+        moved = sum(part.start * step for part, step in zip(copy.into, here, strict=True))
+        shape = tuple(part.stop - part.start for part in copy.into)
+        there = tuple(strides[axis] for axis in copy.order)
+        add_copy(
+            calls, self.dtype, shape, End(Place(str(which), source), there),
+            End(Place(target.region, target.offset + moved), here), False,
+        )  # fmt: skip
+
+    def _put(
+        self,
+        calls: Calls,
+        part: Problem,
+        made: Place,
+        steps: Mapping[str, int],
+        out: str,
+        adding: bool,
+    ) -> None:
+        labels = (*self.nest.batch, *self.nest.rows, self.nest.lane)
+        there = steps_of(part.output, self.strides[2])
+        start = sum(a.offset * s for a, s in zip(part.output, self.strides[2], strict=True))
+        shape = tuple(part.extents[n] for n in labels)
+        source = End(made, tuple(steps[n] for n in labels))
+        target = End(Place(out, start), tuple(there[n] for n in labels))
+        add_copy(calls, self.dtype, shape, source, target, adding)
+
+    def _multiply(
+        self,
+        calls: Calls,
+        part: Problem,
+        places: Sequence[Place],
+        steps: Sequence[Mapping[str, int]],
+        result: Place,
+        out: Mapping[str, int],
+        adding: bool,
+    ) -> None:
+        nest, extents, number = self.nest, part.extents, self.number
+        first, second = 1 - nest.vectors, nest.vectors
+        scalars, vectors = steps[first], steps[second]
+        taps, run = taps_and_run(nest, extents, scalars, vectors)
+        wide = nest.tile.vectors * number.bytes
         rows = prod(extents[n] for n in nest.rows)
-        result = rows * extents[nest.lane] * self.number.size
-        panel = _SMALL_PANEL if result <= _LARGE_PANEL else _LARGE_PANEL
-        zero[kernel.BATCH] = prod(extents[n] for n in nest.batch)
-        zero[kernel.ROW_STOP] = rows
-        # Elementwise nothing is used twice but by the next panel: it comes soon.
-        zero[kernel.ROWS_AT_ONCE] = 8 * nest.tile.rows if nest.tile.elementwise else max(1, rows)
-        zero[kernel.PANEL_STOP] = panels
-        zero[kernel.PANEL_SCALARS] = wide if nest.tile.elementwise else 0
-        zero[kernel.PANEL_VECTORS] = zero[kernel.PANEL_OUT] = wide
-        zero[kernel.LANES] = extents[nest.lane]
-        zero[kernel.TAPS] = prod(n for n, _, _ in taps)
-        zero[kernel.TAPS_AT_ONCE] = max(1, panel // (run[0] * wide))
-        zero[kernel.RUN], zero[kernel.RUN_SCALARS], zero[kernel.RUN_VECTORS] = run
-        return _Block(readings, target, zero, tuple(kept), problem if aside else None)
+        small = rows * extents[nest.lane] * number.size <= _LARGE_PANEL
+        panel = _SMALL_PANEL if small else _LARGE_PANEL
 
-    def _offsets(self, loops: tuple[tuple[int, int], ...]) -> Array:
-        """The bytes to add for every combination of some indices, the last one fastest."""
-        if loops not in self.known:
-            total = np.zeros((), np.int64)
-            for size, step in loops:
-                total = np.add.outer(total, np.arange(size, dtype=np.int64) * step)
-            self.known[loops] = np.ascontiguousarray(total).reshape(-1)
-        return self.known[loops]
+        def table(labels: Iterable[str], along: Mapping[str, int]) -> Array:
+            return self._table(tuple((extents[n], along.get(n, 0)) for n in labels))
+
+        arguments = {
+            kernel.SCALARS: places[first],
+            kernel.VECTORS: places[second],
+            kernel.OUT: result,
+            kernel.BATCH: prod(extents[n] for n in nest.batch),
+            kernel.BATCH_SCALARS: table(nest.batch, scalars),
+            kernel.BATCH_VECTORS: table(nest.batch, vectors),
+            kernel.BATCH_OUT: table(nest.batch, out),
+            kernel.ROW_STOP: rows,
+            # Elementwise nothing is used twice but by the next panel: it comes soon.
+            kernel.ROWS_AT_ONCE: 8 * nest.tile.rows if nest.tile.elementwise else rows,
+            kernel.ROW_SCALARS: table(nest.rows, scalars),
+            kernel.ROW_OUT: table(nest.rows, out),
+            kernel.PANEL_STOP: -(-extents[nest.lane] * number.size // wide),
+            kernel.PANEL_SCALARS: wide if nest.tile.elementwise else 0,
+            kernel.PANEL_VECTORS: wide,
+            kernel.PANEL_OUT: wide,
+            kernel.LANES: extents[nest.lane],
+            kernel.TAPS: prod(size for size, _, _ in taps),
+            kernel.TAPS_AT_ONCE: max(1, panel // (run[0] * wide)),
+            kernel.TAP_SCALARS: self._table(tuple((size, step) for size, step, _ in taps)),
+            kernel.TAP_VECTORS: self._table(tuple((size, step) for size, _, step in taps)),
+            kernel.RUN: run[0],
+            kernel.RUN_SCALARS: run[1],
+            kernel.RUN_VECTORS: run[2],
+            kernel.ACCUMULATE: int(adding),
+        }
+        calls.call(kernel.kernel(self.dtype, nest.tile), arguments)
+
+    def _table(self, loops: tuple[tuple[int, int], ...]) -> Array:
+        """A table of offsets; equal ones are made once."""
+        if loops not in self.tables:
+            self.tables[loops] = offsets(*loops)
+        return self.tables[loops]
+
+
+def _room(copy: Copy | None, size: int) -> int:
+    """Bytes of a copy, up to the beginning of a line of the cache."""
+    return 0 if copy is None else -(-copy.elements * size // _LINE) * _LINE
+
+
+def _joined(parts: list[Problem], threads: int) -> tuple[tuple[Problem, ...], ...]:
+    """Parts of very different sizes, shared out evenly."""
+    points = sum(part.points for part in parts)
+    count = max(1, min(2 * threads, points // _WORTH, len(parts))) if threads > 1 else 1
+    groups: list[list[Problem]] = [[] for _ in range(count)]
+    for part in sorted(parts, key=lambda p: -p.points):
+        min(groups, key=lambda g: sum(p.points for p in g)).append(part)
+    return tuple(map(tuple, groups))
 
 
 Loop = tuple[int, int, int]
 
 
-def _taps_and_run(nest: Nest, extents: Any, scalars: Any, vectors: Any) -> tuple[list[Loop], Loop]:
+def taps_and_run(
+    nest: Nest, extents: Mapping[str, int], scalars: Mapping[str, int], vectors: Mapping[str, int]
+) -> tuple[list[Loop], Loop]:
     """The summed indices as loops: size, step of the scalars, step of the vectors.
 
     Neighbouring loops that go on where the inner one ends are one loop. The longest one is the

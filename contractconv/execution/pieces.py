@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from contractconv.execution import copying, direct, fourier, tiled, toomcook
+from contractconv.execution import direct, fourier, tiled, toomcook
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
 from contractconv.notation.problem import Accesses, Problem
@@ -53,10 +53,10 @@ def _by_views(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulat
 
 def _direct(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> bool:
     strides = tuple(array.strides for array in (*arrays, out))
-    ready = direct.prepared(problem, strides, out.dtype)
+    ready = direct.prepared(problem, strides, out.dtype, accumulate)
     if ready is None:
         return False
-    ready.run(arrays, out, accumulate)
+    ready.run({"0": arrays[0], "1": arrays[1]}, out)
     return True
 
 
@@ -79,10 +79,10 @@ def _tiled(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool
     ready = tiled.prepared(problem, windows, piece.outputs, strides, out.dtype, adding)
     if ready is None:
         return False
-    ready.run(ordered[which], ordered[1 - which], target)
+    ready.run({"data": ordered[which], "other": ordered[1 - which]}, target)
     if target is not out:
         view, made = output_view(out, problem).array, output_view(target, problem).array
-        np.add(view, made, out=view) if accumulate else copying.copy(made, view)
+        np.add(view, made, out=view) if accumulate else np.copyto(view, made)
     return True
 
 
@@ -101,7 +101,7 @@ def _neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> Arra
     if _are_neighbours(array, accesses, lane):
         return array
     copy = _moved(np.empty_like(array), accesses, lane)
-    copying.copy(array, copy)
+    copy[...] = array
     return copy
 
 

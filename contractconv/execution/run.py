@@ -296,12 +296,13 @@ def temporary_elements(problem: Problem) -> int:
     peak = 0
     for step in steps:
         result = prod(step.problem.output_sizes) if step is not steps[-1] else 0
-        peak = max(peak, sum(alive) + result + _step_elements(step.problem))
+        largest = max((_piece_elements(p.problem) for p in step.pieces()), default=0)
+        peak = max(peak, sum(alive) + result + largest)
         alive = [size for n, size in enumerate(alive) if n not in step.positions] + [result]
     return peak
 
 
-def _step_elements(problem: Problem) -> int:
+def _piece_elements(problem: Problem) -> int:
     extents = problem.extents
     padded = sum(_padded_elements(problem, accesses) for accesses in problem.operands)
     volumes = [volume(labels_of([accesses]), extents) for accesses in problem.operands]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from contractconv.execution.rooms import address
+from contractconv.execution.rooms import address, room
+from contractconv.execution.threads import in_parallel
 from contractconv.execution.views import Array
-from contractconv.kernels import products, transforms
+from contractconv.kernels import copies, products, transforms
 from contractconv.kernels.native import Native
 
-_WIDTH = max(products.ARGUMENTS, transforms.ARGUMENTS)
+_WIDTH = max(products.ARGUMENTS, transforms.ARGUMENTS, copies.ARGUMENTS)
 
 
 class Sequence:
@@ -88,3 +90,49 @@ def offsets(*loops: tuple[int, int]) -> Array:
     for size, step in loops:
         total = np.add.outer(total, np.arange(size, dtype=np.int64) * step)
     return np.ascontiguousarray(total).reshape(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Sequences on all threads, and the memory that they need.
+
+    The regions of the operands are called as :meth:`run` is told, that of the result ``"out"``.
+    Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
+    ``"zeros"``.
+
+    Attributes:
+        stages: what has to be done, one list of pieces after the other.
+        shared: bytes that all threads share.
+        scratch: bytes that each thread needs for itself.
+        blank: bytes of zeros that are read where there is no element.
+        copies: how many results are summed at the end; more than one if threads share out what
+            is summed: then the others are called ``"out1"``, ``"out2"``, ...
+    """
+
+    stages: tuple[tuple[Sequence, ...], ...]
+    shared: int
+    scratch: int
+    blank: int
+    copies: int
+
+    def run(self, operands: Mapping[str, Array], out: Array) -> None:
+        """Write to ``out``, or add to it, as the sequences do."""
+        extra = [np.zeros(out.shape, out.dtype) for _ in range(self.copies - 1)]
+        with room(self.shared) as common, room(self.blank) as zeros:
+            zeros.fill(0)
+            arrays = {"out": out, "shared": common, "zeros": zeros, **operands}
+            arrays |= {f"out{n}": array for n, array in enumerate(extra, 1)}
+            regions = {name: address(array) for name, array in arrays.items()}
+            for stage in self.stages:
+                self._run(stage, regions)
+        for array in extra:
+            np.add(out, array, out=out)
+
+    def _run(self, stage: tuple[Sequence, ...], regions: dict[str, int]) -> None:
+        def piece(which: int) -> None:
+            with room(self.scratch + self.blank) as scratch:
+                place = address(scratch)
+                own = {"scratch": place, "trash": place + self.scratch}
+                stage[which].run(regions | own)
+
+        in_parallel(piece, len(stage))

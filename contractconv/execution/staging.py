@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from contractconv.execution import copying
-from contractconv.execution.views import Array
 from contractconv.notation.problem import Accesses, Problem
 
 Strides = tuple[int, ...]
@@ -40,21 +38,10 @@ class Copy:
         """How many numbers it holds."""
         return prod(self.shape)
 
-    def fill(self, array: Array, room: Array) -> None:
-        """Copy from the array into ``room``, a flat array of at least ``elements``."""
-        copy = room[: self.elements].reshape(self.shape)
-        if self.padded:
-            self._pad(copy)
-        copying.copy(array[self.outof].transpose(self.order), copy[self.into])
-
-    def _pad(self, copy: Array) -> None:
-        """Zero what lies outside of the array, slab by slab: it is little."""
-        inner: tuple[slice, ...] = ()
-        for size, kept in zip(self.shape, self.into, strict=True):
-            for outside in (slice(0, kept.start), slice(kept.stop, size)):
-                if outside.start < outside.stop:
-                    copy[(*inner, outside)] = 0
-            inner = (*inner, kept)
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """How many numbers lie from one to the next along each axis."""
+        return tuple(prod(self.shape[n + 1 :]) for n in range(len(self.shape)))
 
 
 @dataclass(frozen=True, slots=True)

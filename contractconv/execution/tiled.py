@@ -18,11 +18,10 @@ import numpy as np
 
 from contractconv.calculus.decompositions import Decomposition, decomposition
 from contractconv.execution.direct import KINDS
-from contractconv.execution.rooms import address, room
-from contractconv.execution.sequence import Place, offsets
+from contractconv.execution.sequence import Place, Program, offsets
 from contractconv.execution.sequence import Sequence as Calls
 from contractconv.execution.staging import steps_of
-from contractconv.execution.threads import get_num_threads, in_parallel
+from contractconv.execution.threads import get_num_threads
 from contractconv.execution.tiles import Axis, axes_of, element_table
 from contractconv.execution.views import Array
 from contractconv.kernels import native
@@ -55,46 +54,6 @@ class _Side:
     start: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tiled:
-    """A leaf cut into tiles, ready to run on arrays of known strides.
-
-    Attributes:
-        stages: what has to be done, one list of pieces after the other.
-        shared: bytes that all threads share.
-        scratch: bytes that each thread needs for itself.
-        blank: bytes of zeros that are read where there is no element.
-        copies: how many results are summed at the end; more than one if threads share them out.
-    """
-
-    stages: tuple[tuple[Calls, ...], ...]
-    shared: int
-    scratch: int
-    blank: int
-    copies: int
-
-    def run(self, data: Array, other: Array, out: Array) -> None:
-        """Write the leaf's part of ``out``, or add to it."""
-        with room(self.shared) as common, room(self.blank) as zeros:
-            zeros.fill(0)
-            extra = [np.zeros(out.shape, out.dtype) for _ in range(self.copies - 1)]
-            regions = {"data": address(data), "other": address(other), "zeros": address(zeros)}
-            regions |= {"shared": address(common), "out": address(out)}
-            regions |= {f"out{n}": address(array) for n, array in enumerate(extra, 1)}
-            for stage in self.stages:
-                self._run(stage, regions)
-        for array in extra:
-            np.add(out, array, out=out)
-
-    def _run(self, stage: tuple[Calls, ...], regions: dict[str, int]) -> None:
-        def piece(which: int) -> None:
-            with room(self.scratch + self.blank) as scratch:
-                place = address(scratch)
-                stage[which].run(regions | {"scratch": place, "trash": place + self.scratch})
-
-        in_parallel(piece, len(stage))
-
-
 def prepared(
     problem: Problem,
     windows: Sequence[Window],
@@ -102,7 +61,7 @@ def prepared(
     strides: tuple[Strides, Strides, Strides],
     dtype: np.dtype[Any],
     accumulate: bool,
-) -> Tiled | None:
+) -> Program | None:
     """Make a leaf ready to run.
 
     Args:
@@ -114,7 +73,8 @@ def prepared(
         accumulate: whether results are added to what is there.
 
     Returns:
-        What to run; ``None`` if there is no kernel for it.
+        What to run on the regions ``"data"`` and ``"other"``; ``None`` if there is no kernel for
+        it.
     """
     name = KINDS.get(dtype)
     if name is None or not native.available():
@@ -133,7 +93,7 @@ def _prepared(
     dtype: str,
     accumulate: bool,
     threads: int,
-) -> Tiled | None:
+) -> Program | None:
     layer = _Layer.of(problem, windows, outputs, strides, dtype)
     if layer is None:
         return None
@@ -446,7 +406,7 @@ class _Result(_Scheme):
 class _Forward(_Result):
     """Many tiles: the kernel is transformed once, then block after block of tiles."""
 
-    def build(self) -> Tiled:
+    def build(self) -> Program:
         layer, n = self.layer, self.layer.products
         self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
         self.weight_step = self.panels * self.channels * self.panel_bytes + _LINE
@@ -461,7 +421,7 @@ class _Forward(_Result):
             second += self._results(data, out, place)
         scratch = n * (self.product_in + self.product_out)
         shared = n * self.weight_step * len(batches)
-        return Tiled((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
 
     @property
     def product_in(self) -> int:
@@ -539,7 +499,7 @@ class _Deep(_Result):
             return False
         return tiles * self.channel_bytes * self.panels < weights * -(-tiles // block)
 
-    def build(self) -> Tiled:
+    def build(self) -> Program:
         layer, n = self.layer, self.layer.products
         self.data_step = layer.tiles * self.channel_bytes + _LINE
         self.weight_step = self._CHUNK * self.panel_bytes + _LINE
@@ -552,7 +512,7 @@ class _Deep(_Result):
             second += [self._panel(panel, other, out, place) for panel in range(self.panels)]
         scratch = n * (self.weight_step + self.product_step)
         shared = n * self.data_step * len(batches)
-        return Tiled((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
 
     def _tiles(self, base: int, place: int) -> Iterator[Calls]:
         tiles = self.layer.tiles
@@ -593,7 +553,7 @@ class _Deep(_Result):
 class _WeightGradient(_Scheme):
     """Weight gradients: products are summed over the tiles before they are transformed back."""
 
-    def build(self) -> Tiled:
+    def build(self) -> Program:
         layer, sz = self.layer, self.number.size
         n, channels, columns = layer.products, layer.channels.size, layer.columns.size
         self.part = min(channels, 64)
@@ -621,7 +581,7 @@ class _WeightGradient(_Scheme):
             for copy in range(copies)
         )
         blank = max(self.row_in, self.row_out) + 64
-        return Tiled((pieces,), 0, n * sum(self.steps), blank, copies)
+        return Program((pieces,), 0, n * sum(self.steps), blank, copies)
 
     def _piece(self, bases: tuple[int, int, int], c: int, o: int, copy: int, copies: int) -> Calls:
         layer, sz, n = self.layer, self.number.size, self.layer.products

@@ -7,6 +7,7 @@ squares of both axes are turned. All other axes are tables of offsets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter, Int
+    from contractconv.kernels.emitter import Emitter, Int, Vector
 
 _next = count().__next__
 # Places in the table of arguments.
@@ -28,20 +29,29 @@ ARGUMENTS = _next()
 
 
 @cache
-def runs(dtype: str) -> Native:
-    """The kernel that copies ``ALONG_TARGET`` neighbours for each entry of the tables."""
-    return build(f"runs_{dtype}", dtype, lambda emitter: _Copies(emitter).write_runs(), "runs")
+def kernel(dtype: str, how: str, adding: bool = False) -> Native:
+    """One of the kernels.
 
+    Args:
+        dtype: ``"float32"`` or ``"float64"``.
+        how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
+            axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
+        adding: whether numbers are added to the target.
+    """
+    name = f"{'add' if adding else 'copy'}_{how}_{dtype}"
 
-@cache
-def squares(dtype: str) -> Native:
-    """The kernel that turns a matrix for each entry of the tables."""
-    return build(f"squares_{dtype}", dtype, lambda emitter: _Copies(emitter).write_squares(), "")
+    def write(emitter: Emitter) -> None:
+        copies = _Copies(emitter, adding)
+        {"runs": copies.runs, "squares": copies.squares, "points": copies.points,
+         "zeros": copies.zeros}[how]()  # fmt: skip
+
+    return build(name, dtype, write, (how, adding))
 
 
 class _Copies:
-    def __init__(self, emitter: Emitter) -> None:
+    def __init__(self, emitter: Emitter, adding: bool) -> None:
         self.e = emitter
+        self.adding = adding
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
     def _ends(self, entry: Int) -> tuple[Int, Int]:
@@ -49,34 +59,61 @@ class _Copies:
         source = a[SOURCE] + e.entry_of(a[OUTER_SOURCE], entry)
         return source, a[TARGET] + e.entry_of(a[OUTER_TARGET], entry)
 
-    def write_runs(self) -> None:
+    def _put(self, vector: Vector, address: Int, mask: object = None) -> None:
+        e = self.e
+        e.store(vector + e.load(address, mask) if self.adding else vector, address, mask)
+
+    def runs(self) -> None:
+        """Neighbours on both sides."""
+        self._lines(lambda source, mask: self.e.load(source, mask))
+
+    def zeros(self) -> None:
+        """No source at all."""
+        self._lines(lambda source, mask: self.e.zero())
+
+    def _lines(self, read: Callable[[Int, object], Vector]) -> None:
         a, e, number = self.arguments, self.e, self.e.number
         whole = a[ALONG_TARGET] // number.lanes * number.lanes
 
-        def run(entry: Int) -> None:
+        def line(entry: Int) -> None:
             source, target = self._ends(entry)
 
             def vector(n: Int) -> None:
-                e.store(e.load(source + n * number.size), target + n * number.size)
+                self._put(read(source + n * number.size, None), target + n * number.size)
 
             e.repeat(0, whole, vector, number.lanes)
             with e.builder.if_then(whole < a[ALONG_TARGET]):
                 mask = e.first_lanes(a[ALONG_TARGET] - whole)
-                rest = e.load(source + whole * number.size, mask)
-                e.store(rest, target + whole * number.size, mask)
+                rest = read(source + whole * number.size, mask)
+                self._put(rest, target + whole * number.size, mask)
 
-        e.repeat(0, a[OUTER], run)
+        e.repeat(0, a[OUTER], line)
 
-    def write_squares(self) -> None:
+    def points(self) -> None:
+        """Numbers one by one, along one axis."""
+        a, e = self.arguments, self.e
+        first = e.first_lanes(e.int(1))
+
+        def line(entry: Int) -> None:
+            source, target = self._ends(entry)
+
+            def point(n: Int) -> None:
+                number = e.broadcast(source + n * a[SOURCE_STEP])
+                self._put(number, target + n * a[TARGET_STEP], first)
+
+            e.repeat(0, a[ALONG_TARGET], point)
+
+        e.repeat(0, a[OUTER], line)
+
+    def squares(self) -> None:
+        """Neighbours along one axis where they come from, along another where they go."""
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
 
         def matrix(entry: Int) -> None:
             source, target = self._ends(entry)
 
             def row(r: Int) -> None:
-                e.repeat(
-                    0, a[ALONG_TARGET], lambda n: self._square(source, target, n, r), lanes
-                )  # fmt: skip
+                e.repeat(0, a[ALONG_TARGET], lambda n: self._square(source, target, n, r), lanes)
 
             e.repeat(0, a[ALONG_SOURCE], row, lanes)
 
@@ -106,4 +143,4 @@ class _Copies:
 
         rows = [e.load(source + a[SOURCE_STEP] * n, mask(n, 0)) for n in range(lanes)]
         for r, vector in enumerate(e.turned(rows)):
-            e.store(vector, target + a[TARGET_STEP] * r, mask(r, 1))
+            self._put(vector, target + a[TARGET_STEP] * r, mask(r, 1))

@@ -28,6 +28,8 @@ _RECKLESS = 4.0
 # Tiles of more results gain little more, and lose more digits.
 _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
+# Channels of which products are summed at once.
+_PART = 64
 # Multiplications at which a sum has paid for its setting out.
 _SHORT_SUM = 12
 
@@ -239,9 +241,11 @@ def toom_cook_seconds(
     def vectors(count: int) -> int:
         return -(-count // lanes)
 
+    # Gradients of kernels are summed part by part, and their tiles transformed for each part.
+    again, also = (-(-n // _PART) if kernel else 1 for n in (columns, channels))
     work = (
-        tiles * vectors(channels) * on_data
-        + tiles * vectors(columns) * on_results
+        again * tiles * vectors(channels) * on_data
+        + also * tiles * vectors(columns) * on_results
         + channels * vectors(columns) * on_taps
     )
     moved = sizes.batch * work / (machine.move * machine.threads)

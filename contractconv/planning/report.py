@@ -50,10 +50,7 @@ def notes(step: Step) -> Iterator[tuple[str, str]]:
     if not rejected:
         return
     yield "predicted", time(chosen.seconds) + _saved(step)
-    yield (
-        "error",
-        _digits(chosen),
-    )
+    yield "error", _digits(chosen)
     asked = step.setting.asked or step.setting.measured
     for other in rejected:
         yield "instead of" if asked else "rejected", f"{other.name}: {time(other.seconds)}"
@@ -64,7 +61,7 @@ def notes(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def multiplications(candidate: Candidate) -> int:
-    """How many products of numbers, transformed or not, are summed; of a direct sum or tiles."""
+    """How many products are summed, of numbers as they are or transformed; FFTs are not counted."""
     return sum(map(_products, candidate.pieces))
 
 
@@ -99,8 +96,9 @@ def _digits(chosen: Candidate) -> str:
 
 def _products(piece: Piece) -> int:
     count, extents = piece.problem.points, piece.problem.extents
-    tiles = piece.decompositions if piece.algorithm == "toom-cook" else ()
-    for window, tile in zip(piece.windows, tiles, strict=False):
+    if piece.algorithm != "toom-cook":
+        return count
+    for window, tile in zip(piece.windows, piece.decompositions, strict=True):
         results = extents[window.result]
         count = count // (results * tile.taps) * -(-results // tile.outputs) * tile.products
     return count
