@@ -1,0 +1,229 @@
+"""What is measured: layers of known networks, as data.
+
+Sizes are in points, kernels, strides, paddings and dilations are the same in both dimensions, and
+an image is batch x height x width x channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+FLOAT = 4  # bytes
+
+FORWARD, BACKWARD = "forward", "backward"
+INPUT_GRADIENT, WEIGHT_GRADIENT = "input gradient", "weight gradient"
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution; the weight is kernel x kernel x channels of a group x outputs."""
+
+    batch: int
+    height: int
+    width: int
+    channels: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    name: str = ""
+
+    directions: ClassVar = (FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Batch, height, width, channels."""
+        return (self.batch, self.height, self.width, self.channels)
+
+    @property
+    def weight_shape(self) -> Shape:
+        """Kernel's height and width, channels of one group, outputs of all groups."""
+        return (self.kernel, self.kernel, self.channels // self.groups, self.outputs)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Batch, height, width, outputs."""
+        reach = self.dilation * (self.kernel - 1) + 1 - 2 * self.padding
+        places = [(size - reach) // self.stride + 1 for size in (self.height, self.width)]
+        return (self.batch, *places, self.outputs)
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications, the same number in each direction."""
+        return 2 * self.windows * self.outputs // self.groups
+
+    @property
+    def windows(self) -> int:
+        """How many elements the matrix of all windows has, im2col's."""
+        batch, rows, columns, _ = self.output_shape
+        return batch * rows * columns * self.kernel**2 * self.channels
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel has a kernel of its own, and makes one output."""
+        return self.groups == self.channels == self.outputs > 1
+
+    def __str__(self) -> str:
+        image = f"{self.batch}x{self.height}x{self.width}x{self.channels}-{self.outputs}"
+        return " ".join(filter(None, (self.name, image, f"k{self.kernel}", *self._extras())))
+
+    def _extras(self) -> tuple[str, ...]:
+        return (
+            f"s{self.stride}" * (self.stride != 1),
+            f"p{self.padding}" * (self.padding != 0),
+            f"d{self.dilation}" * (self.dilation != 1),
+            f"g{self.groups}" * (self.groups != 1 and not self.depthwise),
+        )
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """The maximum or the mean of each window."""
+
+    reduce: str
+    batch: int
+    height: int
+    width: int
+    channels: int
+    kernel: int
+    stride: int
+
+    directions: ClassVar = (FORWARD, BACKWARD)
+    flops: ClassVar = 0
+
+    @property
+    def input_shape(self) -> Shape:
+        """Batch, height, width, channels."""
+        return (self.batch, self.height, self.width, self.channels)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Batch, height, width, channels."""
+        rows, columns = (
+            (size - self.kernel) // self.stride + 1 for size in (self.height, self.width)
+        )
+        return (self.batch, rows, columns, self.channels)
+
+    @property
+    def windows(self) -> int:
+        """How many elements all windows have together."""
+        batch, rows, columns, channels = self.output_shape
+        return batch * rows * columns * channels * self.kernel**2
+
+    def __str__(self) -> str:
+        image = f"{self.batch}x{self.height}x{self.width}x{self.channels}"
+        return f"{self.reduce} pooling {image} k{self.kernel} s{self.stride}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One step of stochastic gradient descent on LeNet-5."""
+
+    batch: int
+
+    directions: ClassVar = ("step",)
+    flops: ClassVar = 0
+
+    def __str__(self) -> str:
+        return f"LeNet-5 training, batch {self.batch}"
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """A product of two square matrices: what the machine can do at best."""
+
+    size: int
+
+    directions: ClassVar = (FORWARD,)
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications."""
+        return int(2 * self.size**3)
+
+    def __str__(self) -> str:
+        return f"matmul {self.size}x{self.size}x{self.size}"
+
+
+Case = Convolution | Pooling | Training | Matmul
+Batched = TypeVar("Batched", bound=Convolution | Pooling | Training)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A case in one direction."""
+
+    case: Case
+    direction: str
+
+    def __str__(self) -> str:
+        return f"{self.case}, {self.direction}"
+
+
+CONVOLUTIONS = (
+    Convolution(8, 100, 100, 32, 64, 3),
+    Convolution(64, 28, 28, 1, 6, 5, padding=2, name="LeNet conv1"),
+    Convolution(64, 14, 14, 6, 16, 5, name="LeNet conv2"),
+    Convolution(4, 227, 227, 3, 96, 11, stride=4, name="AlexNet conv1"),
+    Convolution(2, 112, 112, 64, 64, 3, padding=1, name="VGG"),
+    Convolution(8, 224, 224, 3, 64, 7, stride=2, padding=3, name="ResNet stem"),
+    Convolution(8, 56, 56, 64, 64, 3, padding=1),
+    Convolution(8, 28, 28, 128, 128, 3, padding=1),
+    Convolution(8, 14, 14, 256, 256, 3, padding=1),
+    Convolution(8, 7, 7, 512, 512, 3, padding=1),
+    Convolution(8, 56, 56, 64, 128, 3, stride=2, padding=1),
+    Convolution(8, 56, 56, 256, 64, 1),
+    Convolution(8, 28, 28, 128, 128, 3, padding=1, groups=128, name="depthwise"),
+    Convolution(8, 28, 28, 128, 128, 3, padding=1, groups=4, name="grouped"),
+    Convolution(8, 56, 56, 64, 64, 3, padding=2, dilation=2, name="dilated"),
+)
+POOLINGS = tuple(
+    Pooling(reduce, 8, 112, 112, 64, kernel, stride=2)
+    for reduce in ("max", "mean")
+    for kernel in (2, 3)
+)
+CASES: tuple[Convolution | Pooling | Training, ...] = (*CONVOLUTIONS, *POOLINGS, Training(64))
+PEAK = Measurement(Matmul(2048), FORWARD)
+
+
+def measurements(cases: Iterable[Case]) -> list[Measurement]:
+    """Every direction of every case.
+
+    >>> len(measurements(CONVOLUTIONS))
+    45
+    """
+    return [Measurement(case, direction) for case in cases for direction in case.directions]
+
+
+def smaller(case: Batched) -> Batched:
+    """The same layer for a single image, so that trying things out is quick.
+
+    >>> print(smaller(CONVOLUTIONS[0]))
+    1x100x100x32-64 k3
+    """
+    return replace(case, batch=1)
+
+
+def to_json(measurement: Measurement) -> dict[str, Any]:
+    """A measurement as JSON can hold it."""
+    case = measurement.case
+    kind = {"kind": type(case).__name__}
+    return {"case": kind | asdict(case), "direction": measurement.direction}
+
+
+def from_json(data: dict[str, Any]) -> Measurement:
+    """The measurement that `to_json` wrote.
+
+    >>> m = Measurement(POOLINGS[0], BACKWARD)
+    >>> from_json(to_json(m)) == m
+    True
+    """
+    kinds = {kind.__name__: kind for kind in (Convolution, Pooling, Training, Matmul)}
+    fields = dict(data["case"])
+    return Measurement(kinds[fields.pop("kind")](**fields), data["direction"])
