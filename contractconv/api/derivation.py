@@ -217,9 +217,7 @@ class Derivation(Shown):
             beside="the cotangent",
             cotangent=given,
         )
-        return gradient(
-            call.concrete, self.operand, call.problem, given, call.operands, algorithm
-        )
+        return gradient(call.concrete, self.operand, call.problem, given, call.operands, algorithm)
 
     def code(self, library: str) -> str:
         """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.

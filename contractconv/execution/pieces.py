@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from contractconv.execution import direct, fourier, tiled, toomcook
 from contractconv.execution.pairwise import sum_leaf
+from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
@@ -88,12 +89,9 @@ def _tiled(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool
 
 def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
     """Whether numbers lie side by side along the last of some indices."""
-    strides = [
-        abs(stride)
-        for access, stride in zip(accesses, array.strides, strict=True)
-        if set(access.names) & set(lane) and access.size > 1
-    ]
-    return not strides or min(strides) == array.itemsize
+    steps = steps_of(accesses, array.strides)
+    found = [steps[name] for name in lane if name in steps]
+    return not found or min(found, key=abs) == array.itemsize
 
 
 def _neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> Array:

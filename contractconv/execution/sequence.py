@@ -117,7 +117,8 @@ class Program:
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the sequences do."""
-        extra = [np.zeros(out.shape, out.dtype) for _ in range(self.copies - 1)]
+        # Like the result in memory too: the same offsets lead into all of them.
+        extra = [np.zeros_like(out) for _ in range(self.copies - 1)]
         with room(self.shared) as common, room(self.blank) as zeros:
             zeros.fill(0)
             arrays = {"out": out, "shared": common, "zeros": zeros, **operands}

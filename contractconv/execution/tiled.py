@@ -157,7 +157,14 @@ class _Layer:
             _lane(channels, problem, sides[0].steps, meeting.steps),
             _lane(columns, problem, sides[1].steps, sides[2].steps),
         )
-        if lanes[0] is None or lanes[1] is None:
+        if lanes[0] is None or lanes[1] is None or _pads(problem, windows):
+            return None
+        # What lies outside of an array is read from a row of zeros: channels must be neighbours.
+        apart = [lanes[0].first, lanes[1].second]
+        apart += [lanes[1].first] if windows[0].role == "kernel" else []
+        sizes = [lanes[0].size, lanes[1].size, lanes[1].size]
+        size = native.number(dtype).size
+        if any(n > 1 and step != size for n, step in zip(sizes, apart, strict=False)):
             return None
         axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
         parts = tuple(decomposition(a.outputs, a.taps) for a in axes)
@@ -195,6 +202,17 @@ class _Layer:
         tables = [offsets(*self.loops(self.batch, s)) for s in (self.data, self.other, self.out)]
         for a, b, c in zip(*tables, strict=True):
             yield self.data.start + int(a), self.other.start + int(b), self.out.start + int(c)
+
+
+def _pads(problem: Problem, windows: Sequence[Window]) -> bool:
+    """Whether an operand is read outside of itself along an axis that is not decomposed."""
+    opened = {(w.operand, w.axis) for w in windows}
+    for number, term in enumerate(problem.operands):
+        for axis, access in enumerate(term):
+            low, high = access.reach(problem.extents)
+            if (number, axis) not in opened and (low < 0 or high >= access.size):
+                return True
+    return False
 
 
 def lanes(
