@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "sympy", "opt_einsum", "numba", "torch", "jax")
+HEAVY = ("numpy", "sympy", "opt_einsum", "llvmlite", "torch", "jax")
 REPORT = "import sys; print(*(m for m in {heavy!r} if m in sys.modules))"
 
 

@@ -37,7 +37,7 @@ from contractconv.calculus.conditioning import (
     powers,
     typical_error,
 )
-from contractconv.calculus.tableau import IDENTITY, as_latex, as_mathml, as_text, title
+from contractconv.calculus.tableau import as_html, as_latex, as_mathml, as_text
 from contractconv.errors import CertificateError, ShapeError
 
 __all__ = ["Bilinear", "direct", "error_bound", "fourier", "toom_cook", "typical_error"]
@@ -179,7 +179,7 @@ class Bilinear:
         return f"${self.latex()}$"
 
     def _repr_html_(self) -> str:
-        return f"<p>{title(self)}</p>{IDENTITY['mathml']}{self.mathml()}"
+        return as_html(self)
 
     def _deviations(self) -> Iterator[tuple[tuple[int, int, int], sympy.Expr]]:
         """The places where the identity does not hold, and by how much."""

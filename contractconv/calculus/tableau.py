@@ -30,6 +30,7 @@ IDENTITY = {
 # The index of the rows of each factor.
 _ROWS = {"A": "y", "B": "i", "C": "k"}
 _WIDTH = 88
+_SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; align-items: center; gap: 1em 2.5em"
 
 
 class _Decomposed(Protocol):
@@ -76,6 +77,12 @@ def as_latex(decomposition: _Decomposed) -> str:
 def as_mathml(decomposition: _Decomposed) -> str:
     """Write the factors in presentation MathML, a ``<math>`` element for each."""
     return "".join(_mathml_factor(which, decomposition.exact(which)) for which in _ROWS)
+
+
+def as_html(decomposition: _Decomposed) -> str:
+    """Write a decomposition for a notebook: its name, the identity, the factors side by side."""
+    factors = f'<div style="{_SIDE_BY_SIDE}">{as_mathml(decomposition)}</div>'
+    return f"<p>{title(decomposition)}</p>{IDENTITY['mathml']}{factors}"
 
 
 def written(number: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import OperandError, ShapeError
+from contractconv.execution.ending import ending
 from contractconv.execution.gradient import backward, gradient
 from contractconv.execution.reductions import result_dtype
 from contractconv.execution.run import as_operand, planned, run
@@ -42,9 +43,27 @@ class Compiled:
         self.plan = self._planned(problem)
         self._backward: dict[int, Plan] = {}
 
-    def __call__(self, *operands: Any) -> Array:
-        """Contract arrays of the compiled shapes; returns a new array."""
-        return run(self.plan, self._checked(operands))
+    def __call__(self, *operands: Any, bias: Any = None, activation: str | None = None) -> Array:
+        """Contract arrays of the compiled shapes, and finish the result while it is in cache.
+
+        Args:
+            *operands: the operands.
+            bias: an array that is added along the last axis of the result.
+            activation: ``"relu"`` makes zero of what is negative then.
+
+        Returns:
+            A new array.
+
+        Raises:
+            ShapeError: a shape differs from the compiled one, or the bias does not fit.
+            OperandError: the number of operands, a dtype or the activation is wrong.
+        """
+        arrays = self._checked(operands)
+        if bias is None and activation is None:
+            return run(self.plan, arrays)
+        shape = self._problem.result_shape
+        added = None if bias is None else self._array(bias, "the bias", shape[-1:])
+        return run(self.plan, arrays, ending=ending(added, activation, shape))
 
     def vjp(self, n: int, cotangent: Any, *operands: Any) -> Array:
         """Contract a cotangent (of the result's shape) back to operand ``n``.

@@ -19,6 +19,7 @@ from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.kernels import products as kernel
+from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Problem
 
@@ -35,7 +36,11 @@ _LINE = 64
 
 
 def prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: np.dtype[Any], accumulate: bool
+    problem: Problem,
+    strides: tuple[Strides, ...],
+    dtype: np.dtype[Any],
+    accumulate: bool,
+    finish: Finish = RAW,
 ) -> Program | None:
     """Make a leaf ready to run.
 
@@ -44,24 +49,32 @@ def prepared(
         strides: those of both operands and of the result, in bytes.
         dtype: of all three.
         accumulate: whether to add to what is there.
+        finish: what is done to the result; a bias is along its last axis.
 
     Returns:
-        What to run on the regions ``"0"`` and ``"1"``; ``None`` if there is no kernel for it.
+        What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no
+        kernel for it.
     """
     name = KINDS.get(dtype)
     if name is None or len(problem.operands) != 2 or not native.available():
         return None
-    return _prepared(problem, strides, name, accumulate, get_num_threads())
+    return _prepared(problem, strides, name, accumulate, finish, get_num_threads())
 
 
 @lru_cache(maxsize=512)
 def _prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: str, accumulate: bool, threads: int
+    problem: Problem,
+    strides: tuple[Strides, ...],
+    dtype: str,
+    accumulate: bool,
+    finish: Finish,
+    threads: int,
 ) -> Program | None:
     nest = nest_of(problem, strides, dtype)
     if nest is None or not problem.reduced:
         return None
-    return _Leaf(problem, nest, strides, dtype, accumulate, threads).program()
+    leaf = _Leaf(problem, nest, strides, dtype, accumulate, finish, threads)
+    return leaf.program()
 
 
 def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:
@@ -81,10 +94,12 @@ class _Leaf:
         strides: tuple[Strides, ...],
         dtype: str,
         accumulate: bool,
+        finish: Finish,
         threads: int,
     ) -> None:
         self.problem, self.nest, self.strides = problem, nest, strides
         self.dtype, self.accumulate, self.threads = dtype, accumulate, threads
+        self.finish = finish
         self.number = native.number(dtype)
         both = nest.tile.elementwise
         self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
@@ -96,9 +111,11 @@ class _Leaf:
         term, strides = problem.operands[which], self.strides[which]
         return reading(problem, term, strides, self.number.size, self.lanes[which])
 
-    def program(self) -> Program:
-        """The calls for all blocks, in groups for the threads."""
+    def program(self) -> Program | None:
+        """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
         split = self._cut()
+        if self.finish != RAW and not self._finishes(split):
+            return None
         blocks = [part for group in split.groups for part in group]
         # A copy that all blocks read is made once.
         self.shared = [
@@ -112,6 +129,13 @@ class _Leaf:
         stages = (shared, pieces) if shared else (pieces,)
         copies = len(split.groups) if split.private else 1
         return Program(stages, size, self.scratch, 0, copies)
+
+    def _finishes(self, split: Cut) -> bool:
+        """Whether every sum is complete, and where it belongs, when it leaves the registers."""
+        last = self.problem.output[-1].plain if self.problem.output else None
+        there = steps_of(self.problem.output, self.strides[2])
+        tidy = there[self.nest.lane] == self.number.size
+        return last == self.nest.lane and tidy and not split.private and not split.sums
 
     def _cut(self) -> Cut:
         copied = [read.copy is not None for read in self.whole]
@@ -258,7 +282,10 @@ class _Leaf:
             kernel.RUN_VECTORS: run[2],
             kernel.ACCUMULATE: int(adding),
         }
-        calls.call(kernel.kernel(self.dtype, nest.tile), arguments)
+        if self.finish.bias:
+            (lane,) = (a for a in part.output if nest.lane in a.names)
+            arguments[kernel.BIAS] = Place("bias", lane.offset * number.size)
+        calls.call(kernel.kernel(self.dtype, nest.tile, self.finish), arguments)
 
     def _table(self, loops: tuple[tuple[int, int], ...]) -> Array:
         """A table of offsets; equal ones are made once."""

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.execution import direct, fourier, tiled, toomcook
+from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
+from contractconv.kernels.finish import RAW, Finish
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.phases import Window
@@ -21,8 +23,13 @@ _FEW = 1 << 12
 
 
 def run_piece(
-    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, setting: Setting
-) -> None:
+    piece: Piece,
+    arrays: tuple[Array, ...],
+    out: Array,
+    accumulate: bool,
+    setting: Setting,
+    ending: Ending | None = None,
+) -> bool:
     """Carry out one piece of a sum.
 
     Args:
@@ -31,57 +38,77 @@ def run_piece(
         out: the whole result, of the same dtype.
         accumulate: whether to add to what is there.
         setting: what the algorithm was chosen by.
+        ending: what is done to the result afterwards.
+
+    Returns:
+        Whether the ending is done.
     """
     worth = setting.asked or piece.problem.points >= _FEW
     compiled = worth and setting.machine.compiled and out.dtype in direct.KINDS
-    if piece.algorithm == "toom-cook":
-        if not (compiled and _tiled(piece, arrays, out, accumulate)):
-            _toom_cook(piece, arrays, out, accumulate)
-    elif piece.algorithm == "fft":
-        _fft(piece, arrays, out, accumulate)
-    elif not (compiled and _direct(piece.problem, arrays, out, accumulate)):
-        _by_views(piece.problem, arrays, out, accumulate)
+    kernels = {"toom-cook": _tiled, "direct": _direct}
+    kernel = kernels.get(piece.algorithm) if compiled else None
+    if kernel is not None and ending is not None and kernel(piece, arrays, out, accumulate, ending):
+        return True
+    if kernel is None or not kernel(piece, arrays, out, accumulate, None):
+        _BY_NUMPY[piece.algorithm](piece, arrays, out, accumulate)
+    return False
 
 
-def _by_views(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
-    view = output_view(out, problem)
-    result = sum_leaf(problem, arrays, view.labels)
+def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
+    view = output_view(out, piece.problem)
+    result = sum_leaf(piece.problem, arrays, view.labels)
     if accumulate:
         np.add(view.array, result, out=view.array)
     else:
         view.array[...] = result
 
 
-def _direct(problem: Problem, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> bool:
+def _direct(
+    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
+) -> bool:
     strides = tuple(array.strides for array in (*arrays, out))
-    ready = direct.prepared(problem, strides, out.dtype, accumulate)
+    finish, bias = _finish(ending, out)
+    ready = direct.prepared(piece.problem, strides, out.dtype, accumulate, finish)
     if ready is None:
         return False
-    ready.run({"0": arrays[0], "1": arrays[1]}, out)
+    ready.run({"0": arrays[0], "1": arrays[1], **bias}, out)
     return True
 
 
-def _tiled(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> bool:
+def _finish(ending: Ending | None, out: Array) -> tuple[Finish, dict[str, Array]]:
+    """What kernels know of an ending, and the bias by the name of its region."""
+    if ending is None:
+        return RAW, {}
+    bias = ending.bias
+    given = {} if bias is None else {"bias": np.ascontiguousarray(bias, out.dtype)}
+    return Finish(bias is not None, ending.activation == "relu"), given
+
+
+def _tiled(
+    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
+) -> bool:
     problem, windows = piece.problem, piece.windows
     which = windows[0].operand
     lanes = tiled.lanes(problem, windows)
     if lanes is None:
         return False
+    tidy = _are_neighbours(out, problem.output, lanes[1])
+    if ending is not None and not tidy:
+        return False
     ordered = list(arrays)
     ordered[which] = _neighbours(arrays[which], problem.operands[which], lanes[0])
     if windows[0].role == "kernel":
         ordered[1 - which] = _neighbours(arrays[1 - which], problem.operands[1 - which], lanes[1])
-    target = out
-    if not _are_neighbours(out, problem.output, lanes[1]):
-        target = _moved(np.empty_like(out), problem.output, lanes[1])
-    first, second = ordered
-    strides = (first.strides, second.strides, target.strides)
-    adding = accumulate and target is out
-    ready = tiled.prepared(problem, windows, piece.outputs, strides, out.dtype, adding)
+    target = out if tidy else _moved(np.empty_like(out), problem.output, lanes[1])
+    strides = (ordered[0].strides, ordered[1].strides, target.strides)
+    finish, bias = _finish(ending, out)
+    ready = tiled.prepared(
+        problem, windows, piece.outputs, strides, out.dtype, accumulate and tidy, finish
+    )
     if ready is None:
         return False
-    ready.run({"data": ordered[which], "other": ordered[1 - which]}, target)
-    if target is not out:
+    ready.run({"data": ordered[which], "other": ordered[1 - which], **bias}, target)
+    if not tidy:
         view, made = output_view(out, problem).array, output_view(target, problem).array
         np.add(view, made, out=view) if accumulate else np.copyto(view, made)
     return True
@@ -159,3 +186,6 @@ def _joined(data: Labelled, window: Window, axis: str) -> Labelled:
     del shape[tap], strides[tap]
     names = [axis if n == window.result else n for n in labels if n != window.tap]
     return Labelled(as_strided(array, shape, strides), tuple(names))
+
+
+_BY_NUMPY = {"direct": _by_views, "toom-cook": _toom_cook, "fft": _fft}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
+from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
 from contractconv.execution.pieces import run_piece
 from contractconv.execution.reductions import (
@@ -104,13 +105,19 @@ def planned(
     return plan(problem, setting(problem.points, dtype, algorithm))
 
 
-def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -> Array:
+def run(
+    steps: Plan,
+    operands: Sequence[Any],
+    memory_limit: int | None = None,
+    ending: Ending | None = None,
+) -> Array:
     """Carry out a contraction.
 
     Args:
         steps: the plan of the contraction.
         operands: what :func:`as_operand` returned for each operand, compositions not yet split.
         memory_limit: bytes that temporary arrays may take; ``None`` for no limit.
+        ending: what is done to the result, by the kernels if they can.
 
     Returns:
         A new array of shape ``problem.result_shape``.
@@ -121,10 +128,24 @@ def run(steps: Plan, operands: Sequence[Any], memory_limit: int | None = None) -
     problem = steps.problem
     dtype = common_dtype(operands, problem.reduce)
     arrays = prepared(problem, operands, dtype)
+    if ending is not None and _ends_itself(steps, arrays, memory_limit):
+        return _run_step(steps.steps[0], arrays, dtype, ending=ending)
     result = _run_split(steps, arrays, dtype, memory_limit)
     if problem.reduce == "mean":
         result = _divided(result, problem, dtype)
-    return result.reshape(problem.result_shape)
+    result = result.reshape(problem.result_shape)
+    if ending is not None:
+        ending.apply(result)
+    return result
+
+
+def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:
+    """Whether one piece makes the result as it is given back."""
+    problem, first = steps.problem, steps.steps[0]
+    plain = problem.reduce == "sum" and problem.result_shape == problem.output_sizes
+    alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_leaf
+    whole = limit is None and problem.points > 0 and len(first.choice.chosen.pieces) == 1
+    return plain and alone and whole
 
 
 def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
@@ -172,7 +193,11 @@ def _run_plan(
 
 
 def _run_step(
-    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
+    step: Step,
+    arrays: tuple[Array, ...],
+    dtype: np.dtype[Any],
+    out: Array | None = None,
+    ending: Ending | None = None,
 ) -> Array:
     if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
         return _reduce_step(step, arrays, dtype, out)
@@ -181,8 +206,11 @@ def _run_step(
         out = (np.empty if step.is_leaf and not accumulate else np.zeros)(
             step.problem.output_sizes, dtype
         )
+    done = False
     for piece in step.pieces():
-        run_piece(piece, arrays, out, accumulate, step.setting)
+        done = run_piece(piece, arrays, out, accumulate, step.setting, ending)
+    if ending is not None and not done:
+        ending.apply(out)
     return out
 
 

@@ -27,6 +27,7 @@ from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.kernels import products as multiply
 from contractconv.kernels import transforms
+from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.transforms import Transform
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.phases import Window
@@ -61,6 +62,7 @@ def prepared(
     strides: tuple[Strides, Strides, Strides],
     dtype: np.dtype[Any],
     accumulate: bool,
+    finish: Finish = RAW,
 ) -> Program | None:
     """Make a leaf ready to run.
 
@@ -71,6 +73,7 @@ def prepared(
         strides: of the operands in their order and of the result, in bytes.
         dtype: of all three.
         accumulate: whether results are added to what is there.
+        finish: what is done to the result; a bias is along its last axis.
 
     Returns:
         What to run on the regions ``"data"`` and ``"other"``; ``None`` if there is no kernel for
@@ -80,8 +83,9 @@ def prepared(
     if name is None or not native.available():
         return None
     return _prepared(
-        problem, tuple(windows), tuple(outputs), strides, name, accumulate, get_num_threads()
-    )
+        problem, tuple(windows), tuple(outputs), strides, name, accumulate, finish,
+        get_num_threads(),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -92,15 +96,23 @@ def _prepared(
     strides: tuple[Strides, Strides, Strides],
     dtype: str,
     accumulate: bool,
+    finish: Finish,
     threads: int,
 ) -> Program | None:
     layer = _Layer.of(problem, windows, outputs, strides, dtype)
-    if layer is None:
+    if layer is None or (finish != RAW and not _finishes(problem, windows)):
         return None
     if windows[0].role == "kernel":
         return _WeightGradient(layer, accumulate, threads).build()
-    deep = _Deep(layer, accumulate, threads)
-    return deep.build() if deep.pays else _Forward(layer, accumulate, threads).build()
+    deep = _Deep(layer, accumulate, threads, finish)
+    return deep.build() if deep.pays else _Forward(layer, accumulate, threads, finish).build()
+
+
+def _finishes(problem: Problem, windows: Sequence[Window]) -> bool:
+    """Whether the channels of the result are its last axis, each tile being complete at once."""
+    found = lanes(problem, windows)
+    last = problem.output[-1].plain if problem.output else None
+    return windows[0].role == "forward" and found is not None and found[1] == (last,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +317,13 @@ class _Scheme:
         return -(-lanes // self.number.lanes) * self.number.bytes
 
     def transform(
-        self, factor: str, collecting: bool, step: int, adding: bool = False, lines: int = 0
+        self,
+        factor: str,
+        collecting: bool,
+        step: int,
+        adding: bool = False,
+        lines: int = 0,
+        finish: Finish = RAW,
     ) -> Any:
         """The kernel that applies one factor of the decompositions, or its transpose.
 
@@ -315,6 +333,7 @@ class _Scheme:
             step: bytes from one channel to the next, where the tiles lie.
             adding: whether elements are added to.
             lines: bytes from one tile to the next, if every tile is a line of its own.
+            finish: what is done to elements before they are stored.
         """
         matrices = tuple(getattr(part, factor) for part in self.layer.parts)
         if not collecting:
@@ -322,7 +341,7 @@ class _Scheme:
         contiguous = step == self.number.size
         turned = not contiguous and not collecting and lines == self.number.size
         return transforms.kernel(
-            self.layer.dtype, Transform(matrices, collecting, contiguous, adding, turned)
+            self.layer.dtype, Transform(matrices, collecting, contiguous, adding, turned, finish)
         )
 
     def spread(self, calls: Calls, kernel: Any, **arguments: Any) -> None:
@@ -356,8 +375,9 @@ class _Scheme:
 class _Result(_Scheme):
     """What both ways to a result share: tables, and the calls that transform."""
 
-    def __init__(self, layer: _Layer, accumulate: bool, threads: int) -> None:
+    def __init__(self, layer: _Layer, accumulate: bool, threads: int, finish: Finish) -> None:
         super().__init__(layer, accumulate, threads)
+        self.finish = finish
         self.channels, self.columns = layer.channels.size, layer.columns.size
         self.channel_bytes = self.up(self.channels)
         self.blank = max(self.channel_bytes, self.up(self.columns)) + _LINE
@@ -405,7 +425,11 @@ class _Result(_Scheme):
         """Transform products back into some tiles of the result."""
         layer, done = self.layer, panel * self.panel
         self.spread(
-            calls, self.transform("b", True, layer.columns.second, self.accumulate),
+            calls,
+            self.transform(
+                "b", True, layer.columns.second, self.accumulate, finish=self.finish
+            ),
+            bias=Place("bias", done * layer.columns.second) if self.finish.bias else 0,
             places=Place("out", base + done * layer.columns.second), products=products,
             first=first, count=count, lanes=min(self.panel, self.columns - done),
             lane_step=layer.columns.second, product_step=step, tile_step=self.panel_bytes,
@@ -497,8 +521,8 @@ class _Deep(_Result):
     # Channels of the kernel that are transformed at once.
     _CHUNK = 64
 
-    def __init__(self, layer: _Layer, accumulate: bool, threads: int) -> None:
-        super().__init__(layer, accumulate, threads)
+    def __init__(self, layer: _Layer, accumulate: bool, threads: int, finish: Finish) -> None:
+        super().__init__(layer, accumulate, threads, finish)
         most = _DEEP // (layer.products * (layer.tiles + self._CHUNK) * self.number.bytes)
         wide = -(-self.columns // self.number.lanes)
         # A panel for every thread, if there are columns for that.

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from contractconv.kernels.finish import RAW, Finish, finished
 from contractconv.kernels.native import Native, build, registers
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ LANES = _next()
 TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
 RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
 ACCUMULATE = _next()
+BIAS = _next()  # the address of one number for each lane, if results are finished
 ARGUMENTS = _next()
 
 
@@ -58,16 +60,19 @@ def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
 
 
 @cache
-def kernel(dtype: str, tile: Tile) -> Native:
-    """The kernel for one kind of numbers and one tile."""
-    name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}_{dtype}"
-    return build(name, dtype, lambda emitter: _Products(emitter, tile).write(), tile)
+def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
+    """The kernel for one kind of numbers, one tile, and what is done to finished sums."""
+    name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}{finish.name}_{dtype}"
+    return build(
+        name, dtype, lambda emitter: _Products(emitter, tile, finish).write(), (tile, finish)
+    )
 
 
 class _Products:
-    def __init__(self, emitter: Emitter, tile: Tile) -> None:
+    def __init__(self, emitter: Emitter, tile: Tile, finish: Finish) -> None:
         self.e = emitter
         self.tile = tile
+        self.finish = finish
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
     def write(self) -> None:
@@ -108,6 +113,7 @@ class _Products:
         def panel(place: Int) -> None:
             steps = (PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT)
             here = [base + a[step] * place for base, step in zip(bases, steps, strict=True)]
+            here.append(a[BIAS] + a[PANEL_OUT] * place)
             left = a[LANES] - place * wide
             e.when(
                 left >= wide,
@@ -165,7 +171,7 @@ class _Products:
     ) -> None:
         a, e = self.arguments, self.e
         row, rows = where
-        scalars, vectors, out = bases
+        scalars, vectors, out, bias = bases
         starts = [scalars + e.entry_of(a[ROW_SCALARS], row + n) for n in range(rows)]
         places = [
             out + e.entry_of(a[ROW_OUT], row + n) + e.number.bytes * v
@@ -186,8 +192,19 @@ class _Products:
             return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
 
         sums = e.loop(*taps, sums, tap)
+        if self.finish != RAW:
+            last = taps[1].equals(a[TAPS])
+            raw = list(sums)
+            sums = e.either(last, lambda: self._finished(raw, bias, masks), lambda: raw)
         for place, total, mask in zip(places, sums, masks, strict=True):
             e.store(total, place, mask)
+
+    def _finished(self, sums: list[Vector], bias: Int, masks: Any) -> list[Vector]:
+        wide, size = self.tile.vectors, self.e.number.bytes
+        return [
+            finished(self.e, self.finish, total, bias + size * (n % wide), masks[n])
+            for n, total in enumerate(sums)
+        ]
 
     def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
         a, e = self.arguments, self.e

@@ -16,6 +16,7 @@ from itertools import count, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from contractconv.kernels.finish import RAW, Finish, finished
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ LINES, TILES, TILES_A_LINE = _next(), _next(), _next()  # offsets of lines of ti
 FIRST, COUNT = _next(), _next()
 LANES, LANE_STEP = _next(), _next()
 PRODUCT_STEP, TILE_STEP = _next(), _next()
+BIAS = _next()  # the address of one number for each channel, if results are finished
 NOWHERE = _next()  # what elements outside are read from, or written to
 ARGUMENTS = _next()
 # Offsets below this one are of elements outside of the array.
@@ -48,6 +50,7 @@ class Transform:
         adding: whether elements are added to.
         turned: whether tiles are neighbours instead: then squares of tiles and channels are
             turned in registers.
+        finish: what is done to elements before they are stored.
     """
 
     matrices: tuple[Matrix, ...]
@@ -55,6 +58,7 @@ class Transform:
     contiguous: bool = True
     adding: bool = False
     turned: bool = False
+    finish: Finish = RAW
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -208,6 +212,7 @@ class _Transform:
                 e.scatter(value, address, a[LANE_STEP], count)
                 continue
             total = value + e.load(address, mask) if self.transform.adding else value
+            total = finished(e, self.transform.finish, total, a[BIAS] + moved, mask)
             e.store(total, address, mask)
 
 

@@ -21,11 +21,17 @@ pytestmark = needs_browser
 WIDE, PHONE = 1100, 390
 LEAST_CONTRAST = 4.5
 
-# A strided convolution, a max pooling, and flatten-to-dense with a composition.
+# A strided convolution, one that is large enough for tiles, a max pooling, and flatten-to-dense
+# with a composition.
 EXPLAINED: dict[str, tuple[cc.Contraction, list[tuple[int, ...]], dict[str, int]]] = {
     "convolution": (
         cc.Contraction("b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o"),
         [(8, 28, 28, 3), (3, 3, 3, 16)],
+        {},
+    ),
+    "tiles": (
+        cc.Contraction("b (i+k-1) (j+l-1) c, k l c o -> b i j o"),
+        [(2, 32, 32, 64), (3, 3, 64, 64)],
         {},
     ),
     "pooling": (

@@ -6,7 +6,9 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from browser import assert_closed, assert_self_contained
 import contractconv as cc
 from contractconv.display.explanation import Explanation
 from contractconv.notation.spec import REDUCTIONS
+from contractconv.planning.report import summary
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WIDTH = 100
@@ -109,7 +112,7 @@ STRIDED = """\
     extents: i=4, k=3
     result: (4,); 24 operations
     largest intermediate: 0 elements
-      1. (2*i+k), k -> i        24  matmul on packed windows
+      1. (2*i+k), k -> i        24  matmul on windows
 
 gradient by X
   scatter   i, k -> (2*i+k)
@@ -151,7 +154,7 @@ def test_an_explanation_word_by_word() -> None:
     extents: i=4, k=3
     result: (9,); 24 operations
     largest intermediate: 0 elements
-      1. i, k -> (2*i+k)        24  multiply, slice-add over 3 taps k"""
+      1. i, k -> (2*i+k)        24  matmul on windows, in 2 phases"""
     )
 
 
@@ -269,7 +272,8 @@ def test_with_shapes_there_are_plans_and_counts(name: str) -> None:
     assert text.count("  plan\n") == 1
     assert text.count("  plan of d") == len(shapes)
     # A line that is too long is broken, so blanks are not compared.
-    assert " ".join(str(plan).split()) in " ".join(text.split())
+    assert explanation.plan is not None
+    assert " ".join(summary(explanation.plan).split()) in " ".join(text.split())
     found = explanation.as_dict()
     assert found["plan"]["extents"] == sizes
     assert found["plan"]["result_shape"] == list(result)
@@ -368,7 +372,7 @@ def test_a_parameter_without_a_number_is_asked_for_once_shapes_are_given() -> No
 
 KEYS = {
     "spec", "reduce", "parameters", "operands", "indices", "reduced", "formula", "shapes", "plan",
-    "gradients",
+    "gradients", "fast",
 }  # fmt: skip
 GRADIENT_KEYS = {
     "operand", "name", "scatter", "gather", "simplified", "formula", "steps", "again", "verified",
@@ -488,6 +492,86 @@ def test_the_extra_operand_of_a_reduction_is_explained(reduce: str) -> None:
 def test_sizes_are_explained_where_they_occur_and_only_there() -> None:
     assert "N_i is the extent" in str(cc.Contraction("(2*i+k), k -> i").explain())
     assert "N_i is the extent" not in str(cc.Contraction("i j, j -> i").explain())
+
+
+# --- fast algorithms --------------------------------------------------------------------------
+
+TILED = ("b (i+k-1) (j+l-1) c, k l c o -> b i j o", [(2, 32, 32, 64), (3, 3, 64, 64)])
+
+
+@cache
+def tiled() -> Explanation:
+    """The explanation of a layer that is large enough for tiles."""
+    spec, shapes = TILED
+    return cc.Contraction(spec).explain(*shapes)
+
+
+def test_only_plans_with_tiles_tell_of_fast_algorithms() -> None:
+    assert tiled().fast is not None
+    assert "\nfast algorithm\n" in str(tiled())
+    assert "<h2>Fast algorithm</h2>" in tiled().html()
+    assert explained("conv 1-D").fast is None
+    assert "fast algorithm" not in str(explained("conv 1-D"))
+    assert "Fast algorithm" not in explained("conv 1-D").html()
+    assert explained("conv 1-D").as_dict()["fast"] is None
+    assert unsized().fast is None
+
+
+def test_every_decomposition_that_a_plan_uses_is_shown_once() -> None:
+    plans = [tiled().plan, *(gradient.plan for gradient in tiled().gradients)]
+    used = {tile.name for plan in plans if plan is not None for tile in plan.decompositions}
+    shown = [tile["name"] for tile in tiled().as_dict()["fast"]["decompositions"]]
+    assert used == set(shown)
+    assert len(shown) == len(used)
+    for name in used:
+        assert str(tiled()).count(f"\n  {name}: ") == 1
+        assert tiled().html().count(f"<h3>{name}: ") == 1
+
+
+def test_the_matrices_for_programs_decompose_the_window() -> None:
+    for tile in tiled().as_dict()["fast"]["decompositions"]:
+        A, B, C = ([list(map(Fraction, row)) for row in tile[which]] for which in "ABC")
+        assert len(tile["points"]) == tile["products"] < tile["outputs"] * tile["taps"]
+        sums = [[[sum(map(prod, zip(y, i, k, strict=True))) for k in C] for i in B] for y in A]
+        assert sums == [
+            [[int(y == i + k) for k in range(len(C))] for i in range(len(B))] for y in range(len(A))
+        ]
+
+
+def test_what_is_saved_is_said_of_the_result_and_of_both_gradients() -> None:
+    found = tiled().as_dict()["fast"]["multiplications"]
+    assert found.keys() == {"Y", "dX", "dW"}
+    for name, counts in found.items():
+        assert counts["defined"] == 2 * 32 * 32 * 64 * 3 * 3 * 64
+        factor = counts["defined"] / counts["taken"]
+        assert factor > 2
+        assert re.search(rf"\n    {name} .*: {factor:.1f} times fewer\n", str(tiled()))
+
+
+def test_a_page_with_matrices_is_closed_and_self_contained() -> None:
+    page = tiled().html()
+    seen = assert_closed(page)
+    assert_self_contained(page)
+    fast = tiled().fast
+    assert fast is not None
+    numbers = [len(tile.a) + len(tile.b) + len(tile.c) for tile in fast.tiles]
+    in_matrices = page[page.index('<div class="cc-factors">') :].count("<mtr>")
+    assert in_matrices == sum(numbers)
+    assert seen.count("section") == 3
+
+
+def test_lines_with_matrices_fit() -> None:
+    lines = str(tiled()).splitlines()
+    assert [line for line in lines if len(line) > WIDTH] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_a_program_is_told_why_a_step_is_carried_out_as_it_is() -> None:
+    (step,) = tiled().as_dict()["plan"]["steps"]
+    about = [note["about"] for note in step["notes"]]
+    assert about[:2] == ["predicted", "error"]
+    assert set(about[2:]) == {"rejected"}
+    assert explained("conv 1-D").as_dict()["plan"]["steps"][0]["notes"] == []
 
 
 # --- the layers of the examples ---------------------------------------------------------------

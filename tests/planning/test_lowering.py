@@ -104,9 +104,9 @@ def test_a_lowering_is_named() -> None:
 
     assert lowering("i j, j k -> i k", (2, 3), (3, 4)) == "matmul"
     assert lowering("i, j -> i j", (2,), (3,)) == "multiply"
-    assert lowering("(i+k), k -> i", (9,), (3,)) == "matmul on packed windows"
-    assert lowering("i, k -> (i+k)", (9,), (3,)) == "matmul on packed windows, as a gather"
-    assert lowering("i, k -> (2*i+k)", (9,), (3,)) == "matmul on packed windows, in 2 phases"
+    assert lowering("(i+k), k -> i", (9,), (3,)) == "matmul on windows"
+    assert lowering("i, k -> (i+k)", (9,), (3,)) == "matmul on windows, as a gather"
+    assert lowering("i, k -> (2*i+k)", (9,), (3,)) == "matmul on windows, in 2 phases"
     assert lowering("(i+k) -> i", (9,), k=3) == "sum of slices"
     assert lowering("i j -> j", (9, 3)) == "sum"
     assert lowering("i j -> j i", (9, 3)) == "copy"
