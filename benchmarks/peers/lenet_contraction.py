@@ -49,32 +49,42 @@ class Stage(Protocol):
 
 
 class Linear:
-    """A contraction with a weight, and a bias for each output.
+    """A contraction with a weight, a bias for each output, and max(z, 0) where it is wanted.
 
     Args:
         string: the contraction.
         x: an input, for its shape.
         weight: the first weight, which is changed in place.
         bias: likewise.
+        activation: ``"relu"``, or ``None`` for the scores.
         options: passed on to `Contraction.compile`.
     """
 
-    def __init__(self, string: str, x: Array, weight: Array, bias: Array, options: Options) -> None:
+    def __init__(
+        self,
+        string: str,
+        x: Array,
+        weight: Array,
+        bias: Array,
+        activation: str | None,
+        options: Options,
+    ) -> None:
         self._run = compiled(cc.Contraction(string), x, weight, options=options)
         spread = cc.Contraction(f"o -> {string.split('-> ')[1]}")
         collect = spread.grad(0).scatter
         self._collect = compiled(collect, self._run(x, weight), options=options)
-        self._weight, self._bias = weight, bias
+        self._weight, self._bias, self._activation = weight, bias, activation
 
     def forward(self, x: Array) -> Array:
-        """Multiply, and add the bias."""
+        """Multiply, add the bias, and rectify."""
         self._x = x
-        z = self._run(x, self._weight)
-        z += self._bias
-        return z
+        self._y = self._run(x, self._weight, bias=self._bias, activation=self._activation)
+        return self._y
 
     def backward(self, g: Array) -> Array:
         """Return the cotangent of the input, and move weight and bias."""
+        if self._activation is not None:
+            g = g * (self._y > 0)
         dx = self._cotangent(g)
         self._weight -= RATE * self._run.vjp(1, g, self._x, self._weight)
         self._bias -= RATE * self._collect(g)
@@ -89,19 +99,6 @@ class FirstLinear(Linear):
 
     def _cotangent(self, g: Array) -> Array:
         return g
-
-
-class Rectifier:
-    """max(z, 0), element by element."""
-
-    def forward(self, x: Array) -> Array:
-        """Return a new array."""
-        self._y = np.maximum(x, 0)
-        return self._y
-
-    def backward(self, g: Array) -> Array:
-        """Let through what was let through."""
-        return g * (self._y > 0)
 
 
 class Pool:
@@ -157,9 +154,8 @@ def _network(x: Array, learned: list[Array], options: Options) -> tuple[list[Sta
 
     for layer, weight, bias in zip(LAYERS, learned[::2], learned[1::2], strict=True):
         kind = Linear if stages else FirstLinear
-        add(kind(layer.string, x, weight, bias, options))
-        if layer is not LAYERS[-1]:
-            add(Rectifier())
+        activation = None if layer is LAYERS[-1] else "relu"
+        add(kind(layer.string, x, weight, bias, activation, options))
         if layer.pooled:
             add(Pool(x, options))
     return stages, x

@@ -18,7 +18,7 @@ import numpy as np
 
 from contractconv import cache as disk
 from contractconv.execution.pieces import run_piece
-from contractconv.execution.threads import get_num_threads
+from contractconv.execution.threads import alone, get_num_threads
 from contractconv.kernels import native
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.extents import resolve
@@ -28,9 +28,9 @@ from contractconv.planning.candidates import Piece, toom_cook_seconds
 from contractconv.planning.phases import windows
 from contractconv.planning.setting import COMMON, FEW, Machine, Setting
 
-_ROUNDS = 7
-# A second process on the machine must not make it look slow for ever.
-_SLOWEST, _FASTEST = 1e8, 1e13
+_ROUNDS = 30
+# Figures beyond these are of a machine that was busy with something else, and are not kept.
+_SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
 
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
@@ -52,11 +52,19 @@ def machine(compiled: bool) -> Machine:
 def _machine(compiled: bool) -> Machine:
     name = f"machine-{_fingerprint(compiled)}.json"
     known = _read(disk.kept(name), compiled)
-    if known is None:
-        known = _measured(compiled)
-        figures = [known.multiply, known.move, known.call]
-        disk.keep(name, json.dumps(figures).encode())
-    return known
+    if known is not None:
+        return known
+    found = _measured(compiled)
+    if not _plausible(found):
+        return replace(COMMON, compiled=compiled, threads=1)
+    disk.keep(name, json.dumps([found.multiply, found.move, found.call]).encode())
+    return found
+
+
+def _plausible(found: Machine) -> bool:
+    figures = {"multiply": found.multiply, "move": found.move}
+    inside = all(_SLOWEST[name] <= figure <= _FASTEST for name, figure in figures.items())
+    return inside and 0 < found.call < 0.01
 
 
 def _fingerprint(compiled: bool) -> str:
@@ -70,31 +78,29 @@ def _read(content: bytes | None, compiled: bool) -> Machine | None:
         multiply, move, call = map(float, json.loads(content or b"[]"))
     except (ValueError, TypeError):
         return None
-    plausible = all(_SLOWEST <= figure <= _FASTEST for figure in (multiply, move))
-    return Machine(1, compiled, multiply, move, call) if plausible and 0 < call < 1 else None
+    known = Machine(1, compiled, multiply, move, call)
+    return known if _plausible(known) else None
 
 
 def _measured(compiled: bool) -> Machine:
-    product = _problem("i k, k j -> i j", (192, 256), (256, 192))
+    product = _problem("i k, k j -> i j", (384, 512), (512, 384))
     tiny = _problem("i k, k j -> i j", (16, 16), (16, 16))
-    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (1, 34, 34, 64), (3, 3, 64, 16))
+    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
     call = _seconds(Piece(tiny, "direct", (), (), 0.0), compiled)
     took = max(_seconds(Piece(product, "direct", (), (), 0.0), compiled) - call, 1e-9)
-    guess = Machine(1, compiled, _within(product.points / took), COMMON.move, call)
+    # numpy multiplies on all threads by itself, whatever we say.
+    threads = 1 if compiled else get_num_threads()
+    guess = Machine(1, compiled, product.points / took / threads, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
     found = windows(layer)
     took = _seconds(Piece(layer, "toom-cook", found, (4, 4), 0.0), compiled)
     still = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1e30)))
     moving = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1.0))) - still
-    return replace(guess, move=_within(moving / max(took - still, took / 4)))
+    return replace(guess, move=moving / max(took - still, took / 4))
 
 
 def _of(machine: Machine) -> Setting:
     return Setting("float32", "toom-cook", machine)
-
-
-def _within(figure: float) -> float:
-    return min(max(figure, _SLOWEST), _FASTEST)
 
 
 def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
@@ -102,12 +108,13 @@ def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
 
 
 def _seconds(piece: Piece, compiled: bool) -> float:
-    """The least time that a piece takes."""
+    """The least time that a piece takes, in one thread: what else runs disturbs it less."""
     asked = Setting("float32", piece.algorithm, replace(COMMON, compiled=compiled))
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
-    return least(lambda: run_piece(piece, arrays, out, False, asked), _ROUNDS)
+    with alone():
+        return least(lambda: run_piece(piece, arrays, out, False, asked), _ROUNDS)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from queue import SimpleQueue
 
@@ -145,6 +146,17 @@ def in_parallel(work: Callable[[int], None], pieces: int) -> None:
         job.take()
     finally:
         job.close()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Work in the caller's thread alone."""
+    before = getattr(_inside, "busy", False)
+    _inside.busy = True
+    try:
+        yield
+    finally:
+        _inside.busy = before
 
 
 def _running() -> _Pool:
