@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.phases import Phase
+from contractconv.execution.pooling import FEW_POINTS, pool_gradient
 from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
@@ -42,10 +45,24 @@ def gradient(
     Returns:
         An array of the operand's shape.
     """
+    pooled = _pooled(problem, cotangent, operands)
+    if pooled is not None:
+        return pooled
     given = backward_operands(operand, problem, cotangent, operands)
     if steps is not None:
         return run(steps, given)
     return carry_out(backward(forward, operand, problem, _shapes(operands)), given, algorithm)
+
+
+def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array | None:
+    """The gradient of an extremum by a compiled kernel; ``None`` if there is none for it."""
+    extremum = problem.reduce in ("max", "min") and len(operands) == 1
+    if not extremum or problem.points < FEW_POINTS:
+        return None
+    array, given = np.asarray(operands[0]), np.asarray(cotangent)
+    split = array.reshape(shape_of(problem.operands[0]))
+    made = pool_gradient(problem, split, given.reshape(problem.output_sizes))
+    return None if made is None else made.reshape(array.shape)
 
 
 def phase_gradient(

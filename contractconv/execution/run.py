@@ -14,6 +14,7 @@ from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
 from contractconv.execution.pieces import run_piece
+from contractconv.execution.pooling import FEW_POINTS, pool
 from contractconv.execution.reductions import (
     REDUCTIONS,
     local_derivative,
@@ -220,6 +221,9 @@ def _reduce_step(
     problem = step.problem
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
     if out is None and step.is_leaf:
+        made = np.empty(problem.output_sizes, dtype)
+        if problem.points >= FEW_POINTS and pool(problem, arrays[0], made):
+            return made
         labels = tuple(access.names[0] for access in problem.output)
         result = leaf(problem, arrays, labels)
         if result.shape == problem.output_sizes and result.flags.c_contiguous:
