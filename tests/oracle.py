@@ -464,7 +464,7 @@ def evaluate(
     return np.array(result, dtype=dtype).reshape(tuple(output_shape))
 
 
-def gradient(  # noqa: PLR0917 - a gradient has that many arguments
+def gradient(
     spec: str,
     n: int,
     cotangent: Array,

@@ -48,7 +48,7 @@ class Problem:
 
     spec: str
     shapes: tuple[Shape, ...]
-    extents: dict[str, int] = field(hash=False)
+    extents: dict[str, Any] = field(hash=False)
     output_shape: Shape
 
     def operands(self, seed: int, bound: int = 4, dtype: str = "int64") -> tuple[Array, ...]:

@@ -48,9 +48,15 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
     from contractconv.calculus import bilinear
 
     try:
-        sizes = as_integer(outputs), as_integer(taps)
+        sizes = _as_size(outputs), _as_size(taps)
     except TypeError:
         raise ShapeError(
             f"a tile has whole numbers of results and taps, not {outputs!r} and {taps!r}"
         ) from None
     return bilinear.toom_cook(*sizes)
+
+
+def _as_size(number: int) -> int:
+    if isinstance(number, bool):
+        raise TypeError
+    return as_integer(number)

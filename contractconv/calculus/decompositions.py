@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from hashlib import sha256
 from math import inf, prod, sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache as disk
@@ -117,7 +119,7 @@ def decomposition(outputs: int, taps: int) -> Decomposition:
         >>> decomposition(2, 3).name
         'F(2, 3)'
     """
-    name = f"toom-cook-{outputs}-{taps}.json"
+    name = f"toom-cook-{outputs}-{taps}-{_fingerprint()}.json"
     known = _read(disk.kept(name), outputs, taps)
     if known is None:
         known = _derived(outputs, taps)
@@ -152,6 +154,14 @@ def _derived(outputs: int, taps: int) -> Decomposition:
         for role in ROLES
     )  # fmt: skip
     return Decomposition(outputs, taps, a, b, c, growth)
+
+
+@cache
+def _fingerprint() -> str:
+    """What factors depend on: the sources that choose points and interpolate."""
+    here = Path(__file__).parent
+    sources = b"".join((here / name).read_bytes() for name in ("bilinear.py", "conditioning.py"))
+    return sha256(sources).hexdigest()[:16]
 
 
 def _fractions(matrix: Any) -> Matrix:

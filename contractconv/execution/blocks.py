@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 
 from contractconv.execution.nest import Nest
@@ -101,7 +101,7 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
         count = min(size, pieces)
         if count > 1:
             bounds = [size * n // count for n in range(count + 1)]
-            cuts.append([(label, a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)])
+            cuts.append([(label, a, b - a) for a, b in pairwise(bounds)])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):

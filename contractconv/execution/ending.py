@@ -46,6 +46,7 @@ def ending(bias: Array | None, activation: str | None, shape: tuple[int, ...]) -
         raise OperandError(f"unknown activation {activation!r}: it is {known}, or None")
     if bias is not None and bias.shape != shape[-1:]:
         raise ShapeError(
-            f"the bias has shape {bias.shape}, the last axis of the result {shape} needs {shape[-1:]}"
+            f"the bias has shape {bias.shape}, "
+            f"the last axis of the result {shape} needs {shape[-1:]}"
         )
     return None if bias is None and activation is None else Ending(bias, activation)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.execution.toomcook import (
+from contractconv.execution.blocked import (
     MOST_TAPS,
     Labels,
     Letter,
@@ -143,6 +143,7 @@ class _Fourier:
         self.size = self.points * (1 + self._real)
 
     def lift(self, letter: Letter, tiles: Array, scratch: Scratch) -> Array:
+        """Transform tiles to their frequencies."""
         tiles = tiles.reshape(*self._elements(letter), -1)
         if letter == "A":
             return self._forward(tiles, scratch)
@@ -151,6 +152,7 @@ class _Fourier:
         return np.conjugate(mirrored, out=mirrored)
 
     def lower(self, letter: Letter, products: Array, scratch: Scratch) -> Array:
+        """Transform back, without what wraps around."""
         array = products.reshape(*self._frequencies, -1)
         for axis, size in enumerate(self._elements(letter)):
             last = self._real and axis == len(self._lengths) - 1

@@ -55,9 +55,8 @@ def gradient(
 
 
 def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array | None:
-    """The gradient of an extremum by a compiled kernel; ``None`` if there is none for it."""
-    extremum = problem.reduce in ("max", "min") and len(operands) == 1
-    if not extremum or problem.points < FEW_POINTS:
+    """The gradient of pooling by a compiled kernel; ``None`` if there is none for it."""
+    if len(operands) != 1 or problem.points < FEW_POINTS:
         return None
     array, given = np.asarray(operands[0]), np.asarray(cotangent)
     split = array.reshape(shape_of(problem.operands[0]))

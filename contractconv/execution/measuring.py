@@ -36,9 +36,14 @@ def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Se
         if operands is None:
             draw = np.random.default_rng(0).standard_normal
             operands = [draw(shape_of(term)).astype(dtype) for term in problem.operands]
-        times = [least(lambda s=s: run(plan(problem, s), operands), _ROUNDS) for s in tried]
+        times = [_seconds(problem, operands, candidate) for candidate in tried]
         _found[key] = tried[times.index(min(times))]
     return _found[key]
+
+
+def _seconds(problem: Problem, operands: Sequence[Any], candidate: Setting) -> float:
+    """How long a contraction takes at least, its plan included."""
+    return least(lambda: run(plan(problem, candidate), operands), _ROUNDS)
 
 
 def _settings(problem: Problem, dtype: str) -> list[Setting]:

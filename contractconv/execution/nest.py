@@ -77,10 +77,8 @@ def _candidates(
             elementwise = lane in names[scalars]
             needed = (0, 1) if elementwise else (vectors,)
             if all(_can_be_lane(lane, problem.operands[n]) for n in needed):
-                rows = tuple(
-                    n for n in problem.indices
-                    if n in problem.kept and n != lane and n in names[scalars] and n not in names[vectors]
-                )  # fmt: skip
+                alone = names[scalars] - names[vectors] - {lane}
+                rows = tuple(n for n in problem.indices if n in problem.kept and n in alone)
                 yield _nest(problem, steps, dtype, vectors, lane, rows, elementwise)
 
 

@@ -170,6 +170,7 @@ class _Product:
         self.labels, self.shape = labels, shape
 
     def run(self) -> Array:
+        """Multiply block by block, and sum where blocks share their results."""
         cuts = self._cuts()
         if any(label in self.summed for label, _, _ in next(iter(cuts), ())):
             out = np.zeros(self.shape, self.left.array.dtype)

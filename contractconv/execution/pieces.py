@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from contractconv.execution import direct, fourier, tiled, toomcook
+from contractconv.execution import direct, fourier, layer, tiled, toomcook
+from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
 from contractconv.kernels.finish import RAW, Finish
-from contractconv.notation.problem import Accesses, Problem
+from contractconv.notation.problem import Accesses
 from contractconv.planning.candidates import Piece
 from contractconv.planning.phases import Window
 from contractconv.planning.setting import Setting
@@ -89,7 +90,7 @@ def _tiled(
 ) -> bool:
     problem, windows = piece.problem, piece.windows
     which = windows[0].operand
-    lanes = tiled.lanes(problem, windows)
+    lanes = layer.lanes(problem, windows)
     if lanes is None:
         return False
     tidy = _are_neighbours(out, problem.output, lanes[1])
@@ -151,7 +152,7 @@ def _fft(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) 
 
 def _unit_views(
     piece: Piece, arrays: Sequence[Array], out: Array
-) -> tuple[Labelled, Labelled, Labelled, tuple[toomcook.UnitWindow, ...]]:
+) -> tuple[Labelled, Labelled, Labelled, tuple[UnitWindow, ...]]:
     """Operands and result as views in which every window runs along an axis of its own."""
     problem, which = piece.problem, piece.windows[0].operand
     data = operand_view(problem, which, arrays[which])
@@ -165,7 +166,7 @@ def _unit_views(
             data, other, view = (_flipped(v, window.tap) for v in (data, other, view))
         axis = f"{window.result}+{window.tap}"
         data = _joined(data, window, axis)
-        units.append(toomcook.UnitWindow(axis, window.result, window.tap))
+        units.append(UnitWindow(axis, window.result, window.tap))
     return data, other, view, tuple(units)
 
 

@@ -1,4 +1,4 @@
-"""Pooling by compiled kernels: one operand, reduced over windows, and the gradient of extrema."""
+"""Pooling by compiled kernels: one operand, reduced over windows, and the gradients of that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contractconv.kernels import pooling as kernel
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import volume
-from contractconv.planning.lowering import is_leaf
+from contractconv.planning.lowering import by_taps, is_leaf
 
 Labels = tuple[str, ...]
 # For each index the bytes from one of its values to the next: operand, result, gradient.
@@ -33,12 +33,10 @@ Rounds = tuple[tuple[Piece, ...], ...]
 FEW_POINTS = 1 << 12
 # Entries of a table of taps, which is kept for the next call.
 _MOST_ENTRIES = 1 << 18
-# A piece of work should be worth handing over: points.
+# Points of a piece of work that is worth handing over.
 _WORTH = 1 << 19
-# So many numbers apart lanes are still picked from vectors.
-_NEAR = 4
-# Bytes that the kernel of gradients can tell apart.
-_FAR = 1 << 31
+# So many numbers apart lanes are still picked from vectors; so long a window fits in 32 bits.
+_NEAR, _MOST_BYTES = 4, 1 << 31
 # Up to so many taps a cotangent is added to all of them rather than number by number.
 _FEW_TAPS = 12
 
@@ -72,13 +70,13 @@ def pool(problem: Problem, array: Array, out: Array) -> bool:
 
 
 def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | None:
-    """The gradient of a maximum or minimum over windows.
+    """The gradient of pooling.
 
-    The cotangent of each result is added to the first extremum of its window, in row-major order
-    of the reduced indices; NaN counts as the extremum.
+    The cotangent of an extremum is added to the first point at which it stands, in row-major order
+    of the reduced indices; NaN counts as the extremum. That of a sum or mean is added everywhere.
 
     Args:
-        problem: a contraction of one operand with reduce ``"max"`` or ``"min"``.
+        problem: a contraction of one operand, as :func:`pool` takes it, but no scatter.
         array: the operand, compositions split.
         cotangent: the gradient with respect to the result, of shape ``problem.output_sizes``.
 
@@ -93,7 +91,8 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
         >>> made if made is not None else "there is no compiler"
         array([0., 2., 1., 0.])
     """
-    if problem.reduce not in ("max", "min") or not is_leaf(problem):
+    repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
+    if repeats or not is_leaf(problem):
         return None
     arrays = (array, cotangent, np.empty(array.shape, array.dtype))
     ready = _ready(problem, arrays)
@@ -164,14 +163,16 @@ def _prepared(
     nest = _nest(problem, steps, dtype, wanted)
     rounds = _rounds(problem, nest, threads, wanted)
     tables = _loops(problem, nest, steps, classes) | _taps(problem, steps, inside)
-    if wanted and not np.all(abs(tables[kernel.TAPS]) < _FAR):
+    points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
+    tables[kernel.SCALE] = np.array([1 / points], dtype)
+    if wanted and not np.all(abs(tables[kernel.TAPS]) < _MOST_BYTES):
         return None
     cleared = _cleared(problem, nest, strides[2]) if wanted and len(rounds) == 1 else None
     if cleared is not None:
         tables[kernel.CLEARED] = cleared
     return _Ready(
-        (kernel.selection if wanted else kernel.pooling)(dtype, nest.form),
-        _arguments(nest, steps, tables, tuple(map(_start, terms, strides))),
+        (kernel.unpooling if wanted else kernel.pooling)(dtype, nest.form),
+        _arguments(nest.lane, steps, tuple(map(_start, terms, strides)), tables),
         tuple(tables.values()),
         rounds,
         cleared is not None,
@@ -182,10 +183,7 @@ def _prepared(
 
 
 def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
-    """What each kept index adds to the class, and for every class which taps lie inside.
-
-    There are none if there were too many, or if two kept indices meet one axis that ends.
-    """
+    """What each kept index adds to the class, and for every class which taps lie inside."""
     count = volume(problem.reduced, problem.extents)
     if count > _MOST_ENTRIES:
         return None
@@ -196,6 +194,7 @@ def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
             continue
         kept = [name for name in access.names if name in problem.kept]
         kinds, which = _kinds(access, problem, kept)
+        # Of two indices that meet a boundary together, each would not add a number of its own.
         if len(kept) > 1 or len(kinds) * inside.size > _MOST_ENTRIES:
             return None
         for name in kept:
@@ -241,7 +240,9 @@ class _Nest:
 
 def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool) -> _Nest:
     alone = {access.names[0] for access in problem.operands[0] if len(access.terms) == 1}
-    forms = {n: _form(n, problem, steps, dtype, wanted and n in alone) for n in problem.kept}
+    few = alone if volume(problem.reduced, problem.extents) <= _FEW_TAPS else set[str]()
+    spread = problem.kept if problem.reduce in ("sum", "mean") else few
+    forms = {n: _form(n, problem, steps, dtype, wanted and n in spread) for n in problem.kept}
     lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype, wanted), n))
     order = sorted(problem.kept - {lane}, key=lambda name: (-abs(steps[2][name]), name))
     single = tuple(name for name in order if name in alone)
@@ -252,20 +253,19 @@ def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool) -> _Nest:
     return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), forms[lane])
 
 
-def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spreads: bool) -> kernel.Form:
+def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spread: bool) -> kernel.Form:
     """What a kernel is written for that has an index along its lanes."""
     number = native.number(dtype)
     apart, uneven = divmod(steps[0][lane], number.size)
     step = apart if 0 < apart <= _NEAR and not uneven else 0
     wide = -(-problem.extents[lane] // number.lanes)
     most = native.registers()[0] // 8 if step else 1
-    taps = volume(problem.reduced, problem.extents)
     return kernel.Form(
         "sum" if problem.reduce == "mean" else problem.reduce,
         -(-wide // -(-wide // most)),
         step,
         steps[1][lane] == number.size,
-        spreads and steps[2][lane] == number.size and taps <= _FEW_TAPS,
+        spread and steps[2][lane] == number.size,
     )
 
 
@@ -275,7 +275,8 @@ def _cost(lane: str, problem: Problem, form: kernel.Form, dtype: str, wanted: bo
     taps = volume(problem.reduced, problem.extents)
     vector = taps * (form.step or lanes) + (1 if form.contiguous else lanes)
     if wanted:
-        vector += 2 * taps if form.spread else 4 * lanes
+        adds = taps if form.reduce == "sum" else 1
+        vector += 2 * taps if form.spread else 4 * lanes * adds
     return vector * -(-extent // lanes) / extent
 
 
@@ -314,14 +315,12 @@ def _taps(problem: Problem, steps: Steps, inside: Array) -> dict[int, Array]:
     }
 
 
-def _arguments(
-    nest: _Nest, steps: Steps, tables: Mapping[int, Array], starts: Sequence[int]
-) -> Array:
+def _arguments(lane: str, steps: Steps, starts: Strides, tables: Mapping[int, Array]) -> Array:
     table = np.zeros(kernel.ARGUMENTS, np.int64)
     for place, entries in tables.items():
         table[place] = address(entries)
     for n, (step, start) in enumerate(zip(steps, starts, strict=True)):
-        table[kernel.OPERAND + n], table[kernel.OPERAND_LANE + n] = start, step[nest.lane]
+        table[kernel.OPERAND + n], table[kernel.OPERAND_LANE + n] = start, step[lane]
     table[kernel.INNER_STOP] = len(tables[kernel.INNER])
     table[kernel.RUNS_STOP] = len(tables[kernel.RUNS])
     return table

@@ -46,7 +46,7 @@ class _Job:
             self._helping += 1
         try:
             self.take()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for
+        except BaseException as error:  # raised where the work was asked for
             self._error = error
         with self._lock:
             self._helping -= 1
@@ -74,10 +74,12 @@ class _Pool:
             threading.Thread(target=self._serve, name=f"contractconv-{n}", daemon=True).start()
 
     def offer(self, job: _Job, helpers: int) -> None:
+        """Ask so many threads to help."""
         for _ in range(helpers):
             self._jobs.put(job)
 
     def end(self) -> None:
+        """Let every thread return when its job is done."""
         for _ in range(self._size):
             self._jobs.put(None)
 
@@ -169,7 +171,7 @@ def _running() -> _Pool:
 
 def _after_fork() -> None:
     # A child has none of its parent's threads, and may have copied a lock that is held.
-    global _lock, _pool, _inside  # noqa: PLW0603
+    global _lock, _pool, _inside
     _lock, _pool, _inside = threading.Lock(), None, threading.local()
 
 

@@ -49,6 +49,8 @@ def kernel(dtype: str, how: str, adding: bool = False) -> Native:
 
 
 class _Copies:
+    """Writes the loops of one copy."""
+
     def __init__(self, emitter: Emitter, adding: bool) -> None:
         self.e = emitter
         self.adding = adding
@@ -65,7 +67,7 @@ class _Copies:
 
     def runs(self) -> None:
         """Neighbours on both sides."""
-        self._lines(lambda source, mask: self.e.load(source, mask))
+        self._lines(self.e.load)
 
     def zeros(self) -> None:
         """No source at all."""
@@ -92,7 +94,7 @@ class _Copies:
     def points(self) -> None:
         """Numbers one by one, along one axis."""
         a, e = self.arguments, self.e
-        first = e.first_lanes(e.int(1))
+        first = e.first_lanes(e.whole(1))
 
         def line(entry: Int) -> None:
             source, target = self._ends(entry)
@@ -138,8 +140,8 @@ class _Copies:
             """Of one line of the square: its lanes that exist, or none if it does not itself."""
             if sides is None:
                 return None
-            there = e.int(line) < sides[lines]
-            return e.first_lanes(e.chosen(there, sides[1 - lines], e.int(0)))
+            there = e.whole(line) < sides[lines]
+            return e.first_lanes(e.chosen(there, sides[1 - lines], e.whole(0)))
 
         rows = [e.load(source + a[SOURCE_STEP] * n, mask(n, 0)) for n in range(lanes)]
         for r, vector in enumerate(e.turned(rows)):

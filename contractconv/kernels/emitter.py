@@ -29,7 +29,7 @@ class Int:
 
     def _do(self, operation: str, other: Int | int) -> Int:
         build = getattr(self.emitter.builder, operation)
-        return Int(self.emitter, build(self.value, self.emitter.int(other).value))
+        return Int(self.emitter, build(self.value, self.emitter.whole(other).value))
 
     def __add__(self, other: Int | int) -> Int:
         return self._do("add", other)
@@ -57,11 +57,11 @@ class Int:
         return self._compared("==", other)
 
     def _compared(self, how: str, other: Int | int) -> Any:
-        return self.emitter.builder.icmp_signed(how, self.value, self.emitter.int(other).value)
+        return self.emitter.builder.icmp_signed(how, self.value, self.emitter.whole(other).value)
 
     def least(self, other: Int | int) -> Int:
         """The smaller of two."""
-        other = self.emitter.int(other)
+        other = self.emitter.whole(other)
         chosen = self.emitter.builder.select(self < other, self.value, other.value)
         return Int(self.emitter, chosen)
 
@@ -110,7 +110,7 @@ class Emitter:
 
     # -- integers ------------------------------------------------------------------------------
 
-    def int(self, value: Int | int) -> Int:
+    def whole(self, value: Int | int) -> Int:
         """A constant, unless it is a value already."""
         return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
 
@@ -122,7 +122,7 @@ class Emitter:
     def entry_of(self, table: Int, place: Int | int) -> Int:
         """``table[place]``, where ``table`` is the address of 64-bit integers."""
         pointer = self.builder.inttoptr(table.value, I64.as_pointer())
-        place = self.int(place)
+        place = self.whole(place)
         return Int(self, self.builder.load(self.builder.gep(pointer, [place.value])))
 
     def scratch(self, count: int) -> Int:
@@ -143,7 +143,7 @@ class Emitter:
     def set_entry(self, table: Int, place: Int | int, value: Int) -> None:
         """``table[place] = value``."""
         pointer = self.builder.inttoptr(table.value, I64.as_pointer())
-        self.builder.store(value.value, self.builder.gep(pointer, [self.int(place).value]))
+        self.builder.store(value.value, self.builder.gep(pointer, [self.whole(place).value]))
 
     def chosen(self, condition: Any, yes: Int, no: Int) -> Int:
         """One of two integers, without a jump."""
@@ -209,7 +209,7 @@ class Emitter:
         for lane in range(self.number.lanes):
             place = address + step * lane
             if count is not None and lane:
-                place = self.chosen(self.int(lane) < count, place, address)
+                place = self.chosen(self.whole(lane) < count, place, address)
             vector = self.builder.insert_element(
                 vector, self._scalar(place), ir.Constant(I32, lane)
             )
@@ -239,7 +239,7 @@ class Emitter:
     def scatter(self, vector: Vector, address: Int, step: Int, count: Int) -> None:
         """Write the first ``count`` lanes to numbers that are ``step`` bytes apart."""
         for lane in range(self.number.lanes):
-            with self.builder.if_then(self.int(lane) < count):
+            with self.builder.if_then(self.whole(lane) < count):
                 place = address + step * lane
                 pointer = self.builder.inttoptr(place.value, self.element.as_pointer())
                 scalar = self.builder.extract_element(vector.value, ir.Constant(I32, lane))
@@ -297,7 +297,7 @@ class Emitter:
     ) -> list[Any]:
         """``for n in range(start, stop, step): carried = body(n, carried)``."""
         builder, before = self.builder, self.builder.block
-        start, stop, step = self.int(start), self.int(stop), self.int(step)
+        start, stop, step = self.whole(start), self.whole(stop), self.whole(step)
         head, inside, after = (
             self.function.append_basic_block(n) for n in ("head", "body", "after")
         )

@@ -1,14 +1,14 @@
-"""Pooling: sums and extrema over windows, and where the extrema came from.
+"""Pooling: sums and extrema over windows, and their gradients.
 
-``pooling`` reduces the taps of every result. ``selection`` is its transpose for an extremum: it
-finds the first tap at which the extremum stands, and adds the cotangent there. Lanes run along one
-index of the result. Results near a boundary have fewer taps than others; those with the same taps
-are of one *class*, and a table lists the taps of every class one after the other.
+``pooling`` reduces the taps of every result. ``unpooling`` is its transpose: it adds the cotangent
+of a sum to all taps, that of an extremum to the first tap at which the extremum stands. Lanes run
+along one index of the result. Results near a boundary have fewer taps than others; those with the
+same taps are of one *class*, and a table lists the taps of every class one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -30,8 +30,9 @@ INNER, INNER_STOP = _next(), _next()
 RUNS, RUNS_STOP, LANES = _next(), _next(), _next()
 # Where the taps of each class begin; for each tap bytes in the operand and in the gradient.
 CLASSES, TAPS = _next(), _next()
-# What each round of the middle loop makes zero: bytes from its place, and elements.
-CLEARED = _next()
+# What each round of the middle loop makes zero: bytes from its place, and elements. The address
+# of the number by which a sum's cotangent is multiplied.
+CLEARED, SCALE = _next(), _next()
 ARGUMENTS = _next()
 # What a round of a loop adds to its place: bytes in all three arrays, and to the class.
 RECORD = 4
@@ -51,8 +52,8 @@ class Form:
         step: how many numbers of the operand lie from one lane to the next; 0 if only the table
             of arguments says it, and then ``vectors`` is 1.
         contiguous: whether lanes of the result (or of its cotangent) are neighbours.
-        spread: whether a cotangent is added to all taps as vectors, which are zero but at the
-            chosen ones; otherwise number by number. Lanes of the gradient must be neighbours.
+        spread: whether all taps of the gradient are added to vector by vector, an extremum's
+            cotangent being zero at all but one; lanes of the gradient are neighbours then.
     """
 
     reduce: str
@@ -70,10 +71,11 @@ def pooling(dtype: str, form: Form) -> Native:
 
 
 @cache
-def selection(dtype: str, form: Form) -> Native:
-    """The kernel that adds cotangents where the extrema of windows stand."""
-    name = f"select_{form.reduce}_{form.vectors}by{form.step}_{dtype}"
-    return build(name, dtype, lambda emitter: _Selection(emitter, form).write(), form)
+def unpooling(dtype: str, form: Form) -> Native:
+    """The kernel that adds cotangents to a gradient."""
+    name = f"unpool_{form.reduce}_{form.vectors}by{form.step}_{dtype}"
+    writer = _Spreading if form.reduce == "sum" else _Selection
+    return build(name, dtype, lambda emitter: writer(emitter, form).write(), form)
 
 
 class _Walk:
@@ -89,7 +91,7 @@ class _Walk:
 
     def write(self) -> None:
         a, e = self.arguments, self.e
-        start = [a[OPERAND], a[RESULT], a[GRADIENT], e.int(0)]
+        start = [a[OPERAND], a[RESULT], a[GRADIENT], e.whole(0)]
 
         def outer(n: Int) -> None:
             place = self._moved(start, OUTER, n)
@@ -193,11 +195,13 @@ class _Pooling(_Walk):
         if self.form.contiguous:
             e.store(total, address, _mask(e, some))
         else:
-            lanes = e.int(e.number.lanes) if some is None else some
+            lanes = e.whole(e.number.lanes) if some is None else some
             e.scatter(total, address, self.arguments[RESULT_LANE], lanes)
 
 
-class _Selection(_Walk):
+class _Unpooling(_Walk):
+    """What gradients have in common."""
+
     def _enter(self, place: list[Int], middle: Int) -> None:
         a, e = self.arguments, self.e
         start = place[2] + e.entry_of(a[CLEARED], middle * 2)
@@ -210,6 +214,47 @@ class _Selection(_Walk):
         e.repeat(0, whole, clear, e.number.lanes)
         clear(whole, e.first_lanes(elements - whole))
 
+    def _cotangent(self, address: Int, some: Int | None) -> Vector:
+        if self.form.contiguous:
+            return self.e.load(address, _mask(self.e, some))
+        return self.e.gather(address, self.arguments[RESULT_LANE], some)
+
+    def _each(self, counts: list[Int | None], add: Callable[[Int], None]) -> None:
+        """Do something for every lane."""
+        lanes = self.e.number.lanes
+        last = self.e.whole(lanes) if counts[-1] is None else counts[-1]
+        self.e.repeat(0, last + lanes * (len(counts) - 1), add)
+
+
+class _Spreading(_Unpooling):
+    def _tile(self, place: list[Int], counts: list[Int | None]) -> None:
+        e, scale = self.e, self.e.broadcast(self.arguments[SCALE])
+        given = [self._cotangent(*where) * scale for where in self._results(place[1], counts)]
+        room = e.vector_scratch(len(counts))
+        for n, vector in enumerate(given):
+            e.store(vector, room + n * e.number.bytes)
+
+        def tap(which: Int) -> None:
+            start = place[2] + self._tap(which)[1]
+            if self.form.spread:
+                self._add(start, counts, given)
+            else:
+                self._each(counts, lambda n: self._add_one(room, start, n))
+
+        e.repeat(*self._taps(place), tap)
+
+    def _add(self, start: Int, counts: list[Int | None], given: list[Vector]) -> None:
+        e = self.e
+        for n, (some, vector) in enumerate(zip(counts, given, strict=True)):
+            where = start + e.number.bytes * n
+            e.store(e.load(where, _mask(e, some)) + vector, where, _mask(e, some))
+
+    def _add_one(self, room: Int, start: Int, lane: Int) -> None:
+        target = start + self.arguments[GRADIENT_LANE] * lane
+        _add_number(self.e, room + lane * self.e.number.size, target)
+
+
+class _Selection(_Unpooling):
     def _tile(self, place: list[Int], counts: list[Int | None]) -> None:
         start, stop = self._taps(place)
         add = self._spread if self.form.spread else self._drop
@@ -259,11 +304,6 @@ class _Selection(_Walk):
 
         e.repeat(*self._taps(place), tap)
 
-    def _cotangent(self, address: Int, some: Int | None) -> Vector:
-        if self.form.contiguous:
-            return self.e.load(address, _mask(self.e, some))
-        return self.e.gather(address, self.arguments[RESULT_LANE], some)
-
     def _drop(self, place: list[Int], counts: list[Int | None], chosen: list[Vector]) -> None:
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
         room = e.vector_scratch(len(counts))
@@ -275,8 +315,7 @@ class _Selection(_Walk):
             where = place[2] + a[GRADIENT_LANE] * n + _word(e, room + n * _WORD)
             _add_number(e, place[1] + a[RESULT_LANE] * n, where)
 
-        last = e.int(lanes) if counts[-1] is None else counts[-1]
-        e.repeat(0, last + lanes * (len(counts) - 1), lane)
+        self._each(counts, lane)
 
 
 def _beyond(form: Form) -> str:
@@ -292,7 +331,7 @@ def _every(e: Emitter, step: int, address: Int, some: Int | None) -> Vector:
     lanes = e.number.lanes
     if step == 1:
         return e.load(address, _mask(e, some))
-    reach = ((e.int(lanes) if some is None else some) - 1) * step + 1
+    reach = ((e.whole(lanes) if some is None else some) - 1) * step + 1
     result = e.load(address, None if some is None else e.first_lanes(reach))
     for part in range(1, step):
         loaded = e.load(address + e.number.bytes * part, e.first_lanes(reach - part * lanes))

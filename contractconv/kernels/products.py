@@ -30,6 +30,7 @@ RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
 ACCUMULATE = _next()
 BIAS = _next()  # the address of one number for each lane, if results are finished
 ARGUMENTS = _next()
+_CACHE_LINE = 64  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
 
 
 class _Products:
+    """Writes the loop nest: batch, taps, rows, panels, and a tile of sums in registers."""
+
     def __init__(self, emitter: Emitter, tile: Tile, finish: Finish) -> None:
         self.e = emitter
         self.tile = tile
@@ -76,6 +79,7 @@ class _Products:
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
     def write(self) -> None:
+        """All products, one after the other."""
         a, e = self.arguments, self.e
         e.repeat(0, a[BATCH], lambda batch: self._chunks(self._bases(batch)))
 
@@ -131,7 +135,7 @@ class _Products:
         fresh: Any,
         left: Int | None,
     ) -> None:
-        a, e, high = self.arguments, self.e, self.tile.rows
+        e, high = self.e, self.tile.rows
         lanes = e.number.lanes
         masks = [
             None if left is None else e.first_lanes(left - lanes * vector)
@@ -159,7 +163,10 @@ class _Products:
             bytes_a_row = a[RUN] * e.number.size
             for n in range(self.tile.rows):
                 start = scalars + e.entry_of(a[ROW_SCALARS], row + n)
-                e.repeat(0, bytes_a_row, lambda at, start=start: e.prefetch(start + at), 64)
+                self._fetch_row(start, bytes_a_row)
+
+    def _fetch_row(self, start: Int, size: Int) -> None:
+        self.e.repeat(0, size, lambda at: self.e.prefetch(start + at), _CACHE_LINE)
 
     def _tile(
         self,
@@ -188,7 +195,7 @@ class _Products:
         def tap(which: Int, sums: list[Vector]) -> list[Vector]:
             offset = e.entry_of(a[TAP_SCALARS], which)
             weights = vectors + e.entry_of(a[TAP_VECTORS], which)
-            carried = [offset, weights, *sums]
+            carried: list[Int | Vector] = [offset, weights, *sums]
             return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
 
         sums = e.loop(*taps, sums, tap)

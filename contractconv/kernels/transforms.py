@@ -96,12 +96,15 @@ def kernel(dtype: str, transform: Transform) -> Native:
 
 
 class _Transform:
+    """Writes the loops of one transform: over tiles, and over vectors of channels."""
+
     def __init__(self, emitter: Emitter, transform: Transform) -> None:
         self.e = emitter
         self.transform = transform
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
     def write(self) -> None:
+        """The loop over tiles, of which whole squares come first if they are turned."""
         a = self.arguments
         pointers = self.e.scratch(self.transform.elements)
 
@@ -208,7 +211,7 @@ class _Transform:
         for place, value in enumerate(values):
             address = e.entry_of(pointers, place) + moved
             if not self.transform.contiguous:
-                count = e.int(e.number.lanes) if left is None else left
+                count = e.whole(e.number.lanes) if left is None else left
                 e.scatter(value, address, a[LANE_STEP], count)
                 continue
             total = value + e.load(address, mask) if self.transform.adding else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,7 @@ def test_sizes_that_nobody_knows_are_not_assumed() -> None:
     assert str(derivation.gather) == "i, (i+k), k -> (i+k)"
     x, y, w = np.arange(6), np.arange(9), np.array([1, 2])
     g = np.array([1, 1, 1, 1, 1])
-    extents = {"i": 5}
+    extents: dict[str, Any] = {"i": 5}
     expected = np.zeros(6, int)
     for i in range(5):
         for k in range(2):

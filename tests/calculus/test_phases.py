@@ -65,7 +65,8 @@ def together(
     for phase in found:
         assert not divided(phase.spec)
         contraction = cc.Contraction(str(phase), reduce)
-        part = contraction(*operands, output_shape=shape, **phase.extents(sizes))
+        extents: dict[str, Any] = phase.extents(sizes)
+        part = contraction(*operands, output_shape=shape, **extents)
         total = combine(total, part)
     return total
 
@@ -430,7 +431,7 @@ def test_a_phase_without_taps_contributes_nothing() -> None:
     even, odd = split("((h-k)/2), k -> h")
     assert odd.extents({"h": 5, "k": 1}) == {"h": 2, "k": 0}
     operands = [integers((3,), 1), integers((1,), 2)]
-    sizes = odd.extents({"h": 5, "k": 1})
+    sizes: dict[str, Any] = odd.extents({"h": 5, "k": 1})
     assert not cc.Contraction(str(odd))(*operands, output_shape=(5,), **sizes).any()
     assert even.extents({"h": 5, "k": 1}) == {"h": 3, "k": 1}
     assert even.extents({"h": 0, "k": 0}) == {"h": 0, "k": 0}

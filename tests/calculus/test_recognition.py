@@ -410,7 +410,8 @@ def test_a_simplified_ellipsis_can_be_read_again() -> None:
 def test_of_equal_maxima_the_same_one_is_chosen_after_simplifying() -> None:
     # (2*k+i) is in alphabetical order, i first; the composition (k i) has k first.
     pool = cc.Contraction("(2*k+i) ->", "max")
-    x, extents = np.array([0, 1, 1, 0]), {"i": 2, "k": 2}
+    x = np.array([0, 1, 1, 0])
+    extents: dict[str, Any] = {"i": 2, "k": 2}
     simple = pool.simplify(x.shape, **extents)
     np.testing.assert_array_equal(simple.grad(0)(1, x, **extents), pool.grad(0)(1, x, **extents))
 
@@ -508,7 +509,7 @@ def test_a_kernel_of_one_tap_needs_no_window(spec: str, tap: str) -> None:
         ("b (h w) c -> b h w c", "sum", 0, [(2, 4, 3)], {"h": 2}, "b h w c -> b (h w) c"),
     ],
 )  # fmt: skip
-def test_simplified_gradients(  # noqa: PLR0917 - a row of the table has that many columns
+def test_simplified_gradients(
     spec: str,
     reduce: str,
     n: int,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
+from shutil import copy
 
 import pytest
 import sympy
 from browser import assert_closed
 
 import contractconv as cc
+from contractconv.calculus import decompositions
 from contractconv.calculus.bilinear import Bilinear, direct, fourier, toom_cook
 from contractconv.calculus.decompositions import decomposition
 from contractconv.calculus.tableau import IDENTITY
@@ -96,6 +99,36 @@ def test_numbers_are_exact_in_every_script() -> None:
     assert tile.latex().startswith(IDENTITY["latex"])
 
 
+# --- what is kept -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changed", ["bilinear.py", "conditioning.py"])
+def test_what_other_sources_derived_is_not_read(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fingerprint = decompositions._fingerprint.__wrapped__
+    for name in ("bilinear.py", "conditioning.py"):
+        copy(Path(decompositions.__file__).with_name(name), tmp_path)
+    before = fingerprint()
+    monkeypatch.setattr(decompositions, "__file__", str(tmp_path / "decompositions.py"))
+    assert fingerprint() == before
+    with (tmp_path / changed).open("a") as file:
+        file.write("# better points\n")
+    assert fingerprint() != before
+
+
+def test_kept_files_are_called_by_their_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRACTCONV_CACHE", str(tmp_path))
+    derive = decomposition.__wrapped__
+    for sources in ("one", "another"):
+        monkeypatch.setattr(decompositions, "_fingerprint", lambda name=sources: name)
+        derive(2, 3)
+    kept = {file.name for file in tmp_path.iterdir()}
+    assert kept == {"toom-cook-2-3-one.json", "toom-cook-2-3-another.json"}
+
+
 # --- the public way ---------------------------------------------------------------------------
 
 
@@ -104,7 +137,10 @@ def test_a_tile_is_asked_for_by_its_sizes() -> None:
     cc.toom_cook(4, 3).verify()
 
 
-@pytest.mark.parametrize("sizes", [(0, 3), (2, 0), (-1, 3), (2.0, 3), ("2", 3), (None, 3)])
+@pytest.mark.parametrize(
+    "sizes",
+    [(0, 3), (2, 0), (-1, 3), (2.0, 3), ("2", 3), (None, 3), (True, 3), (2, True), ([], 3)],
+)
 def test_a_tile_without_sizes_is_refused(sizes: tuple[int, int]) -> None:
     with pytest.raises(cc.ShapeError):
         cc.toom_cook(*sizes)

@@ -158,8 +158,8 @@ class Case:
     def gradient(self, n: int, cotangent: Array, operands: Sequence[Array]) -> Array:
         """What the library says of a gradient."""
         extents = self.contraction.extents(*self.shapes, **self.given)
-        derivation = self.contraction.grad(n)
-        return derivation(cotangent, *operands, **{**self.values, **extents})
+        given: dict[str, Any] = {**self.values, **extents}
+        return self.contraction.grad(n)(cotangent, *operands, **given)
 
     def __str__(self) -> str:
         return f"{self.spec} {self.reduce}"

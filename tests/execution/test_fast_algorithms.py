@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from contractconv.calculus.bilinear import direct, toom_cook
 from contractconv.errors import ShapeError
-from contractconv.execution import fourier, toomcook
-from contractconv.execution.toomcook import UnitWindow
+from contractconv.execution import blocked, fourier, toomcook
+from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.views import Array, Labelled
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
@@ -233,9 +233,9 @@ def test_repeated_and_read_only_operands(role: str, algorithm: str) -> None:
 def test_any_size_of_blocks(
     name: str, role: str, algorithm: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toomcook, "MOST_TAPS", most)
-    monkeypatch.setattr(toomcook, "MOST_TILES", most)
-    monkeypatch.setattr(toomcook, "MOST_KEPT", 8 * most)
+    monkeypatch.setattr(blocked, "MOST_TAPS", most)
+    monkeypatch.setattr(blocked, "MOST_TILES", most)
+    monkeypatch.setattr(blocked, "MOST_KEPT", 8 * most)
     data, other, wanted, out = prepared(CASES[name], role, "d")
     multiply(algorithm, CASES[name], role, (data, other, out))
     assert_close(out, wanted, "d")

@@ -15,7 +15,7 @@ from contractconv.planning.lowering import leaves, progression, tap_indices
 
 
 def problem_of(
-    spec: str, *shapes: tuple[int, ...], output_shape: tuple[int, ...] | None = None, **extents: int
+    spec: str, *shapes: tuple[int, ...], output_shape: tuple[int, ...] | None = None, **extents: Any
 ) -> Problem:
     return cc.Contraction(spec).plan(*shapes, output_shape=output_shape, **extents).problem
 

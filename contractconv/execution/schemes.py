@@ -1,0 +1,355 @@
+"""Schemes of kernel calls: which tiles are transformed, multiplied and collected when.
+
+A scheme turns a layer into a :class:`contractconv.execution.sequence.Program`. Products of tiles
+lie in the scratch memory of a thread, one matrix for each point of the decomposition. Two ways
+lead to a result: block after block of tiles where the transformed kernel stays in cache, or panel
+after panel of columns where the transformed tiles do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from contractconv.execution.layer import Layer, Side
+from contractconv.execution.sequence import Place, Program, offsets
+from contractconv.execution.sequence import Sequence as Calls
+from contractconv.execution.views import Array
+from contractconv.kernels import native, transforms
+from contractconv.kernels import products as multiply
+from contractconv.kernels.finish import RAW, Finish
+from contractconv.kernels.native import Native
+from contractconv.kernels.transforms import Transform
+
+LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
+# Bytes of scratch that a thread works in: most of a second level of cache.
+_SCRATCH = 768 << 10
+# Likewise, where the products of all tiles lie beside transformed channels of the kernel.
+_DEEP = 1 << 20
+
+
+class Scheme:
+    """What all schemes share: sizes, transforms and calls.
+
+    Args:
+        layer: what is computed.
+        accumulate: whether results are added to what is there.
+        threads: how many threads share the work.
+    """
+
+    def __init__(self, layer: Layer, accumulate: bool, threads: int) -> None:
+        self.layer = layer
+        self.accumulate = accumulate
+        self.threads = threads
+        self.number = native.number(layer.dtype)
+        self.none = offsets()
+
+    def up(self, lanes: int) -> int:
+        """Bytes of so many lanes, in whole vectors."""
+        return -(-lanes // self.number.lanes) * self.number.bytes
+
+    def transform(
+        self,
+        factor: str,
+        collecting: bool,
+        step: int,
+        adding: bool = False,
+        lines: int = 0,
+        finish: Finish = RAW,
+    ) -> Native:
+        """The kernel that applies one factor of the decompositions, or its transpose.
+
+        Args:
+            factor: ``"a"``, ``"b"`` or ``"c"``.
+            collecting: whether it goes from products to elements.
+            step: bytes from one channel to the next, where the tiles lie.
+            adding: whether elements are added to.
+            lines: bytes from one tile to the next, if every tile is a line of its own.
+            finish: what is done to elements before they are stored.
+        """
+        matrices = tuple(getattr(part, factor) for part in self.layer.parts)
+        if not collecting:
+            matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
+        contiguous = step == self.number.size
+        turned = not contiguous and not collecting and lines == self.number.size
+        return transforms.kernel(
+            self.layer.dtype, Transform(matrices, collecting, contiguous, adding, turned, finish)
+        )
+
+    def spread(self, calls: Calls, kernel: Native, **arguments: Any) -> None:
+        """Append a call of a transform, its arguments by name."""
+        given = {getattr(transforms, name.upper()): value for name, value in arguments.items()}
+        calls.call(kernel, given)
+
+    def multiply(self, calls: Calls, tile: multiply.Tile, **arguments: Any) -> None:
+        """Append the products of matrices, one for each point, arguments by name."""
+        given = {getattr(multiply, name.upper()): value for name, value in arguments.items()}
+        fixed = {
+            multiply.TAPS: 1, multiply.TAPS_AT_ONCE: 1, multiply.TAP_SCALARS: self.none,
+            multiply.TAP_VECTORS: self.none, multiply.ROWS_AT_ONCE: arguments["row_stop"],
+        }  # fmt: skip
+        calls.call(multiply.kernel(self.layer.dtype, tile), fixed | given)
+
+    def tables(self, side: Side, elements: Array) -> dict[str, Any]:
+        """Where the tiles of one side lie."""
+        return {
+            "lines": offsets(*self.layer.loops(self.layer.lines, side)),
+            "tiles": elements,
+            "tiles_a_line": self.layer.tiles_a_line,
+        }
+
+    def matrices(
+        self, steps: tuple[int, int, int], rows: int, row_steps: tuple[int, int]
+    ) -> dict[str, Array]:
+        """Where the matrices that :meth:`multiply` takes and their rows lie.
+
+        Args:
+            steps: bytes from one matrix to the next: of both factors and of the sums.
+            rows: how many rows there are.
+            row_steps: bytes from one row to the next: of the first factor and of the sums.
+        """
+        names = ("batch_scalars", "batch_vectors", "batch_out")
+        points = self.layer.products
+        batch = {name: offsets((points, step)) for name, step in zip(names, steps, strict=True)}
+        return batch | {
+            "row_scalars": offsets((rows, row_steps[0])),
+            "row_out": offsets((rows, row_steps[1])),
+        }
+
+    def block_of(self, tiles: int, bytes_a_tile: int, high: int) -> int:
+        """How many tiles are worked on at once: what fits the scratch, in whole register tiles."""
+        most = max(1, _SCRATCH // bytes_a_tile)
+        if most >= high:
+            most -= most % high
+        return max(1, min(tiles, most, 96))
+
+
+class Result(Scheme):
+    """What both ways to a result share: tables, and the calls that transform.
+
+    Args:
+        layer: what is computed; its windows meet the taps of the other operand.
+        accumulate: whether results are added to what is there.
+        threads: how many threads share the work.
+        finish: what is done to the result.
+    """
+
+    def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
+        super().__init__(layer, accumulate, threads)
+        self.finish = finish
+        self.channels, self.columns = layer.channels.size, layer.columns.size
+        self.channel_bytes = self.up(self.channels)
+        self.blank = max(self.channel_bytes, self.up(self.columns)) + LINE
+
+    def wide(self, tile: multiply.Tile) -> None:
+        """Cut the columns into panels as wide as a tile of sums."""
+        self.tile = tile
+        self.panel = tile.vectors * self.number.lanes
+        self.panels = -(-self.columns // self.panel)
+        self.panel_bytes = self.panel * self.number.size
+
+    def spread_kernel(
+        self, calls: Calls, base: int, panel: int, start: int, count: int, products: Place,
+        step: int,
+    ) -> None:  # fmt: skip
+        """Transform the kernel for some channels and one panel of columns."""
+        layer = self.layer
+        self.spread(
+            calls,
+            self.transform("c", False, layer.columns.first, lines=layer.channels.second),
+            places=Place("other", base + panel * self.panel * layer.columns.first),
+            products=products, lines=offsets((self.channels, layer.channels.second)),
+            tiles=layer.tap_table(layer.other), tiles_a_line=1, first=start, count=count,
+            lanes=min(self.panel, self.columns - panel * self.panel),
+            lane_step=layer.columns.first, product_step=step, tile_step=self.panel_bytes,
+            nowhere=Place("zeros"),
+        )  # fmt: skip
+
+    def spread_data(
+        self, calls: Calls, base: int, first: int, count: int, products: Place, step: int
+    ) -> None:
+        """Transform some tiles."""
+        layer = self.layer
+        self.spread(
+            calls, self.transform("a", False, layer.channels.first), places=Place("data", base),
+            products=products, first=first, count=count, lanes=self.channels,
+            lane_step=layer.channels.first, product_step=step, tile_step=self.channel_bytes,
+            nowhere=Place("zeros"), **self.reads,
+        )  # fmt: skip
+
+    def collect(
+        self, calls: Calls, base: int, panel: int, first: int, count: int, products: Place,
+        step: int,
+    ) -> None:  # fmt: skip
+        """Transform products back into some tiles of the result."""
+        layer, done = self.layer, panel * self.panel
+        self.spread(
+            calls,
+            self.transform(
+                "b", True, layer.columns.second, self.accumulate, finish=self.finish
+            ),
+            bias=Place("bias", done * layer.columns.second) if self.finish.bias else 0,
+            places=Place("out", base + done * layer.columns.second), products=products,
+            first=first, count=count, lanes=min(self.panel, self.columns - done),
+            lane_step=layer.columns.second, product_step=step, tile_step=self.panel_bytes,
+            nowhere=Place("trash"), **self.writes,
+        )  # fmt: skip
+
+    @cached_property
+    def reads(self) -> dict[str, Any]:
+        """Where the tiles of the data lie."""
+        return self.tables(self.layer.data, self.layer.data_table())
+
+    @cached_property
+    def writes(self) -> dict[str, Any]:
+        """Where the tiles of the result lie."""
+        return self.tables(self.layer.out, self.layer.result_table(self.layer.out))
+
+
+class Forward(Result):
+    """Many tiles: the kernel is transformed once, then block after block of tiles."""
+
+    def build(self) -> Program:
+        """First the kernel's products, then the results."""
+        layer, n = self.layer, self.layer.products
+        self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
+        self.weight_step = self.panels * self.channels * self.panel_bytes + LINE
+        self.block = self.block_of(
+            layer.tiles, n * (self.channel_bytes + self.panel_bytes), self.tile.rows
+        )
+        first: list[Calls] = []
+        second: list[Calls] = []
+        batches = list(layer.batches())
+        for g, (data, other, out) in enumerate(batches):
+            place = g * n * self.weight_step
+            first += self._kernels(other, place)
+            second += self._results(data, out, place)
+        scratch = n * (self.product_in + self.product_out)
+        shared = n * self.weight_step * len(batches)
+        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+
+    @property
+    def product_in(self) -> int:
+        """Bytes of a matrix of transformed tiles."""
+        return self.block * self.channel_bytes + LINE
+
+    @property
+    def product_out(self) -> int:
+        """Bytes of a matrix of products."""
+        return self.block * self.panel_bytes + LINE
+
+    def _kernels(self, base: int, place: int) -> Iterator[Calls]:
+        """Transform the kernel: a piece for each panel and part of the channels."""
+        chunk = max(16, -(-self.channels * self.panels // (4 * self.threads)))
+        for panel in range(self.panels):
+            for start in range(0, self.channels, chunk):
+                calls = Calls()
+                row = panel * self.channels + start
+                products = Place("shared", place + row * self.panel_bytes)
+                count = min(chunk, self.channels - start)
+                self.spread_kernel(calls, base, panel, start, count, products, self.weight_step)
+                yield calls.finish()
+
+    def _results(self, data: int, out: int, place: int) -> Iterator[Calls]:
+        """Go through blocks of tiles: a piece for some blocks that follow each other."""
+        blocks = -(-self.layer.tiles // self.block)
+        pieces = min(blocks, 4 * self.threads)
+        steps = self.product_in, self.weight_step, self.product_out
+        tables = self.matrices(steps, self.block, (self.channel_bytes, self.panel_bytes))
+        for piece in range(pieces):
+            calls = Calls()
+            for block in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
+                self._block(calls, (data, out, place), block * self.block, tables)
+            yield calls.finish()
+
+    def _block(
+        self, calls: Calls, bases: tuple[int, int, int], first: int, tables: dict[str, Array]
+    ) -> None:
+        data, out, place = bases
+        count = min(self.block, self.layer.tiles - first)
+        sums = Place("scratch", self.layer.products * self.product_in)
+        self.spread_data(calls, data, first, count, Place("scratch"), self.product_in)
+        for panel in range(self.panels):
+            weights = place + panel * self.channels * self.panel_bytes
+            self.multiply(
+                calls, self.tile, scalars=Place("scratch"), vectors=Place("shared", weights),
+                out=sums, batch=self.layer.products, row_stop=count, panel_stop=1,
+                lanes=self.panel, run=self.channels, run_scalars=self.number.size,
+                run_vectors=self.panel_bytes, **tables,
+            )  # fmt: skip
+            self.collect(calls, out, panel, first, count, sums, self.product_out)
+
+
+class Deep(Result):
+    """Few tiles of many channels: all tiles are transformed once, then panel after panel."""
+
+    # Channels of the kernel that are transformed at once.
+    _CHUNK = 64
+
+    def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
+        super().__init__(layer, accumulate, threads, finish)
+        most = _DEEP // (layer.products * (layer.tiles + self._CHUNK) * self.number.bytes)
+        wide = -(-self.columns // self.number.lanes)
+        # A panel for every thread, if there are columns for that.
+        most = min(most, 4, max(1, wide // threads))
+        self.fits = most > 0
+        if self.fits:
+            self.wide(multiply.fitting_tile(min(wide, most)))
+
+    @property
+    def pays(self) -> bool:
+        """Whether less is moved than by reading the whole transformed kernel for each block."""
+        n, tiles = self.layer.products, self.layer.tiles
+        block = max(1, _SCRATCH // (n * (self.channel_bytes + 4 * self.number.bytes)))
+        weights = self.channels * self.columns * self.number.size
+        if not self.fits or n * weights <= 2 * _SCRATCH:
+            return False
+        return tiles * self.channel_bytes * self.panels < weights * -(-tiles // block)
+
+    def build(self) -> Program:
+        """First the products of all tiles, then the results."""
+        layer, n = self.layer, self.layer.products
+        self.data_step = layer.tiles * self.channel_bytes + LINE
+        self.weight_step = self._CHUNK * self.panel_bytes + LINE
+        self.product_step = layer.tiles * self.panel_bytes + LINE
+        first: list[Calls] = []
+        second: list[Calls] = []
+        batches = list(layer.batches())
+        for g, (data, other, out) in enumerate(batches):
+            place = g * n * self.data_step
+            first += self._tiles(data, place)
+            second += [self._panel(panel, other, out, place) for panel in range(self.panels)]
+        scratch = n * (self.weight_step + self.product_step)
+        shared = n * self.data_step * len(batches)
+        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+
+    def _tiles(self, base: int, place: int) -> Iterator[Calls]:
+        """Transform the data: a piece for some tiles."""
+        tiles = self.layer.tiles
+        pieces = min(tiles, 4 * self.threads)
+        for piece in range(pieces):
+            calls = Calls()
+            first, stop = tiles * piece // pieces, tiles * (piece + 1) // pieces
+            products = Place("shared", place + first * self.channel_bytes)
+            self.spread_data(calls, base, first, stop - first, products, self.data_step)
+            yield calls.finish()
+
+    def _panel(self, panel: int, other: int, out: int, place: int) -> Calls:
+        """Transform the kernel for one panel and multiply, some channels at a time."""
+        tiles, n, size = self.layer.tiles, self.layer.products, self.number.size
+        weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
+        steps = self.data_step, self.weight_step, self.product_step
+        tables = self.matrices(steps, tiles, (self.channel_bytes, self.panel_bytes))
+        calls = Calls()
+        for start in range(0, self.channels, self._CHUNK):
+            count = min(self._CHUNK, self.channels - start)
+            self.spread_kernel(calls, other, panel, start, count, weights, self.weight_step)
+            self.multiply(
+                calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
+                out=sums, batch=n, row_stop=tiles, panel_stop=1, lanes=self.panel, run=count,
+                run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
+                **tables,
+            )  # fmt: skip
+        self.collect(calls, out, panel, 0, tiles, sums, self.product_step)
+        return calls.finish()

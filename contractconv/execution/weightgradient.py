@@ -1,0 +1,156 @@
+"""The scheme of kernel calls for the gradient of a kernel.
+
+Tiles of both operands are transformed and multiplied; the products are summed over the tiles
+before they are transformed back, to taps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from contractconv.execution.schemes import LINE, Scheme
+from contractconv.execution.sequence import Place, Program, offsets
+from contractconv.execution.sequence import Sequence as Calls
+from contractconv.kernels import products as multiply
+from contractconv.kernels.native import Native
+
+# Channels of the result that are summed at once, and tiles that are worked on at once.
+_MOST_CHANNELS, _MOST_TILES = 64, 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some channels and a panel of columns of the result.
+
+    Attributes:
+        data: bytes to the first channel of the data.
+        other: bytes to the first column of the other operand.
+        out: bytes to the first number of the result.
+        channels: how many there are.
+        columns: how many there are.
+    """
+
+    data: int
+    other: int
+    out: int
+    channels: int
+    columns: int
+
+
+class WeightGradient(Scheme):
+    """Weight gradients: products are summed over the tiles before they are transformed back."""
+
+    def build(self) -> Program:
+        """A piece for each part of the result, or several if there are few parts."""
+        self._cut()
+        parts = self._parts()
+        # Few parts of the result for many threads: each thread sums over some of the tiles.
+        copies = 1 if len(parts) > 1 else min(self.threads, self.layer.tiles)
+        pieces = tuple(self._piece(part, copy, copies) for part in parts for copy in range(copies))
+        scratch = self.layer.products * sum(self.steps)
+        return Program((pieces,), 0, scratch, max(self.row_in, self.row_out) + LINE, copies)
+
+    def _cut(self) -> None:
+        """Cut channels, columns and tiles into what fits registers and scratch."""
+        layer = self.layer
+        self.part = min(layer.channels.size, _MOST_CHANNELS)
+        self.tile = multiply.fitting_tile(min(-(-layer.columns.size // self.number.lanes), 4))
+        self.panel = self.tile.vectors * self.number.lanes
+        self.row_in, self.row_out = self.up(self.part), self.panel * self.number.size
+        most = self.block_of(layer.tiles, layer.products * (self.row_in + self.row_out), 8)
+        self.block = min(most, _MOST_TILES)
+        self.steps = (
+            self.block * self.row_in + LINE,
+            self.block * self.row_out + LINE,
+            self.part * self.row_out + LINE,
+        )
+        places = (0, self.steps[0], self.steps[0] + self.steps[1])
+        self.data, self.other, self.sums = (
+            Place("scratch", layer.products * place) for place in places
+        )
+
+    def _parts(self) -> list[_Part]:
+        channels, columns = self.layer.channels, self.layer.columns
+        return [
+            _Part(
+                data + c * channels.first,
+                other + o * columns.first,
+                out + c * channels.second + o * columns.second,
+                min(self.part, channels.size - c),
+                min(self.panel, columns.size - o),
+            )
+            for data, other, out in self.layer.batches()
+            for c in range(0, channels.size, self.part)
+            for o in range(0, columns.size, self.panel)
+        ]
+
+    def _piece(self, part: _Part, copy: int, copies: int) -> Calls:
+        """Sum a part of the result over one of ``copies`` shares of the tiles."""
+        tiles = self.layer.tiles
+        start, stop = tiles * copy // copies, tiles * (copy + 1) // copies
+        calls = Calls()
+        for first in range(start, stop, self.block):
+            count = min(self.block, stop - first)
+            self._transform(calls, part, first, count)
+            self._add_products(calls, part, count, accumulate=first > start)
+        self._collect(calls, part, copy)
+        return calls.finish()
+
+    def _transform(self, calls: Calls, part: _Part, first: int, count: int) -> None:
+        """Transform some tiles of both operands."""
+        layer = self.layer
+        self.spread(
+            calls, self._of_data, places=Place("data", part.data), products=self.data,
+            first=first, count=count, lanes=part.channels, lane_step=layer.channels.first,
+            product_step=self.steps[0], tile_step=self.row_in, nowhere=Place("zeros"),
+            **self._data_tables,
+        )  # fmt: skip
+        self.spread(
+            calls, self._of_other, places=Place("other", part.other), products=self.other,
+            first=first, count=count, lanes=part.columns, lane_step=layer.columns.first,
+            product_step=self.steps[1], tile_step=self.row_out, nowhere=Place("zeros"),
+            **self._other_tables,
+        )  # fmt: skip
+
+    def _add_products(self, calls: Calls, part: _Part, count: int, *, accumulate: bool) -> None:
+        """Add the products of some tiles to the sums."""
+        self.multiply(
+            calls, self.tile, scalars=self.data, vectors=self.other, out=self.sums,
+            batch=self.layer.products, row_stop=part.channels, panel_stop=1, lanes=self.panel,
+            run=count, run_scalars=self.row_in, run_vectors=self.row_out,
+            accumulate=int(accumulate), **self._matrices,
+        )  # fmt: skip
+
+    def _collect(self, calls: Calls, part: _Part, copy: int) -> None:
+        """Transform sums back into the taps of a part of the result, or of a copy of it."""
+        layer = self.layer
+        kernel = self.transform("c", True, layer.columns.second, self.accumulate and copy == 0)
+        self.spread(
+            calls, kernel, places=Place(f"out{copy or ''}", part.out), products=self.sums,
+            lines=offsets((part.channels, layer.channels.second)),
+            tiles=layer.tap_table(layer.out), tiles_a_line=1, first=0, count=part.channels,
+            lanes=part.columns, lane_step=layer.columns.second, product_step=self.steps[2],
+            tile_step=self.row_out, nowhere=Place("trash"),
+        )  # fmt: skip
+
+    @cached_property
+    def _of_data(self) -> Native:
+        return self.transform("a", False, self.layer.channels.first)
+
+    @cached_property
+    def _of_other(self) -> Native:
+        return self.transform("b", False, self.layer.columns.first)
+
+    @cached_property
+    def _data_tables(self) -> dict[str, Any]:
+        return self.tables(self.layer.data, self.layer.data_table())
+
+    @cached_property
+    def _other_tables(self) -> dict[str, Any]:
+        return self.tables(self.layer.other, self.layer.result_table(self.layer.other))
+
+    @cached_property
+    def _matrices(self) -> dict[str, Any]:
+        return self.matrices(self.steps, self.part, (self.number.size, self.row_out))
