@@ -167,19 +167,17 @@ def _prepared(
     tables[kernel.SCALE] = np.array([1 / points], dtype)
     if wanted and not np.all(abs(tables[kernel.TAPS]) < _MOST_BYTES):
         return None
+    once = nest.form.gradient == "once"
     cleared = _cleared(problem, nest, strides[2]) if wanted and len(rounds) == 1 else None
-    if cleared is not None:
+    if cleared is not None and not once:
         tables[kernel.CLEARED] = cleared
     return _Ready(
         (kernel.unpooling if wanted else kernel.pooling)(dtype, nest.form),
         _arguments(nest.lane, steps, tuple(map(_start, terms, strides)), tables),
         tuple(tables.values()),
         rounds,
-        cleared is not None,
+        once or cleared is not None,
     )
-
-
-# --- tables ------------------------------------------------------------------------------------
 
 
 def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
@@ -260,13 +258,23 @@ def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spread: bool) -
     step = apart if 0 < apart <= _NEAR and not uneven else 0
     wide = -(-problem.extents[lane] // number.lanes)
     most = native.registers()[0] // 8 if step else 1
+    beside = spread and steps[2][lane] == number.size
     return kernel.Form(
         "sum" if problem.reduce == "mean" else problem.reduce,
         -(-wide // -(-wide // most)),
         step,
         steps[1][lane] == number.size,
-        spread and steps[2][lane] == number.size,
+        ("once" if _is_met_once(problem) else "vectors") if beside else "numbers",
     )
+
+
+def _is_met_once(problem: Problem) -> bool:
+    """Whether every element of the operand is at one tap of one window."""
+    operand, extents = problem.operands[0], problem.extents
+    if problem.points != prod(shape_of(operand)):
+        return False
+    met = [a.offset + offsets(*((extents[n], step) for n, step in a.terms)) for a in operand]
+    return all(np.array_equal(np.sort(m), range(a.size)) for m, a in zip(met, operand, strict=True))
 
 
 def _cost(lane: str, problem: Problem, form: kernel.Form, dtype: str, wanted: bool) -> float:
@@ -276,7 +284,7 @@ def _cost(lane: str, problem: Problem, form: kernel.Form, dtype: str, wanted: bo
     vector = taps * (form.step or lanes) + (1 if form.contiguous else lanes)
     if wanted:
         adds = taps if form.reduce == "sum" else 1
-        vector += 2 * taps if form.spread else 4 * lanes * adds
+        vector += 4 * lanes * adds if form.gradient == "numbers" else 2 * taps
     return vector * -(-extent // lanes) / extent
 
 
@@ -331,9 +339,6 @@ def _start(accesses: Accesses, strides: Strides) -> int:
     return sum(a.offset * stride for a, stride in zip(accesses, strides, strict=True))
 
 
-# --- threads, and what they make zero ----------------------------------------------------------
-
-
 def _rounds(problem: Problem, nest: _Nest, threads: int, wanted: bool) -> Rounds:
     """Cut the loops for the threads: pieces of one round write no element in common."""
     outer, middle = (volume(loop, problem.extents) for loop in (nest.outer, nest.middle))
@@ -342,7 +347,7 @@ def _rounds(problem: Problem, nest: _Nest, threads: int, wanted: bool) -> Rounds
     along = _ranges(middle, -(-pieces // len(across)))
     if not wanted:
         return (tuple(product(across, along)),)
-    if len(across) >= min(pieces, threads) or not _are_apart(problem, nest, along):
+    if len(along) == 1 or len(across) >= threads or not _are_apart(problem, nest, along):
         return (tuple(product(across, whole)),)
     return tuple(product(across, along[::2])), tuple(product(across, along[1::2]))
 
@@ -354,7 +359,7 @@ def _ranges(count: int, pieces: int) -> tuple[Range, ...]:
 
 def _are_apart(problem: Problem, nest: _Nest, along: Sequence[Range]) -> bool:
     """Whether windows of a range and of the next but one have no element in common."""
-    axes = [a for a in problem.operands[0] if _moves_alone(a, problem, nest.middle)]
+    axes = [a for a in problem.operands[0] if problem.kept.intersection(a.names) == {*nest.middle}]
     if not axes:
         return False
     low, high = _swept(axes[0], problem, nest.middle[0])
@@ -372,11 +377,6 @@ def _swept(access: Access, problem: Problem, name: str) -> tuple[Array, Array]:
     return low + moved, high + moved
 
 
-def _moves_alone(access: Access, problem: Problem, middle: Labels) -> bool:
-    """Whether of the kept indices the middle one alone moves windows along an axis."""
-    return bool(middle) and problem.kept.intersection(access.names) == set(middle)
-
-
 def _cleared(problem: Problem, nest: _Nest, strides: Strides) -> Array | None:
     """For every round of the middle loop the elements that no earlier one reaches.
 
@@ -389,7 +389,7 @@ def _cleared(problem: Problem, nest: _Nest, strides: Strides) -> Array | None:
     if not nest.middle:
         return np.array([[-_start(terms, strides[depth:]), prod(shape_of(terms))]])
     first, rest = terms[0], terms[1:]
-    if not _moves_alone(first, problem, nest.middle):
+    if problem.kept.intersection(first.names) != {*nest.middle}:
         return None
     low, high = _swept(first, problem, nest.middle[0])
     ends = np.maximum.accumulate(np.clip(high + 1, 0, first.size))

@@ -52,15 +52,16 @@ class Form:
         step: how many numbers of the operand lie from one lane to the next; 0 if only the table
             of arguments says it, and then ``vectors`` is 1.
         contiguous: whether lanes of the result (or of its cotangent) are neighbours.
-        spread: whether all taps of the gradient are added to vector by vector, an extremum's
-            cotangent being zero at all but one; lanes of the gradient are neighbours then.
+        gradient: how a gradient is made: ``"vectors"`` are added at all taps, an extremum's
+            cotangent being zero at all but one; they are written ``"once"`` where windows neither
+            overlap nor leave a gap; otherwise ``"numbers"`` are added one by one.
     """
 
     reduce: str
     vectors: int
     step: int
     contiguous: bool
-    spread: bool = False
+    gradient: str = "numbers"
 
 
 @cache
@@ -219,6 +220,13 @@ class _Unpooling(_Walk):
             return self.e.load(address, _mask(self.e, some))
         return self.e.gather(address, self.arguments[RESULT_LANE], some)
 
+    def _add(self, start: Int, counts: list[Int | None], given: list[Vector]) -> None:
+        e = self.e
+        for n, (some, vector) in enumerate(zip(counts, given, strict=True)):
+            where, mask = start + e.number.bytes * n, _mask(e, some)
+            total = vector if self.form.gradient == "once" else e.load(where, mask) + vector
+            e.store(total, where, mask)
+
     def _each(self, counts: list[Int | None], add: Callable[[Int], None]) -> None:
         """Do something for every lane."""
         lanes = self.e.number.lanes
@@ -236,18 +244,12 @@ class _Spreading(_Unpooling):
 
         def tap(which: Int) -> None:
             start = place[2] + self._tap(which)[1]
-            if self.form.spread:
-                self._add(start, counts, given)
-            else:
+            if self.form.gradient == "numbers":
                 self._each(counts, lambda n: self._add_one(room, start, n))
+            else:
+                self._add(start, counts, given)
 
         e.repeat(*self._taps(place), tap)
-
-    def _add(self, start: Int, counts: list[Int | None], given: list[Vector]) -> None:
-        e = self.e
-        for n, (some, vector) in enumerate(zip(counts, given, strict=True)):
-            where = start + e.number.bytes * n
-            e.store(e.load(where, _mask(e, some)) + vector, where, _mask(e, some))
 
     def _add_one(self, room: Int, start: Int, lane: Int) -> None:
         target = start + self.arguments[GRADIENT_LANE] * lane
@@ -257,7 +259,7 @@ class _Spreading(_Unpooling):
 class _Selection(_Unpooling):
     def _tile(self, place: list[Int], counts: list[Int | None]) -> None:
         start, stop = self._taps(place)
-        add = self._spread if self.form.spread else self._drop
+        add = self._drop if self.form.gradient == "numbers" else self._spread
         with self.e.builder.if_then(start < stop):
             add(place, counts, self._chosen(place, counts, start, stop))
 
@@ -281,7 +283,8 @@ class _Selection(_Unpooling):
 
     def _mark(self, which: Int) -> Vector:
         """The number of a tap if all are gone through again, otherwise where it lies."""
-        return _words(self.e, which if self.form.spread else self._tap(which)[1])
+        by_place = self.form.gradient == "numbers"
+        return _words(self.e, self._tap(which)[1] if by_place else which)
 
     def _wins(self, value: Vector, best: Vector) -> Any:
         """In which lanes a later tap takes the place of the best one so far."""
@@ -295,12 +298,10 @@ class _Selection(_Unpooling):
         given = [self._cotangent(*where) for where in self._results(place[1], counts)]
 
         def tap(which: Int) -> None:
-            start, mark = place[2] + self._tap(which)[1], self._mark(which)
-            for n, some in enumerate(counts):
-                where = start + e.number.bytes * n
-                old = e.load(where, _mask(e, some))
-                hit = e.builder.icmp_signed("==", chosen[n].value, mark.value)
-                e.store(e.select(hit, old + given[n], old), where, _mask(e, some))
+            mark = self._mark(which).value
+            hits = [e.builder.icmp_signed("==", tap.value, mark) for tap in chosen]
+            here = [e.select(hit, g, e.zero()) for hit, g in zip(hits, given, strict=True)]
+            self._add(place[2] + self._tap(which)[1], counts, here)
 
         e.repeat(*self._taps(place), tap)
 

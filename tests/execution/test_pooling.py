@@ -141,8 +141,15 @@ def test_windows_of_any_stride_dilation_and_padding(
         pytest.param("(4*i+2*j+k) -> i j", (20,), {"k": 2, "i": 4, "j": 2}, id="two results"),
         pytest.param("(i+k-1) (i+l-1) -> i", (6, 6), {"k": 3, "l": 3}, id="diagonal"),
         pytest.param("(2*i+k) i -> i", (9, 4), {"k": 3}, id="twice"),
+        pytest.param("(2*i+k) i c -> i c", (8, 4, 3), {"k": 2}, id="twice, each axis whole"),
         pytest.param("(i h) (j w) c -> i j c", (6, 8, 3), {"h": 2, "w": 4}, id="compositions"),
         pytest.param("b (2*i+k-3) c -> b i c", (2, 5, 3), {"k": 2, "i": 7}, id="all padding"),
+        pytest.param("b (2*i+k) c -> b i c", (2, 8, 3), {"k": 2}, id="every element once"),
+        pytest.param("b (2*i+k) c -> b i c", (2, 9, 3), {"k": 2}, id="one row left out"),
+        pytest.param(
+            "b (i+4*k) c -> b i c", (2, 8, 3), {"k": 2}, id="every element once, far apart"
+        ),
+        pytest.param("b (2*i+2*k) c -> b i c", (2, 9, 3), {"k": 3, "i": 3}, id="as many points"),
         pytest.param("(k+l-1) c -> c", (4, 3), {"k": 4, "l": 3}, id="one window over the edge"),
         pytest.param("h (k+2) c -> h c", (3, 9, 4), {"k": 5}, id="a part"),
     ],
