@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from contractconv.execution.crew import Job, together
 from contractconv.execution.rooms import address, room
-from contractconv.execution.threads import in_parallel
+from contractconv.execution.threads import get_num_threads, in_parallel
 from contractconv.execution.views import Array
 from contractconv.kernels import copies, products, transforms
 from contractconv.kernels.native import Native
 
+# Numbers of a result from which on its pieces are handed out one by one.
+_SHORT = 1 << 20
 _WIDTH = max(products.ARGUMENTS, transforms.ARGUMENTS, copies.ARGUMENTS)
 
 
@@ -57,15 +61,37 @@ class Sequence:
         self._rows = []
         return self
 
+    @staticmethod
+    def joined(parts: Iterable[Sequence]) -> Sequence:
+        """One finished sequence after another, as one."""
+        one, rows = Sequence(), 0
+        found = list(parts)
+        one.regions = sorted({region for part in found for region in part.regions})
+        where, which = [], []
+        for part in found:
+            places = [one.regions.index(region) for region in part.regions]
+            where.append(part._where + rows * _WIDTH)
+            which.append(np.array(places, np.int64)[part._which])
+            rows += len(part._table)
+        one._functions = [function for part in found for function in part._functions]
+        one._kept = [kept for part in found for kept in part._kept]
+        one._table = np.concatenate([part._table for part in found])
+        one._pointers = np.concatenate([part._pointers for part in found])
+        one._where, one._which = np.concatenate(where), np.concatenate(which)
+        return one
+
     def run(self, regions: Mapping[str, int]) -> None:
         """Call the kernels, the regions lying at these addresses."""
+        self.job(regions).run()
+
+    def job(self, regions: Mapping[str, int]) -> Job:
+        """The calls, ready for any thread, with the regions lying at these addresses."""
         table = self._table.copy()
         if self.regions:
             bases = np.array([regions[name] for name in self.regions], np.int64)
             table.reshape(-1)[self._where] += bases[self._which]
         rows = address(table) + table.strides[0] * np.arange(len(table), dtype=np.int64)
-        head = np.array([len(table), address(self._pointers), address(rows)], np.int64)
-        transforms.sequencer()(address(head))
+        return Job(self._pointers, rows, table)
 
 
 class Place:
@@ -114,6 +140,15 @@ class Program:
     scratch: int
     blank: int
     copies: int
+    shares: tuple[tuple[Sequence, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        threads = get_num_threads()
+        shares = (
+            tuple(Sequence.joined(stage[n::threads]) for n in range(min(threads, len(stage))))
+            for stage in self.stages
+        )
+        object.__setattr__(self, "shares", tuple(shares))
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the sequences do."""
@@ -124,16 +159,30 @@ class Program:
             arrays = {"out": out, "shared": common, "zeros": zeros, **operands}
             arrays |= {f"out{n}": array for n, array in enumerate(extra, 1)}
             regions = {name: address(array) for name, array in arrays.items()}
-            for stage in self.stages:
-                self._run(stage, regions)
+            for stage, shares in zip(self.stages, self.shares, strict=True):
+                # Short work is shared out beforehand, longer work as it goes.
+                if out.size > _SHORT or not self._together(shares, regions):
+                    self._run(stage, regions)
         for array in extra:
             np.add(out, array, out=out)
+
+    def _together(self, shares: tuple[Sequence, ...], regions: dict[str, int]) -> bool:
+        """Each thread with its share, at once; whether there were threads for that."""
+        if len(shares) < 2:
+            return False
+        with ExitStack() as stack:
+            jobs = []
+            for share in shares:
+                place = address(stack.enter_context(room(self.scratch + self.blank)))
+                jobs.append(share.job(regions | self._own(place)))
+            return together(jobs)
+
+    def _own(self, place: int) -> dict[str, int]:
+        return {"scratch": place, "trash": place + self.scratch}
 
     def _run(self, stage: tuple[Sequence, ...], regions: dict[str, int]) -> None:
         def piece(which: int) -> None:
             with room(self.scratch + self.blank) as scratch:
-                place = address(scratch)
-                own = {"scratch": place, "trash": place + self.scratch}
-                stage[which].run(regions | own)
+                stage[which].run(regions | self._own(address(scratch)))
 
         in_parallel(piece, len(stage))

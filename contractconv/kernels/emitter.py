@@ -7,6 +7,7 @@ entries of a matrix are zero) costs nothing in the kernel.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,6 +125,24 @@ class Emitter:
         pointer = self.builder.inttoptr(table.value, I64.as_pointer())
         place = self.whole(place)
         return Int(self, self.builder.load(self.builder.gep(pointer, [place.value])))
+
+    def watched(self, place: int) -> Int:
+        """One entry of the table as it is now, whichever thread wrote it."""
+        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
+        return Int(self, self.builder.load_atomic(pointer, "acquire", 8))
+
+    def announce(self, place: int, value: Int) -> None:
+        """Write one entry of the table; who sees it sees all that was written before."""
+        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
+        self.builder.store_atomic(value.value, pointer, "release", 8)
+
+    def pause(self) -> None:
+        """Let the processor know that this thread is only waiting."""
+        if platform.machine().lower() not in ("x86_64", "amd64", "i686"):
+            return
+        known = self.module.globals.get("llvm.x86.sse2.pause")
+        kind = ir.FunctionType(ir.VoidType(), [])
+        self.builder.call(known or ir.Function(self.module, kind, "llvm.x86.sse2.pause"), [])
 
     def scratch(self, count: int) -> Int:
         """The address of room for ``count`` 64-bit integers on the stack."""

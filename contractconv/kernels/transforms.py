@@ -297,15 +297,16 @@ def _sequencer() -> Native:
 
 
 def _write_sequence(e: Emitter) -> None:
-    from llvmlite import ir
+    call_each(e, e.argument(0), e.argument(1), e.argument(2))
 
+
+def call_each(e: Emitter, count: Int, functions: Int, tables: Int) -> None:
+    """``functions[n](tables[n])`` for ``n < count``."""
     kind: Any = e.function.function_type.as_pointer()
     table = e.function.args[0].type
 
     def call(n: Int) -> None:
-        function = e.builder.inttoptr(e.entry_of(e.argument(1), n).value, kind)
-        given = e.builder.inttoptr(e.entry_of(e.argument(2), n).value, table)
-        call: ir.Instruction = e.builder.call(function, [given])
-        assert call is not None
+        function = e.builder.inttoptr(e.entry_of(functions, n).value, kind)
+        e.builder.call(function, [e.builder.inttoptr(e.entry_of(tables, n).value, table)])
 
-    e.repeat(0, e.argument(0), call)
+    e.repeat(0, count, call)
