@@ -122,18 +122,23 @@ def unpadded(problem: Problem) -> tuple[Problem, ...]:
         The parts; the leaf itself if they would not make up all of its result.
     """
     parts = [problem]
-    for term in problem.operands:
-        for access in term:
-            low, high = access.reach(problem.extents)
-            if low < 0 or high >= access.size:
-                pair = _window(access, problem)
-                if pair is None:
-                    return (problem,)
-                found = [_inside(part, *pair) for part in parts]
-                if any(not some for some in found):
-                    return (problem,)
-                parts = [part for some in found for part in some]
+    for number, term in enumerate(problem.operands):
+        for axis in range(len(term)):
+            found = [_without_padding(part, number, axis) for part in parts]
+            if any(not some for some in found):
+                return (problem,)
+            parts = [part for some in found for part in some]
     return tuple(parts)
+
+
+def _without_padding(problem: Problem, number: int, axis: int) -> list[Problem]:
+    """Cut a leaf where one axis is read outside; nothing if that is impossible."""
+    access = problem.operands[number][axis]
+    low, high = access.reach(problem.extents)
+    if low >= 0 and high < access.size:
+        return [problem]
+    pair = _window(access, problem)
+    return [] if pair is None else _inside(problem, *pair)
 
 
 def _window(access: Access, problem: Problem) -> tuple[Access, str, str] | None:

@@ -164,9 +164,9 @@ def test_other_reductions_of_one_operand(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("extent", [1, 7, 16, 33, 70, 129])
+@pytest.mark.parametrize("extent", [1, 7, 16, 33, 70])
 def test_any_number_of_lanes(extent: int, dtype: str) -> None:
-    for reduce in REDUCTIONS:
+    for reduce in ("max", "sum"):
         for spec, shape in (
             ("(2*i+k-1) c -> i c", (7, extent)),
             ("c (i+k-1) -> c i", (2, extent + 2)),
