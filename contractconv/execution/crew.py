@@ -1,7 +1,7 @@
 """Helpers that stay awake for a moment: short work is handed over without waking a thread.
 
-Each helper is a thread that looks, in machine code and without Python's lock, for jobs in a table of
-its own; after a while without any it sleeps, until it is woken.
+Each helper is a thread that looks, in machine code and without Python's lock, for jobs in a table
+of its own; after a while without any it sleeps, until it is woken.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ class _Crew:
         self._calls: list[SimpleQueue[bool]] = [SimpleQueue() for _ in range(helpers)]
         self._serve, self._give, self._wait = kernel.serve(), kernel.give(), kernel.wait()
         self._threads = [
-            threading.Thread(
-                target=self._help, args=(n,), name=f"contractconv-crew-{n}", daemon=True
-            )
+            threading.Thread(target=self._help, args=(n,), name=f"helper-{n}", daemon=True)
             for n in range(helpers)
         ]
         for thread in self._threads:

@@ -1,7 +1,7 @@
 """Handing work from thread to thread without Python: a word in memory says that there is some.
 
-A thread that waits for its turn in Python sleeps, and waking it takes longer than many a contraction.
-So a helper stays awake in machine code for a moment after its work, and watches.
+A thread that waits for its turn in Python sleeps, and waking it takes longer than many a
+contraction. So a helper stays awake in machine code for a moment after its work, and watches.
 """
 
 from __future__ import annotations
