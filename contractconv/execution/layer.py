@@ -103,8 +103,9 @@ class Layer:
         which, role = windows[0].operand, windows[0].role
         data, other, out = _sides(problem, windows, strides)
         meeting = other if role == "forward" else out
-        channels = _lane(groups.channels, problem, data.steps, meeting.steps)
-        columns = _lane(groups.columns, problem, other.steps, out.steps)
+        size = native.number(dtype).size
+        channels = _lane(groups.channels, problem, data.steps, meeting.steps, size)
+        columns = _lane(groups.columns, problem, other.steps, out.steps, size)
         if channels is None or columns is None or not _are_dense(channels, columns, role, dtype):
             return None
         axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
@@ -245,23 +246,19 @@ def _start(term: Accesses, strides: Strides, opened: set[str]) -> int:
 
 
 def _lane(
-    labels: Labels, problem: Problem, first: Mapping[str, int], second: Mapping[str, int]
+    labels: Labels, problem: Problem, first: Mapping[str, int], second: Mapping[str, int], size: int
 ) -> Lane | None:
-    """Several indices as one, if they lie in memory like one."""
+    """Several indices as one, if they lie in memory like one; ``size`` is that of a number."""
     loops = [(problem.extents[n], first.get(n, 0), second.get(n, 0)) for n in labels]
     loops = sorted((loop for loop in loops if loop[0] > 1), key=lambda loop: abs(loop[1]))
     if not loops:
-        return Lane(1, *_single(labels, first, second))
-    size, a, b = loops[0]
+        return Lane(1, size, size)  # one number is its own neighbour
+    many, a, b = loops[0]
     for outer in loops[1:]:
-        if outer[1:] != (a * size, b * size):
+        if outer[1:] != (a * many, b * many):
             return None
-        size *= outer[0]
-    return Lane(size, a, b)
-
-
-def _single(labels: Labels, first: Mapping[str, int], second: Mapping[str, int]) -> tuple[int, int]:
-    return (first.get(labels[0], 0), second.get(labels[0], 0)) if labels else (0, 0)
+        many *= outer[0]
+    return Lane(many, a, b)
 
 
 def _are_dense(channels: Lane, columns: Lane, role: str, dtype: str) -> bool:

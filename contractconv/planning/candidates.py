@@ -119,7 +119,7 @@ def toom_cook(leaf: Problem, setting: Setting, careful: bool) -> tuple[Piece, ..
     Returns:
         A piece for each part with unit windows; ``None`` if the leaf has no windows.
     """
-    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    found = _worth_decomposing(leaf)
     if not found:
         return None
     parts = unit_windows(leaf, [(w.result, w.tap) for w in found])
@@ -132,7 +132,7 @@ def toom_cook(leaf: Problem, setting: Setting, careful: bool) -> tuple[Piece, ..
 
 def fft(leaf: Problem, setting: Setting) -> tuple[Piece, ...] | None:
     """The leaf by transforms of its windows; ``None`` if it has none."""
-    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    found = _worth_decomposing(leaf)
     if not found:
         return None
     pieces = []
@@ -143,6 +143,23 @@ def fft(leaf: Problem, setting: Setting) -> tuple[Piece, ...] | None:
             if kept else direct(part, setting)
         )  # fmt: skip
     return tuple(pieces)
+
+
+def long_windows(leaf: Problem) -> bool:
+    """Whether a leaf has windows, but all of them with too many taps for tiles."""
+    return any(leaf.extents[w.tap] > _MOST_PRODUCTS - 1 for w in _worth_decomposing(leaf))
+
+
+def _worth_decomposing(leaf: Problem) -> list[Window]:
+    """The windows of more than one tap, of a leaf whose operands share all that is summed."""
+    names = [{n for access in term for n in access.names} for term in leaf.operands]
+    if any(n in names[0] ^ names[-1] for n in leaf.reduced if n not in _opened(leaf)):
+        return []
+    return [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+
+
+def _opened(leaf: Problem) -> set[str]:
+    return {name for w in windows(leaf) for name in (w.result, w.tap)}
 
 
 @lru_cache(maxsize=4096)

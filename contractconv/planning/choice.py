@@ -82,9 +82,13 @@ def choose(step: Problem, setting: Setting) -> Choice:
         AlgorithmError: the caller asked for an algorithm that would round integers.
     """
     if setting.algorithm in ("toom-cook", "fft") and not setting.rounds:
+        exact = any(setting.dtype.startswith(kind) for kind in ("int", "uint", "bool"))
+        reason = (
+            f"rounds, and {setting.dtype} is exact" if exact
+            else f"is carried out in single or double precision, not in {setting.dtype}"
+        )  # fmt: skip
         raise AlgorithmError(
-            f"algorithm {setting.algorithm!r} rounds, and {setting.dtype} is exact: "
-            "choose 'direct', or convert the operands"
+            f"algorithm {setting.algorithm!r} {reason}: choose 'direct', or convert the operands"
         )
     parts, phases = _parts(step)
     found = list(_candidates(step, parts, setting))

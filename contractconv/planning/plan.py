@@ -11,7 +11,7 @@ from math import prod
 from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Accesses, Problem, shape_of
-from contractconv.planning.candidates import Piece, direct
+from contractconv.planning.candidates import Piece, direct, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.lowering import describe, is_leaf, leaves
@@ -132,21 +132,25 @@ def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
 def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction that will hardly come again, without remembering the plan."""
     steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem))
-    _check(steps, setting)
+    _check(problem, steps, setting)
     return Plan(problem, steps, setting)
 
 
-def _check(steps: tuple[Step, ...], setting: Setting) -> None:
+def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     """An algorithm that is asked for must carry out a step at least."""
     asked = setting.algorithm
-    if asked not in ("toom-cook", "fft") or setting.measured:
+    if asked not in ("toom-cook", "fft") or setting.measured or not problem.points:
         return
-    if not any(step.choice.chosen.algorithm == asked for step in steps):
-        listed = ", ".join(f"'{step.problem}'" for step in steps)
-        raise AlgorithmError(
-            f"algorithm {asked!r} has nothing to work on: it needs a sum of products over a "
-            f"window such as (i+k), of more than one point, and there is none in {listed}"
-        )
+    if any(step.choice.chosen.algorithm == asked for step in steps):
+        return
+    listed = ", ".join(f"'{step.problem}'" for step in steps)
+    reason = (
+        "it needs a sum of products over a window such as (i+k), of more than one point, and "
+        f"there is none in {listed}"
+    )
+    if any(long_windows(piece.problem) for step in steps for piece in step.pieces()):
+        reason = f"the windows of {listed} have more taps than its tiles: choose 'fft'"
+    raise AlgorithmError(f"algorithm {asked!r} has nothing to work on: {reason}")
 
 
 def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:
