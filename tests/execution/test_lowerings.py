@@ -572,13 +572,14 @@ def test_other_reductions_are_never_fast(reduce: str, algorithm: str) -> None:
 
 def of_integers(ask: str, algorithm: str) -> Any:
     contraction, x, w = cc.Contraction("(i+k), k -> i"), np.ones(9, "int32"), np.ones(3, "int32")
-    return {
+    asked: dict[str, Callable[[], Any]] = {
         "contract": lambda: cc.contract("(i+k), k -> i", x, w, algorithm=algorithm),
         "call": lambda: contraction(x, w, algorithm=algorithm),
         "plan": lambda: contraction.plan((9,), (3,), dtype="int32", algorithm=algorithm),
         "compile": lambda: contraction.compile((9,), (3,), dtype="int32", algorithm=algorithm),
         "gradient": lambda: contraction.grad(1)(np.ones(7, "int32"), x, w, algorithm=algorithm),
-    }[ask]()
+    }
+    return asked[ask]()
 
 
 @pytest.mark.parametrize("ask", ["contract", "call", "plan", "compile", "gradient"])
