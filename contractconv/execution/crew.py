@@ -77,12 +77,12 @@ class _Crew:
 
     def _finish(self, helpers: int) -> None:
         """Wait for helpers, come what may: they work on memory that is given back afterwards."""
-        interruption: KeyboardInterrupt | None = None
+        interruption: BaseException | None = None
         for state in self._states[:helpers]:
             while state[kernel.GIVEN] != state[kernel.DONE]:
                 try:
                     self._wait(address(state))
-                except KeyboardInterrupt as error:
+                except BaseException as error:  # whatever a signal raises
                     interruption = error
         if interruption is not None:
             raise interruption
@@ -111,12 +111,13 @@ class _Crew:
 
 _lock = threading.Lock()
 _crew: _Crew | None = None
+_over = False  # whether the process is about to end
 
 
 def together(jobs: list[Job]) -> bool:
     """Carry out jobs, each in a thread of its own; ``False`` if the helpers are busy elsewhere."""
     global _crew  # noqa: PLW0603 - it is called together when first needed
-    if not _lock.acquire(blocking=False):
+    if _over or not _lock.acquire(blocking=False):
         return False
     try:
         if _crew is not None and _crew.size != get_num_threads() - 1:
@@ -133,6 +134,9 @@ def together(jobs: list[Job]) -> bool:
 
 
 def _at_exit() -> None:
+    # Others may still have work to do while the process ends: it is done without helpers.
+    global _over  # noqa: PLW0603
+    _over = True
     if _crew is not None:
         _crew.leave()
 

@@ -58,10 +58,17 @@ class _Job:
         with self._lock:
             self._closed = True
             waiting = self._helping > 0
-        if waiting:
-            self._ended.acquire()
-        if self._error is not None:
-            raise self._error
+        interruption: BaseException | None = None
+        while waiting:
+            # Come what may: they write to memory that is given back afterwards.
+            try:
+                self._ended.acquire()
+                waiting = False
+            except BaseException as error:  # whatever a signal raises
+                interruption = error
+        raised = interruption or self._error
+        if raised is not None:
+            raise raised
 
 
 class _Pool:
@@ -143,7 +150,9 @@ def in_parallel(work: Callable[[int], None], pieces: int) -> None:
             work(piece)
         return
     job = _Job(work, pieces)
-    _running().offer(job, helpers)
+    pool = _running()
+    if pool is not None:
+        pool.offer(job, helpers)
     try:
         job.take()
     finally:
@@ -161,11 +170,15 @@ def alone() -> Iterator[None]:
         _inside.busy = before
 
 
-def _running() -> _Pool:
+def _running() -> _Pool | None:
+    """The pool; ``None`` if no thread can be started any more, as at the end of a process."""
     global _pool  # noqa: PLW0603 - it is started when first needed
     with _lock:
         if _pool is None:
-            _pool = _Pool(get_num_threads() - 1)
+            try:
+                _pool = _Pool(get_num_threads() - 1)
+            except RuntimeError:
+                return None
         return _pool
 
 

@@ -144,3 +144,13 @@ def _loaded(name: str, code: bytes) -> Native:
     address = engine.get_function_address(name)
     function: Native = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     return function
+
+
+def _after_fork() -> None:
+    # The thread that held the lock, if one did, is not in the child.
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
