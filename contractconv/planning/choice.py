@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from contractconv.calculus.decompositions import EPSILON
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
@@ -118,17 +119,19 @@ def too_inexact(step: Problem, setting: Setting) -> Candidate | None:
     if setting.asked or not _is_open(step, setting):
         return None
     parts, _ = _parts(step)
-    found = _fast("toom-cook", parts, setting, careful=False)
+    found = _fast(step, "toom-cook", parts, setting, careful=False)
     sooner = found is not None and found.seconds < choose(step, setting).chosen.seconds
     return found if sooner else None
 
 
 def _candidates(step: Problem, parts: tuple[Problem, ...], setting: Setting) -> Iterator[Candidate]:
     plain = tuple(candidates.direct(part, setting) for part in parts)
-    yield _candidate("direct", plain, setting)
+    yield _candidate(step, "direct", plain, setting)
     if _is_open(step, setting):
-        made = (_fast(name, parts, setting, not setting.asked) for name in ("toom-cook", "fft"))
-        yield from filter(None, made)
+        for name in ("toom-cook", "fft"):
+            made = _fast(step, name, parts, setting, not setting.asked)
+            if made is not None:
+                yield made
 
 
 def _is_open(step: Problem, setting: Setting) -> bool:
@@ -140,13 +143,14 @@ def _is_open(step: Problem, setting: Setting) -> bool:
 
 
 def _fast(
-    algorithm: str, parts: tuple[Problem, ...], setting: Setting, careful: bool
+    step: Problem, algorithm: str, parts: tuple[Problem, ...], setting: Setting, careful: bool
 ) -> Candidate | None:
     """What becomes of the parts by one algorithm; ``None`` if it has nothing to work on.
 
     Args:
+        step: the step.
         algorithm: ``"toom-cook"`` or ``"fft"``.
-        parts: the leaves of a step.
+        parts: its leaves.
         setting: the numbers and the machine.
         careful: whether tiles whose typical error is too large are left out.
     """
@@ -159,7 +163,7 @@ def _fast(
             made = candidates.toom_cook(part, setting, careful)
         pieces += _cheaper(plain, made, not setting.asked)
     worked_on = any(piece.algorithm == algorithm for piece in pieces)
-    return _candidate(algorithm, tuple(pieces), setting) if worked_on else None
+    return _candidate(step, algorithm, tuple(pieces), setting) if worked_on else None
 
 
 def _cheaper(
@@ -172,10 +176,17 @@ def _cheaper(
     return plain if careful and slower and len(made) > 1 else made
 
 
-def _candidate(algorithm: str, pieces: tuple[Piece, ...], setting: Setting) -> Candidate:
+def _candidate(
+    step: Problem, algorithm: str, pieces: tuple[Piece, ...], setting: Setting
+) -> Candidate:
     seconds = sum(piece.seconds for piece in pieces)
     if not setting.rounds:
         return Candidate(algorithm, pieces, seconds, 0.0, 0.0)
     errors = [piece.error(setting.real) for piece in pieces]
     bounds = [piece.error(setting.real, bound=True) for piece in pieces]
-    return Candidate(algorithm, pieces, seconds, max(errors, default=0.0), max(bounds, default=0.0))
+    # Pieces that add up round once more each; of pieces that are not listed all that is known is
+    # how many products there are.
+    roundings = EPSILON[setting.real] * (len(pieces) - 1 if pieces else step.points)
+    added = roundings / max(1 - roundings, EPSILON[setting.real])
+    bound = max(bounds, default=0.0) + added
+    return Candidate(algorithm, pieces, seconds, max(errors, default=added), bound)
