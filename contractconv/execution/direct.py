@@ -28,6 +28,8 @@ KINDS = {np.dtype(name): name for name in DTYPES}
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
+# Products that are summed in one line.
+_CHUNK = 1024
 # Numbers that are copied in the time of one more call.
 _COPIED_A_CALL = 1 << 11
 # Multiplications that are worth handing over to another thread.
@@ -274,7 +276,7 @@ class _Leaf:
             kernel.PANEL_OUT: wide,
             kernel.LANES: extents[nest.lane],
             kernel.TAPS: prod(size for size, _, _ in taps),
-            kernel.TAPS_AT_ONCE: max(1, panel // (run[0] * wide)),
+            kernel.TAPS_AT_ONCE: max(1, min(panel // (run[0] * wide), _CHUNK // run[0])),
             kernel.TAP_SCALARS: self._table(tuple((size, step) for size, step, _ in taps)),
             kernel.TAP_VECTORS: self._table(tuple((size, step) for size, _, step in taps)),
             kernel.RUN: run[0],

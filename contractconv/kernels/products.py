@@ -186,11 +186,7 @@ class _Products:
             for v in range(self.tile.vectors)
         ]
         masks = masks * rows
-        sums = e.either(
-            fresh,
-            lambda: [e.zero() for _ in places],
-            lambda: [e.load(place, mask) for place, mask in zip(places, masks, strict=True)],
-        )
+        sums = [e.zero() for _ in places]
 
         def tap(which: Int, sums: list[Vector]) -> list[Vector]:
             offset = e.entry_of(a[TAP_SCALARS], which)
@@ -198,7 +194,16 @@ class _Products:
             carried: list[Int | Vector] = [offset, weights, *sums]
             return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
 
-        sums = e.loop(*taps, sums, tap)
+        some = e.loop(*taps, sums, tap)
+        # A chunk is summed by itself, then added: long sums round less than in one line.
+        sums = e.either(
+            fresh,
+            lambda: some,
+            lambda: [
+                total + e.load(place, mask)
+                for total, place, mask in zip(some, places, masks, strict=True)
+            ],
+        )
         if self.finish != RAW:
             last = taps[1].equals(a[TAPS])
             raw = list(sums)
