@@ -1,0 +1,577 @@
+"""Threads change nothing but the time: how many there are, who calls, and what goes wrong."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from strategies import Array, Shape, filled
+
+import contractconv as cc
+from contractconv.execution import crew, threads
+from contractconv.execution.rooms import address
+from contractconv.execution.sequence import Sequence, offsets
+from contractconv.kernels import native, products
+
+COUNTS = (1, 2, 3, 7)
+ALGORITHMS = ("direct", "toom-cook", "fft")
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
+compiling = pytest.mark.skipif(not native.available(), reason="there is no compiler")
+
+# Each of them is worth sharing out: above a million multiplications.
+LAYERS: dict[str, tuple[str, Shape, Shape]] = {
+    "2-D": ("b (i+k-1) (j+l-1) c, k l c o -> b i j o", (2, 20, 20, 32), (3, 3, 32, 24)),
+    "channels first": ("b c (i+k-1) (j+l-1), o c k l -> b o i j", (2, 32, 20, 20), (24, 32, 3, 3)),
+    "depthwise": ("b (i+k) (j+l) c, k l c -> b i j c", (4, 42, 42, 64), (3, 3, 64)),
+    "weight gradient": ("b (i+k) (j+l) c, b i j o -> k l c o", (2, 22, 22, 24), (2, 20, 20, 32)),
+    "few channels": ("b (i+k) (j+l), b i j -> k l", (8, 202, 202), (8, 200, 200)),
+    "transposed": ("b i j c, k l c o -> b (2*i+k) (2*j+l) o", (2, 12, 12, 48), (4, 4, 48, 24)),
+    "matrices": ("i k, k j -> i j", (200, 300), (300, 100)),
+    "a long sum": ("i k, k j -> i j", (8, 40_000), (40_000, 8)),
+}
+
+
+@cache
+def layer(name: str) -> tuple[str, Array, Array, Array]:
+    """A string, its operands of small integers, and the exact result."""
+    spec, *shapes = LAYERS[name]
+    x, w = (filled(shape, n, 4, "int64") for n, shape in enumerate(shapes, 1))
+    return spec, x.astype("float32"), w.astype("float32"), np.asarray(cc.contract(spec, x, w))
+
+
+def check(name: str = "2-D", algorithm: str = "direct") -> None:
+    """Carry out a layer: exactly by its definition, or nearly so."""
+    spec, x, w, wanted = layer(name)
+    result = cc.contract(spec, x, w, algorithm=algorithm)
+    error = 0.0 if algorithm == "direct" else 1e-4 * float(np.abs(wanted).max())
+    assert float(np.abs(result - wanted).max()) <= error
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    cc.set_num_threads(None)
+
+
+# --- how many there are ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", ["llvm", "numpy"])
+@pytest.mark.parametrize("number", COUNTS)
+@pytest.mark.parametrize(
+    ("name", "algorithm"),
+    [
+        (name, algorithm)
+        for name in LAYERS
+        for algorithm in (ALGORITHMS if "(" in LAYERS[name][0] else ["direct"])
+    ],
+)
+def test_results_do_not_depend_on_the_number(
+    name: str, algorithm: str, number: int, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", kernels)
+    cc.set_num_threads(number)
+    check(name, algorithm)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_rounding_stays_what_it_is(algorithm: str) -> None:
+    spec, *shapes = LAYERS["2-D"]
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype("float32") for shape in shapes)
+    exact = cc.contract(spec, x.astype("float64"), w.astype("float64"))
+    for number in COUNTS:
+        cc.set_num_threads(number)
+        result = cc.contract(spec, x, w, algorithm=algorithm)
+        assert np.abs(result - exact).max() <= 1e-4 * np.abs(exact).max()
+
+
+def test_gradients_do_not_depend_on_the_number() -> None:
+    spec, x, w, y = layer("2-D")
+    wanted = [
+        cc.Contraction(spec).grad(n)(y.astype("int64"), *map(np.int64, (x, w))) for n in (0, 1)
+    ]
+    for number in COUNTS:
+        cc.set_num_threads(number)
+        for n in (0, 1):
+            result = cc.Contraction(spec).grad(n)(y.astype("float64"), *map(np.float64, (x, w)))
+            assert np.abs(result - wanted[n]).max() <= 1e-12 * np.abs(wanted[n]).max()
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, 2.0, "2", True, False, [2], np.float64(2)])
+def test_a_number_of_threads_is_a_positive_integer(number: Any) -> None:
+    cc.set_num_threads(3)
+    with pytest.raises(cc.ContractionError) as error:
+        cc.set_num_threads(number)
+    assert str(error.value) == f"the number of threads is a positive integer, not {number!r}"
+    assert threads.get_num_threads() == 3
+
+
+def test_without_a_number_there_is_a_thread_for_each_processor() -> None:
+    cc.set_num_threads(None)
+    assert threads.get_num_threads() == len(os.sched_getaffinity(0))
+
+
+# --- sharing out -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", COUNTS)
+@pytest.mark.parametrize("pieces", [0, 1, 2, 3, 50])
+def test_every_piece_is_done_once(pieces: int, number: int) -> None:
+    cc.set_num_threads(number)
+    done: list[int] = []
+    threads.in_parallel(done.append, pieces)
+    assert sorted(done) == list(range(pieces))
+
+
+def test_pieces_are_done_at_the_same_time() -> None:
+    cc.set_num_threads(3)
+    meeting = threading.Barrier(3, timeout=10)
+
+    def meet(piece: int) -> None:
+        meeting.wait()
+
+    threads.in_parallel(meet, 3)
+
+
+def test_pieces_within_pieces_stay_in_their_thread() -> None:
+    cc.set_num_threads(3)
+    found: list[tuple[int, int, int]] = []
+
+    def outer(piece: int) -> None:
+        threads.in_parallel(lambda n: found.append((piece, n, threading.get_ident())), 5)
+
+    threads.in_parallel(outer, 7)
+    assert sorted((piece, n) for piece, n, _ in found) == [
+        (p, n) for p in range(7) for n in range(5)
+    ]
+    assert len({(piece, thread) for piece, _, thread in found}) == 7
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_contractions_within_pieces(algorithm: str) -> None:
+    cc.set_num_threads(3)
+    threads.in_parallel(lambda piece: check("2-D", algorithm), 6)
+
+
+@contextmanager
+def quickly_switched() -> Iterator[None]:
+    """Threads take turns all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def at_once(*tasks: Callable[[], object]) -> None:
+    """Run tasks in threads of their own; whatever one of them raises is raised."""
+    with quickly_switched(), ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result(timeout=60)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_several_threads_that_call_at_once(number: int) -> None:
+    cc.set_num_threads(number)
+    names = ("2-D", "weight gradient", "matrices", "transposed")
+
+    def call(name: str) -> None:
+        for _ in range(4):
+            for algorithm in ALGORITHMS[: 1 if name == "matrices" else 2]:
+                check(name, algorithm)
+
+    at_once(*(lambda name=name: call(name) for name in names * 2))
+
+
+def test_the_number_may_change_while_others_compute() -> None:
+    stop = time.monotonic() + 1.0
+
+    def change() -> None:
+        while time.monotonic() < stop:
+            for number in (2, 1, 3, None):
+                cc.set_num_threads(number)
+
+    def call() -> None:
+        while time.monotonic() < stop:
+            check("2-D")
+            check("2-D", "toom-cook")
+
+    at_once(change, call, call)
+
+
+def test_threads_do_not_pile_up() -> None:
+    check()
+    before = threading.active_count()
+    for _ in range(20):
+        for number in (2, 3):
+            cc.set_num_threads(number)
+            check()
+    cc.set_num_threads(1)
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before + 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before + 4
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_operands_are_let_go(algorithm: str) -> None:
+    cc.set_num_threads(3)
+    spec, *shapes = LAYERS["2-D"]
+    x, w = (np.ones(shape, np.float32) for shape in shapes)
+    result = cc.contract(spec, x, w, algorithm=algorithm)
+    kept = [weakref.ref(array) for array in (x, w, result)]
+    del x, w, result
+    deadline = time.monotonic() + 5
+    while any(ref() is not None for ref in kept) and time.monotonic() < deadline:
+        gc.collect()
+    assert [ref() for ref in kept] == [None] * 3
+
+
+# --- other processes -------------------------------------------------------------------------
+
+
+def in_child(task: Callable[[], object], seconds: int = 20) -> int:
+    """Do something in a forked process; its status is 0 if nothing was raised."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    try:
+        task()
+    except BaseException as error:
+        os.write(2, f"{error!r}\n".encode())
+        os._exit(1)
+    os._exit(0)
+
+
+every_algorithm = tuple((name, a) for name in ("2-D", "weight gradient") for a in ALGORITHMS)
+
+
+def check_all() -> None:
+    for name, algorithm in every_algorithm:
+        check(name, algorithm)
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_forked_children_compute_and_so_do_their_parents(number: int) -> None:
+    cc.set_num_threads(number)
+    check_all()
+    assert in_child(check_all) == 0
+    check_all()
+
+    def choose_and_fork() -> None:
+        cc.set_num_threads(2)
+        check()
+        os._exit(in_child(check))
+
+    # A child may have children, and choose for itself.
+    assert in_child(choose_and_fork) == 0
+    assert threads.get_num_threads() == number
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_of_a_process_that_is_computing() -> None:
+    cc.set_num_threads(3)
+    check_all()
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            check_all()
+
+    others = [threading.Thread(target=call) for _ in range(2)]
+    for other in others:
+        other.start()
+    try:
+        assert [in_child(check_all) for _ in range(5)] == [0] * 5
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+
+
+@forking
+@compiling
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_of_a_process_that_is_compiling() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def compiling_slowly(emitter: Any) -> None:
+        entered.set()
+        leave.wait(30)
+
+    other = threading.Thread(
+        target=native.build, args=("slow", "float32", compiling_slowly, time.time_ns())
+    )
+    other.start()
+    assert entered.wait(30)
+    products.kernel.cache_clear()
+    x, w = np.ones((37, 111), np.float32), np.ones((111, 41), np.float32)
+    try:
+        status = in_child(lambda: cc.contract("i k, k j -> i j", x, w, algorithm="direct"), 2)
+    finally:
+        leave.set()
+        other.join()
+    assert status == 0
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_pool_of_forked_processes() -> None:
+    spec, x, w, wanted = layer("2-D")
+    cc.set_num_threads(2)
+    check()
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        for result in pool.starmap(cc.contract, [(spec, x, w)] * 6):
+            assert np.abs(result - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    check()
+
+
+def test_a_process_of_its_own() -> None:
+    spec, x, w, wanted = layer("2-D")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        result = pool.apply(cc.contract, (spec, x, w), {"algorithm": "direct"})
+    np.testing.assert_array_equal(result, wanted)
+
+
+AT_THE_END = """
+import atexit, threading
+import numpy as np
+import contractconv as cc
+
+cc.set_num_threads(2)
+x, w = np.ones((2, 20, 20, 32), np.float32), np.ones((3, 3, 32, 24), np.float32)
+
+def call(*when):
+    y = cc.contract("b (i+k) (j+l) c, k l c o -> b i j o", x, w, algorithm="direct")
+    print(*when, y.min(), y.max())
+
+atexit.register(call, "at exit")
+call("before")
+threading.Thread(target=lambda: [threading.main_thread().join(), call("after main")]).start()
+"""
+
+
+def test_the_end_of_a_program() -> None:
+    command = [sys.executable, "-c", AT_THE_END]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=4, check=False)
+    lines = ["before 288.0 288.0", "after main 288.0 288.0", "at exit 288.0 288.0"]
+    assert (ran.returncode, ran.stdout.splitlines()) == (0, lines), ran.stderr
+
+
+# --- when something goes wrong ---------------------------------------------------------------
+
+
+class Broken(Exception):
+    """What a piece raises."""
+
+
+def broken(piece: int) -> NoReturn:
+    raise Broken(piece)
+
+
+@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("piece", [0, 3, 19])
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_a_piece_raises_is_raised(number: int, piece: int, error: type[BaseException]) -> None:
+    cc.set_num_threads(number)
+
+    def work(n: int) -> None:
+        time.sleep(0.001)
+        if n == piece:
+            raise error(n)
+
+    for _ in range(3):
+        with pytest.raises(error):
+            threads.in_parallel(work, 20)
+    check()
+    assert not getattr(threads._inside, "busy", False)
+
+
+def test_when_every_piece_fails_one_error_is_raised() -> None:
+    cc.set_num_threads(3)
+    for _ in range(20):
+        with pytest.raises(Broken):
+            threads.in_parallel(broken, 20)
+    check()
+
+
+def test_an_error_comes_when_all_have_ended() -> None:
+    cc.set_num_threads(3)
+    working: list[int] = []
+    together = threading.Barrier(3, timeout=10)
+
+    def work(piece: int) -> None:
+        together.wait()
+        working.append(piece)
+        if piece == 0:
+            raise Broken
+        time.sleep(0.05)
+        working.remove(piece)
+
+    with pytest.raises(Broken):
+        threads.in_parallel(work, 3)
+    assert working == [0]
+
+
+def test_after_an_error_no_piece_is_begun() -> None:
+    cc.set_num_threads(2)
+    begun: list[int] = []
+
+    def work(piece: int) -> None:
+        begun.append(piece)
+        if piece == 1:
+            raise Broken
+        time.sleep(0.01)
+
+    with pytest.raises(Broken):
+        threads.in_parallel(work, 1000)
+    assert len(begun) < 10
+
+
+@contextmanager
+def raised_after(seconds: float, error: type[BaseException]) -> Iterator[None]:
+    """What a timeout does: a signal that raises, wherever the program is by then."""
+
+    def give_up(*_: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@forking
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_who_waits_for_helpers_waits_to_the_end(error: type[BaseException]) -> None:
+    cc.set_num_threads(2)
+    caller, begun, ended = threading.get_ident(), threading.Event(), threading.Event()
+
+    def work(piece: int) -> None:
+        if threading.get_ident() == caller:
+            begun.wait(10)
+            return
+        begun.set()
+        time.sleep(0.3)
+        ended.set()
+
+    with raised_after(0.1, error), pytest.raises(error):
+        threads.in_parallel(work, 2)
+    finished = ended.is_set()
+    ended.wait(10)
+    assert finished
+
+
+# What the jobs of tests work on must live as long as they do.
+_alive: list[object] = []
+
+
+def multiplying(steps: int, kept: list[Any]) -> crew.Job:
+    """A job of so many multiplications of the same two numbers."""
+    numbers, nothing = np.ones((3, 64), np.float32), offsets()
+    kept.append(numbers)
+    _alive.extend((numbers, nothing))
+    p, (first, second, out) = products, (address(row) for row in numbers)
+    calls = Sequence()
+    calls.call(
+        p.kernel("float32", p.fitting_tile(1)),
+        {
+            p.SCALARS: first, p.VECTORS: second, p.OUT: out, p.BATCH: 1, p.BATCH_SCALARS: nothing,
+            p.BATCH_VECTORS: nothing, p.BATCH_OUT: nothing, p.ROW_STOP: 1, p.ROWS_AT_ONCE: 1,
+            p.ROW_SCALARS: nothing, p.ROW_OUT: nothing, p.PANEL_STOP: 1, p.LANES: 1, p.TAPS: 1,
+            p.TAPS_AT_ONCE: 1, p.TAP_SCALARS: nothing, p.TAP_VECTORS: nothing, p.RUN: steps,
+        },
+    )  # fmt: skip
+    return calls.finish().job({})
+
+
+@compiling
+def test_jobs_of_a_crew_are_done_when_it_returns() -> None:
+    cc.set_num_threads(3)
+    for _ in range(50):
+        kept: list[Any] = []
+        assert crew.together([multiplying(steps, kept) for steps in (1, 100, 50_000)])
+        assert [numbers[2, 0] for numbers in kept] == [1, 100, 50_000]
+
+
+@compiling
+def test_helpers_that_sleep_are_woken() -> None:
+    cc.set_num_threads(2)
+    for pause in (0.0, 0.05, 0.2):
+        time.sleep(pause)
+        kept: list[Any] = []
+        assert crew.together([multiplying(steps, kept) for steps in (1, 2)])
+        assert [numbers[2, 0] for numbers in kept] == [1, 2]
+
+
+@compiling
+def test_a_crew_that_is_too_small_does_nothing() -> None:
+    cc.set_num_threads(2)
+    kept: list[Any] = []
+    assert not crew.together([multiplying(steps, kept) for steps in (1, 2, 3)])
+    assert [numbers[2, 0] for numbers in kept] == [1, 1, 1]
+
+
+@forking
+@compiling
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt,
+        TimeoutError,
+    ],
+)
+def test_who_waits_for_a_crew_waits_to_the_end(error: type[BaseException]) -> None:
+    cc.set_num_threads(2)
+    steps, kept = 300_000_000, list[Any]()
+    jobs = [multiplying(1, kept), multiplying(steps, kept)]
+    with raised_after(0.05, error), pytest.raises(error):
+        crew.together(jobs)
+    finished = bool(kept[1][2, 0] > 1)
+    while kept[1][2, 0] == 1:
+        time.sleep(0.01)
+    assert finished
+    check()
+
+
+@forking
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_interrupted_contractions_leave_everything_usable(algorithm: str) -> None:
+    cc.set_num_threads(3)
+    spec, x, w, _ = layer("2-D")
+    check("2-D", algorithm)
+    pauses = np.geomspace(1e-4, 2e-2, 12)
+    assert all(b > a for a, b in pairwise(pauses))
+    for pause in pauses:
+        try:
+            with raised_after(float(pause), KeyboardInterrupt):
+                for _ in range(40):
+                    cc.contract(spec, x, w, algorithm=algorithm)
+        except KeyboardInterrupt:
+            pass
+        check("2-D", algorithm)
