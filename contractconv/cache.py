@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _DIGEST = hashlib.sha256().digest_size
@@ -50,8 +51,12 @@ def keep(name: str, content: bytes) -> None:
     # Written aside and moved: another process never sees half a file.
     try:
         handle, temporary = tempfile.mkstemp(dir=place)
+    except OSError:
+        return
+    try:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(content).digest() + content)
         os.replace(temporary, place / name)
     except OSError:
-        return
+        with suppress(OSError):
+            os.unlink(temporary)

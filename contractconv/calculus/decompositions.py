@@ -185,7 +185,7 @@ def _read(content: bytes | None, outputs: int, taps: int) -> Decomposition | Non
         growth = tuple((Growth(*x), Growth(*y)) for x, y in known["growth"])
         found = Decomposition(outputs, taps, a, b, c, growth)
         return found if _holds(found) else None
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError):
         return None
 
 

@@ -76,7 +76,7 @@ def _fingerprint(compiled: bool) -> str:
 def _read(content: bytes | None, compiled: bool) -> Machine | None:
     try:
         multiply, move, call = map(float, json.loads(content or b"[]"))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     known = Machine(1, compiled, multiply, move, call)
     return known if _plausible(known) else None

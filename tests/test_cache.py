@@ -1,0 +1,409 @@
+"""What is kept on disk is believed only as far as it can be checked, and never missed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contractconv as cc
+from contractconv import cache
+from contractconv.calculus import decompositions
+from contractconv.calculus.decompositions import decomposition
+from contractconv.execution import calibration
+from contractconv.kernels import native
+
+NAME = "something-2.json"
+CONTENT = b"some bytes \x00 of content"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, which does not exist yet."""
+    monkeypatch.setenv("CONTRACTCONV_CACHE", str(tmp_path / "kept" / "here"))
+    return tmp_path / "kept" / "here"
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, where: Path | str) -> None:
+    monkeypatch.setenv("CONTRACTCONV_CACHE", str(where))
+
+
+# --- keeping ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"", bytes(100_000)])
+def test_what_is_kept_is_found(place: Path, content: bytes) -> None:
+    assert cache.kept(NAME) is None
+    cache.keep(NAME, content)
+    assert cache.kept(NAME) == content
+    assert [file.name for file in place.iterdir()] == [NAME]
+
+
+def test_what_is_kept_again_replaces_what_was(place: Path) -> None:
+    cache.keep(NAME, b"before")
+    cache.keep(NAME, CONTENT)
+    assert cache.kept(NAME) == CONTENT
+    assert len(list(place.iterdir())) == 1
+
+
+def test_the_folder_is_made_for_its_owner_alone(place: Path) -> None:
+    assert cache.folder() == place
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("CONTRACTCONV_CACHE", raising=False)
+    assert cache.folder() == tmp_path / "xdg" / "contractconv"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.folder() == tmp_path / ".cache" / "contractconv"
+
+
+# --- damage ----------------------------------------------------------------------------------
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda stored: b"",
+    "only a digest": lambda stored: stored[:32],
+    "half a digest": lambda stored: stored[:16],
+    "the end missing": lambda stored: stored[:-1],
+    "more at the end": lambda stored: stored + b"\0",
+    "one bit of the content": lambda stored: stored[:-1] + bytes([stored[-1] ^ 1]),
+    "one bit of the digest": lambda stored: bytes([stored[0] ^ 1]) + stored[1:],
+    "zeros": lambda stored: bytes(len(stored)),
+    "text": lambda stored: b"not what it was\n" * 10,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_not_believed(place: Path, damage: str) -> None:
+    cache.keep(NAME, CONTENT)
+    file = place / NAME
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    assert cache.kept(NAME) is None
+    cache.keep(NAME, CONTENT)
+    assert cache.kept(NAME) == CONTENT
+
+
+def test_every_single_byte_counts(place: Path) -> None:
+    cache.keep(NAME, CONTENT)
+    stored = (place / NAME).read_bytes()
+    for n in range(len(stored)):
+        (place / NAME).write_bytes(stored[:n] + bytes([stored[n] ^ 0x55]) + stored[n + 1 :])
+        assert cache.kept(NAME) is None
+
+
+def test_a_folder_in_the_place_of_a_file(place: Path) -> None:
+    (place / NAME).mkdir(parents=True)
+    cache.keep(NAME, CONTENT)
+    assert cache.kept(NAME) is None
+
+
+def test_nothing_is_left_of_what_cannot_be_kept(place: Path) -> None:
+    (place / NAME).mkdir(parents=True)
+    for _ in range(3):
+        cache.keep(NAME, CONTENT)
+    assert [file.name for file in place.iterdir()] == [NAME]
+
+
+def test_nothing_is_left_when_the_disk_is_full(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, mode: str) -> Any:
+        os.close(handle)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    cache.keep(NAME, CONTENT)
+    monkeypatch.undo()
+    assert not [*place.iterdir()]
+
+
+# --- no place at all -------------------------------------------------------------------------
+
+
+def beneath_a_file(tmp_path: Path) -> str:
+    (tmp_path / "file").write_text("no folder")
+    return str(tmp_path / "file" / "kept")
+
+
+NOWHERE: dict[str, Callable[[Path], str]] = {
+    "a device": lambda tmp_path: os.devnull,
+    "beneath a device": lambda tmp_path: f"{os.devnull}/kept",
+    "beneath a file": beneath_a_file,
+    "a file": lambda tmp_path: str(Path(beneath_a_file(tmp_path)).parent),
+    "a name that is too long": lambda tmp_path: str(tmp_path / ("k" * 300)),
+}
+
+
+@pytest.mark.parametrize("nowhere", NOWHERE)
+def test_without_a_place_nothing_is_kept(
+    nowhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen(monkeypatch, NOWHERE[nowhere](tmp_path))
+    assert cache.folder() is None
+    cache.keep(NAME, CONTENT)
+    assert cache.kept(NAME) is None
+
+
+def test_a_folder_that_may_not_be_written_to(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.mkdir(parents=True)
+    # Root may write anywhere: so the system is asked, and answers no.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    cache.keep(NAME, CONTENT)
+    assert cache.folder() is None
+    assert not [*place.iterdir()]
+
+
+def test_a_folder_that_disappears(place: Path) -> None:
+    cache.keep(NAME, CONTENT)
+    (place / NAME).unlink()
+    place.rmdir()
+    assert cache.kept(NAME) is None
+    cache.keep(NAME, CONTENT)
+    assert cache.kept(NAME) == CONTENT
+
+
+def test_contractions_without_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen(monkeypatch, beneath_a_file(tmp_path))
+    decomposition.cache_clear()
+    x, w = np.arange(11.0), np.array([1.0, 2.0, 4.0])
+    result = cc.contract("(i+k), k -> i", x, w, algorithm="toom-cook")
+    assert np.abs(result - cc.contract("(i+k), k -> i", x, w, algorithm="direct")).max() < 1e-12
+
+
+# --- several at once -------------------------------------------------------------------------
+
+
+def test_whoever_reads_finds_nothing_or_all_of_it(place: Path) -> None:
+    contents = {bytes([n]) * (50_000 + n) for n in range(8)}
+
+    def write(content: bytes) -> None:
+        for _ in range(20):
+            cache.keep(NAME, content)
+
+    def read(_: object) -> None:
+        for _ in range(100):
+            assert cache.kept(NAME) in {None, *contents}
+
+    with ThreadPoolExecutor(12) as pool:
+        tasks = [pool.submit(write, c) for c in contents] + [pool.submit(read, n) for n in range(4)]
+        for task in tasks:
+            task.result()
+    assert cache.kept(NAME) in contents
+    assert len(list(place.iterdir())) == 1
+
+
+PROCESS = """
+import numpy as np, contractconv as cc
+x, w = np.arange(1200, dtype="float32").reshape(4, 30, 10) % 7, np.ones((3, 10, 8), "float32")
+y = cc.contract("b (i+k) c, k c o -> b i o", x, w, algorithm="toom-cook")
+print(round(float(y.sum())))
+"""
+
+
+def test_two_processes_that_begin_with_nothing(place: Path) -> None:
+    """Both compile the same kernels and derive the same numbers, at the same time."""
+    command = [sys.executable, "-c", PROCESS]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=60)[0] for process in running]
+    third = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env={**os.environ}
+    )
+    x = np.arange(1200).reshape(4, 30, 10) % 7
+    exact = cc.contract("b (i+k) c, k c o -> b i o", x, np.ones((3, 10, 8), int)).sum()
+    assert [*answers, third.stdout] == [f"{exact}\n"] * 3
+    assert not [file for file in place.iterdir() if file.name.startswith("tmp")]
+    # The third one found everything: what is compiled is announced once for a process.
+    assert third.stderr == ""
+
+
+# --- decompositions --------------------------------------------------------------------------
+
+
+def written(found: Any) -> Any:
+    """What the file of a decomposition says."""
+    return json.loads(decompositions._written(found))
+
+
+def keep_as(name: str, content: bytes) -> None:
+    """Keep something of which the digest is right."""
+    cache.keep(name, content)
+    assert cache.kept(name) == content
+
+
+@pytest.fixture
+def derived(place: Path) -> Iterator[Any]:
+    """F(2, 3), derived and kept in a folder of its own."""
+    decomposition.cache_clear()
+    yield decomposition(2, 3)
+    decomposition.cache_clear()
+
+
+def read_again() -> Any:
+    decomposition.cache_clear()
+    return decomposition(2, 3)
+
+
+def the_file() -> Path:
+    """Where F(2, 3) is kept."""
+    folder = cache.folder()
+    assert folder is not None
+    (file,) = folder.glob("toom-cook-2-3*.json")
+    return file
+
+
+def test_a_decomposition_is_kept_and_read(derived: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decompositions, "_derived", lambda *sizes: pytest.fail("derived again"))
+    assert read_again() == derived
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_decomposition_is_derived_again(derived: Any, place: Path, damage: str) -> None:
+    file = the_file()
+    stored = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](stored))
+    assert read_again() == derived
+    assert file.read_bytes() == stored
+
+
+def lying(kept: Any, where: tuple[Any, ...], value: Any) -> bytes:
+    """The file with another value at one place."""
+    part = kept
+    for step in where[:-1]:
+        part = part[step]
+    part[where[-1]] = value
+    return json.dumps(kept).encode()
+
+
+@pytest.mark.parametrize("factor", range(3))
+@pytest.mark.parametrize("value", ["2", "-1", "1/3", "0.1", "1000000000000000000001/2", True])
+def test_a_lying_decomposition_is_refused(derived: Any, factor: int, value: Any) -> None:
+    kept = written(derived)
+    for row in range(len(kept["factors"][factor])):
+        for column in range(4):
+            changed = written(derived)
+            if changed["factors"][factor][row][column] != value:
+                keep_as(the_file().name, lying(changed, ("factors", factor, row, column), value))
+                assert read_again() == derived
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]", b"{}", b"null", b"3", b'"text"', b"\xff\xfe", b"", b"[[[[", b'{"factors": 3}',
+        b'{"factors": [[["1"]], [["1"]], [["1"]]], "growth": []}',
+        b'{"factors": [[], [], []], "growth": []}',
+        b'{"factors": [[["x"]], [["1"]], [["1"]]], "growth": []}',
+    ],
+)  # fmt: skip
+def test_what_is_no_decomposition_is_refused(derived: Any, content: bytes) -> None:
+    keep_as(the_file().name, content)
+    assert read_again() == derived
+
+
+@pytest.mark.parametrize("value", ["1/0", float("inf")])
+def test_what_is_no_number_is_refused(derived: Any, value: Any) -> None:
+    keep_as(the_file().name, lying(written(derived), ("factors", 0, 0, 0), value))
+    assert read_again() == derived
+
+
+def test_the_file_of_another_size_is_refused(derived: Any) -> None:
+    other = decomposition(3, 3)
+    keep_as(the_file().name, json.dumps(written(other)).encode())
+    assert read_again() == derived
+
+
+# --- figures of the machine ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, b"", b"[]", b"[1e9, 1e9]", b"[1e9, 1e9, 1e-5, 1]", b"[NaN, 1e9, 1e-5]",
+        b"[1e9, 1e9, Infinity]", b"[1e9, 1e9, 0]", b"[1e9, 1e9, -1]", b"[0, 1e9, 1e-5]",
+        b"[1e9, 1e30, 1e-5]", b'{"1": 1}', b"null", b"7", b'["a", "b", "c"]', b"\xff\xfe",
+    ],
+)  # fmt: skip
+def test_figures_that_cannot_be_are_refused(content: bytes | None) -> None:
+    assert calibration._read(content, True) is None
+
+
+def test_figures_that_can_be_are_read() -> None:
+    figures = calibration._read(b"[1e11, 4e9, 2e-5]", True)
+    assert figures is not None
+    assert (figures.multiply, figures.move, figures.call) == (1e11, 4e9, 2e-5)
+
+
+def test_figures_that_no_number_can_hold_are_refused() -> None:
+    assert calibration._read(b"[1e11, 4e9, 1" + 400 * b"0" + b"]", True) is None
+
+
+@pytest.mark.parametrize("damage", ["empty", "one bit of the content", "text"])
+def test_damaged_figures_are_measured_again(
+    place: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = calibration._measured(False)
+    monkeypatch.setattr(calibration, "_measured", lambda compiled: measured)
+    calibration._machine.cache_clear()
+    try:
+        assert calibration._machine(False) == measured
+        (file,) = place.glob("machine-*.json")
+        file.write_bytes(DAMAGES[damage](file.read_bytes()))
+        calibration._machine.cache_clear()
+        assert calibration._machine(False) == measured
+        stored = file.read_bytes()
+        assert hashlib.sha256(stored[32:]).digest() == stored[:32]
+    finally:
+        calibration._machine.cache_clear()
+
+
+# --- kernels ---------------------------------------------------------------------------------
+
+
+def doubling(emitter: Any) -> None:
+    """Write a kernel that doubles the integer in its table."""
+    emitter.set_entry(emitter.argument(1), 0, emitter.argument(0) * 2)
+
+
+def doubled() -> int:
+    """What the kernel makes of 21."""
+    table = np.array([21, 0], np.int64)
+    table[1] = table.ctypes.data
+    native.build("doubling", "float32", doubling, "doubling")(table.ctypes.data)
+    return int(table[0])
+
+
+@pytest.mark.skipif(not native.available(), reason="there is no compiler")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_kernel_is_compiled_again(place: Path, damage: str) -> None:
+    assert doubled() == 42
+    (file,) = place.glob("doubling-*.o")
+    stored = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](stored))
+    assert doubled() == 42
+    assert file.read_bytes() == stored
+
+
+@pytest.mark.skipif(not native.available(), reason="there is no compiler")
+def test_a_kernel_is_compiled_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doubled() == 42
+    monkeypatch.setattr(native, "_compiled", lambda *_: pytest.fail("compiled again"))
+    assert doubled() == 42
+
+
+@pytest.mark.skipif(not native.available(), reason="there is no compiler")
+def test_kernels_of_different_identity_are_kept_apart(place: Path) -> None:
+    for identity in (1, 2, ("a", 1)):
+        native.build("doubling", "float32", doubling, identity)
+    assert len([*place.glob("doubling-*.o")]) == 3
