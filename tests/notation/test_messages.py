@@ -484,7 +484,8 @@ DECLARATIONS: list[tuple[str, Call, type[cc.ContractionError], str]] = [
         lambda: Contraction("i ->", reduce=None), cc.ReductionError,
         "unknown reduction None: choose one of sum, max, min, prod, mean, logsumexp"),
     ("unknown algorithm", lambda: contract("i ->", _ones(3), algorithm="magic"),
-        cc.AlgorithmError, "unknown algorithm 'magic': choose one of auto, direct, toom-cook, fft, measure"),
+        cc.AlgorithmError,
+        "unknown algorithm 'magic': choose one of auto, direct, toom-cook, fft, measure"),
     ("unbound parameter", lambda: Contraction(SCALED, parameters="s")(_ones(5, 2), _ones(2)),
         cc.ParameterError, """
         unbound: the parameter s
