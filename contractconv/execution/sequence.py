@@ -163,8 +163,10 @@ class Program:
                 # Short work is shared out beforehand, longer work as it goes.
                 if out.size > _SHORT or not self._together(shares, regions):
                     self._run(stage, regions)
-        for array in extra:
-            np.add(out, array, out=out)
+        # Other pieces of the result may not have been written yet: anything lies there.
+        with np.errstate(invalid="ignore"):
+            for array in extra:
+                np.add(out, array, out=out)
 
     def _together(self, shares: tuple[Sequence, ...], regions: dict[str, int]) -> bool:
         """Each thread with its share, at once; whether there were threads for that."""

@@ -688,14 +688,12 @@ linux = pytest.mark.skipif(os.name != "posix", reason="pages are protected in an
 
 
 @linux
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("spec", EDGES)
 def test_reading_never_leaves_the_operands(spec: str) -> None:
     assert in_child(lambda: at_the_edges(spec)) == 0
 
 
 @linux
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_who_leaves_the_operands_is_found_out() -> None:
     def read_beyond() -> None:
         faulthandler.disable()
@@ -707,7 +705,6 @@ def test_who_leaves_the_operands_is_found_out() -> None:
 
 
 @linux
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("spec", EDGES)
 def test_writing_never_leaves_the_result(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every array that is made for a result or an intermediate one touches a forbidden page."""

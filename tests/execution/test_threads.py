@@ -271,7 +271,6 @@ def check_all() -> None:
 
 
 @forking
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_forked_children_compute_and_so_do_their_parents(number: int) -> None:
     cc.set_num_threads(number)
@@ -290,7 +289,6 @@ def test_forked_children_compute_and_so_do_their_parents(number: int) -> None:
 
 
 @forking
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_of_a_process_that_is_computing() -> None:
     cc.set_num_threads(3)
     check_all()
@@ -313,7 +311,6 @@ def test_a_child_of_a_process_that_is_computing() -> None:
 
 @forking
 @compiling
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_of_a_process_that_is_compiling() -> None:
     entered, leave = threading.Event(), threading.Event()
 
@@ -337,7 +334,6 @@ def test_a_child_of_a_process_that_is_compiling() -> None:
 
 
 @forking
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_pool_of_forked_processes() -> None:
     spec, x, w, wanted = layer("2-D")
     cc.set_num_threads(2)
