@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from contractconv import cache as disk
-from contractconv.execution.pieces import run_piece
+from contractconv.execution.pieces import run_pieces
 from contractconv.execution.threads import alone, get_num_threads
 from contractconv.kernels import native
 from contractconv.kernels.number import DTYPES
@@ -114,7 +114,7 @@ def _seconds(piece: Piece, compiled: bool) -> float:
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
     with alone():
-        return least(lambda: run_piece(piece, arrays, out, False, asked), _ROUNDS)
+        return least(lambda: run_pieces([piece], arrays, out, asked), _ROUNDS)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

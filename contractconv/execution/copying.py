@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from contractconv.execution.sequence import Place, Sequence, offsets
+from contractconv.execution.sequence import Calls, Place, offsets
 from contractconv.execution.staging import Strides
 from contractconv.kernels import copies
 
@@ -23,7 +23,7 @@ class End(NamedTuple):
 
 
 def add_copy(
-    calls: Sequence, dtype: str, shape: tuple[int, ...], source: End, target: End, adding: bool
+    calls: Calls, dtype: str, shape: tuple[int, ...], source: End, target: End, adding: bool
 ) -> None:
     """Append the call that copies a view into another one, or adds it.
 
@@ -71,7 +71,7 @@ def add_copy(
     calls.call(copies.kernel(dtype, how, adding), arguments)
 
 
-def add_zeros(calls: Sequence, dtype: str, elements: int, target: Place) -> None:
+def add_zeros(calls: Calls, dtype: str, elements: int, target: Place) -> None:
     """Append the call that fills so many neighbours with zeros."""
     arguments = {
         copies.SOURCE: 0, copies.TARGET: target, copies.OUTER: 1, copies.OUTER_SOURCE: offsets(),

@@ -1,7 +1,8 @@
-"""Helpers that stay awake for a moment: short work is handed over without waking a thread.
+"""The one pool of threads: helpers that stay awake for a moment, and then sleep.
 
-Each helper is a thread that looks, in machine code and without Python's lock, for jobs in a table
-of its own; after a while without any it sleeps, until it is woken.
+Each helper is a thread that looks, in machine code and without Python's lock, for programs in a
+table of its own; after a while without any it sleeps, until it is woken. One caller at a time has
+helpers; whoever comes while they are busy works alone.
 """
 
 from __future__ import annotations
@@ -10,49 +11,26 @@ import atexit
 import os
 import threading
 from queue import SimpleQueue
-from typing import NamedTuple
 
 import numpy as np
 
 from contractconv.execution.rooms import address
-from contractconv.execution.threads import get_num_threads
+from contractconv.execution.threads import get_num_threads, is_alone
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel
-from contractconv.kernels import transforms
 
 # How often a helper looks before it sleeps: about a millisecond.
 _PATIENCE = 20_000
 
 
-class Job(NamedTuple):
-    """Kernel calls, one after the other.
-
-    Attributes:
-        functions: the addresses of the kernels.
-        tables: the addresses of their arguments.
-        kept: what must live until they are done.
-    """
-
-    functions: Array
-    tables: Array
-    kept: Array
-
-    def run(self) -> None:
-        """Carry it out in this thread."""
-        head = np.array(
-            [len(self.functions), address(self.functions), address(self.tables)], np.int64
-        )
-        transforms.sequencer()(address(head))
-
-
 class _Crew:
     def __init__(self, helpers: int) -> None:
         self.size = helpers
-        self._states = np.zeros((helpers, kernel.WORDS), np.int64)
-        self._states[:, kernel.PATIENCE] = _PATIENCE
+        self._tables = np.zeros((helpers, kernel.WORDS), np.int64)
+        self._tables[:, kernel.PATIENCE] = _PATIENCE
         self._asleep = [False] * helpers
         self._calls: list[SimpleQueue[bool]] = [SimpleQueue() for _ in range(helpers)]
-        self._serve, self._give, self._wait = kernel.serve(), kernel.give(), kernel.wait()
+        self._serve, self._lead, self._wait = kernel.serve(), kernel.lead(), kernel.wait()
         self._threads = [
             threading.Thread(target=self._help, args=(n,), name=f"helper-{n}", daemon=True)
             for n in range(helpers)
@@ -60,28 +38,27 @@ class _Crew:
         for thread in self._threads:
             thread.start()
 
-    def run(self, jobs: list[Job]) -> None:
-        """Carry out a job in this thread and the others in those of helpers, at the same time."""
-        for n, job in enumerate(jobs[1:]):
-            state = self._states[n]
-            state[kernel.COUNT] = len(job.functions)
-            state[kernel.FUNCTIONS], state[kernel.TABLES] = map(address, job[:2])
-            self._give(address(state))
+    def run(self, heads: Array) -> None:
+        """Carry out a program in this thread and those of helpers."""
+        helpers = len(heads) - 1
+        for n in range(helpers):
             if self._asleep[n]:
                 self._asleep[n] = False
                 self._calls[n].put(True)
+        places = [helpers, address(self._tables), address(heads), heads.strides[0]]
+        leader = np.array(places, np.int64)
         try:
-            jobs[0].run()
+            self._lead(address(leader))
         finally:
-            self._finish(len(jobs) - 1)
+            self._finish(helpers)
 
     def _finish(self, helpers: int) -> None:
         """Wait for helpers, come what may: they work on memory that is given back afterwards."""
         interruption: BaseException | None = None
-        for state in self._states[:helpers]:
-            while state[kernel.GIVEN] != state[kernel.DONE]:
+        for table in self._tables[:helpers]:
+            while table[kernel.LEFT] < table[kernel.BEGUN]:
                 try:
-                    self._wait(address(state))
+                    self._wait(address(table))
                 except BaseException as error:  # whatever a signal raises
                     interruption = error
         if interruption is not None:
@@ -99,12 +76,13 @@ class _Crew:
             thread.join(timeout=1)
 
     def _help(self, n: int) -> None:
-        state = self._states[n]
+        table = self._tables[n]
         while True:
-            self._serve(address(state))
-            # First say so, then look once more: whoever gives a job looks in the other order.
+            self._serve(address(table))
             self._asleep[n] = True
-            if state[kernel.GIVEN] == state[kernel.DONE] and not self._calls[n].get():
+            # Who gives a program looks whether its helper sleeps before giving it, so that one
+            # that falls asleep in between misses it: then the caller does the work alone.
+            if not self._calls[n].get():
                 return
             self._asleep[n] = False
 
@@ -114,23 +92,39 @@ _crew: _Crew | None = None
 _over = False  # whether the process is about to end
 
 
-def together(jobs: list[Job]) -> bool:
-    """Carry out jobs, each in a thread of its own; ``False`` if the helpers are busy elsewhere."""
-    global _crew  # noqa: PLW0603 - it is called together when first needed
-    if _over or not _lock.acquire(blocking=False):
-        return False
+def carry_out(heads: Array) -> None:
+    """Carry out a program, in as many threads as it has heads if helpers are free.
+
+    Args:
+        heads: the program as each thread sees it, a row for each; see
+            :mod:`contractconv.kernels.crew`.
+    """
+    if len(heads) == 1 or _over or is_alone() or not _lock.acquire(blocking=False):
+        kernel.perform()(address(heads))
+        return
     try:
-        if _crew is not None and _crew.size != get_num_threads() - 1:
-            _crew.end()
-            _crew = None
-        if _crew is None:
-            _crew = _Crew(get_num_threads() - 1)
-        if len(jobs) - 1 > _crew.size:
-            return False
-        _crew.run(jobs)
-        return True
+        crew = _called()
+        if crew is None:
+            kernel.perform()(address(heads))
+        else:
+            crew.run(heads[: crew.size + 1])
     finally:
         _lock.release()
+
+
+def _called() -> _Crew | None:
+    """The crew; ``None`` if no thread can be started any more, as at the end of a process."""
+    global _crew  # noqa: PLW0603 - it is called together when first needed
+    helpers = get_num_threads() - 1
+    if _crew is not None and _crew.size != helpers:
+        _crew.end()
+        _crew = None
+    if _crew is None and helpers:
+        try:
+            _crew = _Crew(helpers)
+        except RuntimeError:
+            return None
+    return _crew
 
 
 def _at_exit() -> None:

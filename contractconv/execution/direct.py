@@ -12,8 +12,7 @@ import numpy as np
 from contractconv.execution.blocks import Cut, apart, cut, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
 from contractconv.execution.nest import Nest, choose
-from contractconv.execution.sequence import Place, Program, offsets
-from contractconv.execution.sequence import Sequence as Calls
+from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Copy, Reading, Strides, reading, steps_of, writing
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
@@ -166,7 +165,7 @@ class _Leaf:
             if self.shared[n] and read.copy is not None:
                 calls = Calls()
                 self._copy(calls, n, read.copy, Place("shared", size))
-                found.append(calls.finish())
+                found.append(calls)
                 size += _room(read.copy, self.number.size)
         return tuple(found), size
 
@@ -178,7 +177,7 @@ class _Leaf:
             self._block(calls, part, out, adding)
             # Blocks of a group add up, unless each of them writes a part of its own.
             adding = adding or split.sums
-        return calls.finish()
+        return calls
 
     def _block(self, calls: Calls, part: Problem, out: str, adding: bool) -> None:
         """Copy what has to be copied, multiply, and put the result where it belongs."""

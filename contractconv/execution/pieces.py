@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -11,10 +13,11 @@ from contractconv.execution import direct, fourier, layer, tiled, toomcook
 from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import sum_leaf
+from contractconv.execution.sequence import Program
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
 from contractconv.kernels.finish import RAW, Finish
-from contractconv.notation.problem import Accesses
+from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.phases import Window
 from contractconv.planning.setting import Setting
@@ -23,57 +26,155 @@ from contractconv.planning.setting import Setting
 _FEW = 1 << 12
 
 
-def run_piece(
-    piece: Piece,
+def run_pieces(
+    pieces: Iterable[Piece],
     arrays: tuple[Array, ...],
     out: Array,
-    accumulate: bool,
     setting: Setting,
+    *,
+    accumulate: bool = False,
+    disjoint: bool = False,
     ending: Ending | None = None,
 ) -> bool:
-    """Carry out one piece of a sum.
+    """Carry out the pieces of a sum.
 
     Args:
-        piece: the piece.
+        pieces: the pieces; a single one if there is an ending.
         arrays: the operands, all of one dtype.
         out: the whole result, of the same dtype.
+        setting: what their algorithms were chosen by.
         accumulate: whether to add to what is there.
-        setting: what the algorithm was chosen by.
+        disjoint: whether no two pieces write the same element.
         ending: what is done to the result afterwards.
 
     Returns:
         Whether the ending is done.
     """
-    worth = setting.asked or piece.problem.points >= _FEW
-    compiled = worth and setting.machine.compiled and out.dtype in direct.KINDS
-    kernels = {"toom-cook": _tiled, "direct": _direct}
-    kernel = kernels.get(piece.algorithm) if compiled else None
-    if kernel is not None and ending is not None and kernel(piece, arrays, out, accumulate, ending):
-        return True
-    if kernel is None or not kernel(piece, arrays, out, accumulate, None):
-        _BY_NUMPY[piece.algorithm](piece, arrays, out, accumulate)
-    return False
+    carrying = _Carrying(arrays, out, accumulate, setting)
+    together: list[_Ready] = []
+    for piece in pieces:
+        ended = carrying.ready(piece, ending) if ending is not None else None
+        ready = ended or carrying.ready(piece)
+        if ready is None:
+            _BY_NUMPY[piece.algorithm](piece, arrays, out, accumulate)
+            continue
+        if together and not (disjoint and together[-1].goes_with(ready)):
+            carrying.run(together)
+            together = []
+        together.append(ready)
+    carrying.run(together)
+    return ending is not None and ended is not None
 
 
-def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
-    view = output_view(out, piece.problem)
-    result = sum_leaf(piece.problem, arrays, view.labels)
-    if accumulate:
-        np.add(view.array, result, out=view.array)
-    else:
-        view.array[...] = result
+class _Ready(NamedTuple):
+    """A piece, ready to run.
+
+    Attributes:
+        program: what is done.
+        regions: the arrays that it reads, by the names of their regions.
+        problem: the piece.
+        target: the result, or an array of its shape whose lanes are neighbours.
+    """
+
+    program: Program
+    regions: Mapping[str, Array]
+    problem: Problem
+    target: Array
+
+    def goes_with(self, other: _Ready) -> bool:
+        """Whether both can be one program: they read and write the same memory."""
+        one, two = self.regions, other.regions
+        same = one.keys() == two.keys() and all(one[name] is two[name] for name in one)
+        return same and self.target is other.target
 
 
-def _direct(
-    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
-) -> bool:
-    strides = tuple(array.strides for array in (*arrays, out))
-    finish, bias = _finish(ending, out)
-    ready = direct.prepared(piece.problem, strides, out.dtype, accumulate, finish)
-    if ready is None:
-        return False
-    ready.run({"0": arrays[0], "1": arrays[1], **bias}, out)
-    return True
+class _Carrying:
+    """Carries out pieces on the same arrays; what they need beside these is made once."""
+
+    def __init__(
+        self, arrays: tuple[Array, ...], out: Array, accumulate: bool, setting: Setting
+    ) -> None:
+        self.arrays, self.out, self.accumulate, self.setting = arrays, out, accumulate, setting
+        self._moved: dict[tuple[int, tuple[int, ...]], Array] = {}
+
+    def ready(self, piece: Piece, ending: Ending | None = None) -> _Ready | None:
+        """Make a piece ready for compiled kernels; ``None`` if there are none for it."""
+        setting, dtype = self.setting, self.out.dtype
+        worth = setting.asked or piece.problem.points >= _FEW
+        if not (worth and setting.machine.compiled and dtype in direct.KINDS):
+            return None
+        if piece.algorithm == "direct":
+            return self._direct(piece.problem, ending)
+        return self._tiled(piece, ending) if piece.algorithm == "toom-cook" else None
+
+    def run(self, pieces: Sequence[_Ready]) -> None:
+        """Run pieces as one program."""
+        if not pieces:
+            return
+        target = pieces[0].target
+        programs = tuple(piece.program for piece in pieces)
+        program = programs[0] if len(programs) == 1 else _together(programs)
+        program.run(pieces[0].regions, target)
+        if target is not self.out:
+            for piece in pieces:
+                self._bring(piece.problem, target)
+
+    def _bring(self, problem: Problem, target: Array) -> None:
+        """Put what a piece has made where it belongs."""
+        view = output_view(self.out, problem).array
+        made = output_view(target, problem).array
+        np.add(view, made, out=view) if self.accumulate else np.copyto(view, made)
+
+    def _direct(self, problem: Problem, ending: Ending | None) -> _Ready | None:
+        strides = tuple(array.strides for array in (*self.arrays, self.out))
+        finish, bias = _finish(ending, self.out)
+        program = direct.prepared(problem, strides, self.out.dtype, self.accumulate, finish)
+        if program is None:
+            return None
+        regions = {"0": self.arrays[0], "1": self.arrays[1], **bias}
+        return _Ready(program, regions, problem, self.out)
+
+    def _tiled(self, piece: Piece, ending: Ending | None) -> _Ready | None:
+        problem, windows, out = piece.problem, piece.windows, self.out
+        which = windows[0].operand
+        lanes = layer.lanes(problem, windows)
+        if lanes is None:
+            return None
+        tidy = _are_neighbours(out, problem.output, lanes[1])
+        if ending is not None and not tidy:
+            return None
+        ordered = list(self.arrays)
+        ordered[which] = self._neighbours(which, problem.operands[which], lanes[0])
+        if windows[0].role == "kernel":
+            ordered[1 - which] = self._neighbours(1 - which, problem.operands[1 - which], lanes[1])
+        target = out if tidy else self._target(problem.output, lanes[1])
+        strides = (ordered[0].strides, ordered[1].strides, target.strides)
+        finish, bias = _finish(ending, out)
+        program = tiled.prepared(
+            problem, windows, piece.outputs, strides, out.dtype, self.accumulate and tidy, finish
+        )
+        if program is None:
+            return None
+        regions = {"data": ordered[which], "other": ordered[1 - which], **bias}
+        return _Ready(program, regions, problem, target)
+
+    def _neighbours(self, number: int, accesses: Accesses, lane: Collection[str]) -> Array:
+        """An operand, or a copy in which numbers lie side by side along some indices."""
+        array = self.arrays[number]
+        if _are_neighbours(array, accesses, lane):
+            return array
+        key = number, _order(accesses, lane)
+        if key not in self._moved:
+            self._moved[key] = _moved(array, key[1])
+            self._moved[key][...] = array
+        return self._moved[key]
+
+    def _target(self, accesses: Accesses, lane: Collection[str]) -> Array:
+        """An array like the result in which numbers lie side by side along some indices."""
+        key = len(self.arrays), _order(accesses, lane)
+        if key not in self._moved:
+            self._moved[key] = _moved(self.out, key[1])
+        return self._moved[key]
 
 
 def _finish(ending: Ending | None, out: Array) -> tuple[Finish, dict[str, Array]]:
@@ -85,36 +186,6 @@ def _finish(ending: Ending | None, out: Array) -> tuple[Finish, dict[str, Array]
     return Finish(bias is not None, ending.activation == "relu"), given
 
 
-def _tiled(
-    piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
-) -> bool:
-    problem, windows = piece.problem, piece.windows
-    which = windows[0].operand
-    lanes = layer.lanes(problem, windows)
-    if lanes is None:
-        return False
-    tidy = _are_neighbours(out, problem.output, lanes[1])
-    if ending is not None and not tidy:
-        return False
-    ordered = list(arrays)
-    ordered[which] = _neighbours(arrays[which], problem.operands[which], lanes[0])
-    if windows[0].role == "kernel":
-        ordered[1 - which] = _neighbours(arrays[1 - which], problem.operands[1 - which], lanes[1])
-    target = out if tidy else _moved(np.empty_like(out), problem.output, lanes[1])
-    strides = (ordered[0].strides, ordered[1].strides, target.strides)
-    finish, bias = _finish(ending, out)
-    ready = tiled.prepared(
-        problem, windows, piece.outputs, strides, out.dtype, accumulate and tidy, finish
-    )
-    if ready is None:
-        return False
-    ready.run({"data": ordered[which], "other": ordered[1 - which], **bias}, target)
-    if not tidy:
-        view, made = output_view(out, problem).array, output_view(target, problem).array
-        np.add(view, made, out=view) if accumulate else np.copyto(view, made)
-    return True
-
-
 def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
     """Whether numbers lie side by side along the last of some indices."""
     steps = steps_of(accesses, array.strides)
@@ -122,20 +193,29 @@ def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> 
     return not found or min(found, key=abs) == array.itemsize
 
 
-def _neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> Array:
-    """The array, or a copy in which numbers lie side by side along some indices."""
-    if _are_neighbours(array, accesses, lane):
-        return array
-    copy = _moved(np.empty_like(array), accesses, lane)
-    copy[...] = array
-    return copy
+def _order(accesses: Accesses, lane: Collection[str]) -> tuple[int, ...]:
+    """The axes, those of some indices last."""
+    return tuple(sorted(range(len(accesses)), key=lambda n: bool(set(accesses[n].names) & {*lane})))
 
 
-def _moved(like: Array, accesses: Accesses, lane: Collection[str]) -> Array:
-    """An empty array of the same shape whose axes of some indices come last in memory."""
-    order = sorted(range(like.ndim), key=lambda n: bool(set(accesses[n].names) & set(lane)))
+def _moved(like: Array, order: tuple[int, ...]) -> Array:
+    """An empty array of the same shape and dtype whose axes lie in memory in some order."""
     empty = np.empty([like.shape[n] for n in order], like.dtype)
     return empty.transpose(np.argsort(order))
+
+
+@lru_cache(maxsize=256)
+def _together(programs: tuple[Program, ...]) -> Program:
+    return Program.joined(programs)
+
+
+def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
+    view = output_view(out, piece.problem)
+    result = sum_leaf(piece.problem, arrays, view.labels)
+    if accumulate:
+        np.add(view.array, result, out=view.array)
+    else:
+        view.array[...] = result
 
 
 def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from contractconv.execution.rooms import address
-from contractconv.execution.sequence import offsets
+from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
-from contractconv.execution.threads import get_num_threads, in_parallel
+from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.kernels import pooling as kernel
@@ -65,7 +65,7 @@ def pool(problem: Problem, array: Array, out: Array) -> bool:
     ready = _ready(problem, (array, out))
     if ready is None:
         return False
-    ready.run((array, out))
+    ready.program.run({"operand": array}, out)
     return True
 
 
@@ -94,14 +94,14 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
     if repeats or not is_leaf(problem):
         return None
-    arrays = (array, cotangent, np.empty(array.shape, array.dtype))
-    ready = _ready(problem, arrays)
+    made = np.empty(array.shape, array.dtype)
+    ready = _ready(problem, (array, cotangent, made))
     if ready is None:
         return None
     if not ready.clears:
-        arrays[-1].fill(0)
-    ready.run(arrays)
-    return arrays[-1]
+        made.fill(0)
+    ready.program.run({"operand": array, "result": cotangent}, made)
+    return made
 
 
 def _ready(problem: Problem, arrays: Sequence[Array]) -> _Ready | None:
@@ -115,36 +115,16 @@ def _ready(problem: Problem, arrays: Sequence[Array]) -> _Ready | None:
     return _prepared(problem, strides, dtypes.pop(), get_num_threads())
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(NamedTuple):
     """A leaf, ready to run on arrays of known strides.
 
     Attributes:
-        function: the kernel.
-        table: its arguments, to which the addresses of the arrays are added.
-        kept: the arrays whose addresses are in ``table``.
-        rounds: what is done, one round after the other.
-        clears: whether the kernel itself makes the gradient zero beforehand.
+        program: what is done to the regions ``"operand"`` and, for a gradient, ``"result"``.
+        clears: whether it makes the gradient zero beforehand.
     """
 
-    function: native.Native
-    table: Array
-    kept: tuple[Array, ...]
-    rounds: Rounds
+    program: Program
     clears: bool
-
-    def run(self, arrays: Sequence[Array]) -> None:
-        table = self.table.copy()
-        for n, array in enumerate(arrays):
-            table[kernel.OPERAND + n] += address(array)
-        for pieces in self.rounds:
-            in_parallel(partial(self._piece, table, pieces), len(pieces))
-
-    def _piece(self, table: Array, pieces: tuple[Piece, ...], which: int) -> None:
-        own = table.copy()
-        own[[kernel.OUTER_START, kernel.OUTER_STOP]] = pieces[which][0]
-        own[[kernel.MIDDLE_START, kernel.MIDDLE_STOP]] = pieces[which][1]
-        self.function(address(own))
 
 
 @lru_cache(maxsize=512)
@@ -171,13 +151,33 @@ def _prepared(
     cleared = _cleared(problem, nest, strides[2]) if wanted and len(rounds) == 1 else None
     if cleared is not None and not once:
         tables[kernel.CLEARED] = cleared
-    return _Ready(
-        (kernel.unpooling if wanted else kernel.pooling)(dtype, nest.form),
-        _arguments(nest.lane, steps, tuple(map(_start, terms, strides)), tables),
-        tuple(tables.values()),
-        rounds,
-        once or cleared is not None,
-    )
+    function = (kernel.unpooling if wanted else kernel.pooling)(dtype, nest.form)
+    places = _places(wanted, tuple(map(_start, terms, strides)))
+    arguments = places | _arguments(nest.lane, steps, tables)
+    stages = [[_piece(function, arguments, piece) for piece in pieces] for pieces in rounds]
+    return _Ready(Program(stages), once or cleared is not None)
+
+
+def _places(wanted: bool, starts: Strides) -> dict[int, Place]:
+    """Where operand, result and gradient begin."""
+    regions = ("operand", "result", "out") if wanted else ("operand", "out", "operand")
+    return {
+        kernel.OPERAND + n: Place(*place)
+        for n, place in enumerate(zip(regions, starts, strict=True))
+    }
+
+
+def _piece(function: native.Native, arguments: Mapping[int, Any], piece: Piece) -> Calls:
+    outer, middle = piece
+    bounds = {
+        kernel.OUTER_START: outer[0],
+        kernel.OUTER_STOP: outer[1],
+        kernel.MIDDLE_START: middle[0],
+        kernel.MIDDLE_STOP: middle[1],
+    }
+    calls = Calls()
+    calls.call(function, {**arguments, **bounds})
+    return calls
 
 
 def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
@@ -323,15 +323,14 @@ def _taps(problem: Problem, steps: Steps, inside: Array) -> dict[int, Array]:
     }
 
 
-def _arguments(lane: str, steps: Steps, starts: Strides, tables: Mapping[int, Array]) -> Array:
-    table = np.zeros(kernel.ARGUMENTS, np.int64)
-    for place, entries in tables.items():
-        table[place] = address(entries)
-    for n, (step, start) in enumerate(zip(steps, starts, strict=True)):
-        table[kernel.OPERAND + n], table[kernel.OPERAND_LANE + n] = start, step[lane]
-    table[kernel.INNER_STOP] = len(tables[kernel.INNER])
-    table[kernel.RUNS_STOP] = len(tables[kernel.RUNS])
-    return table
+def _arguments(lane: str, steps: Steps, tables: Mapping[int, Array]) -> dict[int, Any]:
+    along = {kernel.OPERAND_LANE + n: step[lane] for n, step in enumerate(steps)}
+    return {
+        **tables,
+        **along,
+        kernel.INNER_STOP: len(tables[kernel.INNER]),
+        kernel.RUNS_STOP: len(tables[kernel.RUNS]),
+    }
 
 
 def _start(accesses: Accesses, strides: Strides) -> int:

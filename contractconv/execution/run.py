@@ -13,7 +13,7 @@ import numpy as np
 from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
-from contractconv.execution.pieces import run_piece
+from contractconv.execution.pieces import run_pieces
 from contractconv.execution.pooling import FEW_POINTS, pool
 from contractconv.execution.reductions import (
     REDUCTIONS,
@@ -204,12 +204,11 @@ def _run_step(
         return _reduce_step(step, arrays, dtype, out)
     accumulate = out is not None or not step.disjoint
     if out is None:
-        out = (np.empty if step.is_leaf and not accumulate else np.zeros)(
-            step.problem.output_sizes, dtype
-        )
-    done = False
-    for piece in step.pieces():
-        done = run_piece(piece, arrays, out, accumulate, step.setting, ending)
+        out = (np.empty if step.complete else np.zeros)(step.problem.output_sizes, dtype)
+    done = run_pieces(
+        step.pieces(), arrays, out, step.setting,
+        accumulate=accumulate, disjoint=step.disjoint, ending=ending,
+    )  # fmt: skip
     if ending is not None and not done:
         ending.apply(out)
     return out

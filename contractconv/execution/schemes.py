@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from contractconv.execution.layer import Layer, Side
-from contractconv.execution.sequence import Place, Program, offsets
-from contractconv.execution.sequence import Sequence as Calls
+from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.views import Array
 from contractconv.kernels import native, transforms
 from contractconv.kernels import products as multiply
@@ -227,7 +226,12 @@ class Forward(Result):
             second += self._results(data, out, place)
         scratch = n * (self.product_in + self.product_out)
         shared = n * self.weight_step * len(batches)
-        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+        # What becomes of the kernel does not depend on where data and result lie.
+        common = (
+            layer.tap_table(layer.other).tobytes(), layer.channels, layer.columns, layer.parts,
+            self.tile, tuple(other for _, other, _ in batches),
+        )  # fmt: skip
+        return Program((first, second), shared, scratch, self.blank, common=common)
 
     @property
     def product_in(self) -> int:
@@ -249,7 +253,7 @@ class Forward(Result):
                 products = Place("shared", place + row * self.panel_bytes)
                 count = min(chunk, self.channels - start)
                 self.spread_kernel(calls, base, panel, start, count, products, self.weight_step)
-                yield calls.finish()
+                yield calls
 
     def _results(self, data: int, out: int, place: int) -> Iterator[Calls]:
         """Go through blocks of tiles: a piece for some blocks that follow each other."""
@@ -261,7 +265,7 @@ class Forward(Result):
             calls = Calls()
             for block in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
                 self._block(calls, (data, out, place), block * self.block, tables)
-            yield calls.finish()
+            yield calls
 
     def _block(
         self, calls: Calls, bases: tuple[int, int, int], first: int, tables: dict[str, Array]
@@ -322,7 +326,7 @@ class Deep(Result):
             second += [self._panel(panel, other, out, place) for panel in range(self.panels)]
         scratch = n * (self.weight_step + self.product_step)
         shared = n * self.data_step * len(batches)
-        return Program((tuple(first), tuple(second)), shared, scratch, self.blank, 1)
+        return Program((first, second), shared, scratch, self.blank)
 
     def _tiles(self, base: int, place: int) -> Iterator[Calls]:
         """Transform the data: a piece for some tiles."""
@@ -333,7 +337,7 @@ class Deep(Result):
             first, stop = tiles * piece // pieces, tiles * (piece + 1) // pieces
             products = Place("shared", place + first * self.channel_bytes)
             self.spread_data(calls, base, first, stop - first, products, self.data_step)
-            yield calls.finish()
+            yield calls
 
     def _panel(self, panel: int, other: int, out: int, place: int) -> Calls:
         """Transform the kernel for one panel and multiply, some channels at a time."""
@@ -352,4 +356,4 @@ class Deep(Result):
                 **tables,
             )  # fmt: skip
         self.collect(calls, out, panel, 0, tiles, sums, self.product_step)
-        return calls.finish()
+        return calls

@@ -1,107 +1,225 @@
-"""Lists of kernel calls that run in one go, without Python between them."""
+"""Programs of kernel calls that run in one go, without Python between them."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from contractconv.execution.crew import Job, together
-from contractconv.execution.rooms import address, room
-from contractconv.execution.threads import get_num_threads, in_parallel
+from contractconv.execution.crew import carry_out
+from contractconv.execution.rooms import address, give, take
+from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
-from contractconv.kernels import copies, products, transforms
+from contractconv.kernels import crew as kernel
 from contractconv.kernels.native import Native
 
-# Numbers of a result from which on its pieces are handed out one by one.
-_SHORT = 1 << 20
-_WIDTH = max(products.ARGUMENTS, transforms.ARGUMENTS, copies.ARGUMENTS)
+# Regions of every program: of each thread, and of all.
+_OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
+_LINE = 64
 
 
-class Sequence:
-    """Kernel calls in order, with addresses that are filled in when it runs.
+class Place(NamedTuple):
+    """So many bytes into a region of memory whose address is known later."""
 
-    An argument is an integer, an array of offsets (which is kept alive), or a :class:`Place`:
-    so many bytes into a region that :meth:`run` is told the address of.
+    region: str
+    offset: int = 0
+
+
+class Calls:
+    """Kernel calls in order.
+
+    An argument is an integer, an array of offsets (which is kept alive), or a :class:`Place`.
     """
 
     def __init__(self) -> None:
-        self._functions: list[Native] = []
-        self._rows: list[dict[int, Any]] = []
+        self.listed: list[tuple[Native, dict[int, Any]]] = []
 
     def call(self, function: Native, arguments: Mapping[int, Any]) -> None:
         """Append one call."""
-        self._functions.append(function)
-        self._rows.append(dict(arguments))
+        self.listed.append((function, dict(arguments)))
 
-    def finish(self) -> Sequence:
-        """Turn what was appended into tables; nothing can be appended afterwards."""
-        self._table = np.zeros((len(self._rows), _WIDTH), np.int64)
-        self._kept = []
-        names: list[tuple[int, int, str]] = []
-        for n, row in enumerate(self._rows):
-            for column, value in row.items():
-                if isinstance(value, Place):
-                    names.append((n, column, value.region))
-                    self._table[n, column] = value.offset
-                elif isinstance(value, np.ndarray):
-                    self._kept.append(value)
-                    self._table[n, column] = address(value)
-                else:
-                    self._table[n, column] = value
-        self.regions = sorted({region for _, _, region in names})
-        self._where = np.array([n * _WIDTH + column for n, column, _ in names], np.int64)
-        self._which = np.array([self.regions.index(r) for _, _, r in names], np.int64)
-        pointers = [_pointer(function) for function in self._functions]
-        self._pointers = np.array(pointers, np.int64)
-        self._rows = []
-        return self
+    def shifted(self, region: str, offset: int) -> Calls:
+        """The same calls, with what is in one region so many bytes further on."""
+        moved = Calls()
+        for function, arguments in self.listed:
+            given = {
+                n: Place(region, value.offset + offset)
+                if isinstance(value, Place) and value.region == region
+                else value
+                for n, value in arguments.items()
+            }
+            moved.call(function, given)
+        return moved
+
+
+class Program:
+    """Calls on all threads, and the memory that they need.
+
+    The regions of the operands are called as :meth:`run` is told, that of the result ``"out"``.
+    Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
+    ``"zeros"``.
+
+    Args:
+        stages: what has to be done, one list of pieces after the other.
+        shared: bytes that all threads share.
+        scratch: bytes that each thread needs for itself.
+        blank: bytes of zeros that are read where there is no element, and of trash that is
+            written there.
+        copies: how many results are summed at the end; more than one if threads share out what
+            is summed: then the others are called ``"out1"``, ``"out2"``, ...
+        common: what the first stage leaves in shared memory; where it is equal to that of
+            another program on the same operands, one of both can do it for the other.
+    """
+
+    def __init__(
+        self,
+        stages: Iterable[Iterable[Calls]],
+        shared: int = 0,
+        scratch: int = 0,
+        blank: int = 0,
+        copies: int = 1,
+        common: Hashable = None,
+    ) -> None:
+        self.stages = tuple(tuple(stage) for stage in stages)
+        self.shared, self.scratch, self.blank, self.copies = shared, scratch, blank, copies
+        self.common = common
 
     @staticmethod
-    def joined(parts: Iterable[Sequence]) -> Sequence:
-        """One finished sequence after another, as one."""
-        one, rows = Sequence(), 0
-        found = list(parts)
-        one.regions = sorted({region for part in found for region in part.regions})
-        where, which = [], []
-        for part in found:
-            places = [one.regions.index(region) for region in part.regions]
-            where.append(part._where + rows * _WIDTH)
-            which.append(np.array(places, np.int64)[part._which])
-            rows += len(part._table)
-        one._functions = [function for part in found for function in part._functions]
-        one._kept = [kept for part in found for kept in part._kept]
-        one._table = np.concatenate([part._table for part in found])
-        one._pointers = np.concatenate([part._pointers for part in found])
-        one._where, one._which = np.concatenate(where), np.concatenate(which)
-        return one
+    def joined(programs: Sequence[Program]) -> Program:
+        """Programs that write different elements of one result, at the same time."""
+        stages: list[list[Calls]] = [[] for _ in range(max(len(p.stages) for p in programs))]
+        places: dict[Hashable, int] = {}
+        shared = 0
+        for program in programs:
+            place = shared if program.common is None else places.get(program.common, shared)
+            for n, stage in enumerate(program.stages):
+                if n or place == shared:
+                    stages[n] += [calls.shifted("shared", place) for calls in stage]
+            if place == shared:
+                places[program.common] = place
+                shared += _whole(program.shared)
+        return Program(
+            stages,
+            shared,
+            max(p.scratch for p in programs),
+            max(p.blank for p in programs),
+            max(p.copies for p in programs),
+        )
 
-    def run(self, regions: Mapping[str, int]) -> None:
-        """Call the kernels, the regions lying at these addresses."""
-        self.job(regions).run()
+    def run(self, operands: Mapping[str, Array], out: Array) -> None:
+        """Write to ``out``, or add to it, as the calls do."""
+        # Like the result in memory too: the same offsets lead into all of them.
+        extra = [np.zeros_like(out) for _ in range(self.copies - 1)]
+        tables = self._tables
+        heads, counters = tables.heads.copy(), np.zeros(tables.counters, np.int64)
+        outs = {f"out{n or ''}": array for n, array in enumerate([out, *extra])}
+        heads[:, kernel.COUNTERS] = address(counters)
+        heads[:, tables.first :] = [
+            address(outs[name] if name in outs else operands[name]) for name in tables.regions
+        ]
+        memory = take(self._reserved) if self._reserved else None
+        try:
+            if memory is not None:
+                self._lay_out(heads, memory)
+            carry_out(heads)
+        finally:
+            if memory is not None:
+                give(memory)
+        # Other pieces of the result may not have been written yet: anything lies there.
+        if extra:
+            with np.errstate(invalid="ignore"):
+                for array in extra:
+                    np.add(out, array, out=out)
 
-    def job(self, regions: Mapping[str, int]) -> Job:
-        """The calls, ready for any thread, with the regions lying at these addresses."""
-        table = self._table.copy()
-        if self.regions:
-            bases = np.array([regions[name] for name in self.regions], np.int64)
-            table.reshape(-1)[self._where] += bases[self._which]
-        rows = address(table) + table.strides[0] * np.arange(len(table), dtype=np.int64)
-        return Job(self._pointers, rows, table)
+    def _lay_out(self, heads: Array, memory: Array) -> None:
+        """Give every thread its scratch, and all of them what they share."""
+        start = address(memory)
+        place = -(-start // _LINE) * _LINE
+        shared, blank = _whole(self.shared), _whole(self.blank)
+        memory[place + shared - start : place + shared + blank - start] = 0
+        own = _whole(self.scratch) + blank
+        for n, head in enumerate(heads):
+            mine = place + shared + blank + n * own
+            head[_BASES] = mine, mine + own - blank, place, place + shared
+
+    @cached_property
+    def _reserved(self) -> int:
+        """Bytes of memory for one run, wherever they begin."""
+        shared, scratch, blank = map(_whole, (self.shared, self.scratch, self.blank))
+        size = shared + blank + self._threads * (scratch + blank)
+        return size + _LINE if size else 0
+
+    @cached_property
+    def _threads(self) -> int:
+        """How many threads can have something to do at the same time."""
+        return min(get_num_threads(), max(1, *map(len, self.stages)))
+
+    @cached_property
+    def _tables(self) -> _Tables:
+        """Everything as the machine sees it."""
+        pieces = list(chain(*self.stages))
+        calls = list(chain(*(piece.listed for piece in pieces)))
+        arguments = np.zeros((len(calls), kernel.WIDTH), np.int64)
+        regions = np.zeros((len(calls), kernel.WIDTH), np.uint8)
+        names = [*_OWN, *_COMMON]
+        kept: list[Array] = []
+        for n, (_, given) in enumerate(calls):
+            for place, value in given.items():
+                if isinstance(value, Place):
+                    if value.region not in names:
+                        names.append(value.region)
+                    regions[n, place] = 1 + names.index(value.region)
+                    arguments[n, place] = value.offset
+                elif isinstance(value, np.ndarray):
+                    kept.append(value)
+                    arguments[n, place] = address(value)
+                else:
+                    arguments[n, place] = value
+        kernels = np.array([_pointer(function) for function, _ in calls], np.int64)
+        first_pieces = np.cumsum([0, *map(len, self.stages)])
+        first_calls = np.cumsum([0, *(len(piece.listed) for piece in pieces)])
+        kept += [first_pieces, first_calls, kernels, arguments, regions]
+        first = kernel.BASES + 1 + len(_OWN) + len(_COMMON)
+        heads = np.zeros((self._threads, kernel.BASES + 1 + len(names)), np.int64)
+        heads[:, kernel.STAGES] = len(self.stages)
+        heads[
+            :, [kernel.PIECES, kernel.CALLS, kernel.KERNELS, kernel.ARGUMENTS, kernel.REGIONS]
+        ] = [address(table) for table in kept[-5:]]
+        return _Tables(
+            heads, first, tuple(names[len(_OWN) + len(_COMMON) :]),
+            kernel.COUNTED * len(self.stages), tuple(kept),
+        )  # fmt: skip
 
 
-class Place:
-    """So many bytes into a region of memory whose address is known later."""
+_TABLES = [kernel.PIECES, kernel.CALLS, kernel.KERNELS, kernel.ARGUMENTS, kernel.REGIONS]
+_BASES = slice(kernel.BASES + 1, kernel.BASES + 1 + len(_OWN) + len(_COMMON))
 
-    __slots__ = ("offset", "region")
 
-    def __init__(self, region: str, offset: int = 0) -> None:
-        self.region = region
-        self.offset = offset
+class _Tables(NamedTuple):
+    """A program as the machine sees it.
+
+    Attributes:
+        heads: for each thread the program without the addresses of this run.
+        first: where in a head the addresses of the caller's regions begin.
+        regions: what these are called.
+        counters: how many counters there are.
+        kept: the arrays whose addresses are in use.
+    """
+
+    heads: Array
+    first: int
+    regions: tuple[str, ...]
+    counters: int
+    kept: tuple[Array, ...]
+
+
+def _whole(size: int) -> int:
+    """So many bytes, up to the end of a line of the cache."""
+    return -(-size // _LINE) * _LINE
 
 
 def _pointer(function: Native) -> int:
@@ -116,75 +234,3 @@ def offsets(*loops: tuple[int, int]) -> Array:
     for size, step in loops:
         total = np.add.outer(total, np.arange(size, dtype=np.int64) * step)
     return np.ascontiguousarray(total).reshape(-1)
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Sequences on all threads, and the memory that they need.
-
-    The regions of the operands are called as :meth:`run` is told, that of the result ``"out"``.
-    Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
-    ``"zeros"``.
-
-    Attributes:
-        stages: what has to be done, one list of pieces after the other.
-        shared: bytes that all threads share.
-        scratch: bytes that each thread needs for itself.
-        blank: bytes of zeros that are read where there is no element.
-        copies: how many results are summed at the end; more than one if threads share out what
-            is summed: then the others are called ``"out1"``, ``"out2"``, ...
-    """
-
-    stages: tuple[tuple[Sequence, ...], ...]
-    shared: int
-    scratch: int
-    blank: int
-    copies: int
-    shares: tuple[tuple[Sequence, ...], ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        threads = get_num_threads()
-        shares = (
-            tuple(Sequence.joined(stage[n::threads]) for n in range(min(threads, len(stage))))
-            for stage in self.stages
-        )
-        object.__setattr__(self, "shares", tuple(shares))
-
-    def run(self, operands: Mapping[str, Array], out: Array) -> None:
-        """Write to ``out``, or add to it, as the sequences do."""
-        # Like the result in memory too: the same offsets lead into all of them.
-        extra = [np.zeros_like(out) for _ in range(self.copies - 1)]
-        with room(self.shared) as common, room(self.blank) as zeros:
-            zeros.fill(0)
-            arrays = {"out": out, "shared": common, "zeros": zeros, **operands}
-            arrays |= {f"out{n}": array for n, array in enumerate(extra, 1)}
-            regions = {name: address(array) for name, array in arrays.items()}
-            for stage, shares in zip(self.stages, self.shares, strict=True):
-                # Short work is shared out beforehand, longer work as it goes.
-                if out.size > _SHORT or not self._together(shares, regions):
-                    self._run(stage, regions)
-        # Other pieces of the result may not have been written yet: anything lies there.
-        with np.errstate(invalid="ignore"):
-            for array in extra:
-                np.add(out, array, out=out)
-
-    def _together(self, shares: tuple[Sequence, ...], regions: dict[str, int]) -> bool:
-        """Each thread with its share, at once; whether there were threads for that."""
-        if len(shares) < 2:
-            return False
-        with ExitStack() as stack:
-            jobs = []
-            for share in shares:
-                place = address(stack.enter_context(room(self.scratch + self.blank)))
-                jobs.append(share.job(regions | self._own(place)))
-            return together(jobs)
-
-    def _own(self, place: int) -> dict[str, int]:
-        return {"scratch": place, "trash": place + self.scratch}
-
-    def _run(self, stage: tuple[Sequence, ...], regions: dict[str, int]) -> None:
-        def piece(which: int) -> None:
-            with room(self.scratch + self.blank) as scratch:
-                stage[which].run(regions | self._own(address(scratch)))
-
-        in_parallel(piece, len(stage))

@@ -11,8 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from contractconv.execution.schemes import LINE, Scheme
-from contractconv.execution.sequence import Place, Program, offsets
-from contractconv.execution.sequence import Sequence as Calls
+from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.kernels import products as multiply
 from contractconv.kernels.native import Native
 
@@ -96,7 +95,7 @@ class WeightGradient(Scheme):
             self._transform(calls, part, first, count)
             self._add_products(calls, part, count, accumulate=first > start)
         self._collect(calls, part, copy)
-        return calls.finish()
+        return calls
 
     def _transform(self, calls: Calls, part: _Part, first: int, count: int) -> None:
         """Transform some tiles of both operands."""

@@ -1,4 +1,8 @@
-"""Handing work from thread to thread without Python: a word in memory says that there is some.
+"""Programs in machine code: threads share out lists of kernel calls among themselves.
+
+A *program* is a list of stages, a stage a list of pieces, a piece a list of kernel calls. Threads
+take the pieces of a stage one by one, and begin the next stage when all are done; whoever comes
+late takes what is left, and nobody waits for a thread that has not begun.
 
 A thread that waits for its turn in Python sleeps, and waking it takes longer than many a
 contraction. So a helper stays awake in machine code for a moment after its work, and watches.
@@ -9,87 +13,152 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from contractconv.kernels import copies, pooling, products, transforms
 from contractconv.kernels.native import Native, build
-from contractconv.kernels.transforms import call_each
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter
+    from contractconv.kernels.emitter import Emitter, Int
 
-# Places in the table of a helper: how many jobs it was given, how many it has done, the job (how
-# many calls, the addresses of the functions and of their tables), and how often it looks again.
-GIVEN, DONE, COUNT, FUNCTIONS, TABLES, PATIENCE = range(6)
-# Two helpers share no line of the cache.
-WORDS = 16
+# The arguments of any kernel.
+WIDTH = max(room.ARGUMENTS for room in (copies, pooling, products, transforms))
+# A program as one thread sees it, its head: how many stages there are, and the addresses of these
+# tables: the first piece of each stage, and of the one after the last; the first call of each
+# piece, likewise; for each call its kernel; its arguments; the number of the region of memory in
+# which each argument is an address; and counters. Then the address of each region: the first one
+# is 0, for arguments that are no addresses.
+STAGES, PIECES, CALLS, KERNELS, ARGUMENTS, REGIONS, COUNTERS, BASES = range(8)
+# For each stage the pieces that were taken, and those that are done: each on a line of the cache.
+TAKEN, DONE, COUNTED = 0, 8, 16
+# The table of a helper: the head of a program that it may take part in, how many it took part in,
+# how many it took, and how often it looks before it sleeps. Two helpers share no line.
+JOB, LEFT, BEGUN, PATIENCE, WORDS = 0, 8, 9, 10, 16
+# The table of a leader: how many helpers there are, the addresses of their tables and of all
+# heads, its own first, and the bytes from one head to the next.
+HELPERS, TABLES, HEADS, HEAD_BYTES = range(4)
+
+
+@cache
+def perform() -> Native:
+    """The kernel that carries out a program, given its head."""
+    return build("perform", "float32", lambda e: _perform(e, e.own()), "perform")
+
+
+@cache
+def lead() -> Native:
+    """The kernel that carries out a program together with helpers."""
+    return build("lead", "float32", _write_lead, "lead")
 
 
 @cache
 def serve() -> Native:
-    """The kernel that does what a helper is given, until nothing comes for a while."""
+    """The kernel that takes part in what a helper is given, until nothing comes for a while."""
     return build("serve", "float32", _write_serve, "serve")
 
 
 @cache
-def give() -> Native:
-    """The kernel that gives one more job to a helper."""
-    return build("give", "float32", _write_give, "give")
-
-
-@cache
 def wait() -> Native:
-    """The kernel that waits for a helper to be done, but not for ever."""
-    return build("wait", "float32", _write_wait, "wait")
+    """The kernel that waits for a helper to leave what it has begun, but not for ever."""
+    return build("wait", "float32", lambda e: _wait(e, e.own()), "wait")
+
+
+def _perform(e: Emitter, head: Int) -> None:
+    pieces, counters = e.entry_of(head, PIECES), e.entry_of(head, COUNTERS)
+    arguments = e.scratch(WIDTH)
+
+    def stage(which: Int) -> None:
+        first = e.entry_of(pieces, which)
+        count = e.entry_of(pieces, which + 1) - first
+        own = counters + which * (COUNTED * 8)
+
+        def another() -> tuple[object, Int]:
+            taken = e.increased(own, TAKEN)
+            return taken < count, taken
+
+        def piece(taken: Int | None) -> None:
+            assert taken is not None
+            _piece(e, head, first + taken, arguments)
+            e.increased(own, DONE)
+
+        e.as_long_as(another, piece)
+        e.as_long_as(lambda: (e.watched(own, DONE) < count, None), lambda _: e.pause())
+
+    e.repeat(0, e.entry_of(head, STAGES), stage)
+
+
+def _piece(e: Emitter, head: Int, which: Int, arguments: Int) -> None:
+    """Call the kernels of a piece one after the other."""
+    kind = e.function.function_type.as_pointer()
+    table = e.builder.inttoptr(arguments.value, e.function.args[0].type)
+    calls, kernels, given, regions = (
+        e.entry_of(head, n) for n in (CALLS, KERNELS, ARGUMENTS, REGIONS)
+    )
+
+    def call(n: Int) -> None:
+        def fill(place: Int) -> None:
+            entry = n * WIDTH + place
+            base = e.entry_of(head, e.byte_of(regions, entry) + BASES)
+            e.set_entry(arguments, place, e.entry_of(given, entry) + base)
+
+        e.repeat(0, WIDTH, fill)
+        function = e.builder.inttoptr(e.entry_of(kernels, n).value, kind)
+        e.builder.call(function, [table])
+
+    e.repeat(e.entry_of(calls, which), e.entry_of(calls, which + 1), call)
+
+
+def _write_lead(e: Emitter) -> None:
+    own = e.own()
+    helpers, tables, heads, step = (
+        e.entry_of(own, n) for n in (HELPERS, TABLES, HEADS, HEAD_BYTES)
+    )
+
+    def table(n: Int) -> Int:
+        return tables + n * (WORDS * 8)
+
+    e.repeat(0, helpers, lambda n: e.announce(table(n), JOB, heads + step * (n + 1)))
+    _perform(e, heads)
+
+    def dismiss(n: Int) -> None:
+        # What it has not taken yet it shall not take any more.
+        missed = e.exchanged(table(n), JOB, 0)
+        with e.builder.if_then(missed.equals(0)):
+            e.set_entry(table(n), BEGUN, e.entry_of(table(n), BEGUN) + 1)
+
+    e.repeat(0, helpers, dismiss)
+    e.repeat(0, helpers, lambda n: _wait(e, table(n)))
+
+
+def _wait(e: Emitter, table: Int) -> None:
+    looks = e.scratch(1)
+    e.set_entry(looks, 0, e.entry_of(table, PATIENCE))
+
+    def test() -> tuple[object, None]:
+        left = e.entry_of(looks, 0) - 1
+        e.set_entry(looks, 0, left)
+        working = e.watched(table, LEFT) < e.entry_of(table, BEGUN)
+        return e.builder.and_(working, left >= 0), None
+
+    e.as_long_as(test, lambda _: e.pause())
 
 
 def _write_serve(e: Emitter) -> None:
-    b, patience = e.builder, e.argument(PATIENCE)
-    seen = e.watched(DONE)
-    before = b.block
-    head, look, work, idle, after = (
-        e.function.append_basic_block(name) for name in ("head", "look", "work", "idle", "after")
-    )
-    b.branch(head)
-    b.position_at_end(head)
-    left, last = b.phi(patience.value.type), b.phi(seen.value.type)
-    b.cbranch(b.icmp_signed(">", left, e.whole(0).value), look, after)
-    b.position_at_end(look)
-    given = e.watched(GIVEN)
-    b.cbranch(b.icmp_signed("!=", given.value, last), work, idle)
-    b.position_at_end(work)
-    call_each(e, *(e.watched(place) for place in (COUNT, FUNCTIONS, TABLES)))
-    e.announce(DONE, given)
-    worked = b.block
-    b.branch(head)
-    b.position_at_end(idle)
-    e.pause()
-    fewer = b.sub(left, e.whole(1).value)
-    b.branch(head)
-    for phi, values in (
-        (left, ((patience.value, before), (patience.value, worked), (fewer, idle))),
-        (last, ((seen.value, before), (given.value, worked), (last, idle))),
-    ):
-        for value, block in values:
-            phi.add_incoming(value, block)
-    b.position_at_end(after)
+    own, looks = e.own(), e.scratch(1)
+    patience = e.entry_of(own, PATIENCE)
+    e.set_entry(looks, 0, patience)
 
+    def test() -> tuple[object, None]:
+        left = e.entry_of(looks, 0) - 1
+        e.set_entry(looks, 0, left)
+        return left >= 0, None
 
-def _write_give(e: Emitter) -> None:
-    e.announce(GIVEN, e.watched(GIVEN) + 1)
+    def look(_: Int | None) -> None:
+        e.when(e.watched(own, JOB).equals(0), e.pause, take)
 
+    def take() -> None:
+        job = e.exchanged(own, JOB, 0)
+        with e.builder.if_then(e.builder.not_(job.equals(0))):
+            _perform(e, job)
+            e.increased(own, LEFT)
+            e.set_entry(looks, 0, patience)
 
-def _write_wait(e: Emitter) -> None:
-    b, given, patience = e.builder, e.watched(GIVEN), e.argument(PATIENCE)
-    before = b.block
-    head, again, after = (e.function.append_basic_block(n) for n in ("head", "again", "after"))
-    b.branch(head)
-    b.position_at_end(head)
-    left = b.phi(patience.value.type)
-    waiting = b.icmp_signed("!=", e.watched(DONE).value, given.value)
-    more = b.and_(waiting, b.icmp_signed(">", left, e.whole(0).value))
-    b.cbranch(more, again, after)
-    b.position_at_end(again)
-    e.pause()
-    fewer = b.sub(left, e.whole(1).value)
-    b.branch(head)
-    left.add_incoming(patience.value, before)
-    left.add_incoming(fewer, again)
-    b.position_at_end(after)
+    e.as_long_as(test, look)

@@ -122,19 +122,41 @@ class Emitter:
 
     def entry_of(self, table: Int, place: Int | int) -> Int:
         """``table[place]``, where ``table`` is the address of 64-bit integers."""
+        return Int(self, self.builder.load(self._place(table, place)))
+
+    def byte_of(self, table: Int, place: Int) -> Int:
+        """``table[place]``, where ``table`` is the address of bytes without a sign."""
+        pointer = self.builder.inttoptr((table + place).value, ir.IntType(8).as_pointer())
+        return Int(self, self.builder.zext(self.builder.load(pointer), I64))
+
+    def own(self) -> Int:
+        """The address of the table the function is called with."""
+        return Int(self, self.builder.ptrtoint(self.function.args[0], I64))
+
+    def _place(self, table: Int, place: Int | int) -> Any:
         pointer = self.builder.inttoptr(table.value, I64.as_pointer())
-        place = self.whole(place)
-        return Int(self, self.builder.load(self.builder.gep(pointer, [place.value])))
+        return self.builder.gep(pointer, [self.whole(place).value])
 
-    def watched(self, place: int) -> Int:
-        """One entry of the table as it is now, whichever thread wrote it."""
-        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
-        return Int(self, self.builder.load_atomic(pointer, "acquire", 8))
+    def watched(self, table: Int, place: Int | int) -> Int:
+        """``table[place]`` as it is now, whichever thread wrote it."""
+        return Int(self, self.builder.load_atomic(self._place(table, place), "acquire", 8))
 
-    def announce(self, place: int, value: Int) -> None:
-        """Write one entry of the table; who sees it sees all that was written before."""
-        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
-        self.builder.store_atomic(value.value, pointer, "release", 8)
+    def announce(self, table: Int, place: Int | int, value: Int) -> None:
+        """``table[place] = value``; who sees it sees all that was written before."""
+        self.builder.store_atomic(value.value, self._place(table, place), "release", 8)
+
+    def exchanged(self, table: Int, place: Int | int, value: Int | int) -> Int:
+        """Put ``value`` where ``table[place]`` was, which no other thread can get then."""
+        return self._at_once("xchg", table, place, value)
+
+    def increased(self, table: Int, place: Int | int) -> Int:
+        """Add one to ``table[place]``; what was there, which no other thread gets."""
+        return self._at_once("add", table, place, 1)
+
+    def _at_once(self, operation: str, table: Int, place: Int | int, value: Int | int) -> Int:
+        given = self.whole(value).value
+        pointer = self._place(table, place)
+        return Int(self, self.builder.atomic_rmw(operation, pointer, given, "acq_rel"))
 
     def pause(self) -> None:
         """Let the processor know that this thread is only waiting."""
@@ -161,8 +183,7 @@ class Emitter:
 
     def set_entry(self, table: Int, place: Int | int, value: Int) -> None:
         """``table[place] = value``."""
-        pointer = self.builder.inttoptr(table.value, I64.as_pointer())
-        self.builder.store(value.value, self.builder.gep(pointer, [self.whole(place).value]))
+        self.builder.store(value.value, self._place(table, place))
 
     def chosen(self, condition: Any, yes: Int, no: Int) -> Int:
         """One of two integers, without a jump."""
@@ -347,6 +368,22 @@ class Emitter:
             return []
 
         self.loop(start, stop, [], once, step)
+
+    def as_long_as(
+        self, test: Callable[[], tuple[Any, Int | None]], body: Callable[[Int | None], None]
+    ) -> None:
+        """``while (found := test())[0]: body(found[1])``."""
+        head, inside, after = (
+            self.function.append_basic_block(n) for n in ("head", "body", "after")
+        )
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        condition, value = test()
+        self.builder.cbranch(condition, inside, after)
+        self.builder.position_at_end(inside)
+        body(value)
+        self.builder.branch(head)
+        self.builder.position_at_end(after)
 
     def when(self, condition: Any, yes: Callable[[], None], no: Callable[[], None]) -> None:
         """Do one of two things."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import count, product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contractconv.kernels.finish import RAW, Finish, finished
 from contractconv.kernels.native import Native, build
@@ -281,32 +281,3 @@ def _combination(e: Emitter, terms: Sequence[tuple[Fraction, Vector]]) -> Vector
         else:
             total = e.multiply_add(vector, e.constant(float(factor)), total)
     return total
-
-
-def sequencer() -> Native:
-    """A kernel that calls kernels: ``functions[n](tables[n])`` for ``n < count``.
-
-    Its table holds the count, the address of the functions, that of the tables.
-    """
-    return _sequencer()
-
-
-@cache
-def _sequencer() -> Native:
-    return build("sequence", "float32", _write_sequence, "sequence")
-
-
-def _write_sequence(e: Emitter) -> None:
-    call_each(e, e.argument(0), e.argument(1), e.argument(2))
-
-
-def call_each(e: Emitter, count: Int, functions: Int, tables: Int) -> None:
-    """``functions[n](tables[n])`` for ``n < count``."""
-    kind: Any = e.function.function_type.as_pointer()
-    table = e.function.args[0].type
-
-    def call(n: Int) -> None:
-        function = e.builder.inttoptr(e.entry_of(functions, n).value, kind)
-        e.builder.call(function, [e.builder.inttoptr(e.entry_of(tables, n).value, table)])
-
-    e.repeat(0, count, call)

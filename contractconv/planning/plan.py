@@ -14,6 +14,7 @@ from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.planning.candidates import Piece, direct, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
+from contractconv.planning.coverage import complete, disjoint
 from contractconv.planning.lowering import describe, is_leaf, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 from contractconv.planning.report import report
@@ -49,14 +50,19 @@ class Step:
         """The algorithms that were considered, and the one that was chosen."""
         return choose(self.problem, self.setting)
 
-    @property
+    @cached_property
     def disjoint(self) -> bool:
         """Whether no two pieces write the same element of the result."""
-        pieces, phases = self.choice.chosen.pieces, self.choice.phases
-        if len(pieces) == 1:
-            return True
-        whole = all(a.divisor == 1 for term in self.problem.operands for a in term)
-        return whole and tuple(piece.problem for piece in pieces) == phases
+        return disjoint(self._listed) if self._listed else False
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether the pieces write every element of the result, each of them once."""
+        return self.disjoint and complete(self._listed)
+
+    @property
+    def _listed(self) -> list[Problem]:
+        return [piece.problem for piece in self.choice.chosen.pieces]
 
     def pieces(self) -> Iterable[Piece]:
         """What the step is carried out in, each with its algorithm."""

@@ -20,8 +20,10 @@ from contractconv.execution import pooling
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import pool, pool_gradient
 from contractconv.execution.reductions import local_derivative, reduce_leaf
+from contractconv.execution.sequence import Calls
 from contractconv.execution.views import Array
 from contractconv.kernels import native
+from contractconv.kernels import pooling as kernel
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
@@ -362,21 +364,28 @@ def test_windows_that_overlap_are_not_moved_by_two_threads_at_once(threads: int)
         strides = ((48, 8), (problem.extents["j"] * 8, 8), (48, 8))
         ready = pooling._prepared(problem, strides, "float64", threads)
         assert ready is not None
-        made = [i for pieces in ready.rounds for _, piece in pieces for i in range(*piece)]
+        rounds = [[_middle(piece) for piece in stage] for stage in ready.program.stages]
+        made = [i for pieces in rounds for piece in pieces for i in range(*piece)]
         assert sorted(made) == list(range(problem.extents["i"]))
         (access, _) = problem.operands[0]
-        for pieces in ready.rounds:
+        for pieces in rounds:
             rows = [
                 {
                     access.offset + dict(access.terms)["i"] * i + k
                     for i in range(*piece)
                     for k in range(3)
                 }
-                for _, piece in pieces
+                for piece in pieces
             ]
             assert sum(map(len, rows)) == len(set().union(*rows))
         if threads > 1 and height == 90:
-            assert min(len(pieces) for pieces in ready.rounds) > 1
+            assert min(map(len, rounds)) > 1
+
+
+def _middle(piece: Calls) -> tuple[int, int]:
+    """The range of the middle loop."""
+    ((_, arguments),) = piece.listed
+    return arguments[kernel.MIDDLE_START], arguments[kernel.MIDDLE_STOP]
 
 
 # --- where there is no kernel ------------------------------------------------------------------

@@ -16,16 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
-from contractconv.execution import crew, threads
+from contractconv.execution import threads
 from contractconv.execution.rooms import address
-from contractconv.execution.sequence import Sequence, offsets
+from contractconv.execution.sequence import Calls, Program, offsets
 from contractconv.kernels import native, products
 
 COUNTS = (1, 2, 3, 7)
@@ -130,43 +130,95 @@ def test_without_a_number_there_is_a_thread_for_each_processor() -> None:
 # --- sharing out -----------------------------------------------------------------------------
 
 
+# What the programs of tests work on must live as long as they do.
+_alive: list[object] = []
+
+
+def multiplying(steps: int, kept: list[Any]) -> Calls:
+    """A piece: so many multiplications of the same two numbers, which are added to a third."""
+    numbers, nothing = np.ones((3, 64), np.float32), offsets()
+    numbers[2] = 0
+    kept.append(numbers)
+    _alive.extend((numbers, nothing))
+    p, (first, second, out) = products, (address(row) for row in numbers)
+    calls = Calls()
+    calls.call(
+        p.kernel("float32", p.fitting_tile(1)),
+        {
+            p.SCALARS: first, p.VECTORS: second, p.OUT: out, p.BATCH: 1, p.BATCH_SCALARS: nothing,
+            p.BATCH_VECTORS: nothing, p.BATCH_OUT: nothing, p.ROW_STOP: 1, p.ROWS_AT_ONCE: 1,
+            p.ROW_SCALARS: nothing, p.ROW_OUT: nothing, p.PANEL_STOP: 1, p.LANES: 1, p.TAPS: 1,
+            p.TAPS_AT_ONCE: 1, p.TAP_SCALARS: nothing, p.TAP_VECTORS: nothing, p.RUN: steps,
+            p.ACCUMULATE: 1,
+        },
+    )  # fmt: skip
+    return calls
+
+
+def carried_out(*stages: list[int]) -> list[float]:
+    """Carry out a program of pieces of so many steps; how many each piece has made."""
+    kept: list[Any] = []
+    program = Program([[multiplying(steps, kept) for steps in stage] for stage in stages])
+    program.run({}, np.empty(0, np.float32))
+    return [float(numbers[2, 0]) for numbers in kept]
+
+
+@compiling
 @pytest.mark.parametrize("number", COUNTS)
-@pytest.mark.parametrize("pieces", [0, 1, 2, 3, 50])
-def test_every_piece_is_done_once(pieces: int, number: int) -> None:
+@pytest.mark.parametrize("stages", [[[]], [[1]], [[5, 6]], [[3] * 50], [[], [2], [], [4] * 9, [1]]])
+def test_every_piece_is_done_once(stages: list[list[int]], number: int) -> None:
     cc.set_num_threads(number)
-    done: list[int] = []
-    threads.in_parallel(done.append, pieces)
-    assert sorted(done) == list(range(pieces))
+    wanted = [float(steps) for stage in stages for steps in stage]
+    for _ in range(20):
+        assert carried_out(*stages) == wanted
 
 
-def test_pieces_are_done_at_the_same_time() -> None:
+@compiling
+def test_a_stage_begins_when_the_one_before_has_ended() -> None:
     cc.set_num_threads(3)
-    meeting = threading.Barrier(3, timeout=10)
-
-    def meet(piece: int) -> None:
-        meeting.wait()
-
-    threads.in_parallel(meet, 3)
-
-
-def test_pieces_within_pieces_stay_in_their_thread() -> None:
-    cc.set_num_threads(3)
-    found: list[tuple[int, int, int]] = []
-
-    def outer(piece: int) -> None:
-        threads.in_parallel(lambda n: found.append((piece, n, threading.get_ident())), 5)
-
-    threads.in_parallel(outer, 7)
-    assert sorted((piece, n) for piece, n, _ in found) == [
-        (p, n) for p in range(7) for n in range(5)
-    ]
-    assert len({(piece, thread) for piece, _, thread in found}) == 7
+    for _ in range(20):
+        kept: list[Any] = []
+        first = [multiplying(steps, kept) for steps in (1, 200_000, 300_000)]
+        second = [multiplying(7, kept) for _ in range(4)]
+        for piece, numbers in zip(second, kept[3:], strict=True):
+            # It multiplies by what the longest piece of the first stage has made in the end.
+            piece.listed[0][1][products.SCALARS] = address(kept[2]) + 2 * 256
+            numbers[1] = 1
+        Program([first, second]).run({}, np.empty(0, np.float32))
+        assert [numbers[2, 0] for numbers in kept[3:]] == [7 * 300_000.0] * 4
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_contractions_within_pieces(algorithm: str) -> None:
-    cc.set_num_threads(3)
-    threads.in_parallel(lambda piece: check("2-D", algorithm), 6)
+@compiling
+@pytest.mark.parametrize("pause", [0.0, 0.0005, 0.05, 0.2])
+def test_helpers_that_sleep_are_woken(pause: float) -> None:
+    cc.set_num_threads(2)
+    for _ in range(5):
+        time.sleep(pause)
+        assert carried_out([1, 2], [3, 4]) == [1, 2, 3, 4]
+
+
+@compiling
+def test_a_program_for_more_threads_than_there_are() -> None:
+    kept: list[Any] = []
+    program = Program([[multiplying(steps, kept) for steps in (1, 2, 3, 4, 5)]])
+    for number in (5, 2, 1, 3):
+        cc.set_num_threads(number)
+        program.run({}, np.empty(0, np.float32))
+    assert [numbers[2, 0] for numbers in kept] == [4, 8, 12, 16, 20]
+
+
+@compiling
+def test_programs_that_share_what_they_begin_with() -> None:
+    kept: list[Any] = []
+
+    def program(common: object, *steps: int) -> Program:
+        return Program([[multiplying(n, kept)] for n in steps], 100, 10, 5, common=common)
+
+    programs = [program("a", 1, 2), program("a", 3, 4), program("b", 5), program(None, 6)]
+    joined = Program.joined([*programs, program(None, 7)])
+    joined.run({}, np.empty(0, np.float32))
+    assert [numbers[2, 0] for numbers in kept] == [1, 2, 0, 4, 5, 6, 7]
+    assert joined.shared == 4 * 128
 
 
 @contextmanager
@@ -379,73 +431,6 @@ def test_the_end_of_a_program() -> None:
 # --- when something goes wrong ---------------------------------------------------------------
 
 
-class Broken(Exception):
-    """What a piece raises."""
-
-
-def broken(piece: int) -> NoReturn:
-    raise Broken(piece)
-
-
-@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("piece", [0, 3, 19])
-@pytest.mark.parametrize("number", [1, 3])
-def test_what_a_piece_raises_is_raised(number: int, piece: int, error: type[BaseException]) -> None:
-    cc.set_num_threads(number)
-
-    def work(n: int) -> None:
-        time.sleep(0.001)
-        if n == piece:
-            raise error(n)
-
-    for _ in range(3):
-        with pytest.raises(error):
-            threads.in_parallel(work, 20)
-    check()
-    assert not getattr(threads._inside, "busy", False)
-
-
-def test_when_every_piece_fails_one_error_is_raised() -> None:
-    cc.set_num_threads(3)
-    for _ in range(20):
-        with pytest.raises(Broken):
-            threads.in_parallel(broken, 20)
-    check()
-
-
-def test_an_error_comes_when_all_have_ended() -> None:
-    cc.set_num_threads(3)
-    working: list[int] = []
-    together = threading.Barrier(3, timeout=10)
-
-    def work(piece: int) -> None:
-        together.wait()
-        working.append(piece)
-        if piece == 0:
-            raise Broken
-        time.sleep(0.05)
-        working.remove(piece)
-
-    with pytest.raises(Broken):
-        threads.in_parallel(work, 3)
-    assert working == [0]
-
-
-def test_after_an_error_no_piece_is_begun() -> None:
-    cc.set_num_threads(2)
-    begun: list[int] = []
-
-    def work(piece: int) -> None:
-        begun.append(piece)
-        if piece == 1:
-            raise Broken
-        time.sleep(0.01)
-
-    with pytest.raises(Broken):
-        threads.in_parallel(work, 1000)
-    assert len(begun) < 10
-
-
 @contextmanager
 def raised_after(seconds: float, error: type[BaseException]) -> Iterator[None]:
     """What a timeout does: a signal that raises, wherever the program is by then."""
@@ -463,95 +448,15 @@ def raised_after(seconds: float, error: type[BaseException]) -> Iterator[None]:
 
 
 @forking
+@compiling
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_who_waits_for_helpers_waits_to_the_end(error: type[BaseException]) -> None:
     cc.set_num_threads(2)
-    caller, begun, ended = threading.get_ident(), threading.Event(), threading.Event()
-
-    def work(piece: int) -> None:
-        if threading.get_ident() == caller:
-            begun.wait(10)
-            return
-        begun.set()
-        time.sleep(0.3)
-        ended.set()
-
-    with raised_after(0.1, error), pytest.raises(error):
-        threads.in_parallel(work, 2)
-    finished = ended.is_set()
-    ended.wait(10)
-    assert finished
-
-
-# What the jobs of tests work on must live as long as they do.
-_alive: list[object] = []
-
-
-def multiplying(steps: int, kept: list[Any]) -> crew.Job:
-    """A job of so many multiplications of the same two numbers."""
-    numbers, nothing = np.ones((3, 64), np.float32), offsets()
-    kept.append(numbers)
-    _alive.extend((numbers, nothing))
-    p, (first, second, out) = products, (address(row) for row in numbers)
-    calls = Sequence()
-    calls.call(
-        p.kernel("float32", p.fitting_tile(1)),
-        {
-            p.SCALARS: first, p.VECTORS: second, p.OUT: out, p.BATCH: 1, p.BATCH_SCALARS: nothing,
-            p.BATCH_VECTORS: nothing, p.BATCH_OUT: nothing, p.ROW_STOP: 1, p.ROWS_AT_ONCE: 1,
-            p.ROW_SCALARS: nothing, p.ROW_OUT: nothing, p.PANEL_STOP: 1, p.LANES: 1, p.TAPS: 1,
-            p.TAPS_AT_ONCE: 1, p.TAP_SCALARS: nothing, p.TAP_VECTORS: nothing, p.RUN: steps,
-        },
-    )  # fmt: skip
-    return calls.finish().job({})
-
-
-@compiling
-def test_jobs_of_a_crew_are_done_when_it_returns() -> None:
-    cc.set_num_threads(3)
-    for _ in range(50):
-        kept: list[Any] = []
-        assert crew.together([multiplying(steps, kept) for steps in (1, 100, 50_000)])
-        assert [numbers[2, 0] for numbers in kept] == [1, 100, 50_000]
-
-
-@compiling
-def test_helpers_that_sleep_are_woken() -> None:
-    cc.set_num_threads(2)
-    for pause in (0.0, 0.05, 0.2):
-        time.sleep(pause)
-        kept: list[Any] = []
-        assert crew.together([multiplying(steps, kept) for steps in (1, 2)])
-        assert [numbers[2, 0] for numbers in kept] == [1, 2]
-
-
-@compiling
-def test_a_crew_that_is_too_small_does_nothing() -> None:
-    cc.set_num_threads(2)
     kept: list[Any] = []
-    assert not crew.together([multiplying(steps, kept) for steps in (1, 2, 3)])
-    assert [numbers[2, 0] for numbers in kept] == [1, 1, 1]
-
-
-@forking
-@compiling
-@pytest.mark.parametrize(
-    "error",
-    [
-        KeyboardInterrupt,
-        TimeoutError,
-    ],
-)
-def test_who_waits_for_a_crew_waits_to_the_end(error: type[BaseException]) -> None:
-    cc.set_num_threads(2)
-    steps, kept = 300_000_000, list[Any]()
-    jobs = [multiplying(1, kept), multiplying(steps, kept)]
+    program = Program([[multiplying(steps, kept) for steps in (100_000_000, 300_000_000)]])
     with raised_after(0.05, error), pytest.raises(error):
-        crew.together(jobs)
-    finished = bool(kept[1][2, 0] > 1)
-    while kept[1][2, 0] == 1:
-        time.sleep(0.01)
-    assert finished
+        program.run({}, np.empty(0, np.float32))
+    assert [numbers[2, 0] > 1 for numbers in kept] == [True, True]
     check()
 
 
