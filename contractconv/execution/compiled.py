@@ -71,7 +71,7 @@ class Compiled:
         Raises:
             OperandError: there is no operand ``n``.
         """
-        n = operand_position(self._spec, n)
+        n = self._position(n)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape)
         steps = self.vjp_plan(n)
@@ -79,11 +79,14 @@ class Compiled:
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed."""
-        n = operand_position(self._spec, n)
+        n = self._position(n)
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
             self._backward[n] = self._planned(problem)
         return self._backward[n]
+
+    def _position(self, n: int) -> int:
+        return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
 
     def _planned(self, problem: Problem) -> Plan:
         dtype = str(result_dtype(problem.reduce, self._dtype))
@@ -101,6 +104,8 @@ class Compiled:
         ]
 
     def _array(self, operand: Any, what: str, shape: Shape) -> Array:
+        if type(operand) is np.ndarray and operand.dtype == self._dtype and operand.shape == shape:
+            return operand
         given = as_operand(operand, what)
         try:
             array = np.asarray(given, self._dtype if type(given) is int else None)

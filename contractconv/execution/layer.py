@@ -230,8 +230,8 @@ def _sides(
         return Side(region, steps_of(term, steps), _start(term, steps, opened))
 
     return (
-        side("data", problem.operands[which], strides[which]),
-        side("other", problem.operands[1 - which], strides[1 - which]),
+        side(str(which), problem.operands[which], strides[which]),
+        side(str(1 - which), problem.operands[1 - which], strides[1 - which]),
         side("out", problem.output, strides[2]),
     )
 

@@ -53,8 +53,12 @@ def run_pieces(
     carrying = _Carrying(arrays, out, accumulate, setting)
     together: list[_Ready] = []
     for piece in pieces:
-        ended = carrying.ready(piece, ending) if ending is not None else None
-        ready = ended or carrying.ready(piece)
+        ready = carrying.ready(piece, ending)
+        if ready is not None and ending is not None:
+            carrying.run([ready], ending)
+            return True
+        if ending is not None:
+            ready = carrying.ready(piece)
         if ready is None:
             _BY_NUMPY[piece.algorithm](piece, arrays, out, accumulate)
             continue
@@ -63,7 +67,56 @@ def run_pieces(
             together = []
         together.append(ready)
     carrying.run(together)
-    return ending is not None and ended is not None
+    return False
+
+
+class Recipe(NamedTuple):
+    """One program for a whole sum, on arrays that lie in memory in a certain way.
+
+    Attributes:
+        program: what is done.
+        regions: for each region that it reads the number of an operand, the bias being the last.
+        ends: whether it ends the result, too.
+    """
+
+    program: Program
+    regions: Mapping[str, int]
+    ends: bool
+
+    def run(self, arrays: tuple[Array, ...], out: Array, ending: Ending | None) -> None:
+        """Carry it out."""
+        given = arrays if ending is None else (*arrays, _bias(ending, out))
+        self.program.run({name: given[n] for name, n in self.regions.items()}, out)
+
+
+def recipe(
+    pieces: Sequence[Piece],
+    arrays: tuple[Array, ...],
+    out: Array,
+    setting: Setting,
+    *,
+    accumulate: bool = False,
+    ending: Ending | None = None,
+) -> Recipe | None:
+    """One program for pieces that write disjoint elements, as :func:`run_pieces` takes them.
+
+    Returns:
+        The recipe, for these arrays and all that lie in memory like them; ``None`` if it takes
+        more than one program, or copies of the operands.
+    """
+    carrying = _Carrying(arrays, out, accumulate, setting)
+    found = [carrying.ready(piece, ending) for piece in pieces] if ending is not None else []
+    ends = bool(found) and None not in found
+    if not ends:
+        found = [carrying.ready(piece) for piece in pieces]
+    ready = [one for one in found if one is not None]
+    if not ready or len(ready) < len(found):
+        return None
+    regions = {name: n for name, n in ready[0].regions.items() if isinstance(n, int)}
+    alike = all(ready[0].goes_with(one) for one in ready)
+    if not alike or ready[0].target is not out or len(regions) < len(ready[0].regions):
+        return None
+    return Recipe(_as_one(tuple(one.program for one in ready)), regions, ends)
 
 
 class _Ready(NamedTuple):
@@ -71,13 +124,14 @@ class _Ready(NamedTuple):
 
     Attributes:
         program: what is done.
-        regions: the arrays that it reads, by the names of their regions.
+        regions: what it reads, by the names of its regions: an operand's number, or a copy. The
+            bias is the operand after the last.
         problem: the piece.
         target: the result, or an array of its shape whose lanes are neighbours.
     """
 
     program: Program
-    regions: Mapping[str, Array]
+    regions: Mapping[str, int | Array]
     problem: Problem
     target: Array
 
@@ -107,14 +161,17 @@ class _Carrying:
             return self._direct(piece.problem, ending)
         return self._tiled(piece, ending) if piece.algorithm == "toom-cook" else None
 
-    def run(self, pieces: Sequence[_Ready]) -> None:
+    def run(self, pieces: Sequence[_Ready], ending: Ending | None = None) -> None:
         """Run pieces as one program."""
         if not pieces:
             return
         target = pieces[0].target
-        programs = tuple(piece.program for piece in pieces)
-        program = programs[0] if len(programs) == 1 else _together(programs)
-        program.run(pieces[0].regions, target)
+        given = self.arrays if ending is None else (*self.arrays, _bias(ending, self.out))
+        regions = {
+            name: given[what] if isinstance(what, int) else what
+            for name, what in pieces[0].regions.items()
+        }
+        _as_one(tuple(piece.program for piece in pieces)).run(regions, target)
         if target is not self.out:
             for piece in pieces:
                 self._bring(piece.problem, target)
@@ -127,11 +184,11 @@ class _Carrying:
 
     def _direct(self, problem: Problem, ending: Ending | None) -> _Ready | None:
         strides = tuple(array.strides for array in (*self.arrays, self.out))
-        finish, bias = _finish(ending, self.out)
+        finish = _finish(ending)
         program = direct.prepared(problem, strides, self.out.dtype, self.accumulate, finish)
         if program is None:
             return None
-        regions = {"0": self.arrays[0], "1": self.arrays[1], **bias}
+        regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
         return _Ready(program, regions, problem, self.out)
 
     def _tiled(self, piece: Piece, ending: Ending | None) -> _Ready | None:
@@ -143,26 +200,29 @@ class _Carrying:
         tidy = _are_neighbours(out, problem.output, lanes[1])
         if ending is not None and not tidy:
             return None
-        ordered = list(self.arrays)
-        ordered[which] = self._neighbours(which, problem.operands[which], lanes[0])
+        data = self._neighbours(which, problem.operands[which], lanes[0])
+        other: int | Array = 1 - which
         if windows[0].role == "kernel":
-            ordered[1 - which] = self._neighbours(1 - which, problem.operands[1 - which], lanes[1])
+            other = self._neighbours(1 - which, problem.operands[1 - which], lanes[1])
         target = out if tidy else self._target(problem.output, lanes[1])
-        strides = (ordered[0].strides, ordered[1].strides, target.strides)
-        finish, bias = _finish(ending, out)
+        finish = _finish(ending)
+        operands = (data, other) if which == 0 else (other, data)
+        laid = (*(self.arrays[x] if isinstance(x, int) else x for x in operands), target)
+        first, second, third = (array.strides for array in laid)
         program = tiled.prepared(
-            problem, windows, piece.outputs, strides, out.dtype, self.accumulate and tidy, finish
-        )
+            problem, windows, piece.outputs, (first, second, third), out.dtype,
+            self.accumulate and tidy, finish,
+        )  # fmt: skip
         if program is None:
             return None
-        regions = {"data": ordered[which], "other": ordered[1 - which], **bias}
+        regions = {"0": operands[0], "1": operands[1]} | ({"bias": 2} if finish.bias else {})
         return _Ready(program, regions, problem, target)
 
-    def _neighbours(self, number: int, accesses: Accesses, lane: Collection[str]) -> Array:
-        """An operand, or a copy in which numbers lie side by side along some indices."""
+    def _neighbours(self, number: int, accesses: Accesses, lane: Collection[str]) -> int | Array:
+        """An operand's number, or a copy whose numbers lie side by side along some indices."""
         array = self.arrays[number]
         if _are_neighbours(array, accesses, lane):
-            return array
+            return number
         key = number, _order(accesses, lane)
         if key not in self._moved:
             self._moved[key] = _moved(array, key[1])
@@ -177,13 +237,16 @@ class _Carrying:
         return self._moved[key]
 
 
-def _finish(ending: Ending | None, out: Array) -> tuple[Finish, dict[str, Array]]:
-    """What kernels know of an ending, and the bias by the name of its region."""
+def _finish(ending: Ending | None) -> Finish:
+    """What kernels know of an ending."""
     if ending is None:
-        return RAW, {}
-    bias = ending.bias
-    given = {} if bias is None else {"bias": np.ascontiguousarray(bias, out.dtype)}
-    return Finish(bias is not None, ending.activation == "relu"), given
+        return RAW
+    return Finish(ending.bias is not None, ending.activation == "relu")
+
+
+def _bias(ending: Ending, out: Array) -> Array:
+    """The bias as kernels read it."""
+    return out if ending.bias is None else np.ascontiguousarray(ending.bias, out.dtype)
 
 
 def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
@@ -205,8 +268,8 @@ def _moved(like: Array, order: tuple[int, ...]) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _together(programs: tuple[Program, ...]) -> Program:
-    return Program.joined(programs)
+def _as_one(programs: tuple[Program, ...]) -> Program:
+    return programs[0] if len(programs) == 1 else Program.joined(programs)
 
 
 def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:

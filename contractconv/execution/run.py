@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
+from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
-from contractconv.execution.pieces import run_pieces
+from contractconv.execution.pieces import Recipe, recipe, run_pieces
 from contractconv.execution.pooling import FEW_POINTS, pool
 from contractconv.execution.reductions import (
     REDUCTIONS,
@@ -21,12 +22,16 @@ from contractconv.execution.reductions import (
     reduce_leaf,
     result_dtype,
 )
+from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array, output_view
+from contractconv.kernels import native
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 from contractconv.planning.setting import FRUGAL
 
+# Ways to lie in memory that are remembered for a step.
+_MOST_RECIPES = 64
 # Python's own numbers take part in numpy's promotion without a width of their own.
 _NUMBERS = (int, float, complex)
 
@@ -127,6 +132,8 @@ def run(
         MemoryLimitError: not even one point at a time fits the limit.
     """
     problem = steps.problem
+    if memory_limit is None and _are_ready(steps, operands):
+        return _run_product(steps, (operands[0], operands[1]), ending)
     dtype = common_dtype(operands, problem.reduce)
     arrays = prepared(problem, operands, dtype)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
@@ -138,6 +145,25 @@ def run(
     if ending is not None:
         ending.apply(result)
     return result
+
+
+def _are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
+    """Whether a product can begin with its operands as they are."""
+    if not steps.is_product:
+        return False
+    one, two = operands
+    if type(one) is not np.ndarray or type(two) is not np.ndarray or one.dtype != two.dtype:
+        return False
+    return one.dtype in KINDS and (one.shape, two.shape) == steps.shapes
+
+
+def _run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None) -> Array:
+    (step,) = steps.steps
+    # What no piece writes has to be ended, too.
+    out = _run_step(step, arrays, arrays[0].dtype, ending=ending if step.complete else None)
+    if ending is not None and not step.complete:
+        ending.apply(out)
+    return out
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:
@@ -205,13 +231,40 @@ def _run_step(
     accumulate = out is not None or not step.disjoint
     if out is None:
         out = (np.empty if step.complete else np.zeros)(step.problem.output_sizes, dtype)
-    done = run_pieces(
-        step.pieces(), arrays, out, step.setting,
-        accumulate=accumulate, disjoint=step.disjoint, ending=ending,
-    )  # fmt: skip
+    known = _recipe(step, arrays, out, accumulate, ending)
+    if known is not None:
+        known.run(arrays, out, ending if known.ends else None)
+        done = known.ends
+    else:
+        alone = len(step.choice.chosen.pieces) == 1
+        done = run_pieces(
+            step.pieces(), arrays, out, step.setting, accumulate=accumulate,
+            disjoint=step.disjoint, ending=ending if alone else None,
+        )  # fmt: skip
     if ending is not None and not done:
         ending.apply(out)
     return out
+
+
+def _recipe(
+    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
+) -> Recipe | None:
+    """One program for the step, remembered for arrays that lie in memory like these."""
+    kind = None if ending is None else (ending.bias is None, ending.activation)
+    one, two = arrays
+    key = (
+        one.strides, two.strides, out.strides, out.dtype, accumulate, kind,
+        get_num_threads(), native.available(),
+    )  # fmt: skip
+    if key not in step.ready:
+        if len(step.ready) >= _MOST_RECIPES:
+            step.ready.clear()
+        pieces = step.choice.chosen.pieces if step.disjoint else ()
+        step.ready[key] = recipe(
+            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
+        )
+    known: Recipe | None = step.ready[key]
+    return known
 
 
 def _reduce_step(

@@ -157,7 +157,7 @@ class Result(Scheme):
         self.spread(
             calls,
             self.transform("c", False, layer.columns.first, lines=layer.channels.second),
-            places=Place("other", base + panel * self.panel * layer.columns.first),
+            places=Place(layer.other.region, base + panel * self.panel * layer.columns.first),
             products=products, lines=offsets((self.channels, layer.channels.second)),
             tiles=layer.tap_table(layer.other), tiles_a_line=1, first=start, count=count,
             lanes=min(self.panel, self.columns - panel * self.panel),
@@ -171,8 +171,8 @@ class Result(Scheme):
         """Transform some tiles."""
         layer = self.layer
         self.spread(
-            calls, self.transform("a", False, layer.channels.first), places=Place("data", base),
-            products=products, first=first, count=count, lanes=self.channels,
+            calls, self.transform("a", False, layer.channels.first),
+            places=Place(layer.data.region, base), products=products, first=first, count=count, lanes=self.channels,
             lane_step=layer.channels.first, product_step=step, tile_step=self.channel_bytes,
             nowhere=Place("zeros"), **self.reads,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from contractconv.errors import ContractionError
 
@@ -37,6 +38,7 @@ def get_num_threads() -> int:
     return _wanted or _processors()
 
 
+@cache
 def _processors() -> int:
     try:
         return len(os.sched_getaffinity(0))

@@ -48,8 +48,8 @@ def prepared(
         finish: what is done to the result; a bias is along its last axis.
 
     Returns:
-        What to run on the regions ``"data"`` and ``"other"``; ``None`` if there is no kernel for
-        it.
+        What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no
+        kernel for it.
     """
     name = KINDS.get(dtype)
     if name is None or not native.available():

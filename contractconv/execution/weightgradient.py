@@ -101,13 +101,14 @@ class WeightGradient(Scheme):
         """Transform some tiles of both operands."""
         layer = self.layer
         self.spread(
-            calls, self._of_data, places=Place("data", part.data), products=self.data,
+            calls, self._of_data, places=Place(layer.data.region, part.data), products=self.data,
             first=first, count=count, lanes=part.channels, lane_step=layer.channels.first,
             product_step=self.steps[0], tile_step=self.row_in, nowhere=Place("zeros"),
             **self._data_tables,
         )  # fmt: skip
         self.spread(
-            calls, self._of_other, places=Place("other", part.other), products=self.other,
+            calls, self._of_other, places=Place(layer.other.region, part.other),
+            products=self.other,
             first=first, count=count, lanes=part.columns, lane_step=layer.columns.first,
             product_step=self.steps[1], tile_step=self.row_out, nowhere=Place("zeros"),
             **self._other_tables,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html import escape
 from math import prod
+from typing import Any
 
 from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
-from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.planning.candidates import Piece, direct, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
@@ -29,11 +30,13 @@ class Step:
         positions: which operands of the current list it takes, ascending.
         problem: the step, itself a contraction.
         setting: what algorithms are chosen by.
+        ready: what execution keeps for operands that lie in memory as earlier ones did.
     """
 
     positions: Pair
     problem: Problem
     setting: Setting
+    ready: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def flops(self) -> int:
@@ -86,7 +89,7 @@ class Step:
         return describe(self.problem, self.choice.phases, self.choice.chosen.name)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """How one contraction of arrays of known shapes is executed.
 
@@ -107,6 +110,19 @@ class Plan:
     def flops(self) -> int:
         """Floating-point operations of all steps."""
         return sum(step.flops for step in self.steps)
+
+    @cached_property
+    def is_product(self) -> bool:
+        """Whether it is one sum of products of two arrays, neither empty nor split or joined."""
+        problem = self.problem
+        joined = problem.result_shape != problem.output_sizes
+        alone = len(self.steps) == 1 and len(problem.operands) == 2 and problem.reduce == "sum"
+        return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes of the operands, compositions split."""
+        return tuple(map(shape_of, self.problem.operands))
 
     @property
     def largest_intermediate(self) -> int:
