@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from contractconv.execution.sequence import Calls, Place, offsets
 from contractconv.execution.staging import Strides
 from contractconv.kernels import copies
+from contractconv.kernels.finish import RAW, Finish
 
 
 class End(NamedTuple):
@@ -23,7 +24,14 @@ class End(NamedTuple):
 
 
 def add_copy(
-    calls: Calls, dtype: str, shape: tuple[int, ...], source: End, target: End, adding: bool
+    calls: Calls,
+    dtype: str,
+    shape: tuple[int, ...],
+    source: End,
+    target: End,
+    adding: bool,
+    finish: Finish = RAW,
+    bias: Place | int = 0,
 ) -> None:
     """Append the call that copies a view into another one, or adds it.
 
@@ -34,6 +42,8 @@ def add_copy(
         source: where the numbers lie.
         target: where they go.
         adding: whether they are added to what is there.
+        finish: what is done to them; then they are neighbours along one axis where they go.
+        bias: what is added along this axis then.
     """
     if not prod(shape):
         return
@@ -51,6 +61,7 @@ def add_copy(
         how, inner = "points", [] if longest is None else [longest]
     arguments: dict[int, Any] = {
         copies.SOURCE: source.place, copies.TARGET: target.place, copies.ALONG_TARGET: 1,
+        copies.BIAS: bias,
     }  # fmt: skip
     if inner:
         first, last = inner[0], inner[-1]
@@ -68,7 +79,7 @@ def add_copy(
         copies.OUTER: len(tables[0]), copies.OUTER_SOURCE: tables[0],
         copies.OUTER_TARGET: tables[1],
     }  # fmt: skip
-    calls.call(copies.kernel(dtype, how, adding), arguments)
+    calls.call(copies.kernel(dtype, how, adding, finish), arguments)
 
 
 def add_zeros(calls: Calls, dtype: str, elements: int, target: Place) -> None:

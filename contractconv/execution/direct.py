@@ -132,11 +132,16 @@ class _Leaf:
         return Program(stages, size, self.scratch, 0, copies)
 
     def _finishes(self, split: Cut) -> bool:
-        """Whether every sum is complete, and where it belongs, when it leaves the registers."""
+        """Whether every sum is complete when it is put where it belongs, along the last axis."""
         last = self.problem.output[-1].plain if self.problem.output else None
-        there = steps_of(self.problem.output, self.strides[2])
-        tidy = there[self.nest.lane] == self.number.size
-        return last == self.nest.lane and tidy and not split.private and not split.sums
+        if last is None or split.private or split.sums:
+            return False
+        there, size = steps_of(self.problem.output, self.strides[2]), self.number.size
+        if there[last] != size:
+            return False
+        if there[self.nest.lane] == size:
+            return last == self.nest.lane
+        return all(part.extents[last] > 1 for group in split.groups for part in group)
 
     def _cut(self) -> Cut:
         copied = [read.copy is not None for read in self.whole]
@@ -232,7 +237,8 @@ class _Leaf:
         shape = tuple(part.extents[n] for n in labels)
         source = End(made, tuple(steps[n] for n in labels))
         target = End(Place(out, start), tuple(there[n] for n in labels))
-        add_copy(calls, self.dtype, shape, source, target, adding)
+        bias = self._bias(part)
+        add_copy(calls, self.dtype, shape, source, target, adding, self.finish, bias)
 
     def _multiply(
         self,
@@ -283,10 +289,13 @@ class _Leaf:
             kernel.RUN_VECTORS: run[2],
             kernel.ACCUMULATE: int(adding),
         }
-        if self.finish.bias:
-            (lane,) = (a for a in part.output if nest.lane in a.names)
-            arguments[kernel.BIAS] = Place("bias", lane.offset * number.size)
-        calls.call(kernel.kernel(self.dtype, nest.tile, self.finish), arguments)
+        finish = RAW if result.region == "scratch" else self.finish
+        arguments[kernel.BIAS] = self._bias(part)
+        calls.call(kernel.kernel(self.dtype, nest.tile, finish), arguments)
+
+    def _bias(self, part: Problem) -> Place | int:
+        """What is added along the last axis of a part."""
+        return Place("bias", part.output[-1].offset * self.number.size) if self.finish.bias else 0
 
     def _table(self, loops: tuple[tuple[int, int], ...]) -> Array:
         """A table of offsets; equal ones are made once."""

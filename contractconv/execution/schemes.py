@@ -172,7 +172,8 @@ class Result(Scheme):
         layer = self.layer
         self.spread(
             calls, self.transform("a", False, layer.channels.first),
-            places=Place(layer.data.region, base), products=products, first=first, count=count, lanes=self.channels,
+            places=Place(layer.data.region, base), products=products,
+            first=first, count=count, lanes=self.channels,
             lane_step=layer.channels.first, product_step=step, tile_step=self.channel_bytes,
             nowhere=Place("zeros"), **self.reads,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
 
+from contractconv.kernels.finish import RAW, Finish, finished
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ OUTER, OUTER_SOURCE, OUTER_TARGET = _next(), _next(), _next()
 # side (on their own side they are neighbours).
 ALONG_TARGET, SOURCE_STEP = _next(), _next()
 ALONG_SOURCE, TARGET_STEP = _next(), _next()
+BIAS = _next()  # the address of one number for each along the target's axis, if they are finished
 ARGUMENTS = _next()
 
 
 @cache
-def kernel(dtype: str, how: str, adding: bool = False) -> Native:
+def kernel(dtype: str, how: str, adding: bool = False, finish: Finish = RAW) -> Native:
     """One of the kernels.
 
     Args:
@@ -37,23 +39,25 @@ def kernel(dtype: str, how: str, adding: bool = False) -> Native:
         how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
             axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
         adding: whether numbers are added to the target.
+        finish: what is done to them before they are stored, in runs and in squares.
     """
-    name = f"{'add' if adding else 'copy'}_{how}_{dtype}"
+    name = f"{'add' if adding else 'copy'}_{how}{finish.name}_{dtype}"
 
     def write(emitter: Emitter) -> None:
-        copies = _Copies(emitter, adding)
+        copies = _Copies(emitter, adding, finish)
         {"runs": copies.runs, "squares": copies.squares, "points": copies.points,
          "zeros": copies.zeros}[how]()  # fmt: skip
 
-    return build(name, dtype, write, (how, adding))
+    return build(name, dtype, write, (how, adding, finish))
 
 
 class _Copies:
     """Writes the loops of one copy."""
 
-    def __init__(self, emitter: Emitter, adding: bool) -> None:
+    def __init__(self, emitter: Emitter, adding: bool, finish: Finish) -> None:
         self.e = emitter
         self.adding = adding
+        self.finish = finish
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
     def _ends(self, entry: Int) -> tuple[Int, Int]:
@@ -61,9 +65,13 @@ class _Copies:
         source = a[SOURCE] + e.entry_of(a[OUTER_SOURCE], entry)
         return source, a[TARGET] + e.entry_of(a[OUTER_TARGET], entry)
 
-    def _put(self, vector: Vector, address: Int, mask: object = None) -> None:
+    def _put(self, vector: Vector, address: Int, place: Int, mask: object = None) -> None:
+        """Write a vector, the first number of which is the ``place``-th along the target's axis."""
         e = self.e
-        e.store(vector + e.load(address, mask) if self.adding else vector, address, mask)
+        if self.adding:
+            vector = vector + e.load(address, mask)
+        bias = self.arguments[BIAS] + place * e.number.size
+        e.store(finished(e, self.finish, vector, bias, mask), address, mask)
 
     def runs(self) -> None:
         """Neighbours on both sides."""
@@ -81,13 +89,13 @@ class _Copies:
             source, target = self._ends(entry)
 
             def vector(n: Int) -> None:
-                self._put(read(source + n * number.size, None), target + n * number.size)
+                self._put(read(source + n * number.size, None), target + n * number.size, n)
 
             e.repeat(0, whole, vector, number.lanes)
             with e.builder.if_then(whole < a[ALONG_TARGET]):
                 mask = e.first_lanes(a[ALONG_TARGET] - whole)
                 rest = read(source + whole * number.size, mask)
-                self._put(rest, target + whole * number.size, mask)
+                self._put(rest, target + whole * number.size, whole, mask)
 
         e.repeat(0, a[OUTER], line)
 
@@ -101,7 +109,7 @@ class _Copies:
 
             def point(n: Int) -> None:
                 number = e.broadcast(source + n * a[SOURCE_STEP])
-                self._put(number, target + n * a[TARGET_STEP], first)
+                self._put(number, target + n * a[TARGET_STEP], n, first)
 
             e.repeat(0, a[ALONG_TARGET], point)
 
@@ -129,11 +137,11 @@ class _Copies:
         full = e.builder.and_(high >= number.lanes, wide >= number.lanes)
         e.when(
             full,
-            lambda: self._turn(source, target, None),
-            lambda: self._turn(source, target, (high, wide)),
+            lambda: self._turn(source, target, n, None),
+            lambda: self._turn(source, target, n, (high, wide)),
         )
 
-    def _turn(self, source: Int, target: Int, sides: tuple[Int, Int] | None) -> None:
+    def _turn(self, source: Int, target: Int, n: Int, sides: tuple[Int, Int] | None) -> None:
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
 
         def mask(line: int, lines: int) -> object:
@@ -143,6 +151,6 @@ class _Copies:
             there = e.whole(line) < sides[lines]
             return e.first_lanes(e.chosen(there, sides[1 - lines], e.whole(0)))
 
-        rows = [e.load(source + a[SOURCE_STEP] * n, mask(n, 0)) for n in range(lanes)]
+        rows = [e.load(source + a[SOURCE_STEP] * line, mask(line, 0)) for line in range(lanes)]
         for r, vector in enumerate(e.turned(rows)):
-            self._put(vector, target + a[TARGET_STEP] * r, mask(r, 1))
+            self._put(vector, target + a[TARGET_STEP] * r, n, mask(r, 1))
