@@ -71,6 +71,11 @@ def apart(
     return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
 
 
+def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
+    """Cut what is summed: each part has a share of every number of the result."""
+    return list(_slices(problem, _summed_order(problem, nest), pieces))
+
+
 def _pieces(problem: Problem, threads: int) -> int:
     return max(1, min(4 * threads, problem.points // _WORTH))
 
@@ -112,11 +117,16 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
     return parts
 
 
-def unpadded(problem: Problem) -> tuple[Problem, ...]:
+def unpadded(problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
     """Cut a leaf where windows begin and cease to reach outside of an operand.
 
     In each part the taps that would read outside, and add nothing, are left out: so it reads no
     padding at all.
+
+    Args:
+        problem: the leaf.
+        adding: whether parts may add up, the first one being the only one that writes all of the
+            result; otherwise each writes a part of its own.
 
     Returns:
         The parts; the leaf itself if they would not make up all of its result.
@@ -124,35 +134,39 @@ def unpadded(problem: Problem) -> tuple[Problem, ...]:
     parts = [problem]
     for number, term in enumerate(problem.operands):
         for axis in range(len(term)):
-            found = [_without_padding(part, number, axis) for part in parts]
+            found = [_without_padding(part, number, axis, adding) for part in parts]
             if any(not some for some in found):
                 return (problem,)
             parts = [part for some in found for part in some]
+    parts.sort(key=lambda part: -part.points)
+    if adding and any(parts[0].extents[n] != problem.extents[n] for n in problem.kept):
+        return (problem,)
     return tuple(parts)
 
 
-def _without_padding(problem: Problem, number: int, axis: int) -> list[Problem]:
+def _without_padding(problem: Problem, number: int, axis: int, adding: bool) -> list[Problem]:
     """Cut a leaf where one axis is read outside; nothing if that is impossible."""
     access = problem.operands[number][axis]
     low, high = access.reach(problem.extents)
     if low >= 0 and high < access.size:
         return [problem]
-    pair = _window(access, problem)
+    pair = _window(access, problem, adding)
     return [] if pair is None else _inside(problem, *pair)
 
 
-def _window(access: Access, problem: Problem) -> tuple[Access, str, str] | None:
-    """The access with its index of the result and its tap, of which there are fewer."""
+def _window(access: Access, problem: Problem, adding: bool) -> tuple[Access, str, str] | None:
+    """The access with the index that is cut and its tap, of which there are fewer."""
     kept = [n for n in access.names if n in problem.kept]
     summed = [n for n in access.names if n not in problem.kept]
     if len(kept) != 1 or len(summed) != 1:
         return None
-    few = problem.extents[summed[0]] <= problem.extents[kept[0]]
-    return (access, kept[0], summed[0]) if few else None
+    if problem.extents[summed[0]] <= problem.extents[kept[0]]:
+        return access, kept[0], summed[0]
+    return (access, summed[0], kept[0]) if adding else None
 
 
 def _inside(problem: Problem, access: Access, result: str, tap: str) -> list[Problem]:
-    """Ranges of the result with the taps that stay inside; none if a range has no tap."""
+    """Ranges of an index with the taps that stay inside; none if a range has no tap."""
     steps, extents = dict(access.terms), problem.extents
     taps: dict[tuple[int, int], list[int]] = {}
     for n in range(extents[result]):

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.execution.blocks import Cut, apart, cut, unpadded
+from contractconv.execution.blocks import Cut, apart, cut, shares, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
+from contractconv.execution.multiplying import Factor, Sums
 from contractconv.execution.nest import Nest, choose
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Copy, Reading, Strides, reading, steps_of, writing
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import native
-from contractconv.kernels import products as kernel
 from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Problem
 
 # The names of the numbers that kernels are compiled for.
 KINDS = {np.dtype(name): name for name in DTYPES}
-# Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
-# a larger result is read again for every panel, so the panel fills half of the second level.
-_SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
-# Products that are summed in one line.
-_CHUNK = 1024
 # Numbers that are copied in the time of one more call.
 _COPIED_A_CALL = 1 << 11
 # Multiplications that are worth handing over to another thread.
@@ -146,22 +141,32 @@ class _Leaf:
     def _cut(self) -> Cut:
         copied = [read.copy is not None for read in self.whole]
         split = cut(self.problem, self.nest, copied, self.number.size, self.threads)
-        parts = () if split.private else self._without_copies()
+        if split.sums:
+            return self._cut_sums(split) or split
+        parts = self._without_copies(self.problem)
         if len(parts) > 1:
             groups = (g for part in parts for g in apart(part, self.nest, 0, self.threads))
             split = Cut(_joined([part for group in groups for part in group], self.threads), False)
         return split
 
-    def _without_copies(self) -> tuple[Problem, ...]:
-        """The parts of the leaf that need no copies, if that is cheaper than padded copies."""
-        copies = [(n, read.copy) for n, read in enumerate(self.whole) if read.copy is not None]
-        if not any(copy.padded for _, copy in copies):
+    def _cut_sums(self, split: Cut) -> Cut | None:
+        """A cut of what is summed whose blocks need no copies; ``None`` if that does not pay."""
+        groups = [
+            self._without_copies(part, adding=True)
+            for part in shares(self.problem, self.nest, len(split.groups))
+        ]
+        return Cut(tuple(groups), split.private, sums=True) if all(groups) else None
+
+    def _without_copies(self, problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
+        """The parts of a leaf that need no copies, if that is cheaper than padded copies."""
+        copies = [self.read(problem, n).copy for n in (0, 1)]
+        if not any(copy.padded for copy in copies if copy is not None):
             return ()
-        parts = unpadded(self.problem)
-        cheap = sum(copy.elements for _, copy in copies) > len(parts) * _COPIED_A_CALL
-        if not cheap or any(self.read(part, n).copy for part in parts for n, _ in copies):
+        parts = unpadded(problem, adding)
+        copied = sum(copy.elements for copy in copies if copy is not None)
+        if copied <= len(parts) * _COPIED_A_CALL:
             return ()
-        return parts
+        return () if any(self.read(part, n).copy for part in parts for n in (0, 1)) else parts
 
     def _shared_copies(self) -> tuple[tuple[Calls, ...], int]:
         """The calls that make copies for all blocks, and the bytes of them all."""
@@ -202,7 +207,17 @@ class _Leaf:
             places.append(place)
             steps.append(read.steps)
         result = Place("scratch", used) if aside else Place(out, target.offset)
-        self._multiply(calls, part, places, steps, result, target.steps, adding and not aside)
+        first, second = 1 - self.nest.vectors, self.nest.vectors
+        sums = Sums(
+            self.dtype, self.nest, part.extents,
+            scalars=Factor(places[first], steps[first]),
+            vectors=Factor(places[second], steps[second]),
+            out=Factor(result, target.steps),
+            adding=adding and not aside,
+            finish=RAW if aside else self.finish,
+            bias=self._bias(part),
+        )  # fmt: skip
+        sums.append_to(calls, self._table)
         if aside:
             self._put(calls, part, result, target.steps, out, adding)
             used += prod(part.extents[n] for n in part.kept) * self.number.size + _LINE
@@ -240,59 +255,6 @@ class _Leaf:
         bias = self._bias(part)
         add_copy(calls, self.dtype, shape, source, target, adding, self.finish, bias)
 
-    def _multiply(
-        self,
-        calls: Calls,
-        part: Problem,
-        places: Sequence[Place],
-        steps: Sequence[Mapping[str, int]],
-        result: Place,
-        out: Mapping[str, int],
-        adding: bool,
-    ) -> None:
-        nest, extents, number = self.nest, part.extents, self.number
-        first, second = 1 - nest.vectors, nest.vectors
-        scalars, vectors = steps[first], steps[second]
-        taps, run = taps_and_run(nest, extents, scalars, vectors)
-        wide = nest.tile.vectors * number.bytes
-        rows = prod(extents[n] for n in nest.rows)
-        small = rows * extents[nest.lane] * number.size <= _LARGE_PANEL
-        panel = _SMALL_PANEL if small else _LARGE_PANEL
-
-        def table(labels: Iterable[str], along: Mapping[str, int]) -> Array:
-            return self._table(tuple((extents[n], along.get(n, 0)) for n in labels))
-
-        arguments = {
-            kernel.SCALARS: places[first],
-            kernel.VECTORS: places[second],
-            kernel.OUT: result,
-            kernel.BATCH: prod(extents[n] for n in nest.batch),
-            kernel.BATCH_SCALARS: table(nest.batch, scalars),
-            kernel.BATCH_VECTORS: table(nest.batch, vectors),
-            kernel.BATCH_OUT: table(nest.batch, out),
-            kernel.ROW_STOP: rows,
-            # Elementwise nothing is used twice but by the next panel: it comes soon.
-            kernel.ROWS_AT_ONCE: 8 * nest.tile.rows if nest.tile.elementwise else rows,
-            kernel.ROW_SCALARS: table(nest.rows, scalars),
-            kernel.ROW_OUT: table(nest.rows, out),
-            kernel.PANEL_STOP: -(-extents[nest.lane] * number.size // wide),
-            kernel.PANEL_SCALARS: wide if nest.tile.elementwise else 0,
-            kernel.PANEL_VECTORS: wide,
-            kernel.PANEL_OUT: wide,
-            kernel.LANES: extents[nest.lane],
-            kernel.TAPS: prod(size for size, _, _ in taps),
-            kernel.TAPS_AT_ONCE: max(1, min(panel // (run[0] * wide), _CHUNK // run[0])),
-            kernel.TAP_SCALARS: self._table(tuple((size, step) for size, step, _ in taps)),
-            kernel.TAP_VECTORS: self._table(tuple((size, step) for size, _, step in taps)),
-            kernel.RUN: run[0],
-            kernel.RUN_SCALARS: run[1],
-            kernel.RUN_VECTORS: run[2],
-            kernel.ACCUMULATE: int(adding),
-        }
-        finish = RAW if result.region == "scratch" else self.finish
-        arguments[kernel.BIAS] = self._bias(part)
-        calls.call(kernel.kernel(self.dtype, nest.tile, finish), arguments)
-
     def _bias(self, part: Problem) -> Place | int:
         """What is added along the last axis of a part."""
         return Place("bias", part.output[-1].offset * self.number.size) if self.finish.bias else 0
@@ -317,37 +279,3 @@ def _joined(parts: list[Problem], threads: int) -> tuple[tuple[Problem, ...], ..
     for part in sorted(parts, key=lambda p: -p.points):
         min(groups, key=lambda g: sum(p.points for p in g)).append(part)
     return tuple(map(tuple, groups))
-
-
-Loop = tuple[int, int, int]
-
-
-def taps_and_run(
-    nest: Nest, extents: Mapping[str, int], scalars: Mapping[str, int], vectors: Mapping[str, int]
-) -> tuple[list[Loop], Loop]:
-    """The summed indices as loops: size, step of the scalars, step of the vectors.
-
-    Neighbouring loops that go on where the inner one ends are one loop. The longest one is the
-    run; a very long one is cut, so that its panel of vectors stays in cache.
-    """
-    loops = [(extents[n], scalars.get(n, 0), vectors.get(n, 0)) for n in nest.summed]
-    merged: list[Loop] = []
-    for loop in loops:
-        size, first, second = loop
-        if merged and merged[-1][1:] == (first * size, second * size):
-            outer = merged.pop()
-            merged.append((outer[0] * size, first, second))
-        else:
-            merged.append(loop)
-    # From sixteen steps on a run is long enough: then neighbours in memory are better.
-    run = merged.pop(max(range(len(merged)), key=lambda n: (min(merged[n][0], 16), n)))
-    return _shortened(merged, run)
-
-
-def _shortened(taps: list[Loop], run: Loop) -> tuple[list[Loop], Loop]:
-    size, first, second = run
-    for parts in range(-(-size // 256), size // 64):
-        if size % parts == 0:
-            short = size // parts
-            return [*taps, (parts, first * short, second * short)], (short, first, second)
-    return taps, run

@@ -7,6 +7,7 @@ order of the axes, the stride or the dilation. A tile of ``rows x vectors`` sums
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -29,6 +30,8 @@ TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next(
 RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
 ACCUMULATE = _next()
 BIAS = _next()  # the address of one number for each lane, if results are finished
+# Bytes from one place of a window to the next, and between vectors from tap to tap.
+WINDOW_SCALARS, WINDOW_VECTORS = _next(), _next()
 ARGUMENTS = _next()
 _CACHE_LINE = 64  # bytes
 
@@ -64,12 +67,10 @@ def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
 def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
     """The kernel for one kind of numbers, one tile, and what is done to finished sums."""
     name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}{finish.name}_{dtype}"
-    return build(
-        name, dtype, lambda emitter: _Products(emitter, tile, finish).write(), (tile, finish)
-    )
+    return build(name, dtype, lambda emitter: Nest(emitter, tile, finish).write(), (tile, finish))
 
 
-class _Products:
+class Nest:
     """Writes the loop nest: batch, taps, rows, panels, and a tile of sums in registers."""
 
     def __init__(self, emitter: Emitter, tile: Tile, finish: Finish) -> None:
@@ -149,9 +150,13 @@ class _Products:
             self._tile(bases, (row, high), taps, fresh, masks)
 
         e.repeat(start, edge, tile, high)
-        for rest in range(1, high):
+        for rest in self._remainders():
             with e.builder.if_then((stop - edge).equals(rest)):
                 self._tile(bases, (edge, rest), taps, fresh, masks)
+
+    def _remainders(self) -> Sequence[int]:
+        """How many rows the last tile may have, if it has fewer than the others."""
+        return range(1, self.tile.rows)
 
     def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
         """Ask for the next tile's rows: without windows nothing has read them before."""
@@ -179,7 +184,7 @@ class _Products:
         a, e = self.arguments, self.e
         row, rows = where
         scalars, vectors, out, bias = bases
-        starts = [scalars + e.entry_of(a[ROW_SCALARS], row + n) for n in range(rows)]
+        starts = self._starts(scalars, row, rows)
         places = [
             out + e.entry_of(a[ROW_OUT], row + n) + e.number.bytes * v
             for n in range(rows)
@@ -211,6 +216,11 @@ class _Products:
         for place, total, mask in zip(places, sums, masks, strict=True):
             e.store(total, place, mask)
 
+    def _starts(self, scalars: Int, row: Int, rows: int) -> list[Int]:
+        """Where the rows of a tile begin."""
+        table = self.arguments[ROW_SCALARS]
+        return [scalars + self.e.entry_of(table, row + n) for n in range(rows)]
+
     def _finished(self, sums: list[Vector], bias: Int, masks: Any) -> list[Vector]:
         wide, size = self.tile.vectors, self.e.number.bytes
         return [
@@ -222,12 +232,16 @@ class _Products:
         a, e = self.arguments, self.e
         offset, weights, *sums = carried
         wide = self.tile.vectors
-        right = [e.load(weights + e.number.bytes * v, masks[v]) for v in range(wide)]
+        right = self._right(weights, masks)
         for n, start in enumerate(starts):
             left = self._left(start + offset, masks)
             for v in range(wide):
                 sums[n * wide + v] = e.multiply_add(left[v], right[v], sums[n * wide + v])
         return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
+
+    def _right(self, address: Int, masks: Any) -> list[Vector]:
+        e = self.e
+        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
 
     def _left(self, address: Int, masks: Any) -> list[Vector]:
         e, wide = self.e, self.tile.vectors

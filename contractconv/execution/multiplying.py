@@ -1,0 +1,201 @@
+"""A block of a sum of products as a call of a kernel: which loops there are, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+from contractconv.execution.alongwindow import Along, along
+from contractconv.execution.nest import Nest
+from contractconv.execution.sequence import Calls, Place
+from contractconv.execution.views import Array
+from contractconv.kernels import native, windows
+from contractconv.kernels import products as kernel
+from contractconv.kernels.finish import Finish
+
+# Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
+# a larger result is read again for every panel, so the panel fills half of the second level.
+_SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
+# Products that are summed in one line.
+_CHUNK = 1024
+# Steps of a sum that are worth a read and a write of its result.
+_FEW_STEPS = 64
+
+# Returns the table of offsets for loops of some sizes and steps.
+Tables = Callable[[tuple[tuple[int, int], ...]], Array]
+# Its size, and the bytes that it steps by in the scalars and in the vectors.
+Loop = tuple[int, int, int]
+
+
+class Factor(NamedTuple):
+    """Where an operand, or the result, lies: its first number, and bytes along each index."""
+
+    place: Place
+    steps: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A block of sums of products.
+
+    Attributes:
+        dtype: ``"float32"`` or ``"float64"``.
+        nest: its loop nest.
+        extents: of its indices.
+        scalars: the factor that has the rows.
+        vectors: the other factor.
+        out: the sums.
+        adding: whether they are added to what is there.
+        finish: what is done to them.
+        bias: what is added along the last axis.
+    """
+
+    dtype: str
+    nest: Nest
+    extents: Mapping[str, int]
+    scalars: Factor
+    vectors: Factor
+    out: Factor
+    adding: bool
+    finish: Finish
+    bias: Place | int
+
+    def append_to(self, calls: Calls, tables: Tables) -> None:
+        """Append the calls that make them."""
+        number = native.number(self.dtype)
+        window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
+        tile = self.nest.tile if window is None else window.tile
+        rows = self.nest.rows if window is None else window.rows
+        outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
+        loops = taps_and_run(self._loops(window), nearest=tile.elementwise)
+        arguments = {
+            **self._places(outer, rows, tables),
+            **self._panels(tile),
+            **_summed(*loops, tables),
+            kernel.TAPS_AT_ONCE: self._at_once(*loops, tile, window),
+            kernel.ACCUMULATE: int(self.adding),
+            kernel.BIAS: self.bias,
+        }
+        if window is None:
+            calls.call(kernel.kernel(self.dtype, tile, self.finish), arguments)
+            return
+        arguments[kernel.WINDOW_SCALARS] = window.bytes_a_place
+        arguments[kernel.WINDOW_VECTORS] = self.vectors.steps.get(window.tap, 0)
+        function = windows.kernel(self.dtype, tile, window.window, self.finish)
+        for start, stop in _rows_at_once(arguments[kernel.ROW_STOP], tile):
+            calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
+
+    def _places(
+        self, outer: tuple[str, ...], rows: tuple[str, ...], tables: Tables
+    ) -> dict[int, Any]:
+        """Where everything lies, and the loops over results."""
+
+        def table(labels: Iterable[str], factor: Factor) -> Array:
+            return tables(tuple((self.extents[n], factor.steps.get(n, 0)) for n in labels))
+
+        return {
+            kernel.SCALARS: self.scalars.place,
+            kernel.VECTORS: self.vectors.place,
+            kernel.OUT: self.out.place,
+            kernel.BATCH: prod(self.extents[n] for n in outer),
+            kernel.BATCH_SCALARS: table(outer, self.scalars),
+            kernel.BATCH_VECTORS: table(outer, self.vectors),
+            kernel.BATCH_OUT: table(outer, self.out),
+            kernel.ROW_STOP: prod(self.extents[n] for n in rows),
+            kernel.ROW_SCALARS: table(rows, self.scalars),
+            kernel.ROW_OUT: table(rows, self.out),
+        }
+
+    def _panels(self, tile: kernel.Tile) -> dict[int, Any]:
+        """The loop over the lanes."""
+        number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
+        wide = tile.vectors * number.bytes
+        rows = prod(self.extents[n] for n in self.nest.rows)
+        return {
+            # Elementwise nothing is used twice but by the next panel: it comes soon.
+            kernel.ROWS_AT_ONCE: tile.rows if tile.elementwise else rows,
+            kernel.PANEL_STOP: -(-lanes * number.size // wide),
+            kernel.PANEL_SCALARS: wide if tile.elementwise else 0,
+            kernel.PANEL_VECTORS: wide,
+            kernel.PANEL_OUT: wide,
+            kernel.LANES: lanes,
+        }
+
+    def _loops(self, window: Along | None) -> list[Loop]:
+        """The summed indices as loops, without the taps that are written out."""
+        loops: list[Loop] = []
+        for name in self.nest.summed:
+            taps = window.window.taps if window is not None and window.tap == name else 1
+            first, second = (taps * f.steps.get(name, 0) for f in (self.scalars, self.vectors))
+            # What is left of the window comes first: then lines that follow each other share
+            # numbers.
+            place = 0 if taps > 1 else len(loops)
+            loops.insert(place, (self.extents[name] // taps, first, second))
+        return loops
+
+    def _at_once(self, taps: list[Loop], run: Loop, tile: kernel.Tile, window: Along | None) -> int:
+        """How many taps are summed before the next panel begins."""
+        number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
+        wide = tile.vectors * number.bytes
+        rows = prod(self.extents[n] for n in self.nest.rows)
+        panel = _SMALL_PANEL if rows * lanes * number.size <= _LARGE_PANEL else _LARGE_PANEL
+        taken = min(panel // (run[0] * wide), _CHUNK // run[0])
+        if tile.elementwise and taken * run[0] > _FEW_STEPS:
+            # All lanes are met at some steps before the next ones: they are neighbours in memory.
+            written = 1 if window is None else window.window.taps
+            taken = _SMALL_PANEL // (run[0] * written * lanes * number.size)
+        return max(1, taken)
+
+
+def _summed(taps: list[Loop], run: Loop, tables: Tables) -> dict[int, Any]:
+    """The loops over what is summed."""
+    return {
+        kernel.TAPS: prod(size for size, _, _ in taps),
+        kernel.TAP_SCALARS: tables(tuple((size, step) for size, step, _ in taps)),
+        kernel.TAP_VECTORS: tables(tuple((size, step) for size, _, step in taps)),
+        kernel.RUN: run[0],
+        kernel.RUN_SCALARS: run[1],
+        kernel.RUN_VECTORS: run[2],
+    }
+
+
+def _rows_at_once(rows: int, tile: kernel.Tile) -> Iterator[tuple[int, int]]:
+    """Rows along a window that are gone through together.
+
+    Elementwise, a tile of the next line reads mostly what this one has read: lines follow each
+    other tile by tile.
+    """
+    step = tile.rows if tile.elementwise else rows
+    for start in range(0, rows, step):
+        yield start, min(start + step, rows)
+
+
+def taps_and_run(loops: Iterable[Loop], nearest: bool = False) -> tuple[list[Loop], Loop]:
+    """Loops as those over the taps and the one inside them, the run.
+
+    Neighbouring loops that go on where the inner one ends are one loop. The longest one is the
+    run, or the ``nearest`` in memory; a very long one is cut, so that its panel of vectors stays
+    in cache.
+    """
+    merged: list[Loop] = []
+    for loop in loops:
+        size, first, second = loop
+        if merged and merged[-1][1:] == (first * size, second * size):
+            outer = merged.pop()
+            merged.append((outer[0] * size, first, second))
+        else:
+            merged.append(loop)
+    # From sixteen steps on a run is long enough: then neighbours in memory are better.
+    run = merged.pop(max(range(len(merged)), key=lambda n: (nearest or min(merged[n][0], 16), n)))
+    return _shortened(merged, run)
+
+
+def _shortened(taps: list[Loop], run: Loop) -> tuple[list[Loop], Loop]:
+    size, first, second = run
+    for parts in range(-(-size // 256), size // 64):
+        if size % parts == 0:
+            short = size // parts
+            return [*taps, (parts, first * short, second * short)], (short, first, second)
+    return taps, run

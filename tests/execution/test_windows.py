@@ -1,0 +1,119 @@
+"""Tiles along a window: what they read once serves the right results, at every size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contractconv as cc
+from contractconv.execution import alongwindow, multiplying
+from contractconv.kernels import native
+from contractconv.kernels.windows import Window, fitting
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
+
+# Every number meets others in another way: strides, dilations, reversed windows, padding.
+PLACES = ("(i+k)", "(2*i+k)", "(i+2*k)", "(3*i+2*k)", "(i-k+4)", "(i+k-1)", "(2*i-k+1)")
+SPECS = {
+    "depthwise": "b (h+m) {} c, m k c -> b h i c",
+    "few outputs": "b (h+m) {} c, m k c o -> b h i o",
+    "one line": "{} c, k c -> i c",
+}
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before() -> Iterator[None]:
+    yield
+    cc.set_num_threads(None)
+
+
+def numbers(seed: int, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(seed).integers(-4, 5, shape)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize(("results", "dtype"), [(5, "float64"), (14, "float32")])
+def test_windows_of_every_size(kind: str, place: str, results: int, dtype: str) -> None:
+    """Forward and both gradients, exactly: sums of small integers are exact in floats."""
+    layer = cc.Contraction(SPECS[kind].format(place))
+    cc.set_num_threads(1 + results % 3)
+    for taps, channels in ((2, 1), (3, 16), (5, 7), (3, 40)):
+        length = 3 * results + 2 * taps + 5
+        shapes = {
+            "depthwise": ((2, 4, length, channels), (2, taps, channels)),
+            "few outputs": ((2, 4, length, channels), (2, taps, channels, 5)),
+            "one line": ((length, channels), (taps, channels)),
+        }[kind]
+        extents: Any = {"i": results}
+        x, w = (numbers(n, shape) for n, shape in enumerate(shapes))
+        g = numbers(2, layer(x, w, **extents).shape)
+        for n in (None, 0, 1):
+            call: Any = layer if n is None else layer.grad(n)
+            factors = (x, w) if n is None else (g, x, w)
+            wanted = call(*factors, **extents)
+            floats = [factor.astype(dtype) for factor in factors]
+            made = call(*floats, algorithm="direct", **extents)
+            assert made.dtype == dtype
+            assert np.array_equal(made, wanted), (taps, channels, n)
+
+
+@pytest.mark.parametrize("padding", [1, 2])
+@pytest.mark.parametrize("channels", [1, 6, 33])
+def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> None:
+    layer = cc.Contraction(f"b (i+k-{padding}) (j+l-{padding}) c, k l c -> b i j c")
+    x, w = numbers(0, (3, 30, 26, channels)), numbers(1, (5, 3, channels))
+    g = numbers(2, layer(x, w).shape)
+    for threads in (1, 2, 5):
+        cc.set_num_threads(threads)
+        run = layer.compile(x.shape, w.shape, dtype="float64", algorithm="direct")
+        made = run.vjp(1, g.astype(float), x.astype(float), w.astype(float))
+        assert np.array_equal(made, layer.grad(1)(g, x, w))
+        (step,) = run.vjp_plan(1).steps
+        (recipe,) = step.ready.values()
+        assert recipe.program.scratch == 0
+
+
+@pytest.mark.parametrize("unit", [1, 2, 3])
+@pytest.mark.parametrize("step", [-2, -1, 1, 2])
+def test_rows_and_taps_meet_where_they_are(unit: int, step: int) -> None:
+    window = Window(taps=3, unit=unit, step=step)
+    met = {
+        (row, tap): place - window.before
+        for place, pairs in enumerate(window.meetings(4))
+        for row, tap in pairs
+    }
+    assert met == {(row, tap): unit * row + step * tap for row in range(4) for tap in range(3)}
+
+
+def test_tiles_fit_the_registers() -> None:
+    registers = native.registers()[0]
+    for rows, lines, taps, wide, both in product(
+        (2, 3, 14, 100), (1, 3, 5), (2, 3, 16), (1, 2, 8), (False, True)
+    ):
+        fit = fitting(rows, lines, taps, (1, 1), wide, both)
+        if fit is None:
+            continue
+        tile, window = fit.tile, fit.window
+        assert tile.rows * tile.vectors < registers
+        assert window.lines in (1, lines)
+        assert window.rest == rows % (tile.rows // window.lines)
+        assert window.lines == 1 or window.rest == 0
+
+
+def test_a_window_is_used_where_it_saves_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def noted(*arguments: Any) -> alongwindow.Along | None:
+        found.append(alongwindow.along(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(multiplying, "along", noted)
+    x, w = np.ones((1, 31, 37, 48), np.float32), np.ones((3, 3, 48), np.float32)
+    cc.contract("b (i+k) (j+l) c, k l c -> b i j c", x, w, algorithm="direct")
+    assert [(one.rows, one.tap) for one in found if one is not None] == [(("j",), "l")] * len(found)
+    assert found
