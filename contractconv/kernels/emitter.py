@@ -302,6 +302,11 @@ class Emitter:
         """Lane by lane one of two."""
         return Vector(self, self.builder.select(mask, yes.value, no.value))
 
+    def any(self, mask: Any) -> Any:
+        """Whether a mask has any lane."""
+        bits = ir.IntType(self.number.lanes)
+        return self.builder.icmp_unsigned("!=", self.builder.bitcast(mask, bits), bits(0))
+
     def first_lanes(self, count: Int) -> Any:
         """The mask of the lanes below ``count``."""
         lanes = self.number.lanes

@@ -148,11 +148,13 @@ class _Walk:
         taps, first = self.arguments[TAPS], which * 2
         return self.e.entry_of(taps, first), self.e.entry_of(taps, first + 1)
 
-    def _read(self, address: Int, counts: list[Int | None]) -> list[Vector]:
+    def _read(
+        self, address: Int, counts: list[Int | None], *, ahead: bool = True
+    ) -> list[Vector]:
         e, step = self.e, self.form.step
         if not step:
             return [e.gather(address, self.arguments[OPERAND_LANE], counts[0])]
-        for n in range(len(counts) * step):
+        for n in range(len(counts) * step if ahead else 0):
             e.prefetch(address + (_AHEAD + n * e.number.bytes))
         wide = e.number.bytes * step
         return [_every(e, step, address + wide * n, some) for n, some in enumerate(counts)]
@@ -258,10 +260,64 @@ class _Spreading(_Unpooling):
 
 class _Selection(_Unpooling):
     def _tile(self, place: list[Int], counts: list[Int | None]) -> None:
+        e = self.e
         start, stop = self._taps(place)
-        add = self._drop if self.form.gradient == "numbers" else self._spread
-        with self.e.builder.if_then(start < stop):
+
+        def marked() -> None:
+            add = self._drop if self.form.gradient == "numbers" else self._spread
             add(place, counts, self._chosen(place, counts, start, stop))
+
+        with e.builder.if_then(start < stop):
+            if self.form.gradient == "numbers":
+                marked()
+                return
+            best, strange = self._extrema(place, counts, start, stop)
+            e.when(strange, marked, lambda: self._give(place, counts, best))
+
+    def _extrema(
+        self, place: list[Int], counts: list[Int | None], start: Int, stop: Int
+    ) -> tuple[list[Vector], Any]:
+        """The extrema of numbers, and whether there is anything that is none."""
+        e, several = self.e, len(counts)
+        first = self._read(place[0] + self._tap(start)[0], counts)
+        # Zero times a number is zero: what is something else, or infinite, leaves NaN.
+        none = [value * e.zero() for value in first]
+
+        def tap(which: Int, carried: list[Vector]) -> list[Vector]:
+            values = self._read(place[0] + self._tap(which)[0], counts)
+            best, none = carried[:several], carried[several:]
+            for n, value in enumerate(values):
+                beyond = e.builder.fcmp_ordered(_beyond(self.form), value.value, best[n].value)
+                best[n] = e.select(beyond, value, best[n])
+                none[n] = e.multiply_add(value, e.zero(), none[n])
+            return best + none
+
+        carried = e.loop(start + 1, stop, [*first, *none], tap)
+        total = carried[several]
+        for vector in carried[several + 1 :]:
+            total = total + vector
+        return carried[:several], e.any(e.builder.fcmp_unordered("uno", total.value, total.value))
+
+    def _give(self, place: list[Int], counts: list[Int | None], best: list[Vector]) -> None:
+        """Give the cotangents to the first taps that are equal to the extrema."""
+        e, wide = self.e, self.e.number.bytes
+        given = [self._cotangent(*where) for where in self._results(place[1], counts)]
+        waiting = [type(v)(e, e.builder.fcmp_ordered("==", v.value, v.value)) for v in best]
+
+        def tap(which: Int, waiting: list[Vector]) -> list[Vector]:
+            source, target = self._tap(which)
+            values = self._read(place[0] + source, counts, ahead=False)
+            left = []
+            for n, (value, some) in enumerate(zip(values, counts, strict=True)):
+                equal = e.builder.fcmp_ordered("==", value.value, best[n].value)
+                hit = e.builder.and_(waiting[n].value, equal)
+                left.append(type(value)(e, e.builder.and_(waiting[n].value, e.builder.not_(hit))))
+                where, mask = place[2] + target + wide * n, _mask(e, some)
+                before = e.zero() if self.form.gradient == "once" else e.load(where, mask)
+                e.store(e.select(hit, before + given[n], before), where, mask)
+            return left
+
+        e.loop(*self._taps(place), waiting, tap)
 
     def _chosen(
         self, place: list[Int], counts: list[Int | None], start: Int, stop: Int
