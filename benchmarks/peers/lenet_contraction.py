@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 import contractconv as cc
 from benchmarks.layers import Training
-from benchmarks.lenet import CLASSES, LAYERS, POOL, RATE, batch, movement, parameters
+from benchmarks.lenet import LAYERS, POOL, RATE, Layer, batch, movement, parameters
 from benchmarks.operands import Array
 from benchmarks.peers import Prepared
 from contractconv.execution.compiled import Compiled
@@ -21,73 +21,66 @@ def lenet(case: Training, direction: str, **options: Any) -> Prepared:
     images, labels = batch(case.batch)
     learned = parameters()
     start = [p.copy() for p in learned]
-    stages, scores = _network(images, learned, options)
-    loss = CrossEntropy(scores, labels, options)
+    network = _network(images, learned, options)
+    loss = CrossEntropy(labels)
 
     def step() -> float:
         x = images
-        for stage in stages:
-            x = stage.forward(x)
+        for layer in network:
+            x = layer.forward(x)
         value, g = loss(x)
-        for stage in reversed(stages):
-            g = stage.backward(g)
+        for layer in reversed(network):
+            g = layer.backward(g)
         return value
 
     return Prepared(step, lambda value: movement(start, learned))
 
 
-class Stage(Protocol):
-    """A part of the network."""
-
-    def forward(self, x: Array) -> Array:
-        """Return the result, and remember what the way back needs."""
-        ...
-
-    def backward(self, g: Array) -> Array:
-        """Return the cotangent of the input, and learn."""
-        ...
-
-
 class Linear:
     """A contraction with a weight, a bias for each output, and max(z, 0) where it is wanted.
 
+    Pooling comes before the rectifier: both are monotone, so they commute, and there is less to
+    rectify. For the same reason the bias has the same gradient on either side.
+
     Args:
-        string: the contraction.
+        layer: the contraction.
         x: an input, for its shape.
         weight: the first weight, which is changed in place.
         bias: likewise.
-        activation: ``"relu"``, or ``None`` for the scores.
+        rectified: whether max(z, 0) follows.
         options: passed on to `Contraction.compile`.
     """
 
     def __init__(
-        self,
-        string: str,
-        x: Array,
-        weight: Array,
-        bias: Array,
-        activation: str | None,
-        options: Options,
+        self, layer: Layer, x: Array, weight: Array, bias: Array, rectified: bool, options: Options
     ) -> None:
-        self._run = compiled(cc.Contraction(string), x, weight, options=options)
-        spread = cc.Contraction(f"o -> {string.split('-> ')[1]}")
-        collect = spread.grad(0).scatter
-        self._collect = compiled(collect, self._run(x, weight), options=options)
-        self._weight, self._bias, self._activation = weight, bias, activation
+        self._run = compiled(cc.Contraction(layer.string), x, weight, options=options)
+        self._pool = Pool(self._run(x, weight), options) if layer.pooled else None
+        self._weight, self._bias, self._rectified = weight, bias, rectified
+        spread = cc.Contraction(f"o -> {layer.string.split('-> ')[1]}")
+        self._collect = compiled(spread.grad(0).scatter, self.forward(x), options=options)
 
     def forward(self, x: Array) -> Array:
-        """Multiply, add the bias, and rectify."""
+        """Multiply, add the bias, pool, and rectify."""
         self._x = x
-        self._y = self._run(x, self._weight, bias=self._bias, activation=self._activation)
-        return self._y
+        first = self._rectified and self._pool is None
+        y = self._run(x, self._weight, bias=self._bias, activation="relu" if first else None)
+        if self._pool is not None:
+            y = self._pool.forward(y)
+            np.maximum(y, 0, out=y)
+        self._y = y
+        return y
 
     def backward(self, g: Array) -> Array:
         """Return the cotangent of the input, and move weight and bias."""
-        if self._activation is not None:
-            g = g * (self._y > 0)
+        if self._rectified:
+            g *= self._y > 0
+        learned = self._collect(g)
+        if self._pool is not None:
+            g = self._pool.backward(g)
         dx = self._cotangent(g)
         self._weight -= RATE * self._run.vjp(1, g, self._x, self._weight)
-        self._bias -= RATE * self._collect(g)
+        self._bias -= RATE * learned
         return dx
 
     def _cotangent(self, g: Array) -> Array:
@@ -121,20 +114,19 @@ class Pool:
 class CrossEntropy:
     """log Σ exp(scores) - score of the true class, averaged over the batch."""
 
-    def __init__(self, scores: Array, labels: Array, options: Options) -> None:
-        self._target = np.eye(CLASSES, dtype=np.float32)[labels]
-        self._share = np.full(len(labels), 1 / len(labels), np.float32)
-        total = cc.Contraction("b o -> b", reduce="logsumexp")
-        self._total = compiled(total, scores, options=options)
-        true = cc.Contraction("b o, b o -> b")
-        self._true = compiled(true, scores, self._target, options=options)
+    def __init__(self, labels: Array) -> None:
+        self._true = np.arange(len(labels)), labels
 
     def __call__(self, scores: Array) -> tuple[float, Array]:
         """Return the loss and its gradient."""
-        losses = self._total(scores) - self._true(scores, self._target)
-        g = self._total.vjp(0, self._share, scores)
-        g -= self._true.vjp(0, self._share, scores, self._target)
-        return float(losses @ self._share), g
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        g = np.exp(shifted)
+        totals = g.sum(axis=1, keepdims=True)
+        losses = np.log(totals[:, 0]) - shifted[self._true]
+        g /= totals
+        g[self._true] -= 1
+        g /= np.float32(len(losses))
+        return float(losses.mean()), g
 
 
 def compiled(contraction: cc.Contraction, *arrays: Array, options: Options) -> Compiled:
@@ -143,19 +135,11 @@ def compiled(contraction: cc.Contraction, *arrays: Array, options: Options) -> C
     return contraction.compile(*shapes, dtype="float32", **options)
 
 
-def _network(x: Array, learned: list[Array], options: Options) -> tuple[list[Stage], Array]:
-    """The stages, each compiled for what the ones before it make of the images, and the scores."""
-    stages: list[Stage] = []
-
-    def add(stage: Stage) -> None:
-        nonlocal x
-        stages.append(stage)
-        x = stage.forward(x)
-
+def _network(x: Array, learned: list[Array], options: Options) -> list[Linear]:
+    """The layers, each compiled for what the ones before it make of the images."""
+    network: list[Linear] = []
     for layer, weight, bias in zip(LAYERS, learned[::2], learned[1::2], strict=True):
-        kind = Linear if stages else FirstLinear
-        activation = None if layer is LAYERS[-1] else "relu"
-        add(kind(layer.string, x, weight, bias, activation, options))
-        if layer.pooled:
-            add(Pool(x, options))
-    return stages, x
+        kind = Linear if network else FirstLinear
+        network.append(kind(layer, x, weight, bias, layer is not LAYERS[-1], options))
+        x = network[-1].forward(x)
+    return network

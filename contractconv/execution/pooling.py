@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contractconv.execution.direct import KINDS
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.kernels import pooling as kernel
-from contractconv.kernels.number import DTYPES
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.lowering import by_taps, is_leaf
@@ -41,14 +41,14 @@ _NEAR, _MOST_BYTES = 4, 1 << 31
 _FEW_TAPS = 12
 
 
-def pool(problem: Problem, array: Array, out: Array) -> bool:
+def pool(problem: Problem, array: Array, out: Array, divided: bool = False) -> bool:
     """Reduce the windows of one operand.
 
     Args:
-        problem: a leaf of one operand with reduce ``"max"``, ``"min"``, ``"sum"`` or ``"mean"``
-            (of which this is the sum).
+        problem: a leaf of one operand with reduce ``"max"``, ``"min"``, ``"sum"`` or ``"mean"``.
         array: the operand, compositions split.
         out: the whole result, of the same dtype, of which the leaf's part is written.
+        divided: whether a mean is divided by the points of a window, or only their sum.
 
     Returns:
         Whether it was done; if not, there is no kernel for it.
@@ -62,7 +62,7 @@ def pool(problem: Problem, array: Array, out: Array) -> bool:
         array([[2., 3.],
                [6., 7.]])
     """
-    ready = _ready(problem, (array, out))
+    ready = _ready(problem, (array, out), divided)
     if ready is None:
         return False
     ready.program.run({"operand": array}, out)
@@ -104,15 +104,16 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     return made
 
 
-def _ready(problem: Problem, arrays: Sequence[Array]) -> _Ready | None:
-    known = problem.reduce in ("sum", "mean", "max", "min") and len(problem.operands) == 1
-    dtypes = {str(array.dtype) for array in arrays}
-    if not known or not problem.reduced or len(dtypes) > 1 or not dtypes.issubset(DTYPES):
+def _ready(problem: Problem, arrays: Sequence[Array], divided: bool = False) -> _Ready | None:
+    dtype = KINDS.get(arrays[0].dtype)
+    if dtype is None or any(array.dtype != arrays[0].dtype for array in arrays):
         return None
-    if not native.available():
+    if problem.reduce not in ("sum", "mean", "max", "min") or len(problem.operands) != 1:
+        return None
+    if not problem.reduced or not native.available():
         return None
     strides = tuple(array.strides for array in arrays)
-    return _prepared(problem, strides, dtypes.pop(), get_num_threads())
+    return _prepared(problem, strides, dtype, divided, get_num_threads())
 
 
 class _Ready(NamedTuple):
@@ -129,7 +130,7 @@ class _Ready(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: str, threads: int
+    problem: Problem, strides: tuple[Strides, ...], dtype: str, divided: bool, threads: int
 ) -> _Ready | None:
     """Make a leaf ready for arrays of these strides: operand, result and, if wanted, gradient."""
     wanted = len(strides) == 3
@@ -140,11 +141,11 @@ def _prepared(
     if found is None or not problem.kept or not problem.kept <= steps[0].keys():
         return None
     classes, inside = found
-    nest = _nest(problem, steps, dtype, wanted)
+    nest = _nest(problem, steps, dtype, wanted, divided)
     rounds = _rounds(problem, nest, threads, wanted)
     tables = _loops(problem, nest, steps, classes) | _taps(problem, steps, inside)
     points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
-    tables[kernel.SCALE] = np.array([1 / points], dtype)
+    tables[kernel.SCALE] = np.array([1 / points if wanted else points], dtype)
     if wanted and not np.all(abs(tables[kernel.TAPS]) < _MOST_BYTES):
         return None
     once = nest.form.gradient == "once"
@@ -236,7 +237,7 @@ class _Nest:
     form: kernel.Form
 
 
-def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool) -> _Nest:
+def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, divided: bool) -> _Nest:
     alone = {access.names[0] for access in problem.operands[0] if len(access.terms) == 1}
     few = alone if volume(problem.reduced, problem.extents) <= _FEW_TAPS else set[str]()
     spread = problem.kept if problem.reduce in ("sum", "mean") else few
@@ -248,7 +249,8 @@ def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool) -> _Nest:
     # One short loop around a long one: tables of loops stay small.
     inside = 0 if windows else len(single) // 2
     outer = single[: len(single) - inside]
-    return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), forms[lane])
+    form = replace(forms[lane], divided=divided)
+    return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), form)
 
 
 def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spread: bool) -> kernel.Form:

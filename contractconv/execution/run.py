@@ -134,6 +134,12 @@ def run(
     problem = steps.problem
     if memory_limit is None and _are_ready(steps, operands):
         return _run_product(steps, (operands[0], operands[1]), ending)
+    if memory_limit is None and steps.is_reduction:
+        pooled = _run_reduction(steps, operands[0])
+        if pooled is not None:
+            if ending is not None:
+                ending.apply(pooled)
+            return pooled
     dtype = common_dtype(operands, problem.reduce)
     arrays = prepared(problem, operands, dtype)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
@@ -164,6 +170,21 @@ def _run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None
     if ending is not None and not step.complete:
         ending.apply(out)
     return out
+
+
+def _run_reduction(steps: Plan, operand: Any) -> Array | None:
+    """Reduce an array as it is; ``None`` if there is no kernel for it."""
+    problem = steps.problem
+    if type(operand) is not np.ndarray or problem.points < FEW_POINTS:
+        return None
+    if operand.dtype not in KINDS or operand.shape != steps.shapes[0]:
+        return None
+    # A mean over windows all of whose points count: what they land on is known beforehand.
+    divided = problem.reduce == "mean"
+    if divided and not is_direct(problem):
+        return None
+    made = np.empty(problem.output_sizes, operand.dtype)
+    return made if pool(problem, operand, made, divided) else None
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:

@@ -89,6 +89,9 @@ class Vector:
     def __mul__(self, other: Vector) -> Vector:
         return self._do("fmul", other)
 
+    def __truediv__(self, other: Vector) -> Vector:
+        return self._do("fdiv", other)
+
 
 class Emitter:
     """Writes one function that takes the address of a table of 64-bit integers.

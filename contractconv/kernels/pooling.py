@@ -31,7 +31,7 @@ RUNS, RUNS_STOP, LANES = _next(), _next(), _next()
 # Where the taps of each class begin; for each tap bytes in the operand and in the gradient.
 CLASSES, TAPS = _next(), _next()
 # What each round of the middle loop makes zero: bytes from its place, and elements. The address
-# of the number by which a sum's cotangent is multiplied.
+# of the number by which a sum's cotangent is multiplied, or by which a sum is divided.
 CLEARED, SCALE = _next(), _next()
 ARGUMENTS = _next()
 # What a round of a loop adds to its place: bytes in all three arrays, and to the class.
@@ -55,6 +55,7 @@ class Form:
         gradient: how a gradient is made: ``"vectors"`` are added at all taps, an extremum's
             cotangent being zero at all but one; they are written ``"once"`` where windows neither
             overlap nor leave a gap; otherwise ``"numbers"`` are added one by one.
+        divided: whether results are divided by a number at the end.
     """
 
     reduce: str
@@ -62,12 +63,13 @@ class Form:
     step: int
     contiguous: bool
     gradient: str = "numbers"
+    divided: bool = False
 
 
 @cache
 def pooling(dtype: str, form: Form) -> Native:
     """The kernel that reduces windows."""
-    name = f"pool_{form.reduce}_{form.vectors}by{form.step}_{dtype}"
+    name = f"pool_{form.reduce}{'d' * form.divided}_{form.vectors}by{form.step}_{dtype}"
     return build(name, dtype, lambda emitter: _Pooling(emitter, form).write(), form)
 
 
@@ -148,9 +150,7 @@ class _Walk:
         taps, first = self.arguments[TAPS], which * 2
         return self.e.entry_of(taps, first), self.e.entry_of(taps, first + 1)
 
-    def _read(
-        self, address: Int, counts: list[Int | None], *, ahead: bool = True
-    ) -> list[Vector]:
+    def _read(self, address: Int, counts: list[Int | None], *, ahead: bool = True) -> list[Vector]:
         e, step = self.e, self.form.step
         if not step:
             return [e.gather(address, self.arguments[OPERAND_LANE], counts[0])]
@@ -178,6 +178,9 @@ class _Pooling(_Walk):
             return self._combined(totals, e.loop(first, (first + _CHUNK).least(stop), nothing, tap))
 
         totals = e.loop(start, stop, nothing, chunk, _CHUNK)
+        if self.form.divided:
+            points = e.broadcast(self.arguments[SCALE])
+            totals = [total / points for total in totals]
         for total, (address, some) in zip(totals, self._results(place[1], counts), strict=True):
             self._write(total, address, some)
 

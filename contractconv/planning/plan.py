@@ -120,6 +120,14 @@ class Plan:
         return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
 
     @cached_property
+    def is_reduction(self) -> bool:
+        """Whether it is one reduction of one array, neither empty nor split or joined."""
+        problem = self.problem
+        joined = problem.result_shape != problem.output_sizes
+        alone = len(self.steps) == 1 and len(problem.operands) == 1 and self.steps[0].is_leaf
+        return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
+
+    @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """The shapes of the operands, compositions split."""
         return tuple(map(shape_of, self.problem.operands))
