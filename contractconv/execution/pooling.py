@@ -141,7 +141,7 @@ def _prepared(
     if found is None or not problem.kept or not problem.kept <= steps[0].keys():
         return None
     classes, inside = found
-    nest = _nest(problem, steps, dtype, wanted, divided)
+    nest = _known(_nest(problem, steps, dtype, wanted, divided), problem, classes, inside)
     rounds = _rounds(problem, nest, threads, wanted)
     tables = _loops(problem, nest, steps, classes) | _taps(problem, steps, inside)
     points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
@@ -228,6 +228,7 @@ class _Nest:
         middle: one of the others.
         inner: what is left.
         form: what the kernel is written for.
+        dtype: of the numbers.
     """
 
     lane: str
@@ -235,6 +236,7 @@ class _Nest:
     middle: Labels
     inner: Labels
     form: kernel.Form
+    dtype: str
 
 
 def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, divided: bool) -> _Nest:
@@ -250,7 +252,7 @@ def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, divided: boo
     inside = 0 if windows else len(single) // 2
     outer = single[: len(single) - inside]
     form = replace(forms[lane], divided=divided)
-    return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), form)
+    return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), form, dtype)
 
 
 def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spread: bool) -> kernel.Form:
@@ -268,6 +270,18 @@ def _form(lane: str, problem: Problem, steps: Steps, dtype: str, spread: bool) -
         steps[1][lane] == number.size,
         ("once" if _is_met_once(problem) else "vectors") if beside else "numbers",
     )
+
+
+def _known(nest: _Nest, problem: Problem, classes: Mapping[str, Array], inside: Array) -> _Nest:
+    """Let the kernel know how many lanes and taps there are, where few are always the same."""
+    lanes, wide = problem.extents[nest.lane], nest.form.vectors * native.number(nest.dtype).lanes
+    taps = int(inside.sum()) if len(inside) == 1 else 0
+    form = replace(
+        nest.form,
+        lanes=lanes if nest.lane not in classes and lanes <= wide else 0,
+        taps=taps if taps <= _FEW_TAPS else 0,
+    )
+    return replace(nest, form=form)
 
 
 def _is_met_once(problem: Problem) -> bool:

@@ -56,6 +56,8 @@ class Form:
             cotangent being zero at all but one; they are written ``"once"`` where windows neither
             overlap nor leave a gap; otherwise ``"numbers"`` are added one by one.
         divided: whether results are divided by a number at the end.
+        lanes: how many lanes there are, if all of them are worked on together; otherwise 0.
+        taps: how many taps every result has, if they are few and the same; otherwise 0.
     """
 
     reduce: str
@@ -64,6 +66,8 @@ class Form:
     contiguous: bool
     gradient: str = "numbers"
     divided: bool = False
+    lanes: int = 0
+    taps: int = 0
 
 
 @cache
@@ -106,7 +110,10 @@ class _Walk:
             e.repeat(0, a[INNER_STOP], lambda m: inner(self._moved(place, INNER, m)))
 
         def inner(place: list[Int]) -> None:
-            e.repeat(0, a[RUNS_STOP], lambda n: self._run(self._moved(place, RUNS, n), n))
+            if self.form.lanes:
+                self._tile(place, self._counts())
+            else:
+                e.repeat(0, a[RUNS_STOP], lambda n: self._run(self._moved(place, RUNS, n), n))
 
         e.repeat(a[OUTER_START], a[OUTER_STOP], outer)
 
@@ -116,6 +123,12 @@ class _Walk:
 
     def _enter(self, place: list[Int], middle: Int) -> None:
         """What is done before a round of the middle loop."""
+
+    def _counts(self) -> list[Int | None]:
+        """The lanes of each vector, if they are known; ``None`` for all."""
+        lanes = self.e.number.lanes
+        rest = self.form.lanes - lanes * (self.form.vectors - 1)
+        return [None] * (self.form.vectors - 1) + [self.e.whole(rest) if rest < lanes else None]
 
     def _run(self, place: list[Int], which: Int) -> None:
         e, lanes = self.e, self.e.number.lanes
@@ -143,8 +156,25 @@ class _Walk:
         raise NotImplementedError
 
     def _taps(self, place: list[Int]) -> tuple[Int, Int]:
+        if self.form.taps:
+            return self.e.whole(0), self.e.whole(self.form.taps)
         classes, which = self.arguments[CLASSES], place[-1]
         return self.e.entry_of(classes, which), self.e.entry_of(classes, which + 1)
+
+    def _over(
+        self,
+        taps: tuple[Int, Int],
+        carried: Sequence[Vector],
+        tap: Callable[[Int, list[Vector]], list[Vector]],
+        first: int = 0,
+    ) -> list[Vector]:
+        """Go through the taps, from the ``first`` one on; few of them are written out."""
+        if not self.form.taps:
+            return self.e.loop(taps[0] + first, taps[1], carried, tap)
+        values = list(carried)
+        for which in range(first, self.form.taps):
+            values = tap(self.e.whole(which), values)
+        return values
 
     def _tap(self, which: Int) -> tuple[Int, Int]:
         taps, first = self.arguments[TAPS], which * 2
@@ -177,7 +207,10 @@ class _Pooling(_Walk):
         def chunk(first: Int, totals: list[Vector]) -> list[Vector]:
             return self._combined(totals, e.loop(first, (first + _CHUNK).least(stop), nothing, tap))
 
-        totals = e.loop(start, stop, nothing, chunk, _CHUNK)
+        if self.form.taps:
+            totals = self._over((start, stop), nothing, tap)
+        else:
+            totals = e.loop(start, stop, nothing, chunk, _CHUNK)
         if self.form.divided:
             points = e.broadcast(self.arguments[SCALE])
             totals = [total / points for total in totals]
@@ -295,7 +328,7 @@ class _Selection(_Unpooling):
                 none[n] = e.multiply_add(value, e.zero(), none[n])
             return best + none
 
-        carried = e.loop(start + 1, stop, [*first, *none], tap)
+        carried = self._over((start, stop), [*first, *none], tap, 1)
         total = carried[several]
         for vector in carried[several + 1 :]:
             total = total + vector
@@ -320,7 +353,7 @@ class _Selection(_Unpooling):
                 e.store(e.select(hit, before + given[n], before), where, mask)
             return left
 
-        e.loop(*self._taps(place), waiting, tap)
+        self._over(self._taps(place), waiting, tap)
 
     def _chosen(
         self, place: list[Int], counts: list[Int | None], start: Int, stop: Int

@@ -449,7 +449,7 @@ def test_contractions_are_pooled(
     call, size = cc.Contraction(spec, reduce=reduce), int(pool_name[0])
     asked: list[str] = []
 
-    def noted(problem: Problem, array: Array, out: Array, divided: bool) -> bool:
+    def noted(problem: Problem, array: Array, out: Array, divided: bool = False) -> bool:
         asked.append(problem.reduce)
         return pool(problem, array, out, divided)
 
