@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -26,6 +26,10 @@ from contractconv.notation.problem import Problem
 KINDS = {np.dtype(name): name for name in DTYPES}
 # Numbers that are copied in the time of one more call.
 _COPIED_A_CALL = 1 << 11
+# Bytes that are copied for all blocks together: they stay in the second level of cache.
+_MOST_SHARED = 1 << 20
+# Multiplications by zero that are worth one more call.
+_SAVED_A_CALL = 1 << 15
 # Multiplications that are worth handing over to another thread.
 _WORTH = 1 << 20
 _LINE = 64
@@ -96,6 +100,8 @@ class _Leaf:
         self.problem, self.nest, self.strides = problem, nest, strides
         self.dtype, self.accumulate, self.threads = dtype, accumulate, threads
         self.finish = finish
+        # Whether what is copied is copied as a whole, for all blocks.
+        self.entire = False
         self.number = native.number(dtype)
         both = nest.tile.elementwise
         self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
@@ -105,7 +111,7 @@ class _Leaf:
     def read(self, problem: Problem, which: int) -> Reading:
         """How a block reads one operand."""
         term, strides = problem.operands[which], self.strides[which]
-        return reading(problem, term, strides, self.number.size, self.lanes[which])
+        return reading(problem, term, strides, self.number.size, self.lanes[which], self.entire)
 
     def program(self) -> Program | None:
         """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
@@ -113,18 +119,19 @@ class _Leaf:
         if self.finish != RAW and not self._finishes(split):
             return None
         blocks = [part for group in split.groups for part in group]
-        # A copy that all blocks read is made once.
-        self.shared = [
-            self.whole[n].copy is not None
-            and all(self.read(part, n) == self.whole[n] for part in blocks)
-            for n in (0, 1)
-        ]
+        self.shared = [self._shared(blocks, n) for n in (0, 1)]
         self.scratch = 0
         pieces = tuple(self._piece(n, group, split) for n, group in enumerate(split.groups))
         shared, size = self._shared_copies()
         stages = (shared, pieces) if shared else (pieces,)
         copies = len(split.groups) if split.private else 1
         return Program(stages, size, self.scratch, 0, copies)
+
+    def _shared(self, blocks: Sequence[Problem], which: int) -> Copy | None:
+        """The copy of an operand, if all blocks read the same one: then it is made once."""
+        copy = self.read(blocks[0], which).copy
+        alike = copy is not None and all(self.read(part, which).copy == copy for part in blocks)
+        return copy if alike else None
 
     def _finishes(self, split: Cut) -> bool:
         """Whether every sum is complete when it is put where it belongs, along the last axis."""
@@ -143,7 +150,7 @@ class _Leaf:
         split = cut(self.problem, self.nest, copied, self.number.size, self.threads)
         if split.sums:
             return self._cut_sums(split) or split
-        parts = self._without_copies(self.problem)
+        parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) > 1:
             groups = (g for part in parts for g in apart(part, self.nest, 0, self.threads))
             split = Cut(_joined([part for group in groups for part in group], self.threads), False)
@@ -168,15 +175,31 @@ class _Leaf:
             return ()
         return () if any(self.read(part, n).copy for part in parts for n in (0, 1)) else parts
 
+    def _without_padding(self) -> tuple[Problem, ...]:
+        """The parts of the leaf that meet no padding, if much of it is zeros, read from copies."""
+        parts = unpadded(self.problem)
+        saved = self.problem.points - sum(part.points for part in parts)
+        copied = sum(
+            prod(access.size for access in self.problem.operands[n])
+            for n, read in enumerate(self.whole)
+            if read.copy is not None
+        )
+        if saved < len(parts) * _SAVED_A_CALL or copied * self.number.size > _MOST_SHARED:
+            return ()
+        self.entire = True
+        return parts
+
     def _shared_copies(self) -> tuple[tuple[Calls, ...], int]:
         """The calls that make copies for all blocks, and the bytes of them all."""
         found, size = [], 0
-        for n, read in enumerate(self.whole):
-            if self.shared[n] and read.copy is not None:
+        for n, copy in enumerate(self.shared):
+            if copy is None:
+                continue
+            for part in copy.shares(self.threads):
                 calls = Calls()
-                self._copy(calls, n, read.copy, Place("shared", size))
+                self._copy(calls, n, part, Place("shared", size))
                 found.append(calls)
-                size += _room(read.copy, self.number.size)
+            size += _room(copy, self.number.size)
         return tuple(found), size
 
     def _piece(self, number: int, group: tuple[Problem, ...], split: Cut) -> Calls:
@@ -197,8 +220,8 @@ class _Leaf:
         for n in (0, 1):
             read = self.read(part, n)
             place = Place(str(n), read.offset)
-            if read.copy is not None and self.shared[n]:
-                before = _room(self.whole[0].copy, self.number.size) if n and self.shared[0] else 0
+            if self.shared[n] is not None:
+                before = _room(self.shared[0], self.number.size) if n else 0
                 place = Place("shared", before + read.offset)
             elif read.copy is not None:
                 self._copy(calls, n, read.copy, Place("scratch", used))

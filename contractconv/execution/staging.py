@@ -6,13 +6,16 @@ the copy is padded), or when its numbers must be neighbours along one index and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 from contractconv.notation.problem import Accesses, Problem
 
 Strides = tuple[int, ...]
+# Numbers from which on a copy is made in parts.
+_SHARED = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,22 @@ class Copy:
         """How many numbers lie from one to the next along each axis."""
         return tuple(prod(self.shape[n + 1 :]) for n in range(len(self.shape)))
 
+    def shares(self, count: int) -> Iterator[Copy]:
+        """Parts of the copy that can be made at the same time."""
+        sizes = [part.stop - part.start for part in self.into]
+        if self.padded or self.elements < _SHARED:
+            yield self
+            return
+        axis = max(range(len(sizes)), key=lambda n: (sizes[n] >= count, -n))
+        bounds = [sizes[axis] * n // count for n in range(count + 1)]
+        for start, stop in pairwise(bounds):
+            if stop > start:
+                into, outof = list(self.into), list(self.outof)
+                into[axis] = _within(into[axis], start, stop)
+                own = self.order[axis]
+                outof[own] = _within(outof[own], start, stop)
+                yield replace(self, into=tuple(into), outof=tuple(outof))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -59,8 +78,17 @@ class Reading:
     copy: Copy | None
 
 
+def _within(part: slice, start: int, stop: int) -> slice:
+    return slice(part.start + start, part.start + stop)
+
+
 def reading(
-    problem: Problem, accesses: Accesses, strides: Strides, itemsize: int, lane: str | None
+    problem: Problem,
+    accesses: Accesses,
+    strides: Strides,
+    itemsize: int,
+    lane: str | None,
+    entire: bool = False,
 ) -> Reading:
     """Say how a block reads an operand.
 
@@ -70,6 +98,7 @@ def reading(
         strides: the strides of its array in bytes.
         itemsize: the bytes of one number.
         lane: an index along which numbers must be neighbours, if there is one.
+        entire: whether a copy is of all the operand, so that other blocks can read it, too.
     """
     boxes = [access.reach(problem.extents) for access in accesses]
     outside = any(
@@ -80,6 +109,8 @@ def reading(
         steps = steps_of(accesses, strides)
         if lane is None or steps.get(lane) == itemsize:
             return Reading(_dot(starts, strides), steps, None)
+    if entire and not outside:
+        boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lane)
     shape = tuple(high - low + 1 for low, high in boxes)
     copied = _strides(shape, order, itemsize)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import contractconv as cc
 from contractconv.execution.blocks import unpadded
+from contractconv.kernels import native
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 
@@ -44,3 +47,30 @@ def test_a_window_of_both_operands_meets_the_boundary_once(size: int) -> None:
     w = rng.integers(-3, 4, (3, 2, 3, 2, size, size))
     exact = cc.contract(spec, g, w)
     assert np.array_equal(cc.contract(spec, g.astype(float), w.astype(float)), exact)
+
+
+@pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("spec", "first", "second"),
+    [
+        ("b (i+k-4) (j+l-4) o, k l o c -> b i j c", (64, 10, 10, 16), (5, 5, 16, 6)),
+        ("b (i-k) (j-l) o, k l c o -> b i j c", (64, 10, 10, 16), (5, 5, 6, 16)),
+        ("b (i+2*k-6) (j+l-3) o, k l o c -> b i j c", (64, 12, 9, 16), (4, 4, 16, 6)),
+        ("b o (i+k-4) (j+l-4), k l o c -> b c i j", (64, 16, 10, 10), (5, 5, 16, 6)),
+    ],
+)
+def test_where_much_is_padding_nothing_is_multiplied_by_it(
+    spec: str, first: tuple[int, ...], second: tuple[int, ...], threads: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-3, 4, first), rng.integers(-3, 4, second)
+    layer: Any = cc.Contraction(spec)
+    extents = {"i": 14, "j": 13} if "(i-k)" in spec else {}
+    cc.set_num_threads(threads)
+    try:
+        wanted = layer(x, w, **extents)
+        made = layer(*(a.astype("float32") for a in (x, w)), algorithm="direct", **extents)
+    finally:
+        cc.set_num_threads(None)
+    assert np.array_equal(made, wanted)
