@@ -14,6 +14,8 @@ from contractconv.notation.problem import Access, Problem
 _COPY_BYTES = 1 << 19
 # A piece of work should be worth handing over: multiplications.
 _WORTH = 1 << 20
+# Indices of up to so many values are taken for the taps of a window.
+_MOST_TAPS = 8
 # Results up to this size are summed by every thread for itself, and added up at the end.
 _PRIVATE_BYTES = 1 << 20
 # ... if at least one in so many of its numbers is summed for each of them.
@@ -155,14 +157,15 @@ def _without_padding(problem: Problem, number: int, axis: int, adding: bool) -> 
 
 
 def _window(access: Access, problem: Problem, adding: bool) -> tuple[Access, str, str] | None:
-    """The access with the index that is cut and its tap, of which there are fewer."""
+    """The access with the index that is cut and its tap, of which there are few."""
     kept = [n for n in access.names if n in problem.kept]
     summed = [n for n in access.names if n not in problem.kept]
     if len(kept) != 1 or len(summed) != 1:
         return None
-    if problem.extents[summed[0]] <= problem.extents[kept[0]]:
-        return access, kept[0], summed[0]
-    return (access, summed[0], kept[0]) if adding else None
+    results, taps = problem.extents[kept[0]], problem.extents[summed[0]]
+    if adding and taps > results:
+        return access, summed[0], kept[0]
+    return (access, kept[0], summed[0]) if taps <= max(results, _MOST_TAPS) else None
 
 
 def _inside(problem: Problem, access: Access, result: str, tap: str) -> list[Problem]:

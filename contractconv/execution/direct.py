@@ -30,8 +30,6 @@ _COPIED_A_CALL = 1 << 11
 _MOST_SHARED = 1 << 20
 # Multiplications by zero that are worth one more call.
 _SAVED_A_CALL = 1 << 15
-# Multiplications that are worth handing over to another thread.
-_WORTH = 1 << 20
 _LINE = 64
 
 
@@ -152,8 +150,9 @@ class _Leaf:
             return self._cut_sums(split) or split
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) > 1:
-            groups = (g for part in parts for g in apart(part, self.nest, 0, self.threads))
-            split = Cut(_joined([part for group in groups for part in group], self.threads), False)
+            # Piece by piece: what a part reads, its neighbours have brought into cache.
+            pieces = apart(self.problem, self.nest, 0, self.threads)
+            split = Cut(tuple(unpadded(piece) for (piece,) in pieces), False)
         return split
 
     def _cut_sums(self, split: Cut) -> Cut | None:
@@ -292,13 +291,3 @@ class _Leaf:
 def _room(copy: Copy | None, size: int) -> int:
     """Bytes of a copy, up to the beginning of a line of the cache."""
     return 0 if copy is None else -(-copy.elements * size // _LINE) * _LINE
-
-
-def _joined(parts: list[Problem], threads: int) -> tuple[tuple[Problem, ...], ...]:
-    """Parts of very different sizes, shared out evenly."""
-    points = sum(part.points for part in parts)
-    count = max(1, min(2 * threads, points // _WORTH, len(parts))) if threads > 1 else 1
-    groups: list[list[Problem]] = [[] for _ in range(count)]
-    for part in sorted(parts, key=lambda p: -p.points):
-        min(groups, key=lambda g: sum(p.points for p in g)).append(part)
-    return tuple(map(tuple, groups))

@@ -20,6 +20,8 @@ from contractconv.kernels.finish import Finish
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
 # Products that are summed in one line.
 _CHUNK = 1024
+# Bytes of a line of the cache, and vectors that are worth one more so that they begin at one.
+_LINE, _LONG = 64, 4
 # Steps of a sum that are worth a read and a write of its result.
 _FEW_STEPS = 64
 
@@ -110,17 +112,14 @@ class Sums:
 
     def _panels(self, tile: kernel.Tile) -> dict[int, Any]:
         """The loop over the lanes."""
-        number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
-        wide = tile.vectors * number.bytes
-        rows = prod(self.extents[n] for n in self.nest.rows)
+        lanes, rows = self.extents[self.nest.lane], prod(self.extents[n] for n in self.nest.rows)
+        others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
+        long = lanes >= _LONG * native.number(self.dtype).lanes
         return {
             # Elementwise nothing is used twice but by the next panel: it comes soon.
             kernel.ROWS_AT_ONCE: tile.rows if tile.elementwise else rows,
-            kernel.PANEL_STOP: -(-lanes * number.size // wide),
-            kernel.PANEL_SCALARS: wide if tile.elementwise else 0,
-            kernel.PANEL_VECTORS: wide,
-            kernel.PANEL_OUT: wide,
             kernel.LANES: lanes,
+            kernel.ALIGNED: int(tile.elementwise and long and not any(s % _LINE for s in others)),
         }
 
     def _loops(self, window: Along | None) -> list[Loop]:

@@ -34,7 +34,7 @@ FEW_POINTS = 1 << 12
 # Entries of a table of taps, which is kept for the next call.
 _MOST_ENTRIES = 1 << 18
 # Points of a piece of work that is worth handing over.
-_WORTH = 1 << 19
+_WORTH = 1 << 16
 # So many numbers apart lanes are still picked from vectors; so long a window fits in 32 bits.
 _NEAR, _MOST_BYTES = 4, 1 << 31
 # Up to so many taps a cotangent is added to all of them rather than number by number.

@@ -24,7 +24,6 @@ from contractconv.execution.reductions import (
 )
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array, output_view
-from contractconv.kernels import native
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, volume
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
@@ -274,8 +273,7 @@ def _recipe(
     kind = None if ending is None else (ending.bias is None, ending.activation)
     one, two = arrays
     key = (
-        one.strides, two.strides, out.strides, out.dtype, accumulate, kind,
-        get_num_threads(), native.available(),
+        one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
     )  # fmt: skip
     if key not in step.ready:
         if len(step.ready) >= _MOST_RECIPES:

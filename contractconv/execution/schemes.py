@@ -279,7 +279,7 @@ class Forward(Result):
             weights = place + panel * self.channels * self.panel_bytes
             self.multiply(
                 calls, self.tile, scalars=Place("scratch"), vectors=Place("shared", weights),
-                out=sums, batch=self.layer.products, row_stop=count, panel_stop=1,
+                out=sums, batch=self.layer.products, row_stop=count,
                 lanes=self.panel, run=self.channels, run_scalars=self.number.size,
                 run_vectors=self.panel_bytes, **tables,
             )  # fmt: skip
@@ -352,7 +352,7 @@ class Deep(Result):
             self.spread_kernel(calls, other, panel, start, count, weights, self.weight_step)
             self.multiply(
                 calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
-                out=sums, batch=n, row_stop=tiles, panel_stop=1, lanes=self.panel, run=count,
+                out=sums, batch=n, row_stop=tiles, lanes=self.panel, run=count,
                 run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
                 **tables,
             )  # fmt: skip

@@ -118,7 +118,7 @@ class WeightGradient(Scheme):
         """Add the products of some tiles to the sums."""
         self.multiply(
             calls, self.tile, scalars=self.data, vectors=self.other, out=self.sums,
-            batch=self.layer.products, row_stop=part.channels, panel_stop=1, lanes=self.panel,
+            batch=self.layer.products, row_stop=part.channels, lanes=self.panel,
             run=count, run_scalars=self.row_in, run_vectors=self.row_out,
             accumulate=int(accumulate), **self._matrices,
         )  # fmt: skip

@@ -24,8 +24,9 @@ _next = count().__next__
 SCALARS, VECTORS, OUT = _next(), _next(), _next()
 BATCH, BATCH_SCALARS, BATCH_VECTORS, BATCH_OUT = _next(), _next(), _next(), _next()
 ROW_START, ROW_STOP, ROWS_AT_ONCE, ROW_SCALARS, ROW_OUT = (_next() for _ in range(5))
-PANEL_START, PANEL_STOP, PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT = (_next() for _ in range(5))
 LANES = _next()
+# Whether panels begin at lines of the cache, where the first factor has a value for each lane.
+ALIGNED = _next()
 TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
 RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
 ACCUMULATE = _next()
@@ -113,20 +114,36 @@ class Nest:
         self, bases: list[Int], rows: tuple[Int, Int], taps: tuple[Int, Int], fresh: Any
     ) -> None:
         a, e = self.arguments, self.e
-        wide = self.tile.vectors * e.number.lanes
+        wide, skew = self.tile.vectors * e.number.lanes, self._skew(bases[0])
 
         def panel(place: Int) -> None:
-            steps = (PANEL_SCALARS, PANEL_VECTORS, PANEL_OUT)
-            here = [base + a[step] * place for base, step in zip(bases, steps, strict=True)]
-            here.append(a[BIAS] + a[PANEL_OUT] * place)
-            left = a[LANES] - place * wide
+            # The lanes before the first line of the cache have a panel of their own.
+            early = place < 0
+            start = e.chosen(early, e.whole(0), skew + place * wide)
+            left = e.chosen(early, skew, a[LANES] - start)
+            here = [base + self._moved(n, start) for n, base in enumerate(bases)]
+            here.append(a[BIAS] + start * e.number.size)
             e.when(
                 left >= wide,
                 lambda: self._rows(here, rows, taps, fresh, None),
                 lambda: self._rows(here, rows, taps, fresh, left),
             )
 
-        e.repeat(a[PANEL_START], a[PANEL_STOP], panel)
+        first = e.chosen(skew.equals(0), e.whole(0), e.whole(-1))
+        e.repeat(first, (a[LANES] - skew + (wide - 1)) // wide, panel)
+
+    def _moved(self, which: int, lane: Int) -> Int:
+        """Bytes to a lane of the first factor, the second one, or the sums."""
+        along = which > 0 or self.tile.elementwise
+        return lane * self.e.number.size if along else self.e.whole(0)
+
+    def _skew(self, address: Int) -> Int:
+        """How many lanes lie before a line of the cache, if that matters."""
+        if not self.tile.elementwise:
+            return self.e.whole(0)
+        size = self.e.number.size
+        before = (self.e.whole(_CACHE_LINE) - address % _CACHE_LINE) % _CACHE_LINE // size
+        return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), before)
 
     def _rows(
         self,

@@ -83,22 +83,26 @@ TILES = every_tile() if native.available() else []
 
 
 def multiply(
-    tile: Tile, dtype: str, sizes: tuple[int, int, int], *, add: bool, finish: Finish = RAW
+    tile: Tile,
+    dtype: str,
+    sizes: tuple[int, int, int],
+    *,
+    add: bool,
+    finish: Finish = RAW,
+    aligned: bool = False,
 ) -> tuple[Guarded, Array, Array]:
     """A product of matrices by one kernel: the result, and both factors."""
     rows, depth, lanes = sizes
     scalars = integers((rows, depth, lanes) if tile.elementwise else (rows, depth), dtype)
     vectors, out = integers((depth, lanes), dtype, 2), Guarded(rows, lanes, dtype)
     out.inside[...] = np.nan if not add else np.arange(lanes)
-    size, wide = scalars.itemsize, tile.vectors * native.number(dtype).bytes
     bias = np.arange(lanes, dtype=dtype) - lanes // 2
     call(
         products.kernel(dtype, tile, finish), products,
         scalars=scalars, vectors=vectors, out=out.inside, batch=1, batch_scalars=offsets(),
         batch_vectors=offsets(), batch_out=offsets(), row_stop=rows, rows_at_once=rows,
         row_scalars=offsets((rows, scalars.strides[0])), row_out=offsets((rows, out.step)),
-        panel_stop=-(-lanes * size // wide), panel_scalars=wide if tile.elementwise else 0,
-        panel_vectors=wide, panel_out=wide, lanes=lanes, taps=1, taps_at_once=1,
+        lanes=lanes, aligned=int(aligned), taps=1, taps_at_once=1,
         tap_scalars=offsets(), tap_vectors=offsets(), run=depth,
         run_scalars=scalars.strides[1], run_vectors=vectors.strides[0], accumulate=int(add),
         bias=bias,
@@ -129,9 +133,11 @@ def test_every_remainder_of_rows(tile: Tile, dtype: str) -> None:
 @pytest.mark.parametrize("tile", TILES, ids=name_of)
 def test_every_remainder_of_lanes(tile: Tile, dtype: str) -> None:
     for lanes in range(1, 2 * tile.vectors * LANES[dtype] + 2):
-        out, scalars, vectors = multiply(tile, dtype, (tile.rows + 1, 2, lanes), add=False)
-        np.testing.assert_array_equal(out.inside, multiplied(scalars, vectors))
-        out.check()
+        for aligned in {False, tile.elementwise}:
+            sizes = tile.rows + 1, 2, lanes
+            out, scalars, vectors = multiply(tile, dtype, sizes, add=False, aligned=aligned)
+            np.testing.assert_array_equal(out.inside, multiplied(scalars, vectors))
+            out.check()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -163,8 +169,7 @@ def test_taps_some_at_a_time(at_once: int, add: bool) -> None:
         products.kernel(dtype, tile), products, scalars=data, vectors=weights, out=out.inside,
         batch=1, batch_scalars=offsets(), batch_vectors=offsets(), batch_out=offsets(),
         row_stop=4, rows_at_once=2, row_scalars=offsets((4, 8)), row_out=offsets((4, out.step)),
-        panel_stop=-(-lanes // LANES[dtype]), panel_vectors=4 * LANES[dtype],
-        panel_out=4 * LANES[dtype], lanes=lanes, taps=taps, taps_at_once=at_once,
+        lanes=lanes, taps=taps, taps_at_once=at_once,
         tap_scalars=offsets((taps, 4)), tap_vectors=offsets((taps, run * lanes * 4)), run=run,
         run_scalars=8, run_vectors=lanes * 4, accumulate=int(add),
     )  # fmt: skip

@@ -147,7 +147,7 @@ def multiplying(steps: int, kept: list[Any]) -> Calls:
         {
             p.SCALARS: first, p.VECTORS: second, p.OUT: out, p.BATCH: 1, p.BATCH_SCALARS: nothing,
             p.BATCH_VECTORS: nothing, p.BATCH_OUT: nothing, p.ROW_STOP: 1, p.ROWS_AT_ONCE: 1,
-            p.ROW_SCALARS: nothing, p.ROW_OUT: nothing, p.PANEL_STOP: 1, p.LANES: 1, p.TAPS: 1,
+            p.ROW_SCALARS: nothing, p.ROW_OUT: nothing, p.LANES: 1, p.TAPS: 1,
             p.TAPS_AT_ONCE: 1, p.TAP_SCALARS: nothing, p.TAP_VECTORS: nothing, p.RUN: steps,
             p.ACCUMULATE: 1,
         },
