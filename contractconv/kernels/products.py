@@ -143,7 +143,8 @@ class Nest:
             return self.e.whole(0)
         size = self.e.number.size
         before = (self.e.whole(_CACHE_LINE) - address % _CACHE_LINE) % _CACHE_LINE // size
-        return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), before)
+        early = before.least(self.arguments[LANES])
+        return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), early)
 
     def _rows(
         self,
