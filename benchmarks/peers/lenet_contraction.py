@@ -63,13 +63,13 @@ class Linear:
     def forward(self, x: Array) -> Array:
         """Multiply, add the bias, pool, and rectify."""
         self._x = x
-        first = self._rectified and self._pool is None
-        y = self._run(x, self._weight, bias=self._bias, activation="relu" if first else None)
-        if self._pool is not None:
-            y = self._pool.forward(y)
-            np.maximum(y, 0, out=y)
-        self._y = y
-        return y
+        last = "relu" if self._rectified else None
+        if self._pool is None:
+            self._y = self._run(x, self._weight, bias=self._bias, activation=last)
+        else:
+            y = self._run(x, self._weight, bias=self._bias)
+            self._y = self._pool.forward(y, last)
+        return self._y
 
     def backward(self, g: Array) -> Array:
         """Return the cotangent of the input, and move weight and bias."""
@@ -101,10 +101,10 @@ class Pool:
         pool = cc.Contraction(POOL, reduce="max")
         self._run = compiled(pool, x, options={**options, "k": 2, "l": 2})
 
-    def forward(self, x: Array) -> Array:
-        """Return the maxima."""
+    def forward(self, x: Array, activation: str | None) -> Array:
+        """Return the maxima, rectified if that is wanted."""
         self._x = x
-        return self._run(x)
+        return self._run(x, activation=activation)
 
     def backward(self, g: Array) -> Array:
         """Give to each maximum."""

@@ -41,14 +41,29 @@ _NEAR, _MOST_BYTES = 4, 1 << 31
 _FEW_TAPS = 12
 
 
-def pool(problem: Problem, array: Array, out: Array, divided: bool = False) -> bool:
+class End(NamedTuple):
+    """What is done to results before they are stored.
+
+    Attributes:
+        divided: whether a mean is divided by the points of a window; otherwise it is their sum.
+        rectified: whether what is negative becomes zero.
+    """
+
+    divided: bool = False
+    rectified: bool = False
+
+
+_RAW = End()
+
+
+def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
     """Reduce the windows of one operand.
 
     Args:
         problem: a leaf of one operand with reduce ``"max"``, ``"min"``, ``"sum"`` or ``"mean"``.
         array: the operand, compositions split.
         out: the whole result, of the same dtype, of which the leaf's part is written.
-        divided: whether a mean is divided by the points of a window, or only their sum.
+        end: what is done to results.
 
     Returns:
         Whether it was done; if not, there is no kernel for it.
@@ -62,7 +77,7 @@ def pool(problem: Problem, array: Array, out: Array, divided: bool = False) -> b
         array([[2., 3.],
                [6., 7.]])
     """
-    ready = _ready(problem, (array, out), divided)
+    ready = _ready(problem, (array, out), end)
     if ready is None:
         return False
     ready.program.run({"operand": array}, out)
@@ -104,7 +119,7 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     return made
 
 
-def _ready(problem: Problem, arrays: Sequence[Array], divided: bool = False) -> _Ready | None:
+def _ready(problem: Problem, arrays: Sequence[Array], end: End = _RAW) -> _Ready | None:
     dtype = KINDS.get(arrays[0].dtype)
     if dtype is None or any(array.dtype != arrays[0].dtype for array in arrays):
         return None
@@ -113,7 +128,7 @@ def _ready(problem: Problem, arrays: Sequence[Array], divided: bool = False) -> 
     if not problem.reduced or not native.available():
         return None
     strides = tuple(array.strides for array in arrays)
-    return _prepared(problem, strides, dtype, divided, get_num_threads())
+    return _prepared(problem, strides, dtype, end, get_num_threads())
 
 
 class _Ready(NamedTuple):
@@ -130,7 +145,7 @@ class _Ready(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _prepared(
-    problem: Problem, strides: tuple[Strides, ...], dtype: str, divided: bool, threads: int
+    problem: Problem, strides: tuple[Strides, ...], dtype: str, end: End, threads: int
 ) -> _Ready | None:
     """Make a leaf ready for arrays of these strides: operand, result and, if wanted, gradient."""
     wanted = len(strides) == 3
@@ -141,7 +156,7 @@ def _prepared(
     if found is None or not problem.kept or not problem.kept <= steps[0].keys():
         return None
     classes, inside = found
-    nest = _known(_nest(problem, steps, dtype, wanted, divided), problem, classes, inside)
+    nest = _known(_nest(problem, steps, dtype, wanted, end), problem, classes, inside)
     rounds = _rounds(problem, nest, threads, wanted)
     tables = _loops(problem, nest, steps, classes) | _taps(problem, steps, inside)
     points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
@@ -239,7 +254,7 @@ class _Nest:
     dtype: str
 
 
-def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, divided: bool) -> _Nest:
+def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, end: End) -> _Nest:
     alone = {access.names[0] for access in problem.operands[0] if len(access.terms) == 1}
     few = alone if volume(problem.reduced, problem.extents) <= _FEW_TAPS else set[str]()
     spread = problem.kept if problem.reduce in ("sum", "mean") else few
@@ -251,7 +266,7 @@ def _nest(problem: Problem, steps: Steps, dtype: str, wanted: bool, divided: boo
     # One short loop around a long one: tables of loops stay small.
     inside = 0 if windows else len(single) // 2
     outer = single[: len(single) - inside]
-    form = replace(forms[lane], divided=divided)
+    form = replace(forms[lane], divided=end.divided, rectified=end.rectified)
     return _Nest(lane, outer, windows[:1], (*single[len(outer) :], *windows[1:]), form, dtype)
 
 

@@ -15,7 +15,7 @@ from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
 from contractconv.execution.pieces import Recipe, recipe, run_pieces
-from contractconv.execution.pooling import FEW_POINTS, pool
+from contractconv.execution.pooling import FEW_POINTS, End, pool
 from contractconv.execution.reductions import (
     REDUCTIONS,
     local_derivative,
@@ -134,11 +134,9 @@ def run(
     if memory_limit is None and _are_ready(steps, operands):
         return _run_product(steps, (operands[0], operands[1]), ending)
     if memory_limit is None and steps.is_reduction:
-        pooled = _run_reduction(steps, operands[0])
-        if pooled is not None:
-            if ending is not None:
-                ending.apply(pooled)
-            return pooled
+        reduced = _run_reduction(steps, operands[0], ending)
+        if reduced is not None:
+            return reduced
     dtype = common_dtype(operands, problem.reduce)
     arrays = prepared(problem, operands, dtype)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
@@ -171,19 +169,35 @@ def _run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None
     return out
 
 
-def _run_reduction(steps: Plan, operand: Any) -> Array | None:
-    """Reduce an array as it is; ``None`` if there is no kernel for it."""
+def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | None:
+    """Reduce an array as it is; ``None`` if there is no short way to do it."""
     problem = steps.problem
-    if type(operand) is not np.ndarray or problem.points < FEW_POINTS:
+    if type(operand) is not np.ndarray or operand.dtype not in KINDS:
         return None
-    if operand.dtype not in KINDS or operand.shape != steps.shapes[0]:
+    if operand.shape != steps.shapes[0]:
         return None
+    alone = ending is not None and ending.bias is None and ending.activation == "relu"
+    if problem.points >= FEW_POINTS:
+        made = _pooled(problem, operand, alone)
+    else:
+        made, alone = _summed(steps, operand), False
+    if made is not None and ending is not None and not alone:
+        ending.apply(made)
+    return made
+
+
+def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
     # A mean over windows all of whose points count: what they land on is known beforehand.
     divided = problem.reduce == "mean"
     if divided and not is_direct(problem):
         return None
     made = np.empty(problem.output_sizes, operand.dtype)
-    return made if pool(problem, operand, made, divided) else None
+    return made if pool(problem, operand, made, End(divided, rectified)) else None
+
+
+def _summed(steps: Plan, operand: Array) -> Array | None:
+    axes = steps.summed_axes
+    return None if axes is None else np.asarray(np.add.reduce(operand, axis=axes))
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:

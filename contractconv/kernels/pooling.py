@@ -14,6 +14,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from contractconv.kernels.finish import Finish, finished
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Form:
             cotangent being zero at all but one; they are written ``"once"`` where windows neither
             overlap nor leave a gap; otherwise ``"numbers"`` are added one by one.
         divided: whether results are divided by a number at the end.
+        rectified: whether what is negative becomes zero then.
         lanes: how many lanes there are, if all of them are worked on together; otherwise 0.
         taps: how many taps every result has, if they are few and the same; otherwise 0.
     """
@@ -66,6 +68,7 @@ class Form:
     contiguous: bool
     gradient: str = "numbers"
     divided: bool = False
+    rectified: bool = False
     lanes: int = 0
     taps: int = 0
 
@@ -73,7 +76,8 @@ class Form:
 @cache
 def pooling(dtype: str, form: Form) -> Native:
     """The kernel that reduces windows."""
-    name = f"pool_{form.reduce}{'d' * form.divided}_{form.vectors}by{form.step}_{dtype}"
+    ends = "d" * form.divided + "r" * form.rectified
+    name = f"pool_{form.reduce}{ends}_{form.vectors}by{form.step}_{dtype}"
     return build(name, dtype, lambda emitter: _Pooling(emitter, form).write(), form)
 
 
@@ -214,6 +218,9 @@ class _Pooling(_Walk):
         if self.form.divided:
             points = e.broadcast(self.arguments[SCALE])
             totals = [total / points for total in totals]
+        if self.form.rectified:
+            after = Finish(relu=True)
+            totals = [finished(e, after, total, place[1], None) for total in totals]
         for total, (address, some) in zip(totals, self._results(place[1], counts), strict=True):
             self._write(total, address, some)
 

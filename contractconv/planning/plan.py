@@ -128,6 +128,18 @@ class Plan:
         return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
 
     @cached_property
+    def summed_axes(self) -> tuple[int, ...] | None:
+        """The axes of the only operand that are summed, if that is all there is to do."""
+        problem = self.problem
+        names = problem.whole[0] if len(problem.operands) == 1 else None
+        if names is None or problem.reduce != "sum":
+            return None
+        kept = tuple(name for name in names if name in problem.kept)
+        if tuple(access.plain for access in problem.output) != kept or len(kept) == len(names):
+            return None
+        return tuple(n for n, name in enumerate(names) if name not in problem.kept)
+
+    @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """The shapes of the operands, compositions split."""
         return tuple(map(shape_of, self.problem.operands))

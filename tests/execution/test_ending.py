@@ -81,3 +81,33 @@ def test_wrong_endings_are_refused() -> None:
         run(x, w, activation="tanh")
     with pytest.raises(cc.OperandError, match="the bias"):
         run(x, w, bias=["a", "b"])
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (2, 20, 20, 16)])
+@pytest.mark.parametrize("reduce", ["max", "min", "mean", "sum"])
+@pytest.mark.parametrize("place", ["(2*i+k) (2*j+l)", "(2*i+k-1) (2*j+l-1)", "i (j+l)", "k l"])
+def test_reductions_end_as_well(place: str, reduce: str, shape: Shape) -> None:
+    kept = " ".join(name for name in "bijc" if name in place + "bc")
+    extents: Any = {name: 2 for name in "kl" if name in place and place != "k l"}
+    run = cc.Contraction(f"b {place} c -> {kept}", reduce=reduce).compile(
+        shape, dtype="float32", **extents
+    )
+    x = numbers(3, shape, "float32") - 1
+    x[0, 1, 1, 0] = np.nan
+    plain = run(x)
+    bias = numbers(4, plain.shape[-1:], "float32")
+    for added, activation in ((bias, None), (None, "relu"), (bias, "relu")):
+        wanted = plain if added is None else plain + added
+        wanted = wanted if activation is None else np.maximum(wanted, 0)
+        made = run(x, bias=added, activation=activation)
+        np.testing.assert_allclose(made, wanted, rtol=1e-6)
+
+
+def test_small_sums_need_no_kernel() -> None:
+    run = cc.Contraction("b i c -> b c").compile((3, 4, 5), dtype="float64")
+    x = numbers(5, (3, 4, 5), "float64")
+    np.testing.assert_array_equal(run(x), x.sum(axis=1))
+    np.testing.assert_array_equal(run(x, activation="relu"), np.maximum(x.sum(axis=1), 0))
+    turned = cc.Contraction("b i c -> c b").compile((3, 4, 5), dtype="float64")
+    np.testing.assert_array_equal(turned(x), x.sum(axis=1).T)
+    assert turned(x).flags.c_contiguous

@@ -17,7 +17,7 @@ import pytest
 import contractconv as cc
 from contractconv.execution import pooling
 from contractconv.execution.pairwise import sum_leaf
-from contractconv.execution.pooling import pool, pool_gradient
+from contractconv.execution.pooling import _RAW, End, pool, pool_gradient
 from contractconv.execution.reductions import local_derivative, reduce_leaf
 from contractconv.execution.sequence import Calls
 from contractconv.execution.views import Array
@@ -361,7 +361,7 @@ def test_windows_that_overlap_are_not_moved_by_two_threads_at_once(threads: int)
     for spec, height in (("(2*i+k-1) (j+l) -> i j", 90), ("(i+k) (j+l) -> i j", 7)):
         problem = problem_of(spec, (height, 6), "max", k=3, l=2)
         strides = ((48, 8), (problem.extents["j"] * 8, 8), (48, 8))
-        ready = pooling._prepared(problem, strides, "float64", False, threads)
+        ready = pooling._prepared(problem, strides, "float64", _RAW, threads)
         assert ready is not None
         rounds = [[_middle(piece) for piece in stage] for stage in ready.program.stages]
         made = [i for pieces in rounds for piece in pieces for i in range(*piece)]
@@ -449,9 +449,9 @@ def test_contractions_are_pooled(
     call, size = cc.Contraction(spec, reduce=reduce), int(pool_name[0])
     asked: list[str] = []
 
-    def noted(problem: Problem, array: Array, out: Array, divided: bool = False) -> bool:
+    def noted(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
         asked.append(problem.reduce)
-        return pool(problem, array, out, divided)
+        return pool(problem, array, out, end)
 
     monkeypatch.setattr("contractconv.execution.run.pool", noted)
     result = call(x, k=size, l=size)
