@@ -25,6 +25,7 @@ class Along(NamedTuple):
 
     Attributes:
         rows: the indices of a tile's rows: those of lines, then the one that moves the window.
+        length: how many results lie along it.
         tap: the index inside it.
         tile: the sums that stay in registers.
         window: what they read.
@@ -32,6 +33,7 @@ class Along(NamedTuple):
     """
 
     rows: tuple[str, ...]
+    length: int
     tap: str
     tile: Tile
     window: Window
@@ -94,4 +96,4 @@ def _along(
         fit = fitting(extents[row], lines, taps, places, wide, nest.tile.elementwise)
         if fit is not None and (line is None or fit.window.lines > 1):
             cost = fit.cycles / (taps * extents[row] * lines)
-            yield cost, Along(rows, tap, fit.tile, fit.window, bytes_a_place)
+            yield cost, Along(rows, extents[row], tap, fit.tile, fit.window, bytes_a_place)

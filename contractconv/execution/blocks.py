@@ -119,7 +119,9 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
     return parts
 
 
-def unpadded(problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
+def unpadded(
+    problem: Problem, adding: bool = False, left_out: tuple[int, int] | None = None
+) -> tuple[Problem, ...]:
     """Cut a leaf where windows begin and cease to reach outside of an operand.
 
     In each part the taps that would read outside, and add nothing, are left out: so it reads no
@@ -129,13 +131,14 @@ def unpadded(problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
         problem: the leaf.
         adding: whether parts may add up, the first one being the only one that writes all of the
             result; otherwise each writes a part of its own.
+        left_out: an operand and one of its axes, outside of which nothing will be read anyway.
 
     Returns:
         The parts; the leaf itself if they would not make up all of its result.
     """
     parts = [problem]
     for number, term in enumerate(problem.operands):
-        for axis in range(len(term)):
+        for axis in (n for n in range(len(term)) if (number, n) != left_out):
             found = [_without_padding(part, number, axis, adding) for part in parts]
             if any(not some for some in found):
                 return (problem,)

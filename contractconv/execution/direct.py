@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.execution.alongwindow import along
 from contractconv.execution.blocks import Cut, apart, cut, shares, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
-from contractconv.execution.multiplying import Factor, Sums
+from contractconv.execution.multiplying import Bounds, Factor, Sums
 from contractconv.execution.nest import Nest, choose
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Copy, Reading, Strides, reading, steps_of, writing
@@ -100,6 +101,8 @@ class _Leaf:
         self.finish = finish
         # Whether what is copied is copied as a whole, for all blocks.
         self.entire = False
+        # The operand and the axis outside of which tiles along a window read nothing.
+        self.open: tuple[int, int] | None = None
         self.number = native.number(dtype)
         both = nest.tile.elementwise
         self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
@@ -109,7 +112,10 @@ class _Leaf:
     def read(self, problem: Problem, which: int) -> Reading:
         """How a block reads one operand."""
         term, strides = problem.operands[which], self.strides[which]
-        return reading(problem, term, strides, self.number.size, self.lanes[which], self.entire)
+        left_out = self.open[1] if self.open is not None and self.open[0] == which else None
+        return reading(
+            problem, term, strides, self.number.size, self.lanes[which], self.entire, left_out
+        )
 
     def program(self) -> Program | None:
         """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
@@ -144,16 +150,60 @@ class _Leaf:
         return all(part.extents[last] > 1 for group in split.groups for part in group)
 
     def _cut(self) -> Cut:
-        copied = [read.copy is not None for read in self.whole]
-        split = cut(self.problem, self.nest, copied, self.number.size, self.threads)
+        split = self._whole_cut()
         if split.sums:
             return self._cut_sums(split) or split
+        self.open = self._open_axis(self.problem)
+        if self.open is None:
+            return self._cut_apart()
+        self.whole = [self.read(self.problem, n) for n in (0, 1)]
+        split = self._cut_apart()
+        if all(self._open_axis(part) == self.open for group in split.groups for part in group):
+            return split
+        self.open = None
+        self.whole = [self.read(self.problem, n) for n in (0, 1)]
+        return self._cut_apart()
+
+    def _whole_cut(self) -> Cut:
+        copied = [read.copy is not None for read in self.whole]
+        return cut(self.problem, self.nest, copied, self.number.size, self.threads)
+
+    def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
-        if len(parts) > 1:
-            # Piece by piece: what a part reads, its neighbours have brought into cache.
-            pieces = apart(self.problem, self.nest, 0, self.threads)
-            split = Cut(tuple(unpadded(piece) for (piece,) in pieces), False)
-        return split
+        if len(parts) < 2:
+            return self._whole_cut()
+        # Piece by piece: what a part reads, its neighbours have brought into cache.
+        pieces = apart(self.problem, self.nest, 0, self.threads)
+        return Cut(tuple(unpadded(piece, left_out=self.open) for (piece,) in pieces), False)
+
+    def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
+        """The axis along which windows of a part leave out what lies outside, if there is one."""
+        which = 1 - self.nest.vectors
+        term = problem.operands[which]
+        steps = steps_of(term, self.strides[which])
+        window = along(self.nest, problem.extents, steps, self.number.lanes)
+        if window is None or not self.nest.tile.elementwise:
+            return None
+        if steps[self.nest.lane] != self.number.size:
+            return None
+        if window.window.taps != problem.extents[window.tap]:
+            return None
+        pair = {window.rows[-1], window.tap}
+        axes = [n for n, access in enumerate(term) if pair & set(access.names)]
+        if len(axes) != 1 or set(term[axes[0]].names) != pair:
+            return None
+        low, high = self.problem.operands[which][axes[0]].reach(self.problem.extents)
+        padded = low < 0 or high >= term[axes[0]].size
+        return (which, axes[0]) if padded else None
+
+    def _bounds(self, part: Problem) -> Bounds | None:
+        """The axis that is left open, as a part reads it; a copy has zeros outside."""
+        if self.open is None:
+            return None
+        which, axis = self.open
+        if self.read(part, which).copy is not None:
+            return None
+        return Bounds(part.operands[which][axis], self.strides[which][axis])
 
     def _cut_sums(self, split: Cut) -> Cut | None:
         """A cut of what is summed whose blocks need no copies; ``None`` if that does not pay."""
@@ -168,7 +218,7 @@ class _Leaf:
         copies = [self.read(problem, n).copy for n in (0, 1)]
         if not any(copy.padded for copy in copies if copy is not None):
             return ()
-        parts = unpadded(problem, adding)
+        parts = unpadded(problem, adding, self.open)
         copied = sum(copy.elements for copy in copies if copy is not None)
         if copied <= len(parts) * _COPIED_A_CALL:
             return ()
@@ -176,7 +226,7 @@ class _Leaf:
 
     def _without_padding(self) -> tuple[Problem, ...]:
         """The parts of the leaf that meet no padding, if much of it is zeros, read from copies."""
-        parts = unpadded(self.problem)
+        parts = unpadded(self.problem, left_out=self.open)
         saved = self.problem.points - sum(part.points for part in parts)
         copied = sum(
             prod(access.size for access in self.problem.operands[n])
@@ -237,7 +287,7 @@ class _Leaf:
             out=Factor(result, target.steps),
             adding=adding and not aside,
             finish=RAW if aside else self.finish,
-            bias=self._bias(part),
+            bias=self._bias(part), bounds=self._bounds(part),
         )  # fmt: skip
         sums.append_to(calls, self._table)
         if aside:

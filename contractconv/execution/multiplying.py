@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from contractconv.execution.views import Array
 from contractconv.kernels import native, windows
 from contractconv.kernels import products as kernel
 from contractconv.kernels.finish import Finish
+from contractconv.kernels.windows import Window
+from contractconv.notation.problem import Access
 
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
@@ -38,6 +40,31 @@ class Factor(NamedTuple):
     steps: Mapping[str, int]
 
 
+class Bounds(NamedTuple):
+    """The axis along which a window runs, outside of which it reads nothing.
+
+    Attributes:
+        access: of the operand of the rows.
+        stride: bytes from one place of the axis to the next.
+    """
+
+    access: Access
+    stride: int
+
+    def leave_out(self, window: Along, start: int, rows: int) -> Window:
+        """The window of a tile of so many rows, without the places that lie outside."""
+        high = rows // window.window.lines
+        moved = dict(self.access.terms)[window.rows[-1]] * (start % window.length)
+        first = self.access.offset + moved
+        step = window.bytes_a_place // self.stride
+        count = sum(1 for _ in window.window.meetings(high))
+        places = [first + step * (n - window.window.before) for n in range(count)]
+        inside = [n for n, place in enumerate(places) if 0 <= place < self.access.size]
+        early = inside[0] if inside else count
+        late = count - 1 - inside[-1] if inside else 0
+        return replace(window.window, early=early, late=late)
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """A block of sums of products.
@@ -52,6 +79,7 @@ class Sums:
         adding: whether they are added to what is there.
         finish: what is done to them.
         bias: what is added along the last axis.
+        bounds: outside of what a window reads nothing.
     """
 
     dtype: str
@@ -63,6 +91,7 @@ class Sums:
     adding: bool
     finish: Finish
     bias: Place | int
+    bounds: Bounds | None = None
 
     def append_to(self, calls: Calls, tables: Tables) -> None:
         """Append the calls that make them."""
@@ -85,8 +114,11 @@ class Sums:
             return
         arguments[kernel.WINDOW_SCALARS] = window.bytes_a_place
         arguments[kernel.WINDOW_VECTORS] = self.vectors.steps.get(window.tap, 0)
-        function = windows.kernel(self.dtype, tile, window.window, self.finish)
         for start, stop in _rows_at_once(arguments[kernel.ROW_STOP], tile):
+            form = window.window
+            if self.bounds is not None:
+                form = self.bounds.leave_out(window, start, stop - start)
+            function = windows.kernel(self.dtype, tile, form, self.finish)
             calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
 
     def _places(

@@ -89,6 +89,7 @@ def reading(
     itemsize: int,
     lane: str | None,
     entire: bool = False,
+    left_out: int | None = None,
 ) -> Reading:
     """Say how a block reads an operand.
 
@@ -99,10 +100,12 @@ def reading(
         itemsize: the bytes of one number.
         lane: an index along which numbers must be neighbours, if there is one.
         entire: whether a copy is of all the operand, so that other blocks can read it, too.
+        left_out: an axis outside of which nothing will be read, whatever its accesses say.
     """
     boxes = [access.reach(problem.extents) for access in accesses]
     outside = any(
-        low < 0 or high >= access.size for (low, high), access in zip(boxes, accesses, strict=True)
+        n != left_out and (low < 0 or high >= accesses[n].size)
+        for n, (low, high) in enumerate(boxes)
     )
     starts = tuple(access.offset for access in accesses)
     if not outside:

@@ -39,6 +39,8 @@ class Window:
         step: places from one tap to the next, negative against the rows.
         lines: lines of results of a tile, its rows being shared out among them.
         rest: rows of the last tile, if it has fewer than the others; otherwise 0.
+        early: places at the beginning of a tile that lie outside, where nothing is read.
+        late: likewise at its end.
     """
 
     taps: int
@@ -46,6 +48,8 @@ class Window:
     step: int
     lines: int = 1
     rest: int = 0
+    early: int = 0
+    late: int = 0
 
     def meetings(self, rows: int) -> Iterator[list[tuple[int, int]]]:
         """For each place in order the rows and taps that meet there."""
@@ -53,8 +57,11 @@ class Window:
         for row in range(rows):
             for tap in range(self.taps):
                 places.setdefault(self.unit * row + self.step * tap, []).append((row, tap))
-        first, last = min(places), max(places)
-        return (places.get(place, []) for place in range(first, last + 1))
+        inside = range(min(places) + self.early, max(places) + 1 - self.late)
+        return (
+            places.get(place, []) if place in inside else []
+            for place in range(min(places), max(places) + 1)
+        )
 
     @property
     def before(self) -> int:
@@ -125,6 +132,7 @@ def _cycles_of_tile(high: int, tile: Tile, window: Window) -> float:
 def kernel(dtype: str, tile: Tile, window: Window, finish: Finish = RAW) -> Native:
     """The kernel for one kind of numbers, one tile, and one window."""
     form = f"{tile.rows}x{tile.vectors}{'e' * tile.elementwise}_{window.taps}x{window.lines}"
+    form += f"_{window.early}to{window.late}"
     return build(
         f"window_{form}{finish.name}_{dtype}",
         dtype,

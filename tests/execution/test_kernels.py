@@ -631,6 +631,7 @@ def test_loops_and_branches(dtype: str, built: Callable[..., None]) -> None:
 PAGE = mmap.PAGESIZE
 EDGES: dict[str, Callable[[int, int], tuple[Shape, Shape]]] = {
     "b (i+k-1) c, k c o -> b i o": lambda c, o: ((2, 9, c), (3, c, o)),
+    "b (i+k-1) (j+l-2) c, k l c -> b i j c": lambda c, o: ((1, 5, o + 9, c), (3, 5, c)),
     "b c (i+k-1), o c k -> b o i": lambda c, o: ((2, c, 9), (o, c, 3)),
     "b (2*i+k-1) c, k c o -> b i o": lambda c, o: ((1, 13, c), (5, c, o)),
     "b (i+k-1) c, k c -> b i c": lambda c, o: ((2, 9, c), (3, c)),

@@ -12,7 +12,9 @@ import pytest
 import contractconv as cc
 from contractconv.execution import alongwindow, multiplying
 from contractconv.kernels import native
+from contractconv.kernels.products import Tile
 from contractconv.kernels.windows import Window, fitting
+from contractconv.notation.problem import Access
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
 
@@ -62,6 +64,28 @@ def test_windows_of_every_size(kind: str, place: str, results: int, dtype: str) 
             assert np.array_equal(made, wanted), (taps, channels, n)
 
 
+@pytest.mark.parametrize("place", ["(j+l-1)", "(2*j+l-1)", "(j+2*l-3)", "(3*j-2*l+2)", "(j-l+1)"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("length", "taps"), [(5, 3), (28, 3), (33, 5), (61, 2), (6, 5)])
+def test_windows_leave_out_what_is_outside(
+    place: str, turned: bool, length: int, taps: int
+) -> None:
+    """Forward and the gradient of the input, exactly, wherever tiles meet the boundary."""
+    layer: Any = cc.Contraction(f"b (i+k-1) {place} c, k l c -> b i j c")
+    for threads, channels in ((1, 3), (2, 80)):
+        cc.set_num_threads(threads)
+        x = numbers(0, (2, 7, length, channels)).astype("float32")
+        x = x[:, ::-1, ::-1] if turned else x
+        w = numbers(1, (3, taps, channels)).astype("float32")
+        extents = {} if "-l" not in place and "-2*l" not in place else {"j": length}
+        whole = [a.astype(np.int64) for a in (x, w)]
+        wanted = layer(*whole, **extents)
+        assert np.array_equal(layer(x, w, algorithm="direct", **extents), wanted)
+        g = numbers(2, wanted.shape)
+        back = layer.grad(0)(g.astype("float32"), x, w, algorithm="direct", **extents)
+        assert np.array_equal(back, layer.grad(0)(g, *whole, **extents))
+
+
 @pytest.mark.parametrize("padding", [1, 2])
 @pytest.mark.parametrize("channels", [1, 6, 33])
 def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> None:
@@ -76,6 +100,21 @@ def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> 
         (step,) = run.vjp_plan(1).steps
         (recipe,) = step.ready.values()
         assert recipe.program.scratch == 0
+
+
+def test_tiles_know_the_places_outside() -> None:
+    access = Access.of([("j", 1), ("l", 1)], -1, 1, 10)
+    found = alongwindow.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
+    bounds = multiplying.Bounds(access, 64)
+    edges = [
+        (form.early, form.late)
+        for start in (0, 4, 8)
+        for form in [bounds.leave_out(found, start, min(4, 10 - start))]
+    ]
+    assert edges == [(1, 0), (0, 0), (0, 1)]
+    beyond = multiplying.Bounds(Access.of([("j", 1), ("l", 1)], 20, 1, 10), 64)
+    outside = beyond.leave_out(found, 0, 4)
+    assert not any(outside.meetings(4))
 
 
 @pytest.mark.parametrize("unit", [1, 2, 3])
