@@ -9,9 +9,9 @@ import numpy as np
 
 from contractconv.execution.views import Array
 
-# Bytes that are kept for the next call, all in all.
-_MOST = 32 << 20
-_free: list[Array] = []
+# Bytes from which on nothing more is kept for the next call, and the least that are lent.
+_MOST, _LEAST = 32 << 20, 1 << 12
+_free: dict[int, list[Array]] = {}
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__
@@ -38,27 +38,20 @@ if not _agrees():  # another interpreter
 
 
 def take(size: int) -> Array:
-    """Lend so many bytes, or more; anything lies there."""
-    # Threads meet here: each step on the list is one that no other thread can divide.
-    for _ in range(len(_free)):
-        try:
-            raw = _free.pop()
-        except IndexError:
-            break
-        if size <= raw.size <= 4 * size + (1 << 16):
-            return raw
-        _free.insert(0, raw)
-    return np.empty(size, np.uint8)
+    """Lend so many bytes, or up to twice as many; anything lies there."""
+    # Threads meet here: each step on a list is one that no other thread can divide.
+    whole = 1 << max(_LEAST, size - 1).bit_length()
+    try:
+        return _free[whole].pop()
+    except (KeyError, IndexError):
+        if sum(kept * len(arrays) for kept, arrays in tuple(_free.items())) > _MOST:
+            _free.clear()
+        return np.empty(whole, np.uint8)
 
 
 def give(raw: Array) -> None:
     """Take back what was lent."""
-    _free.append(raw)
-    while sum(kept.size for kept in tuple(_free)) > _MOST:
-        try:
-            _free.pop(0)
-        except IndexError:
-            break
+    _free.setdefault(raw.size, []).append(raw)
 
 
 if hasattr(os, "register_at_fork"):

@@ -546,7 +546,7 @@ def _anything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     empty, empty_like = np.empty, np.empty_like
     monkeypatch.setattr(np, "empty", lambda *a, **k: with_anything(empty(*a, **k)))
     monkeypatch.setattr(np, "empty_like", lambda *a, **k: with_anything(empty_like(*a, **k)))
-    monkeypatch.setattr(rooms, "_free", [])
+    monkeypatch.setattr(rooms, "_free", {})
     cc.set_num_threads(2)
     yield
     cc.set_num_threads(None)
