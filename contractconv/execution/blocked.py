@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from itertools import product as combinations
 from math import prod
@@ -24,6 +24,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from contractconv.errors import ShapeError
 from contractconv.execution.pairwise import BLOCK
+from contractconv.execution.sharing import shared, sharers
 from contractconv.execution.views import Array, Labelled
 
 # Elements of the transformed taps that are kept while the tiles pass by.
@@ -178,6 +179,7 @@ class TiledProduct:
         self._rows = {label: extents[label] for label in rows}
         longest = sorted((*batch, *depth, *columns), key=extents.__getitem__, reverse=True)
         self._fixed = {label: extents[label] for label in longest}
+        self._threads = sharers(transform.points * prod(extents[n] for n in (*rows, *longest)))
 
     def run(self, accumulate: bool) -> None:
         """Write the product, or add it to what is there."""
@@ -185,26 +187,37 @@ class TiledProduct:
             if self._is_forward:
                 self._forward(fixed, accumulate or any(fixed[label][0] for label in self._depth))
             else:
-                self._taps.lower(reduce(_added, self._terms(fixed)), fixed, accumulate)
+                sums = shared(partial(self._sum, fixed), self._passing(fixed), self._threads)
+                self._taps.lower(reduce(_added, sums), fixed, accumulate)
 
     def _forward(self, fixed: Block, add: bool) -> None:
         # Data and what comes of them are never needed at once.
         self._results.scratch = self._data.scratch
         taps = self._taps.lifted(fixed)
-        for block in self._passing(fixed):
-            products = self._results.combined(_times, self._data.lifted(block), taps, block)
-            self._results.lower(products, block, add)
 
-    def _terms(self, fixed: Block) -> Iterator[Array]:
-        for block in self._passing(fixed):
-            data, results = self._data.lifted(block), self._results.lifted(block)
-            yield self._taps.combined(_correlated, data, results, block)
+        def work(blocks: Sequence[Block]) -> None:
+            for block in blocks:
+                products = self._results.combined(_times, self._data.lifted(block), taps, block)
+                self._results.lower(products, block, add)
 
-    def _passing(self, fixed: Block) -> Iterator[Block]:
+        shared(work, self._passing(fixed), self._threads)
+
+    def _sum(self, fixed: Block, blocks: Sequence[Block]) -> Array:
+        """The products of all blocks, summed."""
+        total = reduce(_added, (self._term(fixed, block) for block in blocks))
+        # A helper may work for others, with its buffers, before the total has been read.
+        return total.copy() if self._threads > 1 else total
+
+    def _term(self, fixed: Block, block: Block) -> Array:
+        data, results = self._data.lifted(block), self._results.lifted(block)
+        return self._taps.combined(_correlated, data, results, fixed)
+
+    def _passing(self, fixed: Block) -> list[Block]:
         """Blocks of rows that meet one block of everything else."""
         width = max(_volume(self._results.labels, fixed), _volume(self._data.labels, fixed))
-        rows = _blocks(self._rows, MOST_TILES // (self._size * width))
-        return (fixed | block for block in rows)
+        share = -(-prod(self._rows.values()) // self._threads)
+        rows = _blocks(self._rows, min(share, MOST_TILES // (self._size * width)))
+        return [fixed | block for block in rows]
 
 
 def _times(data: Array, taps: Array, out: Array) -> None:

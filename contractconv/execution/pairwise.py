@@ -7,16 +7,20 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import pairwise, product
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from contractconv.execution import shifted
+from contractconv.execution.boxes import Range, boxes, within
+from contractconv.execution.elementwise import add_elementwise, is_elementwise
+from contractconv.execution.sharing import shared, sharers
 from contractconv.execution.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Problem
-from contractconv.planning.lowering import MOST_TAPS, by_taps
+from contractconv.planning.cost import labels_of
+from contractconv.planning.lowering import by_taps
 
 # Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
 BLOCK = 1 << 18
@@ -35,17 +39,54 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
     Returns:
         A new array with one axis for each label; indices that no operand has are of size one.
     """
+    if len(arrays) == 1:
+        return _sum_one(operand_view(problem, 0, arrays[0]), problem, labels)
+    read = labels_of(problem.operands)
+    shape = [problem.extents[n] if n in read else 1 for n in labels]
+    out = np.empty(shape, arrays[0].dtype)
+    add_leaf(problem, (arrays[0], arrays[1]), Labelled(out, labels), accumulate=False)
+    return out
+
+
+def add_leaf(
+    problem: Problem, arrays: tuple[Array, Array], out: Labelled, *, accumulate: bool
+) -> None:
+    """Carry out one leaf of two operands where its result belongs.
+
+    Args:
+        problem: the leaf.
+        arrays: the operands, all of one dtype.
+        out: where the result is written, or what it is added to.
+        accumulate: whether to add.
+    """
+    read = labels_of(problem.operands)
+    if any(n not in read for n in out.labels):
+        labels = tuple(n for n in out.labels if n in read)
+        made = Labelled(sum_leaf(problem, arrays, labels), labels).arranged(out.labels)
+        np.add(out.array, made, out=out.array) if accumulate else np.copyto(out.array, made)
+        return
+    if shifted.few_results(problem):
+        shifted.add_shifted(problem, arrays, out, accumulate)
+        return
     views = [operand_view(problem, number, array) for number, array in enumerate(arrays)]
-    if len(views) == 1:
-        return _sum_one(views[0], problem, labels)
-    left, right = (_summed_alone(view, other, labels) for view, other in _each_other(views))
-    present = tuple(n for n in labels if n in left.labels or n in right.labels)
-    return Labelled(_sum_product(left, right, present), present).arranged(labels)
+    left, right = (_summed_alone(view, other, out.labels) for view, other in _each_other(views))
+    _add_product(*_forwards(left, right, out), accumulate)
 
 
 def _each_other(views: list[Labelled]) -> list[tuple[Labelled, Labelled]]:
     left, right = views
     return [(left, right), (right, left)]
+
+
+def _forwards(
+    left: Labelled, right: Labelled, out: Labelled
+) -> tuple[Labelled, Labelled, Labelled]:
+    """Let every index run forwards in the larger operand, where long runs are read."""
+    larger = max((left, right), key=lambda view: view.array.size)
+    for label, step in larger.steps.items():
+        if step < 0:
+            left, right, out = (view.flipped(label) for view in (left, right, out))
+    return left, right, out
 
 
 def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
@@ -83,80 +124,27 @@ def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
     return Labelled(np.asarray(total), tuple(n for n in view.labels if n not in gone))
 
 
-def _sum_product(left: Labelled, right: Labelled, labels: Labels) -> Array:
-    summed = tuple(n for n in left.labels if n in right.labels and n not in labels)
-    shape = _result_shape(left, right, labels)
+def _add_product(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
+    summed = tuple(n for n in left.labels if n in right.labels and n not in out.labels)
     if not summed:
-        out = np.empty(shape, left.array.dtype)
-        return np.multiply(left.arranged(labels), right.arranged(labels), out=out)
-    if _elementwise(left, right, summed, labels):
-        return _multiply_add(left, right, summed, labels)
-    return _Product(left, right, summed, labels, shape).run()
-
-
-def _result_shape(left: Labelled, right: Labelled, labels: Labels) -> tuple[int, ...]:
-    sizes = dict(zip(left.labels, left.array.shape, strict=True))
-    sizes |= zip(right.labels, right.array.shape, strict=True)
-    return tuple(sizes.get(label, 1) for label in labels)
-
-
-def _elementwise(left: Labelled, right: Labelled, summed: Labels, labels: Labels) -> bool:
-    """Whether matrices would be vectors: depthwise sums over the few taps of a window."""
-    rows = any(n in labels and n not in right.labels for n in left.labels)
-    columns = any(n in labels and n not in left.labels for n in right.labels)
-    batched = any(n in labels and n in right.labels for n in left.labels)
-    taps = prod(left.array.shape[left.labels.index(n)] for n in summed)
-    size = prod(_result_shape(left, right, labels))
-    return batched and not (rows and columns) and taps <= MOST_TAPS and taps * 16 <= size
-
-
-def _multiply_add(left: Labelled, right: Labelled, taps: Labels, labels: Labels) -> Array:
-    sizes = [left.array.shape[left.labels.index(tap)] for tap in taps]
-    total = np.zeros(_result_shape(left, right, labels), left.array.dtype)
-    for out, a, b in _in_blocks(Labelled(total, labels), left, right):
-        term = np.empty(out.array.shape, total.dtype)
-        for values in product(*map(range, sizes)):
-            tap = dict(zip(taps, values, strict=True))
-            np.multiply(a.at(tap).arranged(labels), b.at(tap).arranged(labels), out=term)
-            np.add(out.array, term, out=out.array)
-    return total
-
-
-def _in_blocks(
-    out: Labelled, left: Labelled, right: Labelled
-) -> Iterator[tuple[Labelled, Labelled, Labelled]]:
-    """Split along the leading axes of the result until a block stays in cache."""
-    for ranges in _ranges(out.array.shape, out.labels, BLOCK // 4):
-        parts = [out, left, right]
-        for label, start, stop in ranges:
-            parts = [part.part(label, start, stop) for part in parts]
-        yield parts[0], parts[1], parts[2]
-
-
-Range = tuple[str, int, int]
-
-
-def _ranges(shape: tuple[int, ...], labels: Labels, most: int) -> Iterator[tuple[Range, ...]]:
-    """Cut a box into boxes of at most ``most`` elements, along its first axes."""
-    cuts: list[list[Range]] = []
-    rest = prod(shape)
-    for size, label in zip(shape, labels, strict=True):
-        if rest <= most:
-            break
-        rest //= max(size, 1)
-        chunk = max(1, min(size, most // max(rest, 1)))
-        cuts.append([(label, n, min(n + chunk, size)) for n in range(0, size, chunk)])
-        if chunk > 1:
-            break
-    yield from product(*cuts)
+        factors = left.arranged(out.labels), right.arranged(out.labels)
+        if accumulate:
+            np.add(out.array, np.multiply(*factors), out=out.array)
+        else:
+            np.multiply(*factors, out=out.array)
+    elif is_elementwise(left, right, out.labels):
+        add_elementwise(left, right, out, accumulate)
+    else:
+        _Product(left, right, summed, out, accumulate).run()
 
 
 class _Product:
     """A matrix product of two views over the indices they share."""
 
     def __init__(
-        self, left: Labelled, right: Labelled, summed: Labels, labels: Labels, shape: Any
+        self, left: Labelled, right: Labelled, summed: Labels, out: Labelled, accumulate: bool
     ) -> None:
+        labels = out.labels
         self.batch = tuple(n for n in labels if n in left.labels and n in right.labels)
         self.rows = tuple(n for n in labels if n in left.labels and n not in right.labels)
         self.columns = tuple(n for n in labels if n in right.labels and n not in left.labels)
@@ -165,52 +153,66 @@ class _Product:
             left, right = right, left
             self.rows, self.columns = self.columns, self.rows
         larger = max((left, right), key=lambda view: view.array.size)
-        self.summed = tuple(n for n in _by_stride(larger) if n in summed)
+        self.summed = tuple(n for n in larger.by_stride if n in summed)
         self.left, self.right = left, right
-        self.labels, self.shape = labels, shape
+        self.out, self.accumulate = out, accumulate
 
-    def run(self) -> Array:
+    def run(self) -> None:
         """Multiply block by block, and sum where blocks share their results."""
-        cuts = self._cuts()
-        if any(label in self.summed for label, _, _ in next(iter(cuts), ())):
-            out = np.zeros(self.shape, self.left.array.dtype)
-            accumulate = True
+        threads = sharers(prod({**self.left.sizes, **self.right.sizes}.values()))
+        cuts = self._cuts(threads)
+        if any(label in self.summed for label, _, _ in cuts[0]):
+            self._run_sums(cuts, threads)
         else:
-            out = np.empty(self.shape, self.left.array.dtype)
-            accumulate = False
-        for ranges in cuts:
-            self._block(Labelled(out, self.labels), ranges, accumulate)
-        return out
+            shared(self._run_blocks, cuts, threads)
 
-    def _cuts(self) -> list[tuple[Range, ...]]:
-        """Blocks of the operand that must be packed, if that is larger than a block."""
+    def _cuts(self, threads: int) -> list[tuple[Range, ...]]:
+        """Blocks of what must be packed; if nothing must, one part for each thread."""
+        packed = self._packed()
+        if packed is None:
+            view, most = self.out, -(-self.out.array.size // threads)
+            order = view.by_stride
+        else:
+            view, most = packed, BLOCK // threads
+            order = _cut_order(view, self.out)
+        return list(boxes([view.sizes[label] for label in order], order, most))
+
+    def _packed(self) -> Labelled | None:
+        """The operand that must be packed, if it is larger than a block."""
         packed = [
             view
             for view, groups in ((self.left, (self.rows, self.summed)),
                                  (self.right, (self.summed, self.columns)))
             if view.array.size > BLOCK and not _mergeable(view, groups)
         ]  # fmt: skip
-        if not packed:
-            return [()]
-        view = max(packed, key=lambda view: view.array.size)
-        order = _cut_order(view, self.labels, prod(self.shape))
-        shape = tuple(view.array.shape[view.labels.index(label)] for label in order)
-        return list(_ranges(shape, order, BLOCK))
+        return max(packed, key=lambda view: view.array.size, default=None)
 
-    def _block(self, out: Labelled, ranges: tuple[Range, ...], accumulate: bool) -> None:
-        left, right = self.left, self.right
-        for label, start, stop in ranges:
-            left, right = left.part(label, start, stop), right.part(label, start, stop)
-            out = out.part(label, start, stop)
-        a = self._matrix(left, self.rows, self.summed)
-        b = self._matrix(right, self.summed, self.columns)
+    def _run_blocks(self, cuts: Sequence[tuple[Range, ...]]) -> None:
+        for box in cuts:
+            self._block(box, within(self.out, box), self.accumulate)
+
+    def _run_sums(self, cuts: Sequence[tuple[Range, ...]], threads: int) -> None:
+        """Each thread sums its blocks; all sums are added in the end."""
+        out = self.out.array
+        first, *others = shared(self._sum, cuts, threads)
+        for total in others:
+            np.add(first, total, out=first)
+        np.add(out, first, out=out) if self.accumulate else np.copyto(out, first)
+
+    def _sum(self, cuts: Sequence[tuple[Range, ...]]) -> Array:
+        total = Labelled(np.zeros_like(self.out.array), self.out.labels)
+        for box in cuts:
+            self._block(box, within(total, box), accumulate=True)
+        return total.array
+
+    def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
+        a = self._matrix(within(self.left, box), self.rows, self.summed)
+        b = self._matrix(within(self.right, box), self.summed, self.columns)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
-        matrix_shape = (*a.shape[:-1], b.shape[-1])
-        place = target.reshape(matrix_shape)
-        if not accumulate and np.may_share_memory(place, target):
-            np.matmul(a, b, out=place)
-        elif accumulate:
+        if accumulate:
             np.add(target, np.matmul(a, b).reshape(target.shape), out=target)
+        elif _mergeable(out, (self.rows, self.columns)):
+            np.matmul(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
             target[...] = np.matmul(a, b).reshape(target.shape)
 
@@ -227,23 +229,16 @@ class _Product:
         return turned.reshape((*batch, width, height)).swapaxes(-1, -2)
 
 
-def _by_stride(view: Labelled) -> Labels:
-    order = sorted(range(view.array.ndim), key=lambda n: -abs(view.array.strides[n]))
-    return tuple(view.labels[n] for n in order)
-
-
-def _cut_order(view: Labelled, labels: Labels, result: int) -> Labels:
+def _cut_order(view: Labelled, out: Labelled) -> Labels:
     """Cut in the order of memory; but adding up a large result again and again costs more."""
-    order = _by_stride(view)
-    if result <= BLOCK:
-        return order
-    return tuple(sorted(order, key=lambda label: label not in labels))
+    if out.array.size <= BLOCK:
+        return view.by_stride
+    return tuple(sorted(view.by_stride, key=lambda label: label not in out.labels))
 
 
 def _mergeable(view: Labelled, groups: tuple[Labels, ...]) -> bool:
     """Whether each group of axes is one axis in memory already."""
-    strides = dict(zip(view.labels, view.array.strides, strict=True))
-    sizes = dict(zip(view.labels, view.array.shape, strict=True))
+    strides, sizes = view.steps, view.sizes
     for group in groups:
         long = [label for label in group if sizes[label] != 1]
         for outer, inner in pairwise(long):
@@ -254,8 +249,7 @@ def _mergeable(view: Labelled, groups: tuple[Labels, ...]) -> bool:
 
 def _runs_along(view: Labelled, rows: Labels, columns: Labels) -> bool:
     """Whether consecutive rows, rather than columns, are neighbours in memory."""
-    strides = dict(zip(view.labels, view.array.strides, strict=True))
-    sizes = dict(zip(view.labels, view.array.shape, strict=True))
+    strides, sizes = view.steps, view.sizes
 
     def run(group: Labels) -> tuple[int, int]:
         long = [label for label in group if sizes[label] != 1]

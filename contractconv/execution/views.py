@@ -20,10 +20,32 @@ class Labelled(NamedTuple):
     array: Array
     labels: tuple[str, ...]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The extent of each index."""
+        return dict(zip(self.labels, self.array.shape, strict=True))
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """For each index the bytes from one element to the next."""
+        return dict(zip(self.labels, self.array.strides, strict=True))
+
+    @property
+    def by_stride(self) -> tuple[str, ...]:
+        """The indices in the order of memory, the innermost one last."""
+        order = sorted(range(self.array.ndim), key=lambda n: -abs(self.array.strides[n]))
+        return tuple(self.labels[n] for n in order)
+
     def at(self, values: Mapping[str, int]) -> Labelled:
         """Hold some indices at one value each."""
         key = tuple(values.get(label, slice(None)) for label in self.labels)
         return Labelled(self.array[(*key, ...)], tuple(n for n in self.labels if n not in values))
+
+    def flipped(self, label: str) -> Labelled:
+        """Let one index run backwards; a view that has no such index is returned as it is."""
+        if label not in self.labels:
+            return self
+        return Labelled(np.flip(self.array, self.labels.index(label)), self.labels)
 
     def part(self, label: str, start: int, stop: int) -> Labelled:
         """Restrict one index to a range; a view that has no such index is returned whole."""
@@ -32,6 +54,17 @@ class Labelled(NamedTuple):
         key = [slice(None)] * self.array.ndim
         key[self.labels.index(label)] = slice(start, stop)
         return Labelled(self.array[tuple(key)], self.labels)
+
+    def joined(self, outer: str, inner: str) -> Labelled:
+        """See two indices, one after the other in memory, as the inner one of them."""
+        if outer not in self.labels:
+            return self
+        n, m = self.labels.index(outer), self.labels.index(inner)
+        shape, strides = list(self.array.shape), list(self.array.strides)
+        shape[m] *= shape[n]
+        del shape[n], strides[n]
+        labels = tuple(label for label in self.labels if label != outer)
+        return Labelled(as_strided(self.array, shape, strides), labels)
 
     def arranged(self, labels: tuple[str, ...]) -> Array:
         """Return the axes in the order of ``labels``; missing ones have size one."""

@@ -1,0 +1,97 @@
+"""How many threads numpy's matrix products take.
+
+The library that multiplies for numpy has threads of its own. Where several of ours multiply at
+once, each of them shall do so alone: two pools on the same processors wait for each other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import NamedTuple
+
+# Names in OpenBLAS: as numpy's wheels have it, then as systems build it.
+_FORMS = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
+          "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
+
+
+class _Pool(NamedTuple):
+    """The functions that read and set the number of threads."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
+
+
+class _Callers:
+    """Who multiplies alone at the moment; the last one to end restores what the first one found."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.number = 0
+        self.found = 1
+
+
+_callers = _Callers()
+
+
+@cache
+def _pool() -> _Pool | None:
+    """The pool of the library that numpy is linked to, if we know it."""
+    module = importlib.util.find_spec("numpy._core._multiarray_umath")
+    try:
+        library = ctypes.CDLL(module.origin if module else None)
+    except OSError:
+        return None
+    for form in _FORMS:
+        if hasattr(library, form.format("set")):
+            return _Pool(library[form.format("get")], library[form.format("set")])
+    return None
+
+
+def available() -> bool:
+    """Whether the number of threads can be set."""
+    return _pool() is not None
+
+
+@contextmanager
+def single() -> Iterator[None]:
+    """Let matrix products take one thread each, in the whole process; nothing if that is unknown.
+
+    Example:
+        >>> with single():
+        ...     pass
+    """
+    pool = _pool()
+    if pool is None:
+        yield
+        return
+    with _callers.lock:
+        if not _callers.number:
+            _callers.found = pool.get()
+            pool.set(1)
+        _callers.number += 1
+    try:
+        yield
+    finally:
+        with _callers.lock:
+            _callers.number -= 1
+            if not _callers.number:
+                pool.set(_callers.found)
+
+
+def _after_fork() -> None:
+    # A child has none of the callers, and may have copied a lock that is held.
+    global _callers  # noqa: PLW0603 - it belongs to the process
+    pool = _pool()
+    if _callers.number and pool is not None:
+        pool.set(_callers.found)
+    _callers = _Callers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,164 @@
+"""Products whose indices both operands keep: depthwise sums, which no matrix speeds up.
+
+The innermost loop runs along a *lane*: the index whose elements lie side by side in the larger
+operand, and the one that follows it in memory. Where the smaller operand does not have the latter,
+it is repeated; where the result does not have it, it is summed in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from math import prod
+
+import numpy as np
+
+from contractconv.execution.boxes import Range, boxes, within
+from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.views import Array, Labelled
+
+Labels = tuple[str, ...]
+
+# Elements of a lane at which a loop costs little beside its multiplications.
+_LANE = 1 << 12
+# Elements of what is repeated, or summed in the end.
+_BESIDE = 1 << 16
+# Elements of a result that are made at once.
+_BLOCK = 1 << 16
+# Terms of a sum that is elementwise although one operand has nothing along the lane.
+_MOST_TERMS = 64
+
+
+def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
+    """Whether matrices would be vectors, along which nothing is summed.
+
+    Args:
+        left: one operand.
+        right: the other one.
+        labels: the indices of the result.
+    """
+    rows, columns = (
+        [n for n in labels if n in one.labels and n not in two.labels]
+        for one, two in ((left, right), (right, left))
+    )
+    if (rows and columns) or not any(n in left.labels and n in right.labels for n in labels):
+        return False
+    big, small = _by_size(left, right)
+    lane = _innermost(big)
+    if lane not in labels or lane in small.labels:
+        return lane in labels
+    terms = prod(size for n, size in big.sizes.items() if n not in labels)
+    return terms <= _MOST_TERMS and 16 * terms <= big.array.size // terms
+
+
+def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
+    """Write sums of products, or add them to what is there.
+
+    Args:
+        left: one operand.
+        right: the other one.
+        out: the result.
+        accumulate: whether to add.
+    """
+    big, small = _by_size(left, right)
+    lane = _innermost(big)
+    name, most = _joined(lane, big, small, out)
+    for start in range(0, big.sizes[name], most):
+        box = [(name, start, min(start + most, big.sizes[name]))]
+        part, other, target = (within(view, box) for view in (big, small, out))
+        if name != lane:
+            other = _repeated(other, part, name, lane)
+            part, other, target = (view.joined(name, lane) for view in (part, other, target))
+        if name in out.labels:
+            _add_blocks(part, other, target, accumulate)
+        else:
+            _add_sum(part, other, target, lane, accumulate)
+            accumulate = True
+
+
+def _by_size(left: Labelled, right: Labelled) -> tuple[Labelled, Labelled]:
+    return (left, right) if left.array.size >= right.array.size else (right, left)
+
+
+def _innermost(view: Labelled) -> str:
+    """The index along which elements are neighbours; of several, the longest one."""
+    sizes, steps = view.sizes, view.steps
+    return min(view.labels, key=lambda n: (sizes[n] == 1, abs(steps[n]), -sizes[n]))
+
+
+def _joined(lane: str, big: Labelled, small: Labelled, out: Labelled) -> tuple[str, int]:
+    """The index that lengthens the lane, and how many of its values are taken at once."""
+    sizes, views = big.sizes, (big, small, out)
+    following = [n for n in big.labels if all(_follows(n, lane, view) for view in views)]
+    name = max(following, key=sizes.__getitem__, default=lane)
+    beside = [view.array.size for view in (small, out) if name not in view.labels]
+    room = min(_LANE // sizes[lane], _BESIDE // max(beside, default=1), sizes[name])
+    return (name, room) if name != lane and room > 1 else (lane, sizes[lane])
+
+
+def _follows(name: str, lane: str, view: Labelled) -> bool:
+    """Whether elements along two indices are those of one index, as far as a view has them."""
+    steps = view.steps
+    if name == lane or name not in steps:
+        return name != lane
+    return lane in steps and steps[name] == steps[lane] * view.sizes[lane]
+
+
+def _repeated(small: Labelled, big: Labelled, name: str, lane: str) -> Labelled:
+    """A copy that is constant along an index, just outside of the lane; or the view as it is."""
+    if name in small.labels or lane not in small.labels:
+        return small
+    labels = (*(n for n in small.labels if n != lane), name, lane)
+    sizes = small.sizes | {name: big.sizes[name]}
+    copy = np.empty([sizes[n] for n in labels], small.array.dtype)
+    copy[...] = small.arranged(labels)
+    return Labelled(copy, labels)
+
+
+def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool) -> None:
+    """Make a result block by block, each in one sweep."""
+    labels = _in_order(big, out.labels)
+    threads = sharers(big.array.size)
+    shape = [out.sizes[n] for n in labels]
+    most = min(_BLOCK, -(-out.array.size // threads))
+
+    def work(run: Sequence[tuple[Range, ...]]) -> None:
+        for box in run:
+            target = within(out, box).arranged(labels)
+            made = None if accumulate else target
+            made = _swept(within(big, box), within(small, box), labels, made)
+            if accumulate:
+                np.add(target, made, out=target)
+
+    shared(work, list(boxes(shape, labels, most)), threads)
+
+
+def _add_sum(big: Labelled, small: Labelled, out: Labelled, lane: str, accumulate: bool) -> None:
+    """Make a short result of long sums, of which the lane has several; each thread sums a part."""
+    labels = _in_order(big, out.labels)
+    summed, sizes = [n for n in big.labels if n not in labels], big.sizes
+    longest = max(summed, key=sizes.__getitem__, default=lane)
+
+    def work(run: Sequence[int]) -> Array:
+        box = [(longest, run[0], run[-1] + 1)]
+        return _swept(within(big, box), within(small, box), labels)
+
+    threads = 1 if longest == lane else sharers(big.array.size)
+    sums = reduce(np.add, shared(work, range(sizes[longest]), threads))
+    place, target = labels.index(lane), out.arranged(labels)
+    apart = sums.reshape((*sums.shape[:place], -1, *target.shape[place:]))
+    total = np.add.reduce(apart, axis=place, dtype=apart.dtype)
+    np.add(target, total, out=target) if accumulate else np.copyto(target, total)
+
+
+def _in_order(big: Labelled, labels: Labels) -> Labels:
+    """Some indices as they lie in an operand, behind those that it does not have."""
+    return (*(n for n in labels if n not in big.labels), *(n for n in big.by_stride if n in labels))
+
+
+def _swept(big: Labelled, small: Labelled, labels: Labels, out: Array | None = None) -> Array:
+    """Sums of products in one sweep over memory, in which each product is added at once."""
+    numbers = {name: n for n, name in enumerate(dict.fromkeys((*big.labels, *small.labels)))}
+    one, two, kept = ([numbers[n] for n in names] for names in (big.labels, small.labels, labels))
+    made: Array = np.einsum(big.array, one, small.array, two, kept, out=out)
+    return made

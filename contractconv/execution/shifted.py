@@ -1,0 +1,288 @@
+"""Windows with few results: multiply first, then add shifted products.
+
+Where a window ``y = i + k`` has fewer results than it reads channels, a matrix of all windows is
+larger than all products::
+
+    T[k, o, y] = Σ_c data[y, c] taps[k, c, o]        out[i, o] = Σ_k T[k, o, i + k]
+
+The data are read as they lie, without copies of them and without padding; every tap adds one
+shifted slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from contractconv.execution.boxes import Range, boxes, within
+from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.views import Array, Labelled, operand_view
+from contractconv.notation.problem import Problem
+from contractconv.planning.cost import labels_of
+from contractconv.planning.phases import Window, windows
+
+Labels = tuple[str, ...]
+
+# Products that are there at once, in all threads: 1 MiB of float32.
+_MOST = 1 << 18
+# Slices with shorter runs are laid out anew, such that they are longer.
+_SHORT = 32
+# Products are added in less time than windows are packed, but not in none.
+_GAIN = 2
+_ALL = slice(None)
+
+
+class _Shift(NamedTuple):
+    """A window along ``axis``: result ``i`` reads tap ``k`` at ``i + step*k + offset``."""
+
+    axis: str
+    result: str
+    tap: str
+    step: int
+    offset: int
+
+
+class _Layout(NamedTuple):
+    """How a problem is carried out.
+
+    Attributes:
+        which: the operand with the windows; the other one has the taps.
+        shifts: the windows.
+        batch: the indices of both operands that are kept.
+        rows: those of the data alone, without windows.
+        depth: those that are summed, without taps.
+        columns: those of the taps that are kept.
+    """
+
+    which: int
+    shifts: tuple[_Shift, ...]
+    batch: Labels
+    rows: Labels
+    depth: Labels
+    columns: Labels
+
+    @property
+    def axes(self) -> Labels:
+        """The axes of the windows."""
+        return tuple(shift.axis for shift in self.shifts)
+
+    @property
+    def taps(self) -> Labels:
+        """The taps of the windows."""
+        return tuple(shift.tap for shift in self.shifts)
+
+
+def few_results(problem: Problem) -> bool:
+    """Whether a leaf has windows, and multiplying before they are taken is worth its while."""
+    return _layout(problem) is not None
+
+
+def add_shifted(
+    problem: Problem, arrays: tuple[Array, Array], out: Labelled, accumulate: bool
+) -> None:
+    """Carry out a leaf with few results.
+
+    Args:
+        problem: the leaf.
+        arrays: the operands, all of one dtype.
+        out: where the result is written, or what it is added to.
+        accumulate: whether to add.
+
+    Raises:
+        ValueError: the leaf has none of the windows that this is for.
+    """
+    layout = _layout(problem)
+    if layout is None:
+        raise ValueError(f"'{problem}' has no windows with few results")
+    _Shifted(problem, layout, arrays, out, accumulate).run()
+
+
+@lru_cache(maxsize=512)
+def _layout(problem: Problem) -> _Layout | None:
+    found = windows(problem)
+    if not found or any(window.role != "forward" for window in found):
+        return None
+    which = found[0].operand
+    taps = labels_of([problem.operands[1 - which]])
+    plain = _plain(problem, found)
+    steps = [dict(problem.operands[which][w.axis].terms)[w.result] for w in found]
+    # A window that jumps would throw most of the products away.
+    if plain is None or any(abs(step) != 1 for step in steps):
+        return None
+    kept = problem.kept
+    layout = _Layout(
+        which,
+        tuple(_shift(problem, window) for window in found),
+        batch=tuple(n for n in plain if n in taps and n in kept),
+        rows=tuple(n for n in plain if n not in taps),
+        depth=tuple(n for n in plain if n in taps and n not in kept),
+        columns=tuple(n for n in taps if n in kept and n not in plain),
+    )
+    return layout if _is_worth_it(problem, layout) else None
+
+
+def _plain(problem: Problem, found: Sequence[Window]) -> Labels | None:
+    """The indices of the data's other axes, if these are read as they are."""
+    which, axes = found[0].operand, {window.axis for window in found}
+    others = [a for n, a in enumerate(problem.operands[which]) if n not in axes]
+    names = tuple(a.names[0] for a in others if a.plain and problem.extents[a.plain] == a.size)
+    return names if len(set(names)) == len(others) else None
+
+
+def _shift(problem: Problem, window: Window) -> _Shift:
+    access = problem.operands[window.operand][window.axis]
+    steps = dict(access.terms)
+    step, offset = steps[window.tap], access.offset
+    if steps[window.result] < 0:  # seen from the other end of the axis
+        step, offset = -step, access.size - 1 - offset
+    return _Shift(f"{window.result}+{window.tap}", window.result, window.tap, step, offset)
+
+
+def _is_worth_it(problem: Problem, layout: _Layout) -> bool:
+    """Whether there are fewer products than elements in all windows, and nothing else is summed."""
+    extents, sizes = problem.extents, _axis_sizes(problem, layout)
+    alone = set(problem.reduced).difference(layout.depth, layout.taps)
+    read = prod(extents[n] for n in (*layout.depth, *(s.result for s in layout.shifts)))
+    made = prod(extents[n] for n in layout.columns) * prod(sizes)
+    taps = prod(extents[n] for n in layout.taps)
+    rows_summed = any(n not in problem.kept for n in layout.rows)
+    return not alone and not rows_summed and taps > 1 and _GAIN * made <= read
+
+
+def _axis_sizes(problem: Problem, layout: _Layout) -> list[int]:
+    return [problem.operands[layout.which][w.axis].size for w in windows(problem)]
+
+
+class _Shifted:
+    """Multiplies rows of data by all taps, and adds the products where they belong."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        layout: _Layout,
+        arrays: tuple[Array, Array],
+        out: Labelled,
+        accumulate: bool,
+    ) -> None:
+        self.layout, self.out, self.accumulate = layout, out, accumulate
+        self.data = _data(problem, layout, arrays[layout.which])
+        self.kernel = operand_view(problem, 1 - layout.which, arrays[1 - layout.which])
+        self.sizes = {**self.kernel.sizes, **self.data.sizes}
+        self.threads = sharers(problem.points)
+        self.axes, self.free = self._order()
+
+    def _order(self) -> tuple[Labels, Labels]:
+        """The axes, and with them the rows, in the order in which products lie in memory."""
+        layout = self.layout
+        free = tuple(n for n in self.data.by_stride if n in layout.axes or n in layout.rows)
+        axes = tuple(n for n in free if n in layout.axes)
+        if self.sizes[axes[-1]] < _SHORT:
+            free = (*axes, *(n for n in free if n not in axes))
+        return axes, free
+
+    def run(self) -> None:
+        """Rows by rows, shared among threads."""
+        labels = (*self.layout.batch, *self.layout.rows)
+        shape = [self.sizes[n] for n in labels]
+        most = min(self._most() // prod(self.sizes[n] for n in self.axes),
+                   -(-prod(shape) // self.threads))  # fmt: skip
+        shared(self._run, list(boxes(shape, labels, max(1, most))), self.threads)
+
+    def _most(self) -> int:
+        """How many elements of the data, in depth and batch one, are multiplied at once."""
+        products = prod(self.sizes[n] for n in (*self.layout.taps, *self.layout.columns))
+        return max(1, _MOST // self.threads // products)
+
+    def _run(self, rows: Sequence[tuple[Range, ...]]) -> None:
+        for box in rows:
+            self._add(within(self.data, box), within(self.kernel, box), within(self.out, box))
+
+    def _add(self, data: Labelled, kernel: Labelled, out: Labelled) -> None:
+        layout = self.layout
+        taps = _matrix(kernel, layout.batch, (*layout.taps, *layout.columns), layout.depth)
+        results = {shift.axis: shift.result for shift in layout.shifts}
+        labels = tuple(results.get(n, n) for n in (*layout.batch, *layout.columns, *self.free))
+        total = Labelled(np.zeros([out.sizes[n] for n in labels], out.array.dtype), labels)
+        most = max(1, self._most() // prod(data.sizes[n] for n in layout.rows))
+        for box in boxes([data.sizes[n] for n in self.axes], self.axes, most):
+            self._add_slices(self._products(within(data, box), taps), box, total)
+        target = out.arranged(labels)
+        if self.accumulate:
+            np.add(target, total.array, out=target)
+        else:
+            np.copyto(target, total.array)
+
+    def _products(self, data: Labelled, taps: Array) -> Labelled:
+        layout = self.layout
+        made = np.matmul(taps, _matrix(data, layout.batch, layout.depth, self.free))
+        labels = (*layout.batch, *layout.taps, *layout.columns, *self.free)
+        sizes = {**self.sizes, **data.sizes}
+        return Labelled(made.reshape([sizes[n] for n in labels]), labels)
+
+    def _add_slices(self, products: Labelled, box: tuple[Range, ...], total: Labelled) -> None:
+        """Add to each result the products of all its taps."""
+        starts = {axis: start for axis, start, _ in box}
+        moves = [
+            list(_moves(s, self.sizes[s.tap], total.sizes[s.result], products.sizes[s.axis],
+                        starts.get(s.axis, 0)))
+            for s in self.layout.shifts
+        ]  # fmt: skip
+        for found in product(*moves):
+            source = {name: key for move in found for name, key in move.source.items()}
+            target = {name: key for move in found for name, key in move.target.items()}
+            view = _at(total, target)
+            np.add(view, _at(products, source), out=view)
+
+
+class _Move(NamedTuple):
+    """What a tap adds to: the elements of the products, and those of the results."""
+
+    source: dict[str, int | slice]
+    target: dict[str, int | slice]
+
+
+def _at(view: Labelled, key: dict[str, int | slice]) -> Array:
+    found: Array = view.array[tuple(key.get(name, _ALL) for name in view.labels)]
+    return found
+
+
+def _moves(shift: _Shift, taps: int, results: int, size: int, begin: int) -> Iterator[_Move]:
+    """For each tap which elements, of the ``size`` ones from ``begin`` on, it adds to results."""
+    for tap in range(taps):
+        moved = shift.step * tap + shift.offset
+        start, stop = max(0, begin - moved), min(results, begin + size - moved)
+        if start < stop:
+            first, last = start + moved - begin, stop + moved - begin
+            yield _Move(
+                {shift.tap: tap, shift.axis: slice(first, last)},
+                {shift.result: slice(start, stop)},
+            )
+
+
+def _data(problem: Problem, layout: _Layout, array: Array) -> Labelled:
+    """The data, each window's axis under its own name, in the direction of its results."""
+    names = {
+        window.axis: shift for window, shift in zip(windows(problem), layout.shifts, strict=True)
+    }
+    accesses = problem.operands[layout.which]
+    labels = tuple(
+        names[n].axis if n in names else access.names[0] for n, access in enumerate(accesses)
+    )
+    view = Labelled(array, labels)
+    for n, shift in names.items():
+        if dict(accesses[n].terms)[shift.result] < 0:
+            view = view.flipped(shift.axis)
+    return view
+
+
+def _matrix(view: Labelled, batch: Labels, rows: Labels, columns: Labels) -> Array:
+    """Bring a view to the shape (batch..., rows, columns)."""
+    lead = view.arranged((*batch, *rows, *columns))
+    shape = lead.shape[len(batch) :]
+    sides = prod(shape[: len(rows)]), prod(shape[len(rows) :])
+    return lead.reshape((*lead.shape[: len(batch)], *sides))
