@@ -87,8 +87,7 @@ def single() -> Iterator[None]:
 def _after_fork() -> None:
     # A child has none of the callers, and may have copied a lock that is held.
     global _callers  # noqa: PLW0603 - it belongs to the process
-    pool = _pool()
-    if _callers.number and pool is not None:
+    if _callers.number and (pool := _pool()) is not None:
         pool.set(_callers.found)
     _callers = _Callers()
 

@@ -31,6 +31,8 @@ from contractconv.execution.views import Array, Labelled
 MOST_TAPS = 8 * BLOCK
 # Elements of a block of transformed tiles: enough rows for matrix products to run at full speed.
 MOST_TILES = 2 * BLOCK
+# Rows at which threads that multiply with the same taps do not just read them again.
+_ROWS = 256
 # Bytes of a buffer that is kept for the next product.
 MOST_KEPT = 4 * MOST_TAPS
 
@@ -179,7 +181,13 @@ class TiledProduct:
         self._rows = {label: extents[label] for label in rows}
         longest = sorted((*batch, *depth, *columns), key=extents.__getitem__, reverse=True)
         self._fixed = {label: extents[label] for label in longest}
-        self._threads = sharers(transform.points * prod(extents[n] for n in (*rows, *longest)))
+        self._threads = self._sharers(transform)
+
+    def _sharers(self, transform: Transform) -> int:
+        """As many threads as have rows enough for all taps, or as can have sums of their own."""
+        rows, fixed = prod(self._rows.values()), prod(self._fixed.values())
+        enough = rows >= _ROWS if self._is_forward else transform.size * fixed <= BLOCK
+        return sharers(transform.points * rows * fixed) if enough else 1
 
     def run(self, accumulate: bool) -> None:
         """Write the product, or add it to what is there."""

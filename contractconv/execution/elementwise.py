@@ -25,6 +25,8 @@ _LANE = 1 << 12
 _BESIDE = 1 << 16
 # Elements of a result that are made at once.
 _BLOCK = 1 << 16
+# How many times longer a multiplication takes than in matrix products.
+_SLOWNESS = 4
 # Terms of a sum that is elementwise although one operand has nothing along the lane.
 _MOST_TERMS = 64
 
@@ -118,7 +120,7 @@ def _repeated(small: Labelled, big: Labelled, name: str, lane: str) -> Labelled:
 def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool) -> None:
     """Make a result block by block, each in one sweep."""
     labels = _in_order(big, out.labels)
-    threads = sharers(big.array.size)
+    threads = sharers(_SLOWNESS * big.array.size)
     shape = [out.sizes[n] for n in labels]
     most = min(_BLOCK, -(-out.array.size // threads))
 
@@ -143,7 +145,7 @@ def _add_sum(big: Labelled, small: Labelled, out: Labelled, lane: str, accumulat
         box = [(longest, run[0], run[-1] + 1)]
         return _swept(within(big, box), within(small, box), labels)
 
-    threads = 1 if longest == lane else sharers(big.array.size)
+    threads = 1 if longest == lane else sharers(_SLOWNESS * big.array.size)
     sums = reduce(np.add, shared(work, range(sizes[longest]), threads))
     place, target = labels.index(lane), out.arranged(labels)
     apart = sums.reshape((*sums.shape[:place], -1, *target.shape[place:]))

@@ -156,12 +156,19 @@ class _Product:
         self.summed = tuple(n for n in larger.by_stride if n in summed)
         self.left, self.right = left, right
         self.out, self.accumulate = out, accumulate
+        self.known: list[Array | None] = [None, None]
 
     def run(self) -> None:
         """Multiply block by block, and sum where blocks share their results."""
         threads = sharers(prod({**self.left.sizes, **self.right.sizes}.values()))
         cuts = self._cuts(threads)
-        if any(label in self.summed for label, _, _ in cuts[0]):
+        cut = {label for label, _, _ in cuts[0]}
+        # What all blocks read is packed once.
+        self.known = [
+            self._factor(n, ()) if cut.isdisjoint(view.labels) else None
+            for n, view in enumerate((self.left, self.right))
+        ]
+        if not cut.isdisjoint(self.summed):
             self._run_sums(cuts, threads)
         else:
             shared(self._run_blocks, cuts, threads)
@@ -206,8 +213,7 @@ class _Product:
         return total.array
 
     def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
-        a = self._matrix(within(self.left, box), self.rows, self.summed)
-        b = self._matrix(within(self.right, box), self.summed, self.columns)
+        a, b = self._factor(0, box), self._factor(1, box)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
         if accumulate:
             np.add(target, np.matmul(a, b).reshape(target.shape), out=target)
@@ -215,6 +221,14 @@ class _Product:
             np.matmul(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
             target[...] = np.matmul(a, b).reshape(target.shape)
+
+    def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
+        known = self.known[which]
+        if known is not None:
+            return known
+        if which == 0:
+            return self._matrix(within(self.left, box), self.rows, self.summed)
+        return self._matrix(within(self.right, box), self.summed, self.columns)
 
     def _matrix(self, view: Labelled, rows: Labels, columns: Labels) -> Array:
         """Bring a view to the shape (batch..., rows, columns)."""

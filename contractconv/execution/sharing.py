@@ -76,7 +76,7 @@ def shared(
     if len(runs) == 1:
         return [work(runs[0])]
     with blas.single():
-        promised = _promised(work, runs[1:])
+        promised = _promised(work, runs[1:], threads - 1)
         kept = len(runs) - len(promised)
         try:
             made = [_apart(work, run) for run in runs[:kept]]
@@ -93,14 +93,14 @@ def _runs(parts: Sequence[Part], threads: int) -> list[Sequence[Part]]:
 
 
 def _promised(
-    work: Callable[[Sequence[Part]], Made], runs: list[Sequence[Part]]
+    work: Callable[[Sequence[Part]], Made], runs: list[Sequence[Part]], helpers: int
 ) -> list[Future[Made]]:
     """Hand the last runs over to helpers; none, if no thread starts, as at a process's end."""
     promised: list[Future[Made]] = []
     try:
-        helpers = _pool.called(get_num_threads() - 1)
+        pool = _pool.called(helpers)
         for run in reversed(runs):
-            promised.insert(0, helpers.submit(_apart, work, run))
+            promised.insert(0, pool.submit(_apart, work, run))
     except RuntimeError:
         pass
     return promised

@@ -32,9 +32,11 @@ Labels = tuple[str, ...]
 _MOST = 1 << 18
 # Slices with shorter runs are laid out anew, such that they are longer.
 _SHORT = 32
-# Products are added in less time than windows are packed, but not in none.
-_GAIN = 2
-_ALL = slice(None)
+# Adding products takes time, too: there must be so many times fewer of them.
+_GAIN = 4
+
+Named = dict[str, int | slice]
+Key = tuple[int | slice, ...]
 
 
 class _Shift(NamedTuple):
@@ -175,6 +177,12 @@ class _Shifted:
         self.sizes = {**self.kernel.sizes, **self.data.sizes}
         self.threads = sharers(problem.points)
         self.axes, self.free = self._order()
+        # How products lie in memory, and what they are added to.
+        self.multiplied = (*layout.batch, *layout.taps, *layout.columns, *self.free)
+        results = {shift.axis: shift.result for shift in layout.shifts}
+        self.made = (*layout.batch, *layout.columns, *(results.get(n, n) for n in self.free))
+        self.results = out.sizes
+        self.moves: dict[tuple[Range, ...], list[tuple[Key, Key]]] = {}
 
     def _order(self) -> tuple[Labels, Labels]:
         """The axes, and with them the rows, in the order in which products lie in memory."""
@@ -205,63 +213,59 @@ class _Shifted:
     def _add(self, data: Labelled, kernel: Labelled, out: Labelled) -> None:
         layout = self.layout
         taps = _matrix(kernel, layout.batch, (*layout.taps, *layout.columns), layout.depth)
-        results = {shift.axis: shift.result for shift in layout.shifts}
-        labels = tuple(results.get(n, n) for n in (*layout.batch, *layout.columns, *self.free))
-        total = Labelled(np.zeros([out.sizes[n] for n in labels], out.array.dtype), labels)
+        total = np.zeros([out.sizes[n] for n in self.made], out.array.dtype)
         most = max(1, self._most() // prod(data.sizes[n] for n in layout.rows))
         for box in boxes([data.sizes[n] for n in self.axes], self.axes, most):
-            self._add_slices(self._products(within(data, box), taps), box, total)
-        target = out.arranged(labels)
-        if self.accumulate:
-            np.add(target, total.array, out=target)
-        else:
-            np.copyto(target, total.array)
+            products = self._products(within(data, box), taps)
+            for here, there in self._moves(box):
+                view = total[there]
+                np.add(view, products[here], out=view)
+        target = out.arranged(self.made)
+        np.add(target, total, out=target) if self.accumulate else np.copyto(target, total)
 
-    def _products(self, data: Labelled, taps: Array) -> Labelled:
-        layout = self.layout
-        made = np.matmul(taps, _matrix(data, layout.batch, layout.depth, self.free))
-        labels = (*layout.batch, *layout.taps, *layout.columns, *self.free)
+    def _products(self, data: Labelled, taps: Array) -> Array:
+        made: Array = np.matmul(
+            taps, _matrix(data, self.layout.batch, self.layout.depth, self.free)
+        )
         sizes = {**self.sizes, **data.sizes}
-        return Labelled(made.reshape([sizes[n] for n in labels]), labels)
+        shape = [sizes[n] for n in self.multiplied]
+        return made.reshape(shape)
 
-    def _add_slices(self, products: Labelled, box: tuple[Range, ...], total: Labelled) -> None:
-        """Add to each result the products of all its taps."""
-        starts = {axis: start for axis, start, _ in box}
-        moves = [
-            list(_moves(s, self.sizes[s.tap], total.sizes[s.result], products.sizes[s.axis],
-                        starts.get(s.axis, 0)))
-            for s in self.layout.shifts
-        ]  # fmt: skip
-        for found in product(*moves):
-            source = {name: key for move in found for name, key in move.source.items()}
-            target = {name: key for move in found for name, key in move.target.items()}
-            view = _at(total, target)
-            np.add(view, _at(products, source), out=view)
-
-
-class _Move(NamedTuple):
-    """What a tap adds to: the elements of the products, and those of the results."""
-
-    source: dict[str, int | slice]
-    target: dict[str, int | slice]
+    def _moves(self, box: tuple[Range, ...]) -> list[tuple[Key, Key]]:
+        """For all taps what is added, of the products in a box, and to which results."""
+        if box not in self.moves:
+            ranges = {axis: (start, stop) for axis, start, stop in box}
+            found = [
+                _taps_of(s, self.sizes[s.tap], self.results[s.result],
+                         *ranges.get(s.axis, (0, self.sizes[s.axis])))
+                for s in self.layout.shifts
+            ]  # fmt: skip
+            self.moves[box] = [
+                (_key(self.multiplied, here), _key(self.made, there))
+                for here, there in map(_united, product(*found))
+            ]
+        return self.moves[box]
 
 
-def _at(view: Labelled, key: dict[str, int | slice]) -> Array:
-    found: Array = view.array[tuple(key.get(name, _ALL) for name in view.labels)]
-    return found
-
-
-def _moves(shift: _Shift, taps: int, results: int, size: int, begin: int) -> Iterator[_Move]:
-    """For each tap which elements, of the ``size`` ones from ``begin`` on, it adds to results."""
+def _taps_of(
+    shift: _Shift, taps: int, results: int, begin: int, end: int
+) -> Iterator[tuple[Named, Named]]:
+    """For each tap which elements, of those from ``begin`` to ``end``, are added to results."""
     for tap in range(taps):
         moved = shift.step * tap + shift.offset
-        start, stop = max(0, begin - moved), min(results, begin + size - moved)
+        start, stop = max(0, begin - moved), min(results, end - moved)
         if start < stop:
-            first, last = start + moved - begin, stop + moved - begin
-            yield _Move(
-                {shift.tap: tap, shift.axis: slice(first, last)},
-                {shift.result: slice(start, stop)},
-            )
+            elements = slice(start + moved - begin, stop + moved - begin)
+            yield {shift.tap: tap, shift.axis: elements}, {shift.result: slice(start, stop)}
+
+
+def _united(parts: Sequence[tuple[Named, Named]]) -> tuple[Named, Named]:
+    here = {name: at for part, _ in parts for name, at in part.items()}
+    return here, {name: at for _, part in parts for name, at in part.items()}
+
+
+def _key(labels: Labels, named: Named) -> Key:
+    return tuple(named.get(name, slice(None)) for name in labels)
 
 
 def _data(problem: Problem, layout: _Layout, array: Array) -> Labelled:
