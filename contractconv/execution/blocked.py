@@ -31,7 +31,7 @@ from contractconv.execution.views import Array, Labelled
 MOST_TAPS = 8 * BLOCK
 # Elements of a block of transformed tiles: enough rows for matrix products to run at full speed.
 MOST_TILES = 2 * BLOCK
-# Rows at which threads that multiply with the same taps do not just read them again.
+# Rows beside which it is no matter that each thread reads all taps.
 _ROWS = 256
 # Bytes of a buffer that is kept for the next product.
 MOST_KEPT = 4 * MOST_TAPS
@@ -184,9 +184,9 @@ class TiledProduct:
         self._threads = self._sharers(transform)
 
     def _sharers(self, transform: Transform) -> int:
-        """As many threads as have rows enough for all taps, or as can have sums of their own."""
+        """How many threads share the rows: one, if to read the taps, or to add them, is slower."""
         rows, fixed = prod(self._rows.values()), prod(self._fixed.values())
-        enough = rows >= _ROWS if self._is_forward else transform.size * fixed <= BLOCK
+        enough = transform.size * fixed <= BLOCK or (self._is_forward and rows >= _ROWS)
         return sharers(transform.points * rows * fixed) if enough else 1
 
     def run(self, accumulate: bool) -> None:

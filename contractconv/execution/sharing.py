@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 Made = TypeVar("Made")
 
 # Multiplications that are worth waking another thread.
-WORTH = 1 << 21
+WORTH = 1 << 24
 # Threads that share one contraction: each has a block of its own, all of them a bounded memory.
 _MOST = 8
 
