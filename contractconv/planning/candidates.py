@@ -33,6 +33,10 @@ _MOST_PRODUCTS = 12
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
 _SHORT_SUM = 12
+# numpy lays out all taps anew at every point of a tile, which so many tiles pay for; and it moves
+# numbers that lie apart so many times slower.
+_FEW_TILES = 64
+_APART = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +278,24 @@ def toom_cook_seconds(
 
     # Gradients of kernels are summed part by part, and their tiles transformed for each part.
     again, also = (-(-n // _PART) if kernel else 1 for n in (columns, channels))
+    # numpy transforms taps in one thread.
+    alone = 1 if machine.compiled else machine.threads
     work = (
         again * tiles * vectors(channels) * on_data
         + also * tiles * vectors(columns) * on_results
-        + channels * vectors(columns) * on_taps
+        + alone * channels * vectors(columns) * on_taps
     )
     moved = sizes.batch * work / (machine.move * machine.threads)
+    if not machine.compiled:
+        multiplied *= 1 + _FEW_TILES / tiles
+        moved *= _APART if _lies_apart(part) else 1
     return 2 * machine.call * sizes.batch + multiplied + moved
+
+
+def _lies_apart(part: Problem) -> bool:
+    """Whether anything is read or written in jumps, as the phases of a stride are."""
+    accesses = (access for term in (*part.operands, part.output) for access in term)
+    return any(abs(step) > 1 for access in accesses for _, step in access.terms)
 
 
 def _transform_work(few: Sequence[int], many: Sequence[int]) -> int:
