@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,4 +40,14 @@ def matrices(case: Matmul) -> tuple[Array, Array]:
 
 def _normal(*shapes: Shape) -> list[Array]:
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(shape, np.float32) for shape in shapes]
+    return [rng.standard_normal(out=_at_a_line(shape), dtype=np.float32) for shape in shapes]
+
+
+def _at_a_line(shape: Shape) -> Array:
+    """An array that begins at a line of the cache, as those that the peers make themselves do.
+
+    >>> _at_a_line((5, 3)).ctypes.data % 64
+    0
+    """
+    raw = np.empty(4 * prod(shape) + 64, np.uint8)
+    return np.ndarray(shape, np.float32, raw, -raw.ctypes.data % 64)

@@ -13,7 +13,7 @@ from contractconv.notation.problem import Access, Problem
 # Copies of a block stay in the second level of cache.
 _COPY_BYTES = 1 << 19
 # A piece of work should be worth handing over: multiplications.
-_WORTH = 1 << 20
+_WORTH = 1 << 19
 # Indices of up to so many values are taken for the taps of a window.
 _MOST_TAPS = 8
 # Results up to this size are summed by every thread for itself, and added up at the end.

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from contractconv.execution.rooms import address
+from contractconv.execution.memory import address
 from contractconv.execution.threads import get_num_threads, is_alone
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel

@@ -12,6 +12,7 @@ import numpy as np
 from contractconv.execution.alongwindow import along
 from contractconv.execution.blocks import Cut, apart, cut, shares, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
+from contractconv.execution.memory import LINE
 from contractconv.execution.multiplying import Bounds, Factor, Sums
 from contractconv.execution.nest import Nest, choose
 from contractconv.execution.sequence import Calls, Place, Program, offsets
@@ -31,7 +32,6 @@ _COPIED_A_CALL = 1 << 11
 _MOST_SHARED = 1 << 20
 # Multiplications by zero that are worth one more call.
 _SAVED_A_CALL = 1 << 15
-_LINE = 64
 
 
 def prepared(
@@ -292,7 +292,7 @@ class _Leaf:
         sums.append_to(calls, self._table)
         if aside:
             self._put(calls, part, result, target.steps, out, adding)
-            used += prod(part.extents[n] for n in part.kept) * self.number.size + _LINE
+            used += prod(part.extents[n] for n in part.kept) * self.number.size + LINE
         self.scratch = max(self.scratch, used)
 
     def _copy(self, calls: Calls, which: int, copy: Copy, target: Place) -> None:
@@ -340,4 +340,4 @@ class _Leaf:
 
 def _room(copy: Copy | None, size: int) -> int:
     """Bytes of a copy, up to the beginning of a line of the cache."""
-    return 0 if copy is None else -(-copy.elements * size // _LINE) * _LINE
+    return 0 if copy is None else -(-copy.elements * size // LINE) * LINE

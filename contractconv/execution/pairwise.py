@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from contractconv.execution import shifted
+from contractconv.execution import memory, shifted
 from contractconv.execution.boxes import Range, boxes, within
 from contractconv.execution.elementwise import add_elementwise, is_elementwise
 from contractconv.execution.sharing import shared, sharers
@@ -92,7 +92,10 @@ def _forwards(
 def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
     gone = tuple(label for label in view.labels if label not in labels)
     if not gone:
-        return view.arranged(labels).copy()
+        copied = view.arranged(labels)
+        made = memory.empty(copied.shape, copied.dtype)
+        np.copyto(made, copied)
+        return made
     if by_taps(problem):
         return _add_slices(view, gone, labels)
     axes = tuple(view.labels.index(label) for label in gone)

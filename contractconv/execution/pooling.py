@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
@@ -109,7 +110,7 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
     if repeats or not is_leaf(problem):
         return None
-    made = np.empty(array.shape, array.dtype)
+    made = memory.empty(array.shape, array.dtype)
     ready = _ready(problem, (array, cotangent, made))
     if ready is None:
         return None

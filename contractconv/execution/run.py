@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
+from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import BLOCK, sum_leaf
@@ -191,7 +192,7 @@ def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
     divided = problem.reduce == "mean"
     if divided and not is_direct(problem):
         return None
-    made = np.empty(problem.output_sizes, operand.dtype)
+    made = memory.empty(problem.output_sizes, operand.dtype)
     return made if pool(problem, operand, made, End(divided, rectified)) else None
 
 
@@ -264,7 +265,7 @@ def _run_step(
         return _reduce_step(step, arrays, dtype, out)
     accumulate = out is not None or not step.disjoint
     if out is None:
-        out = (np.empty if step.complete else np.zeros)(step.problem.output_sizes, dtype)
+        out = (memory.empty if step.complete else memory.zeros)(step.problem.output_sizes, dtype)
     known = _recipe(step, arrays, out, accumulate, ending)
     if known is not None:
         known.run(arrays, out, ending if known.ends else None)
@@ -306,7 +307,7 @@ def _reduce_step(
     problem = step.problem
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
     if out is None and step.is_leaf:
-        made = np.empty(problem.output_sizes, dtype)
+        made = memory.empty(problem.output_sizes, dtype)
         if problem.points >= FEW_POINTS and pool(problem, arrays[0], made):
             return made
         labels = tuple(access.names[0] for access in problem.output)

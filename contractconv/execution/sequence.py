@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.execution.crew import carry_out
-from contractconv.execution.rooms import address, give, take
+from contractconv.execution.memory import LINE, address, give, take
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel
@@ -19,7 +19,6 @@ from contractconv.kernels.native import Native
 
 # Regions of every program: of each thread, and of all.
 _OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
-_LINE = 64
 
 
 class Place(NamedTuple):
@@ -138,7 +137,7 @@ class Program:
     def _lay_out(self, heads: Array, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
         start = address(memory)
-        place = -(-start // _LINE) * _LINE
+        place = -(-start // LINE) * LINE
         shared, blank = _whole(self.shared), _whole(self.blank)
         memory[place + shared - start : place + shared + blank - start] = 0
         own = _whole(self.scratch) + blank
@@ -151,7 +150,7 @@ class Program:
         """Bytes of memory for one run, wherever they begin."""
         shared, scratch, blank = map(_whole, (self.shared, self.scratch, self.blank))
         size = shared + blank + self._threads * (scratch + blank)
-        return size + _LINE if size else 0
+        return size + LINE if size else 0
 
     @cached_property
     def _threads(self) -> int:
@@ -219,7 +218,7 @@ class _Tables(NamedTuple):
 
 def _whole(size: int) -> int:
     """So many bytes, up to the end of a line of the cache."""
-    return -(-size // _LINE) * _LINE
+    return -(-size // LINE) * LINE
 
 
 def _pointer(function: Native) -> int:

@@ -20,7 +20,7 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
-from contractconv.execution import rooms
+from contractconv.execution import memory
 from contractconv.kernels import native
 
 ENGINES = ("llvm", "numpy")
@@ -546,7 +546,7 @@ def _anything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     empty, empty_like = np.empty, np.empty_like
     monkeypatch.setattr(np, "empty", lambda *a, **k: with_anything(empty(*a, **k)))
     monkeypatch.setattr(np, "empty_like", lambda *a, **k: with_anything(empty_like(*a, **k)))
-    monkeypatch.setattr(rooms, "_free", {})
+    monkeypatch.setattr(memory, "_free", {})
     cc.set_num_threads(2)
     yield
     cc.set_num_threads(None)

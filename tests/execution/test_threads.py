@@ -24,7 +24,7 @@ from strategies import Array, Shape, filled
 
 import contractconv as cc
 from contractconv.execution import threads
-from contractconv.execution.rooms import address
+from contractconv.execution.memory import address
 from contractconv.execution.sequence import Calls, Program, offsets
 from contractconv.kernels import native, products
 

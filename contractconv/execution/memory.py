@@ -1,16 +1,22 @@
-"""Scratch memory that is used again: fresh pages cost more than what is computed in them."""
+"""Where arrays lie: addresses, results at lines of the cache, scratch memory that is used again."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from math import prod
+from typing import Any
 
 import numpy as np
 
 from contractconv.execution.views import Array
 
-# Bytes from which on nothing more is kept for the next call, and the least that are lent.
+# Bytes from which on nothing more is kept for the next call, and the least that are lent. It is
+# used again because fresh pages cost more than what is computed in them.
 _MOST, _LEAST = 32 << 20, 1 << 12
+# Bytes of a line of the cache, and of the smallest result that begins at one.
+LINE = 64
+_LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
@@ -35,6 +41,33 @@ def _agrees() -> bool:
 
 if not _agrees():  # another interpreter
     address = _asked
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A new array without values, which begins at a line of the cache unless it is small.
+
+    numpy's own begin wherever the system's memory does, most often at a quarter of a line, where
+    every vector that is read later lies on two lines.
+
+    Example:
+        >>> address(empty((100, 64), np.dtype(float))) % LINE
+        0
+    """
+    return _laid_out(np.empty, shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A new array of zeros, which begins at a line of the cache unless it is small."""
+    return _laid_out(np.zeros, shape, dtype)
+
+
+def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    size = prod(shape) * dtype.itemsize
+    if size < _LARGE:
+        small: Array = make(shape, dtype)
+        return small
+    raw = make(size + LINE, np.uint8)
+    return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
 
 
 def take(size: int) -> Array:
