@@ -20,7 +20,7 @@ class Call:
     """The forward operands of a call, checked.
 
     Attributes:
-        operands: what :func:`contractconv.execution.run.as_operand` made of them.
+        operands: what :func:`contractconv.execution.operands.as_operand` made of them.
         shapes: their shapes.
         problem: the forward contraction with these shapes.
         concrete: its spec with parameters bound and the ellipsis spelled out.
@@ -57,7 +57,7 @@ def forward_call(
         OperandError: the number of operands is wrong, or one is not an array of numbers.
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
-    from contractconv.execution.run import as_operand
+    from contractconv.execution.operands import as_operand
 
     count = len(forward._spec.inputs)
     if len(operands) != count:

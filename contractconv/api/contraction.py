@@ -302,20 +302,20 @@ class Contraction(Shown):
 
     def _run(
         self,
-        operands: Sequence[Any],
+        given: Sequence[Any],
         extents: dict[str, int],
         output_shape: Sequence[int] | None,
         memory_limit: int | None = None,
         algorithm: str = "auto",
     ) -> Array:
-        from contractconv.execution.run import as_operand, carry_out
+        from contractconv.execution import operands, run
 
         checked_algorithm(algorithm)
         if memory_limit is not None:
             memory_limit = _as_bytes(memory_limit)
-        arrays = [as_operand(operand, n) for n, operand in enumerate(operands)]
+        arrays = [operands.as_operand(operand, n) for n, operand in enumerate(given)]
         problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
-        return carry_out(problem, arrays, algorithm, memory_limit)
+        return run.carry_out(problem, arrays, algorithm, memory_limit)
 
     # -- showing itself ------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ class KroneckerFactors:
             *operands: all forward operands.
             **extents: what the forward call was given.
         """
-        from contractconv.execution.run import as_operand
+        from contractconv.execution.operands import as_operand
 
         given: dict[str, Any] = dict(extents)
         right = self.output(cotangent, *operands, **given)

@@ -205,7 +205,7 @@ class Derivation(Shown):
             ``Σ cotangent * result`` itself; nothing is conjugated.
         """
         from contractconv.execution.gradient import gradient
-        from contractconv.execution.run import as_operand
+        from contractconv.execution.operands import as_operand
 
         checked_algorithm(algorithm)
         given = as_operand(cotangent, "the cotangent")
@@ -312,7 +312,7 @@ class Phase(Shown):
             **extents: what the forward call was given.
         """
         from contractconv.execution.gradient import phase_gradient
-        from contractconv.execution.run import as_operand
+        from contractconv.execution.operands import as_operand
 
         forward = self._derivation.forward
         given = as_operand(cotangent, "the cotangent")

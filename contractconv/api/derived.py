@@ -81,8 +81,8 @@ class Derived(Shown):
             ShapeError: the shapes do not fit.
         """
         from contractconv.calculus.symbols import operand_names
+        from contractconv.execution.operands import as_operand
         from contractconv.execution.recipes import run_recipe
-        from contractconv.execution.run import as_operand
 
         count = len(self.takes)
         given = {r: as_operand(a, r) for r, a in zip(self.takes, arrays[:count], strict=False)}

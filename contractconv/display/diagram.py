@@ -16,25 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from contractconv.display.layout import (
+from contractconv.display.layout import MARGIN, RESULT, End, Layout, Thread, arrange
+from contractconv.display.lettering import (
     CUP,
     ELLIPSIS,
     LABEL_OFFSET,
     LABEL_SIZE,
-    MARGIN,
     MARK_SIZE,
     NAME_SIZE,
-    PADDING,
-    RESULT,
-    SLANT,
-    End,
-    Layout,
-    Slot,
-    Tensor,
-    Thread,
-    arrange,
     shortened,
 )
+from contractconv.display.tensors import PADDING, SLANT, Slot, Tensor
 from contractconv.notation.spec import Spec
 
 _TENSOR_HEIGHT, _NODE_HEIGHT = 36.0, 24.0

@@ -16,15 +16,15 @@ from functools import cache
 from typing import NamedTuple
 
 # Names in OpenBLAS: as numpy's wheels have it, then as systems build it.
-_FORMS = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
-          "openblas_{}_num_threads64_", "openblas_{}_num_threads")  # fmt: skip
+_FORMS = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
 
 
 class _Pool(NamedTuple):
-    """The functions that read and set the number of threads."""
+    """The functions that read and set the number of threads, and that name the processor."""
 
     get: Callable[[], int]
     set: Callable[[int], object]
+    core: Callable[[], bytes]
 
 
 class _Callers:
@@ -48,14 +48,25 @@ def _pool() -> _Pool | None:
     except OSError:
         return None
     for form in _FORMS:
-        if hasattr(library, form.format("set")):
-            return _Pool(library[form.format("get")], library[form.format("set")])
+        if hasattr(library, form.format("set_num_threads")):
+            get, set_, core = (
+                library[form.format(name)]
+                for name in ("get_num_threads", "set_num_threads", "get_corename")
+            )
+            core.restype = ctypes.c_char_p
+            return _Pool(get, set_, core)
     return None
 
 
 def available() -> bool:
     """Whether the number of threads can be set."""
     return _pool() is not None
+
+
+def core() -> str:
+    """The kind of processor that the library multiplies for, which need not be the one it is on."""
+    pool = _pool()
+    return "" if pool is None else pool.core().decode()
 
 
 @contextmanager

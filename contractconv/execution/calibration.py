@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 
 from contractconv import cache as disk
+from contractconv.execution import blas
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.threads import alone, get_num_threads
 from contractconv.kernels import native
@@ -69,7 +70,7 @@ def _plausible(found: Machine) -> bool:
 
 def _fingerprint(compiled: bool) -> str:
     parts = (platform.node(), platform.machine(), platform.processor(), np.__version__)
-    text = repr((*parts, compiled, native.registers() if compiled else 0))
+    text = repr((*parts, compiled, native.registers() if compiled else blas.core()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from contractconv.errors import OperandError, ShapeError
 from contractconv.execution.ending import ending
 from contractconv.execution.gradient import backward, gradient
+from contractconv.execution.operands import as_operand
 from contractconv.execution.reductions import result_dtype
-from contractconv.execution.run import as_operand, planned, run
+from contractconv.execution.run import planned, run
 from contractconv.execution.views import Array
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape

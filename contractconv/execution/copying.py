@@ -47,39 +47,60 @@ def add_copy(
     """
     if not prod(shape):
         return
-    size = 4 if dtype == "float32" else 8
-    axes = [n for n, extent in enumerate(shape) if extent > 1]
-    here = [n for n in axes if target.strides[n] == size]
-    there = [n for n in axes if source.strides[n] == size]
-    both = [n for n in here if n in there]
-    if both:
-        how, inner = "runs", both[:1]
-    elif here and there:
-        how, inner = "squares", [here[0], there[0]]
-    else:
-        longest = max(axes, key=lambda n: shape[n], default=None)
-        how, inner = "points", [] if longest is None else [longest]
-    arguments: dict[int, Any] = {
-        copies.SOURCE: source.place, copies.TARGET: target.place, copies.ALONG_TARGET: 1,
-        copies.BIAS: bias,
-    }  # fmt: skip
-    if inner:
-        first, last = inner[0], inner[-1]
-        arguments |= {
-            copies.ALONG_TARGET: shape[first], copies.SOURCE_STEP: source.strides[first],
-            copies.ALONG_SOURCE: shape[last], copies.TARGET_STEP: target.strides[last],
-        }  # fmt: skip
-    rest = [n for n in axes if n not in inner]
-    # As they lie in the source: what is far apart changes slowest.
-    rest.sort(key=lambda n: -abs(source.strides[n]))
-    tables = [
-        offsets(*((shape[n], steps[n]) for n in rest)) for steps in (source.strides, target.strides)
-    ]
-    arguments |= {
-        copies.OUTER: len(tables[0]), copies.OUTER_SOURCE: tables[0],
-        copies.OUTER_TARGET: tables[1],
-    }  # fmt: skip
+    views = _Views(shape, source.strides, target.strides)
+    how, inner = views.inner(4 if dtype == "float32" else 8)
+    places = {copies.SOURCE: source.place, copies.TARGET: target.place, copies.BIAS: bias}
+    arguments = places | views.along(inner) | views.around(inner)
     calls.call(copies.kernel(dtype, how, adding, finish), arguments)
+
+
+class _Views(NamedTuple):
+    """Two views of one shape, by their strides."""
+
+    shape: tuple[int, ...]
+    source: Strides
+    target: Strides
+
+    @property
+    def _axes(self) -> list[int]:
+        return [n for n, extent in enumerate(self.shape) if extent > 1]
+
+    def inner(self, size: int) -> tuple[str, list[int]]:
+        """Which kernel copies numbers of this size, and the axes of its innermost loops.
+
+        The first axis is the one along which they go, the last the one along which they come.
+        """
+        here = [n for n in self._axes if self.target[n] == size]
+        there = [n for n in self._axes if self.source[n] == size]
+        both = [n for n in here if n in there]
+        if both:
+            return "runs", both[:1]
+        if here and there:
+            return "squares", [here[0], there[0]]
+        return "points", sorted(self._axes, key=lambda n: -self.shape[n])[:1]
+
+    def along(self, inner: list[int]) -> dict[int, Any]:
+        """The arguments of the innermost loops."""
+        if not inner:
+            return {copies.ALONG_TARGET: 1}
+        first, last = inner[0], inner[-1]
+        return {
+            copies.ALONG_TARGET: self.shape[first], copies.SOURCE_STEP: self.source[first],
+            copies.ALONG_SOURCE: self.shape[last], copies.TARGET_STEP: self.target[last],
+        }  # fmt: skip
+
+    def around(self, inner: list[int]) -> dict[int, Any]:
+        """The arguments of the loops around them."""
+        rest = [n for n in self._axes if n not in inner]
+        # As they lie in the source: what is far apart changes slowest.
+        rest.sort(key=lambda n: -abs(self.source[n]))
+        source, target = (
+            offsets(*((self.shape[n], steps[n]) for n in rest))
+            for steps in (self.source, self.target)
+        )
+        return {
+            copies.OUTER: len(source), copies.OUTER_SOURCE: source, copies.OUTER_TARGET: target,
+        }  # fmt: skip
 
 
 def add_zeros(calls: Calls, dtype: str, elements: int, target: Place) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.phases import Phase
-from contractconv.execution.pooling import FEW_POINTS, pool_gradient
+from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.run import carry_out, derivative_weights, run
+from contractconv.execution.unpooling import pool_gradient
 from contractconv.execution.views import Array
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve

@@ -70,10 +70,20 @@ def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
 
 
+def lent(size: int) -> int:
+    """How many bytes :func:`take` lends, so that few sizes have to be kept.
+
+    Example:
+        >>> lent(100), lent(5000)
+        (4096, 8192)
+    """
+    return 1 << max(_LEAST - 1, size - 1).bit_length()
+
+
 def take(size: int) -> Array:
     """Lend so many bytes, or up to twice as many; anything lies there."""
     # Threads meet here: each step on a list is one that no other thread can divide.
-    whole = 1 << max(_LEAST, size - 1).bit_length()
+    whole = lent(size)
     try:
         return _free[whole].pop()
     except (KeyError, IndexError):

@@ -10,7 +10,8 @@ import numpy as np
 
 from contractconv.calculus.recipes import ONES, Recipe
 from contractconv.calculus.rules import RULES
-from contractconv.execution.run import carry_out, common_dtype, derivative_weights
+from contractconv.execution.operands import common_dtype
+from contractconv.execution.run import carry_out, derivative_weights
 from contractconv.execution.views import Array
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape

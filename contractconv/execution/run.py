@@ -3,73 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError
+from contractconv.errors import AlgorithmError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
-from contractconv.execution.pairwise import BLOCK, sum_leaf
-from contractconv.execution.pieces import Recipe, recipe, run_pieces
+from contractconv.execution.operands import common_dtype, prepared
+from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
-from contractconv.execution.reductions import (
-    REDUCTIONS,
-    local_derivative,
-    reduce_leaf,
-    result_dtype,
-)
-from contractconv.execution.threads import get_num_threads
+from contractconv.execution.products import are_ready, multiplied, run_product, run_within
+from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
+from contractconv.execution.slicing import slices
 from contractconv.execution.views import Array, output_view
-from contractconv.notation.problem import Access, Accesses, Problem, shape_of
-from contractconv.planning.cost import is_direct, labels_of, volume
+from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.planning.cost import is_direct
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
 from contractconv.planning.setting import FRUGAL
-
-# Ways to lie in memory that are remembered for a step.
-_MOST_RECIPES = 64
-# Python's own numbers take part in numpy's promotion without a width of their own.
-_NUMBERS = (int, float, complex)
-
-
-def as_operand(operand: Any, which: int | str) -> Any:
-    """Take what a caller passed as a numpy array, without copying; Python numbers stay.
-
-    Raises:
-        OperandError: it is not an array of numbers.
-    """
-    if type(operand) in (float, complex) or (type(operand) is int and abs(operand) < 2**63):
-        return operand
-    name = which if isinstance(which, str) else f"operand {which}"
-    library = type(operand).__module__.partition(".")[0]
-    if library in ("torch", "jax", "jaxlib", "cupy", "dask", "tensorflow"):
-        raise OperandError(
-            f"{name} is a {library} array ({type(operand).__name__}); pass numpy.asarray(operand)"
-        )
-    if isinstance(operand, np.ma.MaskedArray):
-        raise OperandError(f"{name} is a masked array: fill it first, as its mask would be lost")
-    try:
-        array = np.asarray(operand)
-    except ValueError as error:
-        reason = "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
-        raise OperandError(f"{name} is not an array: {reason}") from None
-    if array.dtype.kind not in "biufc":
-        raise OperandError(
-            f"{name} is not an array of numbers: its dtype is {array.dtype} "
-            f"(it is of type {type(operand).__name__})"
-        )
-    return array
-
-
-def common_dtype(operands: Sequence[Any], reduce: str) -> np.dtype[Any]:
-    """The dtype in which operands meet: numpy's promotion, Python numbers being weak."""
-    kinds = [operand if type(operand) in _NUMBERS else operand.dtype for operand in operands]
-    dtype = np.result_type(*kinds) if kinds else np.dtype(np.float64)
-    return result_dtype(reduce, dtype)
 
 
 def carry_out(
@@ -86,9 +40,19 @@ def carry_out(
     if memory_limit is not None:
         if algorithm not in ("auto", "direct"):
             raise AlgorithmError(f"memory_limit goes with 'auto' or 'direct', not {algorithm!r}")
-        return run(plan(problem, FRUGAL), operands, memory_limit)
+        return _run_within(problem, operands, memory_limit, algorithm)
     dtype = common_dtype(operands, problem.reduce).name
     return run(planned(problem, dtype, algorithm, operands), operands, memory_limit)
+
+
+def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm: str) -> Array:
+    """By the fastest algorithm that fits a limit, or by numpy, part by part."""
+    dtype = common_dtype(operands, problem.reduce).name
+    for name in dict.fromkeys((algorithm, "direct")):
+        made = run_within(planned(problem, dtype, name), operands, limit)
+        if made is not None:
+            return made
+    return run(plan(problem, FRUGAL), operands, limit)
 
 
 def planned(
@@ -121,7 +85,8 @@ def run(
 
     Args:
         steps: the plan of the contraction.
-        operands: what :func:`as_operand` returned for each operand, compositions not yet split.
+        operands: what :func:`contractconv.execution.operands.as_operand` returned for each,
+            compositions not yet split.
         memory_limit: bytes that temporary arrays may take; ``None`` for no limit.
         ending: what is done to the result, by the kernels if they can.
 
@@ -132,8 +97,8 @@ def run(
         MemoryLimitError: not even one point at a time fits the limit.
     """
     problem = steps.problem
-    if memory_limit is None and _are_ready(steps, operands):
-        return _run_product(steps, (operands[0], operands[1]), ending)
+    if memory_limit is None and are_ready(steps, operands):
+        return run_product(steps, (operands[0], operands[1]), ending)
     if memory_limit is None and steps.is_reduction:
         reduced = _run_reduction(steps, operands[0], ending)
         if reduced is not None:
@@ -141,7 +106,7 @@ def run(
     dtype = common_dtype(operands, problem.reduce)
     arrays = prepared(problem, operands, dtype)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
-        return _run_step(steps.steps[0], arrays, dtype, ending=ending)
+        return multiplied(steps.steps[0], arrays, dtype, ending=ending)
     result = _run_split(steps, arrays, dtype, memory_limit)
     if problem.reduce == "mean":
         result = _divided(result, problem, dtype)
@@ -149,25 +114,6 @@ def run(
     if ending is not None:
         ending.apply(result)
     return result
-
-
-def _are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
-    """Whether a product can begin with its operands as they are."""
-    if not steps.is_product:
-        return False
-    one, two = operands
-    if type(one) is not np.ndarray or type(two) is not np.ndarray or one.dtype != two.dtype:
-        return False
-    return one.dtype in KINDS and (one.shape, two.shape) == steps.shapes
-
-
-def _run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None) -> Array:
-    (step,) = steps.steps
-    # What no piece writes has to be ended, too.
-    out = _run_step(step, arrays, arrays[0].dtype, ending=ending if step.complete else None)
-    if ending is not None and not step.complete:
-        ending.apply(out)
-    return out
 
 
 def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | None:
@@ -210,19 +156,6 @@ def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> b
     return plain and alone and whole
 
 
-def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
-    """Split compositions and convert to the common dtype."""
-    arrays = []
-    for number, operand in enumerate(operands):
-        try:
-            array = np.asarray(operand, dtype)
-        except OverflowError:
-            message = f"operand {number} is {operand}, which {dtype} cannot hold"
-            raise OperandError(message) from None
-        arrays.append(array.reshape(shape_of(problem.operands[number])))
-    return tuple(arrays)
-
-
 def _run_split(
     steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], limit: int | None
 ) -> Array:
@@ -233,7 +166,7 @@ def _run_split(
     if limit is None:
         return _run_plan(steps, arrays, dtype)
     out = _identity(problem, dtype)
-    for part in _slices(problem, limit, dtype.itemsize):
+    for part in slices(problem, limit, dtype.itemsize):
         _run_plan(plan_afresh(part, FRUGAL), arrays, dtype, out)
     return out
 
@@ -255,50 +188,11 @@ def _run_plan(
 
 
 def _run_step(
-    step: Step,
-    arrays: tuple[Array, ...],
-    dtype: np.dtype[Any],
-    out: Array | None = None,
-    ending: Ending | None = None,
+    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
 ) -> Array:
     if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
         return _reduce_step(step, arrays, dtype, out)
-    accumulate = out is not None or not step.disjoint
-    if out is None:
-        out = (memory.empty if step.complete else memory.zeros)(step.problem.output_sizes, dtype)
-    known = _recipe(step, arrays, out, accumulate, ending)
-    if known is not None:
-        known.run(arrays, out, ending if known.ends else None)
-        done = known.ends
-    else:
-        alone = len(step.choice.chosen.pieces) == 1
-        done = run_pieces(
-            step.pieces(), arrays, out, step.setting, accumulate=accumulate,
-            disjoint=step.disjoint, ending=ending if alone else None,
-        )  # fmt: skip
-    if ending is not None and not done:
-        ending.apply(out)
-    return out
-
-
-def _recipe(
-    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
-) -> Recipe | None:
-    """One program for the step, remembered for arrays that lie in memory like these."""
-    kind = None if ending is None else (ending.bias is None, ending.activation)
-    one, two = arrays
-    key = (
-        one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
-    )  # fmt: skip
-    if key not in step.ready:
-        if len(step.ready) >= _MOST_RECIPES:
-            step.ready.clear()
-        pieces = step.choice.chosen.pieces if step.disjoint else ()
-        step.ready[key] = recipe(
-            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
-        )
-    known: Recipe | None = step.ready[key]
-    return known
+    return multiplied(step, arrays, dtype, out)
 
 
 def _reduce_step(
@@ -375,70 +269,3 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
     if 0 in shape or any(0 in array.shape for array in arrays):
         return np.zeros(shape, dtype)
     return local_derivative(problem, arrays)
-
-
-def _slices(problem: Problem, limit: int, itemsize: int) -> Iterator[Problem]:
-    """Cut the index space into parts whose temporary arrays fit the limit in bytes."""
-    chunks = dict(problem.sizes)
-    while temporary_elements(_cut(problem, chunks)) * itemsize > limit:
-        longer = [name for name, chunk in chunks.items() if chunk > 1]
-        if not longer:
-            least = temporary_elements(_cut(problem, chunks))
-            raise MemoryLimitError(
-                f"a memory limit of {limit} bytes is too small for '{problem}': "
-                f"a single point takes {least * itemsize}"
-            )
-        halved = [chunks | {name: -(-chunks[name] // 2)} for name in longer]
-        chunks = min(halved, key=lambda c: temporary_elements(_cut(problem, c)))
-    ranges = [
-        [(name, start, min(chunk, problem.extents[name] - start))
-         for start in range(0, problem.extents[name], chunk)]
-        for name, chunk in chunks.items() if chunk < problem.extents[name]
-    ]  # fmt: skip
-    for choice in product(*ranges):
-        part = problem
-        for name, start, count in choice:
-            part = part.restricted(name, start, count)
-        yield part
-
-
-def _cut(problem: Problem, chunks: dict[str, int]) -> Problem:
-    for name, chunk in chunks.items():
-        if chunk < problem.extents[name]:
-            problem = problem.restricted(name, 0, chunk)
-    return problem
-
-
-def temporary_elements(problem: Problem) -> int:
-    """An upper bound on the elements of all temporary arrays that a problem needs at once."""
-    steps = plan_afresh(problem, FRUGAL).steps
-    alive: list[int] = [0] * len(problem.operands)
-    peak = 0
-    for step in steps:
-        result = prod(step.problem.output_sizes) if step is not steps[-1] else 0
-        largest = max((_piece_elements(p.problem) for p in step.pieces()), default=0)
-        peak = max(peak, sum(alive) + result + largest)
-        alive = [size for n, size in enumerate(alive) if n not in step.positions] + [result]
-    return peak
-
-
-def _piece_elements(problem: Problem) -> int:
-    extents = problem.extents
-    padded = sum(_padded_elements(problem, accesses) for accesses in problem.operands)
-    volumes = [volume(labels_of([accesses]), extents) for accesses in problem.operands]
-    result = volume((n for n in problem.indices if n in problem.kept), extents)
-    if problem.reduce not in ("sum", "mean"):
-        # Values, their mask and integer positions of every point in a block.
-        return padded + result + 8 * problem.points
-    # The larger operand of a product is packed in blocks, the other one whole.
-    packed = sum(volumes) - max(volumes) + min(max(volumes), BLOCK)
-    return padded + packed + 2 * result
-
-
-def _padded_elements(problem: Problem, accesses: Accesses) -> int:
-    reaches = [access.reach(problem.extents) for access in accesses]
-    outside = any(
-        low < 0 or high >= access.size * access.divisor
-        for (low, high), access in zip(reaches, accesses, strict=True)
-    )
-    return outside * prod(high - low + 1 for low, high in reaches)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.execution.crew import carry_out
-from contractconv.execution.memory import LINE, address, give, take
+from contractconv.execution.memory import LINE, address, give, lent, take
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel
@@ -40,6 +40,12 @@ class Calls:
     def call(self, function: Native, arguments: Mapping[int, Any]) -> None:
         """Append one call."""
         self.listed.append((function, dict(arguments)))
+
+    def then(self, others: Calls) -> Calls:
+        """These calls, and then others."""
+        both = Calls()
+        both.listed = self.listed + others.listed
+        return both
 
     def shifted(self, region: str, offset: int) -> Calls:
         """The same calls, with what is in one region so many bytes further on."""
@@ -144,6 +150,10 @@ class Program:
         for n, head in enumerate(heads):
             mine = place + shared + blank + n * own
             head[_BASES] = mine, mine + own - blank, place, place + shared
+
+    def extra(self, result: int) -> int:
+        """Bytes that one run takes beyond operands and result, given the bytes of the result."""
+        return (lent(self._reserved) if self._reserved else 0) + (self.copies - 1) * result
 
     @cached_property
     def _reserved(self) -> int:

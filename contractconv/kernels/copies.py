@@ -16,7 +16,8 @@ from contractconv.kernels.finish import RAW, Finish, finished
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter, Int, Vector
+    from contractconv.kernels.emitter import Emitter
+    from contractconv.kernels.values import Int, Vector
 
 _next = count().__next__
 # Places in the table of arguments.

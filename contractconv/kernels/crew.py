@@ -17,7 +17,8 @@ from contractconv.kernels import copies, pooling, products, transforms
 from contractconv.kernels.native import Native, build
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter, Int
+    from contractconv.kernels.emitter import Emitter
+    from contractconv.kernels.values import Int
 
 # The arguments of any kernel.
 WIDTH = max(room.ARGUMENTS for room in (copies, pooling, products, transforms))

@@ -14,83 +14,10 @@ from typing import Any
 from llvmlite import ir
 
 from contractconv.kernels.number import Number
+from contractconv.kernels.values import Int, Vector
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
-
-
-class Int:
-    """An integer of 64 bits: a counter, a number of bytes, or an address."""
-
-    __slots__ = ("emitter", "value")
-
-    def __init__(self, emitter: Emitter, value: Any) -> None:
-        self.emitter = emitter
-        self.value = value
-
-    def _do(self, operation: str, other: Int | int) -> Int:
-        build = getattr(self.emitter.builder, operation)
-        return Int(self.emitter, build(self.value, self.emitter.whole(other).value))
-
-    def __add__(self, other: Int | int) -> Int:
-        return self._do("add", other)
-
-    def __sub__(self, other: Int | int) -> Int:
-        return self._do("sub", other)
-
-    def __mul__(self, other: Int | int) -> Int:
-        return self._do("mul", other)
-
-    def __floordiv__(self, other: Int | int) -> Int:
-        return self._do("sdiv", other)
-
-    def __mod__(self, other: Int | int) -> Int:
-        return self._do("srem", other)
-
-    def __lt__(self, other: Int | int) -> Any:
-        return self._compared("<", other)
-
-    def __ge__(self, other: Int | int) -> Any:
-        return self._compared(">=", other)
-
-    def equals(self, other: Int | int) -> Any:
-        """Whether both are the same number."""
-        return self._compared("==", other)
-
-    def _compared(self, how: str, other: Int | int) -> Any:
-        return self.emitter.builder.icmp_signed(how, self.value, self.emitter.whole(other).value)
-
-    def least(self, other: Int | int) -> Int:
-        """The smaller of two."""
-        other = self.emitter.whole(other)
-        chosen = self.emitter.builder.select(self < other, self.value, other.value)
-        return Int(self.emitter, chosen)
-
-
-class Vector:
-    """A register full of numbers."""
-
-    __slots__ = ("emitter", "value")
-
-    def __init__(self, emitter: Emitter, value: Any) -> None:
-        self.emitter = emitter
-        self.value = value
-
-    def _do(self, operation: str, other: Vector) -> Vector:
-        build = getattr(self.emitter.builder, operation)
-        return Vector(self.emitter, build(self.value, other.value))
-
-    def __add__(self, other: Vector) -> Vector:
-        return self._do("fadd", other)
-
-    def __sub__(self, other: Vector) -> Vector:
-        return self._do("fsub", other)
-
-    def __mul__(self, other: Vector) -> Vector:
-        return self._do("fmul", other)
-
-    def __truediv__(self, other: Vector) -> Vector:
-        return self._do("fdiv", other)
 
 
 class Emitter:
@@ -204,7 +131,7 @@ class Emitter:
 
     def load(self, address: Int, mask: Any = None) -> Vector:
         """Neighbouring numbers in memory; lanes that are masked out are zero and not read."""
-        pointer = self.builder.inttoptr(address.value, self.vector.as_pointer())
+        pointer = self._of_vectors(address)
         if mask is None:
             return Vector(self, self.builder.load(pointer, align=self.number.size))
         function = self._intrinsic("llvm.masked.load", [pointer.type, I32, mask.type])
@@ -214,13 +141,22 @@ class Emitter:
 
     def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
         """Write lanes to neighbouring numbers in memory, but those that are masked out."""
-        pointer = self.builder.inttoptr(address.value, self.vector.as_pointer())
+        pointer = self._of_vectors(address)
         if mask is None:
             self.builder.store(vector.value, pointer, align=self.number.size)
             return
         function = self._intrinsic("llvm.masked.store", [pointer.type, I32, mask.type])
         alignment = ir.Constant(I32, self.number.size)
         self.builder.call(function, [vector.value, pointer, alignment, mask])
+
+    def store_past_cache(self, vector: Vector, address: Int) -> None:
+        """Write a vector, at a multiple of its size, to memory that nobody reads soon."""
+        where = self._of_vectors(address)
+        stored = self.builder.store(vector.value, where, align=self.number.bytes)
+        stored.set_metadata("nontemporal", self.module.add_metadata([I32(1)]))
+
+    def _of_vectors(self, address: Int) -> Any:
+        return self.builder.inttoptr(address.value, self.vector.as_pointer())
 
     def prefetch(self, address: Int) -> None:
         """Ask for the line of the cache in which an address lies."""
@@ -234,14 +170,15 @@ class Emitter:
 
     def broadcast(self, address: Int) -> Vector:
         """One number of memory in every lane."""
-        return self._spread(self._scalar(address))
+        return self.spread(self._scalar(address))
 
     def _scalar(self, address: Int) -> Any:
         pointer = self.builder.inttoptr(address.value, self.element.as_pointer())
         return self.builder.load(pointer, align=self.number.size)
 
-    def _spread(self, scalar: Any) -> Vector:
-        blank = ir.Constant(self.vector, ir.Undefined)
+    def spread(self, scalar: Any) -> Vector:
+        """The same value, of any kind, in every lane."""
+        blank = ir.Constant(ir.VectorType(scalar.type, self.number.lanes), ir.Undefined)
         first = self.builder.insert_element(blank, scalar, ir.Constant(I32, 0))
         order = ir.Constant(ir.VectorType(I32, self.number.lanes), [0] * self.number.lanes)
         return Vector(self, self.builder.shuffle_vector(first, blank, order))
@@ -314,11 +251,8 @@ class Emitter:
         """The mask of the lanes below ``count``."""
         lanes = self.number.lanes
         kind = ir.VectorType(I32, lanes)
-        limit = self.builder.trunc(count.value, I32)
-        blank = ir.Constant(kind, ir.Undefined)
-        first = self.builder.insert_element(blank, limit, ir.Constant(I32, 0))
-        spread = self.builder.shuffle_vector(first, blank, ir.Constant(kind, [0] * lanes))
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), spread)
+        limit = self.spread(self.builder.trunc(count.value, I32))
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), limit.value)
 
     def _intrinsic(self, name: str, kinds: Sequence[Any]) -> Any:
         vector, pointer = self.vector, self.vector.as_pointer()

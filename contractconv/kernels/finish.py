@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter, Int, Vector
+    from contractconv.kernels.emitter import Emitter
+    from contractconv.kernels.values import Int, Vector
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from contractconv.kernels.native import Native, build, registers
 from contractconv.kernels.products import WINDOW_SCALARS, WINDOW_VECTORS, Tile
 
 if TYPE_CHECKING:
-    from contractconv.kernels.emitter import Emitter, Int, Vector
+    from contractconv.kernels.emitter import Emitter
+    from contractconv.kernels.values import Int, Vector
 
 # Multiplications that are written out for one tile.
 _MOST_WRITTEN = 192

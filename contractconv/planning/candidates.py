@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import log2, prod, sqrt
+from math import ceil, floor, log2, prod, sqrt
 
 from contractconv.calculus.decompositions import (
     EPSILON,
@@ -15,7 +15,7 @@ from contractconv.calculus.decompositions import (
     error_bound,
     typical_error,
 )
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.phases import Window, unit_windows, windows
 from contractconv.planning.setting import Setting
 
@@ -33,6 +33,8 @@ _MOST_PRODUCTS = 12
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
 _SHORT_SUM = 12
+# A vector of which only some lanes count takes as long as so many others.
+_MASKED = 3
 # numpy lays out all taps anew at every point of a tile, which so many tiles pay for; and it moves
 # numbers that lie apart so many times slower.
 _FEW_TILES = 64
@@ -243,7 +245,31 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
     if not machine.compiled:
         moved += max(sizes.rows, sizes.columns) * sizes.batch * sizes.summed
     seconds = _matrix_seconds(sizes.batch, sizes.rows, sizes.columns, sizes.summed, setting)
+    if machine.compiled:
+        seconds *= _inside(leaf)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _inside(leaf: Problem) -> float:
+    """The share of the points that reads no padding: the others are left out where that pays."""
+    return prod(
+        _share(access, leaf) for term in leaf.operands for access in term if len(access.terms) == 2
+    )
+
+
+def _share(access: Access, leaf: Problem) -> float:
+    """How many values of two indices stay inside an axis, of all of them."""
+    low, high = access.reach(leaf.extents)
+    if low >= 0 and high < access.size:
+        return 1.0
+    (tap, step), (result, stride) = sorted(access.terms, key=lambda term: leaf.extents[term[0]])
+    taps, results = leaf.extents[tap], leaf.extents[result]
+    inside = 0
+    for n in range(taps):
+        start = access.offset + step * n
+        ends = sorted((-start / stride, (access.size - 1 - start) / stride))
+        inside += max(0, min(results - 1, floor(ends[1])) - max(0, ceil(ends[0])) + 1)
+    return inside / (taps * results)
 
 
 def toom_cook_seconds(
@@ -274,7 +300,8 @@ def toom_cook_seconds(
     lanes = machine.lanes
 
     def vectors(count: int) -> int:
-        return -(-count // lanes)
+        full, rest = divmod(count, lanes)
+        return full + (_MASKED if rest else 0)
 
     # Gradients of kernels are summed part by part, and their tiles transformed for each part.
     again, also = (-(-n // _PART) if kernel else 1 for n in (columns, channels))

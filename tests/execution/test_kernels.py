@@ -26,9 +26,10 @@ import contractconv as cc
 from contractconv.calculus.decompositions import decomposition
 from contractconv.execution.sequence import offsets
 from contractconv.kernels import copies, native, products, transforms
-from contractconv.kernels.emitter import Emitter, Vector
+from contractconv.kernels.emitter import Emitter
 from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.products import Tile, fitting_tile
+from contractconv.kernels.values import Vector
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 

@@ -1,4 +1,4 @@
-"""A memory limit is kept, and changes nothing but the time."""
+"""A memory limit is kept, and changes nothing but the time and the algorithm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv.kernels import native
 
 rng = np.random.default_rng(0)
 X = rng.integers(-4, 5, (8, 40, 40, 32)).astype(np.float32)
@@ -32,6 +33,15 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(params=["llvm", "numpy"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What computes: compiled kernels, or numpy."""
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", request.param)
+    if request.param == "llvm" and not native.available():
+        pytest.skip("there is no compiler")
+    return str(request.param)
+
+
 def peak_beyond_result(call: Callable[[], Any]) -> int:
     """Bytes allocated at the highest point of a call, less those of the result."""
     tracemalloc.start()
@@ -46,9 +56,12 @@ def peak_beyond_result(call: Callable[[], Any]) -> int:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("limit", [4_000_000, 1_000_000])
-def test_the_limit_is_kept(case: str, limit: int) -> None:
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+@pytest.mark.usefixtures("engine")
+def test_the_limit_is_kept(case: str, limit: int, algorithm: str) -> None:
     spec, operands, options = CASES[case]
-    free = cc.contract(spec, *operands, algorithm="direct", **options)
+    options = {"algorithm": algorithm, **options}
+    free = cc.contract(spec, *operands, **options | {"algorithm": "direct"})
     # Plans are Python objects, which the limit does not count; a warm call has them already.
     cc.contract(spec, *operands, memory_limit=limit, **options)
     results = []
@@ -58,7 +71,25 @@ def test_the_limit_is_kept(case: str, limit: int) -> None:
         return results[0]
 
     assert peak_beyond_result(call) <= limit + 100_000
-    assert np.array_equal(results[0], free)
+    if algorithm == "direct":
+        assert np.array_equal(results[0], free)
+    else:
+        np.testing.assert_allclose(results[0], free, atol=1e-4 * abs(free).max())
+
+
+@pytest.mark.skipif(not native.available(), reason="there is no compiler")
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_a_layer_is_not_cut_where_kernels_fit(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("it was cut")
+
+    spec, operands, _ = CASES["convolution"]
+    monkeypatch.setattr("contractconv.execution.run.slices", refuse)
+    cc.contract(spec, *operands, algorithm=algorithm, memory_limit=IM2COL // 10)
+    with pytest.raises(AssertionError, match=r"^it was cut$"):
+        cc.contract(spec, operands[0].astype(int), operands[1], memory_limit=IM2COL // 10)
 
 
 def test_without_a_limit_there_is_no_im2col() -> None:
@@ -74,5 +105,5 @@ def test_without_a_limit_there_is_no_im2col() -> None:
 
 def test_an_impossible_limit_is_refused_before_anything_is_done() -> None:
     with pytest.raises(cc.MemoryLimitError, match=r"is too small for") as error:
-        cc.contract("i j, j k -> i k", np.ones((2, 3)), np.ones((3, 4)), memory_limit=8)
+        cc.contract("i j, j k -> i k", np.ones((2, 3), int), np.ones((3, 4)), memory_limit=8)
     assert re.search(r"8 bytes", str(error.value))

@@ -15,14 +15,13 @@ import oracle
 import pytest
 
 import contractconv as cc
-from contractconv.execution import pooling
+from contractconv.execution import pooling, unpooling, walking
 from contractconv.execution.pairwise import sum_leaf
-from contractconv.execution.pooling import _RAW, End, pool, pool_gradient
+from contractconv.execution.pooling import _RAW, End, pool
 from contractconv.execution.reductions import local_derivative, reduce_leaf
-from contractconv.execution.sequence import Calls
+from contractconv.execution.unpooling import pool_gradient
 from contractconv.execution.views import Array
 from contractconv.kernels import native
-from contractconv.kernels import pooling as kernel
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
@@ -278,6 +277,27 @@ def test_the_gradient_may_be_nowhere_in_order() -> None:
         check(problem_of(spec, shape, "max", **extents), numbers(shape, "float32"))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [16, 48, 20, 5])
+def test_large_gradients_are_written_past_the_cache(
+    channels: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpooling, "_PAST_CACHE", 1 << 12)
+    unpooling._prepared.cache_clear()
+    for reduce in REDUCTIONS:
+        problem = problem_of(POOLS["3x3"], (2, 12, 13, channels), reduce, k=3, l=2)
+        check(problem, numbers((2, 12, 13, channels), dtype))
+    unpooling._prepared.cache_clear()
+
+
+@pytest.mark.parametrize("taps", [(8, 8), (9, 8), (16, 17)])
+def test_windows_of_many_taps(taps: tuple[int, int]) -> None:
+    shape = (2, 20, 21, 6)
+    for reduce, dtype in product(REDUCTIONS, DTYPES):
+        problem = problem_of(POOLS["3x3"], shape, reduce, k=taps[0], l=taps[1])
+        check(problem, numbers(shape, dtype))
+
+
 # --- values ------------------------------------------------------------------------------------
 
 
@@ -330,12 +350,15 @@ def test_long_sums_are_summed_in_parts() -> None:
 @pytest.fixture(params=[1, 2, 3, 5])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """So many threads share even the smallest work."""
-    monkeypatch.setattr(pooling, "_WORTH", 1)
-    pooling._prepared.cache_clear()
+    monkeypatch.setattr(walking, "_WORTH", 1)
+    prepared = pooling._prepared, unpooling._prepared
+    for made in prepared:
+        made.cache_clear()
     cc.set_num_threads(request.param)
     yield request.param
     cc.set_num_threads(None)
-    pooling._prepared.cache_clear()
+    for made in prepared:
+        made.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -354,37 +377,6 @@ def test_threads_do_not_meet(threads: int, spec: str, shape: tuple[int, ...]) ->
     extents = {name: 3 for name in "kl" if name in spec} | ({"i": 8} if "9-i" in spec else {})
     for reduce in REDUCTIONS:
         check(problem_of(spec, shape, reduce, **extents), numbers(shape, "float32"))
-
-
-def test_windows_that_overlap_are_not_moved_by_two_threads_at_once(threads: int) -> None:
-    """Pieces of one round reach different rows, and all rounds together make all results."""
-    for spec, height in (("(2*i+k-1) (j+l) -> i j", 90), ("(i+k) (j+l) -> i j", 7)):
-        problem = problem_of(spec, (height, 6), "max", k=3, l=2)
-        strides = ((48, 8), (problem.extents["j"] * 8, 8), (48, 8))
-        ready = pooling._prepared(problem, strides, "float64", _RAW, threads)
-        assert ready is not None
-        rounds = [[_middle(piece) for piece in stage] for stage in ready.program.stages]
-        made = [i for pieces in rounds for piece in pieces for i in range(*piece)]
-        assert sorted(made) == list(range(problem.extents["i"]))
-        (access, _) = problem.operands[0]
-        for pieces in rounds:
-            rows = [
-                {
-                    access.offset + dict(access.terms)["i"] * i + k
-                    for i in range(*piece)
-                    for k in range(3)
-                }
-                for piece in pieces
-            ]
-            assert sum(map(len, rows)) == len(set().union(*rows))
-        if threads > 1 and height == 90:
-            assert min(map(len, rounds)) > 1
-
-
-def _middle(piece: Calls) -> tuple[int, int]:
-    """The range of the middle loop."""
-    ((_, arguments),) = piece.listed
-    return arguments[kernel.MIDDLE_START], arguments[kernel.MIDDLE_STOP]
 
 
 # --- where there is no kernel ------------------------------------------------------------------

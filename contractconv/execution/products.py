@@ -1,0 +1,170 @@
+"""Running steps that multiply two arrays, and contractions that are one such step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.execution import memory
+from contractconv.execution.direct import KINDS
+from contractconv.execution.ending import Ending
+from contractconv.execution.pieces import Recipe, recipe, run_pieces
+from contractconv.execution.threads import get_num_threads
+from contractconv.execution.views import Array
+from contractconv.planning.plan import Plan, Step
+
+# Ways to lie in memory that are remembered for a step.
+_MOST_RECIPES = 64
+
+
+def are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
+    """Whether a contraction is one product that can begin with its operands as they are.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import plan
+        >>> steps = plan(resolve(parse("i k, k j -> i j"), [(2, 3), (3, 4)], {}))
+        >>> are_ready(steps, (np.ones((2, 3)), np.ones((3, 4))))
+        True
+        >>> are_ready(steps, (np.ones((2, 3)), np.ones((3, 4), int)))
+        False
+    """
+    if not steps.is_product:
+        return False
+    one, two = operands
+    if type(one) is not np.ndarray or type(two) is not np.ndarray or one.dtype != two.dtype:
+        return False
+    return one.dtype in KINDS and (one.shape, two.shape) == steps.shapes
+
+
+def run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None) -> Array:
+    """Carry out a contraction that is one product.
+
+    Args:
+        steps: its plan.
+        arrays: its operands, for which :func:`are_ready` holds.
+        ending: what is done to the result.
+
+    Returns:
+        A new array of shape ``problem.result_shape``.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import plan
+        >>> steps = plan(resolve(parse("i k, k j -> i j"), [(2, 2), (2, 2)], {}))
+        >>> run_product(steps, (np.eye(2), np.array([[1.0, -2.0], [3.0, 4.0]])), None)
+        array([[ 1., -2.],
+               [ 3.,  4.]])
+    """
+    (step,) = steps.steps
+    # What no piece writes has to be ended, too.
+    out = multiplied(step, arrays, arrays[0].dtype, ending=ending if step.complete else None)
+    if ending is not None and not step.complete:
+        ending.apply(out)
+    return out
+
+
+def run_within(steps: Plan, operands: Sequence[Any], limit: int) -> Array | None:
+    """Carry out a contraction that is one product, unless that takes too much memory.
+
+    Args:
+        steps: its plan.
+        operands: its operands, compositions not yet split.
+        limit: bytes that may be taken beyond operands and result.
+
+    Returns:
+        A new array of shape ``problem.result_shape``; ``None`` if nothing was done.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import plan
+        >>> steps = plan(resolve(parse("i k, k j -> i j"), [(2, 2), (2, 2)], {}))
+        >>> made = run_within(steps, (np.eye(2), np.ones((2, 2))), limit=0)
+        >>> made if made is not None else "there is no compiler"
+        array([[1., 1.],
+               [1., 1.]])
+    """
+    if not are_ready(steps, operands):
+        return None
+    (step,), arrays = steps.steps, (operands[0], operands[1])
+    out = _new(step, arrays[0].dtype)
+    known = _recipe(step, arrays, out, not step.disjoint, None)
+    if known is None or known.program.extra(out.nbytes) > limit:
+        return None
+    known.run(arrays, out, None)
+    return out
+
+
+def multiplied(
+    step: Step,
+    arrays: tuple[Array, ...],
+    dtype: np.dtype[Any],
+    out: Array | None = None,
+    ending: Ending | None = None,
+) -> Array:
+    """Carry out a step that sums products of two arrays.
+
+    Args:
+        step: the step.
+        arrays: what it takes, two arrays of one dtype, compositions split.
+        dtype: of the result.
+        out: what the sums are added to, of shape ``step.problem.output_sizes``.
+        ending: what is done to the result, by the kernels if they can.
+
+    Returns:
+        ``out``, or a new array of that shape.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import plan
+        >>> (step,) = plan(resolve(parse("(i+k), k -> i"), [(3,), (2,)], {})).steps
+        >>> multiplied(step, (np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0])), np.dtype(float))
+        array([21., 32.])
+    """
+    accumulate = out is not None or not step.disjoint
+    if out is None:
+        out = _new(step, dtype)
+    known = _recipe(step, arrays, out, accumulate, ending)
+    if known is not None:
+        known.run(arrays, out, ending if known.ends else None)
+        done = known.ends
+    else:
+        alone = len(step.choice.chosen.pieces) == 1
+        done = run_pieces(
+            step.pieces(), arrays, out, step.setting, accumulate=accumulate,
+            disjoint=step.disjoint, ending=ending if alone else None,
+        )  # fmt: skip
+    if ending is not None and not done:
+        ending.apply(out)
+    return out
+
+
+def _new(step: Step, dtype: np.dtype[Any]) -> Array:
+    """A new array for a step's result, of zeros unless all of it will be written."""
+    return (memory.empty if step.complete else memory.zeros)(step.problem.output_sizes, dtype)
+
+
+def _recipe(
+    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
+) -> Recipe | None:
+    """One program for the step, remembered for arrays that lie in memory like these."""
+    kind = None if ending is None else (ending.bias is None, ending.activation)
+    one, two = arrays
+    key = (
+        one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
+    )  # fmt: skip
+    if key not in step.ready:
+        if len(step.ready) >= _MOST_RECIPES:
+            step.ready.clear()
+        pieces = step.choice.chosen.pieces if step.disjoint else ()
+        step.ready[key] = recipe(
+            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
+        )
+    known: Recipe | None = step.ready[key]
+    return known

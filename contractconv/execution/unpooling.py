@@ -1,0 +1,388 @@
+"""The gradients of pooling by compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise, product, takewhile
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from contractconv.execution import memory
+from contractconv.execution.pooling import MOST_ENTRIES, form, kind, order, start, windows
+from contractconv.execution.sequence import Calls, Place, Program, offsets
+from contractconv.execution.staging import Strides, steps_of
+from contractconv.execution.threads import get_num_threads
+from contractconv.execution.views import Array
+from contractconv.execution.walking import Walk, nested
+from contractconv.kernels import native, unpooling
+from contractconv.kernels import pooling as kernel
+from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.planning.cost import volume
+from contractconv.planning.lowering import by_taps, is_leaf
+
+Pair = tuple[int, int, int]
+# Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.
+_FEW_TAPS = 64
+# Axes that are longer are not worth a table of all their elements.
+_MOST_ELEMENTS = 1 << 16
+# Distances in a window, in bytes, that fit in 32 bits.
+_MOST_BYTES = 1 << 31
+# Bytes, read and written, from which on a gradient would not stay in cache anyway.
+_PAST_CACHE = 1 << 25
+
+
+def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | None:
+    """The gradient of pooling.
+
+    The cotangent of an extremum is added to the first point at which it stands, in row-major order
+    of the reduced indices; NaN counts as the extremum. That of a sum or mean is added everywhere.
+
+    Args:
+        problem: a contraction of one operand, as :func:`contractconv.execution.pooling.pool` takes
+            it, but no scatter.
+        array: the operand, compositions split.
+        cotangent: the gradient with respect to the result, of shape ``problem.output_sizes``.
+
+    Returns:
+        A new array of the operand's shape; ``None`` if there is no kernel for it.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(i+k) -> i", reduce="max"), [(4,)], {"k": 2})
+        >>> made = pool_gradient(problem, np.array([1.0, 3.0, 3.0, 2.0]), np.ones(3))
+        >>> made if made is not None else "there is no compiler"
+        array([0., 2., 1., 0.])
+    """
+    repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
+    dtype = kind(problem, array, cotangent)
+    if repeats or dtype is None or not is_leaf(problem):
+        return None
+    made = memory.empty(array.shape, array.dtype)
+    strides = (array.strides, cotangent.strides, made.strides)
+    ready = _prepared(problem, strides, dtype, get_num_threads())
+    if ready is None:
+        return None
+    if ready.adds:
+        made.fill(0)
+    ready.program.run({"operand": array, "result": cotangent}, made)
+    return made
+
+
+class _Ready(NamedTuple):
+    """A gradient, ready for arrays of known strides.
+
+    Attributes:
+        program: what is done to the regions ``"operand"`` and ``"result"``.
+        adds: whether it adds to a gradient that must be zero before.
+    """
+
+    program: Program
+    adds: bool
+
+
+@lru_cache(maxsize=512)
+def _prepared(
+    problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
+) -> _Ready | None:
+    """Make a gradient ready for an operand, a cotangent and a gradient of these strides."""
+    gathered = _Gathering(problem, strides, dtype, threads).program()
+    if gathered is not None:
+        return _Ready(gathered, adds=False)
+    added = _added(problem, strides, dtype, threads)
+    return None if added is None else _Ready(added, adds=True)
+
+
+# --- each element asks its windows -------------------------------------------------------------
+
+
+class _Met(NamedTuple):
+    """How the elements of an axis meet windows.
+
+    Attributes:
+        first: for each element the first window that it is a tap of.
+        which: for each element its class.
+        classes: for each class its pairs: how many windows after the first one, and the number of
+            the tap.
+    """
+
+    first: Array
+    which: Array
+    classes: tuple[tuple[tuple[int, int], ...], ...]
+
+    def records(self, given: int, gradient: int, chosen: int, classes: int) -> Array:
+        """For each element bytes in cotangent, gradient and choice, and what the class adds."""
+        every = np.arange(len(self.first)) * gradient
+        return np.stack(
+            [self.first * given, every, self.first * chosen, self.which * classes], axis=1
+        )
+
+    def pairs(self, given: int, chosen: int) -> list[list[Pair]]:
+        """For each class the windows, as bytes in cotangent and choice, and the taps."""
+        return [[(i * given, i * chosen, tap) for i, tap in some] for some in self.classes]
+
+
+class _Step(NamedTuple):
+    """A kernel, what it goes through, and where the arrays lie."""
+
+    walk: Walk
+    function: native.Native
+    places: dict[int, Any]
+
+
+class _Gathering:
+    """Every element of the gradient sums the cotangents of the windows that it is a tap of."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        strides: tuple[Strides, Strides, Strides],
+        dtype: str,
+        threads: int,
+    ) -> None:
+        self.problem, self.strides, self.dtype, self.threads = problem, strides, dtype, threads
+        self.number = native.number(dtype)
+        self.accesses = problem.operands[0]
+        self.selects = problem.reduce in ("max", "min")
+        self.given = steps_of(problem.output, strides[1])
+        self._taps = volume(problem.reduced, problem.extents)
+
+    def program(self) -> Program | None:
+        """What has to be done; ``None`` if elements cannot ask, or it does not pay."""
+        lane = self._lane_axis()
+        met = None if lane is None else self._met(lane)
+        if lane is None or met is None:
+            return None
+        name = self.accesses[lane].names[0]
+        choice = self._choice(name)
+        collect = self._collect(lane, name, met, choice)
+        if not self.selects:
+            return Program([self._pieces(collect)])
+        choose = self._choose(name, choice)
+        if choose is None:
+            return None
+        stages = self._together(choose, collect) if self._goes_together(lane, name) else []
+        stages = stages or [self._pieces(choose), self._pieces(collect)]
+        return Program(stages, shared=volume(self.problem.kept, self.problem.extents))
+
+    def _pieces(self, step: _Step, whole: bool = False) -> list[Calls]:
+        pieces = step.walk.pieces(self.problem.points, self.threads, whole)
+        return step.walk.calls(step.function, step.places, pieces)
+
+    def _together(self, choose: _Step, collect: _Step) -> list[list[Calls]]:
+        """Both steps for one range of the outer loop after the other; nothing if that is short.
+
+        So one thread reads while another one writes, and what was chosen is still in cache.
+        """
+        first, second = self._pieces(choose, whole=True), self._pieces(collect, whole=True)
+        if len(first) < self.threads:
+            return []
+        return [[a.then(b) for a, b in zip(first, second, strict=True)]]
+
+    def _goes_together(self, lane: int, name: str) -> bool:
+        """Whether both steps have the same outer loop."""
+        there = steps_of(self.accesses, self.strides[0])
+        outer, _, _ = order(self.problem, name, there)
+        axes = self._outer_axes(lane)
+        return bool(outer) and outer == tuple(self.accesses[n].names[0] for n in axes)
+
+    def _outer_axes(self, lane: int) -> list[int]:
+        """The first axes that no window moves along, the lanes' apart."""
+        others = [n for n in range(len(self.accesses)) if n != lane]
+        return list(takewhile(lambda n: self._is_whole(self.accesses[n]), others))
+
+    def _lane_axis(self) -> int | None:
+        """The axis whose elements are neighbours in the gradient, if no window moves along it."""
+        for n, (access, stride) in enumerate(zip(self.accesses, self.strides[2], strict=True)):
+            if stride == self.number.size and access.size > 1:
+                return n if self._is_whole(access) else None
+        return None
+
+    def _is_whole(self, access: Access) -> bool:
+        """Whether an axis is an index of the result."""
+        name = access.plain
+        return name in self.problem.kept and self.problem.extents[name] == access.size
+
+    def _met(self, lane: int) -> list[_Met | None] | None:
+        """How the elements of every axis but the lanes' meet windows."""
+        names = [name for access in self.accesses for name in access.names]
+        if len(set(names)) < len(names) or set(names) != set(self.problem.indices):
+            return None
+        if self.selects and self._taps > _FEW_TAPS:
+            return None
+        if any(a.size > _MOST_ELEMENTS for n, a in enumerate(self.accesses) if n != lane):
+            return None
+        met = [
+            None if n == lane else _met(access, self.problem)
+            for n, access in enumerate(self.accesses)
+        ]
+        whole = [m for n, m in enumerate(met) if n != lane]
+        entries = prod(sum(map(len, m.classes)) for m in whole if m is not None)
+        return None if None in whole or entries > MOST_ENTRIES else met
+
+    def _choice(self, lane: str) -> dict[str, int]:
+        """How the choices of all windows lie in memory, a byte for each."""
+        order = sorted(self.problem.kept - {lane}, key=lambda n: -abs(self.given[n]))
+        steps, size = {}, 1
+        for name in (lane, *reversed(order)):
+            steps[name], size = size, size * self.problem.extents[name]
+        return steps
+
+    def _choose(self, lane: str, choice: dict[str, int]) -> _Step | None:
+        there = steps_of(self.accesses, self.strides[0])
+        found = windows(self.problem, (there, choice), self.dtype, lane)
+        if found is None:
+            return None
+        walk, written = found
+        # Taps that are written out are numbered as if none of them were missing.
+        taps = written.taps if written.taps == self._taps else 0
+        places: dict[int, Any] = {
+            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
+            kernel.RESULT: Place("shared"),
+        }
+        function = unpooling.choosing(self.dtype, replace(written, contiguous=True, taps=taps))
+        return _Step(walk, function, places)
+
+    def _collect(
+        self, lane: int, name: str, met: Sequence[_Met | None], choice: dict[str, int]
+    ) -> _Step:
+        walk = self._walk(lane, name, met, choice)
+        along = self.given[name], self.number.size
+        written = walk.known(form(self.problem, along, name, self.dtype), self.dtype)
+        written = replace(written, past_cache=self._is_large(lane))
+        places: dict[int, Any] = {
+            kernel.OPERAND: Place("result", start(self.problem.output, self.strides[1])),
+            kernel.RESULT: Place("out"),
+            kernel.BESIDE: Place("shared"),
+        }
+        if self.selects:
+            function = unpooling.collecting(self.dtype, written)
+        else:
+            divided = self.problem.reduce == "mean"
+            places[kernel.SCALE] = np.array([self._taps], self.dtype)
+            function = kernel.pooling(self.dtype, replace(written, divided=divided))
+        return _Step(walk, function, places)
+
+    def _is_large(self, lane: int) -> bool:
+        """Whether the gradient leaves the cache, and vectors lie at multiples of their size."""
+        gradient, given = prod(shape_of(self.accesses)), prod(shape_of(self.problem.output))
+        touched = gradient * (2 if self.selects else 1) + given
+        others = (stride for n, stride in enumerate(self.strides[2]) if n != lane)
+        large = touched * self.number.size >= _PAST_CACHE
+        return large and all(stride % memory.LINE == 0 for stride in others)
+
+    def _walk(
+        self, lane: int, name: str, met: Sequence[_Met | None], choice: dict[str, int]
+    ) -> Walk:
+        """Through all elements of the gradient: cotangent, gradient, and choice."""
+        records: list[Array] = []
+        pairs, ends = [(0, 0, 0)], [0, 1]
+        for n, found in enumerate(met):
+            if found is not None:
+                given, chosen = self._moves(n, choice)
+                steps = given, self.strides[2][n], chosen, len(ends) - 1
+                records.append(found.records(*steps))
+                pairs, ends = _combined(found.pairs(given, chosen), pairs, ends)
+        along = (self.given[name], self.number.size, choice[name])
+        lanes = np.outer(np.arange(self.accesses[lane].size), [*along, 0])
+        outer = max(1, len(self._outer_axes(lane)))
+        loops = tuple(map(nested, (records[:outer], records[outer:][:1], records[outer + 1 :])))
+        taps = np.array(pairs, np.int64).reshape(-1, kernel.TAP)
+        return Walk(lanes, loops, along, np.array(ends), taps)
+
+    def _moves(self, axis: int, choice: dict[str, int]) -> tuple[int, int]:
+        """Bytes from one window along an axis to the next, in the cotangent and in the choice."""
+        for name in self.accesses[axis].names:
+            if name in choice:
+                return self.given[name], choice[name]
+        return 0, 0
+
+
+def _combined(
+    here: Sequence[Sequence[Pair]], pairs: Sequence[Pair], ends: Sequence[int]
+) -> tuple[list[Pair], list[int]]:
+    """The pairs of all classes of one more axis, each with those of the axes before."""
+    before = [pairs[a:b] for a, b in pairwise(ends)]
+    made: list[Pair] = []
+    bounds = [0]
+    for some, others in product(here, before):
+        made += [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in product(others, some)]
+        bounds.append(len(made))
+    return made, bounds
+
+
+def _met(access: Access, problem: Problem) -> _Met | None:
+    """How the elements of an axis meet windows; ``None`` if two indices move them."""
+    kept = [name for name in access.names if name in problem.kept]
+    if len(kept) > 1:
+        return None
+    steps, extents = dict(access.terms), problem.extents
+    reduced = [name for name in problem.reduced if name in steps]
+    moved = offsets(*((extents[n], steps[n]) for n in kept))
+    taps = offsets(*((extents[n], steps[n]) for n in reduced))
+    numbers = offsets(*((extents[n], _weight(n, problem)) for n in reduced))
+    if moved.size * taps.size > _MOST_ELEMENTS * _FEW_TAPS:
+        return None
+    places = access.offset + np.add.outer(moved, taps)
+    return _grouped(places, numbers, access.size)
+
+
+def _weight(name: str, problem: Problem) -> int:
+    """What an index adds to the number of a tap."""
+    after = problem.reduced[problem.reduced.index(name) + 1 :]
+    return volume(after, problem.extents)
+
+
+def _grouped(places: Array, numbers: Array, size: int) -> _Met:
+    """The windows and taps that meet each of so many elements."""
+    window, tap = np.nonzero((places >= 0) & (places < size))
+    where = places[window, tap]
+    order = np.lexsort((window, where))
+    window, tap, where = window[order], tap[order], where[order]
+    bounds = np.searchsorted(where, np.arange(size + 1))
+    first, which = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    classes: dict[tuple[tuple[int, int], ...], int] = {}
+    for n, pairs in enumerate(_pairs(bounds, window, numbers[tap])):
+        if pairs:
+            first[n] = pairs[0][0]
+        moved = tuple((i - int(first[n]), number) for i, number in pairs)
+        which[n] = classes.setdefault(moved, len(classes))
+    return _Met(first, which, tuple(classes))
+
+
+def _pairs(bounds: Array, window: Array, number: Array) -> Iterator[list[tuple[int, int]]]:
+    both = list(zip(window.tolist(), number.tolist(), strict=True))
+    for begin, end in pairwise(bounds.tolist()):
+        yield both[begin:end]
+
+
+# --- cotangents are added one by one -----------------------------------------------------------
+
+
+def _added(
+    problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
+) -> Program | None:
+    terms = (problem.operands[0], problem.output, problem.operands[0])
+    steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
+    found = windows(problem, steps, dtype)
+    if found is None:
+        return None
+    walk, written = found
+    if not np.all(abs(walk.taps[:, 1]) < _MOST_BYTES):
+        return None
+    kernels = {"max": unpooling.dropping, "min": unpooling.dropping}
+    function = kernels.get(problem.reduce, unpooling.spreading)(dtype, written)
+    points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
+    places = {
+        place: Place(region, start(term, s))
+        for place, region, term, s in zip(
+            (kernel.OPERAND, kernel.RESULT, kernel.BESIDE), ("operand", "result", "out"),
+            terms, strides, strict=True,
+        )
+    } | {kernel.SCALE: np.array([1 / points], dtype)}  # fmt: skip
+    # Windows that a middle loop moves overlap.
+    return Program([walk.calls(function, places, walk.pieces(problem.points, threads, whole=True))])
