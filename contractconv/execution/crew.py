@@ -28,6 +28,8 @@ class _Crew:
         self.size = helpers
         self._tables = np.zeros((helpers, kernel.WORDS), np.int64)
         self._tables[:, kernel.PATIENCE] = _PATIENCE
+        self._leader = np.zeros(kernel.LEADER, np.int64)
+        self._places = address(self._tables), address(self._leader)
         self._asleep = [False] * helpers
         self._calls: list[SimpleQueue[bool]] = [SimpleQueue() for _ in range(helpers)]
         self._serve, self._lead, self._wait = kernel.serve(), kernel.lead(), kernel.wait()
@@ -45,10 +47,10 @@ class _Crew:
             if self._asleep[n]:
                 self._asleep[n] = False
                 self._calls[n].put(True)
-        places = [helpers, address(self._tables), address(heads), heads.strides[0]]
-        leader = np.array(places, np.int64)
+        tables, leader = self._places
+        self._leader[:] = helpers, tables, address(heads), heads.strides[0]
         try:
-            self._lead(address(leader))
+            self._lead(leader)
         finally:
             self._finish(helpers)
 

@@ -67,7 +67,7 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
         array([[2., 3.],
                [6., 7.]])
     """
-    dtype = kind(problem, array, out)
+    dtype = kind(array, out)
     if dtype is None:
         return False
     program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
@@ -77,14 +77,18 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
     return True
 
 
-def kind(problem: Problem, *arrays: Array) -> str | None:
+def kind(*arrays: Array) -> str | None:
     """What kernels call the dtype of some arrays; ``None`` if there are no kernels for them."""
     dtype = KINDS.get(arrays[0].dtype)
     if any(array.dtype != arrays[0].dtype for array in arrays):
         return None
-    if problem.reduce not in ("sum", "mean", "max", "min") or len(problem.operands) != 1:
-        return None
-    return dtype if problem.reduced and native.available() else None
+    return dtype if native.available() else None
+
+
+def is_pooling(problem: Problem) -> bool:
+    """Whether one operand is reduced in a way that there are kernels for."""
+    known = problem.reduce in ("sum", "mean", "max", "min")
+    return known and len(problem.operands) == 1 and bool(problem.reduced)
 
 
 @lru_cache(maxsize=512)
@@ -92,6 +96,8 @@ def _prepared(
     problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
 ) -> Program | None:
     """Make a leaf ready for arrays of these strides: operand and result."""
+    if not is_pooling(problem):
+        return None
     terms = (problem.operands[0], problem.output)
     steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
     found = windows(problem, steps, dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
@@ -92,6 +93,7 @@ class Program:
         self.stages = tuple(tuple(stage) for stage in stages)
         self.shared, self.scratch, self.blank, self.copies = shared, scratch, blank, copies
         self.common = common
+        self._idle: list[_State] = []
 
     @staticmethod
     def joined(programs: Sequence[Program]) -> Program:
@@ -119,35 +121,49 @@ class Program:
         """Write to ``out``, or add to it, as the calls do."""
         # Like the result in memory too: the same offsets lead into all of them.
         extra = [np.zeros_like(out) for _ in range(self.copies - 1)]
-        tables = self._tables
-        heads, counters = tables.heads.copy(), np.zeros(tables.counters, np.int64)
-        outs = {f"out{n or ''}": array for n, array in enumerate([out, *extra])}
-        heads[:, kernel.COUNTERS] = address(counters)
-        heads[:, tables.first :] = [
-            address(outs[name] if name in outs else operands[name]) for name in tables.regions
+        given = {**operands, "out": out, **{f"out{n}": array for n, array in enumerate(extra, 1)}}
+        state = self._taken()
+        state.counters.fill(0)
+        state.heads[:, self._tables.first :] = [
+            address(given[name]) for name in self._tables.regions
         ]
         memory = take(self._reserved) if self._reserved else None
         try:
             if memory is not None:
-                self._lay_out(heads, memory)
-            carry_out(heads)
+                self._lay_out(state, memory)
+            carry_out(state.heads)
         finally:
             if memory is not None:
                 give(memory)
+        self._idle.append(state)
         # Other pieces of the result may not have been written yet: anything lies there.
         if extra:
             with np.errstate(invalid="ignore"):
                 for array in extra:
                     np.add(out, array, out=out)
 
-    def _lay_out(self, heads: Array, memory: Array) -> None:
+    def _taken(self) -> _State:
+        """What one run changes: that of an earlier one, unless other threads are using it."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        heads, counters = self._tables.heads.copy(), np.empty(self._tables.counters, np.int64)
+        heads[:, kernel.COUNTERS] = address(counters)
+        return _State(heads, counters)
+
+    def _lay_out(self, state: _State, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
         start = address(memory)
         place = -(-start // LINE) * LINE
         shared, blank = _whole(self.shared), _whole(self.blank)
-        memory[place + shared - start : place + shared + blank - start] = 0
+        if blank:
+            memory[place + shared - start : place + shared + blank - start] = 0
+        if state.memory == start:
+            return
+        state.memory = start
         own = _whole(self.scratch) + blank
-        for n, head in enumerate(heads):
+        for n, head in enumerate(state.heads):
             mine = place + shared + blank + n * own
             head[_BASES] = mine, mine + own - blank, place, place + shared
 
@@ -204,8 +220,22 @@ class Program:
         )  # fmt: skip
 
 
-_TABLES = [kernel.PIECES, kernel.CALLS, kernel.KERNELS, kernel.ARGUMENTS, kernel.REGIONS]
 _BASES = slice(kernel.BASES + 1, kernel.BASES + 1 + len(_OWN) + len(_COMMON))
+
+
+@dataclass
+class _State:
+    """What one run changes, kept for the next one.
+
+    Attributes:
+        heads: for each thread the program with the addresses of this run.
+        counters: what threads count on.
+        memory: where scratch memory began.
+    """
+
+    heads: Array
+    counters: Array
+    memory: int = 0
 
 
 class _Tables(NamedTuple):

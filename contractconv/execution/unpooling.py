@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.execution import memory
-from contractconv.execution.pooling import MOST_ENTRIES, form, kind, order, start, windows
+from contractconv.execution.pooling import (
+    MOST_ENTRIES,
+    form,
+    is_pooling,
+    kind,
+    order,
+    start,
+    windows,
+)
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
@@ -58,15 +66,13 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
         >>> made if made is not None else "there is no compiler"
         array([0., 2., 1., 0.])
     """
-    repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
-    dtype = kind(problem, array, cotangent)
-    if repeats or dtype is None or not is_leaf(problem):
+    dtype = kind(array, cotangent)
+    if dtype is None:
         return None
-    made = memory.empty(array.shape, array.dtype)
-    strides = (array.strides, cotangent.strides, made.strides)
-    ready = _prepared(problem, strides, dtype, get_num_threads())
+    ready = _prepared(problem, (array.strides, cotangent.strides), dtype, get_num_threads())
     if ready is None:
         return None
+    made = memory.empty(array.shape, array.dtype)
     if ready.adds:
         made.fill(0)
     ready.program.run({"operand": array, "result": cotangent}, made)
@@ -87,13 +93,18 @@ class _Ready(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _prepared(
-    problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
+    problem: Problem, strides: tuple[Strides, Strides], dtype: str, threads: int
 ) -> _Ready | None:
-    """Make a gradient ready for an operand, a cotangent and a gradient of these strides."""
-    gathered = _Gathering(problem, strides, dtype, threads).program()
+    """Make a gradient ready for an operand and a cotangent of these strides."""
+    repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
+    if repeats or not is_pooling(problem) or not is_leaf(problem):
+        return None
+    shape, size = shape_of(problem.operands[0]), native.number(dtype).size
+    gradient = tuple(size * prod(shape[n + 1 :]) for n in range(len(shape)))
+    gathered = _Gathering(problem, (*strides, gradient), dtype, threads).program()
     if gathered is not None:
         return _Ready(gathered, adds=False)
-    added = _added(problem, strides, dtype, threads)
+    added = _added(problem, (*strides, gradient), dtype, threads)
     return None if added is None else _Ready(added, adds=True)
 
 
@@ -158,6 +169,8 @@ class _Gathering:
         if lane is None or met is None:
             return None
         name = self.accesses[lane].names[0]
+        if self.selects and _is_met_once(self.problem):
+            return self._give(lane, name)
         choice = self._choice(name)
         collect = self._collect(lane, name, met, choice)
         if not self.selects:
@@ -182,6 +195,21 @@ class _Gathering:
         if len(first) < self.threads:
             return []
         return [[a.then(b) for a, b in zip(first, second, strict=True)]]
+
+    def _give(self, lane: int, name: str) -> Program | None:
+        """Windows that have no element in common write to all of theirs."""
+        read, written = (steps_of(self.accesses, self.strides[n]) for n in (0, 2))
+        found = windows(self.problem, (read, self.given, written), self.dtype, name)
+        if found is None:
+            return None
+        walk, form = found
+        places = {
+            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
+            kernel.RESULT: Place("result", start(self.problem.output, self.strides[1])),
+            kernel.BESIDE: Place("out", start(self.accesses, self.strides[2])),
+        }
+        function = unpooling.giving(self.dtype, replace(form, past_cache=self._is_large(lane)))
+        return Program([self._pieces(_Step(walk, function, places))])
 
     def _goes_together(self, lane: int, name: str) -> bool:
         """Whether both steps have the same outer loop."""
@@ -313,6 +341,15 @@ def _combined(
         made += [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in product(others, some)]
         bounds.append(len(made))
     return made, bounds
+
+
+def _is_met_once(problem: Problem) -> bool:
+    """Whether every element of the operand is at one tap of one window."""
+    operand, extents = problem.operands[0], problem.extents
+    if problem.points != prod(shape_of(operand)):
+        return False
+    met = [a.offset + offsets(*((extents[n], step) for n, step in a.terms)) for a in operand]
+    return all(np.array_equal(np.sort(m), range(a.size)) for m, a in zip(met, operand, strict=True))
 
 
 def _met(access: Access, problem: Problem) -> _Met | None:

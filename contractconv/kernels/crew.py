@@ -35,7 +35,7 @@ TAKEN, DONE, COUNTED = 0, 8, 16
 JOB, LEFT, BEGUN, PATIENCE, WORDS = 0, 8, 9, 10, 16
 # The table of a leader: how many helpers there are, the addresses of their tables and of all
 # heads, its own first, and the bytes from one head to the next.
-HELPERS, TABLES, HEADS, HEAD_BYTES = range(4)
+HELPERS, TABLES, HEADS, HEAD_BYTES, LEADER = range(5)
 
 
 @cache

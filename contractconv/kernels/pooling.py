@@ -200,17 +200,24 @@ class Walk:
     def put(self, totals: Sequence[Vector], address: Int, counts: list[Int | None]) -> None:
         """Write vectors of the result."""
         for total, (where, some) in zip(totals, self.results(address, counts), strict=True):
-            self._put_one(total, where, some)
+            if self.form.contiguous:
+                self.put_one(total, where, some)
+            else:
+                lanes = self.e.whole(self.e.number.lanes) if some is None else some
+                self.e.scatter(total, where, self.arguments[RESULT_LANE], lanes)
 
-    def _put_one(self, total: Vector, address: Int, some: Int | None) -> None:
-        e = self.e
+    def put_one(self, vector: Vector, address: Int, some: Int | None) -> None:
+        """Write a vector to neighbouring numbers."""
         if self.form.past_cache and some is None:
-            e.store_past_cache(total, address)
-        elif self.form.contiguous:
-            e.store(total, address, mask(e, some))
+            self.e.store_past_cache(vector, address)
         else:
-            lanes = e.whole(e.number.lanes) if some is None else some
-            e.scatter(total, address, self.arguments[RESULT_LANE], lanes)
+            self.e.store(vector, address, mask(self.e, some))
+
+    def cotangent(self, address: Int, some: Int | None) -> Vector:
+        """A vector of the result, where that is read."""
+        if self.form.contiguous:
+            return self.e.load(address, mask(self.e, some))
+        return self.e.gather(address, self.arguments[RESULT_LANE], some)
 
 
 class _Pooling(Walk):

@@ -4,14 +4,15 @@ The cotangent of a sum belongs to all taps, that of an extremum to the first tap
 stands; NaN counts as the extremum. Where the lanes of a gradient are neighbours, it is gathered:
 every element asks the windows that it is a tap of. For sums that is a pooling of cotangents; for
 extrema ``choosing`` first writes the number of the tap that each window has chosen, a byte for
-each, which ``collecting`` compares with. Otherwise cotangents are added one by one, by
-``spreading`` or ``dropping``, to a gradient that is zero.
+each, which ``collecting`` compares with. Where windows neither overlap nor leave a gap, ``giving``
+does both at once. Otherwise cotangents are added one by one, by ``spreading`` or ``dropping``, to a
+gradient that is zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from contractconv.kernels import marks
@@ -38,6 +39,12 @@ def collecting(dtype: str, form: Form) -> Native:
     It reads the cotangent as its operand, and the choice beside it.
     """
     return _built("collect", _Collecting, dtype, form)
+
+
+@cache
+def giving(dtype: str, form: Form) -> Native:
+    """The kernel that writes the cotangent of each extremum to its tap, and zero to the others."""
+    return _built("give", _Giving, dtype, form)
 
 
 @cache
@@ -85,16 +92,21 @@ class _Selecting(Walk):
         return builder.and_(builder.fcmp_ordered("ord", best.value, best.value), beyond)
 
 
-class _Choosing(_Selecting):
-    def tile(self, place: list[Int], counts: list[Int | None]) -> None:
-        e, taps = self.e, self.taps(place)
+class _Numbering(_Selecting):
+    """What kernels that number the taps of extrema have in common."""
 
-        def with_nan() -> None:
-            self._mark(self.chosen(place, counts, taps, self._number), place[1], counts)
+    def numbers(
+        self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int]
+    ) -> list[Vector]:
+        """The numbers of the taps at which extrema stand."""
+        found, strange = self._among_numbers(place, counts, taps)
+        careful = partial(self.chosen, place, counts, taps, self.number)
+        return self.e.either(strange, careful, lambda: found)
 
-        with e.builder.if_then(taps[0] < taps[1]):
-            found, strange = self._among_numbers(place, counts, taps)
-            e.when(strange, with_nan, lambda: self._mark(found, place[1], counts))
+    def number(self, which: Int) -> Vector:
+        """The number of a tap, in every lane."""
+        # Where every window has all taps, they are counted like this.
+        return marks.number(self.e, which if self.form.taps else self.tap(which)[2])
 
     def _among_numbers(
         self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int]
@@ -110,7 +122,7 @@ class _Choosing(_Selecting):
         def tap(which: Int, carried: list[Vector]) -> list[Vector]:
             values = self.read(place[0] + self.tap(which)[0], counts)
             none, best, found = carried[0], carried[1 : several + 1], carried[several + 1 :]
-            here = self._number(which)
+            here = self.number(which)
             for n, value in enumerate(values):
                 wins = e.builder.fcmp_ordered(self.form.beyond, value.value, best[n].value)
                 best[n] = e.select(wins, value, best[n])
@@ -118,17 +130,35 @@ class _Choosing(_Selecting):
                 none = e.multiply_add(value, e.zero(), none)
             return [none, *best, *found]
 
-        carried = [none, *first, *[self._number(taps[0])] * several]
+        carried = [none, *first, *[self.number(taps[0])] * several]
         none, *rest = self.over(taps, carried, tap, 1)
         return rest[several:], e.any(e.builder.fcmp_unordered("uno", none.value, none.value))
 
-    def _number(self, which: Int) -> Vector:
-        # Where every window has all taps, they are counted like this.
-        return marks.number(self.e, which if self.form.taps else self.tap(which)[2])
 
-    def _mark(self, found: list[Vector], address: Int, counts: list[Int | None]) -> None:
-        for vector, (where, some) in zip(found, self.results(address, counts), strict=True):
-            marks.store_bytes(self.e, vector, where, mask(self.e, some))
+class _Choosing(_Numbering):
+    def tile(self, place: list[Int], counts: list[Int | None]) -> None:
+        taps = self.taps(place)
+        with self.e.builder.if_then(taps[0] < taps[1]):
+            found = self.numbers(place, counts, taps)
+            for vector, (where, some) in zip(found, self.results(place[1], counts), strict=True):
+                marks.store_bytes(self.e, vector, where, mask(self.e, some))
+
+
+class _Giving(_Numbering):
+    def tile(self, place: list[Int], counts: list[Int | None]) -> None:
+        e, taps = self.e, self.taps(place)
+        found = self.numbers(place, counts, taps)
+        given = [self.cotangent(*where) for where in self.results(place[1], counts)]
+
+        def tap(which: Int, _: list[Vector]) -> list[Vector]:
+            number, start = self.number(which), place[2] + self.tap(which)[1]
+            for n, (chosen, vector) in enumerate(zip(found, given, strict=True)):
+                here = e.builder.fcmp_ordered("==", chosen.value, number.value)
+                here = e.select(here, vector, e.zero())
+                self.put_one(here, start + e.number.bytes * n, counts[n])
+            return []
+
+        self.over(taps, [], tap)
 
 
 class _Collecting(Walk):
@@ -179,7 +209,7 @@ class _Spreading(Walk):
         a, e = self.arguments, self.e
         scale, room = e.broadcast(a[SCALE]), e.vector_scratch(len(counts))
         for n, (address, some) in enumerate(self.results(place[1], counts)):
-            e.store(self._cotangent(address, some) * scale, room + n * e.number.bytes)
+            e.store(self.cotangent(address, some) * scale, room + n * e.number.bytes)
 
         def tap(which: Int) -> None:
             start = place[2] + self.tap(which)[1]
@@ -190,11 +220,6 @@ class _Spreading(Walk):
             _each(e, counts, lane)
 
         e.repeat(*self.taps(place), tap)
-
-    def _cotangent(self, address: Int, some: Int | None) -> Vector:
-        if self.form.contiguous:
-            return self.e.load(address, mask(self.e, some))
-        return self.e.gather(address, self.arguments[RESULT_LANE], some)
 
 
 def _each(e: Emitter, counts: list[Int | None], work: Callable[[Int], None]) -> None:

@@ -149,12 +149,12 @@ class Problem:
         """The indices that do not occur in the output, in row-major order."""
         return tuple(name for name in self.indices if name not in self.kept)
 
-    @property
+    @cached_property
     def points(self) -> int:
         """How many points the index space has."""
         return prod(size for _, size in self.sizes)
 
-    @property
+    @cached_property
     def output_sizes(self) -> Shape:
         """The shape of the result before compositions are joined."""
         return shape_of(self.output)
