@@ -92,6 +92,17 @@ def test_a_layer_is_not_cut_where_kernels_fit(
         cc.contract(spec, operands[0].astype(int), operands[1], memory_limit=IM2COL // 10)
 
 
+@pytest.mark.parametrize("case", ["convolution", "scatter", "max pooling"])
+@pytest.mark.usefixtures("engine")
+def test_large_results_begin_at_a_line_of_the_cache(case: str) -> None:
+    """So vectors that are read by the next layer lie on one line each."""
+    spec, operands, options = CASES[case]
+    result = cc.contract(spec, *operands, **options)
+    assert result.ctypes.data % 64 == 0
+    assert result.flags.c_contiguous
+    assert result.flags.writeable
+
+
 def test_without_a_limit_there_is_no_im2col() -> None:
     spec, operands, _ = CASES["convolution"]
     padded = 8 * 42 * 42 * 32 * 4
