@@ -122,6 +122,15 @@ class Layer:
         return prod(part.products for part in self.parts)
 
     @property
+    def windows(self) -> int:
+        """How many numbers all windows would be, written out one after the other.
+
+        Those of the other phases, if windows move by more than one, count as well.
+        """
+        phases = prod(abs(dict(axis.data.terms)[axis.result]) for axis in self.axes)
+        return phases * self.problem.points // self.columns.size
+
+    @property
     def tiles_a_line(self) -> int:
         """How many tiles cover the window axes."""
         return prod(axis.tiles for axis in self.axes)

@@ -21,11 +21,20 @@ from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.native import Native
 from contractconv.kernels.transforms import Transform
 
+# In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
+_CUTS = ((1, 1), (1, 2), (2, 2), (4, 2))
+# Likewise how many tiles at least, channels of the kernel, and vectors of a panel at most.
+_DEEP_CUTS = ((1 << 30, 64, 4), (64, 64, 4), (64, 64, 2))
+# Channels of the kernel that are transformed at once.
+_CHUNK = 64
 LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
 # Bytes of scratch that a thread works in: most of a second level of cache.
 _SCRATCH = 768 << 10
 # Likewise, where the products of all tiles lie beside transformed channels of the kernel.
 _DEEP = 1 << 20
+# Of the memory that all windows would take, written out, so much is taken at most: one in so many
+# bytes, less what tables and code take.
+_SHARE, _BESIDE = 10, 640 << 10
 
 
 class Scheme:
@@ -43,6 +52,11 @@ class Scheme:
         self.threads = threads
         self.number = native.number(layer.dtype)
         self.none = offsets()
+
+    @property
+    def room(self) -> int:
+        """Bytes that all threads should not exceed together."""
+        return self.layer.windows * self.number.size // _SHARE - _BESIDE
 
     def up(self, lanes: int) -> int:
         """Bytes of so many lanes, in whole vectors."""
@@ -116,9 +130,16 @@ class Scheme:
             "row_out": offsets((rows, row_steps[1])),
         }
 
-    def block_of(self, tiles: int, bytes_a_tile: int, high: int) -> int:
-        """How many tiles are worked on at once: what fits the scratch, in whole register tiles."""
-        most = max(1, _SCRATCH // bytes_a_tile)
+    def block_of(self, tiles: int, bytes_a_tile: int, high: int, part: int = 1) -> int:
+        """How many tiles are worked on at once: what fits the scratch, in whole register tiles.
+
+        Args:
+            tiles: how many there are.
+            bytes_a_tile: what one of them takes.
+            high: the rows of a register tile.
+            part: one in so many bytes of the scratch is enough.
+        """
+        most = max(1, _SCRATCH // (part * bytes_a_tile))
         if most >= high:
             most -= most % high
         return max(1, min(tiles, most, 96))
@@ -211,28 +232,45 @@ class Forward(Result):
     """Many tiles: the kernel is transformed once, then block after block of tiles."""
 
     def build(self) -> Program:
-        """First the kernel's products, then the results."""
+        """First the kernel's products, then the results; for all panels, or for some at a time."""
         layer, n = self.layer, self.layer.products
         self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
-        self.weight_step = self.panels * self.channels * self.panel_bytes + LINE
-        self.block = self.block_of(
-            layer.tiles, n * (self.channel_bytes + self.panel_bytes), self.tile.rows
-        )
-        first: list[Calls] = []
-        second: list[Calls] = []
         batches = list(layer.batches())
-        for g, (data, other, out) in enumerate(batches):
-            place = g * n * self.weight_step
-            first += self._kernels(other, place)
-            second += self._results(data, out, place)
+        self._fit(len(batches))
+        stages: list[list[Calls]] = []
+        for start in range(0, self.panels, self.group):
+            panels = range(start, min(start + self.group, self.panels))
+            first: list[Calls] = []
+            second: list[Calls] = []
+            for g, (data, other, out) in enumerate(batches):
+                place = g * n * self.weight_step
+                first += self._kernels(panels, other, place)
+                second += self._results(panels, data, out, place)
+            stages += first, second
         scratch = n * (self.product_in + self.product_out)
         shared = n * self.weight_step * len(batches)
         # What becomes of the kernel does not depend on where data and result lie.
         common = (
             layer.tap_table(layer.other).tobytes(), layer.channels, layer.columns, layer.parts,
-            self.tile, tuple(other for _, other, _ in batches),
+            self.tile, self.group, tuple(other for _, other, _ in batches),
         )  # fmt: skip
-        return Program((first, second), shared, scratch, self.blank, common=common)
+        return Program(stages, shared, scratch, self.blank, common=common)
+
+    def _fit(self, batches: int) -> None:
+        """How many panels of the kernel are transformed at once, and how many tiles: what fits.
+
+        Fewer panels mean that tiles are transformed more often, smaller blocks that the kernel is
+        read more often. Where nothing fits, the layer is so small that it is no matter.
+        """
+        n, high = self.layer.products, self.tile.rows
+        a_tile = n * (self.channel_bytes + self.panel_bytes)
+        a_panel = n * batches * self.channels * self.panel_bytes
+        for parts, part in (*_CUTS, (1, 1)):
+            self.group = -(-self.panels // parts)
+            self.block = self.block_of(self.layer.tiles, a_tile, high, part)
+            if self.group * a_panel + self.threads * self.block * a_tile <= self.room:
+                break
+        self.weight_step = self.group * self.channels * self.panel_bytes + LINE
 
     @property
     def product_in(self) -> int:
@@ -244,19 +282,19 @@ class Forward(Result):
         """Bytes of a matrix of products."""
         return self.block * self.panel_bytes + LINE
 
-    def _kernels(self, base: int, place: int) -> Iterator[Calls]:
+    def _kernels(self, panels: range, base: int, place: int) -> Iterator[Calls]:
         """Transform the kernel: a piece for each panel and part of the channels."""
-        chunk = max(16, -(-self.channels * self.panels // (4 * self.threads)))
-        for panel in range(self.panels):
+        chunk = max(16, -(-self.channels * len(panels) // (4 * self.threads)))
+        for n, panel in enumerate(panels):
             for start in range(0, self.channels, chunk):
                 calls = Calls()
-                row = panel * self.channels + start
+                row = n * self.channels + start
                 products = Place("shared", place + row * self.panel_bytes)
                 count = min(chunk, self.channels - start)
                 self.spread_kernel(calls, base, panel, start, count, products, self.weight_step)
                 yield calls
 
-    def _results(self, data: int, out: int, place: int) -> Iterator[Calls]:
+    def _results(self, panels: range, data: int, out: int, place: int) -> Iterator[Calls]:
         """Go through blocks of tiles: a piece for some blocks that follow each other."""
         blocks = -(-self.layer.tiles // self.block)
         pieces = min(blocks, 4 * self.threads)
@@ -265,18 +303,23 @@ class Forward(Result):
         for piece in range(pieces):
             calls = Calls()
             for block in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
-                self._block(calls, (data, out, place), block * self.block, tables)
+                self._block(calls, panels, (data, out, place), block * self.block, tables)
             yield calls
 
     def _block(
-        self, calls: Calls, bases: tuple[int, int, int], first: int, tables: dict[str, Array]
+        self,
+        calls: Calls,
+        panels: range,
+        bases: tuple[int, int, int],
+        first: int,
+        tables: dict[str, Array],
     ) -> None:
         data, out, place = bases
         count = min(self.block, self.layer.tiles - first)
         sums = Place("scratch", self.layer.products * self.product_in)
         self.spread_data(calls, data, first, count, Place("scratch"), self.product_in)
-        for panel in range(self.panels):
-            weights = place + panel * self.channels * self.panel_bytes
+        for n, panel in enumerate(panels):
+            weights = place + n * self.channels * self.panel_bytes
             self.multiply(
                 calls, self.tile, scalars=Place("scratch"), vectors=Place("shared", weights),
                 out=sums, batch=self.layer.products, row_stop=count,
@@ -289,12 +332,9 @@ class Forward(Result):
 class Deep(Result):
     """Few tiles of many channels: all tiles are transformed once, then panel after panel."""
 
-    # Channels of the kernel that are transformed at once.
-    _CHUNK = 64
-
     def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
         super().__init__(layer, accumulate, threads, finish)
-        most = _DEEP // (layer.products * (layer.tiles + self._CHUNK) * self.number.bytes)
+        most = _DEEP // (layer.products * (layer.tiles + _CHUNK) * self.number.bytes)
         wide = -(-self.columns // self.number.lanes)
         # A panel for every thread, if there are columns for that.
         most = min(most, 4, max(1, wide // threads))
@@ -313,48 +353,70 @@ class Deep(Result):
         return tiles * self.channel_bytes * self.panels < weights * -(-tiles // block)
 
     def build(self) -> Program:
-        """First the products of all tiles, then the results."""
+        """First the products of all tiles, or of some at a time, then the results."""
         layer, n = self.layer, self.layer.products
-        self.data_step = layer.tiles * self.channel_bytes + LINE
-        self.weight_step = self._CHUNK * self.panel_bytes + LINE
-        self.product_step = layer.tiles * self.panel_bytes + LINE
-        first: list[Calls] = []
-        second: list[Calls] = []
         batches = list(layer.batches())
-        for g, (data, other, out) in enumerate(batches):
-            place = g * n * self.data_step
-            first += self._tiles(data, place)
-            second += [self._panel(panel, other, out, place) for panel in range(self.panels)]
+        self._fit(len(batches))
+        self.data_step = self.group * self.channel_bytes + LINE
+        self.weight_step = self.chunk * self.panel_bytes + LINE
+        self.product_step = self.group * self.panel_bytes + LINE
+        stages: list[list[Calls]] = []
+        for start in range(0, layer.tiles, self.group):
+            tiles = range(start, min(start + self.group, layer.tiles))
+            first: list[Calls] = []
+            second: list[Calls] = []
+            for g, (data, other, out) in enumerate(batches):
+                place = g * n * self.data_step
+                first += self._tiles(tiles, data, place)
+                second += [self._panel(p, tiles, other, out, place) for p in range(self.panels)]
+            stages += first, second
         scratch = n * (self.weight_step + self.product_step)
         shared = n * self.data_step * len(batches)
-        return Program((first, second), shared, scratch, self.blank)
+        return Program(stages, shared, scratch, self.blank)
 
-    def _tiles(self, base: int, place: int) -> Iterator[Calls]:
+    def _fit(self, batches: int) -> None:
+        """How many tiles are transformed at once, how many channels of the kernel: what fits.
+
+        Fewer tiles mean that the kernel is transformed more often. Where nothing fits, the layer
+        is so small that it is no matter.
+        """
+        n, tiles = self.layer.products, self.layer.tiles
+        wide = self.tile.vectors
+        for least, chunk, vectors in (*_DEEP_CUTS, (tiles, _CHUNK, wide)):
+            self.group, self.chunk = -(-tiles // max(1, tiles // least)), chunk
+            self.wide(multiply.fitting_tile(min(wide, vectors)))
+            shared = batches * self.group * self.channel_bytes
+            scratch = (chunk + self.group) * self.panel_bytes
+            if n * (shared + self.threads * scratch) <= self.room:
+                break
+
+    def _tiles(self, tiles: range, base: int, place: int) -> Iterator[Calls]:
         """Transform the data: a piece for some tiles."""
-        tiles = self.layer.tiles
-        pieces = min(tiles, 4 * self.threads)
+        pieces = min(len(tiles), 4 * self.threads)
         for piece in range(pieces):
             calls = Calls()
-            first, stop = tiles * piece // pieces, tiles * (piece + 1) // pieces
+            first, stop = len(tiles) * piece // pieces, len(tiles) * (piece + 1) // pieces
             products = Place("shared", place + first * self.channel_bytes)
-            self.spread_data(calls, base, first, stop - first, products, self.data_step)
+            self.spread_data(
+                calls, base, tiles.start + first, stop - first, products, self.data_step
+            )
             yield calls
 
-    def _panel(self, panel: int, other: int, out: int, place: int) -> Calls:
+    def _panel(self, panel: int, tiles: range, other: int, out: int, place: int) -> Calls:
         """Transform the kernel for one panel and multiply, some channels at a time."""
-        tiles, n, size = self.layer.tiles, self.layer.products, self.number.size
+        n, size = self.layer.products, self.number.size
         weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
         steps = self.data_step, self.weight_step, self.product_step
-        tables = self.matrices(steps, tiles, (self.channel_bytes, self.panel_bytes))
+        tables = self.matrices(steps, len(tiles), (self.channel_bytes, self.panel_bytes))
         calls = Calls()
-        for start in range(0, self.channels, self._CHUNK):
-            count = min(self._CHUNK, self.channels - start)
+        for start in range(0, self.channels, self.chunk):
+            count = min(self.chunk, self.channels - start)
             self.spread_kernel(calls, other, panel, start, count, weights, self.weight_step)
             self.multiply(
                 calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
-                out=sums, batch=n, row_stop=tiles, lanes=self.panel, run=count,
+                out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=count,
                 run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
                 **tables,
             )  # fmt: skip
-        self.collect(calls, out, panel, 0, tiles, sums, self.product_step)
+        self.collect(calls, out, panel, tiles.start, len(tiles), sums, self.product_step)
         return calls

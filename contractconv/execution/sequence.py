@@ -77,8 +77,9 @@ class Program:
             written there.
         copies: how many results are summed at the end; more than one if threads share out what
             is summed: then the others are called ``"out1"``, ``"out2"``, ...
-        common: what the first stage leaves in shared memory; where it is equal to that of
-            another program on the same operands, one of both can do it for the other.
+        common: what the first stage, and every other one after it, leaves in shared memory; where
+            it is equal to that of another program on the same operands, one of both can do it for
+            the other.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Program:
         for program in programs:
             place = shared if program.common is None else places.get(program.common, shared)
             for n, stage in enumerate(program.stages):
-                if n or place == shared:
+                if n % 2 or place == shared:
                     stages[n] += [calls.shifted("shared", place) for calls in stage]
             if place == shared:
                 places[program.common] = place

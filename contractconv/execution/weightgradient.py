@@ -15,8 +15,11 @@ from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.kernels import products as multiply
 from contractconv.kernels.native import Native
 
-# Channels of the result that are summed at once, and tiles that are worked on at once.
-_MOST_CHANNELS, _MOST_TILES = 64, 32
+# Tiles that are worked on at once.
+_MOST_TILES = 32
+# Channels of the result that are summed at once, vectors of a panel, and the part of the scratch
+# that is worked in: the quickest ways first.
+_CUTS = ((64, 4, 1), (64, 4, 2), (32, 4, 2), (32, 4, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +55,23 @@ class WeightGradient(Scheme):
         return Program((pieces,), 0, scratch, max(self.row_in, self.row_out) + LINE, copies)
 
     def _cut(self) -> None:
-        """Cut channels, columns and tiles into what fits registers and scratch."""
+        """Cut channels, columns and tiles into what fits registers, scratch and room.
+
+        Smaller parts mean that tiles are transformed more often. Where nothing fits, the layer is
+        so small that it is no matter.
+        """
         layer = self.layer
-        self.part = min(layer.channels.size, _MOST_CHANNELS)
-        self.tile = multiply.fitting_tile(min(-(-layer.columns.size // self.number.lanes), 4))
-        self.panel = self.tile.vectors * self.number.lanes
-        self.row_in, self.row_out = self.up(self.part), self.panel * self.number.size
-        most = self.block_of(layer.tiles, layer.products * (self.row_in + self.row_out), 8)
-        self.block = min(most, _MOST_TILES)
+        for channels, vectors, part in (*_CUTS, (64, 4, 1)):
+            self.part = min(layer.channels.size, channels)
+            wide = -(-layer.columns.size // self.number.lanes)
+            self.tile = multiply.fitting_tile(min(wide, vectors))
+            self.panel = self.tile.vectors * self.number.lanes
+            self.row_in, self.row_out = self.up(self.part), self.panel * self.number.size
+            a_tile = layer.products * (self.row_in + self.row_out)
+            self.block = min(self.block_of(layer.tiles, a_tile, 8, part), _MOST_TILES)
+            sums = layer.products * self.part * self.row_out
+            if self.threads * (self.block * a_tile + sums) <= self.room:
+                break
         self.steps = (
             self.block * self.row_in + LINE,
             self.block * self.row_out + LINE,

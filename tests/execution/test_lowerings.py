@@ -20,8 +20,9 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
-from contractconv.execution import memory
+from contractconv.execution import memory, schemes, tiled
 from contractconv.kernels import native
+from contractconv.planning.plan import plan
 
 ENGINES = ("llvm", "numpy")
 FAST = ("toom-cook", "fft")
@@ -223,6 +224,49 @@ def test_every_layer_by_every_algorithm(
         plan, factors = run.vjp_plan(operand), (cotangent, operands[1 - operand])
     error = tolerance(plan, (factors[0], factors[1]), algorithm)
     assert_within(result, expected(name, operand), error, dtype)
+
+
+# Cuts of panels, tiles and channels into the smallest parts, as for layers that fill the memory.
+PARTS = {
+    "schemes._CUTS": ((3, 64),),
+    "schemes._DEEP_CUTS": ((2, 3, 1),),
+    "weightgradient._CUTS": ((3, 1, 64),),
+}
+
+
+@pytest.fixture(params=["panels", "tiles"])
+def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything is worked on in parts: panels of the kernel, or tiles of the data."""
+    use("llvm", monkeypatch)
+    for name, cuts in PARTS.items():
+        monkeypatch.setattr(f"contractconv.execution.{name}", cuts)
+    monkeypatch.setattr(schemes.Scheme, "room", 1 << 60)
+    by_tiles = request.param == "tiles"
+    monkeypatch.setattr(schemes.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
+    plan.cache_clear()
+    tiled._prepared.cache_clear()
+    yield
+    plan.cache_clear()
+    tiled._prepared.cache_clear()
+
+
+@pytest.mark.usefixtures("_in_parts")
+@pytest.mark.parametrize("operand", [None, 0, 1])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_in_parts(name: str, operand: int | None) -> None:
+    if (name, "toom-cook", operand) in NOTHING_FAST:
+        return
+    problem = LAYERS[name]
+    operands, cotangent = problem.operands(1), problem.cotangent(1)
+    run = compiled(problem, "float32", "toom-cook")
+    rounded = [x.astype("float32") for x in operands]
+    if operand is None:
+        result, steps, factors = run(*rounded), run.plan, operands
+    else:
+        result = run.vjp(operand, cotangent.astype("float32"), *rounded)
+        steps, factors = run.vjp_plan(operand), (cotangent, operands[1 - operand])
+    error = tolerance(steps, (factors[0], factors[1]), "toom-cook")
+    assert_within(result, expected(name, operand), error, "float32")
 
 
 @pytest.mark.parametrize(("name", "algorithm", "operand"), sorted(NOTHING_FAST, key=str))

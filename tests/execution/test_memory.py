@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv.execution.products import run_within
 from contractconv.kernels import native
 
 rng = np.random.default_rng(0)
@@ -90,6 +91,21 @@ def test_a_layer_is_not_cut_where_kernels_fit(
     cc.contract(spec, *operands, algorithm=algorithm, memory_limit=IM2COL // 10)
     with pytest.raises(AssertionError, match=r"^it was cut$"):
         cc.contract(spec, operands[0].astype(int), operands[1], memory_limit=IM2COL // 10)
+
+
+@pytest.mark.skipif(not native.available(), reason="there is no compiler")
+@pytest.mark.parametrize(("batch", "size", "channels"), [(2, 112, 64), (8, 56, 64), (8, 28, 128)])
+@pytest.mark.parametrize("direction", [None, 0, 1])
+def test_a_layer_takes_less_than_a_tenth_of_its_windows(
+    batch: int, size: int, channels: int, direction: int | None
+) -> None:
+    x = np.ones((batch, size, size, channels), np.float32)
+    w = np.ones((3, 3, channels, channels), np.float32)
+    run = cc.Contraction(CASES["convolution"][0]).compile(x.shape, w.shape, dtype="float32")
+    steps = run.plan if direction is None else run.vjp_plan(direction)
+    operands = {None: (x, w), 0: (x, w), 1: (x, x)}[direction]
+    assert run_within(steps, operands, limit=0) is None
+    assert run_within(steps, operands, limit=9 * x.nbytes // 10) is not None
 
 
 @pytest.mark.parametrize("case", ["convolution", "scatter"])
