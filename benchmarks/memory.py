@@ -47,12 +47,14 @@ LAYERS: tuple[Layer, ...] = (*CONVOLUTIONS, *POOLINGS)
 
 
 def tiny(layer: Layer) -> Layer:
-    """The same layer for one image that is hardly larger than the window.
+    """The same layer for one image that is hardly larger than the window, or than a few of them.
+
+    What is pooled must be large enough to be worth a kernel, so that code is loaded.
 
     >>> print(tiny(CONVOLUTIONS[3]))
     AlexNet conv1 1x15x15x3-96 k11 s4
     """
-    reach = layer.kernel + layer.stride
+    reach = 4 * (layer.kernel + layer.stride)
     if isinstance(layer, Convolution):
         reach = layer.dilation * (layer.kernel - 1) + 1 + layer.stride
     return replace(layer, batch=1, height=reach, width=reach)

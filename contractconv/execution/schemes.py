@@ -22,7 +22,7 @@ from contractconv.kernels.native import Native
 from contractconv.kernels.transforms import Transform
 
 # In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
-_CUTS = ((1, 1), (1, 2), (2, 2), (4, 2))
+_CUTS = ((1, 1), (1, 2), (2, 2), (2, 3), (4, 4))
 # Likewise how many tiles at least, channels of the kernel, and vectors of a panel at most.
 _DEEP_CUTS = ((1 << 30, 64, 4), (64, 64, 4), (64, 64, 2))
 # Channels of the kernel that are transformed at once.
@@ -34,7 +34,7 @@ _SCRATCH = 768 << 10
 _DEEP = 1 << 20
 # Of the memory that all windows would take, written out, so much is taken at most: one in so many
 # bytes, less what tables and code take.
-_SHARE, _BESIDE = 10, 640 << 10
+_SHARE, _BESIDE = 10, 900 << 10
 
 
 class Scheme:

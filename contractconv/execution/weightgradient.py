@@ -19,7 +19,7 @@ from contractconv.kernels.native import Native
 _MOST_TILES = 32
 # Channels of the result that are summed at once, vectors of a panel, and the part of the scratch
 # that is worked in: the quickest ways first.
-_CUTS = ((64, 4, 1), (64, 4, 2), (32, 4, 2), (32, 4, 4))
+_CUTS = ((64, 4, 1), (64, 4, 2), (64, 4, 4), (32, 4, 2), (32, 4, 4))
 
 
 @dataclass(frozen=True, slots=True)
