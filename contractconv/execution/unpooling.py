@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise, product, takewhile
+from itertools import takewhile
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from contractconv.execution import memory
+from contractconv.execution.meeting import Met, combined, met
 from contractconv.execution.pooling import (
     MOST_ENTRIES,
     form,
@@ -32,7 +33,6 @@ from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.lowering import by_taps, is_leaf
 
-Pair = tuple[int, int, int]
 # Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.
 _FEW_TAPS = 64
 # Axes that are longer are not worth a table of all their elements.
@@ -109,32 +109,6 @@ def _prepared(
 
 
 # --- each element asks its windows -------------------------------------------------------------
-
-
-class _Met(NamedTuple):
-    """How the elements of an axis meet windows.
-
-    Attributes:
-        first: for each element the first window that it is a tap of.
-        which: for each element its class.
-        classes: for each class its pairs: how many windows after the first one, and the number of
-            the tap.
-    """
-
-    first: Array
-    which: Array
-    classes: tuple[tuple[tuple[int, int], ...], ...]
-
-    def records(self, given: int, gradient: int, chosen: int, classes: int) -> Array:
-        """For each element bytes in cotangent, gradient and choice, and what the class adds."""
-        every = np.arange(len(self.first)) * gradient
-        return np.stack(
-            [self.first * given, every, self.first * chosen, self.which * classes], axis=1
-        )
-
-    def pairs(self, given: int, chosen: int) -> list[list[Pair]]:
-        """For each class the windows, as bytes in cotangent and choice, and the taps."""
-        return [[(i * given, i * chosen, tap) for i, tap in some] for some in self.classes]
 
 
 class _Step(NamedTuple):
@@ -235,7 +209,7 @@ class _Gathering:
         name = access.plain
         return name in self.problem.kept and self.problem.extents[name] == access.size
 
-    def _met(self, lane: int) -> list[_Met | None] | None:
+    def _met(self, lane: int) -> list[Met | None] | None:
         """How the elements of every axis but the lanes' meet windows."""
         names = [name for access in self.accesses for name in access.names]
         if len(set(names)) < len(names) or set(names) != set(self.problem.indices):
@@ -244,13 +218,13 @@ class _Gathering:
             return None
         if any(a.size > _MOST_ELEMENTS for n, a in enumerate(self.accesses) if n != lane):
             return None
-        met = [
-            None if n == lane else _met(access, self.problem)
+        found = [
+            None if n == lane else met(access, self.problem)
             for n, access in enumerate(self.accesses)
         ]
-        whole = [m for n, m in enumerate(met) if n != lane]
+        whole = [m for n, m in enumerate(found) if n != lane]
         entries = prod(sum(map(len, m.classes)) for m in whole if m is not None)
-        return None if None in whole or entries > MOST_ENTRIES else met
+        return None if None in whole or entries > MOST_ENTRIES else found
 
     def _choice(self, lane: str) -> dict[str, int]:
         """How the choices of all windows lie in memory, a byte for each."""
@@ -276,7 +250,7 @@ class _Gathering:
         return _Step(walk, function, places)
 
     def _collect(
-        self, lane: int, name: str, met: Sequence[_Met | None], choice: dict[str, int]
+        self, lane: int, name: str, met: Sequence[Met | None], choice: dict[str, int]
     ) -> _Step:
         walk = self._walk(lane, name, met, choice)
         along = self.given[name], self.number.size
@@ -304,7 +278,7 @@ class _Gathering:
         return large and all(stride % memory.LINE == 0 for stride in others)
 
     def _walk(
-        self, lane: int, name: str, met: Sequence[_Met | None], choice: dict[str, int]
+        self, lane: int, name: str, met: Sequence[Met | None], choice: dict[str, int]
     ) -> Walk:
         """Through all elements of the gradient: cotangent, gradient, and choice."""
         records: list[Array] = []
@@ -314,7 +288,7 @@ class _Gathering:
                 given, chosen = self._moves(n, choice)
                 steps = given, self.strides[2][n], chosen, len(ends) - 1
                 records.append(found.records(*steps))
-                pairs, ends = _combined(found.pairs(given, chosen), pairs, ends)
+                pairs, ends = combined(found.pairs(given, chosen), pairs, ends)
         along = (self.given[name], self.number.size, choice[name])
         lanes = np.outer(np.arange(self.accesses[lane].size), [*along, 0])
         outer = max(1, len(self._outer_axes(lane)))
@@ -330,19 +304,6 @@ class _Gathering:
         return 0, 0
 
 
-def _combined(
-    here: Sequence[Sequence[Pair]], pairs: Sequence[Pair], ends: Sequence[int]
-) -> tuple[list[Pair], list[int]]:
-    """The pairs of all classes of one more axis, each with those of the axes before."""
-    before = [pairs[a:b] for a, b in pairwise(ends)]
-    made: list[Pair] = []
-    bounds = [0]
-    for some, others in product(here, before):
-        made += [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in product(others, some)]
-        bounds.append(len(made))
-    return made, bounds
-
-
 def _is_met_once(problem: Problem) -> bool:
     """Whether every element of the operand is at one tap of one window."""
     operand, extents = problem.operands[0], problem.extents
@@ -350,51 +311,6 @@ def _is_met_once(problem: Problem) -> bool:
         return False
     met = [a.offset + offsets(*((extents[n], step) for n, step in a.terms)) for a in operand]
     return all(np.array_equal(np.sort(m), range(a.size)) for m, a in zip(met, operand, strict=True))
-
-
-def _met(access: Access, problem: Problem) -> _Met | None:
-    """How the elements of an axis meet windows; ``None`` if two indices move them."""
-    kept = [name for name in access.names if name in problem.kept]
-    if len(kept) > 1:
-        return None
-    steps, extents = dict(access.terms), problem.extents
-    reduced = [name for name in problem.reduced if name in steps]
-    moved = offsets(*((extents[n], steps[n]) for n in kept))
-    taps = offsets(*((extents[n], steps[n]) for n in reduced))
-    numbers = offsets(*((extents[n], _weight(n, problem)) for n in reduced))
-    if moved.size * taps.size > _MOST_ELEMENTS * _FEW_TAPS:
-        return None
-    places = access.offset + np.add.outer(moved, taps)
-    return _grouped(places, numbers, access.size)
-
-
-def _weight(name: str, problem: Problem) -> int:
-    """What an index adds to the number of a tap."""
-    after = problem.reduced[problem.reduced.index(name) + 1 :]
-    return volume(after, problem.extents)
-
-
-def _grouped(places: Array, numbers: Array, size: int) -> _Met:
-    """The windows and taps that meet each of so many elements."""
-    window, tap = np.nonzero((places >= 0) & (places < size))
-    where = places[window, tap]
-    order = np.lexsort((window, where))
-    window, tap, where = window[order], tap[order], where[order]
-    bounds = np.searchsorted(where, np.arange(size + 1))
-    first, which = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    classes: dict[tuple[tuple[int, int], ...], int] = {}
-    for n, pairs in enumerate(_pairs(bounds, window, numbers[tap])):
-        if pairs:
-            first[n] = pairs[0][0]
-        moved = tuple((i - int(first[n]), number) for i, number in pairs)
-        which[n] = classes.setdefault(moved, len(classes))
-    return _Met(first, which, tuple(classes))
-
-
-def _pairs(bounds: Array, window: Array, number: Array) -> Iterator[list[tuple[int, int]]]:
-    both = list(zip(window.tolist(), number.tolist(), strict=True))
-    for begin, end in pairwise(bounds.tolist()):
-        yield both[begin:end]
 
 
 # --- cotangents are added one by one -----------------------------------------------------------
