@@ -15,7 +15,15 @@ import pytest
 from oracle import evaluate
 
 import contractconv as cc
-from contractconv.execution import blas, blocked, elementwise, pairwise, sharing, shifted
+from contractconv.execution import (
+    blas,
+    blocked,
+    calibration,
+    elementwise,
+    pairwise,
+    sharing,
+    shifted,
+)
 from contractconv.execution.boxes import boxes
 from contractconv.execution.elementwise import is_elementwise
 from contractconv.execution.pairwise import add_leaf, sum_leaf
@@ -271,3 +279,12 @@ def test_threads_change_nothing(spec: str, algorithm: str, monkeypatch: pytest.M
     together = [run(x, w), run.vjp(0, g, x, w), run.vjp(1, g, x, w)]
     for one, two in zip(alone, together, strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=0 if algorithm == "direct" else 1e-9)
+
+
+def test_figures_are_of_the_processor_that_blas_multiplies_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One library may be told to take a processor for another one; what was measured changes."""
+    before = calibration._fingerprint(compiled=False)
+    monkeypatch.setattr(blas, "core", lambda: "another")
+    assert calibration._fingerprint(compiled=False) != before

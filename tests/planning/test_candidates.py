@@ -1,0 +1,72 @@
+"""What is predicted for algorithms counts what they really do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
+from contractconv.notation.problem import Problem
+from contractconv.planning import candidates
+from contractconv.planning.phases import windows
+from contractconv.planning.setting import COMMON, Setting
+
+COMPILED = Setting("float32", "auto", COMMON)
+NUMPY = Setting("float32", "auto", replace(COMMON, compiled=False))
+
+
+def problem_of(spec: str, *shapes: tuple[int, ...], **extents: int) -> Problem:
+    return resolve(parse(spec), shapes, extents)
+
+
+@given(
+    st.sampled_from([-3, -2, -1, 1, 2, 3]), st.sampled_from([-2, -1, 1, 2, 3]),
+    st.integers(-6, 12), st.integers(2, 5), st.integers(2, 9), st.integers(1, 12),
+)  # fmt: skip
+def test_points_that_read_padding_are_left_out(
+    step: int, dilation: int, offset: int, taps: int, results: int, size: int
+) -> None:
+    spec = f"({step}*i{dilation:+}*k{offset:+}), k -> i"
+    problem = problem_of(spec, (size,), (taps,), i=results)
+    places = [step * i + dilation * k + offset for i, k in product(range(results), range(taps))]
+    inside = sum(0 <= place < size for place in places) / len(places)
+    assert candidates._inside(problem) == pytest.approx(inside)
+
+
+def test_a_layer_without_padding_has_all_its_points() -> None:
+    problem = problem_of("b (2*i+k) c, k c o -> b i o", (2, 9, 3), (3, 3, 4))
+    assert candidates._inside(problem) == 1
+
+
+def test_few_channels_make_tiles_slow_and_padding_makes_sums_quick() -> None:
+    """Vectors of which only some lanes count, and zeros that are not multiplied."""
+    stem = problem_of("b (i+k-3) (j+l-3) c, k l c o -> b i j o", (8, 64, 64, 3), (7, 7, 3, 64))
+    full = problem_of("b (i+k-3) (j+l-3) c, k l c o -> b i j o", (8, 64, 64, 16), (7, 7, 16, 64))
+    per_channel = [
+        candidates.toom_cook_seconds(p, windows(p), (4, 4), COMPILED) / channels
+        for p, channels in ((stem, 3), (full, 16))
+    ]
+    assert per_channel[0] > 2 * per_channel[1]
+    wide = problem_of("b (i+k-6) (j+l-6) c, k l c o -> b i j o", (8, 64, 64, 3), (7, 7, 3, 64))
+    assert wide.points > stem.points
+    per_point = [candidates.direct(p, COMPILED).seconds / p.points for p in (wide, stem)]
+    assert per_point[0] < per_point[1]
+
+
+def test_numpy_pays_for_numbers_that_lie_apart() -> None:
+    near = problem_of("b (i+k) c, k c o -> b i o", (8, 65, 64), (2, 64, 64))
+    apart = problem_of("b (2*i+2*k) c, k c o -> b i o", (8, 129, 64), (2, 64, 64))
+    assert near.points == apart.points
+    seconds = {
+        setting.machine.compiled: [
+            candidates.toom_cook_seconds(p, windows(p), (4,), setting) for p in (near, apart)
+        ]
+        for setting in (COMPILED, NUMPY)
+    }
+    assert seconds[True][0] == seconds[True][1]
+    assert seconds[False][0] < seconds[False][1]
