@@ -42,6 +42,8 @@ def test_a_heavy_import_would_be_noticed(module: str) -> None:
 def test_rooms_are_entered_when_they_are_needed() -> None:
     contract = "import contractconv as cc; cc.contract('i, i ->', [1, 2], [3, 4])"
     assert loaded_by(contract) == {"numpy"}
+    compiled = "import contractconv as cc; cc.Contraction('i ->').compile((2,))([1, 2])"
+    assert "sympy" not in loaded_by(compiled)
     derive = "import contractconv as cc; str(cc.Contraction('i, i ->').grad(0))"
     assert "sympy" in loaded_by(derive)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contractconv.calculus.derivation import Formulas, derive
-from contractconv.calculus.phases import Phase
 from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.unpooling import pool_gradient
@@ -21,6 +19,10 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
 from contractconv.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from contractconv.calculus.derivation import Formulas
+    from contractconv.calculus.phases import Phase
 
 
 def gradient(
@@ -103,6 +105,9 @@ def backward_operands(
 @lru_cache(maxsize=1024)
 def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
     """The backward contraction of one operand, in the form that is cheaper to run."""
+    # Deriving takes sympy, which takes as long to import as many a contraction takes to run.
+    from contractconv.calculus.derivation import derive
+
     formulas = derive(forward, operand)
     scatter = backward_problem(formulas.scatter, formulas, problem, shapes)
     if volume(tap_indices(scatter), scatter.extents) > MOST_TAPS and not _divides(formulas.gather):
