@@ -16,7 +16,7 @@ import numpy as np
 
 from contractconv.execution.direct import KINDS
 from contractconv.execution.layer import Layer, lanes
-from contractconv.execution.schemes import Deep, Forward
+from contractconv.execution.results import Deep, Forward
 from contractconv.execution.sequence import Program
 from contractconv.execution.staging import Strides
 from contractconv.execution.threads import get_num_threads

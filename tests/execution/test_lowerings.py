@@ -20,7 +20,7 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
-from contractconv.execution import memory, schemes, tiled
+from contractconv.execution import memory, results, schemes, tiled
 from contractconv.kernels import native
 from contractconv.planning.plan import plan
 
@@ -228,8 +228,8 @@ def test_every_layer_by_every_algorithm(
 
 # Cuts of panels, tiles and channels into the smallest parts, as for layers that fill the memory.
 PARTS = {
-    "schemes._CUTS": ((3, 64),),
-    "schemes._DEEP_CUTS": ((2, 3, 1),),
+    "results._CUTS": ((3, 64),),
+    "results._DEEP_CUTS": ((2, 3, 1),),
     "weightgradient._CUTS": ((3, 1, 64),),
 }
 
@@ -242,7 +242,7 @@ def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(f"contractconv.execution.{name}", cuts)
     monkeypatch.setattr(schemes.Scheme, "room", 1 << 60)
     by_tiles = request.param == "tiles"
-    monkeypatch.setattr(schemes.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
+    monkeypatch.setattr(results.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
     plan.cache_clear()
     tiled._prepared.cache_clear()
     yield
