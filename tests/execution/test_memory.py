@@ -34,15 +34,6 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["llvm", "numpy"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What computes: compiled kernels, or numpy."""
-    monkeypatch.setenv("CONTRACTCONV_KERNELS", request.param)
-    if request.param == "llvm" and not native.available():
-        pytest.skip("there is no compiler")
-    return str(request.param)
-
-
 def peak_beyond_result(call: Callable[[], Any]) -> int:
     """Bytes allocated at the highest point of a call, less those of the result."""
     tracemalloc.start()

@@ -14,7 +14,6 @@ import pytest
 from strategies import Array, Shape
 
 import contractconv as cc
-from contractconv.kernels import native
 
 FAST = ("toom-cook", "fft")
 ALGORITHMS = ("direct", *FAST)
@@ -59,15 +58,6 @@ LAYERS = {
     "transposed": Layer("i c, k c o -> (2*i+k) o", ((14, 4), (4, 4, 3))),
     "weight gradient": Layer("(i+k) c, i o -> k c o", ((42, 4), (40, 3))),
 }
-
-
-@pytest.fixture(params=["llvm", "numpy"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What computes: compiled kernels, or numpy."""
-    monkeypatch.setenv("CONTRACTCONV_KERNELS", request.param)
-    if request.param == "llvm" and not native.available():
-        pytest.skip("there is no compiler")
-    return str(request.param)
 
 
 # --- numbers ---------------------------------------------------------------------------------
