@@ -12,7 +12,7 @@ import numpy as np
 from contractconv.execution.alongwindow import along
 from contractconv.execution.blocks import Cut, apart, cut, shares, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
-from contractconv.execution.memory import LINE
+from contractconv.execution.memory import LINE, lines
 from contractconv.execution.multiplying import Bounds, Factor, Sums
 from contractconv.execution.nest import Nest, choose
 from contractconv.execution.sequence import Calls, Place, Program, offsets
@@ -340,4 +340,4 @@ class _Leaf:
 
 def _room(copy: Copy | None, size: int) -> int:
     """Bytes of a copy, up to the beginning of a line of the cache."""
-    return 0 if copy is None else -(-copy.elements * size // LINE) * LINE
+    return 0 if copy is None else lines(copy.elements * size)

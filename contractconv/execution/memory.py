@@ -70,6 +70,16 @@ def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
 
 
+def lines(size: int) -> int:
+    """So many bytes, up to the end of a line of the cache.
+
+    Example:
+        >>> lines(0), lines(1), lines(64)
+        (0, 64, 64)
+    """
+    return -(-size // LINE) * LINE
+
+
 def lent(size: int) -> int:
     """How many bytes :func:`take` lends: up to a quarter more, so that few sizes have to be kept.
 

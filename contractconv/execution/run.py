@@ -20,6 +20,7 @@ from contractconv.execution.products import are_ready, multiplied, run_product, 
 from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
 from contractconv.execution.slicing import slices
 from contractconv.execution.views import Array, output_view
+from contractconv.kernels import native
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
 from contractconv.planning.plan import Plan, Step, plan, plan_afresh
@@ -48,7 +49,8 @@ def carry_out(
 def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm: str) -> Array:
     """By the fastest algorithm that fits a limit, or by numpy, part by part."""
     dtype = common_dtype(operands, problem.reduce).name
-    for name in dict.fromkeys((algorithm, "direct")):
+    # Without kernels nothing needs to be planned, or measured, for them.
+    for name in dict.fromkeys((algorithm, "direct")) if native.available() else ():
         made = run_within(planned(problem, dtype, name), operands, limit)
         if made is not None:
             return made

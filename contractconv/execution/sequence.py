@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.execution.crew import carry_out
-from contractconv.execution.memory import LINE, address, give, lent, take
+from contractconv.execution.memory import LINE, address, give, lent, lines, take
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel
@@ -109,7 +109,7 @@ class Program:
                     stages[n] += [calls.shifted("shared", place) for calls in stage]
             if place == shared:
                 places[program.common] = place
-                shared += _whole(program.shared)
+                shared += lines(program.shared)
         return Program(
             stages,
             shared,
@@ -156,14 +156,14 @@ class Program:
     def _lay_out(self, state: _State, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
         start = address(memory)
-        place = -(-start // LINE) * LINE
-        shared, blank = _whole(self.shared), _whole(self.blank)
+        place = lines(start)
+        shared, blank = lines(self.shared), lines(self.blank)
         if blank:
             memory[place + shared - start : place + shared + blank - start] = 0
         if state.memory == start:
             return
         state.memory = start
-        own = _whole(self.scratch) + blank
+        own = lines(self.scratch) + blank
         for n, head in enumerate(state.heads):
             mine = place + shared + blank + n * own
             head[_BASES] = mine, mine + own - blank, place, place + shared
@@ -175,7 +175,7 @@ class Program:
     @cached_property
     def _reserved(self) -> int:
         """Bytes of memory for one run, wherever they begin."""
-        shared, scratch, blank = map(_whole, (self.shared, self.scratch, self.blank))
+        shared, scratch, blank = map(lines, (self.shared, self.scratch, self.blank))
         size = shared + blank + self._threads * (scratch + blank)
         return size + LINE if size else 0
 
@@ -255,11 +255,6 @@ class _Tables(NamedTuple):
     regions: tuple[str, ...]
     counters: int
     kept: tuple[Array, ...]
-
-
-def _whole(size: int) -> int:
-    """So many bytes, up to the end of a line of the cache."""
-    return -(-size // LINE) * LINE
 
 
 def _pointer(function: Native) -> int:

@@ -139,14 +139,14 @@ class _Gathering:
     def program(self) -> Program | None:
         """What has to be done; ``None`` if elements cannot ask, or it does not pay."""
         lane = self._lane_axis()
-        met = None if lane is None else self._met(lane)
-        if lane is None or met is None:
+        found = None if lane is None else self._met(lane)
+        if lane is None or found is None:
             return None
         name = self.accesses[lane].names[0]
         if self.selects and _is_met_once(self.problem):
             return self._give(lane, name)
         choice = self._choice(name)
-        collect = self._collect(lane, name, met, choice)
+        collect = self._collect(lane, name, found, choice)
         if not self.selects:
             return Program([self._pieces(collect)])
         choose = self._choose(name, choice)
