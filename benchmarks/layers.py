@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
+from contractconv import Reduction
+
 FLOAT = 4  # bytes
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -86,7 +88,7 @@ class Convolution:
 class Pooling:
     """The maximum or the mean of each window."""
 
-    reduce: str
+    reduce: Reduction
     batch: int
     height: int
     width: int

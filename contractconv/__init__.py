@@ -8,6 +8,9 @@
 b ((h-k+1)/2) ((w-l+1)/2) o, k l c o -> b h w c
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
 from contractconv.api.contract import contract
 from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
@@ -25,22 +28,59 @@ from contractconv.errors import (
     SpecError,
 )
 from contractconv.execution.threads import get_num_threads, set_num_threads
+from contractconv.notation.spec import Reduction
+from contractconv.planning.setting import Algorithm
+from contractconv.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from contractconv.api.derived import Derived
+    from contractconv.display.explanation import Explanation
+    from contractconv.execution.compiled import Compiled
+    from contractconv.planning.plan import Plan
+    from contractconv.verification.certificate import Certificate
 
 __all__ = [
+    "Algorithm",
     "AlgorithmError",
+    "Certificate",
     "CertificateError",
+    "Compiled",
     "Contraction",
     "ContractionError",
     "Curvature",
     "Derivation",
+    "Derived",
+    "Explanation",
     "MemoryLimitError",
     "OperandError",
     "ParameterError",
+    "Plan",
+    "Reduction",
     "ReductionError",
     "ShapeError",
     "SpecError",
+    "__version__",
     "contract",
     "get_num_threads",
     "set_num_threads",
     "toom_cook",
 ]
+
+# What calls return; their rooms need numpy or sympy, and are entered when somebody asks for them.
+_LATER = {
+    "Certificate": "contractconv.verification.certificate",
+    "Compiled": "contractconv.execution.compiled",
+    "Derived": "contractconv.api.derived",
+    "Explanation": "contractconv.display.explanation",
+    "Plan": "contractconv.planning.plan",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(_import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -13,6 +13,7 @@ from pathlib import Path
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.spec import REDUCTIONS
+from contractconv.version import VERSION
 
 _EXAMPLES = """examples:
   contractconv explain "b (i+k) (j+l) c, k l c o -> b i j o"
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="contractconv", description="Contractions, explained.", epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"contractconv {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="command")
     explain = commands.add_parser(
         "explain",

@@ -19,9 +19,10 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Reduction
 
-EXACT = ("sum", "max", "min", "prod")
-ROUNDED = ("mean", "logsumexp")
+EXACT: tuple[Reduction, ...] = ("sum", "max", "min", "prod")
+ROUNDED: tuple[Reduction, ...] = ("mean", "logsumexp")
 TOLERANCE = {"float32": 1e-4, "complex64": 1e-4, "float64": 1e-10, "complex128": 1e-10}
 
 anything = st.one_of(problems(), windows(), problems(empty=True))
@@ -30,7 +31,7 @@ anything = st.one_of(problems(), windows(), problems(empty=True))
 # --- asking both sides -----------------------------------------------------------------------
 
 
-def _contract(problem: Problem, operands: Sequence[Array], reduce: str) -> Array:
+def _contract(problem: Problem, operands: Sequence[Array], reduce: Reduction) -> Array:
     """What the library says."""
     extents: dict[str, Any] = dict(problem.extents)
     return cc.contract(
@@ -38,13 +39,13 @@ def _contract(problem: Problem, operands: Sequence[Array], reduce: str) -> Array
     )
 
 
-def _evaluate(problem: Problem, operands: Sequence[Array], reduce: str) -> Array:
+def _evaluate(problem: Problem, operands: Sequence[Array], reduce: Reduction) -> Array:
     """What the oracle says."""
     return evaluate(problem.spec, operands, problem.extents, problem.output_shape, reduce)
 
 
 def _grad(
-    problem: Problem, n: int, cotangent: Array, operands: Sequence[Array], reduce: str
+    problem: Problem, n: int, cotangent: Array, operands: Sequence[Array], reduce: Reduction
 ) -> Array:
     """What the library says of a gradient."""
     derivation = cc.Contraction(problem.spec, reduce).grad(n)
@@ -53,14 +54,14 @@ def _grad(
 
 
 def _gradient(
-    problem: Problem, n: int, cotangent: Array, operands: Sequence[Array], reduce: str
+    problem: Problem, n: int, cotangent: Array, operands: Sequence[Array], reduce: Reduction
 ) -> Array:
     """What the oracle says of a gradient."""
     extents, shape = problem.extents, problem.output_shape
     return gradient(problem.spec, n, cotangent, operands, extents, shape, reduce)
 
 
-def _bound(problem: Problem, reduce: str) -> int:
+def _bound(problem: Problem, reduce: Reduction) -> int:
     """The greatest magnitude of values for which no result leaves the 64 bits of an integer."""
     if reduce != "prod":
         return 4
@@ -91,14 +92,14 @@ def _assert_close(result: Array, expected: Array, tolerance: float) -> None:
 
 @pytest.mark.parametrize("reduce", EXACT)
 @given(problem=anything, seed=seeds())
-def test_results_are_exact(reduce: str, problem: Problem, seed: int) -> None:
+def test_results_are_exact(reduce: Reduction, problem: Problem, seed: int) -> None:
     operands = problem.operands(seed, _bound(problem, reduce))
     _assert_same(_contract(problem, operands, reduce), _evaluate(problem, operands, reduce))
 
 
 @pytest.mark.parametrize("reduce", EXACT)
 @given(problem=anything, seed=seeds())
-def test_gradients_are_exact(reduce: str, problem: Problem, seed: int) -> None:
+def test_gradients_are_exact(reduce: Reduction, problem: Problem, seed: int) -> None:
     operands = problem.operands(seed, _bound(problem, reduce))
     cotangent = problem.cotangent(seed)
     for n in range(len(operands)):
@@ -111,7 +112,7 @@ def test_gradients_are_exact(reduce: str, problem: Problem, seed: int) -> None:
 @pytest.mark.parametrize("reduce", ["max", "min"])
 @given(problem=anything, seed=seeds())
 def test_of_equal_extremes_the_first_point_is_chosen(
-    reduce: str, problem: Problem, seed: int
+    reduce: Reduction, problem: Problem, seed: int
 ) -> None:
     operands = problem.operands(seed, 1)  # so few values that nearly every extreme is shared
     cotangent = problem.cotangent(seed)
@@ -124,7 +125,7 @@ def test_of_equal_extremes_the_first_point_is_chosen(
 
 @pytest.mark.parametrize("reduce", ROUNDED)
 @given(problem=anything, seed=seeds())
-def test_results_of_rounding_reductions(reduce: str, problem: Problem, seed: int) -> None:
+def test_results_of_rounding_reductions(reduce: Reduction, problem: Problem, seed: int) -> None:
     operands = problem.operands(seed)
     result, expected = _contract(problem, operands, reduce), _evaluate(problem, operands, reduce)
     assert result.dtype == np.float64
@@ -133,7 +134,7 @@ def test_results_of_rounding_reductions(reduce: str, problem: Problem, seed: int
 
 @pytest.mark.parametrize("reduce", ROUNDED)
 @given(problem=anything, seed=seeds())
-def test_gradients_of_rounding_reductions(reduce: str, problem: Problem, seed: int) -> None:
+def test_gradients_of_rounding_reductions(reduce: Reduction, problem: Problem, seed: int) -> None:
     operands, cotangent = problem.operands(seed), problem.cotangent(seed)
     for n in range(len(operands)):
         expected = _gradient(problem, n, cotangent, operands, reduce)
@@ -193,7 +194,7 @@ def test_windows_determine_their_extents(problem: Problem) -> None:
 # --- other numbers ---------------------------------------------------------------------------
 
 
-def _defined(dtype: str) -> list[str]:
+def _defined(dtype: str) -> list[Reduction]:
     """The reductions that are defined for a dtype: complex numbers have no order."""
     return ["sum", "mean", "prod"] if dtype.startswith("complex") else [*EXACT, *ROUNDED]
 
@@ -268,7 +269,7 @@ LAYOUTS: Mapping[str, Callable[[Array], Array]] = {
     layout=st.sampled_from(sorted(LAYOUTS)),
 )
 def test_the_layout_of_memory_does_not_matter(
-    problem: Problem, seed: int, reduce: str, layout: str
+    problem: Problem, seed: int, reduce: Reduction, layout: str
 ) -> None:
     operands = problem.operands(seed, _bound(problem, reduce))
     cotangent = problem.cotangent(seed)
@@ -289,7 +290,7 @@ def test_the_layout_of_memory_does_not_matter(
 
 
 @given(problem=anything, reduce=st.sampled_from((*EXACT, *ROUNDED)))
-def test_a_contraction_survives_being_printed(problem: Problem, reduce: str) -> None:
+def test_a_contraction_survives_being_printed(problem: Problem, reduce: Reduction) -> None:
     contraction = cc.Contraction(problem.spec, reduce)
     again = cc.Contraction(str(contraction), reduce)
     assert again == contraction
@@ -307,7 +308,7 @@ def test_the_printed_string_means_the_same(problem: Problem, seed: int) -> None:
 
 
 @given(problem=anything, reduce=st.sampled_from((*EXACT, *ROUNDED)))
-def test_a_contraction_survives_being_pickled(problem: Problem, reduce: str) -> None:
+def test_a_contraction_survives_being_pickled(problem: Problem, reduce: Reduction) -> None:
     contraction = cc.Contraction(problem.spec, reduce)
     again = pickle.loads(pickle.dumps(contraction))
     assert again == contraction

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ContractionError, SpecError
-from contractconv.notation.parser import check_reduction, parameter_names, parse
-from contractconv.notation.spec import Spec
+from contractconv.notation.parser import as_reduction, parameter_names, parse
+from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
+from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
     from contractconv.execution.views import Array
@@ -20,11 +21,11 @@ def contract(
     spec: str | Contraction,
     /,
     *operands: Any,
-    reduce: str = "sum",
+    reduce: Reduction = "sum",
     parameters: str | Iterable[str] | None = None,
     output_shape: Sequence[int] | None = None,
     memory_limit: int | None = None,
-    algorithm: str = "auto",
+    algorithm: Algorithm = "auto",
     **extents: int,
 ) -> Array:
     """Contract arrays as a string says.
@@ -66,16 +67,16 @@ def contract(
 
 
 def _contraction(
-    spec: str | Contraction, reduce: str, parameters: str | Iterable[str] | None
+    spec: str | Contraction, reduce: Reduction, parameters: str | Iterable[str] | None
 ) -> Contraction:
     if isinstance(spec, Contraction):
         if reduce != "sum" or parameters is not None:
             raise ContractionError("a Contraction has its own reduce and parameters")
         return spec
-    check_reduction(reduce)
+    as_reduction(reduce)
     return Contraction._of(_parsed(spec, reduce, parameter_names(parameters)))
 
 
 @lru_cache(maxsize=4096)
-def _parsed(spec: str, reduce: str, parameters: tuple[str, ...]) -> Spec:
+def _parsed(spec: str, reduce: Reduction, parameters: tuple[str, ...]) -> Spec:
     return parse(spec, reduce, parameters)

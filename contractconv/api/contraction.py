@@ -15,7 +15,8 @@ from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.parser import parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Reduction, Spec
+from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
@@ -61,7 +62,7 @@ class Contraction(Shown):
     __slots__ = ("_spec",)
     _spec: Spec
 
-    def __init__(self, spec: str, reduce: str = "sum", parameters: str | Iterable[str] = ()):
+    def __init__(self, spec: str, reduce: Reduction = "sum", parameters: str | Iterable[str] = ()):
         object.__setattr__(self, "_spec", parse(spec, reduce, parameters))
 
     @classmethod
@@ -73,7 +74,7 @@ class Contraction(Shown):
     # -- what it says --------------------------------------------------------------------------
 
     @property
-    def reduce(self) -> str:
+    def reduce(self) -> Reduction:
         """How contributions to one element combine."""
         return self._spec.reduce
 
@@ -117,7 +118,7 @@ class Contraction(Shown):
         /,
         *operands: Any,
         output_shape: Sequence[int] | None = None,
-        algorithm: str = "auto",
+        algorithm: Algorithm = "auto",
         **extents: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
@@ -246,7 +247,7 @@ class Contraction(Shown):
         /,
         *shapes: Sequence[int],
         dtype: Any = "float64",
-        algorithm: str = "auto",
+        algorithm: Algorithm = "auto",
         output_shape: Sequence[int] | None = None,
         **extents: int,
     ) -> Plan:
@@ -271,7 +272,7 @@ class Contraction(Shown):
         /,
         *shapes: Sequence[int],
         dtype: Any = "float64",
-        algorithm: str = "auto",
+        algorithm: Algorithm = "auto",
         output_shape: Sequence[int] | None = None,
         **extents: int,
     ) -> Compiled:
@@ -306,7 +307,7 @@ class Contraction(Shown):
         extents: dict[str, int],
         output_shape: Sequence[int] | None,
         memory_limit: int | None = None,
-        algorithm: str = "auto",
+        algorithm: Algorithm = "auto",
     ) -> Array:
         from contractconv.execution import operands, run
 

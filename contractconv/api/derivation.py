@@ -10,6 +10,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
+from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
     import sympy
@@ -190,7 +191,7 @@ class Derivation(Shown):
     # -- running it ----------------------------------------------------------------------------
 
     def __call__(
-        self, cotangent: Any, /, *operands: Any, algorithm: str = "auto", **extents: int
+        self, cotangent: Any, /, *operands: Any, algorithm: Algorithm = "auto", **extents: int
     ) -> Array:
         """Contract a cotangent back to the operand.
 

@@ -16,7 +16,7 @@ import sympy
 
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Spec, Term
+from contractconv.notation.spec import Reduction, Spec, Term
 
 Substitution = Mapping[Any, Any]
 
@@ -134,7 +134,7 @@ class Equation:
     summed: tuple[sympy.Symbol, ...]
     deltas: tuple[Delta, ...] = ()
     guards: tuple[Guard, ...] = ()
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
 

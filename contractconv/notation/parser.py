@@ -12,7 +12,7 @@ from dataclasses import replace
 from contractconv.errors import ReductionError, SpecError, spec_error
 from contractconv.notation.affine import Affine
 from contractconv.notation.expression import Expression, Source
-from contractconv.notation.spec import REDUCTIONS, Axis, Composition, Dots, Spec, Term
+from contractconv.notation.spec import REDUCTIONS, Axis, Composition, Dots, Reduction, Spec, Term
 from contractconv.notation.tokens import NAME, Token, tokenize
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
@@ -37,16 +37,17 @@ def parse(text: str, reduce: str = "sum", parameters: str | Iterable[str] = ()) 
     """
     if not isinstance(text, str):
         raise SpecError(f"a contraction is a string, not {type(text).__name__}")
-    check_reduction(reduce)
+    reduction = as_reduction(reduce)
     reader = _Reader(text, frozenset(parameter_names(parameters)))
-    return reader.spec(reduce)
+    return reader.spec(reduction)
 
 
-def check_reduction(reduce: object) -> None:
+def as_reduction(reduce: object) -> Reduction:
     """Refuse what is not the name of a reduction."""
     if not isinstance(reduce, str) or reduce not in REDUCTIONS:
         known = ", ".join(REDUCTIONS)
         raise ReductionError(f"unknown reduction {reduce!r}: choose one of {known}")
+    return reduce
 
 
 def parameter_names(parameters: object) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class _Reader:
     def __init__(self, text: str, parameters: frozenset[str]) -> None:
         self.source = Source(text, parameters, letters=False)
 
-    def spec(self, reduce: str) -> Spec:
+    def spec(self, reduce: Reduction) -> Spec:
         tokens = tokenize(self.source.text)
         self._check_parentheses(tokens)
         left, right = self._split_arrow(tokens)

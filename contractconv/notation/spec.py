@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from contractconv.notation.affine import Affine
 
-REDUCTIONS = ("sum", "max", "min", "prod", "mean", "logsumexp")
+Reduction = Literal["sum", "max", "min", "prod", "mean", "logsumexp"]
+"""How contributions to one element combine."""
+
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Spec:
 
     inputs: tuple[Term, ...]
     output: Term
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

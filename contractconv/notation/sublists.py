@@ -7,11 +7,11 @@ from typing import Any
 
 from contractconv.errors import SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.parser import check_reduction, implicit_output
-from contractconv.notation.spec import Axis, Dots, Spec, Term
+from contractconv.notation.parser import as_reduction, implicit_output
+from contractconv.notation.spec import Axis, Dots, Reduction, Spec, Term
 
 
-def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[Any, ...]]:
+def from_sublists(arguments: Sequence[Any], reduce: Reduction) -> tuple[Spec, tuple[Any, ...]]:
     """Read operands that alternate with lists of indices.
 
     Args:
@@ -25,7 +25,7 @@ def from_sublists(arguments: Sequence[Any], reduce: str) -> tuple[Spec, tuple[An
     Raises:
         SpecError: a list of indices is missing.
     """
-    check_reduction(reduce)
+    as_reduction(reduce)
     pairs, rest = len(arguments) // 2, arguments[2 * (len(arguments) // 2) :]
     lists = [*arguments[1 : 2 * pairs : 2], *rest]
     if not pairs or any(not isinstance(labels, (list, tuple)) for labels in lists):

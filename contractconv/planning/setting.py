@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-ALGORITHMS = ("auto", "direct", "toom-cook", "fft", "measure")
+Algorithm = Literal["auto", "direct", "toom-cook", "fft", "measure"]
+"""How products are summed, or who chooses that."""
+
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.calculus.rules import RULES
 from contractconv.execution.reductions import REDUCTIONS
 from contractconv.notation.spec import REDUCTIONS as NAMES
@@ -103,7 +104,7 @@ def test_one_array_in_two_positions_has_two_gradients_that_add() -> None:
         ("mean", "b i c, -> b (2*i+k) c"),
     ],
 )
-def test_other_reductions_meet_one_operand_more(reduce: str, scatter: str) -> None:
+def test_other_reductions_meet_one_operand_more(reduce: Reduction, scatter: str) -> None:
     assert str(cc.Contraction("b (2*i+k) c -> b i c", reduce=reduce).grad(0)) == scatter
 
 

@@ -18,6 +18,7 @@ from oracle import evaluate, plain_index
 from strategies import Array, Problem, filled, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.calculus import lattice
 from contractconv.calculus import phases as phases_module
 from contractconv.calculus.lattice import Congruence, Lattice, independent, solve
@@ -44,7 +45,7 @@ COMBINE: dict[str, tuple[Any, int]] = {
 # --- asking both sides -----------------------------------------------------------------------
 
 
-def split(spec: object, reduce: str = "sum") -> tuple[Phase, ...]:
+def split(spec: object, reduce: Reduction = "sum") -> tuple[Phase, ...]:
     return phases(parse(str(spec), reduce))
 
 
@@ -57,7 +58,7 @@ def together(
     operands: Sequence[Array],
     sizes: Sizes,
     shape: Sequence[int],
-    reduce: str = "sum",
+    reduce: Reduction = "sum",
 ) -> Array:
     """The results of all phases, combined."""
     combine, identity = COMBINE[reduce]
@@ -303,7 +304,7 @@ def test_each_point_of_some_fractions_is_met_once(problem: Problem) -> None:
 
 
 @given(problem=fractional(), seed=seeds(), reduce=st.sampled_from([*COMBINE]))
-def test_phases_combine_to_fractions(problem: Problem, seed: int, reduce: str) -> None:
+def test_phases_combine_to_fractions(problem: Problem, seed: int, reduce: Reduction) -> None:
     operands = problem.operands(seed, 2)
     expected = evaluate(problem.spec, operands, problem.extents, problem.output_shape, reduce)
     found = split(problem.spec, reduce)

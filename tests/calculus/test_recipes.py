@@ -21,6 +21,7 @@ from oracle import gradient, natural_output_shape
 from strategies import Array, Problem, Shape, filled, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Reduction
 
 EXACT = ("sum", "max", "min", "prod")
 ROUNDED = ("mean", "logsumexp")
@@ -40,7 +41,7 @@ class Case:
     spec: str
     shapes: tuple[Shape, ...]
     extents: Mapping[str, int]
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
 
     @property
     def contraction(self) -> cc.Contraction:
@@ -101,7 +102,7 @@ def assert_close(result: Array, expected: Array) -> None:
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12 * scale)
 
 
-def from_problem(problem: Problem, reduce: str = "sum") -> Case:
+def from_problem(problem: Problem, reduce: Reduction = "sum") -> Case:
     """A drawn problem in the shape that its string asks for, if it is small enough."""
     case = Case(problem.spec, problem.shapes, problem.extents, reduce)
     largest = max(math.prod(shape) for shape in case.shapes)
@@ -211,7 +212,7 @@ def test_jacobians_without_another_operand_are_zeros_and_ones(case: Case) -> Non
 
 @pytest.mark.parametrize("reduce", ROUNDED)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_reductions_that_round(reduce: str, weighted: bool) -> None:
+def test_reductions_that_round(reduce: Reduction, weighted: bool) -> None:
     table = WEIGHTED["weighted max"] if weighted else POOLS["max"]
     case = Case(table.spec, table.shapes, table.extents, reduce)
     for n, shape in enumerate(case.shapes):
@@ -242,7 +243,7 @@ def test_a_mean_over_a_scatter_beside_a_composition() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["max", "min"])
-def test_of_equal_extremes_the_first_one_moves(reduce: str) -> None:
+def test_of_equal_extremes_the_first_one_moves(reduce: Reduction) -> None:
     pool = cc.Contraction("(2*i+k) -> i", reduce)
     same = np.array([4, 4, 7, 7])
     np.testing.assert_array_equal(pool.jvp(0)(np.array([1, 10, 100, 1000]), same, k=2), [1, 100])
@@ -412,7 +413,7 @@ def test_roots_without_columns_make_nothing(case: Case, n: int) -> None:
     [("i -> i i", "sum"), ("(i+k), k -> (2*i)", "sum"), ("i, k -> (i+k)", "mean")],
 )
 def test_a_scatter_without_a_gather_form_has_products_with_a_root_only(
-    spec: str, reduce: str
+    spec: str, reduce: Reduction
 ) -> None:
     c = cc.Contraction(spec, reduce)
     curvature = c.curvature(0, batch="")
@@ -856,7 +857,7 @@ def test_what_is_wrong_with_a_call(
     ],
 )
 def test_what_has_no_kronecker_factors(
-    spec: str, reduce: str, n: int, error: type[Exception], message: str
+    spec: str, reduce: Reduction, n: int, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as raised:
         cc.Contraction(spec, reduce).curvature(n).kronecker()
@@ -1098,7 +1099,9 @@ anything = st.one_of(problems(), windows(), problems(empty=True))
 @pytest.mark.parametrize("reduce", EXACT)
 @fewer
 @given(problem=anything, seed=seeds())
-def test_forward_and_backward_are_transposes(reduce: str, problem: Problem, seed: int) -> None:
+def test_forward_and_backward_are_transposes(
+    reduce: Reduction, problem: Problem, seed: int
+) -> None:
     case = from_problem(problem, reduce)
     c, cotangent = case.contraction, integers(case.result_shape, 5 * seed + 4)
     for n, shape in enumerate(case.shapes):
@@ -1113,7 +1116,7 @@ def test_forward_and_backward_are_transposes(reduce: str, problem: Problem, seed
 @fewer
 @given(problem=anything, seed=seeds())
 def test_a_jacobian_times_a_tangent_is_the_forward_derivative(
-    reduce: str, problem: Problem, seed: int
+    reduce: Reduction, problem: Problem, seed: int
 ) -> None:
     case = from_problem(problem, reduce)
     c = case.contraction

@@ -19,6 +19,7 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, filled, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.calculus.recognition import Second, same_contraction
 from contractconv.notation.parser import parse
 
@@ -96,7 +97,7 @@ def test_a_second_derivative_says_by_what_and_which_string() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["max", "min", "prod", "logsumexp", "mean"])
-def test_what_is_no_known_contraction_shows_its_string(reduce: str) -> None:
+def test_what_is_no_known_contraction_shows_its_string(reduce: Reduction) -> None:
     pool = cc.Contraction("b (2*i+k) c -> b i c", reduce)
     by_cotangent, by_local = pool.grad(0).seconds
     local = {"mean": ("N", ""), "max": ("S", " b i c k"), "min": ("S", " b i c k")}
@@ -227,7 +228,7 @@ def test_second_derivatives_of_layers_are_recognised(problem: Problem, seed: int
 # --- recognition itself ----------------------------------------------------------------------
 
 
-def recognised(spec: str, known: str, reduce: str = "sum", other: str = "sum") -> Any:
+def recognised(spec: str, known: str, reduce: Reduction = "sum", other: str = "sum") -> Any:
     return same_contraction(parse(spec, reduce), parse(known, other))
 
 
@@ -375,7 +376,7 @@ def test_simplifying_binds_parameters() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["max", "mean", "logsumexp"])
-def test_simplifying_keeps_the_reduction(reduce: str) -> None:
+def test_simplifying_keeps_the_reduction(reduce: Reduction) -> None:
     simple = cc.Contraction("b (2*i+k) -> b i", reduce).simplify((8, 6), k=2)
     assert simple == cc.Contraction("b (i k) -> b i", reduce)
 
@@ -452,7 +453,7 @@ several = st.one_of(tilings(), problems(), problems(empty=True))
 @fewer
 @given(problem=several, seed=seeds())
 def test_a_simplified_contraction_computes_the_same(
-    reduce: str, problem: Problem, seed: int
+    reduce: Reduction, problem: Problem, seed: int
 ) -> None:
     c = cc.Contraction(problem.spec, reduce)
     extents: dict[str, Any] = dict(problem.extents)
@@ -511,7 +512,7 @@ def test_a_kernel_of_one_tap_needs_no_window(spec: str, tap: str) -> None:
 )  # fmt: skip
 def test_simplified_gradients(
     spec: str,
-    reduce: str,
+    reduce: Reduction,
     n: int,
     shapes: Sequence[Shape],
     extents: Mapping[str, int],

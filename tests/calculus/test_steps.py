@@ -23,6 +23,7 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Problem, problems, windows
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.reads import OUTPUT, places
@@ -40,7 +41,7 @@ SPEECH = ("congruence", "range")  # what is said of a solution that was substitu
 STRIDED = "b (2*i+k-1) c, k c o -> b i o"
 
 
-def names_of(spec: str, operand: int, reduce: str = "sum", parameters: str = "") -> list[str]:
+def names_of(spec: str, operand: int, reduce: Reduction = "sum", parameters: str = "") -> list[str]:
     return [step.name for step in cc.Contraction(spec, reduce, parameters).grad(operand).steps]
 
 
@@ -54,7 +55,7 @@ class Case:
     spec: str
     operand: int
     numbers: Mapping[str, int]
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     parameters: str = ""
 
     def __str__(self) -> str:
@@ -291,7 +292,7 @@ def test_every_complete_step_has_the_value_of_the_gradient(case: Case) -> None:
     which=st.integers(0, 2),
 )
 def test_every_complete_step_of_a_random_contraction_has_the_value_of_the_gradient(
-    problem: Problem, reduce: str, which: int
+    problem: Problem, reduce: Reduction, which: int
 ) -> None:
     case = Case(problem.spec, which % len(problem.shapes), problem.extents, reduce)
     evaluated = Evaluated(case)
@@ -418,7 +419,7 @@ def test_the_steps_come_in_their_order(spec: str, operand: int, story: str) -> N
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-def test_other_reductions_are_linearised_first(reduce: str) -> None:
+def test_other_reductions_are_linearised_first(reduce: Reduction) -> None:
     first, *rest = names_of("b (2*i+k) c -> b i c", 0, reduce)
     assert first == ("sum" if reduce == "sum" else "linearise")
     assert rest == names_of("b (2*i+k) c -> b i c", 0)[1:]
@@ -454,7 +455,7 @@ def test_a_unit_stride_has_no_congruence() -> None:
         ("(2*i+k), (2*i+k), k -> i", "sum"),
     ],
 )
-def test_where_no_array_could_say_it_the_delta_stays(spec: str, reduce: str) -> None:
+def test_where_no_array_could_say_it_the_delta_stays(spec: str, reduce: Reduction) -> None:
     derivation = cc.Contraction(spec, reduce).grad(0)
     *before, last = derivation.steps
     assert derivation.gather == derivation.scatter

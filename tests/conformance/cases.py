@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import contractconv as cc
+from contractconv import Reduction
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -47,7 +48,7 @@ class Case:
     spec: str
     shapes: tuple[Shape, ...]
     extents: Mapping[str, Any] = field(default_factory=dict)
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     values: Mapping[str, Any] = field(default_factory=dict)
     output_shape: Shape | None = None
 
@@ -494,7 +495,7 @@ ALIKE = [
 class Pool(Windowed):
     """A reduction over windows."""
 
-    reduce: str = "max"
+    reduce: Reduction = "max"
     channels_first: bool = False
 
     def case(self) -> Case:
@@ -512,7 +513,7 @@ class Pool(Windowed):
         )
 
 
-REDUCTIONS = ("max", "min", "mean", "logsumexp", "prod")
+REDUCTIONS: tuple[Reduction, ...] = ("max", "min", "mean", "logsumexp", "prod")
 
 
 def _pools(seed: int) -> list[Pool]:

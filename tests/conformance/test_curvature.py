@@ -20,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 import contractconv as cc
+from contractconv import Reduction
 
 torch: Any = pytest.importorskip("torch")
 F: Any = torch.nn.functional
@@ -68,7 +69,7 @@ class Layer:
     shapes: tuple[Shape, ...]
     reference: Reference
     extents: Mapping[str, int] = field(default_factory=dict)
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     parameters: str = ""
     result: Mapping[str, int] = field(default_factory=dict)
     batches: tuple[str | None, ...] = (None, "")
@@ -236,7 +237,7 @@ TRANSPOSED = {
 
 IDENTITY = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -math.inf, "min": math.inf,
             "logsumexp": -math.inf}  # fmt: skip
-OVER_LAST: dict[str, Callable[[Tensor], Tensor]] = {
+OVER_LAST: dict[Reduction, Callable[[Tensor], Tensor]] = {
     "sum": lambda points: points.sum(-1),
     "mean": lambda points: points.mean(-1),
     "prod": lambda points: points.prod(-1),
@@ -252,7 +253,7 @@ def _windows(x: Tensor) -> Tensor:
     return padded.unfold(1, 3, 2).unfold(2, 3, 1)[..., ::2].flatten(-2)
 
 
-def _pooled(reduce: str) -> Reference:
+def _pooled(reduce: Reduction) -> Reference:
     def reference(x: Tensor, *weights: Tensor) -> Tensor:
         inside = _windows(torch.ones_like(x)) > 0
         points = _windows(x)
@@ -264,7 +265,7 @@ def _pooled(reduce: str) -> Reference:
     return reference
 
 
-def pool(reduce: str) -> Layer:
+def pool(reduce: Reduction) -> Layer:
     return Layer(
         "b (2*i+k-1) (j+2*l) c -> b i j c",
         ((2, 5, 4, 2),),
@@ -275,7 +276,7 @@ def pool(reduce: str) -> Layer:
     )
 
 
-def weighted_pool(reduce: str) -> Layer:
+def weighted_pool(reduce: Reduction) -> Layer:
     return Layer(
         "b (2*i+k-1) (j+2*l) c, k l c -> b i j c",
         ((2, 5, 4, 2), (3, 2, 2)),

@@ -30,6 +30,8 @@ from conformance.cases import (
     check,
 )
 
+from contractconv import Reduction
+
 jax: Any = pytest.importorskip("jax")
 jnp: Any = pytest.importorskip("jax.numpy")
 lax: Any = jax.lax
@@ -208,7 +210,7 @@ def test_pooling(pool: Pool, dtype: str) -> None:
 @pytest.mark.parametrize("reduce", ["max", "min", "sum"])
 @pytest.mark.parametrize(("step", "tap", "divisor", "padding"), FRACTIONAL)
 def test_pooling_of_a_dilated_input(
-    reduce: str, step: int, tap: int, divisor: int, padding: int
+    reduce: Reduction, step: int, tap: int, divisor: int, padding: int
 ) -> None:
     start, combine = {"max": (-math.inf, lax.max), "min": (math.inf, lax.min),
                       "sum": (0.0, lax.add)}[reduce]  # fmt: skip

@@ -22,6 +22,7 @@ from conformance.cases import REDUCTIONS, Case
 from numpy.typing import NDArray
 
 import contractconv as cc
+from contractconv import Reduction
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -516,7 +517,7 @@ def test_function(case: Case, function: Callable[..., Any], dtype: str) -> None:
 
 @pytest.mark.parametrize("spec", ["i j k -> i k", "i j k -> k i", "i j k ->", "i j k -> j"])
 @pytest.mark.parametrize("reduce", ["sum", "prod", "max", "min", "mean"])
-def test_reduction(reduce: str, spec: str) -> None:
+def test_reduction(reduce: Reduction, spec: str) -> None:
     kept = spec.partition("-> ")[2].split()
     gone = tuple(n for n, name in enumerate("ijk") if name not in kept)
     for dtype in ("int64", "float64", "float32"):
@@ -650,7 +651,7 @@ def test_a_scatter_of_nothing(sizes: Shape) -> None:
 
 @pytest.mark.parametrize("dtype", ["int64", "float64", "int8", "bool"])
 @pytest.mark.parametrize("reduce", ["sum", "prod", "max", "min"])
-def test_a_reduction_of_nothing_is_its_identity(reduce: str, dtype: str) -> None:
+def test_a_reduction_of_nothing_is_its_identity(reduce: Reduction, dtype: str) -> None:
     x = np.ones((2, 0), dtype)
     result = contract("i j -> i", x, reduce=reduce)
     assert_same(result, np.full(2, identity(reduce, np.dtype(dtype)), dtype))
@@ -658,7 +659,7 @@ def test_a_reduction_of_nothing_is_its_identity(reduce: str, dtype: str) -> None
     assert_same(gradient, x)
 
 
-def identity(reduce: str, dtype: np.dtype[Any]) -> Any:
+def identity(reduce: Reduction, dtype: np.dtype[Any]) -> Any:
     """What changes nothing when it is reduced with anything else."""
     if reduce in ("sum", "prod"):
         return dtype.type(reduce == "prod")

@@ -14,6 +14,7 @@ import pytest
 from browser import assert_closed, assert_self_contained
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.cli import main
 from contractconv.notation.spec import REDUCTIONS
 
@@ -99,7 +100,7 @@ def test_parameters_stay_symbols_or_become_numbers(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-def test_every_reduction(capsys: Capture, reduce: str) -> None:
+def test_every_reduction(capsys: Capture, reduce: Reduction) -> None:
     text = said(capsys, "b i -> b", "--reduce", reduce)
     assert text == f"{cc.Contraction('b i -> b', reduce).explain()}\n"
 

@@ -25,12 +25,13 @@ from strategies import Array, filled, problems, windows
 from strategies import Problem as Drawn
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.api.derivation import Step
 from contractconv.api.shown import Shown
 from contractconv.notation.spec import REDUCTIONS
 
 # spec, reduction, parameters
-CONTRACTIONS: list[tuple[str, str, str]] = [
+CONTRACTIONS: list[tuple[str, Reduction, str]] = [
     # layers
     ("i j, j k -> i k", "sum", ""),
     ("b (i+k) c, k c o -> b i o", "sum", ""),
@@ -96,7 +97,7 @@ every_contraction = pytest.mark.parametrize("row", CONTRACTIONS, ids=_label)
 
 
 @cache
-def shown_by(row: tuple[str, str, str]) -> tuple[Shown, ...]:
+def shown_by(row: tuple[str, Reduction, str]) -> tuple[Shown, ...]:
     """Everything with a formula that comes of a contraction."""
     contraction = cc.Contraction(*row)
     operands = range(row[0].count(",") + 1)
@@ -531,7 +532,7 @@ class Formula:
     def __init__(
         self,
         text: str,
-        reduce: str,
+        reduce: Reduction,
         sizes: Mapping[str, int],
         strict: bool = False,
         room: int = 0,
@@ -722,7 +723,10 @@ every_true = pytest.mark.parametrize(("spec", "shapes", "given"), TRUE, ids=[r[0
 
 
 def _facts(
-    spec: str, shapes: Sequence[tuple[int, ...]], given: Mapping[str, Any], reduce: str = "sum"
+    spec: str,
+    shapes: Sequence[tuple[int, ...]],
+    given: Mapping[str, Any],
+    reduce: Reduction = "sum",
 ) -> tuple[cc.Contraction, dict[str, int], dict[str, Array], tuple[int, ...]]:
     """A contraction with symbols left in it, all numbers, its arrays, and the result's shape."""
     parameters = "s d p" if "s*" in spec else ""
@@ -831,7 +835,7 @@ REDUCED: list[tuple[str, list[tuple[int, ...]], dict[str, int]]] = [
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 @pytest.mark.parametrize(("spec", "shapes", "given"), REDUCED, ids=[row[0] for row in REDUCED])
 def test_the_formulas_of_other_reductions_are_true(
-    spec: str, shapes: list[tuple[int, ...]], given: dict[str, Any], reduce: str
+    spec: str, shapes: list[tuple[int, ...]], given: dict[str, Any], reduce: Reduction
 ) -> None:
     contraction, numbers, arrays, shape = _facts(spec, shapes, given, reduce)
     said = Formula(contraction.formula, reduce, numbers, strict=True)(arrays, shape)

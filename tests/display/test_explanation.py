@@ -17,6 +17,7 @@ import pytest
 from browser import assert_closed, assert_self_contained
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.display.explanation import Explanation
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.planning.report import summary
@@ -30,7 +31,7 @@ LONG = (
 )
 
 # spec, reduction, parameters, shapes, extents and values
-Row = tuple[str, str, str, list[tuple[int, ...]], dict[str, Any]]
+Row = tuple[str, Reduction, str, list[tuple[int, ...]], dict[str, Any]]
 LAYERS: dict[str, Row] = {
     "conv 1-D": ("b (i+k-1) c, k c o -> b i o", "sum", "", [(2, 9, 3), (3, 3, 4)], {}),
     "conv 2-D": (
@@ -467,7 +468,7 @@ def test_each_gradient_is_explained_alone_as_among_the_others(name: str) -> None
         ("... i -> i", "sum", "… is not in the result, so it is summed."),
     ],
 )
-def test_what_is_reduced_is_said_in_words(spec: str, reduce: str, said: str) -> None:
+def test_what_is_reduced_is_said_in_words(spec: str, reduce: Reduction, said: str) -> None:
     assert said in str(cc.Contraction(spec, reduce).explain(wrt=0))
 
 
@@ -476,7 +477,7 @@ def test_nothing_is_said_of_reducing_where_nothing_is_reduced() -> None:
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-def test_the_extra_operand_of_a_reduction_is_explained(reduce: str) -> None:
+def test_the_extra_operand_of_a_reduction_is_explained(reduce: Reduction) -> None:
     text = " ".join(str(cc.Contraction("b i -> b", reduce).explain()).split())
     meaning = {
         "max": "S is one at the first maximum, else zero",

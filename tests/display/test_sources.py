@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from strategies import Problem, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.display.sources import forward_source, gradient_source
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.parser import parse
@@ -121,7 +122,7 @@ class Case:
 
     spec: str
     shapes: tuple[tuple[int, ...], ...]
-    reduce: str = "sum"
+    reduce: Reduction = "sum"
     values: Mapping[str, int] = field(default_factory=dict)
     extents: Mapping[str, int] = field(default_factory=dict)
 
@@ -348,7 +349,7 @@ def test_every_layer_of_lenet(library: Library, tmp_path: Path) -> None:
 # --- random contractions ---------------------------------------------------------------------
 
 
-def check_random(problem: Problem, reduce: str, seed: int, library: Library) -> None:
+def check_random(problem: Problem, reduce: Reduction, seed: int, library: Library) -> None:
     """Compare a random contraction, with the natural extents, with the library itself."""
     case = Case(problem.spec, problem.shapes, reduce)
     source = forward_source(case.parsed, library.name, case.names)
@@ -379,19 +380,19 @@ reductions = st.sampled_from(REDUCTIONS)
 
 @settings(max_examples=200)
 @given(problem=anything, reduce=reductions, seed=seeds())
-def test_random_contractions_in_numpy(problem: Problem, reduce: str, seed: int) -> None:
+def test_random_contractions_in_numpy(problem: Problem, reduce: Reduction, seed: int) -> None:
     check_random(problem, reduce, seed, installed("numpy"))
 
 
 @settings(max_examples=120)
 @given(problem=anything, reduce=reductions, seed=seeds())
-def test_random_contractions_in_torch(problem: Problem, reduce: str, seed: int) -> None:
+def test_random_contractions_in_torch(problem: Problem, reduce: Reduction, seed: int) -> None:
     check_random(problem, reduce, seed, installed("torch"))
 
 
 @settings(max_examples=3)
 @given(problem=anything, reduce=reductions, seed=seeds())
-def test_random_contractions_in_jax(problem: Problem, reduce: str, seed: int) -> None:
+def test_random_contractions_in_jax(problem: Problem, reduce: Reduction, seed: int) -> None:
     check_random(problem, reduce, seed, installed("jax"))
 
 
@@ -411,7 +412,7 @@ def test_random_contractions_in_jax(problem: Problem, reduce: str, seed: int) ->
     ],
 )
 def test_integers_stay_integers_in_numpy(
-    reduce: str, spec: str, shapes: tuple[tuple[int, ...], ...], extents: dict[str, Any]
+    reduce: Reduction, spec: str, shapes: tuple[tuple[int, ...], ...], extents: dict[str, Any]
 ) -> None:
     case = Case(spec, shapes, reduce, extents=extents)
     rng = np.random.default_rng(0)
@@ -429,7 +430,7 @@ def test_integers_stay_integers_in_numpy(
 
 
 @pytest.mark.parametrize("reduce", ["mean", "logsumexp"])
-def test_integers_become_floats_where_they_must(reduce: str) -> None:
+def test_integers_become_floats_where_they_must(reduce: Reduction) -> None:
     case = Case("(2*i+k-1) -> i", ((6,),), reduce, extents={"k": 3})
     operand = np.array([3, 1, 2, 2, -1, 0])
     forward = executed(forward_source(case.parsed, "numpy", ["X"]), "forward")
@@ -440,7 +441,7 @@ def test_integers_become_floats_where_they_must(reduce: str) -> None:
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-def test_single_precision_stays_single(reduce: str, library: Library) -> None:
+def test_single_precision_stays_single(reduce: Reduction, library: Library) -> None:
     specs = ["(2*i+k-1) c -> c i", "i k -> (2*i+k)", "i k -> i i"]
     for spec in specs[: reduce in ("sum", "max") if library.name == "jax" else None]:
         parsed = parse(spec, reduce)
@@ -517,7 +518,7 @@ def test_jax_compiles_it() -> None:
     ],
 )
 def test_names_never_collide(
-    spec: str, names: list[str], values: dict[str, Any], arguments: list[str], reduce: str
+    spec: str, names: list[str], values: dict[str, Any], arguments: list[str], reduce: Reduction
 ) -> None:
     contraction = cc.Contraction(spec, reduce)
     operands = [np.arange(20.0).reshape(4, 5) % 7, np.array([2.0, 3.0])][: len(names)]
@@ -540,7 +541,7 @@ def test_names_never_collide(
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 @pytest.mark.parametrize("spec", ["rows cols -> cols", "I (H+k-1) -> H", "S (2*i+place-1) -> i"])
-def test_variables_are_never_called_like_an_index(spec: str, reduce: str) -> None:
+def test_variables_are_never_called_like_an_index(spec: str, reduce: Reduction) -> None:
     parsed = parse(spec, reduce)
     for source in (
         forward_source(parsed, "numpy", ["X"]), gradient_source(parsed, 0, "numpy", ["X"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv import Algorithm, Reduction
 
 Shape = tuple[int, ...]
 
@@ -33,7 +34,7 @@ def numbers(seed: int, shape: Shape, dtype: str) -> Any:
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("kernels", ["llvm", "numpy"])
 def test_an_ending_is_what_numpy_does_afterwards(
-    layer: str, dtype: str, algorithm: str, kernels: str, monkeypatch: pytest.MonkeyPatch
+    layer: str, dtype: str, algorithm: Algorithm, kernels: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTRACTCONV_KERNELS", kernels)
     spec, first, second = LAYERS[layer]
@@ -86,7 +87,7 @@ def test_wrong_endings_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(2, 4, 4, 3), (2, 20, 20, 16)])
 @pytest.mark.parametrize("reduce", ["max", "min", "mean", "sum"])
 @pytest.mark.parametrize("place", ["(2*i+k) (2*j+l)", "(2*i+k-1) (2*j+l-1)", "i (j+l)", "k l"])
-def test_reductions_end_as_well(place: str, reduce: str, shape: Shape) -> None:
+def test_reductions_end_as_well(place: str, reduce: Reduction, shape: Shape) -> None:
     kept = " ".join(name for name in "bijc" if name in place + "bc")
     extents: Any = {name: 2 for name in "kl" if name in place and place != "k l"}
     run = cc.Contraction(f"b {place} c -> {kept}", reduce=reduce).compile(

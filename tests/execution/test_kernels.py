@@ -23,6 +23,7 @@ import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
+from contractconv import Algorithm
 from contractconv.calculus.decompositions import decomposition
 from contractconv.execution.sequence import offsets
 from contractconv.kernels import copies, native, products, transforms
@@ -673,7 +674,7 @@ def in_child(task: Callable[[], object], seconds: int = 60) -> int:
     os._exit(0)
 
 
-def ways(spec: str) -> Iterator[tuple[str, Array, Array, Array]]:
+def ways(spec: str) -> Iterator[tuple[Algorithm, Array, Array, Array]]:
     """Algorithms, operands at either edge of their pages, and what is right."""
     for c, o in product((1, 3, 16, 17), (1, 7, 33)):
         x, w = (integers(shape, "int64", n) for n, shape in enumerate(EDGES[spec](c, o), 1))

@@ -20,6 +20,7 @@ from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
+from contractconv import Algorithm, Reduction
 from contractconv.execution import memory, results, schemes, tiled
 from contractconv.kernels import native
 from contractconv.planning.plan import plan
@@ -160,7 +161,7 @@ def use(engine: str, monkeypatch: pytest.MonkeyPatch) -> str:
 # --- what is asked for -----------------------------------------------------------------------
 
 
-def compiled(problem: Problem, dtype: str, algorithm: str) -> Any:
+def compiled(problem: Problem, dtype: str, algorithm: Algorithm) -> Any:
     contraction = cc.Contraction(problem.spec)
     return contraction.compile(
         *problem.shapes, dtype=dtype, algorithm=algorithm, output_shape=problem.output_shape,
@@ -168,7 +169,7 @@ def compiled(problem: Problem, dtype: str, algorithm: str) -> Any:
     )  # fmt: skip
 
 
-def tolerance(plan: Any, factors: tuple[Array, Array], algorithm: str) -> float:
+def tolerance(plan: Any, factors: tuple[Array, Array], algorithm: Algorithm) -> float:
     """The error that a plan admits, for factors of these sizes; never one that hides an integer."""
     if algorithm == "direct":
         assert all(step.choice.chosen.algorithm == algorithm for step in plan.steps)
@@ -209,7 +210,7 @@ def test_every_layer_by_every_algorithm(
     engine: str,
     dtype: str,
     name: str,
-    algorithm: str,
+    algorithm: Algorithm,
     operand: int | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -271,7 +272,7 @@ def test_every_layer_in_parts(name: str, operand: int | None) -> None:
 
 @pytest.mark.parametrize(("name", "algorithm", "operand"), sorted(NOTHING_FAST, key=str))
 def test_where_there_is_one_tap_at_a_time_nothing_is_fast(
-    name: str, algorithm: str, operand: int | None
+    name: str, algorithm: Algorithm, operand: int | None
 ) -> None:
     problem = EVERY[name]
     if operand is None:
@@ -288,7 +289,7 @@ def test_where_there_is_one_tap_at_a_time_nothing_is_fast(
 @pytest.mark.parametrize("algorithm", ["auto", "direct", "measure"])
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8"])
 @pytest.mark.parametrize("name", ["2-D", "stride 2", "transposed, stride 2", "weight gradient"])
-def test_integers_are_exact_and_wrap_around(name: str, dtype: str, algorithm: str) -> None:
+def test_integers_are_exact_and_wrap_around(name: str, dtype: str, algorithm: Algorithm) -> None:
     problem = LAYERS[name]
     operands = [x.astype(dtype) for x in problem.operands(1)]
     result = cc.contract(problem.spec, *operands, algorithm=algorithm, **problem.extents)
@@ -299,7 +300,7 @@ def test_integers_are_exact_and_wrap_around(name: str, dtype: str, algorithm: st
 @pytest.mark.parametrize("algorithm", [*FAST, "auto", "measure"])
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 @pytest.mark.parametrize("name", ["2-D", "stride 2", "transposed, stride 2", "weight gradient"])
-def test_complex_numbers(name: str, dtype: str, algorithm: str) -> None:
+def test_complex_numbers(name: str, dtype: str, algorithm: Algorithm) -> None:
     problem = LAYERS[name]
     operands = [
         (x + 1j * y).astype(dtype)
@@ -312,7 +313,7 @@ def test_complex_numbers(name: str, dtype: str, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", [*FAST, "auto", "measure"])
-def test_a_mean_is_divided_afterwards(algorithm: str, engine: str) -> None:
+def test_a_mean_is_divided_afterwards(algorithm: Algorithm, engine: str) -> None:
     problem = LAYERS["2-D"]
     operands = problem.operands(1)
     result = cc.contract(
@@ -483,7 +484,9 @@ def fast_or_nothing(call: Callable[[], Array]) -> Array | None:
     seed=seeds(),
     n=st.sampled_from([None, 0, 1]),
 )
-def test_fast_layers_by_numpy(algorithm: str, problem: Problem, seed: int, n: int | None) -> None:
+def test_fast_layers_by_numpy(
+    algorithm: Algorithm, problem: Problem, seed: int, n: int | None
+) -> None:
     operands, cotangent = problem.operands(seed), problem.cotangent(seed)
     shape, extents = problem.output_shape, problem.extents
     rounded = [x.astype("float64") for x in (cotangent, *operands)]
@@ -517,7 +520,7 @@ OF_LAYOUTS = ("2-D", "channels first", "wide", "depthwise", "transposed, stride 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("name", OF_LAYOUTS)
-def test_layouts_do_not_matter(name: str, algorithm: str, layout: str, engine: str) -> None:
+def test_layouts_do_not_matter(name: str, algorithm: Algorithm, layout: str, engine: str) -> None:
     problem, contraction = LAYERS[name], cc.Contraction(LAYERS[name].spec)
     arrays = [problem.cotangent(1), *problem.operands(1)]
     given_ = [LAYOUTS[layout](x.astype("float32")) for x in arrays]
@@ -536,7 +539,9 @@ def test_layouts_do_not_matter(name: str, algorithm: str, layout: str, engine: s
 
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_operands_that_repeat_without_a_stride(algorithm: str, axis: int, engine: str) -> None:
+def test_operands_that_repeat_without_a_stride(
+    algorithm: Algorithm, axis: int, engine: str
+) -> None:
     problem = LAYERS["1-D"]
     shapes = [tuple(1 if n == axis else size for n, size in enumerate(s)) for s in problem.shapes]
     x, w = (
@@ -550,7 +555,7 @@ def test_operands_that_repeat_without_a_stride(algorithm: str, axis: int, engine
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_operands_that_overlap_themselves(algorithm: str, engine: str) -> None:
+def test_operands_that_overlap_themselves(algorithm: Algorithm, engine: str) -> None:
     line = np.arange(20.0) % 7 - 3
     x = as_strided(line, (2, 9, 3), (8, 8, 16))
     w = as_strided(line[3:], (3, 3, 4), (8, 8, 8))
@@ -561,7 +566,7 @@ def test_operands_that_overlap_themselves(algorithm: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_one_array_in_both_places(algorithm: str, engine: str) -> None:
+def test_one_array_in_both_places(algorithm: Algorithm, engine: str) -> None:
     x = np.arange(1.0, 26.0).reshape(5, 5) % 7
     result = cc.contract("(i+k) c, k c -> i", x, x[:2], algorithm=algorithm)
     wanted = evaluate("(i+k) c, k c -> i", [x, x[:2]], {"i": 4, "k": 2, "c": 5}, (4,))
@@ -599,7 +604,7 @@ def _anything(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_anything")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("name", LAYERS)
-def test_nobody_reads_what_was_never_written(name: str, algorithm: str, engine: str) -> None:
+def test_nobody_reads_what_was_never_written(name: str, algorithm: Algorithm, engine: str) -> None:
     problem, contraction = LAYERS[name], cc.Contraction(LAYERS[name].spec)
     given_ = [x.astype("float32") for x in (problem.cotangent(1), *problem.operands(1))]
     for operand in (None, 0, 1):
@@ -616,7 +621,7 @@ def test_nobody_reads_what_was_never_written(name: str, algorithm: str, engine: 
 
 @pytest.mark.parametrize("algorithm", ["auto", "direct", "measure"])
 @pytest.mark.parametrize("empty", ["b", "c", "o"])
-def test_empty_axes(empty: str, algorithm: str, engine: str) -> None:
+def test_empty_axes(empty: str, algorithm: Algorithm, engine: str) -> None:
     sizes = {"b": 2, "c": 3, "o": 4} | {empty: 0}
     x = np.ones((sizes["b"], 9, sizes["c"]), np.float32)
     w = np.ones((3, sizes["c"], sizes["o"]), np.float32)
@@ -625,7 +630,7 @@ def test_empty_axes(empty: str, algorithm: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", FAST)
-def test_an_empty_batch_by_a_fast_algorithm(algorithm: str) -> None:
+def test_an_empty_batch_by_a_fast_algorithm(algorithm: Algorithm) -> None:
     x, w = np.ones((0, 9, 3), np.float32), np.ones((3, 3, 4), np.float32)
     assert cc.contract("b (i+k) c, k c o -> b i o", x, w, algorithm=algorithm).shape == (0, 7, 4)
 
@@ -645,7 +650,9 @@ NOTHING = (
         ("(i+k), i k -> i", [(9,), (7, 3)]),
     ],
 )
-def test_without_a_window_nothing_is_fast(spec: str, shapes: list[Shape], algorithm: str) -> None:
+def test_without_a_window_nothing_is_fast(
+    spec: str, shapes: list[Shape], algorithm: Algorithm
+) -> None:
     with pytest.raises(cc.AlgorithmError) as error:
         cc.contract(spec, *(np.ones(shape) for shape in shapes), algorithm=algorithm)
     assert str(error.value) == NOTHING.format(algorithm, spec)
@@ -653,12 +660,12 @@ def test_without_a_window_nothing_is_fast(spec: str, shapes: list[Shape], algori
 
 @pytest.mark.parametrize("algorithm", FAST)
 @pytest.mark.parametrize("reduce", ["max", "min", "prod", "logsumexp"])
-def test_other_reductions_are_never_fast(reduce: str, algorithm: str) -> None:
+def test_other_reductions_are_never_fast(reduce: Reduction, algorithm: Algorithm) -> None:
     with pytest.raises(cc.AlgorithmError, match="it needs a sum of products over a window"):
         cc.contract("(i+k), k -> i", np.ones(9), np.ones(3), reduce=reduce, algorithm=algorithm)
 
 
-def of_integers(ask: str, algorithm: str) -> Any:
+def of_integers(ask: str, algorithm: Algorithm) -> Any:
     contraction, x, w = cc.Contraction("(i+k), k -> i"), np.ones(9, "int32"), np.ones(3, "int32")
     asked: dict[str, Callable[[], Any]] = {
         "contract": lambda: cc.contract("(i+k), k -> i", x, w, algorithm=algorithm),
@@ -672,7 +679,7 @@ def of_integers(ask: str, algorithm: str) -> Any:
 
 @pytest.mark.parametrize("ask", ["contract", "call", "plan", "compile", "gradient"])
 @pytest.mark.parametrize("algorithm", FAST)
-def test_integers_are_not_rounded(ask: str, algorithm: str) -> None:
+def test_integers_are_not_rounded(ask: str, algorithm: Algorithm) -> None:
     with pytest.raises(cc.AlgorithmError) as error:
         of_integers(ask, algorithm)
     assert str(error.value) == (
@@ -692,7 +699,7 @@ def test_unknown_algorithms(ask: str, algorithm: Any) -> None:
 
 
 @pytest.mark.parametrize("algorithm", [*FAST, "measure"])
-def test_a_memory_limit_goes_with_direct_sums(algorithm: str) -> None:
+def test_a_memory_limit_goes_with_direct_sums(algorithm: Algorithm) -> None:
     with pytest.raises(cc.AlgorithmError, match=r"^memory_limit goes with 'auto' or 'direct', not"):
         cc.contract("(i+k), k -> i", np.ones(9), np.ones(3), algorithm=algorithm, memory_limit=999)
 
@@ -722,7 +729,7 @@ LARGE = {
 
 @pytest.mark.parametrize("algorithm", ["auto", "measure", "direct"])
 @pytest.mark.parametrize("name", LARGE)
-def test_large_layers_agree_with_integers(name: str, algorithm: str, engine: str) -> None:
+def test_large_layers_agree_with_integers(name: str, algorithm: Algorithm, engine: str) -> None:
     spec, *shapes = LARGE[name]
     operands = Problem(spec, tuple(shapes), {}, ()).operands(3)
     wanted = cc.contract(spec, *operands, algorithm="direct")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv import Algorithm
 from contractconv.execution.products import run_within
 from contractconv.kernels import native
 
@@ -50,7 +51,7 @@ def peak_beyond_result(call: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("limit", [4_000_000, 1_000_000])
 @pytest.mark.parametrize("algorithm", ["auto", "direct"])
 @pytest.mark.usefixtures("engine")
-def test_the_limit_is_kept(case: str, limit: int, algorithm: str) -> None:
+def test_the_limit_is_kept(case: str, limit: int, algorithm: Algorithm) -> None:
     spec, operands, options = CASES[case]
     options = {"algorithm": algorithm, **options}
     free = cc.contract(spec, *operands, **options | {"algorithm": "direct"})
@@ -72,7 +73,7 @@ def test_the_limit_is_kept(case: str, limit: int, algorithm: str) -> None:
 @pytest.mark.skipif(not native.available(), reason="there is no compiler")
 @pytest.mark.parametrize("algorithm", ["auto", "direct"])
 def test_a_layer_is_not_cut_where_kernels_fit(
-    algorithm: str, monkeypatch: pytest.MonkeyPatch
+    algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> Any:
         raise AssertionError("it was cut")

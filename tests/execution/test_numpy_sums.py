@@ -15,6 +15,7 @@ import pytest
 from oracle import evaluate
 
 import contractconv as cc
+from contractconv import Algorithm
 from contractconv.execution import (
     blas,
     blocked,
@@ -264,7 +265,9 @@ def test_the_library_of_matrix_products_has_its_threads_back() -> None:
     "b (i+k-1) (j+l-1) c, k l c o -> b i j o",
     "b (i+k-1) (j+l-1) c, k l c -> b i j c",
 ])  # fmt: skip
-def test_threads_change_nothing(spec: str, algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_change_nothing(
+    spec: str, algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CONTRACTCONV_KERNELS", "numpy")
     rng = np.random.default_rng(0)
     channels = (4, 3) if " o" in spec else (4,)

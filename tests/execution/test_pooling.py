@@ -15,6 +15,7 @@ import oracle
 import pytest
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.execution import pooling, unpooling, walking
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import _RAW, End, pool
@@ -30,7 +31,7 @@ from contractconv.planning.lowering import by_taps
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 
 DTYPES = ("float32", "float64")
-REDUCTIONS = ("max", "min", "sum")
+REDUCTIONS: tuple[Reduction, ...] = ("max", "min", "sum")
 POOLS = {"2x2": "b (2*i+k) (2*j+l) c -> b i j c", "3x3": "b (2*i+k-1) (2*j+l-1) c -> b i j c"}
 # Every value that is special, and ties.
 SPECIAL = [-np.inf, -1.0, -0.0, 0.0, 1.0, np.inf, np.nan]
@@ -305,7 +306,9 @@ def test_windows_of_many_taps(taps: tuple[int, int]) -> None:
 @pytest.mark.parametrize("reduce", ["max", "min"])
 @pytest.mark.parametrize("spec", [*POOLS.values(), "b (j+l-1) c (2*i+k-1) -> b j c i",
                                   "b h w c -> b c", "b c h w -> b c"])  # fmt: skip
-def test_special_values_are_chosen_as_numpy_chooses(spec: str, reduce: str, dtype: str) -> None:
+def test_special_values_are_chosen_as_numpy_chooses(
+    spec: str, reduce: Reduction, dtype: str
+) -> None:
     shape = (2, 8, 9, 21) if spec != "b c h w -> b c" else (2, 21, 2, 3)
     extents = {name: 3 for name in "kl" if name in spec}
     check(problem_of(spec, shape, reduce, **extents), numbers(shape, dtype, special=True))
@@ -435,7 +438,7 @@ def test_some_gradients_are_left_to_contractions() -> None:
 @pytest.mark.parametrize("reduce", ["max", "min", "mean", "sum"])
 @pytest.mark.parametrize("pool_name", POOLS)
 def test_contractions_are_pooled(
-    pool_name: str, reduce: str, monkeypatch: pytest.MonkeyPatch
+    pool_name: str, reduce: Reduction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, x = POOLS[pool_name], numbers((2, 20, 20, 16), "float32")
     call, size = cc.Contraction(spec, reduce=reduce), int(pool_name[0])

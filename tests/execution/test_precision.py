@@ -14,9 +14,10 @@ import pytest
 from strategies import Array, Shape
 
 import contractconv as cc
+from contractconv import Algorithm
 
-FAST = ("toom-cook", "fft")
-ALGORITHMS = ("direct", *FAST)
+FAST: tuple[Algorithm, ...] = ("toom-cook", "fft")
+ALGORITHMS: tuple[Algorithm, ...] = ("direct", *FAST)
 DTYPES = ("float32", "float64")
 PROMISED = {"float32": 1e-4, "float64": 2e-13}
 WIDER = np.finfo(np.longdouble).eps < 2**-60
@@ -30,12 +31,12 @@ class Layer(NamedTuple):
     shapes: tuple[Shape, Shape]
     extents: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
 
-    def plan(self, dtype: str, algorithm: str) -> Any:
+    def plan(self, dtype: str, algorithm: Algorithm) -> Any:
         """How it is carried out."""
         contraction = cc.Contraction(self.spec)
         return contraction.plan(*self.shapes, dtype=dtype, algorithm=algorithm, **self.extents)
 
-    def __call__(self, algorithm: str, *operands: Array) -> Array:
+    def __call__(self, algorithm: Algorithm, *operands: Array) -> Array:
         """The result by one algorithm."""
         return np.asarray(cc.contract(self.spec, *operands, algorithm=algorithm, **self.extents))
 
@@ -104,7 +105,7 @@ def largest(*arrays: Array) -> float:
     return float(np.prod([np.abs(x).max(initial=0).astype(np.longdouble) for x in arrays]))
 
 
-def error_in_bounds(layer: Layer, plan: Any, algorithm: str, operands: list[Array]) -> float:
+def error_in_bounds(layer: Layer, plan: Any, algorithm: Algorithm, operands: list[Array]) -> float:
     """The error of a result, in units of what its plan admits."""
     (step,) = plan.steps
     assert step.choice.chosen.algorithm == algorithm
@@ -116,7 +117,9 @@ def error_in_bounds(layer: Layer, plan: Any, algorithm: str, operands: list[Arra
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", LAYERS)
-def test_errors_stay_within_the_bound(name: str, dtype: str, algorithm: str, engine: str) -> None:
+def test_errors_stay_within_the_bound(
+    name: str, dtype: str, algorithm: Algorithm, engine: str
+) -> None:
     if dtype == "float64" and not WIDER:
         pytest.skip("there are no wider numbers")
     layer = LAYERS[name]
@@ -128,7 +131,7 @@ def test_errors_stay_within_the_bound(name: str, dtype: str, algorithm: str, eng
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("name", ["2-D", "weight gradient"])
-def test_a_bound_that_is_too_small_is_noticed(name: str, algorithm: str) -> None:
+def test_a_bound_that_is_too_small_is_noticed(name: str, algorithm: Algorithm) -> None:
     layer = LAYERS[name]
     plan = layer.plan("float32", algorithm)
     worst = max(error_in_bounds(layer, plan, algorithm, x) for x in draws(layer, "float32", 40))
@@ -226,7 +229,7 @@ def test_auto_keeps_its_promise_for_long_sums(layer: Layer) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_nothing_overflows_long_before_the_sum_does(
-    name: str, dtype: str, algorithm: str, shares: tuple[float, float], engine: str
+    name: str, dtype: str, algorithm: Algorithm, shares: tuple[float, float], engine: str
 ) -> None:
     layer = LAYERS[name]
     plain = [rng.uniform(-1, 1, shape) for shape in layer.shapes]
@@ -241,7 +244,7 @@ def test_nothing_overflows_long_before_the_sum_does(
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("name", LAYERS)
 def test_underflow_costs_no_more_than_its_own_size(
-    name: str, algorithm: str, shares: tuple[float, float], engine: str
+    name: str, algorithm: Algorithm, shares: tuple[float, float], engine: str
 ) -> None:
     layer, dtype = LAYERS[name], "float32"
     plain = [rng.uniform(-1, 1, shape) for shape in layer.shapes]
@@ -259,7 +262,9 @@ def test_underflow_costs_no_more_than_its_own_size(
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("name", ["2-D", "depthwise", "weight gradient"])
-def test_denormal_numbers_are_not_taken_for_zero(name: str, algorithm: str, engine: str) -> None:
+def test_denormal_numbers_are_not_taken_for_zero(
+    name: str, algorithm: Algorithm, engine: str
+) -> None:
     layer = LAYERS[name]
     x = np.full(layer.shapes[0], np.finfo("float32").smallest_subnormal * 512, np.float32)
     w = np.ones(layer.shapes[1], np.float32)
@@ -276,7 +281,7 @@ def test_denormal_numbers_are_not_taken_for_zero(name: str, algorithm: str, engi
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_what_is_not_finite_stays_so(
-    name: str, which: int, algorithm: str, strange: float, engine: str
+    name: str, which: int, algorithm: Algorithm, strange: float, engine: str
 ) -> None:
     layer = LAYERS[name]
     operands = [rng.uniform(1, 2, shape).astype("float32") for shape in layer.shapes]
@@ -290,14 +295,14 @@ def test_what_is_not_finite_stays_so(
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
-def test_a_sum_that_overflows_is_not_finite(algorithm: str, engine: str) -> None:
+def test_a_sum_that_overflows_is_not_finite(algorithm: Algorithm, engine: str) -> None:
     layer = LAYERS["2-D"]
     operands = [np.full(shape, 1e20, np.float32) for shape in layer.shapes]
     assert not np.isfinite(layer(algorithm, *operands)).any()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_zeros_give_zeros(algorithm: str, engine: str) -> None:
+def test_zeros_give_zeros(algorithm: Algorithm, engine: str) -> None:
     layer = LAYERS["2-D"]
     x, w = (np.zeros(shape, np.float32) for shape in layer.shapes)
     assert not layer(algorithm, x, w + 1e30).any()

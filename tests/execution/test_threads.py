@@ -23,13 +23,14 @@ import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
+from contractconv import Algorithm
 from contractconv.execution import threads
 from contractconv.execution.memory import address
 from contractconv.execution.sequence import Calls, Program, offsets
 from contractconv.kernels import native, products
 
 COUNTS = (1, 2, 3, 7)
-ALGORITHMS = ("direct", "toom-cook", "fft")
+ALGORITHMS: tuple[Algorithm, ...] = ("direct", "toom-cook", "fft")
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 compiling = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 
@@ -54,7 +55,7 @@ def layer(name: str) -> tuple[str, Array, Array, Array]:
     return spec, x.astype("float32"), w.astype("float32"), np.asarray(cc.contract(spec, x, w))
 
 
-def check(name: str = "2-D", algorithm: str = "direct") -> None:
+def check(name: str = "2-D", algorithm: Algorithm = "direct") -> None:
     """Carry out a layer: exactly by its definition, or nearly so."""
     spec, x, w, wanted = layer(name)
     result = cc.contract(spec, x, w, algorithm=algorithm)
@@ -82,7 +83,7 @@ def _as_before() -> Iterator[None]:
     ],
 )
 def test_results_do_not_depend_on_the_number(
-    name: str, algorithm: str, number: int, kernels: str, monkeypatch: pytest.MonkeyPatch
+    name: str, algorithm: Algorithm, number: int, kernels: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTRACTCONV_KERNELS", kernels)
     cc.set_num_threads(number)
@@ -90,7 +91,7 @@ def test_results_do_not_depend_on_the_number(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_rounding_stays_what_it_is(algorithm: str) -> None:
+def test_rounding_stays_what_it_is(algorithm: Algorithm) -> None:
     spec, *shapes = LAYERS["2-D"]
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(shape).astype("float32") for shape in shapes)
@@ -283,7 +284,7 @@ def test_threads_do_not_pile_up() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_operands_are_let_go(algorithm: str) -> None:
+def test_operands_are_let_go(algorithm: Algorithm) -> None:
     cc.set_num_threads(3)
     spec, *shapes = LAYERS["2-D"]
     x, w = (np.ones(shape, np.float32) for shape in shapes)
@@ -462,7 +463,7 @@ def test_who_waits_for_helpers_waits_to_the_end(error: type[BaseException]) -> N
 
 @forking
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_interrupted_contractions_leave_everything_usable(algorithm: str) -> None:
+def test_interrupted_contractions_leave_everything_usable(algorithm: Algorithm) -> None:
     cc.set_num_threads(3)
     spec, x, w, _ = layer("2-D")
     check("2-D", algorithm)

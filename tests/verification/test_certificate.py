@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from strategies import Problem, problems, windows
 
 import contractconv as cc
+from contractconv import Reduction
 from contractconv.calculus.derivation import Formulas, derive
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Inside, size
 from contractconv.calculus.phases import phases
@@ -134,7 +135,7 @@ def check_certificate(found: Certificate) -> None:
 
 
 @pytest.mark.parametrize(("spec", "reduce", "parameters"), RIGHT)
-def test_what_is_right_is_certified(spec: str, reduce: str, parameters: str) -> None:
+def test_what_is_right_is_certified(spec: str, reduce: Reduction, parameters: str) -> None:
     forward = cc.Contraction(spec, reduce, parameters)
     for operand in operands_of(spec):
         found = forward.grad(operand).verify()
@@ -163,7 +164,7 @@ def load_example(name: str) -> ModuleType:
     return loaded
 
 
-def strings_in(path: Path) -> Iterator[tuple[str, str]]:
+def strings_in(path: Path) -> Iterator[tuple[str, Reduction]]:
     """Each contraction that an example writes out, with its reduction."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -208,7 +209,7 @@ few = settings(max_examples=settings().max_examples // 4)
     reduce=st.sampled_from(REDUCTIONS),
     which=st.integers(0, 2),
 )
-def test_random_contractions_are_certified(problem: Problem, reduce: str, which: int) -> None:
+def test_random_contractions_are_certified(problem: Problem, reduce: Reduction, which: int) -> None:
     forward = cc.Contraction(problem.spec, reduce)
     check_certificate(forward.grad(which % len(problem.shapes)).verify())
 
@@ -613,7 +614,7 @@ PLANTED: list[tuple[str, str, int, str, Tamper, str]] = [
 ]  # fmt: skip
 
 
-def derived(spec: str, operand: int, reduce: str = "sum") -> Formulas:
+def derived(spec: str, operand: int, reduce: Reduction = "sum") -> Formulas:
     return derive(parse(spec, reduce, "s d p" if spec == SYMBOLIC else ""), operand)
 
 
@@ -623,7 +624,7 @@ def derived(spec: str, operand: int, reduce: str = "sum") -> Formulas:
     ids=[row[0] for row in PLANTED],
 )
 def test_planted_faults_are_found(
-    spec: str, operand: int, reduce: str, tamper: Tamper, statement: str
+    spec: str, operand: int, reduce: Reduction, tamper: Tamper, statement: str
 ) -> None:
     right = derived(spec, operand, reduce)
     certify(right)
@@ -720,7 +721,7 @@ def test_brute_force_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 # --- every small change of a string or an equation -------------------------------------------
 
-SWEPT = [
+SWEPT: list[tuple[str, int, Reduction]] = [
     (STRIDED, 0, "sum"),
     (STRIDED, 1, "sum"),
     ("(i+k), k -> i", 0, "sum"),
@@ -880,7 +881,7 @@ def test_a_certificate_has_a_summary() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["mean", "logsumexp"])
-def test_a_certificate_that_is_not_exact_says_so(reduce: str) -> None:
+def test_a_certificate_that_is_not_exact_says_so(reduce: Reduction) -> None:
     found = cc.Contraction(POOL, reduce).grad(0).verify()
     assert found.summary.endswith("numbers within 1e-12")
     assert str(found).count("within 1e-12") == len(found.checks)
@@ -907,7 +908,7 @@ def test_indices_may_be_called_like_arrays(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "reduce"), [("S k -> S", "max"), ("P k -> P", "prod"), ("N k -> N", "mean")]
 )
-def test_indices_may_be_called_like_local_derivatives(spec: str, reduce: str) -> None:
+def test_indices_may_be_called_like_local_derivatives(spec: str, reduce: Reduction) -> None:
     check_certificate(cc.Contraction(spec, reduce).grad(0).verify())
 
 
@@ -918,7 +919,7 @@ def test_parameters_may_be_called_like_arrays() -> None:
 
 @pytest.mark.parametrize("reduce", ["max", "min", "prod", "logsumexp"])
 @pytest.mark.parametrize("spec", ["... i -> ...", "... (2*i+k) c -> ... i c"])
-def test_reductions_with_an_ellipsis_are_certified(spec: str, reduce: str) -> None:
+def test_reductions_with_an_ellipsis_are_certified(spec: str, reduce: Reduction) -> None:
     check_certificate(cc.Contraction(spec, reduce).grad(0).verify())
 
 
@@ -951,7 +952,7 @@ def test_extents_of_any_two_indices_differ_in_some_case() -> None:
     ],
     ids=["a range", "a sum"],
 )
-def test_the_extent_of_another_index_is_found(spec: str, reduce: str, tamper: Tamper) -> None:
+def test_the_extent_of_another_index_is_found(spec: str, reduce: Reduction, tamper: Tamper) -> None:
     with pytest.raises(CertificateError):
         certify(tamper(derived(spec, 0, reduce)))
 
