@@ -13,6 +13,7 @@ from pathlib import Path
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.spec import REDUCTIONS
+from contractconv.notices import write
 from contractconv.version import VERSION
 
 _EXAMPLES = """examples:
@@ -31,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _explain(asked)
     except ContractionError as error:
-        print(f"contractconv: {error}", file=sys.stderr)
+        write(f"contractconv: {error}\n")
         return 2
     except BrokenPipeError:
         # Whoever reads has seen enough; Python would complain once more when it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = error.filename or "the output"
-        print(f"contractconv: cannot write {where}: {error.strerror}", file=sys.stderr)
+        write(f"contractconv: cannot write {where}: {error.strerror}\n")
         return 1
     return 0
 

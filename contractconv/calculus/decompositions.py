@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from hashlib import sha256
 from math import inf, prod, sqrt
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache as disk
@@ -158,10 +156,9 @@ def _derived(outputs: int, taps: int) -> Decomposition:
 
 @cache
 def _fingerprint() -> str:
-    """What factors depend on: the sources that choose points and interpolate."""
-    here = Path(__file__).parent
-    sources = b"".join((here / name).read_bytes() for name in ("bilinear.py", "conditioning.py"))
-    return sha256(sources).hexdigest()[:16]
+    """What factors depend on: the code that chooses points and interpolates."""
+    room = __name__.rpartition(".")[0]
+    return disk.code_of(f"{room}.{name}" for name in ("bilinear", "conditioning"))[:16]
 
 
 def _fractions(matrix: Any) -> Matrix:

@@ -46,7 +46,11 @@ def setting(points: int, dtype: str, algorithm: str) -> Setting:
 
 def machine(compiled: bool) -> Machine:
     """The figures of this machine, with compiled kernels or without."""
-    return replace(_machine(compiled), threads=get_num_threads())
+    try:
+        found = _machine(compiled)
+    except native.UnfitError:
+        found = _machine(False)
+    return replace(found, threads=get_num_threads())
 
 
 @cache

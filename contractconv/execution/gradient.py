@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.unpooling import pool_gradient
 from contractconv.execution.views import Array
+from contractconv.kernels.native import UnfitError
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape, shape_of
@@ -63,7 +65,9 @@ def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array 
         return None
     array, given = np.asarray(operands[0]), np.asarray(cotangent)
     split = array.reshape(shape_of(problem.operands[0]))
-    made = pool_gradient(problem, split, given.reshape(problem.output_sizes))
+    made = None
+    with suppress(UnfitError):
+        made = pool_gradient(problem, split, given.reshape(problem.output_sizes))
     return None if made is None else made.reshape(array.shape)
 
 

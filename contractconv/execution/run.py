@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -50,10 +51,11 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
     """By the fastest algorithm that fits a limit, or by numpy, part by part."""
     dtype = common_dtype(operands, problem.reduce).name
     # Without kernels nothing needs to be planned, or measured, for them.
-    for name in dict.fromkeys((algorithm, "direct")) if native.available() else ():
-        made = run_within(planned(problem, dtype, name), operands, limit)
-        if made is not None:
-            return made
+    with suppress(native.UnfitError):
+        for name in dict.fromkeys((algorithm, "direct")) if native.available() else ():
+            made = run_within(planned(problem, dtype, name), operands, limit)
+            if made is not None:
+                return made
     return run(plan(problem, FRUGAL), operands, limit)
 
 
@@ -98,6 +100,15 @@ def run(
     Raises:
         MemoryLimitError: not even one point at a time fits the limit.
     """
+    try:
+        return _run(steps, operands, memory_limit, ending)
+    except native.UnfitError:  # by now no kernel is available: numpy does it all
+        return _run(steps, operands, memory_limit, ending)
+
+
+def _run(
+    steps: Plan, operands: Sequence[Any], memory_limit: int | None, ending: Ending | None
+) -> Array:
     problem = steps.problem
     if memory_limit is None and are_ready(steps, operands):
         return run_product(steps, (operands[0], operands[1]), ending)

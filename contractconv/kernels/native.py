@@ -6,13 +6,14 @@ import ctypes
 import functools
 import hashlib
 import os
+import pkgutil
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contractconv import cache
+from contractconv import cache, notices
+from contractconv.kernels import trial
 from contractconv.kernels.number import Number
 
 if TYPE_CHECKING:
@@ -20,49 +21,108 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _engines: list[Any] = []  # machine code lives as long as the engine that holds it
-_told = False
+# Why no kernel can be made or run in this process; empty where llvmlite is not installed.
+_obstacle: str | None = None
+_tried = False
 
 Native = Callable[[int], None]
 Writer = Callable[["Emitter"], None]
 
 
+class UnfitError(Exception):
+    """A kernel could not be made or loaded; from now on none is available."""
+
+
 def available() -> bool:
-    """Whether kernels can be compiled: llvmlite is installed and they are not switched off."""
+    """Whether kernels can be compiled and run here, and are not switched off.
+
+    The first who asks tries a tiny one. If llvmlite is installed but no kernel comes of it, a line
+    on stderr says why.
+    """
     if os.environ.get("CONTRACTCONV_KERNELS", "llvm") != "llvm":
         return False
-    return _llvm() is not None
+    if not _tried:
+        _try()
+    return _obstacle is None
+
+
+def _try() -> None:
+    global _tried  # noqa: PLW0603 - a process is tried once
+    with _lock:
+        if not _tried:
+            _refuse(_found_obstacle())
+            _tried = True
+
+
+def _refuse(reason: str | None) -> None:
+    global _obstacle  # noqa: PLW0603
+    _obstacle = reason
+    if reason:
+        notices.say("kernels", f"numpy does what kernels would do, only slower: {reason}")
+
+
+def _found_obstacle() -> str | None:
+    try:
+        if _llvm() is None:
+            return ""
+        kernel = _made("trial", "float32", trial.write, "trial", aloud=False)
+        return None if trial.holds(kernel, number("float32").lanes) else "a kernel gave wrong sums"
+    except Exception as error:  # whatever is broken
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnfitError):
+        return str(error)
+    return f"llvmlite does not work here ({type(error).__name__}: {error})"[:400]
 
 
 @functools.cache
 def _llvm() -> Any:
     try:
         from llvmlite import binding
-    except ImportError:
-        return None
+    except ModuleNotFoundError as error:
+        if error.name == "llvmlite":
+            return None
+        raise
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding
 
 
 @functools.cache
+def _features() -> dict[str, bool]:
+    try:
+        return dict(_llvm().get_host_cpu_features())
+    except RuntimeError:  # LLVM may know a processor by its name alone
+        return {}
+
+
+@functools.cache
+def _processor() -> tuple[str, str]:
+    """The processor's name, and what it has and has not."""
+    features = (f"{'+' if has else '-'}{name}" for name, has in sorted(_features().items()))
+    return _llvm().get_host_cpu_name(), ",".join(features)
+
+
+@functools.cache
 def _machine() -> Any:
     llvm = _llvm()
-    target = llvm.Target.from_default_triple()
-    features = llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True, reloc="default"
+    name, features = _processor()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, jit=True, reloc="default"
     )
 
 
 @functools.cache
 def registers() -> tuple[int, int]:
     """How many vector registers there are, and the bytes of one."""
-    features = _llvm().get_host_cpu_features()
+    features = _features()
     if features.get("avx512f"):
         return 32, 64
     if features.get("avx2") or features.get("avx"):
         return 16, 32
-    return (32, 16) if "neon" in features or sys.platform == "darwin" else (16, 16)
+    return (32, 16) if features.get("neon") or sys.platform == "darwin" else (16, 16)
 
 
 def number(dtype: str) -> Number:
@@ -83,12 +143,25 @@ def build(name: str, dtype: str, write: Writer, identity: object) -> Native:
         A function of the address of a table of 64-bit integers; it runs without Python's lock.
     """
     with _lock:
-        key = _key(name, dtype, identity)
-        code = cache.kept(key)
-        if code is None:
-            code = _compiled(name, dtype, write)
-            cache.keep(key, code)
-        return _loaded(name, code)
+        try:
+            return _made(name, dtype, write, identity)
+        except (UnfitError, RuntimeError, OSError, AttributeError) as error:
+            # What could be done when it was tried may be forbidden by now.
+            _refuse(_reason(error))
+            raise UnfitError(str(error)) from error
+
+
+def _made(name: str, dtype: str, write: Writer, identity: object, *, aloud: bool = True) -> Native:
+    if not trial.may_execute():
+        raise UnfitError("this process may not make memory executable")
+    key = _key(name, dtype, identity)
+    code = cache.kept(key)
+    if code is None:
+        if aloud:
+            _tell()
+        code = _compiled(name, dtype, write)
+        cache.keep(key, code)
+    return _loaded(name, code)
 
 
 def _key(name: str, dtype: str, identity: object) -> str:
@@ -102,17 +175,15 @@ def _fingerprint() -> tuple[str, ...]:
     llvm = _llvm()
     import llvmlite
 
-    sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        sources.update(path.read_bytes())
-    processor = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
-    return llvmlite.__version__, processor, llvm.get_default_triple(), sources.hexdigest()
+    rooms = sys.modules[__name__.rpartition(".")[0]].__path__
+    writers = (f"{__package__}.{module.name}" for module in pkgutil.iter_modules(rooms))
+    compiler = f"{llvmlite.__version__} {llvm.llvm_version_info}"
+    return compiler, *_processor(), llvm.get_default_triple(), cache.code_of(writers)
 
 
 def _compiled(name: str, dtype: str, write: Writer) -> bytes:
     from contractconv.kernels.emitter import Emitter
 
-    _tell()
     llvm = _llvm()
     emitter = Emitter(name, number(dtype))
     write(emitter)
@@ -128,11 +199,12 @@ def _compiled(name: str, dtype: str, write: Writer) -> bytes:
     return code
 
 
+@functools.cache
 def _tell() -> None:
-    global _told  # noqa: PLW0603 - one notice for a process
-    if not _told:
-        _told = True
-        print("contractconv: compiling kernels for this machine (once)", file=sys.stderr)
+    """Say, once for a machine, why the first contractions take so long."""
+    machine = hashlib.sha256(repr(_processor()).encode()).hexdigest()[:16]
+    if cache.first(f"told-{machine}"):
+        notices.say("compiling", "compiling kernels for this machine (once)")
 
 
 def _loaded(name: str, code: bytes) -> Native:
@@ -142,6 +214,8 @@ def _loaded(name: str, code: bytes) -> Native:
     engine.finalize_object()
     _engines.append(engine)
     address = engine.get_function_address(name)
+    if not address:
+        raise RuntimeError(f"what was compiled has no function {name}")
     function: Native = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     return function
 
