@@ -232,8 +232,8 @@ def test_what_can_be_read_but_not_written(
         assert cache.kept(NAME) == CONTENT
         cache.keep("another", CONTENT)
         assert cache.kept("another") is None
-    assert said == [f"contractconv: nothing is kept for the next process: {place}: "
-                    "Permission denied\n"]  # fmt: skip
+    reason = f"{place}: Permission denied"
+    assert said == [f"contractconv: nothing is kept for the next process: {reason}\n"]
 
 
 # --- its files -----------------------------------------------------------------------------------
@@ -245,12 +245,20 @@ def moved_aside(path: Path) -> Path:
     return target
 
 
+def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def replace(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return replace
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "a link": lambda path: path.symlink_to(moved_aside(path)),
     "another name of a file": lambda path: path.hardlink_to(moved_aside(path)),
-    "a FIFO": lambda path: (path.unlink(), os.mkfifo(path)),
-    "a socket": lambda path: (path.unlink(), bound(path)),
-    "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "a FIFO": instead(os.mkfifo),
+    "a socket": instead(bound),
+    "a device": instead(lambda path: path.symlink_to("/dev/zero")),
     "others may write": lambda path: path.chmod(0o602),
     "the group may write": lambda path: path.chmod(0o620),
     "endless": lambda path: os.truncate(path, 1 << 40),

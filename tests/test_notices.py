@@ -31,11 +31,14 @@ def test_each_topic_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Raising(io.StringIO):
+    """A stream that cannot be written to."""
+
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
 
     def write(self, text: str) -> int:
+        """Fail."""
         raise self.error
 
 
