@@ -1,11 +1,12 @@
 """Random problems on arrays between pages that nobody may touch: a process of its own.
 
-    python bounds.py TARGET FIRST COUNT FILE [FAULT]
+    python bounds.py TARGET MENU FIRST COUNT FILE [FAULT]
 
 runs problems number ``FIRST`` to ``FIRST + COUNT`` on kernels for one kind of processors, and ends
 by a signal if one of them reads or writes outside of its arrays. What is being done stands in
-``FILE``. Operands, results and scratch memory begin where their pages begin, or end where they end,
-and are given back as soon as nobody needs them: what uses an address for longer is found out too.
+``FILE``, what is drawn from in the menu. Operands, results and scratch memory begin where their
+pages begin, or end where they end, and are given back as soon as nobody needs them: what uses an
+address for longer is found out too.
 
 Right is what plain numpy says, for every point of the index space.
 """
@@ -17,12 +18,13 @@ import mmap
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.fft
@@ -31,7 +33,8 @@ from llvmlite import binding
 from numpy.typing import NDArray
 
 import contractconv as cc
-from contractconv.execution import memory, sequence
+from contractconv.execution import memory
+from contractconv.execution import sequence as programs
 from contractconv.kernels import native
 from contractconv.kernels.emitter import Emitter
 
@@ -94,15 +97,17 @@ EDGE = Edge()
 def edges(at_end: bool) -> Iterator[None]:
     """Let all arrays that are made lie at an edge, and be no larger than they were asked to be."""
     EDGE.at_end = at_end
-    before = np.empty, memory._laid_out, sequence.take, sequence.give, sequence.lent
-    np.empty = EDGE.empty
-    memory._laid_out = lambda make, shape, dtype: cleared(EDGE.empty(shape, dtype), make)
-    sequence.take = lambda size: EDGE.empty(size, np.uint8)
-    sequence.give, sequence.lent = lambda raw: None, lambda size: size
-    try:
+    others: list[tuple[Any, str, Any]] = [
+        (np, "empty", EDGE.empty),
+        (memory, "_laid_out", lambda make, *given: cleared(EDGE.empty(*given), make)),
+        (programs, "take", lambda size: EDGE.empty(size, np.uint8)),
+        (programs, "give", lambda raw: None),
+        (programs, "lent", lambda size: size),
+    ]
+    with ExitStack() as stack:
+        for where, name, other in others:
+            stack.enter_context(mock.patch.object(where, name, other))
         yield
-    finally:
-        np.empty, memory._laid_out, sequence.take, sequence.give, sequence.lent = before
 
 
 def cleared(array: Array, make: Any) -> Array:
@@ -132,7 +137,30 @@ def placed(array: Array, layout: str) -> Array:
 # --- problems ------------------------------------------------------------------------------------
 
 LAYOUTS = ["in order", "in order", "reversed axes", "backwards", "every other"]
-CHANNELS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65]
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What problems are drawn from: compiling takes longer than running them."""
+
+    strides: tuple[int, ...] = (1, 1, 1, 2, 3)
+    dilations: tuple[int, ...] = (1, 1, 1, 2, 3, -1, -2)
+    taps: tuple[int, ...] = (1, 2, 3, 3, 3, 4, 5)
+    offsets: tuple[int, ...] = (0, 0, 0, -1, -2, 1)
+    beyond: tuple[int, ...] = (0, 0, 1, 2, -1, -2, -5, 4)  # what an axis has more than is reached
+    places: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 30)
+    channels: tuple[int, ...] = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65)
+    dtypes: tuple[str, ...] = ("float32", "float32", "float64")
+    ends: tuple[bool, ...] = (True, True, False)  # more bytes are read too many than too early
+    tiles: float = 0.1  # how many of the problems are solved by tiles
+
+
+SHORT = Menu((1, 2), (1,), (3,), (0, -1), (0,), (1, 4, 7, 30), (1, 3, 16, 17, 33), tiles=0.0)
+MENUS = {
+    "wide": Menu(),
+    "float32": replace(SHORT, dtypes=("float32",)),
+    "float64": replace(SHORT, dtypes=("float64",), channels=(1, 5, 8, 9, 19)),
+}
 
 
 @dataclass(frozen=True)
@@ -179,24 +207,30 @@ class Problem:
         """How many points the index space has."""
         return prod(self.extents.values())
 
-    def size(self, rng: random.Random) -> None:
+    def size(self, draw: Draw) -> None:
         """Choose shapes: an axis ends at, before or after what is reached."""
         for number, term in enumerate(self.terms):
             within = number == len(self.terms) - 1
-            self.shapes.append(tuple(self._size(axis, rng, within) for axis in term))
+            self.shapes.append(tuple(self._size(axis, draw, within) for axis in term))
 
-    def _size(self, axis: Axis, rng: random.Random, within: bool) -> int:
+    def _size(self, axis: Axis, draw: Draw, within: bool) -> int:
         reach = axis.reach(self.extents)
         if len(axis.terms) == 1 and axis.terms[0][1] == 1 and not axis.offset:
             return reach
-        return max(1, reach + (0 if within else rng.choice([0, 0, 1, 2, -1, -2, -5, 4])))
+        return max(1, reach + (0 if within else draw.rng.choice(draw.menu.beyond)))
 
     # -- what is right, by numpy -------------------------------------------------------------------
 
     def places(self, number: int) -> tuple[Array, Array]:
         """For every point where it lies in one term (counted through), and whether it does."""
         names, shape = list(self.extents), self.shapes[number]
-        along = dict(zip(names, np.indices(self.extents.values(), sparse=True), strict=True))
+        along = dict(
+            zip(
+                names,
+                np.ogrid[tuple(slice(extent) for extent in self.extents.values())],
+                strict=True,
+            )
+        )
         flat, inside = np.zeros((), int), np.ones((), bool)
         for axis, size in zip(self.terms[number], shape, strict=True):
             at = sum((step * along[name] for name, step in axis.terms), np.full((), axis.offset))
@@ -221,7 +255,7 @@ class Problem:
         """The result."""
         if self.reduce in ("max", "min"):
             found = self._windows(operands[0])
-            return (found.max if self.reduce == "max" else found.min)(axis=-1)
+            return np.asarray((found.max if self.reduce == "max" else found.min)(axis=-1))
         values = [self.read(number, array) for number, array in enumerate(operands)]
         total = self.landed(len(self.terms) - 1, np.asarray(prod(values[1:], start=values[0])))
         if self.reduce == "mean":
@@ -253,36 +287,46 @@ class Problem:
         names, kept = list(self.extents), [axis.terms[0][0] for axis in self.terms[-1]]
         order = [*kept, *(name for name in names if name not in kept)]
         back = [order.index(name) for name in names]
-        return chosen.reshape([self.extents[name] for name in order]).transpose(back)
+        return np.asarray(chosen.reshape([self.extents[n] for n in order]).transpose(back))
 
 
-def window(rng: random.Random, position: str, tap: str, extents: dict[str, int]) -> Axis:
+@dataclass(frozen=True)
+class Draw:
+    """Where problems come from."""
+
+    rng: random.Random
+    menu: Menu
+
+
+def window(draw: Draw, pair: str, extents: dict[str, int]) -> Axis:
     """One axis of an image, with stride, dilation and padding."""
-    stride, dilation = rng.choice([1, 1, 1, 2, 3]), rng.choice([1, 1, 1, 2, 3, -1, -2])
-    extents[position] = rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 30])
-    extents[tap] = rng.choice([1, 2, 3, 3, 3, 4, 5])
+    position, tap, rng = pair[0], pair[1], draw.rng
+    stride, dilation = rng.choice(draw.menu.strides), rng.choice(draw.menu.dilations)
+    extents[position] = rng.choice(draw.menu.places)
+    extents[tap] = rng.choice(draw.menu.taps)
     low = min(0, dilation * (extents[tap] - 1))
     terms = ((position, stride), (tap, dilation))
-    return Axis(terms, rng.choice([0, 0, 0, -1, -2, 1]) - low)
+    return Axis(terms, rng.choice(draw.menu.offsets) - low)
 
 
-def channels(rng: random.Random, names: str, extents: dict[str, int]) -> None:
+def channels(draw: Draw, names: str, extents: dict[str, int]) -> None:
     """Extents of indices that are no windows."""
-    extents |= {name: rng.choice(CHANNELS) for name in names if name not in "bg"}
-    extents |= {name: rng.choice([1, 1, 2, 3]) for name in names if name in "bg"}
+    menu = draw.menu.channels
+    extents |= {name: draw.rng.choice(menu) for name in names if name not in "bg"}
+    extents |= {name: draw.rng.choice([1, 1, 2, 3]) for name in names if name in "bg"}
 
 
-def layer(rng: random.Random, kind: str) -> Problem:
+def layer(draw: Draw, kind: str) -> Problem:
     """A layer of one kind, with its axes in any order."""
     extents: dict[str, int] = {}
-    axes = [window(rng, *pair, extents) for pair in ("ik", "jl")[: rng.choice([1, 1, 2])]]
+    axes = [window(draw, pair, extents) for pair in ("ik", "jl")[: draw.rng.choice([1, 1, 2])]]
     image, taps, places = axes, plain("kl"[: len(axes)]), plain("ij"[: len(axes)])
     inner, outer = {
         "convolution": ("c", "o"), "groups": ("gc", "go"), "depthwise": ("c", "c"),
         "multiplied": ("c", "cm"), "scattered": ("o", "c"), "pooling": ("c", "c"),
     }[kind]  # fmt: skip
     kernel = dict.fromkeys(inner + outer)
-    channels(rng, "b" + "".join(kernel), extents)
+    channels(draw, "b" + "".join(kernel), extents)
     seen = [*plain("b"), *image, *plain(inner)]
     weights = [*taps, *plain("".join(kernel))]
     result = [*plain("b"), *places, *plain(outer)]
@@ -295,27 +339,28 @@ def layer(rng: random.Random, kind: str) -> Problem:
             weights,
             [*plain("b"), *image, *plain(inner)],
         ]
-    reduce = rng.choice(["max", "min", "sum", "mean", "max"]) if kind == "pooling" else "sum"
-    return Problem(shuffled(rng, terms), extents, reduce)
+    reduce = draw.rng.choice(["max", "min", "sum", "mean", "max"]) if kind == "pooling" else "sum"
+    return Problem(shuffled(draw.rng, terms), extents, reduce)
 
 
-def product(rng: random.Random) -> Problem:
+def product(draw: Draw) -> Problem:
     """A product of matrices, or another sum without windows."""
-    inputs = rng.choice(["ik kj ij", "ik jk ji", "bik bkj bij", "bik kj ijb", "bi bi b", "ij j i",
-                         "ij ij i", "i j ij", "bic cd bid"])  # fmt: skip
+    inputs = draw.rng.choice(
+        ["ik kj ij", "ik jk ji", "bik bkj bij", "bik kj ijb", "bi bi b", "ij j i", "ij ij i",
+         "i j ij", "bic cd bid"]
+    )  # fmt: skip
     extents: dict[str, int] = {}
-    channels(rng, "".join(dict.fromkeys(inputs.replace(" ", ""))), extents)
+    channels(draw, "".join(dict.fromkeys(inputs.replace(" ", ""))), extents)
     return Problem([plain(names) for names in inputs.split()], extents)
 
 
-def several(rng: random.Random) -> Problem:
+def several(draw: Draw) -> Problem:
     """A convolution whose kernel is given in factors."""
     extents: dict[str, int] = {}
-    axis = window(rng, "i", "k", extents)
-    channels(rng, "bco", extents)
-    extents["r"] = rng.choice([1, 3, 8])
+    axis = window(draw, "ik", extents)
+    channels(draw, "bcor", extents)
     terms = [[*plain("b"), axis, *plain("c")], plain("kr"), plain("cr"), plain("ro"), plain("bio")]
-    return Problem(shuffled(rng, terms), extents)
+    return Problem(shuffled(draw.rng, terms), extents)
 
 
 def shuffled(rng: random.Random, terms: list[list[Axis]]) -> list[list[Axis]]:
@@ -325,19 +370,19 @@ def shuffled(rng: random.Random, terms: list[list[Axis]]) -> list[list[Axis]]:
     return [rng.sample(term, len(term)) for term in terms]
 
 
-KINDS: list[Callable[[random.Random], Problem]] = [
+KINDS: list[Callable[[Draw], Problem]] = [
     *(partial(layer, kind=kind) for kind in
       ("convolution", "groups", "depthwise", "multiplied", "scattered", "pooling", "pooling")),
     product, several,
 ]  # fmt: skip
 
 
-def problem(rng: random.Random) -> Problem:
+def problem(draw: Draw) -> Problem:
     """Any problem of at most :data:`MOST_POINTS` points."""
     while True:
-        found = rng.choice(KINDS)(rng)
+        found = draw.rng.choice(KINDS)(draw)
         if found.points <= MOST_POINTS:
-            found.size(rng)
+            found.size(draw)
             return found
 
 
@@ -353,16 +398,14 @@ def check(found: Array, wanted: Array, exact: bool) -> None:
     assert near.all(), np.argwhere(~near)[:9]
 
 
-def run(number: int, tell: Callable[[str], None], tiles: float) -> None:
+def run(number: int, menu: Menu, tell: Callable[[str], None]) -> None:
     """One problem, forward and backward."""
     rng = random.Random(number)
-    asked = problem(rng)
-    dtype = rng.choice(["float32", "float32", "float64"])
-    algorithm = (
-        "direct" if rng.random() >= tiles else rng.choice(["toom-cook", "toom-cook", "auto"])
-    )
+    asked = problem(Draw(rng, menu))
+    dtype, tiles = rng.choice(menu.dtypes), rng.random() < menu.tiles
+    algorithm = rng.choice(["toom-cook", "toom-cook", "auto"]) if tiles else "direct"
     layouts = [rng.choice(LAYOUTS) for _ in asked.terms]
-    at_end, threads, which = rng.random() < 0.7, rng.choice([1, 1, 2]), rng.random()
+    at_end, threads, which = rng.choice(menu.ends), rng.choice([1, 1, 2]), rng.random()
     exact = algorithm == "direct" and asked.reduce != "mean"
     tell(f"{number}: {asked.spec} {asked.shapes} {asked.extents} {asked.reduce} {dtype} "
          f"{algorithm} {layouts} at_end={at_end} threads={threads}")  # fmt: skip
@@ -373,7 +416,7 @@ def run(number: int, tell: Callable[[str], None], tiles: float) -> None:
         given = [draw.permutation(array.size).reshape(array.shape) for array in given]
     contraction = cc.Contraction(asked.spec, asked.reduce)
     named: Any = {"algorithm": algorithm, "output_shape": asked.shapes[-1], **asked.extents}
-    with edges(at_end):
+    with edges(at_end), suppress(cc.AlgorithmError):  # some problems have no tiles
         arrays = [
             placed(array.astype(dtype), how) for array, how in zip(given, layouts, strict=False)
         ]
@@ -383,7 +426,6 @@ def run(number: int, tell: Callable[[str], None], tiles: float) -> None:
         n = int(which * len(given))
         slope = ready.vjp(n, placed(cotangent.astype(dtype), layouts[-1]), *arrays)
         check(slope, asked.slope(n, cotangent, given), exact)
-        del arrays, slope
 
 
 def _finished(
@@ -411,22 +453,22 @@ def _unmasked_store(ordinary: Any) -> Any:
 FAULTS = {"load": _unmasked_load, "store": _unmasked_store}
 
 
-def main(target: str, first: str, count: str, where: str, tiles: str, fault: str = "") -> None:
+def main(target: str, menu: str, first: str, count: str, where: str, fault: str = "") -> None:
     """Run problems."""
     aim(target)
-    if fault:
-        setattr(Emitter, fault, FAULTS[fault](getattr(Emitter, fault)))
     assert native.available()
+    if fault:  # not before: a wrong kernel would be found out when it is tried
+        setattr(Emitter, fault, FAULTS[fault](getattr(Emitter, fault)))
     with Path(where).open("w", encoding="utf-8") as file:
 
         def tell(text: str) -> None:
             file.seek(0)
             file.truncate()
-            file.write(text)
+            file.write(f"{text}\n")
             file.flush()
 
         for number in range(int(first), int(first) + int(count)):
-            run(number, tell, float(tiles))
+            run(number, MENUS[menu], tell)
     print(f"registers of {native.registers()[1]} bytes, {count} problems")
 
 
