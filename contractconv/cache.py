@@ -20,10 +20,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from contractconv import notices
+from contractconv.version import VERSION
 
 _DIGEST = hashlib.sha256().digest_size
 # More bytes than this nothing has that is kept here.
@@ -97,11 +97,11 @@ def first(name: str) -> bool:
 
 
 def code_of(modules: Iterable[str]) -> str:
-    """Digits that are others as soon as modules do anything else.
+    """Digits that are others as soon as modules of this package do anything else.
 
     Modules need not have been imported, nor be files of their own: they may come from an archive.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(VERSION.encode())
     for name in sorted(modules):
         digest.update(name.encode() + b"\0" + hashlib.sha256(_source(name)).digest())
     return digest.hexdigest()
@@ -111,24 +111,9 @@ def _source(module: str) -> bytes:
     loader: Any = getattr(find_spec(module), "loader", None)
     try:
         source: bytes = loader.get_data(loader.get_filename(module))
-    except (AttributeError, OSError):  # it is part of a program that has no files
-        return _written(loader.get_code(module)).encode()
+    except (AttributeError, OSError):  # of a program without files the version has to do
+        return b""
     return source
-
-
-def _written(constant: object) -> str:
-    """A constant of compiled code, or code, without the lines where it stood."""
-    if isinstance(constant, CodeType):
-        code = constant
-        counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
-        names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
-        parts = code.co_name, code.co_code, code.co_exceptiontable, code.co_consts
-        return _written((*counts, *names, *parts))
-    if isinstance(constant, tuple):
-        return f"({','.join(map(_written, constant))})"
-    if isinstance(constant, frozenset):  # in an order that differs from process to process
-        return f"{{{','.join(sorted(map(_written, constant)))}}}"
-    return repr(constant)
 
 
 # --- the folder --------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ class Problem:
 
     terms: list[list[Axis]]
     extents: dict[str, int]
-    reduce: str = "sum"
+    reduce: Any = "sum"
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
