@@ -236,6 +236,21 @@ def test_what_can_be_read_but_not_written(
     assert said == [f"contractconv: nothing is kept for the next process: {reason}\n"]
 
 
+def test_where_there_are_no_users(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: nobody can be asked for, and nothing is seen from a handle."""
+    monkeypatch.setattr(cache, "_HAS_USERS", False)
+    monkeypatch.setenv("HOME", str(room))
+    monkeypatch.delenv("CONTRACTCONV_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for content in (PLANTED, CONTENT):
+        cache.keep(NAME, content)
+        assert cache.kept(NAME) == content
+    assert [cache.first("said") for _ in range(2)] == [True, False]
+    found = room / ".cache" / "contractconv"
+    assert cache.folder() == found
+    assert {path.name for path in found.iterdir()} == {NAME, "said"}
+
+
 # --- its files -----------------------------------------------------------------------------------
 
 
