@@ -9,7 +9,8 @@ import os
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache, notices
@@ -67,13 +68,13 @@ def _found_obstacle() -> str | None:
             return ""
         kernel = _made("trial", "float32", trial.write, "trial", aloud=False)
         return None if trial.holds(kernel, number("float32").lanes) else "a kernel gave wrong sums"
+    except UnfitError as error:
+        return str(error)
     except Exception as error:  # whatever is broken
         return _reason(error)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnfitError):
-        return str(error)
     return f"llvmlite does not work here ({type(error).__name__}: {error})"[:400]
 
 
@@ -145,10 +146,10 @@ def build(name: str, dtype: str, write: Writer, identity: object) -> Native:
     with _lock:
         try:
             return _made(name, dtype, write, identity)
-        except (UnfitError, RuntimeError, OSError, AttributeError) as error:
+        except UnfitError as error:
             # What could be done when it was tried may be forbidden by now.
-            _refuse(_reason(error))
-            raise UnfitError(str(error)) from error
+            _refuse(str(error))
+            raise
 
 
 def _made(name: str, dtype: str, write: Writer, identity: object, *, aloud: bool = True) -> Native:
@@ -159,9 +160,21 @@ def _made(name: str, dtype: str, write: Writer, identity: object, *, aloud: bool
     if code is None:
         if aloud:
             _tell()
-        code = _compiled(name, dtype, write)
+        text = _written(name, dtype, write)
+        with _by_llvm():
+            code = _compiled(text)
         cache.keep(key, code)
-    return _loaded(name, code)
+    with _by_llvm():
+        return _loaded(name, code)
+
+
+@contextmanager
+def _by_llvm() -> Iterator[None]:
+    """What the compiler cannot do is no fault of what was asked of it."""
+    try:
+        yield
+    except (RuntimeError, OSError, AttributeError) as error:
+        raise UnfitError(_reason(error)) from error
 
 
 def _key(name: str, dtype: str, identity: object) -> str:
@@ -181,13 +194,17 @@ def _fingerprint() -> tuple[str, ...]:
     return compiler, *_processor(), llvm.get_default_triple(), cache.code_of(writers)
 
 
-def _compiled(name: str, dtype: str, write: Writer) -> bytes:
+def _written(name: str, dtype: str, write: Writer) -> str:
     from contractconv.kernels.emitter import Emitter
 
-    llvm = _llvm()
     emitter = Emitter(name, number(dtype))
     write(emitter)
-    module = llvm.parse_assembly(emitter.finish())
+    return emitter.finish()
+
+
+def _compiled(text: str) -> bytes:
+    llvm = _llvm()
+    module = llvm.parse_assembly(text)
     module.triple = llvm.get_default_triple()
     module.verify()
     # Loops are written as they shall run: neither vectorised nor unrolled a second time.

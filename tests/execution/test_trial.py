@@ -244,3 +244,15 @@ def test_a_right_kernel_is_told_from_wrong_ones() -> None:
 def test_tests_are_not_of_another_compiler() -> None:
     spec = importlib.util.find_spec("llvmlite")
     assert spec is None or "llvmlite-is-broken" not in str(spec.origin)
+
+
+@compiling
+def test_what_is_wrong_with_a_kernel_is_no_fault_of_the_compiler(tmp_path: Path) -> None:
+    """A mistake in what writes kernels is not covered up by numpy."""
+
+    def mistaken(emitter: object) -> None:
+        raise AttributeError("no such instruction")
+
+    with pytest.raises(AttributeError, match="no such instruction"):
+        native.build("mistaken", "float32", mistaken, tmp_path)
+    assert native.available()
