@@ -1,7 +1,7 @@
 """How far an expression reaches, without any number.
 
-Strides and dilations are positive, paddings are not negative and no extent is zero: that decides
-the sign of nearly every term in advance.
+The sign of a number decides most terms in advance. That of a symbol is known only in a run, where it
+may be any number, so both signs are provided for. No extent is zero.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Reach:
 
     def both_sides(self) -> list[Part]:
         """The elements below zero, and as many again less the offset: a padding counts twice."""
-        if self.sign < 0 and not self.down and len(self.offset) == 1:
-            ((value, factor),) = self.offset
-            return [(2, str(-value))] if not factor else [(-2 * value, factor)]
+        if self.sign < 0 and not self.down:
+            ((value, _),) = self.offset
+            return [(2, str(-value))]
         return [*self.below(), *negated(self.offset)]
 
 
@@ -67,9 +67,10 @@ def reach(axis: Affine, extent: Callable[[str], str], rename: Rename) -> Reach:
 
 
 def sign(polynomial: Polynomial) -> int:
-    """1 or -1 if no value of the parameters changes the sign (zero counts as 1), else 0."""
-    signs = {value > 0 for _, value in polynomial.terms} or {True}
-    return 0 if len(signs) > 1 else 1 if True in signs else -1
+    """1 or -1 of a number (zero counts as 1), 0 if there are parameters, whose values decide it."""
+    if polynomial.constant is None:
+        return 0
+    return 1 if polynomial.constant >= 0 else -1
 
 
 def never_below(axis: Affine) -> bool:

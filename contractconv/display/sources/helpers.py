@@ -1,0 +1,77 @@
+"""Functions that generated code has in front of it, if it calls them: there, shapes are checked.
+
+They apply the rules of the notation to numbers, as :mod:`solving` does without any. Only numbers
+that are put into symbols at run time decide which axes an index has to itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_AGREE = '''\
+def agree(string, /, *shapes, **extents):
+    """Refuse shapes that give an index several extents; return the extents."""
+    for term, shape in zip(string.split(","), shapes, strict=True):
+        if len(term.split()) != len(shape):
+            raise ValueError(f"'{term.strip()}' does not fit the shape {tuple(shape)}")
+        for index, size in zip(term.split(), shape, strict=True):
+            if index != "." and extents.setdefault(index, size) != size:
+                raise ValueError(f"extents disagree: {index} is {extents[index]}, but also {size}")
+    return extents
+'''
+
+_PLACES = '''\
+def places(size, terms, offset, index, extents):
+    """Count the values of an index with which a window stays inside; padded on both sides alike."""
+    spans = [c * max(0, extents[n] - 1) for n, c in terms.items() if n != index]
+    low = offset + sum(min(0, span) for span in spans)
+    high = offset + sum(max(0, span) for span in spans)
+    if terms[index] < 0:
+        low, high = size - 1 - high, size - 1 - low
+    count = (size - 1 + max(0, -low) - high) // abs(terms[index]) + 1
+    if count < bool(spans):
+        raise ValueError(f"window larger than its axis: it spans {high - low + 1} of {size}")
+    return count
+'''
+
+_FITTED = '''\
+def fitted(extents, given, *axes):
+    """Add the extents that axes determine; an axis is a size, coefficients, offset and divisor."""
+    windows = []
+    for size, terms, offset, divisor in axes:
+        unit = math.gcd(divisor, offset, *terms.values()) * (1 if divisor > 0 else -1)
+        terms = {index: factor // unit for index, factor in terms.items() if factor}
+        if divisor == unit and not offset and [*terms.values()] == [1]:
+            (index,) = terms
+            extents |= agree(index, [size], **{index: (given | extents).get(index, size)})
+        elif divisor == unit:
+            windows.append((size, terms, offset // unit))
+    for more in ({}, given):
+        extents = more | extents
+        while free := [window for window in windows if len(window[1].keys() - extents) == 1]:
+            found = {}
+            for size, terms, offset in free:
+                (index,) = terms.keys() - extents
+                known = index in given
+                count = given[index] if known else places(size, terms, offset, index, extents)
+                agree(index, [count], **{index: found.setdefault(index, count)})
+            extents |= found
+    if missing := {index for _, terms, _, _ in axes for index in terms} - extents.keys():
+        raise ValueError(f"unknown extents: {', '.join(sorted(missing))}")
+    return extents
+'''
+
+_HELPERS = {"agree": _AGREE, "places": _PLACES, "fitted": _FITTED}
+
+NAMES = frozenset({*_HELPERS, "math"})
+
+
+def helpers(lines: Sequence[str]) -> list[str]:
+    """The functions that some lines call, and those that these call."""
+    text = "\n".join(lines)
+    called: list[str] = []
+    for name in reversed(_HELPERS):
+        if re.search(rf"\b{name}\(", "\n".join([text, *called])):
+            called.insert(0, _HELPERS[name])
+    return called
