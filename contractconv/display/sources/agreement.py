@@ -6,11 +6,11 @@ import keyword
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from contractconv.display.sources.solving import RESULT, plain, window
-from contractconv.display.sources.text import multiples, total
+from contractconv.display.sources.solving import RESULT, plain
+from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import axes
-from contractconv.notation.spec import Axis, Composition
+from contractconv.notation.spec import Axis, Composition, Place
 
 if TYPE_CHECKING:
     from contractconv.display.sources.sizes import Sizes
@@ -58,16 +58,20 @@ def _mapping(values: Mapping[str, str]) -> str:
 
 def fitted(sizes: Sizes) -> str:
     """The call that finds the extents which depend on numbers in the place of symbols."""
-    windows = [(p, a) for p, a in axes(sizes.spec) if p[0] != RESULT and window(a)]
-    names = dict.fromkeys(name for _, axis in windows for name in axis.names)
+    others = [(p, a) for p, a in axes(sizes.spec) if p[0] != RESULT and not plain(a)]
+    names = dict.fromkeys(name for _, axis in others for name in axis.names)
     given = {n: sizes.extent(n) for n in names if n in sizes.solution.arguments}
-    found = {n: f for n, f in sizes.solution.found.items() if n in names and not window(f.axis)}
-    known = {name: sizes.extent(name) for name in found}
-    calls = [_axis(sizes, sizes.size(p), a) for p, a in windows if isinstance(a, Affine)]
+    alone = {n for n, found in sizes.solution.found.items() if plain(found.axis)}
+    known = {name: sizes.extent(name) for name in names if name in alone}
+    calls = [_axis(sizes, place, axis) for place, axis in others]
     return f"fitted({', '.join([_mapping(known), _mapping(given), *calls])})"
 
 
-def _axis(sizes: Sizes, size: str, axis: Affine) -> str:
+def _axis(sizes: Sizes, place: Place, axis: Axis) -> str:
+    if not isinstance(axis, Affine):
+        factors = tupled([f'"{name}"' for name in axis.names])
+        return f"({sizes.shapes[place[0]]}[{place[1]}], {factors})"
+    size = sizes.size(place)
     terms = {name: total(multiples(c, sizes.rename)) for name, c in axis.terms}
     offset, divisor = (total(multiples(p, sizes.rename)) for p in (axis.offset, axis.divisor))
     return f"({size}, {_mapping(terms)}, {offset}, {divisor})"

@@ -35,11 +35,24 @@ def places(size, terms, offset, index, extents):
     return count
 '''
 
+_FREE_AXES = '''\
+def free_axes(axes, extents):
+    """Those of some axes that have one index whose extent is not known."""
+    return [axis for axis in axes if len({*axis[1]} - extents.keys()) == 1]
+'''
+
 _FITTED = '''\
 def fitted(extents, given, *axes):
-    """Add the extents that axes determine; an axis is a size, coefficients, offset and divisor."""
-    windows = []
-    for size, terms, offset, divisor in axes:
+    """Add the extents that axes determine.
+
+    An axis is its size and the factors of a composition, or coefficients, an offset, a divisor.
+    """
+    composed, windows = [], []
+    for size, terms, *numbers in axes:
+        if not numbers:
+            composed.append((size, terms))
+            continue
+        offset, divisor = numbers
         unit = math.gcd(divisor, offset, *terms.values()) * (1 if divisor > 0 else -1)
         terms = {index: factor // unit for index, factor in terms.items() if factor}
         if divisor == unit and not offset and [*terms.values()] == [1]:
@@ -49,20 +62,25 @@ def fitted(extents, given, *axes):
             windows.append((size, terms, offset // unit))
     for more in ({}, given):
         extents = more | extents
-        while free := [window for window in windows if len(window[1].keys() - extents) == 1]:
+        while free := free_axes(composed, extents) or free_axes(windows, extents):
             found = {}
-            for size, terms, offset in free:
-                (index,) = terms.keys() - extents
-                known = index in given
-                count = given[index] if known else places(size, terms, offset, index, extents)
+            for size, terms, *offset in free:
+                (index,) = {*terms} - extents.keys()
+                if index in given:
+                    count = given[index]
+                elif offset:
+                    count = places(size, terms, *offset, index, extents)
+                else:
+                    others = math.prod(extents[name] for name in terms if name != index)
+                    count = round((size // others) ** (1 / terms.count(index)))
                 agree(index, [count], **{index: found.setdefault(index, count)})
             extents |= found
-    if missing := {index for _, terms, _, _ in axes for index in terms} - extents.keys():
+    if missing := {index for _, terms, *_ in axes for index in terms} - extents.keys():
         raise ValueError(f"unknown extents: {', '.join(sorted(missing))}")
     return extents
 '''
 
-_HELPERS = {"agree": _AGREE, "places": _PLACES, "fitted": _FITTED}
+_HELPERS = {"agree": _AGREE, "places": _PLACES, "free_axes": _FREE_AXES, "fitted": _FITTED}
 
 NAMES = frozenset({*_HELPERS, "math"})
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
 from contractconv.display.sources.reaches import Reach, never_below, reach, sign
-from contractconv.display.sources.solving import RESULT, Found, Solution, window
+from contractconv.display.sources.solving import RESULT, Found, Solution, plain
 from contractconv.display.sources.text import grouped, multiples, negated, product, total
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.spec import Axis, Composition, Place, Spec
@@ -100,6 +100,8 @@ class Sizes:
     def lines(self) -> list[str]:
         """The lines that define what was asked for, and refuse shapes that do not agree."""
         checks = agreement(self)
+        if self.solution.dynamic and not self._fitted:
+            checks.append(fitted(self))
         return [*map(self._shape_line, sorted(self._shapes)), *self._formulas, *checks]
 
     def refuse(self, condition: str, message: str) -> None:
@@ -111,12 +113,12 @@ class Sizes:
 
     def _found(self, index: str, found: Found) -> str:
         place, axis = found.places[0], found.axis
+        if plain(axis):
+            return self._shape(place, index)
+        if self.solution.dynamic and place[0] != RESULT:
+            return self._define(index, f'{self._fitting()}["{index}"]')
         if isinstance(axis, Composition):
             return self._define(index, self._factor(index, axis, place))
-        if not window(axis):
-            return self._shape(place, index)
-        if self.solution.dynamic:
-            return self._define(index, f'{self._fitting()}["{index}"]')
         return self._counted(index, found.places)
 
     def _define(self, index: str, formula: str) -> str:
@@ -196,6 +198,8 @@ class Sizes:
         """How many elements from zero on an axis meets, if any index has a value."""
         bounds = reach(axis, self.extent, self.rename)
         divisor = total(multiples(axis.divisor, self.rename))
+        if axis.divisor.constant is None:
+            return _between(bounds, divisor)
         if axis.fractional:
             by = grouped(divisor, (" + ", " - ", " * "))
             last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
@@ -231,6 +235,15 @@ class Sizes:
             return f"{name} = {shape}[{position}]"
         rank = len(self.spec.terms[number])
         return f"{', '.join(known.get(n, '_') for n in range(rank))} = {shape}"
+
+
+def _between(bounds: Reach, divisor: str) -> str:
+    """How many elements from zero on lie between two ends over a divisor of either sign."""
+    by = grouped(divisor, (" + ", " - ", " * "))
+    ends = [[*bounds.offset, *negated(bounds.down)], [*bounds.offset, *bounds.up]]
+    above = [f"{grouped(total(end))} // {by}" for end in ends]
+    below = [f"{grouped(total(negated(end)))} // {by}" for end in ends]
+    return f"max(0, max({', '.join(above)}) + 1 - max(0, {', '.join(below)}))"
 
 
 def _reaches_less(axis: Affine) -> bool:

@@ -107,10 +107,6 @@ class _Rules:
         known: dict[str, Found | None] = {
             **found, **{n: said[n] for n in said if n in self._unread}
         }  # fmt: skip
-        if self.dynamic:  # what an axis says is not known before the run: all that is given is known
-            known |= dict.fromkeys(arguments)
-            while more := _composed(self._inputs, known, self._told):
-                known |= more
         self._follow(known, said, self._inputs)
         known |= {name: None for name in arguments if name not in known}
         self._follow(known, stated, self._inputs)
@@ -124,8 +120,7 @@ class _Rules:
         said: dict[str, Found | None],
         sized: list[tuple[Place, Axis]],
     ) -> None:
-        composed = [] if self.dynamic else sized
-        while more := _composed(composed, known, self._told) or self._fitting(known):
+        while more := _composed(sized, known, self._told) or self._fitting(known):
             known |= {name: said.get(name, place) for name, place in more.items()}
 
     def _fitting(self, known: Collection[str]) -> dict[str, Found]:
