@@ -307,6 +307,9 @@ class Step(Shown):
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.formula}>"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self) if cycle or len(printer.stack) > 1 else str(self))
+
 
 class Phase(Shown):
     """One residue class of a strided gradient: a contraction without a division.

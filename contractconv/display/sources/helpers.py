@@ -80,7 +80,23 @@ def fitted(extents, given, *axes):
     return extents
 '''
 
-_HELPERS = {"agree": _AGREE, "places": _PLACES, "free_axes": _FREE_AXES, "fitted": _FITTED}
+_REACHED = '''\
+def reached(offset, divisor, *spans):
+    """Count the elements from zero on that an axis meets; an index leads as far as its span."""
+    low = offset + sum(min(0, span) for span in spans)
+    high = offset + sum(max(0, span) for span in spans)
+    if divisor < 0:
+        low, high, divisor = -high, -low, -divisor
+    return max(0, high // divisor + 1 - max(0, -low // divisor))
+'''
+
+_HELPERS = {
+    "agree": _AGREE,
+    "reached": _REACHED,
+    "places": _PLACES,
+    "free_axes": _FREE_AXES,
+    "fitted": _FITTED,
+}
 
 NAMES = frozenset({*_HELPERS, "math"})
 

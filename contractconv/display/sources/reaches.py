@@ -1,7 +1,7 @@
-"""How far an expression reaches, without any number.
+"""How far an expression reaches, in terms of extents, none of which is zero.
 
-The sign of a number decides most terms in advance. That of a symbol is known only in a run, where it
-may be any number, so both signs are provided for. No extent is zero.
+Its coefficients are numbers. What symbols stand for is known only in a run, where it may have any
+sign; there, the functions of :mod:`helpers` decide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Reach:
         offset: the value where every index is zero.
         down: how much lower it gets.
         up: how much higher it gets.
-        sign: of the offset; 0 if the parameters decide it.
+        sign: of the offset.
     """
 
     offset: list[Part]
@@ -58,11 +58,8 @@ def reach(axis: Affine, extent: Callable[[str], str], rename: Rename) -> Reach:
         span = _span(coefficient, extent(name), rename)
         if sign(coefficient) > 0:
             up += span
-        elif sign(coefficient) < 0:
-            down += negated(span)
         else:
-            up.append((1, f"max(0, {total(span)})"))
-            down.append((1, f"max(0, {total(negated(span))})"))
+            down += negated(span)
     return Reach(multiples(axis.offset, rename), down, up, sign(axis.offset))
 
 

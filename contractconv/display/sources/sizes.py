@@ -196,10 +196,10 @@ class Sizes:
 
     def _span(self, axis: Affine) -> str:
         """How many elements from zero on an axis meets, if any index has a value."""
+        if axis.parameters:
+            return self._reached(axis)
         bounds = reach(axis, self.extent, self.rename)
         divisor = total(multiples(axis.divisor, self.rename))
-        if axis.divisor.constant is None:
-            return _between(bounds, divisor)
         if axis.fractional:
             by = grouped(divisor, (" + ", " - ", " * "))
             last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
@@ -210,6 +210,11 @@ class Sizes:
             return str(max(0, constant + 1))
         text = total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
         return f"max(0, {text})" if bounds.below() else text
+
+    def _reached(self, axis: Affine) -> str:
+        numbers = [total(multiples(p, self.rename)) for p in (axis.offset, axis.divisor)]
+        spans = [multiples(c, self.rename, f"({self.extent(n)} - 1)") for n, c in axis.terms]
+        return f"reached({', '.join([*numbers, *map(total, spans)])})"
 
     def _called(self, place: Place) -> str:
         """What the position on an axis is called."""
@@ -235,15 +240,6 @@ class Sizes:
             return f"{name} = {shape}[{position}]"
         rank = len(self.spec.terms[number])
         return f"{', '.join(known.get(n, '_') for n in range(rank))} = {shape}"
-
-
-def _between(bounds: Reach, divisor: str) -> str:
-    """How many elements from zero on lie between two ends over a divisor of either sign."""
-    by = grouped(divisor, (" + ", " - ", " * "))
-    ends = [[*bounds.offset, *negated(bounds.down)], [*bounds.offset, *bounds.up]]
-    above = [f"{grouped(total(end))} // {by}" for end in ends]
-    below = [f"{grouped(total(negated(end)))} // {by}" for end in ends]
-    return f"max(0, max({', '.join(above)}) + 1 - max(0, {', '.join(below)}))"
 
 
 def _reaches_less(axis: Affine) -> bool:
