@@ -247,9 +247,7 @@ class Derivation(Shown):
         from contractconv.display.sources import gradient_source
 
         spec, given = self.forward._written(shapes, extents, output_shape)
-        return gradient_source(
-            spec, self.operand, library, operand_names(len(spec.inputs)), given
-        )
+        return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)), given)
 
     # -- showing itself ------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ _ROWS = {"A": "y", "B": "i", "C": "k"}
 _WIDTH = 88
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; align-items: center; gap: 1em 2.5em"
 # Few readers have a font whose brackets grow: they are drawn, as high as what they enclose.
-_ROW = "display: inline-flex; align-items: center"
+_ROW = "display: inline-flex; align-items: center; gap: .3em"
 _ENCLOSED = "display: inline-flex; align-items: stretch"
 _BRACKET = "display: block; font-size: 0; width: 5px; border: 1.5px solid"
 

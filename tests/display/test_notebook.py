@@ -6,6 +6,7 @@ same classes. Fonts are named through variables that a theme sets, and some page
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from functools import lru_cache
 from typing import Any
@@ -43,21 +44,24 @@ def shown() -> dict[str, Any]:
     }
 
 
-KINDS = ["Contraction", "Derivation", "Step", "Phase", "Curvature", "KroneckerFactors", "Derived",
-         "Jacobian", "Product", "Plan", "Certificate", "Explanation", "Compiled", "Tile"]  # fmt: skip
 WITH_FORMULA = ["Contraction", "Derivation", "Phase", "Derived", "Jacobian", "Product"]
 AS_PRINTED = ["Step", "Plan", "Certificate", "Explanation", "Tile"]
+AS_TEXT = ["Curvature", "KroneckerFactors", "Compiled"]
+
+
+def ipython(module: str) -> Any:
+    """A module of IPython, or a skipped test."""
+    pytest.importorskip("IPython")
+    return importlib.import_module(f"IPython.{module}")
 
 
 @lru_cache
 def formatted(kind: str) -> dict[str, str]:
     """What IPython sends to its front end for an object."""
-    pytest.importorskip("IPython")
-    from IPython.core.formatters import DisplayFormatter
-
+    formatters = ipython("core.formatters")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a formatter that fails warns
-        data, _ = DisplayFormatter().format(shown()[kind])
+        data, _ = formatters.DisplayFormatter().format(shown()[kind])
     found: dict[str, str] = data
     return found
 
@@ -74,21 +78,18 @@ def test_ipython_shows_what_print_shows(kind: str) -> None:
     assert formatted(kind)["text/plain"] == str(shown()[kind])
 
 
-@pytest.mark.parametrize("kind", ["Curvature", "KroneckerFactors", "Compiled"])
+@pytest.mark.parametrize("kind", AS_TEXT)
 def test_ipython_shows_what_has_no_formula(kind: str) -> None:
     assert formatted(kind) == {"text/plain": repr(shown()[kind])}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_FORMULA + AS_PRINTED)
 def test_the_html_is_whole(kind: str) -> None:
-    if html := formatted(kind).get("text/html"):
-        assert assert_closed(html)
+    assert assert_closed(formatted(kind)["text/html"])
 
 
 def test_a_list_has_an_object_a_line_without_formulas() -> None:
-    pytest.importorskip("IPython")
-    from IPython.lib.pretty import pretty
-
+    pretty = ipython("lib.pretty").pretty
     assert pretty([LAYER, POOL, POOL.grad(0)]).split(",\n ") == [
         f"[{LAYER!r}",
         f"{POOL!r}",
@@ -97,8 +98,7 @@ def test_a_list_has_an_object_a_line_without_formulas() -> None:
 
 
 def test_a_class_of_ones_own_shows_its_formula_as_well() -> None:
-    pytest.importorskip("IPython")
-    from IPython.lib.pretty import pretty
+    pretty = ipython("lib.pretty").pretty
 
     class Named(cc.Contraction):
         """Somebody's contraction."""
@@ -161,11 +161,6 @@ SCRIPT = """(view) => {
     }
     return found;
   };
-  const letters = (element) => {
-    const range = page.createRange();
-    range.selectNodeContents(element);
-    return range.getBoundingClientRect().width;
-  };
   return {
     texts: all(page, 'pre').map((pre) => ({lines: lines(pre), align: style(pre).textAlign})),
     codes: all(page, 'code').map((code) => {
@@ -180,8 +175,8 @@ SCRIPT = """(view) => {
     }),
     lists: all(page, 'dt, dd, ol, ul, li').map((item) => ({
       text: item.textContent.slice(0, 20), float: style(item).float, width: box(item).width,
-      letters: letters(item), longest: Math.max(...item.textContent.split(' ').map((w) => w.length)),
-      lines: [...item.getClientRects()].length, name: item.localName,
+      longest: Math.max(...item.textContent.split(' ').map((word) => word.length)),
+      name: item.localName,
       height: box(item).height, size: parseFloat(style(item).fontSize),
     })),
     cells: all(page, 'td').map((td) => style(td).textAlign),
@@ -263,7 +258,11 @@ def test_lists_are_wide_enough_and_do_not_float(theme: str) -> None:
 @needs_browser
 @THEMES
 def test_strings_are_written_in_letters_of_one_width(theme: str) -> None:
-    codes = [code for kind in ("Explanation", "Contraction") for code in in_notebook(kind, theme)["codes"]]
+    codes = [
+        code
+        for kind in ("Explanation", "Contraction")
+        for code in in_notebook(kind, theme)["codes"]
+    ]
     assert codes
     assert all(narrow == pytest.approx(wide, rel=0.02) for narrow, wide in codes)
 

@@ -13,14 +13,14 @@ from contractconv.display.sources.lines import Lines, fits
 from contractconv.display.sources.naming import Letters, Names, checked_names
 from contractconv.display.sources.points import local_derivative, points, reduce_points
 from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.solving import RESULT, only_in_result, plain, solve
+from contractconv.display.sources.solving import RESULT, only_in_result, solve
 from contractconv.display.sources.strings import (
     collects,
     gathered,
     keeps_every_index,
     parameters_in_order,
 )
-from contractconv.display.sources.text import grouped, multiples, total, tupled
+from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.display.sources.wrapping import docstring, wrapped
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
@@ -44,9 +44,7 @@ class Given:
 NOTHING = Given()
 
 
-def forward_source(
-    spec: Spec, library: str, names: Sequence[str], given: Given = NOTHING
-) -> str:
+def forward_source(spec: Spec, library: str, names: Sequence[str], given: Given = NOTHING) -> str:
     """Write a contraction as a Python module with one function, ``forward``.
 
     Args:

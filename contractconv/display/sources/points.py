@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from contractconv.display.sources.body import Body, Factor, Slot
 from contractconv.display.sources.positions import Indices
-from contractconv.display.sources.sizes import RESULT
-from contractconv.display.sources.wrapping import LINE
+from contractconv.display.sources.solving import RESULT
+from contractconv.display.sources.text import operators
 from contractconv.notation.spec import Spec
 
 # What the local derivative is called, and what it is.
@@ -134,8 +134,8 @@ def _values(body: Body, found: Points) -> str:
 
 def _mask(body: Body, masks: Sequence[Factor], indices: Indices, like: str) -> str:
     text = " & ".join(mask.among(indices) for mask in masks)
-    if len(text) > LINE // 2:
-        text = body.lines.new("inside", text)
+    if operators(text):
+        text = body.lines.once("inside", text)
     return body.dialect.mask(text, like)
 
 
@@ -160,7 +160,8 @@ def _selected(body: Body, found: Points, values: str, name: str, like: str) -> N
     best = body.lines.new("best", _extreme(body, found.reduce, values, found.last, keep=True))
     hits = f"({values} == {best}) | ({values} != {values})"
     if found.masks:
-        hits = f"({hits}) & {_mask(body, found.masks, found.indices, values)}"
+        mask = _mask(body, found.masks, found.indices, values)
+        hits = f"({hits}) & {mask}"
     hits = body.lines.new("hits", hits)
     flat = _flat(body, found, hits)
     first = f"{flat} & ({flat}.cumsum(-1) == 1)"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
-from contractconv.display.sources.reaches import Reach, never_below, reach, sign
+from contractconv.display.sources.reaches import never_below, reach, sign
 from contractconv.display.sources.solving import RESULT, Found, Solution, plain
 from contractconv.display.sources.text import grouped, multiples, negated, product, total
 from contractconv.notation.affine import ONE, Affine

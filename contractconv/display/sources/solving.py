@@ -7,7 +7,7 @@ its places. Whatever is given says what the operands leave open, or how far a wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from contractconv.notation.affine import Affine
@@ -23,6 +23,11 @@ class Found:
 
     axis: Axis
     places: tuple[Place, ...]
+
+
+Axes = Sequence[tuple[Place, Axis]]
+Known = dict[str, Found | None]
+"""Where extents are read; ``None`` for those that are arguments."""
 
 
 @dataclass(frozen=True)
@@ -93,33 +98,17 @@ class _Rules:
 
     def found(self, arguments: Collection[str]) -> dict[str, Found]:
         """The extents that follow, beside those that are arguments."""
-        found = {
-            name: Found(axis, (place,))
-            for place, axis in reversed(self._inputs)
-            if (name := plain(axis))
-        }
-        stated = {
-            name: Found(axis, (place,))
-            for place, axis in reversed(self._result)
-            if (name := plain(axis)) in self._told and name not in arguments and name is not None
-        }
-        said = {**stated, **dict.fromkeys(arguments)}
-        known: dict[str, Found | None] = {
-            **found, **{n: said[n] for n in said if n in self._unread}
-        }  # fmt: skip
+        stated = {n: f for n, f in _alone(self._result).items() if n in self._told}
+        said: Known = {**stated, **dict.fromkeys(arguments)}
+        known: Known = {**_alone(self._inputs), **{n: said[n] for n in said if n in self._unread}}
         self._follow(known, said, self._inputs)
         known |= {name: None for name in arguments if name not in known}
         self._follow(known, stated, self._inputs)
-        known |= {name: place for name, place in stated.items() if name not in known}
+        known |= {name: found for name, found in stated.items() if name not in known}
         self._follow(known, {}, [*self._inputs, *self._result])
         return {n: f for n, f in known.items() if f is not None and n not in arguments}
 
-    def _follow(
-        self,
-        known: dict[str, Found | None],
-        said: dict[str, Found | None],
-        sized: list[tuple[Place, Axis]],
-    ) -> None:
+    def _follow(self, known: Known, said: Mapping[str, Found | None], sized: Axes) -> None:
         while more := _composed(sized, known, self._told) or self._fitting(known):
             known |= {name: said.get(name, place) for name, place in more.items()}
 
@@ -134,13 +123,20 @@ class _Rules:
         return found
 
 
-def _composed(
-    sized: list[tuple[Place, Axis]], known: Collection[str], told: Collection[str]
-) -> dict[str, Found]:
+def _alone(sized: Axes) -> dict[str, Found]:
+    """The indices that have an axis to themselves, each on the first one."""
+    found: dict[str, Found] = {}
     for place, axis in sized:
-        if isinstance(axis, Composition) and len(unknown := _unknown(axis, known)) == 1:
-            if place[0] != RESULT or unknown[0] in told:
-                return {unknown[0]: Found(axis, (place,))}
+        if name := plain(axis):
+            found.setdefault(name, Found(axis, (place,)))
+    return found
+
+
+def _composed(sized: Axes, known: Collection[str], told: Collection[str]) -> dict[str, Found]:
+    for place, axis in sized:
+        unknown = _unknown(axis, known) if isinstance(axis, Composition) else []
+        if len(unknown) == 1 and (place[0] != RESULT or unknown[0] in told):
+            return {unknown[0]: Found(axis, (place,))}
     return {}
 
 

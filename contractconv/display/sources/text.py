@@ -15,7 +15,13 @@ Rename = Callable[[str], str]
 BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 # Operators as they stand between operands, those that bind least first.
-_LEVELS = ([" if ", " else "], [" == ", " < ", " > "], [" & "], [" + ", " - "], [" * ", " / ", " // "])
+_LEVELS = (
+    [" if ", " else "],
+    [" == ", " < ", " > "],
+    [" & "],
+    [" + ", " - "],
+    [" * ", " / ", " // "],
+)
 _OPERATORS = tuple(operator for level in _LEVELS for operator in level)
 
 
