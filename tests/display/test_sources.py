@@ -13,7 +13,7 @@ import re
 import string
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from contractconv.display.sources import forward_source, gradient_source
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Spec
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 Array = NDArray[Any]
 Function = Callable[..., Any]
@@ -61,19 +63,6 @@ def installed(name: str) -> Library:
         pytest.importorskip("jax")
         return Library(name, importlib.import_module("jax.numpy").asarray, np.asarray)
     return Library(name, np.asarray, np.asarray)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _double_precision() -> Iterator[None]:
-    """Let jax keep the 64 bits that it otherwise drops without a word."""
-    if not importlib.util.find_spec("jax"):
-        yield
-        return
-    jax = importlib.import_module("jax")
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
 
 
 @pytest.fixture(params=list(MODULES))
