@@ -70,7 +70,7 @@ def close(result: Array, expected: Array) -> bool:
 
 # --- any extents, any numbers ------------------------------------------------------------------
 
-NUMBERS = ("real", "few", "lowest", "uint8", "int64", "nan")
+NUMBERS = ("real", "few", "lowest", "uint8", "int64", "nan", "bool")
 
 
 def filled(problem: Problem, seed: int, numbers: str, reduce: str) -> list[Array]:
@@ -79,6 +79,8 @@ def filled(problem: Problem, seed: int, numbers: str, reduce: str) -> list[Array
     few = [np.asarray(a) for a in problem.operands(seed, bound=1)]
     if numbers == "few" or (reduce not in ("max", "min") and numbers != "real"):
         return [array.astype(np.float64) for array in few]
+    if numbers == "bool":
+        return [array > 0 for array in few]
     if numbers == "uint8":
         lowest = 0 if reduce == "max" else 255
         return [np.where(array > 0, 7, lowest).astype(np.uint8) for array in few]
@@ -103,7 +105,7 @@ def check(problem: Problem, reduce: str, seed: int, numbers: str, library: str) 
     if numbers in ("real", "few"):
         extents, shape = problem.extents, problem.output_shape
         assert close(result, evaluate(problem.spec, operands, extents, shape, reduce))
-    if library == "torch" and len(operands) > 1 and operands[0].dtype.kind in "iu":
+    if library == "torch" and len(operands) > 1 and operands[0].dtype.kind in "iub":
         return  # torch refuses products of integers and a real cotangent
     cotangent = np.asarray(problem.cotangent(seed, dtype="float64"))
     for n in range(len(operands)):
@@ -297,17 +299,8 @@ def test_an_index_that_stands_alone_only_in_a_run(
 
 
 AXES = (
-    "(s*i+k)",
-    "(t*i)",
-    "k",
-    "i",
-    "(s*i+t*k-p)",
-    "(k-p)",
-    "(s*i-k)",
-    "(i+k-1)",
-    "((t*i)/s)",
-    "j",
-)
+    "(s*i+k)", "(t*i)", "k", "i", "(s*i+t*k-p)", "(k-p)", "(s*i-k)", "(i+k-1)", "((t*i)/s)", "j",
+)  # fmt: skip
 RESULTS = ("i", "k", "(s*i+k-p)", "(i-k)", "j", "((i+k-p)/t)")
 
 

@@ -641,7 +641,11 @@ def gradient(G, X, *, k, l):
     # Positions outside read the appended slice of zeros.
     X = jnp.pad(X, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, rows][:, :, :, cols]
     values = jnp.einsum("bikjlc->bijckl", X)
-    worst = jnp.iinfo(values.dtype).min if values.dtype.kind in "iu" else -jnp.inf
+    worst = (
+        jnp.iinfo(values.dtype).min
+        if values.dtype.kind in "iu"
+        else values.dtype.kind != "b" and -jnp.inf
+    )
     values = jnp.where(in_rows[:, None, None, :, None], values, worst)
     # S is one at the first maximum, zero elsewhere.
     best = values.max((-2, -1), keepdims=True, initial=worst)

@@ -88,16 +88,18 @@ class Dialect:
 
     def identity(self, reduce: str, like: str) -> str:
         """What an element holds on which nothing lands, for the dtype of another array."""
-        infinite = f"{self.module}.inf"
-        number = {"prod": "1", "min": infinite}.get(reduce, f"-{infinite}")
         if reduce not in ("max", "min"):
-            return number
-        bound = f"{self.module}.iinfo({like}.dtype).{'min' if reduce == 'max' else 'max'}"
-        return f"{bound} if {self.integral(like)} else {number}"
+            return "1" if reduce == "prod" else f"-{self.module}.inf"
+        return self._bound(reduce, like)
 
-    def integral(self, like: str) -> str:
-        """Whether an array holds integers."""
-        return f'{like}.dtype.kind in "iu"'
+    def _bound(self, reduce: str, like: str) -> str:
+        """The infinity, the last integer or the truth value that no other one is beyond."""
+        kind = f"{like}.dtype.kind"
+        if reduce == "max":
+            number, last = f'{kind} != "b" and -{self.module}.inf', "min"
+        else:
+            number, last = f'{kind} == "b" or {self.module}.inf', "max"
+        return f'{self.module}.iinfo({like}.dtype).{last} if {kind} in "iu" else {number}'
 
 
 class _Numpy(Dialect):
@@ -163,8 +165,13 @@ class _Torch(Dialect):
     def logsumexp(self, array: str, axes: Axes) -> str:
         return f"{array}.logsumexp({_axes(axes)})"
 
-    def integral(self, like: str) -> str:
-        return f"not {like}.is_floating_point()"
+    def _bound(self, reduce: str, like: str) -> str:
+        dtype = f"{like}.dtype"
+        if reduce == "max":
+            number, last = "-torch.inf", f"{dtype} != torch.bool and torch.iinfo({dtype}).min"
+        else:
+            number, last = "torch.inf", f"{dtype} == torch.bool or torch.iinfo({dtype}).max"
+        return f"{number} if {like}.is_floating_point() else {last}"
 
     def diagonal(self, size: str, like: str) -> str:
         return self.call("eye", size, "dtype=torch.bool", f"device={like}.device")
