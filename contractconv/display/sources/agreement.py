@@ -60,8 +60,9 @@ def fitted(sizes: Sizes) -> str:
     """The call that finds the extents which depend on numbers in the place of symbols."""
     others = [(p, a) for p, a in axes(sizes.spec) if p[0] != RESULT and not plain(a)]
     names = dict.fromkeys(name for _, axis in others for name in axis.names)
-    given = {n: sizes.extent(n) for n in names if n in sizes.solution.arguments}
-    alone = {n for n, found in sizes.solution.found.items() if plain(found.axis)}
+    told = {n for n, found in sizes.solution.found.items() if found.places[0][0] == RESULT}
+    given = {n: sizes.extent(n) for n in names if n in told.union(sizes.solution.arguments)}
+    alone = {plain(axis) for place, axis in axes(sizes.spec) if place[0] != RESULT}
     known = {name: sizes.extent(name) for name in names if name in alone}
     calls = [_axis(sizes, place, axis) for place, axis in others]
     return f"fitted({', '.join([_mapping(known), _mapping(given), *calls])})"

@@ -72,6 +72,8 @@ def fitted(extents, given, *axes):
                     count = places(size, terms, *offset, index, extents)
                 else:
                     others = math.prod(extents[name] for name in terms if name != index)
+                    if not others:
+                        raise ValueError(f"unknown extent: {index}, as its axis has size {size}")
                     count = round((size // others) ** (1 / terms.count(index)))
                 agree(index, [count], **{index: found.setdefault(index, count)})
             extents |= found
@@ -81,8 +83,11 @@ def fitted(extents, given, *axes):
 '''
 
 _REACHED = '''\
-def reached(offset, divisor, *spans):
-    """Count the elements from zero on that an axis meets; an index leads as far as its span."""
+def reached(offset, divisor, *terms):
+    """Count the elements from zero on that an axis meets; a term is a coefficient and an extent."""
+    if any(factor and not extent for factor, extent in terms):
+        return 0
+    spans = [factor * (extent - 1) for factor, extent in terms]
     low = offset + sum(min(0, span) for span in spans)
     high = offset + sum(max(0, span) for span in spans)
     if divisor < 0:

@@ -72,7 +72,7 @@ def sign(polynomial: Polynomial) -> int:
 
 def never_below(axis: Affine) -> bool:
     """Whether an axis certainly is never met below zero."""
-    return all(sign(p) > 0 for p in (axis.offset, *(c for _, c in axis.terms)))
+    return all(sign(p) > 0 for p in (axis.divisor, axis.offset, *(c for _, c in axis.terms)))
 
 
 def _span(coefficient: Polynomial, extent: str, rename: Rename) -> list[Part]:

@@ -12,7 +12,14 @@ from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
 from contractconv.display.sources.reaches import never_below, reach, sign
 from contractconv.display.sources.solving import RESULT, Found, Solution, plain
-from contractconv.display.sources.text import grouped, multiples, negated, product, total
+from contractconv.display.sources.text import (
+    grouped,
+    multiples,
+    negated,
+    product,
+    total,
+    tupled,
+)
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
@@ -155,7 +162,10 @@ class Sizes:
         others = [name for name in axis.names if name != index]
         size = f"{self.shapes[place[0]]}[{place[1]}]"
         if others:
-            size = f"{size} // {grouped(self.extents(others), (' * ',))}"
+            known = self.extents(others)
+            unknown = f"{axis} has size {{{size}}} whatever {index} is"
+            self.refuse(f"{known} == 0", unknown)
+            size = f"{size} // {grouped(known, (' * ',))}"
         times = Counter(axis.names)[index]
         return size if times == 1 else f"round({grouped(size, ('//',))} ** (1 / {times}))"
 
@@ -190,14 +200,14 @@ class Sizes:
         return self._results[position]
 
     def _natural(self, axis: Affine) -> str:
+        if axis.parameters:
+            return self._reached(axis)
         formula = self._span(axis)
         extents = self.extents(axis.names)
         return f"{formula} if {extents} else 0" if extents else formula
 
     def _span(self, axis: Affine) -> str:
         """How many elements from zero on an axis meets, if any index has a value."""
-        if axis.parameters:
-            return self._reached(axis)
         bounds = reach(axis, self.extent, self.rename)
         divisor = total(multiples(axis.divisor, self.rename))
         if axis.fractional:
@@ -213,8 +223,8 @@ class Sizes:
 
     def _reached(self, axis: Affine) -> str:
         numbers = [total(multiples(p, self.rename)) for p in (axis.offset, axis.divisor)]
-        spans = [multiples(c, self.rename, f"({self.extent(n)} - 1)") for n, c in axis.terms]
-        return f"reached({', '.join([*numbers, *map(total, spans)])})"
+        factors = ((total(multiples(c, self.rename)), self.extent(n)) for n, c in axis.terms)
+        return f"reached({', '.join([*numbers, *map(tupled, factors)])})"
 
     def _called(self, place: Place) -> str:
         """What the position on an axis is called."""
