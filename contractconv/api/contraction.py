@@ -11,7 +11,7 @@ from contractconv.api.calls import checked_algorithm, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, resolve, split_values
+from contractconv.notation.extents import bind, check_values, resolve, split_values
 from contractconv.notation.parser import parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contractconv.api.derived import Derived
     from contractconv.calculus.equation import Equation
     from contractconv.display.explanation import Explanation
+    from contractconv.display.sources import Given
     from contractconv.execution.compiled import Compiled
     from contractconv.execution.views import Array
     from contractconv.planning.plan import Plan
@@ -231,16 +232,60 @@ class Contraction(Shown):
         wanted = None if wrt is None else operand_position(self._spec, wrt)
         return explain(self._spec, [as_shape(shape) for shape in shapes], extents, wanted)
 
-    def code(self, library: str) -> str:
+    def code(
+        self,
+        library: str,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Sequence[int] | None = None,
+        **extents: int,
+    ) -> str:
         """Return runnable source of the contraction for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        The source is a function of the operands. By keyword it takes the extents that no shape
+        determines, and all that is given here; unbound parameters stay symbols that the function
+        takes as well. Sizes that do not agree raise a ``ValueError``.
+
+        Args:
+            library: what it is written for.
+            *shapes: the shapes of the operands, which spell an ellipsis out; other shapes of the
+                same ranks fit as well.
+            output_shape: the shape of the result, where the rules should not choose it.
+            **extents: extents of indices and values of parameters, by name.
 
         Raises:
             ContractionError: the library is unknown, or the contraction has no such source.
+            ShapeError: the shapes and extents do not fit.
+
+        Example:
+            >>> same = Contraction("(i+k-1), k -> i").code("numpy", i=8)  # one more at the end
+            >>> "def forward(X, W, *, i=8):" in same
+            True
         """
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import forward_source
 
-        return forward_source(self._spec, library, operand_names(len(self._spec.inputs)))
+        spec, given = self._written(shapes, extents, output_shape)
+        return forward_source(spec, library, operand_names(len(spec.inputs)), given)
+
+    def _written(
+        self,
+        shapes: Sequence[Sequence[int]],
+        extents: dict[str, int],
+        output_shape: Sequence[int] | None,
+    ) -> tuple[Spec, Given]:
+        """What source is written for, and what it is given beyond the operands."""
+        from contractconv.display.sources import Given
+
+        check_values(self._spec, extents)
+        wanted = None if output_shape is None else as_shape(output_shape)
+        numbers = {name: as_integer(value) for name, value in extents.items()}
+        values = {n: numbers.pop(n) for n in self._spec.parameters if n in numbers}
+        if shapes:
+            problem = self._problem(shapes, extents, wanted)
+            sized = tuple(map(as_shape, shapes))
+            return self._concrete(sized, extents, problem.result_shape), Given(numbers, wanted)
+        return bind(self._spec, values), Given(numbers, wanted)
 
     def plan(
         self,

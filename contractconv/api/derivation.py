@@ -220,17 +220,34 @@ class Derivation(Shown):
         )
         return gradient(call.concrete, self.operand, call.problem, given, call.operands, algorithm)
 
-    def code(self, library: str) -> str:
+    def code(
+        self,
+        library: str,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Sequence[int] | None = None,
+        **extents: int,
+    ) -> str:
         """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        The source is a function of the cotangent and all operands; by keyword it takes what the
+        source of the contraction takes, see :meth:`Contraction.code`.
+
+        Args:
+            library: what it is written for.
+            *shapes: the shapes of the forward operands, which spell an ellipsis out.
+            output_shape: the shape of the forward result, where the rules should not choose it.
+            **extents: what the forward call is given.
 
         Raises:
             ContractionError: the library is unknown, or the contraction has no such source.
+            ShapeError: the shapes and extents do not fit.
         """
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import gradient_source
 
-        spec = self.forward._spec
-        return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)))
+        spec, given = self.forward._written(shapes, extents, output_shape)
+        return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)), given)
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -287,6 +304,9 @@ class Step(Shown):
 
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.formula}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self) if cycle or len(printer.stack) > 1 else str(self))
 
 
 class Phase(Shown):

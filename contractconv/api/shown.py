@@ -19,6 +19,12 @@ class Shown(ABC):
 
     __slots__ = ()
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # IPython asks the first class that has either method: a ``__repr__`` would hide this one.
+        if "__repr__" in vars(cls) and "_repr_pretty_" not in vars(cls):
+            cls._repr_pretty_ = cls._repr_pretty_  # type: ignore[method-assign]
+
     @abstractmethod
     def _shown_equation(self) -> Equation:
         """The equation that stands for the object."""
@@ -68,4 +74,6 @@ class Shown(ABC):
         return card(self._shown_spec(), self._shown_equation())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else f"{self!r}\n{self.formula}")
+        # Inside a list, a formula on a line of its own would stand between two items.
+        alone = not cycle and len(printer.stack) < 2
+        printer.text(f"{self!r}\n{self.formula}" if alone else repr(self))

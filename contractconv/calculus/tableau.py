@@ -31,6 +31,10 @@ IDENTITY = {
 _ROWS = {"A": "y", "B": "i", "C": "k"}
 _WIDTH = 88
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; align-items: center; gap: 1em 2.5em"
+# Few readers have a font whose brackets grow: they are drawn, as high as what they enclose.
+_ROW = "display: inline-flex; align-items: center; gap: .3em"
+_ENCLOSED = "display: inline-flex; align-items: stretch"
+_BRACKET = "display: block; font-size: 0; width: 5px; border: 1.5px solid"
 
 
 class _Decomposed(Protocol):
@@ -134,8 +138,10 @@ def _mathml_factor(which: str, rows: Sequence[Sequence[Any]]) -> str:
     cells = ("".join(f"<mtd>{_mathml(number)}</mtd>" for number in row) for row in rows)
     lines = "".join(f"<mtr>{line}</mtr>" for line in cells)
     return (
-        f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mrow><mi>{which}</mi><mo>=</mo>'
-        f"<mrow><mo>[</mo><mtable>{lines}</mtable><mo>]</mo></mrow></mrow></math>"
+        f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mrow style="{_ROW}">'
+        f'<mi>{which}</mi><mo>=</mo><mrow style="{_ENCLOSED}">'
+        f'<mo style="{_BRACKET}; border-right: 0">[</mo><mtable>{lines}</mtable>'
+        f'<mo style="{_BRACKET}; border-left: 0">]</mo></mrow></mrow></math>'
     )
 
 

@@ -14,10 +14,14 @@ from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
 from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
+from contractconv.markup import MONOSPACE
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.plan import Step as Planned
 from contractconv.planning.report import notes
+
+# A notebook's stylesheet names its elements behind two classes: these rules have three.
+_PAGE = ".cc-page.cc-page.cc-page"
 
 _STYLE = """
 .cc-page { --cc-quiet: #57606a; --cc-edge: #d0d7de; --cc-ground: #f6f8fa; line-height: 1.5; }
@@ -25,7 +29,7 @@ _STYLE = """
   .cc-page { --cc-quiet: #9aa4af; --cc-edge: #3d444d; --cc-ground: #1b2027; }
 }
 .cc-page code {
-  font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-family: MONOSPACE;
   background: var(--cc-ground); padding: .1em .35em; border-radius: 4px; overflow-wrap: anywhere; }
 .cc-page math { font-family: "STIX Two Math", "Latin Modern Math", "Libertinus Math",
   "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.12em; margin: .5em 0;
@@ -39,11 +43,18 @@ _STYLE = """
 .cc-page p.cc-note { color: var(--cc-quiet); max-width: 54em; }
 .cc-page ol.cc-steps > li { margin: .9em 0; max-width: 54em; }
 .cc-page ol.cc-steps b { font-weight: 600; }
-.cc-page dl { display: grid; grid-template-columns: max-content 1fr; gap: .3em 1em; }
-.cc-page dd { margin: 0; }
+.cc-page ol { padding-left: 2.5em; }
+.cc-page li { display: list-item; }
+.cc-page ol, .cc-page li { float: none; width: auto; }
+.cc-page dl { display: grid; grid-template-columns: max-content 1fr; gap: .3em 1em;
+  float: none; width: auto; overflow: visible; margin: 1em 0; padding: 0; }
+.cc-page dt, .cc-page dd { display: block; float: none; width: auto; margin: 0; padding: 0; }
 .cc-page dt, .cc-page th { color: var(--cc-quiet); font-weight: 500; text-align: left; }
-.cc-page table { border-collapse: collapse; display: block; overflow-x: auto; }
-.cc-page td, .cc-page th { padding: .25em .9em .25em 0; border-bottom: 1px solid var(--cc-edge); }
+.cc-page table { border-collapse: collapse; display: block; overflow-x: auto; float: none;
+  table-layout: auto; width: auto; margin: 0; color: inherit; font-size: inherit; }
+.cc-page tr { background: none; padding: 0; }
+.cc-page td, .cc-page th { padding: .25em .9em .25em 0; line-height: inherit; text-align: left;
+  border-bottom: 1px solid var(--cc-edge); }
 .cc-page td { vertical-align: top; }
 .cc-page dl.cc-notes { color: var(--cc-quiet); font-size: .9em; gap: 0 .8em; margin: .2em 0; }
 .cc-page .cc-factors { display: flex; flex-wrap: wrap; gap: 0 2.5em; }
@@ -51,7 +62,7 @@ _STYLE = """
 .cc-page .cc-factors mtd { math-style: compact; padding: .3em .45em;
   text-align: -moz-right; text-align: -webkit-right; }
 .cc-page td.cc-number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
+""".replace("MONOSPACE", MONOSPACE).replace(".cc-page", _PAGE)
 
 _DOCUMENT_STYLE = """
 :root { color-scheme: light dark; }

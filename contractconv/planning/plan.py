@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from html import escape
 from math import prod
 from typing import Any
 
 from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
+from contractconv.markup import preformatted
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.planning.candidates import Piece, direct, long_windows
 from contractconv.planning.choice import Choice, choose
@@ -156,7 +156,7 @@ class Plan:
         return tuple(dict.fromkeys(used))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return preformatted(str(self))
 
     def __repr__(self) -> str:
         return str(self)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from math import prod
 from typing import Any
 
@@ -32,6 +31,7 @@ from contractconv.execution.gradient import (
 )
 from contractconv.execution.run import run
 from contractconv.execution.views import Array
+from contractconv.markup import preformatted
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
@@ -96,7 +96,7 @@ class Certificate:
         )
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return preformatted(str(self))
 
     def __repr__(self) -> str:
         return str(self)

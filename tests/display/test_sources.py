@@ -13,7 +13,7 @@ import re
 import string
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from contractconv.display.sources import forward_source, gradient_source
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Spec
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 Array = NDArray[Any]
 Function = Callable[..., Any]
@@ -61,19 +63,6 @@ def installed(name: str) -> Library:
         pytest.importorskip("jax")
         return Library(name, importlib.import_module("jax.numpy").asarray, np.asarray)
     return Library(name, np.asarray, np.asarray)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _double_precision() -> Iterator[None]:
-    """Let jax keep the 64 bits that it otherwise drops without a word."""
-    if not importlib.util.find_spec("jax"):
-        yield
-        return
-    jax = importlib.import_module("jax")
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
 
 
 @pytest.fixture(params=list(MODULES))
@@ -583,15 +572,30 @@ def test_as_many_indices_as_there_are_letters() -> None:
 
 # --- how it reads ----------------------------------------------------------------------------
 
+# What stands in front of every function that compares sizes.
+AGREE = '''\
+def agree(string, /, *shapes, **extents):
+    """Refuse shapes that give an index several extents; return the extents."""
+    for term, shape in zip(string.split(","), shapes, strict=True):
+        if len(term.split()) != len(shape):
+            raise ValueError(f"'{term.strip()}' does not fit the shape {tuple(shape)}")
+        for index, size in zip(term.split(), shape, strict=True):
+            if index != "." and extents.setdefault(index, size) != size:
+                raise ValueError(f"extents disagree: {index} is {extents[index]}, but also {size}")
+    return extents
+
+
+'''
+
 CONVOLUTION = '''\
-import numpy as np
-
-
 def forward(X, W):
     """b (2*i+k-1) c, k c o -> b i o"""
     H = X.shape[1]
     K = W.shape[0]
-    I = (H + 2 * 1 - K) // 2 + 1
+    I = (H + 2 * 1 - max(1, K)) // 2 + 1
+    if I < 1:
+        raise ValueError(f"(2*i+k-1) has no place on an axis of {H}")
+    agree("b . c, k c o", X.shape, W.shape)
     rows = 2 * np.arange(I)[:, None] + np.arange(K) - 1
     rows = np.where((0 <= rows) & (rows < H), rows, H)
     # Positions outside read the appended slice of zeros.
@@ -600,52 +604,63 @@ def forward(X, W):
 '''
 
 GRADIENT = '''\
-import torch
-from torch.nn.functional import pad
-
-
 def gradient(G, X, W, *, s, d, p):
     """The gradient of b (s*i+d*k-p) c, k c o -> b i o by X: b ((h-d*k+p)/s) o, k c o -> b h c"""
-    I = G.shape[1]
     H = X.shape[1]
     K = W.shape[0]
+    if s == 0:
+        raise ValueError("division by zero: s")
+    extents = fitted({"k": K}, {}, (H, {"i": s, "k": d}, -p, 1))
+    I = extents["i"]
+    agree("b . c, k c o, b i o", X.shape, W.shape, G.shape, i=I)
     rows = torch.arange(H)[:, None] - d * torch.arange(K) + p
-    rows = torch.where((rows % s == 0) & (0 <= rows) & (rows < s * I), rows // s, I)
+    rows = torch.where((rows % s == 0) & (0 <= rows // s) & (rows // s < I), rows // s, I)
     # Positions outside read the appended slice of zeros.
     G = pad(G, (0, 0, 0, 1))[:, rows]
     return torch.einsum("bhko,kco->bhc", G, W)
 '''
 
 POOLING = '''\
-import jax
-import jax.numpy as jnp
-
-
 def gradient(G, X, *, k, l):
-    """The gradient of b (2*i+k) (2*j+l) c -> b i j c (reduce="max") by X:
+    """The gradient of b (2*i+k-1) (2*j+l) c -> b i j c (reduce="max") by X:
 
-    b i j c, b i j c k l -> b (2*i+k) (2*j+l) c
+    b i j c, b i j c k l -> b (2*i+k-1) (2*j+l) c
     """
-    _, I, J, _ = G.shape
     _, H, W, _ = X.shape
-    rows = 2 * jnp.arange(I)[:, None] + jnp.arange(k)
+    I = (H + 2 * 1 - max(1, k)) // 2 + 1
+    if I < 1:
+        raise ValueError(f"(2*i+k-1) has no place on an axis of {H}")
+    J = (W - max(1, l)) // 2 + 1
+    if J < 1:
+        raise ValueError(f"(2*j+l) has no place on an axis of {W}")
+    agree("b . . c, b i j c", X.shape, G.shape, i=I, j=J)
+    rows = 2 * jnp.arange(I)[:, None] + jnp.arange(k) - 1
+    in_rows = (0 <= rows) & (rows < H)
+    rows = jnp.where(in_rows, rows, H)
     cols = 2 * jnp.arange(J)[:, None] + jnp.arange(l)
-    X = X[:, rows][:, :, :, cols]
+    # Positions outside read the appended slice of zeros.
+    X = jnp.pad(X, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, rows][:, :, :, cols]
     values = jnp.einsum("bikjlc->bijckl", X)
-    flat = values.reshape(*values.shape[:4], k * l)
+    worst = (
+        jnp.iinfo(values.dtype).min
+        if values.dtype.kind in "iu"
+        else values.dtype.kind != "b" and -jnp.inf
+    )
+    values = jnp.where(in_rows[:, None, None, :, None], values, worst)
     # S is one at the first maximum, zero elsewhere.
-    S = jax.nn.one_hot(flat.argmax(-1), k * l, dtype=flat.dtype).reshape(values.shape)
+    best = values.max((-2, -1), keepdims=True, initial=worst)
+    hits = ((values == best) | (values != values)) & in_rows[:, None, None, :, None]
+    flat = hits.reshape(*hits.shape[:4], k * l)
+    S = (flat & (flat.cumsum(-1) == 1)).astype(G.dtype).reshape(values.shape)
     place_h = (jnp.arange(H)[:, None, None] == rows).astype(G.dtype)
     place_w = (jnp.arange(W)[:, None, None] == cols).astype(G.dtype)
     return jnp.einsum("bijc,bijckl,hik,wjl->bhwc", G, S, place_h, place_w)
 '''
 
 DENSE = '''\
-import numpy as np
-
-
 def gradient(G, X, W):
     """The gradient of b h w c, h w c o -> b o by W: b o, b h w c -> h w c o"""
+    agree("b h w c, h w c o, b o", X.shape, W.shape, G.shape)
     return np.einsum("bo,bhwc->hwco", G, X, optimize=True)
 '''
 
@@ -659,22 +674,32 @@ def forward(X):
 
 def test_a_strided_convolution() -> None:
     spec = parse("b (2*i+k-1) c, k c o -> b i o")
-    assert forward_source(spec, "numpy", ["X", "W"]) == CONVOLUTION
+    source = forward_source(spec, "numpy", ["X", "W"])
+    assert source == f"import numpy as np\n\n\n{AGREE}{CONVOLUTION}"
 
 
 def test_its_gradient_with_symbols() -> None:
     spec = parse("b (s*i+d*k-p) c, k c o -> b i o", parameters="s d p")
-    assert gradient_source(spec, 0, "torch", ["X", "W"]) == GRADIENT
+    source = gradient_source(spec, 0, "torch", ["X", "W"])
+    imports = "import math\n\nimport torch\nfrom torch.nn.functional import pad\n\n\n"
+    assert source.startswith(imports + AGREE)
+    assert source.endswith("\n\n\n" + GRADIENT)
 
 
 def test_the_gradient_of_a_maximum_pooling() -> None:
-    spec = parse("b (2*i+k) (2*j+l) c -> b i j c", "max")
-    assert gradient_source(spec, 0, "jax", ["X"]) == POOLING
+    spec = parse("b (2*i+k-1) (2*j+l) c -> b i j c", "max")
+    source = gradient_source(spec, 0, "jax", ["X"])
+    assert source == f"import jax.numpy as jnp\n\n\n{AGREE}{POOLING}"
 
 
-def test_an_einsum_is_three_lines() -> None:
+def test_an_einsum_is_a_comparison_of_sizes_and_one_call() -> None:
     spec = parse("b h w c, h w c o -> b o")
-    assert gradient_source(spec, 1, "numpy", ["X", "W"]) == DENSE
+    source = gradient_source(spec, 1, "numpy", ["X", "W"])
+    assert source == f"import numpy as np\n\n\n{AGREE}{DENSE}"
+
+
+def test_nothing_is_compared_where_every_index_has_one_axis() -> None:
+    assert "agree" not in forward_source(parse("b h w c -> c b"), "numpy", ["X"])
 
 
 def test_what_needs_no_import_has_none() -> None:
@@ -684,16 +709,16 @@ def test_what_needs_no_import_has_none() -> None:
 @pytest.mark.parametrize(
     ("spec", "line"),
     [
-        ("(i+k), k -> i", "I = H - K + 1"),
-        ("(i+k-1), k -> i", "I = H + 2 * 1 - K + 1"),
-        ("(2*i+3*k-2), k -> i", "I = (H + 2 * 2 - 3 * (K - 1) - 1) // 2 + 1"),
-        ("(i-k), k -> i", "I = H + K - 1"),
-        ("(2*i-k+1), k -> i", "I = (H + max(0, K - 2) - 2) // 2 + 1"),
+        ("(i+k), k -> i", "I = H - max(1, K) + 1"),
+        ("(i+k-1), k -> i", "I = H + 2 * 1 - max(1, K) + 1"),
+        ("(2*i+3*k-2), k -> i", "I = (H + 2 * 2 - 3 * (max(1, K) - 1) - 1) // 2 + 1"),
+        ("(i-k), k -> i", "I = H + max(1, K) - 1"),
+        ("(2*i-k+1), k -> i", "I = (H + max(0, max(1, K) - 2) - 2) // 2 + 1"),
         ("(2*i) -> i", "I = (H - 1) // 2 + 1"),
         ("(4-i) -> i", "I = max(0, 5 - H) + 5"),
-        ("i, k -> (2*i+k-1)", "H = 2 * (I - 1) + K - 2 * 1"),
-        ("i, k -> (i+2*k)", "H = I + 2 * (K - 1)"),
-        ("i -> (i/2)", "H = (I - 1) // 2 + 1"),
+        ("i, k -> (2*i+k-1)", "H = max(0, 2 * (I - 1) + K - 2 * 1) if I * K else 0"),
+        ("i, k -> (i+2*k)", "H = I + 2 * (K - 1) if I * K else 0"),
+        ("i -> (i/2)", "H = (I - 1) // 2 + 1 if I else 0"),
         ("b (n d), n -> b d", "D = X.shape[1] // N"),
         ("(i i) -> i", "I = round(X.shape[0] ** (1 / 2))"),
     ],
@@ -740,8 +765,14 @@ def test_nothing_is_padded_where_nothing_lies_outside() -> None:
     assert "where" not in source
     source = gradient_source(parse("b (2*i+3*k+1) c, k c o -> b i o"), 1, "numpy", ["X", "W"])
     assert "pad" not in source
+    source = forward_source(parse("i (2*i+3*k+1), k -> i"), "numpy", ["X", "W"])
+    assert "pad" in source  # here the first axis says how far i goes
+
+
+def test_a_cotangent_may_be_shorter_than_what_lands_on_it() -> None:
     source = gradient_source(parse("i -> (2*i+1)"), 0, "numpy", ["X"])
-    assert source.endswith("return G[rows]\n")
+    gradient = executed(source, "gradient")
+    assert_close(gradient(np.array([1.0, 2.0, 3.0, 4.0]), np.ones(3)), np.array([2.0, 4.0, 0.0]))
 
 
 def test_what_does_not_follow_from_its_own_axis_may_lie_outside() -> None:
@@ -789,14 +820,14 @@ def test_every_name_is_used_and_nothing_else_imported(name: str) -> None:
         tree = ast.parse(source)
         modules = {a.name for n in tree.body if isinstance(n, ast.Import) for a in n.names}
         modules |= {n.module or "" for n in tree.body if isinstance(n, ast.ImportFrom)}
-        assert {module.split(".")[0] for module in modules} <= MODULES[name]
+        assert {module.split(".")[0] for module in modules} <= MODULES[name] | {"math"}
 
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_every_function_has_its_string(name: str) -> None:
     for case in CASES:
         tree = ast.parse(forward_source(case.parsed, name, case.names))
-        (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+        *_, function = (node for node in tree.body if isinstance(node, ast.FunctionDef))
         assert str(case.contraction) in (ast.get_docstring(function) or "")
 
 

@@ -891,10 +891,10 @@ def test_a_certificate_that_is_not_exact_says_so(reduce: Reduction) -> None:
 def test_a_certificate_shows_itself_in_a_notebook() -> None:
     found = cc.Contraction("i, i -> i").grad(0).verify()
     html = found._repr_html_()
-    assert html.startswith("<pre>")
+    assert html.startswith("<pre style=")
     assert html.endswith("</pre>")
     assert "i, i -&gt; i" in html
-    assert not re.findall(r"<(?!/?pre>)", html)
+    assert not re.findall(r"<(?!/?pre[ >])", html)
 
 
 # --- what the certificate does not see, or takes for a fault ---------------------------------

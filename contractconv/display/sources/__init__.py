@@ -3,9 +3,10 @@
 - :func:`forward_source`: a contraction;
 - :func:`gradient_source`: its gradient by one operand.
 
-Each is a short function in the idiom of numpy, PyTorch or JAX.
+Each is a short function in the idiom of numpy, PyTorch or JAX. :class:`Given` is what a call takes
+beyond the operands.
 """
 
-from contractconv.display.sources.functions import forward_source, gradient_source
+from contractconv.display.sources.functions import Given, forward_source, gradient_source
 
-__all__ = ["forward_source", "gradient_source"]
+__all__ = ["Given", "forward_source", "gradient_source"]

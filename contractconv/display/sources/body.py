@@ -75,11 +75,14 @@ class Body:
         self.masks: list[Factor] | None = None
         self.outside = False
         self._split: set[str] = set()
+        self._identities: dict[str, str] = {}
 
     def identity(self, reduce: str, like: str) -> str:
         """What an element holds on which nothing lands, as a short text."""
         text = self.dialect.identity(reduce, like)
-        return self.lines.new("worst", text) if operators(text) else text
+        if operators(text) and like not in self._identities:
+            self._identities[like] = self.lines.new("worst", text)
+        return self._identities.get(like, text)
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -17,12 +17,11 @@ class Dialect:
     Attributes:
         module: the short name of the library.
         imports: what names stand for, and the lines that import them.
-        unselected: what :meth:`selected` says of all but the first extremum.
     """
 
     module = "np"
     imports: tuple[tuple[str, str], ...] = (("np", "import numpy as np"),)
-    unselected = "0"
+    keep = "keepdims=True"
 
     def needed(self, lines: Sequence[str]) -> list[str]:
         """The imports of all names that some lines use."""
@@ -58,22 +57,26 @@ class Dialect:
         """Booleans as a factor of an einsum, in the dtype of another array."""
         return f"({condition}).astype({like}.dtype)"
 
+    def cast(self, like: str) -> str:
+        """What is appended to an array that meets another one in an einsum: nothing."""
+        return ""
+
     def mask(self, condition: str, like: str) -> str:
         """Booleans that choose between elements of another array."""
         return condition
 
-    def reduced(self, reduce: str, array: str, axes: Axes) -> str:
-        """Reduce some axes of an array."""
-        return f"{array}.{reduce}({_axes(axes)})"
+    def reduced(self, reduce: str, array: str, axes: Axes, keep: bool = False) -> str:
+        """Add or multiply along some axes of an array."""
+        return f"{array}.{reduce}({', '.join([_axes(axes), *[self.keep] * keep])})"
 
-    def logsumexp(self, array: str, axes: Axes, keep: bool = False) -> str:
+    def extreme(self, reduce: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
+        """The maximum or minimum along some axes; the identity, if there is nothing."""
+        more = [*[self.keep] * keep, f"initial={identity}"]
+        return f"{array}.{reduce}({', '.join([_axes(axes), *more])})"
+
+    def logsumexp(self, array: str, axes: Axes) -> str:
         """Reduce axes to the logarithm of the sum of exponentials."""
-        more = ["keepdims=True"] * keep
-        return self.call("logaddexp.reduce", array, _axes(axes), *more)
-
-    def selected(self, function: str, array: str, count: str) -> str:
-        """One at the first extremum along the last axis, zero elsewhere."""
-        raise NotImplementedError
+        return self.call("logaddexp.reduce", array, _axes(axes))
 
     def diagonal(self, size: str, like: str) -> str:
         """Booleans, true on the diagonal."""
@@ -85,26 +88,23 @@ class Dialect:
 
     def identity(self, reduce: str, like: str) -> str:
         """What an element holds on which nothing lands, for the dtype of another array."""
-        infinite = f"{self.module}.inf"
-        return {"prod": "1", "min": infinite}.get(reduce, f"-{infinite}")
+        if reduce not in ("max", "min"):
+            return "1" if reduce == "prod" else f"-{self.module}.inf"
+        return self._bound(reduce, like)
+
+    def _bound(self, reduce: str, like: str) -> str:
+        """The infinity, the last integer or the truth value that no other one is beyond."""
+        kind = f"{like}.dtype.kind"
+        if reduce == "max":
+            number, last = f'{kind} != "b" and -{self.module}.inf', "min"
+        else:
+            number, last = f'{kind} == "b" or {self.module}.inf', "max"
+        return f'{self.module}.iinfo({like}.dtype).{last} if {kind} in "iu" else {number}'
 
 
 class _Numpy(Dialect):
-    unselected = "False"
-
-    def selected(self, function: str, array: str, count: str) -> str:
-        return f"np.arange({count}) == {array}.{function}(-1, keepdims=True)"
-
     def floating(self, array: str) -> str:
         return f"1.0 * {array}"
-
-    def identity(self, reduce: str, like: str) -> str:
-        number = super().identity(reduce, like)
-        if reduce not in ("max", "min"):
-            return number
-        # numpy is the one library of the three in which people reduce integers.
-        bound = f"np.iinfo({like}.dtype).{'min' if reduce == 'max' else 'max'}"
-        return f'{bound} if {like}.dtype.kind in "iu" else {number}'
 
 
 class _Jax(Dialect):
@@ -114,27 +114,17 @@ class _Jax(Dialect):
     def einsum(self, string: str, arrays: Sequence[str]) -> str:
         return self.call("einsum", f'"{string}"', *arrays)
 
-    def logsumexp(self, array: str, axes: Axes, keep: bool = False) -> str:
-        return f"jax.nn.logsumexp({array}, {_axes(axes)}{', keepdims=True' * keep})"
-
-    def selected(self, function: str, array: str, count: str) -> str:
-        return f"jax.nn.one_hot({array}.{function}(-1), {count}, dtype={array}.dtype)"
+    def logsumexp(self, array: str, axes: Axes) -> str:
+        return f"jax.nn.logsumexp({array}, {_axes(axes)})"
 
 
 class _Torch(Dialect):
     module = "torch"
+    keep = "keepdim=True"
     imports = (
         ("torch", "import torch"),
-        ("one_hot", "from torch.nn.functional import one_hot"),
         ("pad", "from torch.nn.functional import pad"),
     )
-
-    def needed(self, lines: Sequence[str]) -> list[str]:
-        found = super().needed(lines)
-        several = [line.rpartition(" ")[2] for line in found if line.startswith("from")]
-        kept = [line for line in found if not line.startswith("from")]
-        merged = f"from torch.nn.functional import {', '.join(several)}"
-        return [*kept, merged] if several else kept
 
     def einsum(self, string: str, arrays: Sequence[str]) -> str:
         return self.call("einsum", f'"{string}"', *arrays)
@@ -154,20 +144,34 @@ class _Torch(Dialect):
     def truths(self, condition: str, like: str) -> str:
         return f"({condition}).to({like})"
 
+    def cast(self, like: str) -> str:
+        return f".to({like}.dtype)"
+
     def mask(self, condition: str, like: str) -> str:
         return f"{simple(condition)}.to({like}.device)"
 
-    def reduced(self, reduce: str, array: str, axes: Axes) -> str:
+    def reduced(self, reduce: str, array: str, axes: Axes, keep: bool = False) -> str:
         if reduce == "prod":  # one axis at a time, the last one first: the others stay in place
             ordered = sorted(axes) if axes[0] < 0 else sorted(axes, reverse=True)
             return array + "".join(f".prod({axis if axis >= 0 else -1})" for axis in ordered)
-        return f"{array}.a{reduce}({_axes(axes)})"
+        return super().reduced(reduce, array, axes, keep)
 
-    def logsumexp(self, array: str, axes: Axes, keep: bool = False) -> str:
-        return f"{array}.logsumexp({_axes(axes)}{', keepdim=True' * keep})"
+    def extreme(self, reduce: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
+        along = ", ".join([_axes(axes), *[self.keep] * keep])
+        # PyTorch refuses to look for an extremum where there is nothing.
+        nothing = f"{array}.sum({along}, dtype={array}.dtype) + {identity}"
+        return f"{array}.a{reduce}({along}) if {array}.numel() else {nothing}"
 
-    def selected(self, function: str, array: str, count: str) -> str:
-        return f"one_hot({array}.{function}(-1), {count}).to({array})"
+    def logsumexp(self, array: str, axes: Axes) -> str:
+        return f"{array}.logsumexp({_axes(axes)})"
+
+    def _bound(self, reduce: str, like: str) -> str:
+        dtype = f"{like}.dtype"
+        if reduce == "max":
+            number, last = "-torch.inf", f"{dtype} != torch.bool and torch.iinfo({dtype}).min"
+        else:
+            number, last = "torch.inf", f"{dtype} == torch.bool or torch.iinfo({dtype}).max"
+        return f"{number} if {like}.is_floating_point() else {last}"
 
     def diagonal(self, size: str, like: str) -> str:
         return self.call("eye", size, "dtype=torch.bool", f"device={like}.device")

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from contractconv.calculus.derivation import derive
 from contractconv.display.sources.body import Body, Factor, Slot
 from contractconv.display.sources.dialects import dialect
+from contractconv.display.sources.helpers import helpers
 from contractconv.display.sources.lines import Lines, fits
 from contractconv.display.sources.naming import Letters, Names, checked_names
 from contractconv.display.sources.points import local_derivative, points, reduce_points
-from contractconv.display.sources.sizes import RESULT, Sizes
-from contractconv.display.sources.solving import solve, solve_with_result
+from contractconv.display.sources.sizes import Sizes
+from contractconv.display.sources.solving import RESULT, only_in_result, solve
 from contractconv.display.sources.strings import (
     collects,
     gathered,
     keeps_every_index,
     parameters_in_order,
 )
-from contractconv.display.sources.text import grouped, tupled
+from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.display.sources.wrapping import docstring, wrapped
-from contractconv.errors import ContractionError
+from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec, Term
 
 
-def forward_source(spec: Spec, library: str, names: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Given:
+    """What a caller says beyond the operands; it is what the keywords of a function default to.
+
+    Attributes:
+        extents: of indices, by name.
+        output_shape: the shape of the result, where the rules should not choose it.
+    """
+
+    extents: Mapping[str, int] = field(default_factory=dict)
+    output_shape: Sequence[int] | None = None
+
+
+NOTHING = Given()
+
+
+def forward_source(spec: Spec, library: str, names: Sequence[str], given: Given = NOTHING) -> str:
     """Write a contraction as a Python module with one function, ``forward``.
 
     Args:
         spec: the contraction; parameters may be symbolic.
         library: ``"numpy"``, ``"torch"`` or ``"jax"``.
         names: what to call the operands.
+        given: extents and a shape of the result that the rules would not choose.
 
     Returns:
         The text of the module. The function takes the operands and, by keyword, the unbound
-        parameters and the extents that no shape determines.
+        parameters, the extents that no shape determines, and whatever was given. Sizes that
+        disagree raise a ``ValueError``.
 
     Raises:
         ContractionError: the library is unknown, the contraction has an ellipsis, or it has more
@@ -46,18 +65,18 @@ def forward_source(spec: Spec, library: str, names: Sequence[str]) -> str:
 
     Example:
         >>> from contractconv.notation.parser import parse
-        >>> print(forward_source(parse("b h w c, h w c o -> b o"), "numpy", ["X", "W"]))
+        >>> print(forward_source(parse("b h w c -> b"), "numpy", ["X"]))
         import numpy as np
         <BLANKLINE>
         <BLANKLINE>
-        def forward(X, W):
-            \"\"\"b h w c, h w c o -> b o\"\"\"
-            return np.einsum("bhwc,hwco->bo", X, W, optimize=True)
+        def forward(X):
+            \"\"\"b h w c -> b\"\"\"
+            return np.einsum("bhwc->b", X)
         <BLANKLINE>
     """
-    _check(spec)
+    _check(spec, given)
     form = gathered(spec) if spec.reduce == "sum" else spec
-    function = _Function(spec, form, library, names)
+    function = _Function(spec, form, library, names, given)
     if spec.reduce in ("sum", "mean"):
         function.sum_up(form)
     else:
@@ -65,7 +84,9 @@ def forward_source(spec: Spec, library: str, names: Sequence[str]) -> str:
     return function.module("forward", f"{spec}{_reduction(spec)}")
 
 
-def gradient_source(forward: Spec, operand: int, library: str, names: Sequence[str]) -> str:
+def gradient_source(
+    forward: Spec, operand: int, library: str, names: Sequence[str], given: Given = NOTHING
+) -> str:
     """Write the gradient of a contraction as a Python module with one function, ``gradient``.
 
     Args:
@@ -73,18 +94,19 @@ def gradient_source(forward: Spec, operand: int, library: str, names: Sequence[s
         operand: the position of the operand to differentiate by.
         library: ``"numpy"``, ``"torch"`` or ``"jax"``.
         names: what to call the operands.
+        given: extents and a shape of the result that the rules would not choose.
 
     Returns:
         The text of the module. The function takes the cotangent, all operands and, by keyword,
-        the unbound parameters and the extents that no shape determines, that of the cotangent
-        included. It is the gradient of the function that :func:`forward_source` writes.
+        what the function takes whose gradient it is, which :func:`forward_source` writes. Of
+        the indices that no operand has, the cotangent tells.
 
     Raises:
         ContractionError: the library is unknown, the contraction has an ellipsis, or it has more
             indices than an einsum has letters.
         OperandError: there is no such operand, or the names do not fit the operands.
     """
-    _check(forward)
+    _check(forward, given)
     operand = operand_position(forward, operand)
     formulas = derive(forward, operand)
     every_point = forward.reduce not in ("sum", "mean") and not keeps_every_index(forward)
@@ -92,7 +114,7 @@ def gradient_source(forward: Spec, operand: int, library: str, names: Sequence[s
     one = formulas if every_point else derive(replace(forward, reduce="sum"), operand)
     gather = not every_point and collects(one)
     form = one.gather if gather else one.scatter
-    function = _Function(forward, form, library, names, operand)
+    function = _Function(forward, form, library, names, given, operand)
     if every_point:
         function.differentiate_reduction(form.output)
     else:
@@ -101,11 +123,17 @@ def gradient_source(forward: Spec, operand: int, library: str, names: Sequence[s
     return function.module("gradient", head, str(formulas.gather if gather else formulas.scatter))
 
 
-def _check(spec: Spec) -> None:
+def _check(spec: Spec, given: Given) -> None:
     if spec.has_dots:
         raise ContractionError(
             f"'{spec}' has an ellipsis, which stands for any number of axes; "
-            "for source code, write the axes out"
+            "for source code, write the axes out or give the shapes"
+        )
+    shape = given.output_shape
+    if shape is not None and len(shape) != len(spec.output):
+        raise ShapeError(
+            f"output_shape={tuple(shape)} has {len(shape)} axes, the result of '{spec}' has "
+            f"{len(spec.output)}"
         )
 
 
@@ -113,31 +141,70 @@ def _reduction(spec: Spec) -> str:
     return f' (reduce="{spec.reduce}")' * (spec.reduce != "sum")
 
 
+# The keyword of a shape of the result that was given.
+OUTPUT_SHAPE = "output_shape"
+
+
 class _Function:
     """One function while it is written; a gradient, if an operand is given."""
 
     def __init__(
-        self, spec: Spec, form: Spec, library: str, names: Sequence[str], operand: int | None = None
+        self,
+        spec: Spec,
+        form: Spec,
+        library: str,
+        names: Sequence[str],
+        given: Given,
+        operand: int | None = None,
     ) -> None:
         self.spec = spec
+        self.given = given
         self.target = RESULT if operand is None else operand
         self.dialect = dialect(library)
         self.operands = checked_names(spec, names)
         taken = Names(spec, self.operands)
-        forward = solve(spec)
-        solution = forward if operand is None else solve_with_result(spec)
+        solution = solve(spec, given.extents, self._told())
         keywords = [*parameters_in_order(spec), *solution.arguments]
         self.keywords = {name: taken.argument(name) for name in keywords}
         self.arrays = dict(enumerate(self.operands))
+        shapes = {n: f"{name}.shape" for n, name in self.arrays.items()}
         if operand is not None:
             self.arrays = {RESULT: taken.fresh("G", "dY", "cotangent"), **self.arrays}
-        variables = (self.arrays, self.keywords)
-        self.sizes = Sizes(spec, solution, forward.windows, variables, taken)
+            shapes[RESULT] = f"{self.arrays[RESULT]}.shape"
+        elif given.output_shape is not None:
+            shapes[RESULT] = OUTPUT_SHAPE
+        self.sizes = Sizes(spec, solution, shapes, self.keywords, taken)
         letters = Letters((*spec.indices, *form.indices))
         self.body = Body(self.dialect, Lines(taken), letters, self.sizes)
+        self._guard(form)
         for position, axis in enumerate(form.output):
             if isinstance(axis, Affine) and axis.plain and axis.plain not in spec.indices:
                 self.sizes.name_position(axis.plain, (self.target, position))
+
+    def _told(self) -> list[str]:
+        """The indices of which the result's shape may tell: a cotangent's of no operand's."""
+        if self.given.output_shape is not None:
+            return [name for axis in self.spec.output for name in axis.names]
+        return only_in_result(self.spec) if self.target != RESULT else []
+
+    def _guard(self, form: Spec) -> None:
+        """Refuse what was given and does not fit, and divisions by zero."""
+        if self.given.output_shape is not None and self.target != RESULT:
+            shape = self.sizes.shapes[RESULT]
+            self.sizes.refuse(
+                f"tuple({shape}) != tuple({OUTPUT_SHAPE})",
+                f"the cotangent has shape {{tuple({shape})}}, the result {{tuple({OUTPUT_SHAPE})}}",
+            )
+        axes = [axis for each in (self.spec, form) for term in each.terms for axis in term]
+        divisors = [axis.divisor for axis in axes if isinstance(axis, Affine)]
+        for divisor in dict.fromkeys(d for d in divisors if d.constant is None):
+            text = total(multiples(divisor, self.sizes.rename))
+            self.sizes.refuse(f"{text} == 0", f"division by zero: {divisor}")
+
+    @property
+    def _natural(self) -> bool:
+        """Whether the axes of the result have the sizes that they ask for."""
+        return self.given.output_shape is None
 
     @property
     def _like(self) -> str:
@@ -150,7 +217,7 @@ class _Function:
         """Write a sum or a mean."""
         terms = zip(self.operands, form.inputs, strict=True)
         factors = [self.body.read(array, n, term) for n, (array, term) in enumerate(terms)]
-        slots = self.body.slots(RESULT, form.output, natural=True)
+        slots = self.body.slots(RESULT, form.output, natural=self._natural)
         mean = self.spec.reduce == "mean"
         placed = self._landing(slots) if mean else self._placed(slots)
         value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
@@ -160,7 +227,7 @@ class _Function:
 
     def reduce(self) -> None:
         """Write a reduction that looks at every point."""
-        found = points(self.body, self.spec, self.operands)
+        found = points(self.body, self.spec, self.operands, self._natural)
         self.body.finish(reduce_points(self.body, found), RESULT, None, found.slots)
 
     # -- backward ------------------------------------------------------------------------------
@@ -178,8 +245,8 @@ class _Function:
 
     def differentiate_reduction(self, target: Term) -> None:
         """Write the gradient of a reduction that looks at every point."""
-        found = points(self.body, self.spec, self.operands)
-        local = local_derivative(self.body, found)
+        found = points(self.body, self.spec, self.operands, self._natural, apart=True)
+        local = local_derivative(self.body, found, self._like)
         others = [f for n, f in enumerate(found.factors) if n != self.target]
         term = _with_positions(self.spec.output, found.slots)
         cotangent = self.body.read(self.arrays[RESULT], RESULT, term)
@@ -193,7 +260,7 @@ class _Function:
 
     def _average(self, cotangent: str) -> None:
         """Divide a cotangent by the number of points that were averaged."""
-        slots = self.body.slots(RESULT, self.spec.output, natural=True)
+        slots = self.body.slots(RESULT, self.spec.output, natural=self._natural)
         placed = self._landing(slots)
         if placed:
             self.body.split(cotangent, RESULT, self.spec.output)
@@ -229,7 +296,7 @@ class _Function:
         present = {*_indices(slots), *(name for factor in placed for name in factor.indices)}
         repeats = self.sizes.extents(n for n in self.spec.indices if n not in present)
         if not placed:
-            return f"{value} / {grouped(repeats, (' * ',))}" if repeats else value
+            return f"{value} / max(1, {repeats})" if repeats else value
         out = tuple(slot.index or str(n) for n, slot in enumerate(slots) if slot.index or units)
         counted = tuple(n for n in out if any(n in factor.indices for factor in placed))
         count = self._count(placed, counted)
@@ -254,14 +321,23 @@ class _Function:
 
     def module(self, name: str, *doc: str) -> str:
         """Put the module together."""
-        keywords = ["*", *self.keywords.values()] if self.keywords else []
-        head = f"def {name}({', '.join([*self.arrays.values(), *keywords])}):"
+        head = f"def {name}({', '.join([*self.arrays.values(), *self._keywords()])}):"
         lines = [*self.sizes.lines(), *self.body.lines.texts]
         indent = " " * 4
         body = [row for line in lines for row in wrapped(indent + line)]
-        imports = self.dialect.needed(lines)
-        blank = [""] * 2 * bool(imports)
-        return "\n".join([*imports, *blank, *wrapped(head), *docstring(doc, indent), *body]) + "\n"
+        function = "\n".join([*wrapped(head), *docstring(doc, indent), *body]) + "\n"
+        called = helpers(lines)
+        standard = ["import math", ""] * any("math." in text for text in called)
+        imports = "\n".join([*standard, *self.dialect.needed(lines)]).strip()
+        return "\n\n".join([*([f"{imports}\n"] * bool(imports)), *called, function])
+
+    def _keywords(self) -> list[str]:
+        """The keywords of the function; what was given is what they default to."""
+        given = {self.keywords[name]: value for name, value in self.given.extents.items()}
+        words = [f"{n}={given[n]}" if n in given else n for n in self.keywords.values()]
+        if self.given.output_shape is not None:
+            words.append(f"{OUTPUT_SHAPE}={tupled([*map(str, self.given.output_shape)])}")
+        return ["*", *words] if words else []
 
 
 def _indices(slots: Sequence[Slot]) -> tuple[str, ...]:

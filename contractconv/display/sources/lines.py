@@ -24,6 +24,7 @@ class Lines:
         self.names = names
         self.texts: list[str] = []
         self.changed: set[str] = set()
+        self._once: dict[str, str] = {}
 
     def assign(self, variable: str, value: str) -> str:
         """Write an assignment, unless it says nothing."""
@@ -35,6 +36,12 @@ class Lines:
     def new(self, wish: str, value: str) -> str:
         """Assign to a new variable."""
         return self.assign(self.names.fresh(wish), value)
+
+    def once(self, wish: str, value: str) -> str:
+        """Assign to a new variable, unless one has this value already."""
+        if value not in self._once:
+            self._once[value] = self.new(wish, value)
+        return self._once[value]
 
     def chain(self, variable: str, value: str, *more: str) -> str:
         """Assign a value with methods or indices behind it; in steps, if a line gets too long."""

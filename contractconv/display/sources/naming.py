@@ -7,11 +7,15 @@ import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from contractconv.display.sources.helpers import NAMES as HELPERS
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.spec import Spec
 
 # What the code itself may call, and the underscore that stands for a size nobody asks for.
-USED = frozenset({"np", "torch", "jnp", "jax", "pad", "one_hot", "max", "min", "round", "_"})
+USED = frozenset(
+    {"np", "torch", "jnp", "jax", "pad", "max", "min", "round", "tuple", "output_shape", "_"}
+    | HELPERS
+)
 
 _ALPHABET = tuple(string.ascii_letters)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from contractconv.display.sources.body import Body, Factor, Slot
 from contractconv.display.sources.positions import Indices
-from contractconv.display.sources.sizes import RESULT
-from contractconv.display.sources.wrapping import LINE
+from contractconv.display.sources.solving import RESULT
+from contractconv.display.sources.text import operators
 from contractconv.notation.spec import Spec
 
 # What the local derivative is called, and what it is.
@@ -57,14 +57,25 @@ class Points:
         return tuple(range(-len(self.reduced), 0))
 
 
-def points(body: Body, spec: Spec, operands: Sequence[str]) -> Points:
-    """Read the operands of a reduction at every point."""
-    slots = body.slots(RESULT, spec.output, natural=True)
+def points(
+    body: Body, spec: Spec, operands: Sequence[str], natural: bool, apart: bool = False
+) -> Points:
+    """Read the operands of a reduction at every point.
+
+    Args:
+        body: where to write.
+        spec: the contraction.
+        operands: their variables.
+        natural: whether the result has the shape that it asks for.
+        apart: whether to tell a point outside from one that holds what stands outside.
+    """
+    slots = body.slots(RESULT, spec.output, natural)
     out = tuple(slot.index for slot in slots if slot.index is not None)
     rest = tuple(name for name in spec.indices if name not in out)
     body.positions.order = (*out, *rest)
     # One operand can hold the identity itself; in a product it would be multiplied.
-    body.fill, body.masks = (spec.reduce, None) if len(operands) == 1 else (None, [])
+    single = len(operands) == 1 and not (apart and spec.reduce in ("max", "min"))
+    body.fill, body.masks = (spec.reduce, None) if single else (None, [])
     terms = zip(operands, spec.inputs, strict=True)
     factors = [body.read(array, n, term) for n, (array, term) in enumerate(terms)]
     placed = body.place(slots)
@@ -94,7 +105,13 @@ def _reduced(body: Body, reduce: str, array: str, axes: tuple[int, ...]) -> str:
         return array
     if reduce == "logsumexp":
         return body.dialect.logsumexp(array, axes)
-    return body.dialect.reduced(reduce, array, axes)
+    if reduce == "prod":
+        return body.dialect.reduced(reduce, array, axes)
+    return _extreme(body, reduce, array, axes)
+
+
+def _extreme(body: Body, reduce: str, array: str, axes: tuple[int, ...], keep: bool = False) -> str:
+    return body.dialect.extreme(reduce, array, axes, body.identity(reduce, array), keep)
 
 
 def _values(body: Body, found: Points) -> str:
@@ -117,50 +134,78 @@ def _values(body: Body, found: Points) -> str:
 
 def _mask(body: Body, masks: Sequence[Factor], indices: Indices, like: str) -> str:
     text = " & ".join(mask.among(indices) for mask in masks)
-    if len(text) > LINE // 2:
-        text = body.lines.new("inside", text)
+    if operators(text):
+        text = body.lines.once("inside", text)
     return body.dialect.mask(text, like)
 
 
-def local_derivative(body: Body, found: Points) -> Factor:
-    """The derivative of the result by each point: the second operand of the gradient."""
+def local_derivative(body: Body, found: Points, like: str) -> Factor:
+    """The derivative of the result by each point: the second operand of the gradient.
+
+    Args:
+        body: where to write.
+        found: the points.
+        like: the array whose dtype the gradient gets.
+    """
     values = _values(body, found)
     symbol, meaning = _LOCAL[found.reduce]
     name = body.lines.names.fresh(symbol)
-    derive = _softmax if found.reduce == "logsumexp" else _flat
-    steps = derive(body, found, values)
     body.lines.comment(f"{name} is {meaning}.")
-    body.lines.chain(name, *steps)
-    if found.placed and found.reduce != "logsumexp":
-        mask = _mask(body, found.placed, found.indices, values)
-        never = "0" if found.reduce == "prod" else body.dialect.unselected
-        body.lines.assign(name, body.dialect.call("where", mask, name, never))
+    _DERIVED[found.reduce](body, found, values, name, like)
     return Factor(name, found.indices)
 
 
-def _flat(body: Body, found: Points, values: str) -> list[str]:
-    """The derivative along all reduced axes as one, which are then taken apart again."""
-    count = body.sizes.extents(found.reduced)
+def _selected(body: Body, found: Points, values: str, name: str, like: str) -> None:
+    """One at the first extremum of the points that count, zero elsewhere."""
+    best = body.lines.new("best", _extreme(body, found.reduce, values, found.last, keep=True))
+    hits = f"({values} == {best}) | ({values} != {values})"
+    if found.masks:
+        mask = _mask(body, found.masks, found.indices, values)
+        hits = f"({hits}) & {mask}"
+    hits = body.lines.new("hits", hits)
+    flat = _flat(body, found, hits)
+    first = f"{flat} & ({flat}.cumsum(-1) == 1)"
+    body.lines.chain(name, body.dialect.truths(first, like), *_unflattened(found, values))
+
+
+def _others(body: Body, found: Points, values: str, name: str, like: str) -> None:
+    """The product of all other points; zero where a point does not land."""
+    flat = _flat(body, found, values)
+    diagonal = body.dialect.diagonal(body.sizes.extents(found.reduced), flat)
+    others = body.dialect.call("where", diagonal, "1", f"{flat}[..., None, :]")
+    product = body.dialect.reduced("prod", "", (-1,)) + body.dialect.cast(like)
+    body.lines.chain(name, others, product, *_unflattened(found, values))
+    if found.placed:
+        mask = _mask(body, found.placed, found.indices, values)
+        body.lines.assign(name, body.dialect.call("where", mask, name, "0"))
+
+
+def _softmax(body: Body, found: Points, values: str, name: str, like: str) -> None:
+    """Exponentials over their sum, shifted such that the greatest is one."""
+    if not (body.outside or found.masks):
+        values = body.lines.assign("values", body.dialect.floating(values))
+    lowest = body.identity("logsumexp", values)
+    top = body.dialect.extreme("max", values, found.last, lowest, keep=True)
+    top = body.lines.new("top", top)
+    body.lines.assign(top, body.dialect.call("where", body.dialect.call("isfinite", top), top, "0"))
+    body.lines.assign(name, body.dialect.call("exp", f"{values} - {top}"))
+    total = body.lines.new("total", body.dialect.reduced("sum", name, found.last, keep=True))
+    some = body.dialect.call("where", f"{total} == 0", "1", total)
+    body.lines.assign(name, f"{name} / {some}")
+
+
+_DERIVED = {"max": _selected, "min": _selected, "prod": _others, "logsumexp": _softmax}
+
+
+def _flat(body: Body, found: Points, values: str) -> str:
+    """An array with all reduced axes as one, the last."""
     if len(found.reduced) == 1:
-        return _along_last(body, found.reduce, values, count)
+        return values
     out = found.out
     kept = body.sizes.extents(out) if len(out) < 2 else f"*{values}.shape[:{len(out)}]"
-    flat = body.lines.new("flat", f"{values}.reshape({', '.join(filter(None, [kept, count]))})")
-    return [*_along_last(body, found.reduce, flat, count), f".reshape({values}.shape)"]
+    sizes = filter(None, [kept, body.sizes.extents(found.reduced)])
+    return body.lines.new("flat", f"{values}.reshape({', '.join(sizes)})")
 
 
-def _along_last(body: Body, reduce: str, flat: str, count: str) -> list[str]:
-    if reduce == "prod":
-        diagonal = body.dialect.diagonal(count, flat)
-        others = body.dialect.call("where", diagonal, "1", f"{flat}[..., None, :]")
-        return [others, body.dialect.reduced("prod", "", (-1,))]
-    return [body.dialect.selected(f"arg{reduce}", flat, count)]
-
-
-def _softmax(body: Body, found: Points, values: str) -> list[str]:
-    total = body.dialect.logsumexp(values, found.last, keep=True)
-    if body.outside or found.masks:  # there may be elements without a point
-        total = body.lines.new("total", total)
-        some = f"{total} > {body.dialect.identity(found.reduce, values)}"
-        body.lines.assign(total, body.dialect.call("where", some, total, "0"))
-    return [body.dialect.call("exp", f"{values} - {total}")]
+def _unflattened(found: Points, values: str) -> list[str]:
+    return [f".reshape({values}.shape)"] * (len(found.reduced) != 1)

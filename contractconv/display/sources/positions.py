@@ -97,8 +97,11 @@ class Positions:
         whole = [f"{at} % {divisor} == 0"] * affine.fractional
         if _same(affine, self.sizes.axis(place)) and self.sizes.fits(place):
             return whole
+        size = self.sizes.size(place)
+        if affine.divisor.constant is None:  # it may be negative
+            at, divisor = self.whole(affine, at), ""
         low = [f"0 <= {at}"] * (not never_below(affine))
-        return [*whole, *low, f"{at} < {product([divisor, self.sizes.size(place)])}"]
+        return [*whole, *low, f"{at} < {product([divisor, size])}"]
 
 
 def both(conditions: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""How far an expression reaches, without any number.
+"""How far an expression reaches, in terms of extents, none of which is zero.
 
-Strides and dilations are positive, paddings are not negative and no extent is zero: that decides
-the sign of nearly every term in advance.
+Its coefficients are numbers. What symbols stand for is known only in a run, where it may have any
+sign; there, the functions of :mod:`helpers` decide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Reach:
         offset: the value where every index is zero.
         down: how much lower it gets.
         up: how much higher it gets.
-        sign: of the offset; 0 if the parameters decide it.
+        sign: of the offset.
     """
 
     offset: list[Part]
@@ -38,9 +38,9 @@ class Reach:
 
     def both_sides(self) -> list[Part]:
         """The elements below zero, and as many again less the offset: a padding counts twice."""
-        if self.sign < 0 and not self.down and len(self.offset) == 1:
-            ((value, factor),) = self.offset
-            return [(2, str(-value))] if not factor else [(-2 * value, factor)]
+        if self.sign < 0 and not self.down:
+            ((value, _),) = self.offset
+            return [(2, str(-value))]
         return [*self.below(), *negated(self.offset)]
 
 
@@ -58,23 +58,21 @@ def reach(axis: Affine, extent: Callable[[str], str], rename: Rename) -> Reach:
         span = _span(coefficient, extent(name), rename)
         if sign(coefficient) > 0:
             up += span
-        elif sign(coefficient) < 0:
-            down += negated(span)
         else:
-            up.append((1, f"max(0, {total(span)})"))
-            down.append((1, f"max(0, {total(negated(span))})"))
+            down += negated(span)
     return Reach(multiples(axis.offset, rename), down, up, sign(axis.offset))
 
 
 def sign(polynomial: Polynomial) -> int:
-    """1 or -1 if no value of the parameters changes the sign (zero counts as 1), else 0."""
-    signs = {value > 0 for _, value in polynomial.terms} or {True}
-    return 0 if len(signs) > 1 else 1 if True in signs else -1
+    """1 or -1 of a number (zero counts as 1), 0 if there are parameters, whose values decide it."""
+    if polynomial.constant is None:
+        return 0
+    return 1 if polynomial.constant >= 0 else -1
 
 
 def never_below(axis: Affine) -> bool:
     """Whether an axis certainly is never met below zero."""
-    return all(sign(p) > 0 for p in (axis.offset, *(c for _, c in axis.terms)))
+    return all(sign(p) > 0 for p in (axis.divisor, axis.offset, *(c for _, c in axis.terms)))
 
 
 def _span(coefficient: Polynomial, extent: str, rename: Rename) -> list[Part]:

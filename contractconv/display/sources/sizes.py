@@ -6,16 +6,22 @@ Only those that are asked for get a line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
+from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
-from contractconv.display.sources.reaches import Reach, never_below, reach, sign
-from contractconv.display.sources.solving import Found, Solution
-from contractconv.display.sources.text import grouped, multiples, negated, product, total
+from contractconv.display.sources.reaches import never_below, reach, sign
+from contractconv.display.sources.solving import RESULT, Found, Solution, plain
+from contractconv.display.sources.text import (
+    grouped,
+    multiples,
+    negated,
+    product,
+    total,
+    tupled,
+)
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.spec import Axis, Composition, Place, Spec
-
-RESULT = -1  # the number of the result among the terms, as in the notation
 
 
 class Sizes:
@@ -24,9 +30,8 @@ class Sizes:
     Args:
         spec: the forward contraction.
         solution: how its extents are known.
-        windows: the axes whose windows were chosen such that they fit.
-        variables: those of its terms, by number (without the result's, its size is computed), and
-            those of parameters and of extents that are given.
+        shapes: those of its terms, by number; without the result's, its sizes are computed.
+        arguments: the variables of parameters and of extents that are given.
         names: where to get names from.
     """
 
@@ -34,16 +39,17 @@ class Sizes:
         self,
         spec: Spec,
         solution: Solution,
-        windows: Collection[Place],
-        variables: tuple[Mapping[int, str], Mapping[str, str]],
+        shapes: Mapping[int, str],
+        arguments: Mapping[str, str],
         names: Names,
     ) -> None:
         self.spec = spec
-        self._solution = solution
-        self._windows = windows
-        self._arrays, self._arguments = variables
+        self.solution = solution
+        self.shapes = shapes
+        self._arguments = arguments
         self._names = names
-        self._extents = {name: self._arguments[name] for name in solution.arguments}
+        self._extents = {name: arguments[name] for name in solution.arguments}
+        self._fitted: list[str] = []
         self._shapes: dict[int, dict[int, str]] = {}
         self._results: dict[int, str] = {}
         self._positions: dict[str, Place] = {}
@@ -75,7 +81,7 @@ class Sizes:
         if index in self._positions:
             return self.size(self._positions[index])
         if index not in self._extents:
-            self._extents[index] = self._found(index, self._solution.found[index])
+            self._extents[index] = self._found(index, self.solution.found[index])
         return self._extents[index]
 
     def extents(self, names: Iterable[str]) -> str:
@@ -89,55 +95,86 @@ class Sizes:
             return self.extents(axis.names)
         if axis.plain:
             return self.extent(axis.plain)
-        if place[0] in self._arrays:
+        if place[0] in self.shapes:
             return self._shape(place, self._called(place))
         return self._result(place, axis)
-
-    def reach(self, axis: Affine) -> Reach:
-        """How far an axis reaches."""
-        return reach(axis, self.extent, self.rename)
 
     def fits(self, place: Place) -> bool:
         """Whether an axis of the forward contraction certainly has every element that is met."""
         axis = self.axis(place)
-        if not isinstance(axis, Affine) or not never_below(axis):
-            return False
-        if not axis.terms and place[0] != RESULT:
-            return not axis.offset
-        return place[0] == RESULT or place in self._windows
+        return place in self.solution.windows and isinstance(axis, Affine) and never_below(axis)
 
     def lines(self) -> list[str]:
-        """The lines that define what was asked for."""
-        return [*map(self._shape_line, sorted(self._shapes)), *self._formulas]
+        """The lines that define what was asked for, and refuse shapes that do not agree."""
+        checks = agreement(self)
+        if self.solution.dynamic and not self._fitted:
+            checks.append(fitted(self))
+        return [*map(self._shape_line, sorted(self._shapes)), *self._formulas, *checks]
+
+    def refuse(self, condition: str, message: str) -> None:
+        """Write that sizes raise an error, with their values in the message."""
+        quoted = f'{"f" * ("{" in message)}"{message}"'
+        self._formulas += [f"if {condition}:", f"    raise ValueError({quoted})"]
 
     # -- where sizes come from -----------------------------------------------------------------
 
     def _found(self, index: str, found: Found) -> str:
         place, axis = found.places[0], found.axis
+        if plain(axis):
+            return self._shape(place, index)
+        if self.solution.dynamic and place[0] != RESULT:
+            return self._define(index, f'{self._fitting()}["{index}"]')
         if isinstance(axis, Composition):
             return self._define(index, self._factor(index, axis, place))
-        assert isinstance(axis, Affine)
-        if axis.plain:
-            return self._shape(place, index)
-        return self._define(index, self._count(index, axis, self.size(place)))
+        return self._counted(index, found.places)
 
     def _define(self, index: str, formula: str) -> str:
         name = self._names.extent(index)
         self._formulas.append(f"{name} = {formula}")
         return name
 
+    def _fitting(self) -> str:
+        """The variable with the extents that numbers in the place of symbols determine."""
+        if not self._fitted:
+            call = fitted(self)
+            self._fitted.append(self._names.fresh("extents", "sizes"))
+            self._formulas.append(f"{self._fitted[0]} = {call}")
+        return self._fitted[0]
+
+    def _counted(self, index: str, places: Iterable[Place]) -> str:
+        """The number of places of a window, if it fits; of several, all must say the same."""
+        names = []
+        for place in places:
+            axis = self.axis(place)
+            assert isinstance(axis, Affine)
+            size = self.size(place)
+            names.append(self._define(index, self._count(index, axis, size)))
+            least = int(len(axis.terms) > 1)
+            if least or not _reaches_less(axis):
+                message = f"{axis} has no place on an axis of {{{size}}}"
+                self.refuse(f"{names[-1]} < {least}", message)
+            if len(names) > 1:
+                message = f"extents disagree: {index} is {{{names[0]}}}, but also {{{names[-1]}}}"
+                self.refuse(f"{names[-1]} != {names[0]}", message)
+        return names[0]
+
     def _factor(self, index: str, axis: Composition, place: Place) -> str:
         others = [name for name in axis.names if name != index]
-        size = f"{self._arrays[place[0]]}.shape[{place[1]}]"
+        size = f"{self.shapes[place[0]]}[{place[1]}]"
         if others:
-            size = f"{size} // {grouped(self.extents(others), (' * ',))}"
+            known = self.extents(others)
+            unknown = f"{axis} has size {{{size}}} whatever {index} is"
+            self.refuse(f"{known} == 0", unknown)
+            size = f"{size} // {grouped(known, (' * ',))}"
         times = Counter(axis.names)[index]
         return size if times == 1 else f"round({grouped(size, ('//',))} ** (1 / {times}))"
 
     def _count(self, index: str, axis: Affine, size: str) -> str:
         """The number of places of a window, as the notation's rule says."""
         step = dict(axis.terms)[index]
-        rest = self.reach(Affine(tuple(t for t in axis.terms if t[0] != index), axis.offset))
+        others = Affine(tuple(t for t in axis.terms if t[0] != index), axis.offset)
+        # Without a tap a window is as large as with one.
+        rest = reach(others, lambda name: f"max(1, {self.extent(name)})", self.rename)
         if sign(step) < 0:  # the mirror image: what reaches past the end may reach below zero
             past = total([*rest.offset, *rest.up, (1, ""), (-1, size)])
             room = [(1, f"max(0, {past})"), *rest.offset, *negated(rest.down)]
@@ -163,17 +200,31 @@ class Sizes:
         return self._results[position]
 
     def _natural(self, axis: Affine) -> str:
-        bounds = self.reach(axis)
+        if axis.parameters:
+            return self._reached(axis)
+        formula = self._span(axis)
+        extents = self.extents(axis.names)
+        return f"{formula} if {extents} else 0" if extents else formula
+
+    def _span(self, axis: Affine) -> str:
+        """How many elements from zero on an axis meets, if any index has a value."""
+        bounds = reach(axis, self.extent, self.rename)
         divisor = total(multiples(axis.divisor, self.rename))
         if axis.fractional:
             by = grouped(divisor, (" + ", " - ", " * "))
             last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
             below = bounds.below()
-            return f"{last} - {grouped(total(below))} // {by}" if below else last
+            return f"max(0, {last} - {grouped(total(below))} // {by})" if below else last
         constant = axis.offset.constant
         if not axis.terms and constant is not None:
             return str(max(0, constant + 1))
-        return total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
+        text = total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
+        return f"max(0, {text})" if bounds.below() else text
+
+    def _reached(self, axis: Affine) -> str:
+        numbers = [total(multiples(p, self.rename)) for p in (axis.offset, axis.divisor)]
+        factors = ((total(multiples(c, self.rename)), self.extent(n)) for n, c in axis.terms)
+        return f"reached({', '.join([*numbers, *map(tupled, factors)])})"
 
     def _called(self, place: Place) -> str:
         """What the position on an axis is called."""
@@ -193,9 +244,15 @@ class Sizes:
         return known[position]
 
     def _shape_line(self, number: int) -> str:
-        array, known = self._arrays[number], self._shapes[number]
+        shape, known = self.shapes[number], self._shapes[number]
         if len(known) == 1:
             ((position, name),) = known.items()
-            return f"{name} = {array}.shape[{position}]"
+            return f"{name} = {shape}[{position}]"
         rank = len(self.spec.terms[number])
-        return f"{', '.join(known.get(n, '_') for n in range(rank))} = {array}.shape"
+        return f"{', '.join(known.get(n, '_') for n in range(rank))} = {shape}"
+
+
+def _reaches_less(axis: Affine) -> bool:
+    """Whether an axis with one index surely begins inside, however short it is."""
+    ((_, step),) = axis.terms
+    return sign(step) * sign(axis.offset) < 0 or not axis.offset

@@ -1,27 +1,33 @@
 """Which shapes say what: how each extent is found, and which ones must be arguments.
 
-The rules are those of the notation, applied without any number: an index that stands alone has
-its axis's size, a composition with one unknown factor divides, a window with one unknown index
-counts its places.
+The rules are those of the notation, applied without any number: an index that stands alone has its
+axis's size, a composition with one unknown factor divides, a window with one unknown index counts
+its places. Whatever is given says what the operands leave open, or how far a window really goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from contractconv.notation.affine import Affine
+from contractconv.notation.places import axes
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
-Axes = Sequence[tuple[Place, Axis]]
+RESULT = -1  # the number of the result among the terms, as in the notation
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where the extent of an index can be read: on any one of some axes of one kind."""
+    """Where the extent of an index is read: on an axis, or on any one of several windows."""
 
     axis: Axis
     places: tuple[Place, ...]
+
+
+Axes = Sequence[tuple[Place, Axis]]
+Known = dict[str, Found | None]
+"""Where extents are read; ``None`` for those that are arguments."""
 
 
 @dataclass(frozen=True)
@@ -29,105 +35,125 @@ class Solution:
     """How each extent is known.
 
     Attributes:
-        arguments: the indices whose extents no shape determines.
+        arguments: the indices whose extents are given, or must be, as no shape determines them.
         found: the others.
+        dynamic: whether numbers that are put into symbols at run time decide what an axis says.
     """
 
     arguments: tuple[str, ...]
     found: dict[str, Found]
+    dynamic: bool
 
     @property
     def windows(self) -> frozenset[Place]:
         """The axes on which the extent of an index was chosen such that the window fits."""
-        affine = (f for f in self.found.values() if isinstance(f.axis, Affine))
-        return frozenset(p for f in affine for p in f.places if not _plain(f.axis))
+        fitting = (f for f in self.found.values() if window(f.axis) and not self.dynamic)
+        return frozenset(place for found in fitting for place in found.places)
 
 
-def solve(spec: Spec) -> Solution:
-    """Determine the extents of a contraction from the shapes of its operands."""
-    axes = list(_input_axes(spec))
-    arguments: list[str] = []
+def solve(spec: Spec, given: Iterable[str] = (), result: Iterable[str] = ()) -> Solution:
+    """Determine the extents of a contraction from shapes.
+
+    Args:
+        spec: the contraction.
+        given: the indices whose extents are given by name.
+        result: the indices of which the shape of the result may tell.
+    """
+    arguments = [*given]
+    rules = _Rules(spec, frozenset(result))
     while True:
-        found = _closure(axes, axes, arguments)
+        found = rules.found(arguments)
         missing = [n for n in spec.indices if n not in found and n not in arguments]
         if not missing:
-            return Solution(_sorted(arguments, spec), found)
-        arguments += _asked(spec, axes, missing)
+            ordered = tuple(sorted(arguments, key=spec.indices.index))
+            return Solution(ordered, found, rules.dynamic)
+        arguments += _asked(spec, missing)
 
 
-def solve_with_result(spec: Spec) -> Solution:
-    """Determine the extents from the shapes of the operands and of the result.
-
-    They are the same as forward, but the result has some of them at hand. An affine axis of the
-    result says nothing: it may end anywhere.
-    """
-    forward = solve(spec)
-    result: Axes = [((-1, n), axis) for n, axis in enumerate(spec.output)]
-    plain = {n: f for n, f in forward.found.items() if _plain(f.axis)}
-    at_hand = _closure(result, [], []) | plain
-    arguments: list[str] = []
-    for name in forward.arguments:
-        if name not in _closure([*_input_axes(spec), *result], [], arguments):
-            arguments.append(name)
-    whole = _closure([*_input_axes(spec), *result], [], arguments)
-    return Solution(tuple(arguments), whole | forward.found | at_hand)
+def only_in_result(spec: Spec) -> list[str]:
+    """The indices of which no operand can tell: the shape of a cotangent tells of them alone."""
+    read = {name for place, axis in axes(spec) if place[0] != RESULT for name in axis.names}
+    return [name for name in spec.indices if name not in read]
 
 
-def _input_axes(spec: Spec) -> Iterator[tuple[Place, Axis]]:
-    for number, term in enumerate(spec.inputs):
-        for position, axis in enumerate(term):
-            yield (number, position), axis
-
-
-def _sorted(arguments: Iterable[str], spec: Spec) -> tuple[str, ...]:
-    return tuple(sorted(arguments, key=spec.indices.index))
-
-
-def _plain(axis: Axis) -> str | None:
+def plain(axis: Axis) -> str | None:
+    """The index that stands alone on an axis, if one does."""
     return axis.plain if isinstance(axis, Affine) else None
 
 
-def _closure(axes: Axes, windows: Axes, arguments: Sequence[str]) -> dict[str, Found]:
-    """Everything that follows from the sizes of the axes and the arguments."""
+def window(axis: Axis) -> bool:
+    """Whether more than an index stands on an axis, or less."""
+    return isinstance(axis, Affine) and not axis.plain
+
+
+class _Rules:
+    """What follows from what, in the order in which the notation applies its rules."""
+
+    def __init__(self, spec: Spec, told: Collection[str]) -> None:
+        self._inputs = [(p, a) for p, a in axes(spec) if p[0] != RESULT]
+        self._result = [(p, a) for p, a in axes(spec) if p[0] == RESULT and told]
+        self._unread = only_in_result(spec)
+        self._told = told
+        self.dynamic = any(isinstance(a, Affine) and a.parameters for _, a in self._inputs)
+
+    def found(self, arguments: Collection[str]) -> dict[str, Found]:
+        """The extents that follow, beside those that are arguments."""
+        stated = {n: f for n, f in _alone(self._result).items() if n in self._told}
+        said: Known = {**stated, **dict.fromkeys(arguments)}
+        known: Known = {**_alone(self._inputs), **{n: said[n] for n in said if n in self._unread}}
+        self._follow(known, said, self._inputs)
+        known |= {name: None for name in arguments if name not in known}
+        self._follow(known, stated, self._inputs)
+        known |= {name: found for name, found in stated.items() if name not in known}
+        self._follow(known, {}, [*self._inputs, *self._result])
+        return {n: f for n, f in known.items() if f is not None and n not in arguments}
+
+    def _follow(self, known: Known, said: Mapping[str, Found | None], sized: Axes) -> None:
+        while more := _composed(sized, known, self._told) or self._fitting(known):
+            known |= {name: said.get(name, place) for name, place in more.items()}
+
+    def _fitting(self, known: Collection[str]) -> dict[str, Found]:
+        found: dict[str, Found] = {}
+        for place, axis in self._inputs:
+            if isinstance(axis, Affine) and not axis.fractional:
+                unknown = _unknown(axis, known)
+                if len(unknown) == 1:
+                    before = found.setdefault(unknown[0], Found(axis, ()))
+                    found[unknown[0]] = Found(before.axis, (*before.places, place))
+        return found
+
+
+def _alone(sized: Axes) -> dict[str, Found]:
+    """The indices that have an axis to themselves, each on the first one."""
     found: dict[str, Found] = {}
-    for place, axis in axes:
-        if (name := _plain(axis)) and name not in arguments:
+    for place, axis in sized:
+        if name := plain(axis):
             found.setdefault(name, Found(axis, (place,)))
-    while more := _composed(axes, {*found, *arguments}) or _fitting(windows, {*found, *arguments}):
-        found |= more
     return found
 
 
-def _composed(axes: Axes, known: set[str]) -> dict[str, Found]:
-    for place, axis in axes:
-        if isinstance(axis, Composition) and len(unknown := _unknown(axis, known)) == 1:
+def _composed(sized: Axes, known: Collection[str], told: Collection[str]) -> dict[str, Found]:
+    for place, axis in sized:
+        unknown = _unknown(axis, known) if isinstance(axis, Composition) else []
+        if len(unknown) == 1 and (place[0] != RESULT or unknown[0] in told):
             return {unknown[0]: Found(axis, (place,))}
     return {}
 
 
-def _fitting(windows: Axes, known: set[str]) -> dict[str, Found]:
-    found: dict[str, Found] = {}
-    for place, axis in windows:
-        if isinstance(axis, Affine) and not axis.fractional:
-            unknown = _unknown(axis, known)
-            if len(unknown) == 1:
-                before = found.setdefault(unknown[0], Found(axis, ()))
-                found[unknown[0]] = Found(before.axis, (*before.places, place))
-    return found
-
-
-def _unknown(axis: Axis, known: Iterable[str]) -> list[str]:
+def _unknown(axis: Axis, known: Collection[str]) -> list[str]:
     return [name for name in dict.fromkeys(axis.names) if name not in known]
 
 
-def _asked(spec: Spec, axes: Axes, missing: Sequence[str]) -> list[str]:
+def _asked(spec: Spec, missing: Collection[str]) -> list[str]:
     """What to ask for: of a window its taps, of a composition all factors but the last."""
     kept = {name for axis in spec.output for name in axis.names}
-    for _, axis in axes:
+    for place, axis in axes(spec):
         unknown = [name for name in dict.fromkeys(axis.names) if name in missing]
-        if len(unknown) > 1 and not (isinstance(axis, Affine) and axis.fractional):
-            if isinstance(axis, Composition):
-                return unknown[:-1]
+        if place[0] == RESULT or len(unknown) < 2:
+            continue
+        if isinstance(axis, Composition):
+            return unknown[:-1]
+        if isinstance(axis, Affine) and not axis.fractional:
             solved = next((name for name in unknown if name in kept), unknown[0])
             return [name for name in unknown if name != solved]
-    return [missing[0]]
+    return [next(iter(missing))]

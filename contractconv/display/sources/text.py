@@ -11,8 +11,17 @@ Part = tuple[int, str]
 
 Rename = Callable[[str], str]
 
+# How much deeper each bracket leads.
+BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
 # Operators as they stand between operands, those that bind least first.
-_LEVELS = ([" if "], [" == ", " < ", " > "], [" & "], [" + ", " - "], [" * ", " / ", " // "])
+_LEVELS = (
+    [" if ", " else "],
+    [" == ", " < ", " > "],
+    [" & "],
+    [" + ", " - "],
+    [" * ", " / ", " // "],
+)
 _OPERATORS = tuple(operator for level in _LEVELS for operator in level)
 
 
@@ -97,7 +106,7 @@ def outside(text: str) -> Iterator[tuple[int, int]]:
     """Where the operators outside all brackets are, and how long they are."""
     depth = 0
     for n, sign in enumerate(text):
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(sign, 0)
+        depth += BRACKETS.get(sign, 0)
         for operator in _OPERATORS if not depth and sign == " " else ():
             if text.startswith(operator, n):
                 yield n, len(operator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from contractconv.display.sources.text import operators, outside
+from contractconv.display.sources.text import BRACKETS, operators, outside
 
 LINE = 100
 
@@ -18,9 +18,11 @@ def wrapped(line: str) -> list[str]:
         head, _, rest = line.partition("(")
         return _broken(f"{head}(", rest[:-2], "):")
     indent = " " * (len(line) - len(line.lstrip()))
-    returns = line.lstrip().startswith("return ")
-    target, separator, value = line.partition("return " if returns else " = ")
-    if operators(value):
+    separator = next((s for s in ("return ", "raise ") if line.lstrip().startswith(s)), " = ")
+    target, separator, value = line.partition(separator)
+    if not value:  # nothing but a call
+        target, separator, value = indent, "", line.strip()
+    if operators(value) and separator != "raise ":
         rows = [f"{indent}    {value}"]
         if len(rows[0]) > LINE:
             rows = [f"{indent}    {row}" for row in _at_operators(value)]
@@ -35,7 +37,7 @@ def _is_call(value: str) -> bool:
     """Whether it is one call and nothing behind it."""
     depth, ends = 0, []
     for place, sign in enumerate(value):
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(sign, 0)
+        depth += BRACKETS.get(sign, 0)
         if sign in ")]" and not depth:
             ends.append(place)
     return ends == [len(value) - 1] and value.endswith(")")
@@ -65,7 +67,7 @@ def _items(text: str) -> list[str]:
     items, depth, quoted = [""], 0, False
     for sign in text:
         quoted ^= sign == '"'
-        depth += 0 if quoted else {"(": 1, "[": 1, ")": -1, "]": -1}.get(sign, 0)
+        depth += 0 if quoted else BRACKETS.get(sign, 0)
         if sign == "," and not depth and not quoted:
             items.append("")
         else:
