@@ -24,6 +24,7 @@ from contractconv.calculus.derivation import (
     element,
     fixed_indices,
     roles_of,
+    shares_of,
 )
 from contractconv.calculus.recipes import (
     ONES,
@@ -125,7 +126,7 @@ class Layer:
         start = replace(
             derivative,
             summed=(*derivative.summed, *map(index, self._rank.names)),
-            factors=tuple(element(role, term) for role, term in first.items()),
+            factors=tuple(element(r, term, shares_of(self.spec)) for r, term in first.items()),
         )
         done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
@@ -248,7 +249,8 @@ class Layer:
         spec = Spec(inputs, output, "sum", self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
-        return Recipe(result, like, spec, roles, copies, self.result_axes)
+        shares = tuple(shares_of(self.spec).items())
+        return Recipe(result, like, spec, roles, copies, self.result_axes, shares=shares)
 
 
 def _names(terms: Mapping[str, Term]) -> tuple[str, ...]:

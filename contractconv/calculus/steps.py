@@ -12,7 +12,7 @@ from typing import Any
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derivation import Formulas
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
-from contractconv.calculus.rules import RULES
+from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.symbols import DOTS
 from contractconv.notation.spec import Spec
 
@@ -56,15 +56,16 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 
 
 def _loss(formulas: Formulas) -> Step:
-    rule = RULES[formulas.forward.reduce]
-    if rule is None:
+    forward = formulas.forward
+    local = RULES[forward.reduce].local
+    if local is None:
         sentence = (
             "G says how the loss changes with each element of Y, so it is enough to differentiate "
             "L = Σ G·Y, with Y written out."
         )
         return Step("sum", formulas.loss, sentence)
     sentence = (
-        f"The result changes with each point it reduces by {rule.symbol}, {rule.meaning}; "
+        f"The result changes with each point it reduces by {local_name(forward)}, {local.meaning}; "
         f"held fixed, and with the cotangent G in front, that makes the loss a plain sum."
     )
     return Step("linearise", formulas.loss, sentence)
@@ -176,9 +177,11 @@ def _of_what_stays(equation: Equation) -> str:
             "Several axes hold one index, so nothing was read beside that diagonal: the delta "
             "stays, and the scatter form is the only one."
         )
+    symbols = list(equation.parameters)
+    whatever = f"whatever {listed(symbols)} may be, " if symbols else ""
     return (
-        "No axis of another array could say what the delta says, so the delta stays, and the "
-        "scatter form is the only one."
+        f"No axis of another array could say what the delta says, {whatever}so the delta stays, "
+        f"and the scatter form is the only one."
     )
 
 
