@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
-from contractconv.errors import ShapeError
+from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -29,6 +29,7 @@ class Derived(Shown):
         takes: what it is called with before the forward operands: ``V`` a tangent of the
             operand's shape, ``G`` a cotangent of the result's shape, ``R`` a root of the loss's
             Hessian, with an axis for its columns in front of the result's.
+        real: whether complex arrays are refused, because they would have to be conjugated.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Derived(Shown):
         name: str,
         takes: tuple[str, ...],
         derive: Callable[[Spec, int], Recipe],
+        real: bool = False,
     ) -> None:
         self.forward = forward
         self.operand = operand_position(forward._spec, n)
         self.name = name
         self.takes = takes
+        self.real = real
         self._derive = derive
 
     def checked(self) -> Derived:
@@ -98,6 +101,8 @@ class Derived(Shown):
         self._check(call, given)
         names = operand_names(len(call.operands))
         roles = given | dict(zip(names, call.operands, strict=True))
+        if self.real:
+            self._check_real(roles)
         recipe = self._derive(call.concrete, self.operand)
         return run_recipe(recipe, call.problem, roles, call.operands, self._shape(recipe, call))
 
@@ -119,6 +124,18 @@ class Derived(Shown):
                 f"the root R has shape {shape_of(given['R'])}; it must have an axis for its "
                 f"columns, then those of the result: (..., {', '.join(map(str, result))})"
             )
+
+    def _check_real(self, arrays: dict[str, Any]) -> None:
+        # A tangent may be complex: the product is linear in it.
+        for name, array in arrays.items():
+            if name == "V":
+                continue
+            if isinstance(array, complex) or getattr(getattr(array, "dtype", None), "kind", "") == "c":
+                raise OperandError(
+                    f"{name} is complex: the {self.name} of '{self.forward}' is for real arrays, as "
+                    f"its string has no conjugate; give real and imaginary parts an axis of their "
+                    f"own, or put it together from jvp and grad, conjugating in between"
+                )
 
     def _shown_equation(self) -> Equation:
         return self._recipe.equation

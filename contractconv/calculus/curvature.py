@@ -186,9 +186,10 @@ class Layer:
         prime = self._primes([*made, *twice])
         output = (*groups, *_matrix(made, prime))
         right = self._recipe("B", [*second.items(), *_renamed(second, prime)], output, prime)
+        # The curvature adds up examples, as the loss does: one factor sums, the other averages.
         counted = (twice + twice, []) if kind == "reduce" else ([], places)
         return (
-            replace(left, scale=(*batch, *counted[0]), ones=ones),
+            replace(left, scale=tuple(counted[0]), ones=ones),
             replace(right, scale=(*batch, *counted[1])),
         )
 

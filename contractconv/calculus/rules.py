@@ -63,9 +63,8 @@ class LocalDerivative:
         symbol: its letter in formulas.
         meaning: what it holds, as a phrase.
         per_point: whether it has a value for each point (otherwise for each output element).
-        along: the symbol and the formula of how it changes along a tangent ``V``; ``None`` where it
-            is constant almost everywhere. In the formula ``c`` is a point's product of operands,
-            ``v`` the same with ``V`` in it, and sums are over the points of one element.
+        along: the symbol and the meaning of how it changes along a tangent ``V``; ``None`` where it
+            is constant almost everywhere.
     """
 
     symbol: str
@@ -130,14 +129,14 @@ RULES: dict[str, Rule] = {
         "Π", sympy.Product, sympy.S.One,
         LocalDerivative(
             "P", "the product of all other points", per_point=True,
-            along=("Q", "the sum over each other point of its v times the c of all the rest"),
+            along=("Q", "the change along V of the product of all other points"),
         ),
     ),
     "logsumexp": Rule(
         "Σ", sympy.Sum, -sympy.oo,
         LocalDerivative(
             "P", "the softmax over the reduced points", per_point=True,
-            along=("Q", "P·(v - Σ P·v)"),
+            along=("Q", "P·(v - Σ P·v), with v a point's product with V in it"),
         ),
         outside="log", inside="exp",
     ),

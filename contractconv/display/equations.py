@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from contractconv.calculus.derivation import COTANGENT
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
+from contractconv.calculus.recognition import Second
 from contractconv.calculus.rules import RULES
 from contractconv.display.hands import HANDS, Hand
 from contractconv.notation.affine import ONE, Affine, Polynomial
-from contractconv.notation.spec import Composition
+from contractconv.notation.spec import Composition, Spec
 
 
 def write(equation: Equation, script: str) -> str:
     """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
     return _Writer(equation, HANDS[script]).equation()
+
+
+def write_second(second: Second, forward: Spec) -> str:
+    """Write what a second derivative of a contraction is, as text, without its left side."""
+    written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
+    local = RULES[forward.reduce].local
+    said = ""
+    if local is not None and local.along is not None and second.by != COTANGENT:
+        letter, meaning = local.along
+        said = f", {letter} being {meaning}"
+    return (" + ".join(written) or "0") + said
 
 
 class _Writer:

@@ -87,6 +87,13 @@ def letters(gradient: Gradient) -> str:
     return said if local is None else f"{said} {local_name(forward)} is {local.meaning}."
 
 
+def proof(gradient: Gradient) -> str:
+    """Say what was checked of a gradient."""
+    if gradient.certificate is None:
+        return "not verified: no proof was asked for."
+    return gradient.certificate.sentence
+
+
 def forward_forms(spec: Spec) -> list[tuple[str, Spec]]:
     """The other strings of a contraction whose output is a scatter."""
     other = gathered(spec)

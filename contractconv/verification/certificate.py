@@ -97,7 +97,9 @@ class Certificate:
     @property
     def sentence(self) -> str:
         """The certificate with what was compared."""
-        return f"{self.summary}: {self.compared}."
+        sampled = any(check.of > check.numbers for check in self.checks)
+        some = " Of large formulas a sample of elements was worked out." * sampled
+        return f"{self.summary}: {self.compared}.{some}"
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
