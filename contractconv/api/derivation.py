@@ -148,7 +148,7 @@ class Derivation(Shown):
         ``N_i`` the extent of ``i`` and ``N_h`` the size of the axis with position ``h``.
         Conditions that hold because extents follow the notation's rule are left out.
         """
-        return self._formulas.collected.sympy
+        return super().sympy
 
     @property
     def seconds(self) -> tuple[Second, ...]:
@@ -271,11 +271,6 @@ class Step(Shown):
         self.name = found.name
         self.sentence = found.sentence
         self.string = None if found.string is None else Contraction._of(found.string)
-
-    @property
-    def sympy(self) -> sympy.Expr:
-        """The right-hand side of the equation as a sympy expression."""
-        return self._found.equation.sympy
 
     def _shown_equation(self) -> Equation:
         return self._found.equation

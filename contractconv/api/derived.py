@@ -14,9 +14,11 @@ from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
+    from contractconv.api.derivation import Step
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.recipes import Recipe
     from contractconv.execution.views import Array
+    from contractconv.verification.certificate import Certificate
 
 
 class Derived(Shown):
@@ -66,6 +68,57 @@ class Derived(Shown):
     def roles(self) -> tuple[str, ...]:
         """What each operand of the string is: a forward operand by name, or a role."""
         return self._recipe.roles
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """How it came about: each step has a name, a sympy expression and a sentence.
+
+        Example:
+            >>> for step in Contraction("(i+k), k -> i").jvp(0).steps:
+            ...     print(step.name, step.formula)
+            write Y[i] = Σ_{k} X[i+k] · W[k]
+            differentiate dY[i] = Σ_{k} V[i+k] · W[k]
+            read off dY[i] = Σ_{k} V[i+k] · W[k]
+        """
+        from contractconv.api.derivation import Step
+        from contractconv.calculus.steps import recipe_steps
+
+        told = recipe_steps(self._recipe, self.forward._spec, self.operand)
+        return tuple(map(Step, told))
+
+    def verify(self, **extents: int) -> Certificate:
+        """Prove it on small arrays: formula and string are compared with brute force.
+
+        Args:
+            **extents: extents and parameters to use; the others are chosen, small and varied.
+
+        Returns:
+            A certificate that says what was compared; ``print`` it.
+
+        Raises:
+            CertificateError: something disagrees.
+            ShapeError: the extents make too many points for brute force.
+
+        Example:
+            >>> print(Contraction("(i+k), k -> i").jacobian(0).verify())
+            verified: the Jacobian of '(i+k), k -> i' by operand 0
+              formula = brute force                           60 numbers, exact
+              string = brute force                            60 numbers, exact
+              with i=4, k=3; i=3, k=4; i=3, k=3
+        """
+        from contractconv.verification.derived import Subject, certify_derived
+
+        how = dict(getattr(self._derive, "how", ()))
+        subject = Subject(
+            self.forward._spec,
+            self.operand,
+            self.name,
+            self.takes,
+            self._derive,
+            getattr(self._derive, "batch", None),
+            how.get("kind", ""),
+        )
+        return certify_derived(subject, extents)
 
     # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
     def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:

@@ -169,11 +169,9 @@ class Layer:
         self._check_gathered()
         self._check_weight(kind)
         mine, used = unique_names((self.target,)), _names(self.others)
-        summed = [n for n in mine if n not in self.kept]
-        made = [n for n in mine if n in self.kept and n not in used]
-        groups = tuple(Affine.index(n) for n in mine if n in self.kept and n in used)
-        batch = [n for n in self.batch if n not in mine]
-        places = [n for n in self.kept if n not in mine and n not in batch]
+        summed, made, shared = self.weight_indices
+        groups = tuple(map(Affine.index, shared))
+        batch, places = self.example_indices
         twice = places if kind == "reduce" else []
         hidden = [n for n in used if n not in mine and n not in self.kept]
 
@@ -192,6 +190,21 @@ class Layer:
             replace(left, scale=tuple(counted[0]), ones=ones),
             replace(right, scale=(*batch, *counted[1])),
         )
+
+    @property
+    def weight_indices(self) -> tuple[list[str], list[str], list[str]]:
+        """The weight's indices: those that are summed, those it alone gives to the result, groups."""
+        mine, used = unique_names((self.target,)), _names(self.others)
+        kept = [n for n in mine if n in self.kept]
+        summed = [n for n in mine if n not in self.kept]
+        return summed, [n for n in kept if n not in used], [n for n in kept if n in used]
+
+    @property
+    def example_indices(self) -> tuple[list[str], list[str]]:
+        """The indices of the result that number examples, and the places within an example."""
+        mine = unique_names((self.target,))
+        batch = [n for n in self.batch if n not in mine]
+        return batch, [n for n in self.kept if n not in mine and n not in batch]
 
     def input_factor(self, kind: str) -> Recipe:
         """The Kronecker factor from the other operands."""

@@ -181,6 +181,16 @@ class Equation:
         return total / sympy.Mul(*map(size, self.scale)) if self.scale else total
 
     @property
+    def symbols(self) -> dict[str, sympy.Symbol]:
+        """Every symbol of both sides by name; where two share one, that of a size."""
+        formula = self.sympy
+        arrays = {base.label for base in formula.atoms(sympy.IndexedBase)}
+        found = formula.atoms(sympy.Symbol).difference(arrays)
+        found |= {symbol for axis in self.left.axes for symbol in axis.free_symbols}
+        ordered = sorted(found, key=lambda symbol: (isinstance(symbol, Size), symbol.name))
+        return {symbol.name: symbol for symbol in ordered}
+
+    @property
     def multiplies_deltas(self) -> bool:
         """Whether a delta is a factor: zeros among the candidates of a maximum would count."""
         return RULES[self.reduce].empty == 0

@@ -5,15 +5,16 @@ Nothing is worked out here: every step shows an equation that the derivation pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from contractconv.calculus.deltas import Elimination
-from contractconv.calculus.derivation import Formulas
+from contractconv.calculus.derivation import Formulas, derive, forward_equation
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
+from contractconv.calculus.recipes import Recipe, jvp
 from contractconv.calculus.rules import RULES, local_name
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.symbols import DOTS, operand_names
 from contractconv.notation.spec import Spec
 
 
@@ -37,6 +38,65 @@ class Step:
 def steps(formulas: Formulas) -> tuple[Step, ...]:
     """Tell a derivation from the loss to the strings."""
     return tuple(_tell(formulas))
+
+
+def recipe_steps(recipe: Recipe, forward: Spec, n: int) -> tuple[Step, ...]:
+    """Tell how a contraction was derived that is not a gradient."""
+    name = operand_names(len(forward.inputs))[n]
+    told = _RECIPES[recipe.result]
+    first = Step("write", forward_equation(forward), told[0].format(name=name))
+    last = Step("read off", recipe.equation, "The axes say it as a string.", recipe.spec)
+    return (first, *_between(recipe, forward, n, told[1:], name), last)
+
+
+def _between(
+    recipe: Recipe, forward: Spec, n: int, said: Sequence[str], name: str
+) -> Iterator[Step]:
+    if recipe.result in ("HV", "D"):
+        yield Step("differentiate", jvp(forward, n).equation, said[0].format(name=name))
+        gradient = derive(forward, n).placed
+        yield Step("transpose", gradient, said[1].format(name=name))
+    yield Step(_DONE[recipe.result], recipe.equation, said[-1].format(name=name))
+
+
+_DONE = {"dY": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
+         "A": "average", "B": "average"}  # fmt: skip
+_CHANGE = (
+    "A small change V of {name} changes each product by V in the place of {name}, times the local "
+    "derivative if the reduction has one: that is the Jacobian times V."
+)
+_RECIPES: dict[str, tuple[str, ...]] = {
+    "dY": ("The contraction itself.", _CHANGE),
+    "J": (
+        "The contraction itself.",
+        "By one element of {name}: only terms that read it count. An index that result and operand "
+        "share, and an axis that is computed, leave a delta.",
+    ),
+    "HV": (
+        "The layer itself.",
+        _CHANGE,
+        "The gradient of a cotangent G is the Jacobian's transpose times G.",
+        "The change, through the Hessian of the loss, takes the place of G. Examples do not "
+        "interact, so both copies share their indices; those of the second copy have a prime.",
+    ),
+    "D": (
+        "The layer itself.",
+        _CHANGE,
+        "The gradient of a cotangent G is the Jacobian's transpose times G.",
+        "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of "
+        "the loss in between: what stands beside {name}, taken twice.",
+    ),
+    "A": (
+        "The layer itself.",
+        "What multiplies {name}, taken twice: outer products over the indices of {name} that are "
+        "summed.",
+    ),
+    "B": (
+        "The layer itself.",
+        "The cotangent, taken twice: outer products over the indices that {name} alone gives to "
+        "the result.",
+    ),
+}
 
 
 def _tell(formulas: Formulas) -> Iterator[Step]:

@@ -49,12 +49,13 @@ class Case:
         return bind(spec, {name: self.parameters[name] for name in spec.parameters})
 
 
-def cases(spec: Spec, values: Mapping[str, int]) -> list[Case]:
+def cases(spec: Spec, values: Mapping[str, int], points: int | None = None) -> list[Case]:
     """Choose numbers for everything that has none.
 
     Args:
         spec: a contraction without an ellipsis, maybe with symbols.
         values: the numbers that are given.
+        points: about how many points a case may have; by default as many as brute force takes.
 
     Raises:
         ShapeError: the given extents make too many points, or too large arrays.
@@ -64,7 +65,7 @@ def cases(spec: Spec, values: Mapping[str, int]) -> list[Case]:
     count = max(3, len(spec.indices).bit_length())
     bindings = _bindings(spec, values)
     rounds = range(count) if len(bindings) == 1 else range(2)
-    few = max(_FEWEST, _TOGETHER // (len(bindings) * len(rounds)))
+    few = points or max(_FEWEST, _TOGETHER // (len(bindings) * len(rounds)))
     return [
         _case(spec, {**values, **binding}, number, number % count, few)
         for number, (binding, _) in enumerate(product(bindings, rounds))

@@ -236,9 +236,9 @@ def integers(rng: np.random.Generator, shape: Shape, most: int = 4) -> Array:
     return np.asarray(rng.integers(1, most + 1, shape) * rng.choice([-1, 1], shape))
 
 
-def magnitude(problem: Problem) -> int:
-    """The largest operand for which no result leaves the 64 bits of an integer."""
-    factors = problem.points * len(problem.operands)
+def magnitude(problem: Problem, power: int = 1) -> int:
+    """The largest operand for which no result, to a power, leaves the 64 bits of an integer."""
+    factors = problem.points * len(problem.operands) * power
     return 4 if problem.reduce != "prod" or factors <= 24 else 2 if factors <= 48 else 1
 
 
