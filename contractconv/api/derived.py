@@ -120,6 +120,38 @@ class Derived(Shown):
         )
         return certify_derived(subject, extents)
 
+    def code(self, library: str) -> str:
+        """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        Its last function is called as the object is, by keyword with the extents that no shape
+        determines.
+
+        Raises:
+            ContractionError: the library is unknown, or there is no such source: a reduction with
+                a local derivative for each point, a scatter into an operand.
+
+        Example:
+            >>> print(Contraction("b i, i o -> b o").jvp(1).code("numpy"))
+            import numpy as np
+            <BLANKLINE>
+            <BLANKLINE>
+            def forward(X, V):
+                \"\"\"b i, i o -> b o\"\"\"
+                return np.einsum("bi,io->bo", X, V, optimize=True)
+            <BLANKLINE>
+            <BLANKLINE>
+            def forward_derivative(V, X, W):
+                \"\"\"The forward derivative: b i, i o -> b o\"\"\"
+                return forward(X, V)
+            <BLANKLINE>
+        """
+        from contractconv.display.recipe_source import recipe_source
+
+        name = self.name.lower().replace(" ", "_").replace("-", "_")
+        return recipe_source(
+            self._recipe, self.forward._spec, self.operand, self.takes, name, library
+        )
+
     # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
     def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:
         """Carry it out.
