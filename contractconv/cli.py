@@ -17,6 +17,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.display.explanation import explain
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.places import operand_position
+from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.version import VERSION
 
@@ -87,7 +88,9 @@ def _explain(asked: argparse.Namespace) -> None:
     extents = _extents(asked.let)
     wrt = None if asked.wrt is None else operand_position(contraction._spec, asked.wrt)
     with _Progress() as report:
-        explanation = explain(contraction._spec, shapes, extents, wrt, not asked.no_proof, report)
+        explanation = explain(
+            contraction._spec, list(map(as_shape, shapes)), extents, wrt, not asked.no_proof, report
+        )
     if asked.html is not None:
         explanation.save(asked.html)
     if asked.json:

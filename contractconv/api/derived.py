@@ -212,15 +212,13 @@ class Derived(Shown):
 
     def _check_real(self, arrays: dict[str, Any]) -> None:
         # A tangent may be complex: the product is linear in it.
-        for name, array in arrays.items():
-            if name == "V":
-                continue
-            if isinstance(array, complex) or getattr(getattr(array, "dtype", None), "kind", "") == "c":
-                raise OperandError(
-                    f"{name} is complex: the {self.name} of '{self.forward}' is for real arrays, as "
-                    f"its string has no conjugate; give real and imaginary parts an axis of their "
-                    f"own, or put it together from jvp and grad, conjugating in between"
-                )
+        wrong = [name for name, array in arrays.items() if name != "V" and _is_complex(array)]
+        if wrong:
+            raise OperandError(
+                f"{wrong[0]} is complex: the {self.name} of '{self.forward}' is for real arrays, "
+                f"as its string has no conjugate; give real and imaginary parts an axis of their "
+                f"own, or put it together from jvp and grad, conjugating in between"
+            )
 
     def _shown_equation(self) -> Equation:
         return self._recipe.equation
@@ -242,6 +240,11 @@ class Derived(Shown):
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.forward!r} by operand {self.operand}>"
+
+
+def _is_complex(array: Any) -> bool:
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    return isinstance(array, complex) or kind == "c"
 
 
 def forward_derivative(forward: Contraction, n: int) -> Derived:

@@ -121,7 +121,9 @@ class Second:
         shape = shape_of(arrays[self.by])
         parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
         if any("Q" in part.roles for part in parts):
-            arrays |= {"Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])}
+            arrays |= {
+                "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
+            }
         made = [run_recipe(part, call.problem, arrays, call.operands, shape) for part in parts]
         zero = np.zeros(shape, common_dtype([*call.operands, arrays["V"]], call.problem.reduce))
         return sum(made[1:], made[0]) if made else zero

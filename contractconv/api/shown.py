@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sympy
+    from sympy import Symbol
 
     from contractconv.calculus.equation import Equation
     from contractconv.notation.spec import Spec
@@ -51,7 +52,7 @@ class Shown(ABC):
         return self._shown_equation().sympy
 
     @property
-    def symbols(self) -> dict[str, sympy.Symbol]:
+    def symbols(self) -> dict[str, Symbol]:
         """The symbols of :attr:`sympy` by name: indices, sizes, parameters, scalars.
 
         They know that they are integers, so another symbol of the same name, as a string makes

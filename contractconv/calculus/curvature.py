@@ -193,7 +193,7 @@ class Layer:
 
     @property
     def weight_indices(self) -> tuple[list[str], list[str], list[str]]:
-        """The weight's indices: those that are summed, those it alone gives to the result, groups."""
+        """The weight's indices: summed ones, those it alone gives to the result, groups."""
         mine, used = unique_names((self.target,)), _names(self.others)
         kept = [n for n in mine if n in self.kept]
         summed = [n for n in mine if n not in self.kept]

@@ -97,7 +97,9 @@ class _Solver:
         equation: Equation, fixed: Collection[sympy.Symbol], positive: Collection[str]
     ) -> _Solver:
         """Look at a sum in which every delta that only renames is gone."""
-        axes = ((f, a) for f, factor in enumerate(equation.factors) for a in range(len(factor.axes)))
+        axes = (
+            (f, a) for f, factor in enumerate(equation.factors) for a in range(len(factor.axes))
+        )
         computed = tuple((f, a) for f, a in axes if not equation.factors[f].axes[a].is_Symbol)
         positions = frozenset(delta.position for delta in equation.deltas)
         return _Solver(fixed, positive, positions, computed)

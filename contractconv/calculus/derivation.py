@@ -123,9 +123,7 @@ def all_names(spec: Spec) -> tuple[str, ...]:
     return (*dots[:1], *(name for name in spec.indices if name != DOTS))
 
 
-def element(
-    name: str, term: Term, shares: Mapping[str, tuple[str, ...]] | None = None
-) -> Element:
+def element(name: str, term: Term, shares: Mapping[str, tuple[str, ...]] | None = None) -> Element:
     """The array ``name``, read as a term of a string says."""
     axes = tuple(expression(axis) for axis in split(term))
     return Element(name, axes, term, (shares or {}).get(name))

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import sympy
+from sympy import Expr, Symbol
 
 from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS, axis, joined
@@ -56,20 +57,20 @@ class Element:
             return sympy.Symbol(self.name)
         return sympy.Indexed(sympy.IndexedBase(self.name), *self._composed())
 
-    def _composed(self) -> Iterator[sympy.Expr]:
+    def _composed(self) -> Iterator[Expr]:
         """One position for each axis of the array."""
         remaining = iter(self.axes)
-        for axis in self.like:
-            if not isinstance(axis, Composition):
+        for entry in self.like:
+            if not isinstance(entry, Composition):
                 yield next(remaining)
                 continue
             place = sympy.S.Zero
-            for name in axis.names:
+            for name in entry.names:
                 place = place * size(name) + next(remaining)
             yield sympy.expand(place)
 
     @property
-    def split(self) -> sympy.Expr:
+    def split(self) -> Expr:
         """The element with each index of a composition on an axis of its own."""
         if not self.axes:
             return self.sympy
@@ -181,7 +182,7 @@ class Equation:
         return total / sympy.Mul(*map(size, self.scale)) if self.scale else total
 
     @property
-    def symbols(self) -> dict[str, sympy.Symbol]:
+    def symbols(self) -> dict[str, Symbol]:
         """Every symbol of both sides by name; where two share one, that of a size."""
         formula = self.sympy
         arrays = {base.label for base in formula.atoms(sympy.IndexedBase)}
@@ -193,7 +194,7 @@ class Equation:
     @property
     def multiplies_deltas(self) -> bool:
         """Whether a delta is a factor: zeros among the candidates of a maximum would count."""
-        return RULES[self.reduce].empty == 0
+        return bool(RULES[self.reduce].empty == 0)
 
     @property
     def counts_points(self) -> bool:
@@ -201,10 +202,10 @@ class Equation:
         return RULES[self.reduce].averages and bool(self.deltas and self.summed)
 
     @property
-    def _ranges(self) -> list[tuple[sympy.Symbol, int, sympy.Expr]]:
+    def _ranges(self) -> list[tuple[Symbol, int, Expr]]:
         return [(index, 0, size(index.name) - 1) for index in self.summed]
 
-    def _share(self) -> sympy.Expr:
+    def _share(self) -> Expr:
         """One over the number of points that a mean is about, read inside or not."""
         if not self.counts_points:
             return 1 / sympy.Mul(*(size(index.name) for index in self.summed))

@@ -6,9 +6,9 @@ that it can be differentiated by leads back to a contraction that is known: by `
 ``W`` to ``dW``, with ``V`` in place of ``X``. Nothing has to be searched for.
 
 In other reductions ``dX`` has a local derivative ``P`` in it that is itself made of the operands.
-The product rule then leaves two parts: what stands beside ``P`` is differentiated, and ``P`` is. How
-``P`` changes along ``V``, called ``Q``, is the rule's own formula; it takes the place of ``P`` in the
-gradient by the operand. Of an extreme that part is zero almost everywhere.
+The product rule then leaves two parts: what stands beside ``P`` is differentiated, and ``P`` is.
+How ``P`` changes along ``V``, called ``Q``, is the rule's own formula; it takes the place of ``P``
+in the gradient by the operand. Of an extreme that part is zero almost everywhere.
 """
 
 from __future__ import annotations

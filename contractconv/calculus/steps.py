@@ -61,41 +61,39 @@ def _between(
 
 _DONE = {"dY": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
          "A": "average", "B": "average"}  # fmt: skip
+_ITSELF, _LAYER = "The contraction itself.", "The layer itself."
 _CHANGE = (
     "A small change V of {name} changes each product by V in the place of {name}, times the local "
     "derivative if the reduction has one: that is the Jacobian times V."
 )
+_TRANSPOSED = "The gradient of a cotangent G is the Jacobian's transpose times G."
+_READ = (
+    "By one element of {name}: only terms that read it count. An index that result and operand "
+    "share, and an axis that is computed, leave a delta."
+)
+_COMPOSED = (
+    "The change, through the Hessian of the loss, takes the place of G. Examples do not interact, "
+    "so both copies share their indices; those of the second copy have a prime."
+)
+_SQUARED = (
+    "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of the "
+    "loss in between: what stands beside {name}, taken twice."
+)
+_WINDOWS = (
+    "What multiplies {name}, taken twice: outer products over the indices of {name} that are "
+    "summed."
+)
+_COTANGENTS = (
+    "The cotangent, taken twice: outer products over the indices that {name} alone gives to the "
+    "result."
+)
 _RECIPES: dict[str, tuple[str, ...]] = {
-    "dY": ("The contraction itself.", _CHANGE),
-    "J": (
-        "The contraction itself.",
-        "By one element of {name}: only terms that read it count. An index that result and operand "
-        "share, and an axis that is computed, leave a delta.",
-    ),
-    "HV": (
-        "The layer itself.",
-        _CHANGE,
-        "The gradient of a cotangent G is the Jacobian's transpose times G.",
-        "The change, through the Hessian of the loss, takes the place of G. Examples do not "
-        "interact, so both copies share their indices; those of the second copy have a prime.",
-    ),
-    "D": (
-        "The layer itself.",
-        _CHANGE,
-        "The gradient of a cotangent G is the Jacobian's transpose times G.",
-        "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of "
-        "the loss in between: what stands beside {name}, taken twice.",
-    ),
-    "A": (
-        "The layer itself.",
-        "What multiplies {name}, taken twice: outer products over the indices of {name} that are "
-        "summed.",
-    ),
-    "B": (
-        "The layer itself.",
-        "The cotangent, taken twice: outer products over the indices that {name} alone gives to "
-        "the result.",
-    ),
+    "dY": (_ITSELF, _CHANGE),
+    "J": (_ITSELF, _READ),
+    "HV": (_LAYER, _CHANGE, _TRANSPOSED, _COMPOSED),
+    "D": (_LAYER, _CHANGE, _TRANSPOSED, _SQUARED),
+    "A": (_LAYER, _WINDOWS),
+    "B": (_LAYER, _COTANGENTS),
 }
 
 

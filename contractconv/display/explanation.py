@@ -169,7 +169,10 @@ def _part(report: Report | None, place: int, count: int) -> Report | None:
 
 
 def _explained(
-    formulas: Formulas, proof: Certificate | None, shapes: tuple[Shape, ...], problem: Problem | None
+    formulas: Formulas,
+    proof: Certificate | None,
+    shapes: tuple[Shape, ...],
+    problem: Problem | None,
 ) -> Gradient:
     spec, n = formulas.forward, formulas.operand
     told, again = steps(formulas), second_derivatives(formulas)

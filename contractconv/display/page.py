@@ -13,7 +13,14 @@ from contractconv.display.diagram import diagram
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
-from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, proof, words
+from contractconv.display.wording import (
+    counts,
+    forward_forms,
+    gradient_forms,
+    letters,
+    proof,
+    words,
+)
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.plan import Step as Planned

@@ -1,4 +1,4 @@
-"""What is derived beside gradients as source code: the contraction, and a call that names its roles.
+"""What is derived beside gradients as source code: a contraction, and a call with its roles.
 
 The contraction is a function of its own, as :mod:`contractconv.display.sources` writes it. Around
 it stands a function that is called as the derived object is: it passes each array to all the roles

@@ -11,7 +11,14 @@ from contractconv.calculus.tableau import IDENTITY
 from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
-from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, proof, words
+from contractconv.display.wording import (
+    counts,
+    forward_forms,
+    gradient_forms,
+    letters,
+    proof,
+    words,
+)
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import summary
 

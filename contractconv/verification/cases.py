@@ -125,9 +125,9 @@ def _choices(free: Sequence[str], positive: frozenset[str]) -> Iterator[tuple[in
     count = prod(map(len, ranges))
     chosen = Random(0).sample(range(count), min(count, _LOOKED_AT))
     for number in chosen:
-        numbers = []
+        numbers, rest = [], number
         for values in ranges:
-            number, place = divmod(number, len(values))
+            rest, place = divmod(rest, len(values))
             numbers.append(values[place])
         yield tuple(numbers)
 

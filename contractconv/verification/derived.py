@@ -154,7 +154,7 @@ def _sizes(
     others = tuple(s for _, s in problem.sizes) if per_point else problem.output_sizes
     named = places(recipe.spec)
     for term, role in enumerate(recipe.roles):
-        sizes = shapes[role] if role in shapes else others
+        sizes = shapes.get(role, others)
         known |= {size(p.name): s for p, s in zip(named[term], sizes, strict=True)}
     return known | {size(p.name): s for p, s in zip(named[OUTPUT], shape, strict=True)}
 
@@ -290,7 +290,9 @@ class _Expected:
     def _where(self, layer: Layer, result: Sequence[Any]) -> Callable[[Place], Place]:
         """What keeps contributions apart: the example, and the place unless places are added."""
         batch, spots = layer.example_indices
-        apart = self._coordinates([*batch, *(spots if self.subject.kind == "expand" else [])], result)
+        apart = self._coordinates(
+            [*batch, *(spots if self.subject.kind == "expand" else [])], result
+        )
         return lambda out: tuple(out[c] for c in apart)
 
     def _count(self, names: Sequence[str]) -> int:

@@ -91,9 +91,7 @@ class Judge:
         others = (np.unravel_index(n, self.shape) for n in rng.integers(count, size=most // 2))
         return [*chosen, *(tuple(map(int, place)) for place in others)]
 
-    def expect(
-        self, statement: str, found: Any, expected: Any, place: Place, scale: float
-    ) -> None:
+    def expect(self, statement: str, found: Any, expected: Any, place: Place, scale: float) -> None:
         """Raise an error if a number is not the expected one."""
         if found == expected or (not self.exact and _close(found, expected, scale)):
             return
@@ -112,9 +110,7 @@ def numbers_of(array: Array, accesses: Sequence[Any]) -> dict[Place, Any]:
     return {place: value.item() for place, value in np.ndenumerate(split)}
 
 
-def sizes_of(
-    case: Case, named: Mapping[int, Sequence[sympy.Symbol]]
-) -> dict[sympy.Symbol, int]:
+def sizes_of(case: Case, named: Mapping[int, Sequence[sympy.Symbol]]) -> dict[sympy.Symbol, int]:
     """Parameters, the extent of every index and the size of every computed axis."""
     known = {parameter(name): value for name, value in case.parameters.items()}
     known |= {size(name): value for name, value in case.values.items()}
