@@ -37,7 +37,7 @@ from contractconv.calculus.recipes import (
 from contractconv.calculus.symbols import index, operand_names, split
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Composition, Spec, Term, unique_names
+from contractconv.notation.spec import Axis, Composition, Spec, Term, unique_names
 
 KINDS = ("expand", "reduce")
 
@@ -73,14 +73,17 @@ class Layer:
         )
 
     def _batch(self, given: Sequence[str] | None) -> tuple[str, ...]:
+        # What lands on one element with another index is no example of its own.
+        alone = _alone((self.spec.output,)).union(*map(_composed, self.spec.output))
         if given is None:
-            return self.kept[:1]
-        wrong = [name for name in given if name not in self.kept]
+            return tuple(name for name in self.kept[:1] if name in alone)
+        wrong = [name for name in given if name not in alone]
         if wrong:
-            known = ", ".join(self.kept) or "none"
+            known = ", ".join(name for name in self.kept if name in alone) or "none"
+            why = "has no axis of its own in" if wrong[0] in self.kept else "is not an index of"
             raise ContractionError(
-                f"{wrong[0]!r} cannot number the examples of '{self.spec}': it is not an index "
-                f"of the result, which has: {known}"
+                f"{wrong[0]!r} cannot number the examples of '{self.spec}': it {why} the "
+                f"result, which has: {known}"
             )
         return tuple(dict.fromkeys(given))
 
@@ -293,6 +296,10 @@ def _plain(term: Term) -> bool:
 
 def _alone(terms: Iterable[Term]) -> set[str | None]:
     return {axis.plain for term in terms for axis in term if isinstance(axis, Affine)}
+
+
+def _composed(axis: Axis) -> tuple[str, ...]:
+    return axis.names if isinstance(axis, Composition) else ()
 
 
 def _names_in(expression: sympy.Expr) -> set[str]:

@@ -44,7 +44,7 @@ from contractconv.verification.judge import Judge, numbers_of, sizes_of
 
 _COLUMNS = 2  # of a root of a Hessian
 # Where operands are taken twice, a formula has about as many terms as the square of this.
-_POINTS_TWICE = 150
+_POINTS_TWICE = 100
 _COMPARED = "formula and string as it is run equal brute force over the definition"
 
 

@@ -22,7 +22,7 @@ from contractconv.verification.cases import Case
 # What float64 may leave where a local derivative is a fraction or an exponential.
 TOLERANCE = 1e-12
 # However large a sum is, so many elements of it are worked out.
-_FEWEST = 8
+_FEWEST = 4
 
 # How many numbers were compared, whether exactly, and how many there are.
 Compared = tuple[int, bool, int]

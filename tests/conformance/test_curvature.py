@@ -850,6 +850,18 @@ def test_factors_of_shared_weights_have_the_scale_of_the_product(
     assert_close(applied((left, identity), v), curvature.product()(v, x, w))
 
 
+def test_what_shares_its_axis_numbers_no_examples() -> None:
+    # Points of several i land on one element of a maximum, so its root couples them.
+    layer = cc.Contraction("i, k -> (i+k)", "max")
+    rng = np.random.default_rng(0)
+    x, w, v, root = (rng.normal(size=shape) for shape in ((3,), (2,), (3,), (2, 4)))
+    jacobian = layer.jacobian(0)(x, w)
+    expected = sum(column @ jacobian * (column @ jacobian @ v) for column in root)
+    assert_close(layer.curvature(0).product(root=True)(v, root, x, w), expected)
+    with pytest.raises(cc.ContractionError, match="'i' cannot number .* no axis of its own"):
+        layer.curvature(0, "i")
+
+
 # --- complex numbers ---------------------------------------------------------------------------
 
 

@@ -111,7 +111,7 @@ CONV = "b (2*i+k-1) c, k c o -> b i o"
     [
         (lambda r: replace(r, spec=parse(str(r.spec).replace("-1", "-2"))), "formula"),
         (lambda r: replace(r, scale=("b",)), "formula"),
-        (lambda r: replace(r, roles=(r.roles[1], r.roles[0], *r.roles[2:])), ""),
+        (lambda r: replace(r, roles=(r.roles[1], r.roles[0], *r.roles[2:])), r"."),
     ],
 )
 def test_a_wrong_recipe_is_found(change: Callable[[Recipe], Recipe], message: str) -> None:
