@@ -323,7 +323,12 @@ class Dual:
 
 
 def by_duals(
-    spec: str, reduce: Reduction, n: int, m: int, arrays: Mapping[str, Any], extents: Mapping[str, int]
+    spec: str,
+    reduce: Reduction,
+    n: int,
+    m: int,
+    arrays: Mapping[str, Any],
+    extents: Mapping[str, int],
 ) -> Array:
     """The derivative of the oracle's ``⟨V, dX⟩`` by each element of operand ``m``; -1 is ``G``."""
     operands = list(arrays["operands"])

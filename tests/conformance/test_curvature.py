@@ -858,7 +858,7 @@ def test_what_shares_its_axis_numbers_no_examples() -> None:
     jacobian = layer.jacobian(0)(x, w)
     expected = sum(column @ jacobian * (column @ jacobian @ v) for column in root)
     assert_close(layer.curvature(0).product(root=True)(v, root, x, w), expected)
-    with pytest.raises(cc.ContractionError, match="'i' cannot number .* no axis of its own"):
+    with pytest.raises(cc.ContractionError, match=r"'i' cannot number .* no axis of its own"):
         layer.curvature(0, "i")
 
 

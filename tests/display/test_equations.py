@@ -890,7 +890,7 @@ def test_a_count_has_one_letter() -> None:
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-def test_each_reduction_brings_its_equation(reduce: str) -> None:
+def test_each_reduction_brings_its_equation(reduce: cc.Reduction) -> None:
     thing = cc.Contraction("b (2*i+k-1) -> b i", reduce)
     symbols = symbols_of_text(thing.formula)
     assert symbols == symbols_of_latex(thing.latex()) == symbols_of_mathml(thing.mathml())
@@ -1016,7 +1016,7 @@ def test_random_formulas_are_true(problem: Drawn) -> None:
 
 @some
 @given(problem=problems(), reduce=st.sampled_from(REDUCTIONS))
-def test_random_formulas_of_every_reduction_are_true(problem: Drawn, reduce: str) -> None:
+def test_random_formulas_of_every_reduction_are_true(problem: Drawn, reduce: cc.Reduction) -> None:
     contraction = cc.Contraction(problem.spec, reduce)
     operands = problem.operands(7, dtype="float64")
     arrays = dict(zip(operand_names(len(operands)), operands, strict=True))

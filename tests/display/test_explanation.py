@@ -621,7 +621,7 @@ def test_a_proof_can_be_left_out() -> None:
     assert "not verified" in explanation.html()
 
 
-CONV_AND_NAMES = ("b (s*i+k) c, k c o -> b i o", "sum", "s")
+CONV_AND_NAMES: tuple[str, cc.Reduction, str] = ("b (s*i+k) c, k c o -> b i o", "sum", "s")
 
 
 def test_all_cases_of_a_proof_share_the_terms_that_are_looked_at(

@@ -101,7 +101,7 @@ def run(source: str, library: str, derived: Derived, arrays: Any, known: dict[st
 
 
 @pytest.mark.parametrize("reduce", ["max", "min", "prod", "logsumexp"])
-def test_a_local_derivative_of_each_point_has_no_source(reduce: str) -> None:
+def test_a_local_derivative_of_each_point_has_no_source(reduce: cc.Reduction) -> None:
     with pytest.raises(cc.ContractionError, match=r"local derivative.*grad\(n\).code"):
         cc.Contraction("i k -> i", reduce).jvp(0).code("numpy")
 

@@ -59,7 +59,9 @@ def parts(contraction: cc.Contraction, n: int) -> Iterator[Derived]:
         *[("i, k -> (i+k)", reduce, "", 4) for reduce in REDUCTIONS],
     ],
 )
-def test_what_is_derived_is_certified(spec: str, reduce: str, parameters: str, least: int) -> None:
+def test_what_is_derived_is_certified(
+    spec: str, reduce: cc.Reduction, parameters: str, least: int
+) -> None:
     contraction = cc.Contraction(spec, reduce, parameters)
     operands = range(spec.partition("->")[0].count(",") + 1)
     found = [derived for n in operands for derived in parts(contraction, n)]
