@@ -147,9 +147,8 @@ class Derived(Shown):
         """
         from contractconv.display.recipe_source import recipe_source
 
-        name = self.name.lower().replace(" ", "_").replace("-", "_")
         return recipe_source(
-            self._recipe, self.forward._spec, self.operand, self.takes, name, library
+            self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
     # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.

@@ -175,6 +175,8 @@ def never_zero(coefficient: sympy.Expr, positive: Collection[str]) -> bool:
         >>> [never_zero(c, "s") for c in (s, 2 * s - 1, s + p, s - 1, s - p, p)]
         [True, True, True, False, False, False]
     """
+    if coefficient.is_number:
+        return bool(coefficient != 0)
     numerator, _ = sympy.fraction(sympy.together(coefficient))
     least = {symbol: 1 + symbol for symbol in map(parameter, positive)}
     terms = sympy.expand(numerator.xreplace(least)).as_coefficients_dict()
