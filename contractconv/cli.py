@@ -7,11 +7,17 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from contractconv.api.contraction import Contraction
+from contractconv.display.explanation import explain
 from contractconv.errors import ContractionError, ShapeError
+from contractconv.notation.places import operand_position
+from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.notices import write
 from contractconv.version import VERSION
@@ -69,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     explain.add_argument("--reduce", default="sum", choices=REDUCTIONS)
     explain.add_argument("--parameters", default="", metavar="'s d p'", help="names of numbers")
+    explain.add_argument(
+        "--no-proof", action="store_true", help="do not verify the gradients, which takes longest"
+    )
     explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
@@ -78,7 +87,11 @@ def _explain(asked: argparse.Namespace) -> None:
     contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
     shapes = [_shape(text) for text in asked.shape]
     extents = _extents(asked.let)
-    explanation = contraction.explain(*shapes, wrt=asked.wrt, **extents)
+    wrt = None if asked.wrt is None else operand_position(contraction._spec, asked.wrt)
+    with _Progress() as report:
+        explanation = explain(
+            contraction._spec, list(map(as_shape, shapes)), extents, wrt, not asked.no_proof, report
+        )
     if asked.html is not None:
         explanation.save(asked.html)
     if asked.json:
@@ -87,6 +100,54 @@ def _explain(asked: argparse.Namespace) -> None:
         print(explanation, flush=True)
     else:
         print(f"wrote {asked.html}")
+
+
+class _Progress:
+    """Says on stderr how far the proofs are, once they have taken a while.
+
+    A bar of tqdm where that is installed and somebody looks, otherwise lines.
+    """
+
+    def __init__(self) -> None:
+        self.due = monotonic() + _PATIENCE
+        self.bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._report
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def _report(self, done: int, total: int) -> None:
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+        elif monotonic() >= self.due:
+            self.bar = _bar(total)
+            if self.bar is None:
+                self.due = monotonic() + _PATIENCE
+                _say(f"contractconv: verifying, {done} of {total} cases")
+
+
+# Seconds without a sign of life.
+_PATIENCE = 3.0
+
+
+def _bar(total: int) -> Any:
+    """A bar for a terminal; ``None`` if there is none, or no tqdm."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc="contractconv: verifying", unit="case", leave=False)
+
+
+def _say(line: str) -> None:
+    """Nobody needs to listen: a closed or full stderr is no reason to stop."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _shape(text: str) -> tuple[int, ...]:

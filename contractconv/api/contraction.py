@@ -215,13 +215,19 @@ class Contraction(Shown):
         return Contraction._of(composed(concrete, problem, sized))
 
     def explain(
-        self, /, *shapes: Sequence[int], wrt: int | None = None, **extents: int
+        self,
+        /,
+        *shapes: Sequence[int],
+        wrt: int | None = None,
+        proof: bool = True,
+        **extents: int,
     ) -> Explanation:
         """Explain the contraction and its gradients: formulas, derivations, proofs, and plans.
 
         Args:
             *shapes: the shapes of the operands, if plans and costs are wanted.
             wrt: the operand whose gradient is wanted; all of them by default.
+            proof: whether to verify the gradients, which takes most of the time.
             **extents: extents of indices and values of parameters, by name.
 
         Returns:
@@ -230,7 +236,7 @@ class Contraction(Shown):
         from contractconv.display.explanation import explain
 
         wanted = None if wrt is None else operand_position(self._spec, wrt)
-        return explain(self._spec, [as_shape(shape) for shape in shapes], extents, wanted)
+        return explain(self._spec, [as_shape(shape) for shape in shapes], extents, wanted, proof)
 
     def code(
         self,

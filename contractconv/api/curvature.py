@@ -28,6 +28,7 @@ class Curvature:
     error) or given by a root ``R``: ``H = Σ_r R_r R_rᵀ``, where an example has nothing to do with
     the others.
     Nothing is materialised but what is asked for; every part is a contraction with a string.
+    Arrays are real. (The strings have no conjugate, which ``Jᴴ H J`` needs.)
 
     Sources: Schraudolph 2002 (products); Grosse and Martens 2016 (KFC); Eschenhagen et al. 2023
     (expand and reduce).
@@ -97,7 +98,7 @@ class Curvature:
 
     def _derived(self, name: str, takes: tuple[str, ...], part: str, **how: Any) -> Derived:
         derive = _Part(part, tuple(how.items()), self._batch)
-        return Derived(self.forward, self.operand, name, takes, derive).checked()
+        return Derived(self.forward, self.operand, name, takes, derive, real=True).checked()
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
@@ -136,9 +137,13 @@ class KroneckerFactors:
     For a weight ``k c o`` that is used at ``T`` places of each of ``N`` examples, with ``a`` the
     window of ``k c`` at a place and ``g`` the cotangent there:
 
-    - *expand*: ``A = 1/N Σ a aᵀ`` and ``B = 1/(N T) Σ g gᵀ``, over examples and places;
-    - *reduce*: ``A = 1/(N T²) Σ ā āᵀ`` and ``B = 1/N Σ ḡ ḡᵀ``, over examples, with ``ā`` and
+    - *expand*: ``A = Σ a aᵀ`` and ``B = 1/(N T) Σ g gᵀ``, over examples and places;
+    - *reduce*: ``A = 1/T² Σ ā āᵀ`` and ``B = 1/N Σ ḡ ḡᵀ``, over examples, with ``ā`` and
       ``ḡ`` summed over the places.
+
+    ``A ⊗ B`` has the scale of :meth:`Curvature.product`, which adds up examples: where one ``g gᵀ``
+    serves all of them, *expand* is exact for the root ``g`` at each place by itself, *reduce* for
+    the same ``g`` at all places of an example. For a mean over examples divide ``A`` by ``N``.
 
     A composition ``(k c)`` numbers the rows of ``A``; groups have one pair of factors each.
 

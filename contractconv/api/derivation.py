@@ -15,10 +15,10 @@ from contractconv.planning.setting import Algorithm
 if TYPE_CHECKING:
     import sympy
 
+    from contractconv.api.seconds import Second
     from contractconv.calculus.derivation import Formulas
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.phases import Phase as PhaseFormula
-    from contractconv.calculus.recognition import Second
     from contractconv.calculus.steps import Step as StepFormula
     from contractconv.execution.views import Array
     from contractconv.verification.certificate import Certificate
@@ -148,14 +148,16 @@ class Derivation(Shown):
         ``N_i`` the extent of ``i`` and ``N_h`` the size of the axis with position ``h``.
         Conditions that hold because extents follow the notation's rule are left out.
         """
-        return self._formulas.collected.sympy
+        return super().sympy
 
     @property
     def seconds(self) -> tuple[Second, ...]:
-        """What comes out if this gradient is differentiated again, by each of its operands.
+        """What comes out if this gradient is differentiated again, by each array it is made of.
 
-        Of a bilinear contraction these are its own contractions once more, which is recognised.
-        ``V`` is the cotangent of the gradient.
+        ``V`` is the cotangent of the gradient. Of a sum or a mean these are the layer's own
+        contractions once more, with ``V`` in an operand's place. Of another reduction the
+        differentiated operand is in its own gradient, through the local derivative, so it is
+        listed as well. Each can be called.
 
         Example:
             >>> for second in Contraction("b (2*i+k) c, k c o -> b i o").grad(0).seconds:
@@ -163,9 +165,9 @@ class Derivation(Shown):
             by G it is Y with V in place of X
             by W it is dW with V in place of X
         """
-        from contractconv.calculus.recognition import second_derivatives
+        from contractconv.api.seconds import seconds
 
-        return second_derivatives(self._formulas)
+        return seconds(self.forward, self.operand)
 
     def verify(self, **extents: int) -> Certificate:
         """Prove the derivation on small arrays, in exact integers.
@@ -286,11 +288,6 @@ class Step(Shown):
         self.name = found.name
         self.sentence = found.sentence
         self.string = None if found.string is None else Contraction._of(found.string)
-
-    @property
-    def sympy(self) -> sympy.Expr:
-        """The right-hand side of the equation as a sympy expression."""
-        return self._found.equation.sympy
 
     def _shown_equation(self) -> Equation:
         return self._found.equation

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
-from contractconv.errors import ShapeError
+from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
+    from contractconv.api.derivation import Step
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.recipes import Recipe
     from contractconv.execution.views import Array
+    from contractconv.verification.certificate import Certificate
 
 
 class Derived(Shown):
@@ -29,6 +31,7 @@ class Derived(Shown):
         takes: what it is called with before the forward operands: ``V`` a tangent of the
             operand's shape, ``G`` a cotangent of the result's shape, ``R`` a root of the loss's
             Hessian, with an axis for its columns in front of the result's.
+        real: whether complex arrays are refused, because they would have to be conjugated.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Derived(Shown):
         name: str,
         takes: tuple[str, ...],
         derive: Callable[[Spec, int], Recipe],
+        real: bool = False,
     ) -> None:
         self.forward = forward
         self.operand = operand_position(forward._spec, n)
         self.name = name
         self.takes = takes
+        self.real = real
         self._derive = derive
 
     def checked(self) -> Derived:
@@ -63,6 +68,88 @@ class Derived(Shown):
     def roles(self) -> tuple[str, ...]:
         """What each operand of the string is: a forward operand by name, or a role."""
         return self._recipe.roles
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """How it came about: each step has a name, a sympy expression and a sentence.
+
+        Example:
+            >>> for step in Contraction("(i+k), k -> i").jvp(0).steps:
+            ...     print(step.name, step.formula)
+            write Y[i] = Σ_{k} X[i+k] · W[k]
+            differentiate dY[i] = Σ_{k} V[i+k] · W[k]
+            read off dY[i] = Σ_{k} V[i+k] · W[k]
+        """
+        from contractconv.api.derivation import Step
+        from contractconv.calculus.steps import recipe_steps
+
+        told = recipe_steps(self._recipe, self.forward._spec, self.operand)
+        return tuple(map(Step, told))
+
+    def verify(self, **extents: int) -> Certificate:
+        """Prove it on small arrays: formula and string are compared with brute force.
+
+        Args:
+            **extents: extents and parameters to use; the others are chosen, small and varied.
+
+        Returns:
+            A certificate that says what was compared; ``print`` it.
+
+        Raises:
+            CertificateError: something disagrees.
+            ShapeError: the extents make too many points for brute force.
+
+        Example:
+            >>> print(Contraction("(i+k), k -> i").jacobian(0).verify())
+            verified: the Jacobian of '(i+k), k -> i' by operand 0
+              formula = brute force                           60 numbers, exact
+              string = brute force                            60 numbers, exact
+              with i=4, k=3; i=3, k=4; i=3, k=3
+        """
+        from contractconv.verification.derived import Subject, certify_derived
+
+        how = dict(getattr(self._derive, "how", ()))
+        subject = Subject(
+            self.forward._spec,
+            self.operand,
+            self.name,
+            self.takes,
+            self._derive,
+            getattr(self._derive, "batch", None),
+            how.get("kind", ""),
+        )
+        return certify_derived(subject, extents)
+
+    def code(self, library: str) -> str:
+        """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
+
+        Its last function is called as the object is, by keyword with the extents that no shape
+        determines.
+
+        Raises:
+            ContractionError: the library is unknown, or there is no such source: a reduction with
+                a local derivative for each point, a scatter into an operand.
+
+        Example:
+            >>> print(Contraction("b i, i o -> b o").jvp(1).code("numpy"))
+            import numpy as np
+            <BLANKLINE>
+            <BLANKLINE>
+            def forward(X, V):
+                \"\"\"b i, i o -> b o\"\"\"
+                return np.einsum("bi,io->bo", X, V, optimize=True)
+            <BLANKLINE>
+            <BLANKLINE>
+            def forward_derivative(V, X, W):
+                \"\"\"The forward derivative: b i, i o -> b o\"\"\"
+                return forward(X, V)
+            <BLANKLINE>
+        """
+        from contractconv.display.recipe_source import recipe_source
+
+        return recipe_source(
+            self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
+        )
 
     # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
     def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:
@@ -98,6 +185,8 @@ class Derived(Shown):
         self._check(call, given)
         names = operand_names(len(call.operands))
         roles = given | dict(zip(names, call.operands, strict=True))
+        if self.real:
+            self._check_real(roles)
         recipe = self._derive(call.concrete, self.operand)
         return run_recipe(recipe, call.problem, roles, call.operands, self._shape(recipe, call))
 
@@ -120,6 +209,16 @@ class Derived(Shown):
                 f"columns, then those of the result: (..., {', '.join(map(str, result))})"
             )
 
+    def _check_real(self, arrays: dict[str, Any]) -> None:
+        # A tangent may be complex: the product is linear in it.
+        wrong = [name for name, array in arrays.items() if name != "V" and _is_complex(array)]
+        if wrong:
+            raise OperandError(
+                f"{wrong[0]} is complex: the {self.name} of '{self.forward}' is for real arrays, "
+                f"as its string has no conjugate; give real and imaginary parts an axis of their "
+                f"own, or put it together from jvp and grad, conjugating in between"
+            )
+
     def _shown_equation(self) -> Equation:
         return self._recipe.equation
 
@@ -140,6 +239,11 @@ class Derived(Shown):
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.forward!r} by operand {self.operand}>"
+
+
+def _is_complex(array: Any) -> bool:
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    return isinstance(array, complex) or kind == "c"
 
 
 def forward_derivative(forward: Contraction, n: int) -> Derived:

@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import sympy
+    from sympy import Symbol
+
     from contractconv.calculus.equation import Equation
     from contractconv.notation.spec import Spec
 
@@ -44,6 +47,30 @@ class Shown(ABC):
         from contractconv.display.equations import write
 
         return write(self._shown_equation(), "text")
+
+    @property
+    def sympy(self) -> sympy.Expr:
+        """The right-hand side as a sympy expression: a ``Sum`` of products of ``Indexed``.
+
+        Conditions are in a ``Piecewise``. Every array has as many indices as axes: a composed axis
+        is met at ``N_w*h + w``. Its symbols are in :attr:`symbols`.
+        """
+        return self._shown_equation().sympy
+
+    @property
+    def symbols(self) -> dict[str, Symbol]:
+        """The symbols of :attr:`sympy` by name: indices, sizes, parameters, scalars.
+
+        They know that they are integers, so another symbol of the same name, as a string makes
+        one, is not equal. (An index that is called like a size is left out.)
+
+        Example:
+            >>> from contractconv import Contraction
+            >>> d = Contraction("(2*i), i -> i").grad(0)
+            >>> d.sympy.subs({d.symbols["h"]: 4, d.symbols["N_i"]: 5})
+            G[2]*W[2]
+        """
+        return self._shown_equation().symbols
 
     def latex(self) -> str:
         """The formula in LaTeX, without dollar signs, for KaTeX, MathJax, TeX or mathtext."""

@@ -24,6 +24,7 @@ from contractconv.calculus.derivation import (
     element,
     fixed_indices,
     roles_of,
+    shares_of,
 )
 from contractconv.calculus.recipes import (
     ONES,
@@ -36,7 +37,7 @@ from contractconv.calculus.recipes import (
 from contractconv.calculus.symbols import index, operand_names, split
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Composition, Spec, Term, unique_names
+from contractconv.notation.spec import Axis, Composition, Spec, Term, unique_names
 
 KINDS = ("expand", "reduce")
 
@@ -72,14 +73,17 @@ class Layer:
         )
 
     def _batch(self, given: Sequence[str] | None) -> tuple[str, ...]:
+        # What lands on one element with another index is no example of its own.
+        alone = _alone((self.spec.output,)).union(*map(_composed, self.spec.output))
         if given is None:
-            return self.kept[:1]
-        wrong = [name for name in given if name not in self.kept]
+            return tuple(name for name in self.kept[:1] if name in alone)
+        wrong = [name for name in given if name not in alone]
         if wrong:
-            known = ", ".join(self.kept) or "none"
+            known = ", ".join(name for name in self.kept if name in alone) or "none"
+            why = "has no axis of its own in" if wrong[0] in self.kept else "is not an index of"
             raise ContractionError(
-                f"{wrong[0]!r} cannot number the examples of '{self.spec}': it is not an index "
-                f"of the result, which has: {known}"
+                f"{wrong[0]!r} cannot number the examples of '{self.spec}': it {why} the "
+                f"result, which has: {known}"
             )
         return tuple(dict.fromkeys(given))
 
@@ -125,7 +129,7 @@ class Layer:
         start = replace(
             derivative,
             summed=(*derivative.summed, *map(index, self._rank.names)),
-            factors=tuple(element(role, term) for role, term in first.items()),
+            factors=tuple(element(r, term, shares_of(self.spec)) for r, term in first.items()),
         )
         done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
@@ -168,11 +172,9 @@ class Layer:
         self._check_gathered()
         self._check_weight(kind)
         mine, used = unique_names((self.target,)), _names(self.others)
-        summed = [n for n in mine if n not in self.kept]
-        made = [n for n in mine if n in self.kept and n not in used]
-        groups = tuple(Affine.index(n) for n in mine if n in self.kept and n in used)
-        batch = [n for n in self.batch if n not in mine]
-        places = [n for n in self.kept if n not in mine and n not in batch]
+        summed, made, shared = self.weight_indices
+        groups = tuple(map(Affine.index, shared))
+        batch, places = self.example_indices
         twice = places if kind == "reduce" else []
         hidden = [n for n in used if n not in mine and n not in self.kept]
 
@@ -185,11 +187,27 @@ class Layer:
         prime = self._primes([*made, *twice])
         output = (*groups, *_matrix(made, prime))
         right = self._recipe("B", [*second.items(), *_renamed(second, prime)], output, prime)
+        # The curvature adds up examples, as the loss does: one factor sums, the other averages.
         counted = (twice + twice, []) if kind == "reduce" else ([], places)
         return (
-            replace(left, scale=(*batch, *counted[0]), ones=ones),
+            replace(left, scale=tuple(counted[0]), ones=ones),
             replace(right, scale=(*batch, *counted[1])),
         )
+
+    @property
+    def weight_indices(self) -> tuple[list[str], list[str], list[str]]:
+        """The weight's indices: summed ones, those it alone gives to the result, groups."""
+        mine, used = unique_names((self.target,)), _names(self.others)
+        kept = [n for n in mine if n in self.kept]
+        summed = [n for n in mine if n not in self.kept]
+        return summed, [n for n in kept if n not in used], [n for n in kept if n in used]
+
+    @property
+    def example_indices(self) -> tuple[list[str], list[str]]:
+        """The indices of the result that number examples, and the places within an example."""
+        mine = unique_names((self.target,))
+        batch = [n for n in self.batch if n not in mine]
+        return batch, [n for n in self.kept if n not in mine and n not in batch]
 
     def input_factor(self, kind: str) -> Recipe:
         """The Kronecker factor from the other operands."""
@@ -248,7 +266,8 @@ class Layer:
         spec = Spec(inputs, output, "sum", self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
-        return Recipe(result, like, spec, roles, copies, self.result_axes)
+        shares = tuple(shares_of(self.spec).items())
+        return Recipe(result, like, spec, roles, copies, self.result_axes, shares=shares)
 
 
 def _names(terms: Mapping[str, Term]) -> tuple[str, ...]:
@@ -277,6 +296,10 @@ def _plain(term: Term) -> bool:
 
 def _alone(terms: Iterable[Term]) -> set[str | None]:
     return {axis.plain for term in terms for axis in term if isinstance(axis, Affine)}
+
+
+def _composed(axis: Axis) -> tuple[str, ...]:
+    return axis.names if isinstance(axis, Composition) else ()
 
 
 def _names_in(expression: sympy.Expr) -> set[str]:

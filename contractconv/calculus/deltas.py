@@ -5,6 +5,9 @@ a whole number in its range. sympy's own summation forgets the first condition f
 Here both conditions stay: some operand has ``i`` alone on an axis, that axis becomes the
 fraction, and by the notation's one boundary rule it contributes only where it is a whole number
 inside the axis.
+
+With symbols, ``s`` may only be divided by where it is zero for no stride and no dilation: a delta
+with ``s-1`` in front of every index stays as it is, which is right for ``s = 1`` as well.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.calculus.equation import Delta, Divides, Equation, Guard, Inside, size
+from contractconv.calculus.symbols import parameter, scaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,11 @@ def eliminate(equation: Equation, fixed: Collection[sympy.Symbol]) -> list[Elimi
         The deltas that could be eliminated, in order.
     """
     done = _renamed(equation)
-    equation = done[-1].equation if done else equation
-    for delta in equation.deltas:
-        if found := _solved(equation, delta.position, fixed):
+    start = done[-1].equation if done else equation
+    solver = _Solver.of(start, fixed, scaling(equation.spec))
+    for delta in start.deltas:
+        if found := solver.solved(done[-1].equation if done else start, delta.position):
             done.append(found)
-            equation = found.equation
     return done
 
 
@@ -72,22 +76,73 @@ def _renamed(equation: Equation) -> list[Elimination]:
     return done
 
 
-def _solved(
-    equation: Equation, position: sympy.Symbol, fixed: Collection[sympy.Symbol]
-) -> Elimination | None:
-    delta = next(d for d in equation.deltas if d.position == position)
-    for index in _choices(equation, delta, fixed):
-        coefficient = delta.expression.coeff(index)
-        rest = delta.expression - coefficient * index
-        solution = sympy.expand((position - rest) / coefficient)
-        after = _without(equation, delta, index).substituted({index: solution})
-        # Standing alone says that both axes are of one size, which nobody knows.
-        alone = (delta.expression for delta in after.deltas)
-        if position not in alone and not any(position in f.axes for f in after.factors):
-            guards = _conditions(solution, index)
-            after = replace(after, guards=(*after.guards, *guards))
-            return Elimination(delta, index, solution, guards, after)
-    return None
+@dataclass(frozen=True, slots=True)
+class _Solver:
+    """What is known of a sum before the first delta is solved.
+
+    Attributes:
+        fixed: indices that may become a position but no other expression.
+        positive: the parameters that are at least one.
+        positions: the positions that deltas tie to more than an index.
+        computed: the axes on which more than an index stands, by factor and axis.
+    """
+
+    fixed: Collection[sympy.Symbol]
+    positive: Collection[str]
+    positions: frozenset[sympy.Symbol]
+    computed: tuple[tuple[int, int], ...]
+
+    @staticmethod
+    def of(
+        equation: Equation, fixed: Collection[sympy.Symbol], positive: Collection[str]
+    ) -> _Solver:
+        """Look at a sum in which every delta that only renames is gone."""
+        axes = (
+            (f, a) for f, factor in enumerate(equation.factors) for a in range(len(factor.axes))
+        )
+        computed = tuple((f, a) for f, a in axes if not equation.factors[f].axes[a].is_Symbol)
+        positions = frozenset(delta.position for delta in equation.deltas)
+        return _Solver(fixed, positive, positions, computed)
+
+    def solved(self, equation: Equation, position: sympy.Symbol) -> Elimination | None:
+        """Solve the delta of a position for the best index that there is."""
+        delta = next(d for d in equation.deltas if d.position == position)
+        for index in _choices(equation, delta, self.fixed):
+            coefficient = delta.expression.coeff(index)
+            if not never_zero(coefficient, self.positive):
+                continue
+            rest = delta.expression - coefficient * index
+            solution = sympy.expand((position - rest) / coefficient)
+            after = _without(equation, delta, index).substituted({index: solution})
+            if not self._ties_sizes(after):
+                guards = _conditions(solution, index)
+                after = replace(after, guards=(*after.guards, *guards))
+                return Elimination(delta, index, solution, guards, after)
+        return None
+
+    def _ties_sizes(self, equation: Equation) -> bool:
+        """Whether a position stands alone on an axis that has a size of its own.
+
+        Standing alone says that both axes are of one size, which nobody knows. It does so as well
+        if it only comes to stand alone when numbers are put in the place of parameters.
+        """
+        axes = [equation.factors[f].axes[a] for f, a in self.computed]
+        axes += [delta.expression for delta in equation.deltas]
+        return any(self._may_stand_alone(axis) for axis in axes)
+
+    def _may_stand_alone(self, axis: sympy.Expr) -> bool:
+        return any(
+            not any(never_zero(part, self.positive) for part in _parts(axis - position))
+            for position in self.positions & axis.free_symbols
+        )
+
+
+def _parts(formula: sympy.Expr) -> list[sympy.Expr]:
+    """The coefficients of the indices in an affine expression, and what else there is."""
+    indices = [s for s in formula.free_symbols if s != parameter(s.name)]
+    rest = sympy.expand(formula)
+    coefficients = [rest.coeff(symbol) for symbol in indices]
+    return [*coefficients, rest.xreplace(dict.fromkeys(indices, sympy.S.Zero))]
 
 
 def _without(equation: Equation, delta: Delta, index: sympy.Symbol) -> Equation:
@@ -103,6 +158,30 @@ def _conditions(solution: sympy.Expr, index: sympy.Symbol) -> tuple[Guard, ...]:
     number, divisor = sympy.fraction(sympy.together(solution))
     whole = () if divisor == 1 else (Divides(divisor, sympy.expand(number)),)
     return (*whole, Inside(solution, size(index.name)))
+
+
+def never_zero(coefficient: sympy.Expr, positive: Collection[str]) -> bool:
+    """Whether it is known that no admissible parameters make a coefficient zero.
+
+    With ``1 + s`` for each parameter ``s`` that is at least one, all symbols are at least zero. A
+    polynomial whose numbers have one sign, the constant among them, is not zero there.
+
+    Args:
+        coefficient: a quotient of polynomials in parameters.
+        positive: the parameters that are at least one; the others are at least zero.
+
+    Example:
+        >>> s, p = parameter("s"), parameter("p")
+        >>> [never_zero(c, "s") for c in (s, 2 * s - 1, s + p, s - 1, s - p, p)]
+        [True, True, True, False, False, False]
+    """
+    if coefficient.is_number:
+        return bool(coefficient != 0)
+    numerator, _ = sympy.fraction(sympy.together(coefficient))
+    least = {symbol: 1 + symbol for symbol in map(parameter, positive)}
+    terms = sympy.expand(numerator.xreplace(least)).as_coefficients_dict()
+    constant = terms.get(sympy.S.One, 0)
+    return bool(constant) and all(number * constant > 0 for number in terms.values())
 
 
 def _choices(

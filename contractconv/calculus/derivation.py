@@ -7,7 +7,7 @@ what the deltas say is read off twice. Left in place they are a *scatter*; elimi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -16,7 +16,7 @@ import sympy
 from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
 from contractconv.calculus.reads import OUTPUT, places, reads
-from contractconv.calculus.rules import RULES, local_term
+from contractconv.calculus.rules import counted, local_name, local_term
 from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
 from contractconv.notation.spec import Composition, Spec, Term
 
@@ -89,7 +89,10 @@ def derive(forward: Spec, operand: int) -> Formulas:
 
 
 def forward_equation(
-    spec: Spec, result: str = RESULT, names: Sequence[str] | None = None
+    spec: Spec,
+    result: str = RESULT,
+    names: Sequence[str] | None = None,
+    shares: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Equation:
     """The contraction itself as an equation, ``Y[...] = Σ ...``.
 
@@ -97,6 +100,7 @@ def forward_equation(
         spec: the contraction.
         result: what the result is called.
         names: what the operands are called; by default by their positions.
+        shares: operands that are one over the extents of some indices, as :func:`shares_of` says.
     """
     called = operand_names(len(spec.inputs)) if names is None else names
     left = Element(result, places(spec)[OUTPUT], spec.output)
@@ -104,7 +108,7 @@ def forward_equation(
     guards = (g for r in reads(spec) if r.term != OUTPUT and not r.idle for g in r.guards)
     return Equation(
         left,
-        tuple(element(n, term) for n, term in zip(called, spec.inputs, strict=True)),
+        tuple(element(n, term, shares) for n, term in zip(called, spec.inputs, strict=True)),
         tuple(i for i in map(index, all_names(spec)) if i not in left.axes),
         tuple(Delta(position, value) for position, value in held if position != value),
         tuple(dict.fromkeys(guards)),
@@ -119,16 +123,23 @@ def all_names(spec: Spec) -> tuple[str, ...]:
     return (*dots[:1], *(name for name in spec.indices if name != DOTS))
 
 
-def element(name: str, term: Term) -> Element:
+def element(name: str, term: Term, shares: Mapping[str, tuple[str, ...]] | None = None) -> Element:
     """The array ``name``, read as a term of a string says."""
-    return Element(name, tuple(expression(axis) for axis in split(term)), term)
+    axes = tuple(expression(axis) for axis in split(term))
+    return Element(name, axes, term, (shares or {}).get(name))
 
 
 def roles_of(forward: Spec) -> dict[str, Term]:
     """The forward operands by name, behind the local derivative if the reduction has one."""
-    local, rule = local_term(forward), RULES[forward.reduce]
-    first = {} if rule is None or local is None else {rule.symbol: local}
+    local = local_term(forward)
+    first = {} if local is None else {local_name(forward): local}
     return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
+
+
+def shares_of(forward: Spec) -> dict[str, tuple[str, ...]]:
+    """The local derivative that is one over the extents of some indices, if there is one."""
+    over = counted(forward)
+    return {} if over is None else {local_name(forward): over}
 
 
 def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
@@ -139,7 +150,8 @@ def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
 
 def _loss(forward: Spec, operand: int) -> Equation:
     terms = {COTANGENT: forward.output} | roles_of(forward)
-    factors = [element(name, term) for name, term in terms.items()]
+    shares = shares_of(forward)
+    factors = [element(name, term, shares) for name, term in terms.items()]
     summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
     guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
     return Equation(
@@ -158,8 +170,8 @@ def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
     at = places(forward, operand)[operand]
     # The ranges do not depend on the target, so the derivative goes under the sum; sympy would
     # carry it there one range at a time, which takes ten times as long.
-    product = sympy.Mul(*(f.sympy for f in loss.factors))
-    summand = sympy.diff(product, replace(target, axes=at).sympy)
+    product = sympy.Mul(*(f.split for f in loss.factors))
+    summand = sympy.diff(product, replace(target, axes=at).split)
     if summand == 0:
         # sympy saw that an axis like (1/2) is never a whole number; the string says it as well.
         deltas = tuple(Delta(p, e) for p, e in zip(at, target.axes, strict=True))

@@ -7,16 +7,18 @@ one boundary rule: to be a whole number, and to lie inside its axis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import sympy
+from sympy import Expr, Symbol
 
+from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Reduction, Spec, Term
+from contractconv.notation.spec import Composition, Reduction, Spec, Term
 
 Substitution = Mapping[Any, Any]
 
@@ -38,17 +40,40 @@ class Element:
         name: the array's name.
         axes: where it is read or written, compositions split.
         like: the term of the string, which knows what is composed.
+        over: the indices by whose extents one is divided, if that is all it is.
     """
 
     name: str
     axes: tuple[sympy.Expr, ...]
     like: Term
+    over: tuple[str, ...] | None = None
 
     @property
     def sympy(self) -> sympy.Expr:
-        """The element as sympy knows it; a scalar is a symbol."""
+        """The element as sympy knows it, with an index for each axis; a scalar is a symbol."""
+        if self.over is not None:
+            return 1 / sympy.Mul(*map(size, self.over))
         if not self.axes:
             return sympy.Symbol(self.name)
+        return sympy.Indexed(sympy.IndexedBase(self.name), *self._composed())
+
+    def _composed(self) -> Iterator[Expr]:
+        """One position for each axis of the array."""
+        remaining = iter(self.axes)
+        for entry in self.like:
+            if not isinstance(entry, Composition):
+                yield next(remaining)
+                continue
+            place = sympy.S.Zero
+            for name in entry.names:
+                place = place * size(name) + next(remaining)
+            yield sympy.expand(place)
+
+    @property
+    def split(self) -> Expr:
+        """The element with each index of a composition on an axis of its own."""
+        if not self.axes:
+            return self.sympy
         return sympy.Indexed(sympy.IndexedBase(self.name), *self.axes)
 
     def substituted(self, values: Substitution) -> Element:
@@ -140,14 +165,52 @@ class Equation:
 
     @cached_property
     def sympy(self) -> sympy.Expr:
-        """The right-hand side: a ``Sum`` of a ``Piecewise`` over products of ``Indexed``."""
-        product = sympy.Mul(*(f.sympy for f in self.factors), *(d.sympy for d in self.deltas))
-        if self.guards:
-            condition = sympy.And(*(guard.sympy for guard in self.guards))
-            product = sympy.Piecewise((product, condition), (0, True), evaluate=False)
-        ranges = [(index, 0, size(index.name) - 1) for index in self.summed]
-        total = sympy.Sum(product, *ranges) if ranges else product
+        """The right-hand side: a ``Sum`` of a ``Piecewise`` over products of ``Indexed``.
+
+        Other reductions have a ``Product``, a ``Maximum``, ... in the place of the ``Sum``.
+        """
+        parts = [f.sympy for f in self.factors]
+        conditions = [guard.sympy for guard in self.guards]
+        if self.multiplies_deltas:
+            parts += [delta.sympy for delta in self.deltas]
+        else:
+            conditions += [sympy.Eq(d.position, d.expression) for d in self.deltas]
+        rule, product = RULES[self.reduce], sympy.Mul(*parts)
+        total = rule.sympy(product, sympy.And(*conditions), self._ranges)
+        if rule.averages:
+            total *= self._share()
         return total / sympy.Mul(*map(size, self.scale)) if self.scale else total
+
+    @property
+    def symbols(self) -> dict[str, Symbol]:
+        """Every symbol of both sides by name; where two share one, that of a size."""
+        formula = self.sympy
+        arrays = {base.label for base in formula.atoms(sympy.IndexedBase)}
+        found = formula.atoms(sympy.Symbol).difference(arrays)
+        found |= {symbol for axis in self.left.axes for symbol in axis.free_symbols}
+        ordered = sorted(found, key=lambda symbol: (isinstance(symbol, Size), symbol.name))
+        return {symbol.name: symbol for symbol in ordered}
+
+    @property
+    def multiplies_deltas(self) -> bool:
+        """Whether a delta is a factor: zeros among the candidates of a maximum would count."""
+        return bool(RULES[self.reduce].empty == 0)
+
+    @property
+    def counts_points(self) -> bool:
+        """Whether it is a mean of which every element may have a number of points of its own."""
+        return RULES[self.reduce].averages and bool(self.deltas and self.summed)
+
+    @property
+    def _ranges(self) -> list[tuple[Symbol, int, Expr]]:
+        return [(index, 0, size(index.name) - 1) for index in self.summed]
+
+    def _share(self) -> Expr:
+        """One over the number of points that a mean is about, read inside or not."""
+        if not self.counts_points:
+            return 1 / sympy.Mul(*(size(index.name) for index in self.summed))
+        count = sympy.Sum(sympy.Mul(*(delta.sympy for delta in self.deltas)), *self._ranges)
+        return sympy.Piecewise((1 / count, count > 0), (0, True), evaluate=False)
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ table for each kind of node, and nothing is read where its condition does not ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -78,7 +78,13 @@ def _sum(formula: sympy.Sum, arrays: Mapping[str, Numbers]) -> Evaluator:
 def _range(inner: Evaluator, index: sympy.Symbol, low: Evaluator, high: Evaluator) -> Evaluator:
     def total(values: dict[Any, Any]) -> Any:
         ends = range(low(values), high(values) + 1)
-        return sum(inner({**values, index: value}) for value in ends)
+        here = dict(values)  # one for the whole range: most of the time went into copies
+
+        def terms() -> Iterator[Any]:
+            for here[index] in ends:
+                yield inner(here)
+
+        return sum(terms())
 
     return total
 
@@ -105,14 +111,26 @@ def _product(formula: sympy.Mul, arrays: Mapping[str, Numbers]) -> Evaluator:
     # Where a delta is zero nothing else is looked at; every element that is, must exist.
     deltas = [p for p in formula.args if isinstance(p, sympy.KroneckerDelta)]
     tied = [evaluator(part, arrays) for part in deltas]
-    others = [evaluator(part, arrays) for part in formula.args if part not in deltas]
+    numbers = [part.as_numer_denom() for part in formula.args if part.is_Rational or part.is_Pow]
+    others = [p for p in formula.args if not (p in deltas or p.is_Rational or p.is_Pow)]
+    above = [evaluator(p, arrays) for p in (*(n for n, _ in numbers), *others) if p != 1]
+    below = [evaluator(p, arrays) for _, p in numbers if p != 1]
 
     def product(values: dict[Any, Any]) -> Any:
         if not all(part(values) for part in tied):
             return 0
-        return prod(part(values) for part in others)
+        numerator = prod(part(values) for part in above)
+        return _quotient(numerator, prod(part(values) for part in below)) if below else numerator
 
     return product
+
+
+def _quotient(numerator: Any, denominator: Any) -> Any:
+    """An exact quotient, which is whole as a rule."""
+    if isinstance(numerator, int):
+        whole, rest = divmod(numerator, denominator)
+        return whole if not rest else Fraction(numerator, denominator)
+    return numerator / denominator
 
 
 def _folded(fold: Callable[[Any], Any]) -> Builder:

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.derivation import RESULT, fixed_indices, forward_equation, roles_of
+from contractconv.calculus.derivation import (
+    RESULT,
+    fixed_indices,
+    forward_equation,
+    roles_of,
+    shares_of,
+)
 from contractconv.calculus.equation import Equation, Inside, size
 from contractconv.calculus.reads import places
 from contractconv.calculus.symbols import operand_names
@@ -36,6 +42,7 @@ class Recipe:
         result_axes: indices that run over an axis of the forward result, as ``(index, axis)``.
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
+        shares: operands that are one over the extents of some indices.
     """
 
     result: str
@@ -46,11 +53,12 @@ class Recipe:
     result_axes: tuple[tuple[str, int], ...] = ()
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
+    shares: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def equation(self) -> Equation:
         """The string as an equation, in which the roles have their names."""
-        equation = forward_equation(self.spec, self.result, self.roles)
+        equation = forward_equation(self.spec, self.result, self.roles, dict(self.shares))
         sizes = self._shared_sizes()
         guards = tuple(
             replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
@@ -76,7 +84,7 @@ def jvp(forward: Spec, n: int) -> Recipe:
     target = operand_names(len(forward.inputs))[n]
     roles = tuple(TANGENT if name == target else name for name in terms)
     spec = Spec(tuple(terms.values()), forward.output, "sum", forward.parameters)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles)
+    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=_shares(forward))
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -92,7 +100,11 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     target = terms.pop(operand_names(len(forward.inputs))[n])
     terms = terms or {ONES: ()}
     spec = Spec(tuple(terms.values()), (*forward.output, *target), "sum", forward.parameters)
-    return Recipe("J", ("result", "operand"), spec, tuple(terms))
+    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=_shares(forward))
+
+
+def _shares(forward: Spec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(shares_of(forward).items())
 
 
 def refuse_dots(forward: Spec) -> None:

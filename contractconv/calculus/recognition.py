@@ -1,132 +1,110 @@
-"""Recognising a contraction under other names, and with its operands in another order.
+"""The derivatives of a gradient, and what they are.
 
-The derivative of a derivative of a bilinear layer is one of the layer's own contractions again;
-seeing that saves deriving, planning and explaining it once more.
+With ``V`` the cotangent of ``dX``, the number that is differentiated again is ``⟨V, dX⟩``. A sum or
+a mean is linear in each operand, so this is ``⟨G, Y⟩`` with ``V`` in place of ``X``, and everything
+that it can be differentiated by leads back to a contraction that is known: by ``G`` to ``Y``, by
+``W`` to ``dW``, with ``V`` in place of ``X``. Nothing has to be searched for.
+
+In other reductions ``dX`` has a local derivative ``P`` in it that is itself made of the operands.
+The product rule then leaves two parts: what stands beside ``P`` is differentiated, and ``P`` is.
+How ``P`` changes along ``V``, called ``Q``, is the rule's own formula; it takes the place of ``P``
+in the gradient by the operand. Of an extreme that part is zero almost everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import permutations
+from dataclasses import dataclass
 
-from contractconv.calculus.derivation import RESULT, Formulas, derive
-from contractconv.calculus.rules import RULES
-from contractconv.calculus.symbols import operand_names, split
+from contractconv.calculus.derivation import COTANGENT, RESULT, Formulas, derive, shares_of
+from contractconv.calculus.recipes import TANGENT, Recipe
+from contractconv.calculus.rules import RULES, local_name
+from contractconv.calculus.symbols import operand_names
 from contractconv.notation.spec import Spec
-
-# Beyond this many operands or unnamed indices, trying every order takes too long.
-_MOST = 6
-
-
-def same_contraction(spec: Spec, known: Spec) -> tuple[int, ...] | None:
-    """Find how a contraction is another one with renamed indices and reordered operands.
-
-    Args:
-        spec: a contraction.
-        known: the contraction that it may be.
-
-    Returns:
-        For each operand of ``known`` the position of the operand of ``spec`` that takes its
-        place; ``None`` if they are different contractions.
-    """
-    alike = len(spec.inputs) == len(known.inputs) and spec.reduce == known.reduce
-    if not alike or len(spec.inputs) > _MOST:
-        return None
-    for order in permutations(range(len(spec.inputs))):
-        arranged = replace(spec, inputs=tuple(spec.inputs[n] for n in order))
-        if any(_renamed(arranged, names) == known for names in _renamings(arranged, known)):
-            return order
-    return None
-
-
-def _renamings(spec: Spec, known: Spec) -> Iterator[dict[str, str]]:
-    """Renamings that match every index that stands alone somewhere."""
-    names: dict[str, str] = {}
-    for mine, other in zip(spec.terms, known.terms, strict=True):
-        left, right = split(mine), split(other)
-        if len(left) != len(right):
-            return
-        for one, two in zip(left, right, strict=True):
-            if (one.plain is None) != (two.plain is None):
-                return
-            if one.plain is not None and two.plain is not None:
-                names.setdefault(one.plain, two.plain)
-    if len(set(names.values())) < len(names):
-        return
-    rest = [name for name in spec.indices if name not in names]
-    free = [name for name in known.indices if name not in names.values()]
-    if len(rest) == len(free) <= _MOST:
-        for order in permutations(free):
-            yield names | dict(zip(rest, order, strict=True))
-
-
-def _renamed(spec: Spec, names: dict[str, str]) -> Spec:
-    return replace(
-        spec,
-        inputs=tuple(tuple(axis.renamed(names) for axis in term) for term in spec.inputs),
-        output=tuple(axis.renamed(names) for axis in spec.output),
-    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Second:
-    """The derivative of a gradient by one of its operands, recognised.
+    """The derivative of a gradient by something that it is made of.
 
     Attributes:
-        by: the operand's role in the gradient: ``G``, ``W``, ...
-        spec: the string; its first operand is ``V``, the cotangent of the gradient.
-        same_as: what it is, ``Y`` or ``dW``; ``None`` for a contraction of its own.
+        by: what it is differentiated by: ``G``, ``W``, ...
+        parts: the contractions that add up to it; none if it is zero.
+        same_as: what it is, ``Y`` or ``dW``; ``None`` for contractions of its own.
         roles: who plays which role in that, where it is not the same array: ``(("X", "V"),)``.
+        almost: whether it is zero only almost everywhere.
     """
 
     by: str
-    spec: Spec
-    same_as: str | None
-    roles: tuple[tuple[str, str], ...]
+    parts: tuple[Recipe, ...]
+    same_as: str | None = None
+    roles: tuple[tuple[str, str], ...] = ()
+    almost: bool = False
+
+    @property
+    def spec(self) -> Spec:
+        """The string of the first part; its first operand is ``V``, or ``G`` if ``P`` changes."""
+        return self.parts[0].spec
 
     def __repr__(self) -> str:
         return f"<by {self.by}: {self}>"
 
     def __str__(self) -> str:
-        if self.same_as is None:
-            return str(self.spec)
-        swapped = ", ".join(f"{new} in place of {old}" for old, new in self.roles)
-        return f"{self.same_as} with {swapped}" if swapped else self.same_as
+        if self.same_as is not None:
+            swapped = ", ".join(f"{new} in place of {old}" for old, new in self.roles)
+            return f"{self.same_as} with {swapped}"
+        if not self.parts:
+            return "0 almost everywhere"
+        return "  +  ".join(str(part.spec) for part in self.parts)
 
 
 def second_derivatives(formulas: Formulas) -> tuple[Second, ...]:
-    """Derive a gradient by each of its own operands, the cotangent first."""
+    """Differentiate a gradient by everything it is made of, the cotangent first.
+
+    A sum and a mean are linear, and do not have the operand itself in their gradient.
+    """
+    return tuple(_seconds(formulas))
+
+
+def _seconds(formulas: Formulas) -> Iterator[Second]:
+    forward, n = formulas.forward, formulas.operand
+    names = operand_names(len(forward.inputs))
     roles = [factor.name for factor in formulas.derivative.factors]
-    return tuple(_second(formulas, roles, m) for m in range(len(roles)))
+    linear = not _changes(forward)
+    for by in (COTANGENT, *names):
+        if by == names[n] and linear:
+            continue
+        parts = list(_parts(formulas, roles, by))
+        known = RESULT if by == COTANGENT else f"d{by}"
+        if linear:
+            yield Second(by, tuple(parts), known, ((names[n], TANGENT),))
+        else:
+            yield Second(by, tuple(parts), almost=not parts)
 
 
-def _second(formulas: Formulas, roles: list[str], m: int) -> Second:
-    again = derive(formulas.scatter, m)
-    mine = ["V", *(role for n, role in enumerate(roles) if n != m)]
-    found = list(_recognised(again, formulas.forward, roles[m], mine))
-    # An attention score is a product of three, so it looks like itself in several ways.
-    return min(found, key=lambda second: len(second.roles), default=Second(
-        roles[m], again.scatter, None, ()
-    ))  # fmt: skip
+def _changes(forward: Spec) -> bool:
+    """Whether the local derivative is made of the operands."""
+    local = RULES[forward.reduce].local
+    return local is not None and local.per_point
 
 
-def _recognised(again: Formulas, forward: Spec, by: str, mine: list[str]) -> Iterator[Second]:
-    for name, spec, theirs in _known(forward):
-        for form in dict.fromkeys((again.scatter, again.gather)):
-            order = same_contraction(form, spec)
-            if order is not None:
-                pairs = ((old, mine[n]) for old, n in zip(theirs, order, strict=True))
-                swapped = tuple((old, new) for old, new in pairs if old != new)
-                yield Second(by, form, name, swapped)
+def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
+    forward = formulas.forward
+    shares = tuple(shares_of(forward).items())
+    if by in roles:
+        place = roles.index(by)
+        again = derive(formulas.scatter, place)
+        taken = (TANGENT, *(role for m, role in enumerate(roles) if m != place))
+        yield Recipe(_name(by), (), again.scatter, taken, shares=shares)
+    local = RULES[forward.reduce].local
+    if by != COTANGENT and local is not None and local.along is not None:
+        changed = derive(forward, operand_names(len(forward.inputs)).index(by))
+        made = [factor.name for factor in changed.derivative.factors]
+        letter = local_name(forward)
+        taken = tuple(local.along[0] if role == letter else role for role in made)
+        yield Recipe(_name(by), (), changed.scatter, taken)
 
 
-def _known(forward: Spec) -> Iterator[tuple[str, Spec, list[str]]]:
-    names = list(operand_names(len(forward.inputs)))
-    if RULES[forward.reduce] is None:
-        yield RESULT, forward, names
-    for n, name in enumerate(names):
-        formulas = derive(forward, n)
-        for spec in dict.fromkeys((formulas.scatter, formulas.gather)):
-            roles = [factor.name for factor in formulas.derivative.factors]
-            yield f"d{name}", spec, roles
+def _name(by: str) -> str:
+    """What a derivative of ``⟨V, dX⟩`` is called."""
+    return f"d{by}"

@@ -5,15 +5,16 @@ Nothing is worked out here: every step shows an equation that the derivation pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from contractconv.calculus.deltas import Elimination
-from contractconv.calculus.derivation import Formulas
+from contractconv.calculus.derivation import Formulas, derive, forward_equation
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
-from contractconv.calculus.rules import RULES
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.recipes import Recipe, jvp
+from contractconv.calculus.rules import RULES, local_name
+from contractconv.calculus.symbols import DOTS, operand_names
 from contractconv.notation.spec import Spec
 
 
@@ -39,6 +40,63 @@ def steps(formulas: Formulas) -> tuple[Step, ...]:
     return tuple(_tell(formulas))
 
 
+def recipe_steps(recipe: Recipe, forward: Spec, n: int) -> tuple[Step, ...]:
+    """Tell how a contraction was derived that is not a gradient."""
+    name = operand_names(len(forward.inputs))[n]
+    told = _RECIPES[recipe.result]
+    first = Step("write", forward_equation(forward), told[0].format(name=name))
+    last = Step("read off", recipe.equation, "The axes say it as a string.", recipe.spec)
+    return (first, *_between(recipe, forward, n, told[1:], name), last)
+
+
+def _between(
+    recipe: Recipe, forward: Spec, n: int, said: Sequence[str], name: str
+) -> Iterator[Step]:
+    if recipe.result in ("HV", "D"):
+        yield Step("differentiate", jvp(forward, n).equation, said[0].format(name=name))
+        gradient = derive(forward, n).placed
+        yield Step("transpose", gradient, said[1].format(name=name))
+    yield Step(_DONE[recipe.result], recipe.equation, said[-1].format(name=name))
+
+
+_DONE = {"dY": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
+         "A": "average", "B": "average"}  # fmt: skip
+_ITSELF, _LAYER = "The contraction itself.", "The layer itself."
+_CHANGE = (
+    "A small change V of {name} changes each product by V in the place of {name}, times the local "
+    "derivative if the reduction has one: that is the Jacobian times V."
+)
+_TRANSPOSED = "The gradient of a cotangent G is the Jacobian's transpose times G."
+_READ = (
+    "By one element of {name}: only terms that read it count. An index that result and operand "
+    "share, and an axis that is computed, leave a delta."
+)
+_COMPOSED = (
+    "The change, through the Hessian of the loss, takes the place of G. Examples do not interact, "
+    "so both copies share their indices; those of the second copy have a prime."
+)
+_SQUARED = (
+    "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of the "
+    "loss in between: what stands beside {name}, taken twice."
+)
+_WINDOWS = (
+    "What multiplies {name}, taken twice: outer products over the indices of {name} that are "
+    "summed."
+)
+_COTANGENTS = (
+    "The cotangent, taken twice: outer products over the indices that {name} alone gives to the "
+    "result."
+)
+_RECIPES: dict[str, tuple[str, ...]] = {
+    "dY": (_ITSELF, _CHANGE),
+    "J": (_ITSELF, _READ),
+    "HV": (_LAYER, _CHANGE, _TRANSPOSED, _COMPOSED),
+    "D": (_LAYER, _CHANGE, _TRANSPOSED, _SQUARED),
+    "A": (_LAYER, _WINDOWS),
+    "B": (_LAYER, _COTANGENTS),
+}
+
+
 def _tell(formulas: Formulas) -> Iterator[Step]:
     yield _loss(formulas)
     yield _differentiated(formulas)
@@ -56,15 +114,16 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 
 
 def _loss(formulas: Formulas) -> Step:
-    rule = RULES[formulas.forward.reduce]
-    if rule is None:
+    forward = formulas.forward
+    local = RULES[forward.reduce].local
+    if local is None:
         sentence = (
             "G says how the loss changes with each element of Y, so it is enough to differentiate "
             "L = Σ G·Y, with Y written out."
         )
         return Step("sum", formulas.loss, sentence)
     sentence = (
-        f"The result changes with each point it reduces by {rule.symbol}, {rule.meaning}; "
+        f"The result changes with each point it reduces by {local_name(forward)}, {local.meaning}; "
         f"held fixed, and with the cotangent G in front, that makes the loss a plain sum."
     )
     return Step("linearise", formulas.loss, sentence)
@@ -176,9 +235,11 @@ def _of_what_stays(equation: Equation) -> str:
             "Several axes hold one index, so nothing was read beside that diagonal: the delta "
             "stays, and the scatter form is the only one."
         )
+    symbols = list(equation.parameters)
+    whatever = f"whatever {listed(symbols)} may be, " if symbols else ""
     return (
-        "No axis of another array could say what the delta says, so the delta stays, and the "
-        "scatter form is the only one."
+        f"No axis of another array could say what the delta says, {whatever}so the delta stays, "
+        f"and the scatter form is the only one."
     )
 
 

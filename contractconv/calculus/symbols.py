@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import sympy
 
 from contractconv.notation.affine import Affine, Polynomial
-from contractconv.notation.spec import Axis, Composition, Dots, Term
+from contractconv.notation.spec import Axis, Composition, Dots, Spec, Term
 
 # The ellipsis takes part in a derivation like an index; no user can type this name.
 DOTS = "..."
@@ -60,6 +60,13 @@ def index(name: str) -> sympy.Symbol:
 def parameter(name: str) -> sympy.Symbol:
     """The symbol of a stride, a dilation or a padding."""
     return sympy.Symbol(name, integer=True, nonnegative=True)
+
+
+def scaling(spec: Spec) -> frozenset[str]:
+    """The parameters that multiply or divide, which are positive; the others only shift."""
+    axes = [a for term in spec.terms for a in term if isinstance(a, Affine)]
+    numbers = [n for a in axes for n in (a.divisor, *(c for _, c in a.terms))]
+    return frozenset(name for number in numbers for name in number.names)
 
 
 def split(term: Term) -> tuple[Affine, ...]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from contractconv.calculus.derivation import COTANGENT
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
+from contractconv.calculus.recognition import Second
+from contractconv.calculus.rules import RULES
 from contractconv.display.hands import HANDS, Hand
 from contractconv.notation.affine import ONE, Affine, Polynomial
-from contractconv.notation.spec import Composition
+from contractconv.notation.spec import Composition, Spec
 
 
 def write(equation: Equation, script: str) -> str:
     """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
     return _Writer(equation, HANDS[script]).equation()
+
+
+def write_second(second: Second, forward: Spec) -> str:
+    """Write what a second derivative of a contraction is, as text, without its left side."""
+    written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
+    local = RULES[forward.reduce].local
+    said = ""
+    if local is not None and local.along is not None and second.by != COTANGENT:
+        letter, meaning = local.along
+        said = f", {letter} being {meaning}"
+    return (" + ".join(written) or "0") + said
 
 
 class _Writer:
@@ -19,19 +33,33 @@ class _Writer:
         self.hand = hand
 
     def equation(self) -> str:
-        parts = [self.element(factor) for factor in self.source.factors]
-        # A delta would put zeros among the candidates of a maximum: there it is a condition.
-        summed = self.source.reduce == "sum"
-        parts += [self.delta(delta) for delta in self.source.deltas if summed]
-        right = self.hand.times(parts)
-        if self.source.summed:
-            indices = [self.hand.symbol(index.name) for index in self.source.summed]
-            right = self.hand.big(self.source.reduce, indices, right)
-        if self.source.scale:
-            right = self.hand.mean(list(map(self.hand.size, self.source.scale)), right)
-        conditions = [self.tie(delta) for delta in self.source.deltas if not summed]
-        conditions += [self.guard(guard) for guard in self.source.guards]
-        return self.hand.equation(self.element(self.source.left), right, conditions)
+        source, hand, rule = self.source, self.hand, RULES[self.source.reduce]
+        parts = [self.element(factor) for factor in source.factors if factor.over is None]
+        if source.multiplies_deltas:
+            parts += [self.delta(delta) for delta in source.deltas]
+        right = hand.times(parts)
+        if source.summed:
+            right = hand.big(rule, self.names(), right)
+        right = self.divided(right)
+        conditions = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
+        conditions += [self.guard(guard) for guard in source.guards]
+        return hand.equation(self.element(source.left), right, conditions)
+
+    def names(self) -> list[str]:
+        """The reduced indices."""
+        return [self.hand.symbol(index.name) for index in self.source.summed]
+
+    def divided(self, body: str) -> str:
+        """What is reduced, divided by the numbers of points that are averaged."""
+        source, hand = self.source, self.hand
+        if source.counts_points:
+            deltas = hand.times([self.delta(delta) for delta in source.deltas])
+            return hand.mean(hand.at_least_one(hand.big(RULES["sum"], self.names(), deltas)), body)
+        sizes = [name for factor in source.factors for name in factor.over or ()]
+        if RULES[source.reduce].averages:
+            sizes += [index.name for index in source.summed]
+        sizes += source.scale
+        return hand.mean(hand.sizes(sizes), body) if sizes else body
 
     def element(self, element: Element) -> str:
         remaining = iter(element.axes)

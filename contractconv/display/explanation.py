@@ -13,7 +13,7 @@ from contractconv.calculus.equation import Equation
 from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
-from contractconv.display.equations import write
+from contractconv.display.equations import write, write_second
 from contractconv.display.fast import Fast, fast
 from contractconv.execution.gradient import backward, backward_problem, backward_shapes
 from contractconv.notation.ellipsis import expand_dots
@@ -23,7 +23,7 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import notes
 from contractconv.planning.setting import COMMON, Setting
-from contractconv.verification.certificate import Certificate, certify
+from contractconv.verification.certificate import Certificate, Report, certify
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Gradient:
         formulas: the derivation.
         steps: the derivation, told.
         seconds: its own derivatives.
-        certificate: the proof.
+        certificate: the proof; ``None`` if none was asked for.
         plan: how it is executed, if shapes are known.
         simplified: its scatter form for these shapes, if they make it simpler.
     """
@@ -42,7 +42,7 @@ class Gradient:
     formulas: Formulas
     steps: tuple[Step, ...]
     seconds: tuple[Second, ...]
-    certificate: Certificate
+    certificate: Certificate | None
     plan: Plan | None = None
     simplified: Spec | None = None
 
@@ -124,6 +124,8 @@ def explain(
     shapes: Sequence[Shape] = (),
     values: Mapping[str, int] | None = None,
     wrt: int | None = None,
+    proof: bool = True,
+    report: Report | None = None,
 ) -> Explanation:
     """Gather everything there is to say about a contraction.
 
@@ -132,6 +134,8 @@ def explain(
         shapes: the shapes of the operands, if plans are wanted.
         values: extents of indices and values of parameters.
         wrt: the operand to differentiate by; ``None`` for each of them.
+        proof: whether to verify the gradients.
+        report: is told how many cases of how many have been verified.
     """
     given = dict(values or {})
     known = {name: given.pop(name) for name in spec.parameters if name in given}
@@ -139,21 +143,41 @@ def explain(
     sized = tuple(tuple(shape) for shape in shapes)
     problem = resolve(bound, sized, given) if sized else None
     check_values(bound, given)  # with or without shapes
-    wanted = range(len(spec.inputs)) if wrt is None else (wrt,)
+    wanted = tuple(range(len(spec.inputs))) if wrt is None else (wrt,)
+    formulas = [derive(bound, n) for n in wanted]
+    proofs = [
+        certify(f, report=_part(report, place, len(wanted))) if proof else None
+        for place, f in enumerate(formulas)
+    ]
     return Explanation(
         bound,
         forward_equation(bound),
         sized,
         None if problem is None else _planned(problem),
-        tuple(_explained(bound, n, sized, problem) for n in wanted),
+        tuple(
+            _explained(found, proved, sized, problem)
+            for found, proved in zip(formulas, proofs, strict=True)
+        ),
     )
 
 
-def _explained(spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem | None) -> Gradient:
-    formulas = derive(spec, n)
+def _part(report: Report | None, place: int, count: int) -> Report | None:
+    """Tell of one proof of several, each of about as many cases."""
+    if report is None:
+        return None
+    return lambda done, total: report(place * total + done, count * total)
+
+
+def _explained(
+    formulas: Formulas,
+    proof: Certificate | None,
+    shapes: tuple[Shape, ...],
+    problem: Problem | None,
+) -> Gradient:
+    spec, n = formulas.forward, formulas.operand
     told, again = steps(formulas), second_derivatives(formulas)
     if problem is None:
-        return Gradient(formulas, told, again, certify(formulas))
+        return Gradient(formulas, told, again, proof)
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
     scattered = backward_problem(here.scatter, here, problem, shapes)
@@ -162,7 +186,7 @@ def _explained(spec: Spec, n: int, shapes: tuple[Shape, ...], problem: Problem |
         formulas,
         told,
         again,
-        certify(formulas),
+        proof,
         _planned(backward(concrete, n, problem, shapes)),
         simple if simple != here.scatter else None,
     )
@@ -217,11 +241,18 @@ def _gradient(gradient: Gradient) -> dict[str, Any]:
             for step in gradient.steps
         ],
         "again": [
-            {"by": second.by, "string": str(second.spec), "is": str(second)}
+            {
+                "by": second.by,
+                "strings": [str(part.spec) for part in second.parts],
+                "is": str(second),
+                "formula": write_second(second, formulas.forward),
+            }
             for second in gradient.seconds
         ],
-        "verified": [
-            {"statement": c.statement, "numbers": c.numbers, "exact": c.exact}
+        "verified": None
+        if certificate is None
+        else [
+            {"statement": c.statement, "numbers": c.numbers, "of": c.of, "exact": c.exact}
             for c in certificate.checks
         ],
         "plan": _plan(gradient.plan),

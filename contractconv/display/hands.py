@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from contractconv.calculus.rules import Rule
 from contractconv.calculus.symbols import DOTS
-
-# What each reduction is called in front of a product.
-BIG = {"sum": "Σ", "prod": "Π", "max": "max", "min": "min", "mean": "mean"}
 
 
 class Text:
@@ -61,16 +59,25 @@ class Text:
         """A product of elements."""
         return " · ".join(factors) or "1"
 
-    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        under = ",".join(indices)
-        if reduction == "logsumexp":
-            return f"log Σ_{{{under}}} exp({body})"
-        return f"{BIG[reduction]}_{{{under}}} {body}"
+        whole = f"{rule.outside} {rule.sign}".strip()
+        return f"{whole}_{{{','.join(indices)}}} {self._inside(rule.inside, body)}"
 
-    def mean(self, sizes: Sequence[str], body: str) -> str:
-        """A quantity divided by sizes."""
-        return f"1/({'*'.join(sizes)}) {body}"
+    def _inside(self, function: str, body: str) -> str:
+        return f"{function}({body})" if function else body
+
+    def sizes(self, names: Sequence[str]) -> str:
+        """A product of sizes."""
+        return "*".join(map(self.size, names))
+
+    def at_least_one(self, count: str) -> str:
+        """A number of points, or one if there are none."""
+        return f"max(1, {count})"
+
+    def mean(self, count: str, body: str) -> str:
+        """A quantity divided by a number of points."""
+        return f"1/{self._grouped(count) if count[0] == 'N' else count} {body}"
 
     def divides(self, divisor: str, number: str) -> str:
         """``divisor | number``."""
@@ -140,18 +147,26 @@ class Latex(Text):
         """A product of elements."""
         return r" \, ".join(factors) or "1"
 
-    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        sign = _LATEX_BIG[reduction]
-        under = ", ".join(indices)
-        if reduction == "logsumexp":
-            return rf"\log \sum_{{{under}}} \exp({body})"
-        return rf"{sign}_{{{under}}} {body}"
+        sign = _LATEX_SIGNS.get(rule.sign, rf"\{rule.sign}")
+        whole = rf"\{rule.outside} {sign}" if rule.outside else sign
+        return rf"{whole}_{{{', '.join(indices)}}} {self._inside(rule.inside, body)}"
 
-    def mean(self, sizes: Sequence[str], body: str) -> str:
-        """A quantity divided by sizes."""
-        below = r" \, ".join(sizes)
-        return rf"\frac{{1}}{{{below}}} {body}"
+    def _inside(self, function: str, body: str) -> str:
+        return rf"\{function}({body})" if function else body
+
+    def sizes(self, names: Sequence[str]) -> str:
+        """A product of sizes."""
+        return r" \, ".join(map(self.size, names))
+
+    def at_least_one(self, count: str) -> str:
+        """A number of points, or one if there are none."""
+        return rf"\max(1, {count})"
+
+    def mean(self, count: str, body: str) -> str:
+        """A quantity divided by a number of points."""
+        return rf"\frac{{1}}{{{count}}} {body}"
 
     def divides(self, divisor: str, number: str) -> str:
         """``divisor | number``."""
@@ -167,14 +182,7 @@ class Latex(Text):
         return f"{left} = {right}{where if conditions else ''}"
 
 
-_LATEX_BIG = {
-    "sum": r"\sum",
-    "prod": r"\prod",
-    "max": r"\max",
-    "min": r"\min",
-    "mean": r"\mathrm{mean}",
-    "logsumexp": "",
-}
+_LATEX_SIGNS = {"Σ": r"\sum", "Π": r"\prod"}
 
 
 class MathML:
@@ -223,19 +231,25 @@ class MathML:
         """A product of elements."""
         return _row('<mspace width="0.15em"/>'.join(factors) or "<mn>1</mn>")
 
-    def big(self, reduction: str, indices: Sequence[str], body: str) -> str:
+    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        under = _row(_COMMA.join(indices))
-        if reduction == "logsumexp":
-            total = f"<munder><mo>∑</mo>{under}</munder>"
-            body = f"<mo>(</mo>{body}<mo>)</mo>"
-            return _row(f"<mi>log</mi>{_SPACE}{total}<mi>exp</mi>{body}")
-        sign = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>"}.get(reduction, _tag("mi", reduction))
-        return _row(f"<munder>{sign}{under}</munder>{_SPACE}{body}")
+        sign = _MATHML_SIGNS.get(rule.sign, _tag("mi", rule.sign))
+        whole = f"<munder>{sign}{_row(_COMMA.join(indices))}</munder>{_SPACE}"
+        if rule.inside:
+            body = f"{_tag('mi', rule.inside)}<mo>(</mo>{body}<mo>)</mo>"
+        return _row((f"{_tag('mi', rule.outside)}{_SPACE}" if rule.outside else "") + whole + body)
 
-    def mean(self, sizes: Sequence[str], body: str) -> str:
-        """A quantity divided by sizes."""
-        return _row(f"<mfrac><mn>1</mn>{_row(_TIMES.join(sizes))}</mfrac>{_SPACE}{body}")
+    def sizes(self, names: Sequence[str]) -> str:
+        """A product of sizes."""
+        return _row(_TIMES.join(map(self.size, names)))
+
+    def at_least_one(self, count: str) -> str:
+        """A number of points, or one if there are none."""
+        return _row(f"<mi>max</mi><mo>(</mo><mn>1</mn>{_COMMA}{count}<mo>)</mo>")
+
+    def mean(self, count: str, body: str) -> str:
+        """A quantity divided by a number of points."""
+        return _row(f"<mfrac><mn>1</mn>{count}</mfrac>{_SPACE}{body}")
 
     def divides(self, divisor: str, number: str) -> str:
         """``divisor | number``."""
@@ -261,6 +275,7 @@ class MathML:
 
 
 _TIMES = "<mo>&#x2062;</mo>"
+_MATHML_SIGNS = {"Σ": "<mo>∑</mo>", "Π": "<mo>∏</mo>"}
 _COMMA = '<mo separator="true">,</mo>'
 _SPACE = '<mspace width="0.2em"/>'
 

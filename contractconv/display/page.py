@@ -13,7 +13,14 @@ from contractconv.display.diagram import diagram
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
-from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
+from contractconv.display.wording import (
+    counts,
+    forward_forms,
+    gradient_forms,
+    letters,
+    proof,
+    words,
+)
 from contractconv.markup import MONOSPACE
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
@@ -109,7 +116,7 @@ def card(spec: Spec, equation: Equation) -> str:
 def _gradient(gradient: Gradient) -> str:
     formulas = gradient.formulas
     again = [
-        (f"again, by {s.by}", _code(s) if s.same_as is None else escape(str(s)))
+        (f"again, by {s.by}", _code(s) if s.same_as is None and s.parts else escape(str(s)))
         for s in gradient.seconds
     ]
     parts = [
@@ -120,7 +127,7 @@ def _gradient(gradient: Gradient) -> str:
         _picture(formulas.gather, formulas.collected),
         "<h3>Derivation</h3>",
         f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
-        _note(gradient.certificate.sentence),
+        _note(proof(gradient)),
         _plan(gradient.plan, f"Plan of d{gradient.name}"),
     ]
     return f"<section>{''.join(parts)}</section>"

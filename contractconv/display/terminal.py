@@ -8,10 +8,17 @@ from textwrap import wrap
 from contractconv.calculus.derivation import RESULT
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.tableau import IDENTITY
-from contractconv.display.equations import write
+from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
-from contractconv.display.wording import counts, forward_forms, gradient_forms, letters, words
+from contractconv.display.wording import (
+    counts,
+    forward_forms,
+    gradient_forms,
+    letters,
+    proof,
+    words,
+)
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import summary
 
@@ -73,8 +80,10 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
     for second in gradient.seconds:
         itself = " (the layer itself)" if second.same_as == RESULT else ""
         yield f"    by {second.by:4}{second}{itself}"
+        if second.same_as is None and second.parts:
+            yield from _wrapped(_glued(write_second(second, formulas.forward)), " " * 11)
     yield ""
-    yield from _wrapped(gradient.certificate.sentence, "  ")
+    yield from _wrapped(proof(gradient), "  ")
     if gradient.plan is not None:
         yield ""
         yield from _plan(gradient.plan, "  ", f"plan of d{gradient.name}")

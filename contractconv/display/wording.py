@@ -8,7 +8,7 @@ from contractconv.calculus.derivation import Formulas
 from contractconv.calculus.equation import Inside, size
 from contractconv.calculus.reads import places
 from contractconv.calculus.recipes import gathered
-from contractconv.calculus.rules import RULES
+from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.steps import listed
 from contractconv.calculus.symbols import DOTS
 from contractconv.display.explanation import Explanation, Gradient
@@ -81,9 +81,17 @@ def counts(explanation: Explanation, plan: Plan) -> str:
 
 def letters(gradient: Gradient) -> str:
     """Say what the letters beside the operands mean in a gradient."""
-    rule = RULES[gradient.formulas.forward.reduce]
+    forward = gradient.formulas.forward
+    local = RULES[forward.reduce].local
     said = "G is the cotangent, the gradient of a loss by Y."
-    return said if rule is None else f"{said} {rule.symbol} is {rule.meaning}."
+    return said if local is None else f"{said} {local_name(forward)} is {local.meaning}."
+
+
+def proof(gradient: Gradient) -> str:
+    """Say what was checked of a gradient."""
+    if gradient.certificate is None:
+        return "not verified: no proof was asked for."
+    return gradient.certificate.sentence
 
 
 def forward_forms(spec: Spec) -> list[tuple[str, Spec]]:

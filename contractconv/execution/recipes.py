@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from contractconv.calculus.recipes import ONES, Recipe
-from contractconv.calculus.rules import RULES
 from contractconv.execution.operands import common_dtype
 from contractconv.execution.run import carry_out, derivative_weights
 from contractconv.execution.views import Array
@@ -38,9 +37,10 @@ def run_recipe(
     """
     extents = extents_of(recipe, problem)
     arrays = dict(given)
-    rule = RULES[problem.reduce]
-    if rule is not None and rule.symbol in recipe.roles:
-        arrays[rule.symbol] = derivative_weights(problem, operands)
+    missing = set(recipe.roles).difference(arrays, [ONES])
+    if missing:
+        (local,) = missing
+        arrays[local] = derivative_weights(problem, operands)
     dtype = common_dtype(operands, problem.reduce)
     taken = [
         np.ones([extents[name] for name in recipe.ones], dtype) if role == ONES else arrays[role]

@@ -49,6 +49,14 @@ class BruteForce:
             total[out] += tangent[places[n]] * self.local[point] * others
         return dict(total)
 
+    def jacobian(self, n: int) -> dict[tuple[Place, Place], Any]:
+        """The derivative of each element of the result by each of operand ``n``, where not zero."""
+        total: Counter[tuple[Place, Place]] = Counter()
+        for point, out, places in self.points:
+            others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
+            total[out, places[n]] += self.local[point] * others
+        return dict(total)
+
     def _value(self, n: int, place: Place) -> Any:
         return self.operands[n][place]
 

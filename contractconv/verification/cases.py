@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 from math import prod
 from random import Random
 
-from contractconv.calculus.derivation import Formulas
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.symbols import DOTS, scaling
 from contractconv.errors import ParameterError, ShapeError
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term
 
-# Brute force goes point by point: small problems show a fault as well as large ones.
-_FEW, _MOST, _LARGEST = 3_000, 300_000, 1_000_000
-# How many choices of strides, dilations and paddings a formula with symbols is tried with.
-_BINDINGS = 12
+# Brute force goes point by point: small problems show a fault as well as large ones. All cases
+# together have so many points, but none so few that its indices could not differ.
+_TOGETHER, _FEWEST = 9_000, 1_000
+_MOST, _LARGEST = 300_000, 1_000_000
+# How many choices of strides, dilations and paddings a formula with symbols is tried with, and how
+# many are looked at for those with which coefficients vanish or agree.
+_BINDINGS, _LOOKED_AT = 12, 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +29,52 @@ class Case:
     """One choice of numbers.
 
     Attributes:
-        formulas: the derivation, maybe with symbols.
         forward: the contraction with its parameters bound.
         problem: the contraction with its shapes.
         shapes: the shape of each operand.
         values: every extent and parameter.
+        parameters: the values of those that were symbols.
         number: which case it is; it seeds the arrays.
     """
 
-    formulas: Formulas
     forward: Spec
     problem: Problem
     shapes: tuple[Shape, ...]
     values: dict[str, int]
+    parameters: dict[str, int]
     number: int
 
     def bound(self, spec: Spec) -> Spec:
         """Put the case's numbers in the place of parameters."""
-        return spec.bind({name: self.values[name] for name in spec.parameters})
+        return bind(spec, {name: self.parameters[name] for name in spec.parameters})
 
 
-def cases(formulas: Formulas, values: Mapping[str, int]) -> Iterator[Case]:
+def cases(spec: Spec, values: Mapping[str, int], points: int | None = None) -> list[Case]:
     """Choose numbers for everything that has none.
+
+    Args:
+        spec: a contraction without an ellipsis, maybe with symbols.
+        values: the numbers that are given.
+        points: about how many points a case may have; by default as many as brute force takes.
 
     Raises:
         ShapeError: the given extents make too many points, or too large arrays.
         ParameterError: no numbers make sense, or the given ones do not.
     """
-    spelled = _spelled(formulas)
     # As many as bits number the indices, from 1 on, so that each has its own sequence of extents.
-    count = max(3, len(spelled.forward.indices).bit_length())
-    bindings = _bindings(spelled, values)
+    count = max(3, len(spec.indices).bit_length())
+    bindings = _bindings(spec, values)
     rounds = range(count) if len(bindings) == 1 else range(2)
-    for number, (binding, _) in enumerate(product(bindings, rounds)):
-        yield _case(spelled, {**values, **binding}, number, number % count)
+    few = points or max(_FEWEST, _TOGETHER // (len(bindings) * len(rounds)))
+    return [
+        _case(spec, {**values, **binding}, number, number % count, few)
+        for number, (binding, _) in enumerate(product(bindings, rounds))
+    ]
 
 
-def _case(formulas: Formulas, values: Mapping[str, int], number: int, pattern: int) -> Case:
-    forward, given = split_values(formulas.forward, values)
-    extents = _extents(forward, given, pattern)
+def _case(spec: Spec, values: Mapping[str, int], number: int, pattern: int, few: int) -> Case:
+    forward, given = split_values(spec, values)
+    extents = _extents(forward, given, pattern, few)
     shapes = tuple(tuple(_size(a, extents, pattern) for a in term) for term in forward.inputs)
     largest = max((prod(shape) for shape in shapes), default=0)
     if largest > _LARGEST:
@@ -74,52 +83,83 @@ def _case(formulas: Formulas, values: Mapping[str, int], number: int, pattern: i
             f"give smaller numbers"
         )
     problem = resolve(forward, shapes, extents)
-    known = {name: values[name] for name in formulas.forward.parameters}
-    return Case(formulas, forward, problem, shapes, {**extents, **known}, number)
+    known = {name: values[name] for name in spec.parameters}
+    return Case(forward, problem, shapes, {**extents, **known}, known, number)
 
 
-def _bindings(formulas: Formulas, values: Mapping[str, int]) -> list[dict[str, int]]:
-    """Numbers for the symbols that have none: a spread of those that make sense."""
-    spec = formulas.forward
+# -- numbers for symbols -------------------------------------------------------------------------
+
+
+def _bindings(spec: Spec, values: Mapping[str, int]) -> list[dict[str, int]]:
+    """Numbers for the symbols that have none: a spread of those that make sense.
+
+    Half of them are such that coefficients vanish or agree, where they do so for few numbers: a
+    formula that divides by a difference of strides would be wrong just there.
+    """
     free = [name for name in spec.parameters if name not in values]
     given = {name: values[name] for name in spec.parameters if name in values}
-    scaling = _scaling(spec)
-    ranges = [(1, 2, 3) if name in scaling else (0, 1, 2, 3) for name in free]
-    every = list(product(*ranges))
-    order = Random(0).sample(every, len(every))
     found: list[dict[str, int]] = []
-    for numbers in order:
+    for numbers in _choices(free, scaling(spec)):
         binding = dict(zip(free, numbers, strict=True))
         try:
             bind(spec, given | binding)
-            bind(formulas.gather, given | binding)
         except ParameterError:
-            if len(order) == 1:
+            if not free:
                 raise
             continue
         found.append(binding)
-        if len(found) == _BINDINGS:
-            break
     if not found:
         raise ParameterError(f"no small numbers for {', '.join(free)} make sense in '{spec}'")
-    return found
+    if len(found) <= _BINDINGS:
+        return found
+    forms = [_form(spec.bind(given | binding)) for binding in found]
+    usual = max(forms)
+    special = [b for b, form in zip(found, forms, strict=True) if form != usual][: _BINDINGS // 2]
+    others = (binding for binding in found if binding not in special)
+    return [*special, *(b for b, _ in zip(others, range(_BINDINGS - len(special)), strict=False))]
 
 
-def _scaling(spec: Spec) -> frozenset[str]:
-    """The parameters that multiply or divide; the others only shift."""
-    axes = [a for term in spec.terms for a in term if isinstance(a, Affine)]
-    numbers = [n for a in axes for n in (a.divisor, *(c for _, c in a.terms))]
-    return frozenset(name for number in numbers for name in number.names)
+def _choices(free: Sequence[str], positive: frozenset[str]) -> Iterator[tuple[int, ...]]:
+    """Small numbers in no order: all choices if they are few, or else some of them."""
+    ranges = [(1, 2, 3) if name in positive else (0, 1, 2, 3) for name in free]
+    count = prod(map(len, ranges))
+    chosen = Random(0).sample(range(count), min(count, _LOOKED_AT))
+    for number in chosen:
+        numbers, rest = [], number
+        for values in ranges:
+            rest, place = divmod(rest, len(values))
+            numbers.append(values[place])
+        yield tuple(numbers)
 
 
-def _extents(spec: Spec, given: Mapping[str, int], pattern: int) -> dict[str, int]:
+def _form(spec: Spec) -> tuple[int, ...]:
+    """How many coefficients, and determinants of two rows, of each array are not zero."""
+    return tuple(count for term in spec.terms for count in _nonzero(term, spec.indices))
+
+
+def _nonzero(term: Term, names: Sequence[str]) -> tuple[int, int]:
+    axes = [axis for axis in term if isinstance(axis, Affine)]
+    rows = [{name: c.constant or 0 for name, c in axis.terms} for axis in axes]
+    entries = sum(bool(row.get(name)) for row in rows for name in names)
+    minors = sum(
+        one.get(a, 0) * other.get(b, 0) != one.get(b, 0) * other.get(a, 0)
+        for one, other in combinations(rows, 2)
+        for a, b in combinations(names, 2)
+    )
+    return entries, minors
+
+
+# -- extents -------------------------------------------------------------------------------------
+
+
+def _extents(spec: Spec, given: Mapping[str, int], pattern: int, few: int) -> dict[str, int]:
     """Small extents; those of any two indices differ in some case."""
     least = 3 if len(spec.indices) <= 5 else 2
     extents = {
         name: given.get(name, least + (place >> pattern & 1))
         for place, name in enumerate(spec.indices, 1)
     }
-    most = max(_FEW, min(_MOST, 64 * prod(extents[name] for name in spec.indices if name in given)))
+    most = max(few, min(_MOST, 64 * prod(extents[name] for name in spec.indices if name in given)))
     free = [name for name in spec.indices if name not in given]
     for smaller in (2, 1):
         for name in reversed(free):
@@ -153,15 +193,10 @@ def _size(axis: Axis, extents: Mapping[str, int], pattern: int) -> int:
     return max(1 if axis.fractional else 2, high // divisor + 1 - cut * (pattern == 0) + pattern)
 
 
-def _spelled(formulas: Formulas) -> Formulas:
+def spelled(spec: Spec) -> Spec:
     """The ellipsis stands for any axes; one axis shows what there is to see."""
-    specs = (formulas.forward, formulas.scatter, formulas.gather)
-    forward, scatter, gather = (_without_dots(spec) for spec in specs)
-    return replace(formulas, forward=forward, scatter=scatter, gather=gather)
 
-
-def _without_dots(spec: Spec) -> Spec:
-    def spelled(term: Term) -> Term:
+    def written(term: Term) -> Term:
         return tuple(Affine.index(DOTS) if isinstance(a, Dots) else a for a in term)
 
-    return replace(spec, inputs=tuple(map(spelled, spec.inputs)), output=spelled(spec.output))
+    return replace(spec, inputs=tuple(map(written, spec.inputs)), output=written(spec.output))

@@ -89,11 +89,12 @@ class Evaluated:
         rng = np.random.default_rng(len(case.spec))
         self.operands = [self._integers(rng, shape) for shape in shapes]
         self.cotangent = self._integers(rng, self.problem.result_shape)
-        split = list(map(self._split, self.operands, self.problem.operands))
-        self.arrays = dict(zip(operand_names(len(shapes)), split, strict=True))
-        self.arrays["G"] = self._split(self.cotangent, self.problem.output)
+        self.split = split = list(map(self._split, self.operands, self.problem.operands))
+        whole = map(self._elements, self.operands)
+        self.arrays = dict(zip(operand_names(len(shapes)), whole, strict=True))
+        self.arrays["G"] = self._elements(self.cotangent)
         self.local = BruteForce(self.problem, split).local
-        if rule := RULES[case.reduce]:
+        if rule := RULES[case.reduce].local:
             self.arrays[rule.symbol] = self._local(rule.per_point)
 
     def _shape(self, term: str) -> tuple[int, ...]:
@@ -103,6 +104,10 @@ class Evaluated:
     @staticmethod
     def _integers(rng: np.random.Generator, shape: Sequence[int]) -> Any:
         return np.asarray(rng.integers(1, 6, shape) * rng.choice([-1, 1], shape))
+
+    @staticmethod
+    def _elements(array: Any) -> dict[tuple[int, ...], Any]:
+        return {place: element.item() for place, element in np.ndenumerate(np.asarray(array))}
 
     @staticmethod
     def _split(array: Any, accesses: Any) -> dict[tuple[int, ...], Any]:
@@ -149,11 +154,11 @@ class Evaluated:
     def loss(self) -> Any:
         """The loss, point by point: cotangent, local derivative and what is read."""
         total = 0
-        operands = list(self.arrays.values())
-        for point, out, read in BruteForce(self.problem, operands).points:
-            value = self.arrays["G"][out] * self.local[point]
+        cotangent = self._split(self.cotangent, self.problem.output)
+        for point, out, read in BruteForce(self.problem, self.split).points:
+            value = cotangent[out] * self.local[point]
             for n, place in enumerate(read):
-                value *= operands[n][place]
+                value *= self.split[n][place]
             total += value
         return total
 

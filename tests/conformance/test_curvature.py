@@ -640,7 +640,7 @@ def expected_factors(weight: Weight, kind: str, cotangent: Array) -> tuple[Array
     inputs = weight.inputs(torch_jacobian(weight.name, weight.n))
     outputs = weight.outputs(cotangent)
     count, places = inputs.shape[:2]
-    scales = {"expand": (count, count * places), "reduce": (count * places**2, count)}[kind]
+    scales = {"expand": (1, count * places), "reduce": (places**2, count)}[kind]
     factors = [
         outer_products(vectors, kind) / scale
         for vectors, scale in zip((inputs, outputs), scales, strict=True)
@@ -676,7 +676,8 @@ def einconv_factor(geometry: Geometry, x: Array, kind: str) -> Array:
     # The scale is one over a whole number, but was rounded to single precision.
     operands[-1] = 1 / (1 / operands[-1]).round()
     factor: Array = torch.einsum(equation, *operands).numpy()
-    return factor
+    # They average over examples, which ours adds up, as the curvature does.
+    return factor * geometry.batch
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -790,3 +791,103 @@ def test_both_kinds_differ_where_the_weight_is_shared() -> None:
     for expanded, reduced in zip(*each, strict=True):
         with pytest.raises(AssertionError):
             assert_close(expanded, reduced)
+
+
+# --- where Kronecker factors are exact ----------------------------------------------------------
+
+
+def alike(cotangent: Array, axes: int) -> Array:
+    """The same cotangent at the first axes, which number examples and places."""
+    first = cotangent[(0,) * axes]
+    return np.broadcast_to(first, cotangent.shape).copy()
+
+
+def applied(factors: tuple[Array, Array], tangent: Array) -> Array:
+    """``(A ⊗ B) V`` for a weight whose last axis is what it alone gives to the result."""
+    left, right = factors
+    rows = tangent.reshape(-1, tangent.shape[-1])
+    return np.asarray(left.reshape(len(rows), -1) @ rows @ right).reshape(tangent.shape)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_factors_of_a_dense_layer_have_the_scale_of_the_product(count: int) -> None:
+    rng = np.random.default_rng(count)
+    x, w, v = (rng.normal(size=shape) for shape in ((count, 4), (4, 3), (4, 3)))
+    cotangent = alike(rng.normal(size=(count, 3)), 1)
+    curvature = cc.Contraction("b i, i o -> b o").curvature(1)
+    expected = curvature.product(root=True)(v, cotangent[None], x, w)
+    for kind in KINDS:
+        assert_close(applied(curvature.kronecker(kind)(cotangent, x, w), v), expected)
+    jacobian = cc.Contraction("b i, i o -> b o").jacobian(1)(x, w).reshape(count, 3, -1)
+    dense = sum(np.outer(g @ j, g @ j) for g, j in zip(cotangent, jacobian, strict=True))
+    assert_close((dense @ v.ravel()).reshape(v.shape), expected)
+
+
+@pytest.mark.parametrize(
+    ("spec", "x_shape", "w_shape"),
+    [
+        ("b (2*i+k-1) c, k c o -> b i o", (3, 7, 2), (3, 2, 2)),
+        ("b (i+k) (j+2*l) c, k l c o -> b i j o", (2, 4, 5, 2), (2, 2, 2, 3)),
+        ("b i c, k c o -> b (2*i+k) o", (2, 3, 2), (3, 2, 2)),
+        ("b t i, i o -> b t o", (2, 3, 4), (4, 3)),
+    ],
+)
+def test_factors_of_shared_weights_have_the_scale_of_the_product(
+    spec: str, x_shape: Shape, w_shape: Shape
+) -> None:
+    rng = np.random.default_rng(len(spec))
+    layer = cc.Contraction(spec)
+    x, w, v = rng.normal(size=x_shape), rng.normal(size=w_shape), rng.normal(size=w_shape)
+    shape = layer.output_shape(x_shape, w_shape)
+    # The same cotangent everywhere: *reduce* adds the places of an example up first.
+    cotangent = alike(rng.normal(size=shape), len(shape) - 1)
+    curvature = layer.curvature(1)
+    expected = curvature.product(root=True)(v, cotangent[None], x, w)
+    assert_close(applied(curvature.kronecker("reduce")(cotangent, x, w), v), expected)
+    # Each place by itself, as the identity and *expand* have it: B alone is the identity then.
+    left = curvature.kronecker("expand").input(x, w, output_shape=shape)
+    identity = np.eye(w_shape[-1])
+    assert_close(applied((left, identity), v), curvature.product()(v, x, w))
+
+
+def test_what_shares_its_axis_numbers_no_examples() -> None:
+    # Points of several i land on one element of a maximum, so its root couples them.
+    layer = cc.Contraction("i, k -> (i+k)", "max")
+    rng = np.random.default_rng(0)
+    x, w, v, root = (rng.normal(size=shape) for shape in ((3,), (2,), (3,), (2, 4)))
+    jacobian = layer.jacobian(0)(x, w)
+    expected = sum(column @ jacobian * (column @ jacobian @ v) for column in root)
+    assert_close(layer.curvature(0).product(root=True)(v, root, x, w), expected)
+    with pytest.raises(cc.ContractionError, match=r"'i' cannot number .* no axis of its own"):
+        layer.curvature(0, "i")
+
+
+# --- complex numbers ---------------------------------------------------------------------------
+
+
+def test_the_curvature_of_complex_arrays_is_refused() -> None:
+    layer = cc.Contraction("b i, i o -> b o")
+    x, w, g = np.ones((2, 3)) * 1j, np.ones((3, 2)), np.ones((2, 2))
+    curvature = layer.curvature(1)
+    calls: list[Callable[[], Any]] = [
+        lambda: curvature.diagonal()(x, w),
+        lambda: curvature.diagonal()(x.real, w + 0j),
+        lambda: curvature.diagonal(root=True)(g[None] * 1j, x.real, w),
+        lambda: curvature.product()(w, x, w),
+        lambda: curvature.product(root=True)(w, g[None] * 1j, x.real, w),
+        *(lambda k=kind: curvature.kronecker(k)(g, x, w) for kind in KINDS),
+        *(lambda k=kind: curvature.kronecker(k)(g * 1j, x.real, w) for kind in KINDS),
+    ]
+    for call in calls:
+        with pytest.raises(cc.OperandError, match=r"is complex.*is for real arrays"):
+            call()
+    # Without a conjugate the diagonal would be that of JᵀHJ, which is -1 here.
+    assert (layer.jacobian(1)(x, w) ** 2).sum().real < 0
+
+
+def test_a_complex_tangent_of_a_real_layer_is_moved_by_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    x, w, v = (rng.normal(size=shape) for shape in ((2, 3), (3, 2), (3, 2)))
+    product = cc.Contraction("b i, i o -> b o").curvature(1).product()
+    expected = product(v, x, w) - 2j * product(w, x, w)
+    np.testing.assert_allclose(product(v - 2j * w, x, w), expected)

@@ -23,7 +23,7 @@ LEAST_CONTRAST = 4.5
 
 # A strided convolution, one that is large enough for tiles, a max pooling, and flatten-to-dense
 # with a composition.
-EXPLAINED: dict[str, tuple[cc.Contraction, list[tuple[int, ...]], dict[str, int]]] = {
+EXPLAINED: dict[str, tuple[cc.Contraction, list[tuple[int, ...]], dict[str, Any]]] = {
     "convolution": (
         cc.Contraction("b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o"),
         [(8, 28, 28, 3), (3, 3, 3, 16)],

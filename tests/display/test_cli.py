@@ -24,6 +24,12 @@ SHAPES = [(8, 28, 3), (3, 3, 16)]
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a proof does not take long enough to be reported."""
+    monkeypatch.setattr("contractconv.cli._PATIENCE", 1e9)
+
+
 def said(capsys: Capture, *arguments: str) -> str:
     """What ``contractconv explain`` prints when all is well."""
     assert main(["explain", *arguments]) == 0
@@ -345,3 +351,45 @@ def test_a_reader_that_has_seen_enough_is_no_mistake() -> None:
         _, errors = process.communicate(timeout=60)
     assert errors == b""
     assert process.returncode == 0
+
+
+# --- proofs -----------------------------------------------------------------------------------
+
+
+def test_a_proof_can_be_left_out(capsys: Capture) -> None:
+    text = said(capsys, CONV, "--no-proof")
+    assert text == f"{cc.Contraction(CONV).explain(proof=False)}\n"
+    assert text.count("not verified") == 2
+
+
+def test_a_long_proof_says_how_far_it_is(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contractconv.cli._PATIENCE", 0.0)
+    assert main(["explain", "i j, j k -> i k"]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed == f"{cc.Contraction('i j, j k -> i k').explain()}\n"
+    lines = errors.splitlines()
+    assert lines == [f"contractconv: verifying, {n} of 6 cases" for n in range(1, 7)]
+
+
+def test_nobody_needs_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def write(self, text: str) -> int:
+            raise OSError("full")
+
+        def flush(self) -> None:
+            raise OSError("full")
+
+        def isatty(self) -> bool:
+            return False
+
+    monkeypatch.setattr("contractconv.cli._PATIENCE", 0.0)
+    for stderr in (Full(), None):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert main(["explain", "i j, j k -> i k", "--wrt", "0"]) == 0
+
+
+def test_a_library_call_says_nothing(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contractconv.cli._PATIENCE", 0.0)
+    cc.Contraction("i j, j k -> i k").explain()
+    cc.Contraction("i j, j k -> i k").grad(0).verify()
+    assert capsys.readouterr() == ("", "")

@@ -19,8 +19,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import sympy
 from browser import assert_closed
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from strategies import Array, filled, problems, windows
 from strategies import Problem as Drawn
 
@@ -227,7 +229,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("b i, i o -> b o").curvature(1).kronecker("expand").output,
-        "B[o, o_] = 1/(N_b) Σ_{b} G[b, o] · G[b, o_]",
+        "B[o, o_] = 1/N_b Σ_{b} G[b, o] · G[b, o_]",
         r"B_{o, \mathrm{o\_}} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, \mathrm{o\_}}",
     ),
     (
@@ -248,10 +250,34 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("batch (row+tap) -> batch row", reduce="mean"),
-        "Y[batch, row] = mean_{tap} X[batch, row+tap]",
+        "Y[batch, row] = 1/N_tap Σ_{tap} X[batch, row+tap]",
         (
-            r"Y_{\mathrm{batch}, \mathrm{row}} = \mathrm{mean}_{\mathrm{tap}}"
+            r"Y_{\mathrm{batch}, \mathrm{row}} = \frac{1}{N_{\mathrm{tap}}} \sum_{\mathrm{tap}}"
             r" X_{\mathrm{batch}, \mathrm{row}+\mathrm{tap}}"
+        ),
+    ),
+    (
+        cc.Contraction("(i+k-1) (2*j+l) -> i j", reduce="mean"),
+        "Y[i, j] = 1/(N_k*N_l) Σ_{k,l} X[i+k-1, 2*j+l]   where 0 ≤ i+k-1 < N_h",
+        (
+            r"Y_{i, j} = \frac{1}{N_{k} \, N_{l}} \sum_{k, l} X_{i+k-1, 2 \, j+l}"
+            r" \quad \mathrm{where} \ \ 0 \leq i+k-1 < N_{h}"
+        ),
+    ),
+    (
+        cc.Contraction("b (i+k-1) -> b i", reduce="mean").grad(0),
+        "dX[b, h] = 1/N_k Σ_{k} G[b, h-k+1]   where 0 ≤ h-k+1 < N_i",
+        (
+            r"\mathrm{d}X_{b, h} = \frac{1}{N_{k}} \sum_{k} G_{b, h-k+1}"
+            r" \quad \mathrm{where} \ \ 0 \leq h-k+1 < N_{i}"
+        ),
+    ),
+    (
+        cc.Contraction("i, k -> (i+k)", reduce="mean"),
+        "Y[h] = 1/max(1, Σ_{i,k} δ(h, i+k)) Σ_{i,k} X[i] · W[k] · δ(h, i+k)",
+        (
+            r"Y_{h} = \frac{1}{\max(1, \sum_{i, k} \delta_{h,\, i+k})}"
+            r" \sum_{i, k} X_{i} \, W_{k} \, \delta_{h,\, i+k}"
         ),
     ),
     (
@@ -505,7 +531,9 @@ Grid = Mapping[str, Array]
 _BIG = re.compile(r"(Σ|Π|max|min|mean|log Σ exp)_\{(.*?)\} ")
 # The other ways to write it: with the indices below the sum, with brackets around the product.
 _LOGSUMEXP = re.compile(r"^log Σ_\{(.*?)\} exp *\(?(.*?)\)?$")
-_SCALE = re.compile(r"1/\((.*?)\) ")
+_SCALE = re.compile(r"1/(?:\((?P<sizes>[^)]*)\)|(?P<size>N_\S+)) ")
+# Points of a mean that land on an element are counted where their number differs.
+_COUNT = re.compile(r"1/max\(1, Σ_\{(.*?)\} (.*?\))\) (?=Σ)")
 _FACTOR = re.compile(r"([^\[(]+)(?:\[(.*)\]|\((.*)\))?")
 _IDENTITY = {
     "sum": 0.0,
@@ -541,9 +569,11 @@ class Formula:
         self.left, _, right = body.partition(" = ")
         self.reduce, self.sizes, self.strict, self.room = reduce, sizes, strict, room
         self.conditions = re.split(", ", where) if where else []
-        scale = _SCALE.match(right)
-        self.scale = [] if scale is None else scale.group(1).split("*")
-        right = right[scale.end() :] if scale else right
+        scale, counted = _SCALE.match(right), _COUNT.match(right)
+        self.scale = (scale["sizes"] or scale["size"]).split("*") if scale else []
+        self.counted = counted.group(2).split(" · ") if counted else []
+        for found in filter(None, (scale, counted)):
+            right = right[found.end() :]
         right = _LOGSUMEXP.sub(r"log Σ exp_{\1} \2", right)
         big = _BIG.match(right)
         self.summed = [] if big is None else big.group(2).split(",")
@@ -566,12 +596,11 @@ class Formula:
         grid = dict(zip(points, np.indices(extents), strict=True))
         grid |= {n: np.asarray(v) for n, v in self.sizes.items() if n not in grid}
         values, there = np.ones(extents), np.ones(extents, bool)
-        # An equation says which points there are to average, an inequality which of them are read.
-        landed = np.ones(extents, bool)
+        landed = np.ones(extents)
+        for delta in self.counted:
+            landed = landed * self._value(delta, grid, arrays)[0]
         for condition in self.conditions:
-            holds = self._holds(condition, grid, arrays)
-            there &= holds
-            landed &= holds | (" = " not in condition)
+            there &= self._holds(condition, grid, arrays)
         for factor in self.factors:
             value, inside = self._value(factor, grid, arrays)
             assert not self.strict or (inside | ~there).all(), f"{factor} is read outside"
@@ -635,17 +664,19 @@ class Formula:
     def _reduced(self, values: Array, there: Array, landed: Array, kept: int) -> Array:
         along = tuple(range(kept, values.ndim))
         shown = np.where(there, values, _IDENTITY[self.reduce])
-        divisor = prod(self.sizes[name.removeprefix("N_")] for name in self.scale)
+        divisor: Any = prod(self.sizes[name.removeprefix("N_")] for name in self.scale)
+        if self.counted:
+            divisor = np.maximum(1, landed.sum(along))
         with np.errstate(divide="ignore"):
             total: Array = {
                 "sum": lambda: shown.sum(along),
-                "mean": lambda: shown.sum(along) / np.maximum(1, landed.sum(along)),
+                "mean": lambda: shown.sum(along),
                 "prod": lambda: shown.prod(along),
                 "max": lambda: shown.max(along, initial=-np.inf),
                 "min": lambda: shown.min(along, initial=np.inf),
                 "logsumexp": lambda: np.log(np.exp(shown).sum(along)),
             }[self.reduce]()
-        return total / divisor
+        return np.asarray(total / divisor)
 
 
 def _axes(element: str) -> list[str]:
@@ -842,6 +873,75 @@ def test_the_formulas_of_other_reductions_are_true(
     np.testing.assert_allclose(said, contraction(*arrays.values(), **given), atol=1e-12)
 
 
+def test_a_mean_divides_by_all_its_points() -> None:
+    mean = cc.Contraction("(i+k-1) -> i", reduce="mean")
+    assert mean.formula == "Y[i] = 1/N_k Σ_{k} X[i+k-1]   where 0 ≤ i+k-1 < N_h"
+    said = Formula(mean.formula, "mean", {"i": 4, "k": 3}, strict=True)({"X": np.ones(4)}, (4,))
+    np.testing.assert_allclose(said, [2 / 3, 1, 1, 2 / 3])
+    np.testing.assert_allclose(mean(np.ones(4), k=3), said)
+
+
+def test_a_count_has_one_letter() -> None:
+    for spec in ("(i+k-1) -> i", "b i j -> b", "i, k -> (i+k)", "i -> i i"):
+        derivation = cc.Contraction(spec, reduce="mean").grad(0)
+        texts = [derivation.formula, *(step.formula for step in derivation.steps)]
+        texts += [str(cc.Contraction(spec, reduce="mean").explain(wrt=0))]
+        assert not any(re.search(r"\bN(?!_)\b", text) for text in texts)
+
+
+@pytest.mark.parametrize("reduce", REDUCTIONS)
+def test_each_reduction_brings_its_equation(reduce: cc.Reduction) -> None:
+    thing = cc.Contraction("b (2*i+k-1) -> b i", reduce)
+    symbols = symbols_of_text(thing.formula)
+    assert symbols == symbols_of_latex(thing.latex()) == symbols_of_mathml(thing.mathml())
+    x = filled((2, 7), 5, 3, "float64")
+    found = [[value(thing, {"X": x}, {"b": b, "i": i}, {"k": 3}) for i in range(4)] for b in (0, 1)]
+    np.testing.assert_allclose(np.array(found, float), thing(x, k=3), atol=1e-12)
+
+
+def value(
+    thing: Shown, arrays: Mapping[str, Array], place: Mapping[str, int], sizes: Mapping[str, int]
+) -> Any:
+    """What the sympy expression is worth at one element, term by term as sympy itself does it."""
+    numbers = {f"N_{name}": size for name, size in sizes.items()} | dict(place)
+    numbers |= {
+        f"N_{name}": array.shape[-1] for name, array in zip("h", arrays.values(), strict=True)
+    }
+    known = {s: numbers[name] for name, s in thing.symbols.items() if name in numbers}
+    return _worked_out(thing.sympy.xreplace(known), arrays)
+
+
+_FOLDS: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "Sum": sum, "Product": prod, "Maximum": lambda v: max(v, default=-np.inf),
+    "Minimum": lambda v: min(v, default=np.inf), "Add": sum, "Mul": prod,
+    "log": lambda v: np.log(v[0]) if v[0] else -np.inf, "exp": lambda v: np.exp(v[0]),
+    "Pow": lambda v: v[0] ** v[1],
+}  # fmt: skip
+
+
+def _worked_out(formula: Any, arrays: Mapping[str, Array]) -> Any:
+    kind = formula.func.__name__
+    if kind in ("Sum", "Product", "Maximum", "Minimum"):
+        terms = [formula.function]
+        for symbol, low, high in formula.limits:
+            terms = [t.xreplace({symbol: sympy.Integer(n)}) for t in terms
+                     for n in range(int(low), int(high) + 1)]  # fmt: skip
+        return _FOLDS[kind]([_worked_out(term, arrays) for term in terms])
+    if kind == "Piecewise":
+        return next(_worked_out(e, arrays) for e, c in formula.args if _holds(c, arrays))
+    if kind == "Indexed":
+        return arrays[formula.base.label.name][tuple(map(int, formula.indices))].item()
+    if kind in _FOLDS:
+        return _FOLDS[kind]([_worked_out(part, arrays) for part in formula.args])
+    return float(formula)
+
+
+def _holds(condition: Any, arrays: Mapping[str, Array]) -> bool:
+    if condition.has(sympy.Sum):
+        return bool(_worked_out(condition.lhs, arrays) > _worked_out(condition.rhs, arrays))
+    return bool(condition.doit())
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -912,6 +1012,31 @@ def test_random_formulas_are_true(problem: Drawn) -> None:
         said = formula(arrays, operand.shape)
         expected = derivation(arrays["G"], *operands, **extents)
         np.testing.assert_allclose(said, expected, atol=1e-12)
+
+
+@some
+@given(problem=problems(), reduce=st.sampled_from(REDUCTIONS))
+def test_random_formulas_of_every_reduction_are_true(problem: Drawn, reduce: cc.Reduction) -> None:
+    contraction = cc.Contraction(problem.spec, reduce)
+    operands = problem.operands(7, dtype="float64")
+    arrays = dict(zip(operand_names(len(operands)), operands, strict=True))
+    extents: dict[str, Any] = dict(problem.extents)
+    formula = Formula(contraction.formula, reduce, problem.extents)
+    assume(prod(formula.points(problem.output_shape).values()) <= MOST_POINTS)
+    said = formula(arrays, problem.output_shape)
+    expected = contraction(*operands, output_shape=problem.output_shape, **extents)
+    np.testing.assert_allclose(said, expected, atol=1e-12)
+    if reduce != "mean":
+        return
+    arrays["G"] = problem.cotangent(7, dtype="float64")
+    for n, operand in enumerate(operands):
+        derivation = contraction.grad(n)
+        formula = Formula(derivation.formula, "sum", problem.extents)
+        if any(factor.startswith("M") for factor in formula.factors):
+            continue  # what M holds differs from element to element
+        assume(prod(formula.points(operand.shape).values()) <= MOST_POINTS)
+        found = derivation(arrays["G"], *operands, **extents)
+        np.testing.assert_allclose(formula(arrays, operand.shape), found, atol=1e-12)
 
 
 @some

@@ -415,7 +415,8 @@ def test_the_strings_of_the_dictionary_mean_what_they_came_from(name: str) -> No
             read = cc.Contraction(gradient[form], parameters=found["parameters"])
             assert read == getattr(derivation, form)
         for second in gradient["again"]:
-            cc.Contraction(second["string"], parameters=found["parameters"])
+            for string in second["strings"]:
+                cc.Contraction(string, parameters=found["parameters"])
         assert gradient["formula"]["text"] == derivation.formula
         assert gradient["formula"]["sympy"] == str(derivation.sympy)
         assert [s["text"] for s in gradient["steps"]] == [s.formula for s in derivation.steps]
@@ -484,7 +485,7 @@ def test_the_extra_operand_of_a_reduction_is_explained(reduce: Reduction) -> Non
         "min": "S is one at the first minimum, else zero",
         "prod": "P is the product of all other points",
         "logsumexp": "P is the softmax over the reduced points",
-        "mean": "N is one over the number of points",
+        "mean": "1/N_i is one over the number of points",
         "sum": "G is the cotangent",
     }[reduce]
     assert meaning in text
@@ -602,3 +603,67 @@ def test_the_layers_of_the_examples_are_explained(example: str) -> None:
         assert max(map(len, lines)) <= WIDTH
         assert len(explanation.gradients) == string.count(",") + 1
         assert_closed(explanation.html())
+
+
+# --- how long a proof may take ------------------------------------------------------------------
+
+SYMBOLIC = (
+    "b (s*i+d*k-p) (t*j+e*l-q) (u*m+f*n-r) c, k l n c o -> b i j m o",
+    "s d p t e q u f r",
+)
+
+
+def test_a_proof_can_be_left_out() -> None:
+    explanation = cc.Contraction(*CONV_AND_NAMES).explain(proof=False)
+    assert [gradient.certificate for gradient in explanation.gradients] == [None, None]
+    assert str(explanation).count("not verified: no proof was asked for.") == 2
+    assert [g["verified"] for g in explanation.as_dict()["gradients"]] == [None, None]
+    assert "not verified" in explanation.html()
+
+
+CONV_AND_NAMES: tuple[str, cc.Reduction, str] = ("b (s*i+k) c, k c o -> b i o", "sum", "s")
+
+
+def test_all_cases_of_a_proof_share_the_terms_that_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from contractconv.verification import certificate, judge
+
+    looked_at = 0
+
+    def counting(formula: Any, arrays: Any) -> Any:
+        terms = prod([2] * len(getattr(formula, "limits", ())))
+
+        def value(values: Any) -> int:
+            nonlocal looked_at
+            looked_at += terms
+            raise KeyError("not worked out")
+
+        return value
+
+    monkeypatch.setattr(judge, "evaluator", counting)
+    monkeypatch.setattr(judge.Judge, "expect", lambda *_: None)
+    cc.Contraction(SYMBOLIC[0], parameters=SYMBOLIC[1]).grad(1).verify()
+    assert 0 < looked_at <= certificate.TERMS
+
+
+def test_a_sample_is_called_a_sample() -> None:
+    found = (
+        cc.Contraction("(2*i+l-1) (3*j+m) c, l m c o -> i j o").grad(0).verify(i=6, j=6, o=6, c=6)
+    )
+    formula = next(c for c in found.checks if c.statement.startswith("formula with deltas"))
+    assert formula.numbers < formula.of
+    assert f"{formula.numbers:,} numbers of {formula.of:,}, exact" in str(found)
+    assert found.sentence.endswith("a sample of elements was worked out.")
+    whole = cc.Contraction("i j, j k -> i k").grad(0).verify()
+    assert all(check.numbers == check.of for check in whole.checks)
+    assert "sample" not in whole.sentence
+
+
+def test_whoever_asks_is_told_how_far_a_proof_is() -> None:
+    from contractconv.display.explanation import explain
+
+    told: list[tuple[int, int]] = []
+    contraction = cc.Contraction("i j, j k -> i k")
+    explain(contraction._spec, report=lambda done, total: told.append((done, total)))
+    assert told == [(n, 6) for n in range(1, 7)]

@@ -112,7 +112,8 @@ RIGHT = [
     *[("(2*i+k-1) c, k -> i c", reduce, "") for reduce in REDUCTIONS],
     *[("i j, j k -> i k", reduce, "") for reduce in REDUCTIONS],
     *[("i, k -> (2*i+k)", reduce, "") for reduce in REDUCTIONS],
-    *[("... i -> ...", reduce, "") for reduce in ("sum", "mean")],
+    *[("... i -> ...", reduce, "") for reduce in REDUCTIONS],
+    *[("... i -> i", reduce, "") for reduce in REDUCTIONS],
     *[("(h w), w -> h", reduce, "") for reduce in REDUCTIONS],
     *[("i ->", reduce, "") for reduce in REDUCTIONS],
 ]
