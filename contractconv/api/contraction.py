@@ -260,7 +260,7 @@ class Contraction(Shown):
             output_shape: the shape of the result, where the rules should not choose it.
             **extents: extents of indices and values of parameters, by name.
         """
-        from contractconv.execution.reductions import result_dtype
+        from contractconv.execution.precision import result_dtype
         from contractconv.execution.run import planned
 
         problem = self._problem(shapes, extents, output_shape)

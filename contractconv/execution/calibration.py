@@ -19,6 +19,7 @@ import numpy as np
 from contractconv import cache as disk
 from contractconv.execution import blas
 from contractconv.execution.pieces import run_pieces
+from contractconv.execution.precision import ACCUMULATORS
 from contractconv.execution.threads import alone, get_num_threads
 from contractconv.kernels import native
 from contractconv.kernels.number import DTYPES
@@ -36,7 +37,7 @@ _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
     """What algorithms are chosen by, for a contraction of so many points."""
-    compiled = dtype in DTYPES and native.available()
+    compiled = ACCUMULATORS.get(dtype, dtype) in DTYPES and native.available()
     common = replace(COMMON, threads=get_num_threads(), compiled=compiled)
     # What is small, exact or settled already needs no figures.
     if algorithm == "direct" or points < FEW or not Setting(dtype, algorithm, common).rounds:
