@@ -14,10 +14,19 @@ from contractconv.notation.problem import Access, Problem
 _COPY_BYTES = 1 << 19
 # A piece of work should be worth handing over: multiplications.
 _WORTH = 1 << 19
+# Products that are summed in one block, how many blocks there are at most, and values of an index
+# that are summed in one run, or in one chain without a cut.
+_TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 256, 1024
 # Indices of up to so many values are taken for the taps of a window.
 _MOST_TAPS = 8
-# Results up to this size are summed by every thread for itself, and added up at the end.
-_PRIVATE_BYTES = 1 << 20
+# Pieces of work that there are at most. How work is cut never depends on the number of threads,
+# so that neither does the order in which anything is added.
+_PIECES = 32
+# Parts of a sum that are made each for itself, and the products of one that are worth it.
+_SHARES, _SHARED = 16, 512
+# Results up to this size are made from such parts, which are added up at the end; and the bytes
+# that all parts may take.
+_PRIVATE_BYTES, _ALL_BYTES = 1 << 20, 1 << 22
 # ... if at least one in so many of its numbers is summed for each of them.
 _SUMMED = 8
 
@@ -37,7 +46,7 @@ class Cut:
     sums: bool = False
 
 
-def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int) -> Cut:
+def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> Cut:
     """Cut a leaf.
 
     Args:
@@ -45,7 +54,6 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
         nest: its loop nest.
         copied: which operands are read from a copy.
         itemsize: the bytes of one number.
-        threads: how many threads there are.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
@@ -53,23 +61,22 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
     summed = problem.points // max(1, result)
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
-    pieces = _pieces(problem, threads)
+    pieces = _pieces(problem)
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
-        parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
+        worth = min(_SHARES, summed // _SHARED, _ALL_BYTES // max(1, written * itemsize))
+        parts = _slices(problem, _summed_order(problem, nest), min(pieces, max(2, worth)))
         limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
-    return Cut(apart(problem, nest, bytes_copied, threads), False)
+    return Cut(apart(problem, nest, bytes_copied), False)
 
 
-def apart(
-    problem: Problem, nest: Nest, bytes_copied: int, threads: int
-) -> tuple[tuple[Problem, ...], ...]:
+def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    if volumes[nest.vectors] > volumes[1 - nest.vectors] and _wide(problem, nest, threads):
-        return tuple((part,) for part in _along_lane(problem, nest, threads))
-    pieces = max(_pieces(problem, threads), -(-bytes_copied // _COPY_BYTES))
+    if volumes[nest.vectors] > volumes[1 - nest.vectors] and _panels(problem, nest) > 1:
+        return tuple((part,) for part in _along_lane(problem, nest))
+    pieces = max(_pieces(problem), -(-bytes_copied // _COPY_BYTES))
     return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
 
 
@@ -78,8 +85,43 @@ def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
     return list(_slices(problem, _summed_order(problem, nest), pieces))
 
 
-def _pieces(problem: Problem, threads: int) -> int:
-    return max(1, min(4 * threads, problem.points // _WORTH))
+def shorter(problem: Problem, nest: Nest) -> list[Problem]:
+    """Cut what is summed into blocks, whose sums are then added: long sums round too much.
+
+    Each block is as long as a kernel can sum in short runs, up to what is left over.
+    """
+    parts = list(_blocks_of(problem, nest))
+    for name in nest.summed:
+        parts = [part for block in parts for part in _in_short_runs(block, name)]
+    return parts
+
+
+def _blocks_of(problem: Problem, nest: Nest) -> Iterator[Problem]:
+    terms = prod(problem.extents[n] for n in problem.reduced)
+    if terms <= _TERMS:
+        yield problem
+        return
+    name = max(nest.summed, key=lambda n: problem.extents[n])
+    size = problem.extents[name]
+    chunk = max(1, size * _TERMS // terms, -(-size // _BLOCKS))
+    # Whole runs, or else as many values as there are.
+    chunk = chunk // _RUN * _RUN or chunk
+    for start in range(0, size, chunk):
+        yield problem.restricted(name, start, min(chunk, size - start))
+
+
+def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
+    extent = problem.extents[name]
+    if extent <= _CHAIN or any(extent % run == 0 for run in range(_RUN // 4, _RUN + 1)):
+        yield problem
+        return
+    whole = extent // _RUN * _RUN
+    yield problem.restricted(name, 0, whole)
+    yield problem.restricted(name, whole, extent - whole)
+
+
+def _pieces(problem: Problem) -> int:
+    return max(1, min(_PIECES, problem.points // _WORTH))
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
@@ -87,15 +129,15 @@ def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
     return tuple(sorted(nest.summed[:-1] or nest.summed, key=lambda n: -problem.extents[n]))[:2]
 
 
-def _wide(problem: Problem, nest: Nest, threads: int) -> bool:
-    panel = nest.tile.vectors * 16
-    return threads > 1 and problem.extents[nest.lane] >= threads * panel
+def _panels(problem: Problem, nest: Nest) -> int:
+    """Into how many parts a leaf is cut along its lanes, a part being some panels wide."""
+    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
 
 
-def _along_lane(problem: Problem, nest: Nest, threads: int) -> Iterator[Problem]:
+def _along_lane(problem: Problem, nest: Nest) -> Iterator[Problem]:
     size = problem.extents[nest.lane]
     panel = nest.tile.vectors * 16
-    chunk = panel * -(-size // (panel * threads))
+    chunk = panel * -(-size // (panel * _panels(problem, nest)))
     for start in range(0, size, chunk):
         yield problem.restricted(nest.lane, start, min(chunk, size - start))
 

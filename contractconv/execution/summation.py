@@ -33,7 +33,7 @@ def summed(array: Array, axes: tuple[int, ...]) -> Array:
 
     Args:
         array: numbers of any dtype; integers wrap around.
-        axes: its axes that are summed, not negative.
+        axes: its axes that are summed, ascending, not negative.
 
     Returns:
         An array without these axes, of the same dtype.
@@ -53,6 +53,9 @@ def summed(array: Array, axes: tuple[int, ...]) -> Array:
         repeats = prod(array.shape[axis] for axis in still)
         once = array[tuple(slice(1) if n in still else slice(None) for n in range(array.ndim))]
         return summed(once, axes) * array.dtype.type(repeats)
+    for axis in axes[:0:-1]:
+        if array.strides[axis - 1] == array.strides[axis] * array.shape[axis] and axis - 1 in axes:
+            return summed(_joined(array, axis), tuple(n - (n >= axis) for n in axes if n != axis))
     lines = _lines(array, axes)
     if prod(array.shape[axis] for axis in lines) <= TERMS:
         return np.asarray(np.add.reduce(array, axis=axes))
@@ -189,6 +192,18 @@ def _after(gone: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[int]:
     for axis in axes:
         if axis not in gone:
             yield axis - sum(n < axis for n in gone)
+
+
+def _joined(array: Array, axis: int) -> Array:
+    """An axis and the one before it, of which it is the continuation, as one."""
+    shape, strides = array.shape, array.strides
+    whole = shape[axis - 1] * shape[axis]
+    return as_strided(
+        array,
+        (*shape[: axis - 1], whole, *shape[axis + 1 :]),
+        (*strides[: axis - 1], *strides[axis:]),
+        writeable=False,
+    )
 
 
 def _part(array: Array, axis: int, start: int, stop: int) -> Array:
