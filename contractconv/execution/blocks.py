@@ -12,8 +12,9 @@ from contractconv.notation.problem import Access, Problem
 
 # Copies of a block stay in the second level of cache.
 _COPY_BYTES = 1 << 19
-# A piece of work should be worth handing over: multiplications.
-_WORTH = 1 << 19
+# A piece of work should be worth handing over: multiplications. So should a part of a sum, which
+# takes memory of its own.
+_WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
 # Products that are summed in one block, how many blocks there are at most, and values of an index
 # that are summed in one run, or in one chain without a cut.
 _TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 256, 1024
@@ -23,7 +24,7 @@ _MOST_TAPS = 8
 # so that neither does the order in which anything is added.
 _PIECES = 32
 # Parts of a sum that are made each for itself, and the products of one that are worth it.
-_SHARES, _SHARED = 16, 512
+_SHARES, _SHARED = 16, 2048
 # Results up to this size are made from such parts, which are added up at the end; and the bytes
 # that all parts may take.
 _PRIVATE_BYTES, _ALL_BYTES = 1 << 20, 1 << 22
@@ -63,8 +64,11 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
     pieces = _pieces(problem)
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
-        worth = min(_SHARES, summed // _SHARED, _ALL_BYTES // max(1, written * itemsize))
-        parts = _slices(problem, _summed_order(problem, nest), min(pieces, max(2, worth)))
+        worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
+                    _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
+        # Powers of two are shared out evenly among most numbers of threads.
+        copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
+        parts = _slices(problem, _summed_order(problem, nest), copies)
         limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
@@ -76,8 +80,12 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
     volumes = [prod(a.size for a in term) for term in problem.operands]
     if volumes[nest.vectors] > volumes[1 - nest.vectors] and _panels(problem, nest) > 1:
         return tuple((part,) for part in _along_lane(problem, nest))
-    pieces = max(_pieces(problem), -(-bytes_copied // _COPY_BYTES))
-    return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
+    labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
+    if labels:
+        # Whole values of the first index, if they are enough.
+        pieces -= pieces % min(pieces, problem.extents[labels[0]])
+    pieces = max(pieces, -(-bytes_copied // _COPY_BYTES))
+    return tuple((part,) for part in _slices(problem, labels, pieces))
 
 
 def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:

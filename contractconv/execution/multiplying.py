@@ -20,8 +20,9 @@ from contractconv.notation.problem import Access
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
-# Products that are summed in one line.
-_CHUNK = 512
+# Products that are summed in one line, beside a small result and a large one, whose sums are
+# seldom long.
+_SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
 # Steps of a run whose panel of vectors stays in cache.
 _LONG_RUN = 256
 # Bytes of a line of the cache, and vectors that are worth one more so that they begin at one.
@@ -103,7 +104,7 @@ class Sums:
         rows = self.nest.rows if window is None else window.rows
         outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
         written = 1 if window is None else window.window.taps
-        loops = taps_and_run(self._loops(window), tile.elementwise, _CHUNK // written)
+        loops = taps_and_run(self._loops(window), tile.elementwise, _SMALL_CHUNK // written)
         arguments = {
             **self._places(outer, rows, tables),
             **self._panels(tile),
@@ -174,9 +175,10 @@ class Sums:
         number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
         wide = tile.vectors * number.bytes
         rows = prod(self.extents[n] for n in self.nest.rows)
-        panel = _SMALL_PANEL if rows * lanes * number.size <= _LARGE_PANEL else _LARGE_PANEL
+        is_small = rows * lanes * number.size <= _LARGE_PANEL
+        panel = _SMALL_PANEL if is_small else _LARGE_PANEL
         written = 1 if window is None else window.window.taps
-        short = _CHUNK // (run[0] * written)
+        short = (_SMALL_CHUNK if is_small else _LARGE_CHUNK) // (run[0] * written)
         taken = min(panel // (run[0] * wide), short)
         if tile.elementwise and taken * run[0] > _FEW_STEPS:
             # All lanes are met at some steps before the next ones: they are neighbours in memory.
@@ -208,7 +210,7 @@ def _rows_at_once(rows: int, tile: kernel.Tile) -> Iterator[tuple[int, int]]:
 
 
 def taps_and_run(
-    loops: Iterable[Loop], nearest: bool = False, most: int = _CHUNK
+    loops: Iterable[Loop], nearest: bool = False, most: int = _SMALL_CHUNK
 ) -> tuple[list[Loop], Loop]:
     """Loops as those over the taps and the one inside them, the run.
 

@@ -275,10 +275,10 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
     dtype = accumulator(common_dtype(operands, problem.reduce))
     if problem.reduce == "mean":
         count = _as_divisor(landing_points(problem), dtype)
-        whole = np.zeros(count.shape, dtype)
-        weights = np.divide(1, count, out=whole, where=count != 0, casting="same_kind")
+        shares = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+        weights = shares.astype(dtype)
         if is_direct(problem):
-            return np.asarray(weights)
+            return weights
         return np.broadcast_to(weights, problem.output_sizes).reshape(problem.result_shape)
     shape = tuple(size for _, size in problem.sizes)
     arrays = prepared(problem, operands, dtype)

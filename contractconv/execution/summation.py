@@ -14,7 +14,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from contractconv.execution.views import Array
 
@@ -24,8 +23,11 @@ TERMS = 64
 _ROW = 512
 # Elements that are summed in one go, and those of the sums of blocks that are kept meanwhile.
 _LARGE, _PARTIAL = 1 << 22, 1 << 18
-# Products that a BLAS adds up in one go, in registers and then in a few lines of its own.
-_DEPTH, _DEPTH_OF_VECTORS = 4096, 1024
+# Products that a BLAS is given at once: of two vectors it adds up many lanes at a time, of a vector
+# and a matrix line by line, of small matrices all in one line, and of large ones in blocks.
+_DOT, _VECTOR, _SMALL, _LARGE_MATRIX = 8192, 1024, 512, 2048
+# Elements of a small matrix.
+_FEW = 1 << 12
 
 
 def summed(array: Array, axes: tuple[int, ...]) -> Array:
@@ -78,7 +80,7 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
         array([[9000.]], dtype=float32)
     """
     depth = left.shape[-1]
-    block = _DEPTH if min(left.shape[-2], right.shape[-1]) > 1 else _DEPTH_OF_VECTORS
+    block = _depth(left.shape[-2], right.shape[-1])
     if depth <= block or left.dtype.kind not in "fc":
         return np.matmul(left, right, out=out)
     blocks = depth // block
@@ -91,6 +93,14 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
         for n in range(0, blocks, most)
     )
     return np.add(total, rest, out=out)
+
+
+def _depth(rows: int, columns: int) -> int:
+    if rows == columns == 1:
+        return _DOT
+    if rows == 1 or columns == 1:
+        return _VECTOR
+    return _SMALL if rows * columns <= _FEW else _LARGE_MATRIX
 
 
 def added(terms: Iterable[Array]) -> Array:
@@ -196,14 +206,8 @@ def _after(gone: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[int]:
 
 def _joined(array: Array, axis: int) -> Array:
     """An axis and the one before it, of which it is the continuation, as one."""
-    shape, strides = array.shape, array.strides
-    whole = shape[axis - 1] * shape[axis]
-    return as_strided(
-        array,
-        (*shape[: axis - 1], whole, *shape[axis + 1 :]),
-        (*strides[: axis - 1], *strides[axis:]),
-        writeable=False,
-    )
+    shape = array.shape
+    return array.reshape((*shape[: axis - 1], shape[axis - 1] * shape[axis], *shape[axis + 1 :]))
 
 
 def _part(array: Array, axis: int, start: int, stop: int) -> Array:
@@ -212,10 +216,6 @@ def _part(array: Array, axis: int, start: int, stop: int) -> Array:
 
 def _split(array: Array, axis: int, size: int) -> Array:
     """An axis as two, of which the inner one has some size; what is left over is left out."""
-    shape, strides = array.shape, array.strides
-    return as_strided(
-        array,
-        (*shape[:axis], shape[axis] // size, size, *shape[axis + 1 :]),
-        (*strides[:axis], strides[axis] * size, *strides[axis:]),
-        writeable=False,
-    )
+    shape, blocks = array.shape, array.shape[axis] // size
+    whole = _part(array, axis, 0, blocks * size)
+    return whole.reshape((*shape[:axis], blocks, size, *shape[axis + 1 :]))
