@@ -360,7 +360,9 @@ def _as_dtype(dtype: Any) -> Any:
     try:
         return np.dtype(dtype)
     except TypeError as error:
-        raise OperandError(str(error)) from None
+        # numpy knows it once the package that defines it has been imported.
+        hint = ": import ml_dtypes before" if dtype == "bfloat16" else ""
+        raise OperandError(f"{error}{hint}") from None
 
 
 def _as_bytes(limit: Any) -> int:

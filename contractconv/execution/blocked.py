@@ -187,7 +187,7 @@ class TiledProduct:
         self._shared = self._worth(transform)
 
     def _worth(self, transform: Transform) -> int:
-        """The multiplications that are shared: none, if to read the taps, or add them, is slower."""
+        """The multiplications that are shared: none, if reading or adding the taps is slower."""
         rows, fixed = prod(self._rows.values()), prod(self._fixed.values())
         enough = transform.size * fixed <= BLOCK or (self._is_forward and rows >= _ROWS)
         return transform.points * rows * fixed if enough else 0

@@ -75,9 +75,7 @@ class Compiled:
         """
         n = self._position(n)
         arrays = self._checked(operands)
-        given = self._array(
-            cotangent, "the cotangent", self._problem.result_shape, self._numbers
-        )
+        given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         steps = self.vjp_plan(n)
         return gradient(self._spec, n, self._problem, given, arrays, self._algorithm, steps)
 

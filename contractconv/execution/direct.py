@@ -122,9 +122,7 @@ class _Leaf:
     def program(self) -> Program | None:
         """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
         split = self._cut()
-        self.short = {
-            part: self._shorter(part) for group in split.groups for part in group
-        }
+        self.short = {part: self._shorter(part) for group in split.groups for part in group}
         blocks = [block for parts in self.short.values() for block in parts]
         if self.finish != RAW and not self._finishes(split):
             return None

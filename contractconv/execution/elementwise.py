@@ -71,12 +71,12 @@ def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: 
             _add_blocks(part, other, target, accumulate)
         return
     labels = _in_order(big, out.labels)
-    target = out.arranged(labels)
+    place = out.arranged(labels)
     total = added(
-        _sum(part, other, labels, lane, target.shape)
+        _sum(part, other, labels, lane, place.shape)
         for part, other, _ in _lanes(big, small, out, (name, lane), most)
     )
-    np.add(target, total, out=target) if accumulate else np.copyto(target, total)
+    np.add(place, total, out=place) if accumulate else np.copyto(place, total)
 
 
 def _lanes(

@@ -113,7 +113,8 @@ def _softmax(values: Array, valid: Array) -> Array:
         powers = np.exp(held - np.where(top == -np.inf, values.dtype.type(0), top))
         total = summed(powers, (0,))
         weights = np.zeros_like(powers)
-        return np.divide(powers, total, out=weights, where=valid & (powers != 0))
+        np.divide(powers, total, out=weights, where=valid & (powers != 0))
+    return weights
 
 
 def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:

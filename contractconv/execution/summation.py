@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -54,7 +53,7 @@ def summed(array: Array, axes: tuple[int, ...]) -> Array:
         # Of a number that is repeated the sum is a product.
         repeats = prod(array.shape[axis] for axis in still)
         once = array[tuple(slice(1) if n in still else slice(None) for n in range(array.ndim))]
-        return summed(once, axes) * array.dtype.type(repeats)
+        return np.asarray(summed(once, axes) * array.dtype.type(repeats))
     for axis in axes[:0:-1]:
         if array.strides[axis - 1] == array.strides[axis] * array.shape[axis] and axis - 1 in axes:
             return summed(_joined(array, axis), tuple(n - (n >= axis) for n in axes if n != axis))

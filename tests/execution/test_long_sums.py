@@ -90,7 +90,7 @@ def test_arrays_are_added_pairwise(count: int) -> None:
 
 # --- contractions ----------------------------------------------------------------------------
 
-LONG: dict[str, tuple[tuple[Shape, ...], dict[str, int]]] = {
+LONG: dict[str, tuple[tuple[Shape, ...], dict[str, Any]]] = {
     "i j -> j": (((N, 3),), {}),
     "i j k -> j": (((300, 3, 401),), {}),
     "b i j o -> o": (((8, 100, 100, 5),), {}),
@@ -187,7 +187,7 @@ def test_threads_do_not_change_a_bit(spec: str, algorithm: str, dtype: str, engi
     del engine
     rng = np.random.default_rng(0)
     given = [rng.standard_normal(shape).astype(dtype) for shape in SHARED[spec]]
-    extents = {"k": 3, "l": 3} if spec.startswith("(") else {}
+    extents: dict[str, Any] = {"k": 3, "l": 3} if spec.startswith("(") else {}
     contraction = cc.Contraction(spec)
     one, *others = by_threads(lambda: contraction(*given, algorithm=algorithm, **extents))
     assert all(one.tobytes() == other.tobytes() for other in others)
@@ -201,7 +201,7 @@ def test_threads_do_not_change_a_bit_of_a_gradient(reduce: str, engine: str) -> 
     pool = cc.Contraction("b (2*i+k-1) (2*j+l-1) c -> b i j c", reduce=reduce)
     x = rng.standard_normal((3, 60, 60, 17)).astype(np.float32)
     g = rng.standard_normal((3, 30, 30, 17)).astype(np.float32)
-    call = {"k": 3, "l": 3, "i": 30, "j": 30}
+    call: dict[str, Any] = {"k": 3, "l": 3, "i": 30, "j": 30}
     one, *others = by_threads(lambda: pool.grad(0)(g, x, **call))
     assert all(one.tobytes() == other.tobytes() for other in others)
     one, *others = by_threads(lambda: pool(x, **call))
