@@ -17,12 +17,15 @@ _COPY_BYTES = 1 << 19
 _WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
 # Products that are summed in one block, how many blocks there are at most, and values of an index
 # that are summed in one run, or in one chain without a cut.
-_TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 256, 1024
+_TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
+# Tiles of rows that a part should have which is cut along its lanes as well.
+_TILES = 4
 # Indices of up to so many values are taken for the taps of a window.
 _MOST_TAPS = 8
-# Pieces of work that there are at most. How work is cut never depends on the number of threads,
-# so that neither does the order in which anything is added.
-_PIECES = 32
+# Pieces of work that there are at most, the first of small work, whose pieces would read the same
+# numbers again and again, and multiplications of one beyond that. How work is cut never depends on
+# the number of threads, so that neither does the order in which anything is added.
+_PIECES, _MOST_PIECES, _LARGE_PIECE = 16, 64, 1 << 27
 # Parts of a sum that are made each for itself, and the products of one that are worth it.
 _SHARES, _SHARED = 16, 2048
 # Results up to this size are made from such parts, which are added up at the end; and the bytes
@@ -78,9 +81,13 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
 def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    if volumes[nest.vectors] > volumes[1 - nest.vectors] and _panels(problem, nest) > 1:
-        return tuple((part,) for part in _along_lane(problem, nest))
     labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
+    wide = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
+    if wide and _panels(problem, nest) > 1:
+        high = prod(problem.extents[n] for n in labels) // (_TILES * nest.tile.rows)
+        rest = max(1, min(high, pieces // _panels(problem, nest)))
+        lanes = _along_lane(problem, nest)
+        return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
     if labels:
         # Whole values of the first index, if they are enough.
         pieces -= pieces % min(pieces, problem.extents[labels[0]])
@@ -129,12 +136,19 @@ def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
 
 
 def _pieces(problem: Problem) -> int:
-    return max(1, min(_PIECES, problem.points // _WORTH))
+    most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
+    return max(1, min(most, problem.points // _WORTH))
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
     # The longer ones first: cutting a window's few taps would copy what it reads again and again.
-    return tuple(sorted(nest.summed[:-1] or nest.summed, key=lambda n: -problem.extents[n]))[:2]
+    # Before these what stands alone: so each part has the whole of a window's axis.
+    moving = {n for term in problem.operands for a in term if len(a.terms) > 1 for n in a.names}
+
+    def place(name: str) -> tuple[bool, int]:
+        return name in moving, -problem.extents[name]
+
+    return tuple(sorted(nest.summed[:-1] or nest.summed, key=place))[:2]
 
 
 def _panels(problem: Problem, nest: Nest) -> int:

@@ -112,7 +112,7 @@ def _softmax(values: Array, valid: Array) -> Array:
     with np.errstate(invalid="ignore"):
         powers = np.exp(held - np.where(top == -np.inf, values.dtype.type(0), top))
         total = summed(powers, (0,))
-        weights = np.zeros_like(powers)
+        weights: Array = np.zeros_like(powers)
         np.divide(powers, total, out=weights, where=valid & (powers != 0))
     return weights
 

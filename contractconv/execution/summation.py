@@ -24,7 +24,7 @@ _ROW = 512
 _LARGE, _PARTIAL = 1 << 22, 1 << 18
 # Products that a BLAS is given at once: of two vectors it adds up many lanes at a time, of a vector
 # and a matrix line by line, of small matrices all in one line, and of large ones in blocks.
-_DOT, _VECTOR, _SMALL, _LARGE_MATRIX = 8192, 1024, 512, 2048
+_DOT, _VECTOR, _SMALL, _LARGE_MATRIX = 1 << 15, 1024, 512, 2048
 # Elements of a small matrix.
 _FEW = 1 << 12
 
@@ -40,8 +40,9 @@ def summed(array: Array, axes: tuple[int, ...]) -> Array:
         An array without these axes, of the same dtype.
 
     Example:
-        >>> float(summed(np.full((1 << 22, 2), 0.1, np.float32), (0,))[0]) / (1 << 22)
-        0.10000000149011612
+        >>> x = np.full((1 << 22, 2), 0.1, np.float32)
+        >>> bool(abs(summed(x, (0,))[0] / (1 << 22) - 0.1) < 1e-6), bool(x.mean(axis=0)[0] > 0.11)
+        (True, True)
     """
     terms = 1
     for axis in axes:
@@ -83,8 +84,8 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
     if depth <= block or left.dtype.kind not in "fc":
         return np.matmul(left, right, out=out)
     blocks = depth // block
-    lefts = np.moveaxis(_split(left, left.ndim - 1, block), -2, 0)
-    rights = np.moveaxis(_split(right, right.ndim - 2, block), -3, 0)
+    lefts = _first(_split(left, left.ndim - 1, block), left.ndim - 1)
+    rights = _first(_split(right, right.ndim - 2, block), right.ndim - 2)
     rest = np.matmul(left[..., blocks * block :], right[..., blocks * block :, :])
     most = max(1, _PARTIAL // rest.size)
     total = added(
@@ -92,6 +93,11 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
         for n in range(0, blocks, most)
     )
     return np.add(total, rest, out=out)
+
+
+def _first(array: Array, axis: int) -> Array:
+    """One axis before all others; numpy's own function takes as long as a small product."""
+    return array.transpose((axis, *range(axis), *range(axis + 1, array.ndim)))
 
 
 def _depth(rows: int, columns: int) -> int:
