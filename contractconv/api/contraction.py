@@ -311,7 +311,7 @@ class Contraction(Shown):
             output_shape: the shape of the result, where the rules should not choose it.
             **extents: extents of indices and values of parameters, by name.
         """
-        from contractconv.execution.reductions import result_dtype
+        from contractconv.execution.precision import result_dtype
         from contractconv.execution.run import planned
 
         problem = self._problem(shapes, extents, output_shape)
@@ -411,7 +411,9 @@ def _as_dtype(dtype: Any) -> Any:
     try:
         return np.dtype(dtype)
     except TypeError as error:
-        raise OperandError(str(error)) from None
+        # numpy knows it once the package that defines it has been imported.
+        hint = ": import ml_dtypes before" if dtype == "bfloat16" else ""
+        raise OperandError(f"{error}{hint}") from None
 
 
 def _as_bytes(limit: Any) -> int:

@@ -204,8 +204,12 @@ class Derivation(Shown):
             **extents: what the forward call was given.
 
         Returns:
-            An array of the operand's shape. For complex operands this is the derivative of
-            ``Σ cotangent * result`` itself; nothing is conjugated.
+            An array of the operand's shape and dtype; that of integers is in the numbers it was
+            made in. For complex operands this is the derivative of ``Σ cotangent * result``
+            itself; nothing is conjugated. Of a real operand among complex ones it is the real part.
+
+        Raises:
+            OperandError: the cotangent is complex, but the result is real.
         """
         from contractconv.execution.gradient import gradient
         from contractconv.execution.operands import as_operand

@@ -188,7 +188,8 @@ class Derived(Shown):
         if self.real:
             self._check_real(roles)
         recipe = self._derive(call.concrete, self.operand)
-        return run_recipe(recipe, call.problem, roles, call.operands, self._shape(recipe, call))
+        shape = self._shape(recipe, call)
+        return run_recipe(recipe, call.problem, roles, call.operands, self.operand, shape)
 
     def _shape(self, recipe: Recipe, call: Call) -> Shape | None:
         shapes = {"result": call.problem.result_shape, "operand": call.shapes[self.operand]}

@@ -114,7 +114,8 @@ class Second:
     def _run(self, call: Any, arrays: dict[str, Any]) -> Array:
         import numpy as np
 
-        from contractconv.execution.operands import common_dtype
+        from contractconv.execution.gradient import dtype_of
+        from contractconv.execution.precision import common_dtype, settled
         from contractconv.execution.recipes import run_recipe
         from contractconv.execution.seconds import change_of_local
 
@@ -124,9 +125,13 @@ class Second:
             arrays |= {
                 "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
             }
-        made = [run_recipe(part, call.problem, arrays, call.operands, shape) for part in parts]
-        zero = np.zeros(shape, common_dtype([*call.operands, arrays["V"]], call.problem.reduce))
-        return sum(made[1:], made[0]) if made else zero
+        made = [
+            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape)
+            for part in parts
+        ]
+        numbers = common_dtype(call.operands, call.problem.reduce)
+        total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
+        return settled(total, dtype_of(arrays[self.by], numbers))
 
     def __str__(self) -> str:
         return str(self._found)
