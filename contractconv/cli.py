@@ -77,7 +77,7 @@ def _explain(asked: argparse.Namespace) -> None:
     contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
     shapes = [_shape(text) for text in asked.shape]
     extents = _extents(asked.let)
-    explanation = contraction.explain(*shapes, wrt=asked.wrt, **extents)
+    explanation = contraction.explain(*shapes, wrt=asked.wrt, extents=extents)
     if asked.html is not None:
         explanation.save(asked.html)
     if asked.json:

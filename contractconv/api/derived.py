@@ -9,6 +9,7 @@ from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.errors import ShapeError
+from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -64,14 +65,22 @@ class Derived(Shown):
         """What each operand of the string is: a forward operand by name, or a role."""
         return self._recipe.roles
 
-    # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
-    def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def __call__(
+        self,
+        /,
+        *arrays: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Array:
         """Carry it out.
 
         Args:
             *arrays: what :attr:`takes` names, then all forward operands.
             output_shape: the shape of the forward result, if the forward call was given one.
-            **extents: what the forward call was given.
+            extents: what the forward call was given.
+            **named: the same by keyword.
 
         Returns:
             A new array.
@@ -89,7 +98,7 @@ class Derived(Shown):
         call = forward_call(
             self.forward,
             arrays[count:],
-            extents,
+            merged(extents, named),
             what=f"the {self.name}",
             beside=" and ".join(self.takes),
             cotangent=given.get("G"),

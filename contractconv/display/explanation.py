@@ -124,6 +124,7 @@ def explain(
     shapes: Sequence[Shape] = (),
     values: Mapping[str, int] | None = None,
     wrt: int | None = None,
+    output_shape: Sequence[int] | None = None,
 ) -> Explanation:
     """Gather everything there is to say about a contraction.
 
@@ -132,12 +133,13 @@ def explain(
         shapes: the shapes of the operands, if plans are wanted.
         values: extents of indices and values of parameters.
         wrt: the operand to differentiate by; ``None`` for each of them.
+        output_shape: the shape of the result, where the rules should not choose it.
     """
     given = dict(values or {})
     known = {name: given.pop(name) for name in spec.parameters if name in given}
     bound = bind(spec, known) if known else spec
     sized = tuple(tuple(shape) for shape in shapes)
-    problem = resolve(bound, sized, given) if sized else None
+    problem = resolve(bound, sized, given, output_shape) if sized else None
     check_values(bound, given)  # with or without shapes
     wanted = range(len(spec.inputs)) if wrt is None else (wrt,)
     return Explanation(
