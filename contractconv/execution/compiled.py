@@ -42,7 +42,7 @@ class Compiled:
         # What is added to a result, or contracted back from it, is in the numbers of its sums.
         self._numbers = accumulator(result_dtype(problem.reduce, dtype))
         self._algorithm = algorithm
-        self.plan = self._planned(problem)
+        self.plan = planned(problem, str(self._numbers), algorithm)
         self._backward: dict[int, Plan] = {}
 
     def __call__(self, *operands: Any, bias: Any = None, activation: str | None = None) -> Array:
@@ -80,19 +80,18 @@ class Compiled:
         return gradient(self._spec, n, self._problem, given, arrays, self._algorithm, steps)
 
     def vjp_plan(self, n: int) -> Plan:
-        """How the backward contraction of operand ``n`` is executed."""
+        """How the backward contraction of operand ``n`` is executed.
+
+        An algorithm that was asked for is used where it applies; the rest is direct.
+        """
         n = self._position(n)
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
-            self._backward[n] = planned(problem, str(self._numbers), self._algorithm)
+            self._backward[n] = planned(problem, str(self._numbers), self._algorithm, lenient=True)
         return self._backward[n]
 
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
-
-    def _planned(self, problem: Problem) -> Plan:
-        dtype = str(result_dtype(problem.reduce, self._dtype))
-        return planned(problem, dtype, self._algorithm)
 
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         if len(operands) != len(self._shapes):

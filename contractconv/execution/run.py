@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -62,7 +63,11 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
 
 
 def planned(
-    problem: Problem, dtype: str, algorithm: str = "auto", operands: Sequence[Any] | None = None
+    problem: Problem,
+    dtype: str,
+    algorithm: str = "auto",
+    operands: Sequence[Any] | None = None,
+    lenient: bool = False,
 ) -> Plan:
     """Plan a contraction for numbers of one kind.
 
@@ -71,6 +76,7 @@ def planned(
         dtype: in what its operands meet.
         algorithm: what the caller asks for.
         operands: what to measure algorithms on; random numbers if there are none.
+        lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
     # Both of them run contractions.
     from contractconv.execution.calibration import setting
@@ -78,7 +84,8 @@ def planned(
 
     if algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype))
-    return plan(problem, setting(problem.points, dtype, algorithm))
+    here = setting(problem.points, dtype, algorithm)
+    return plan(problem, replace(here, lenient=True) if lenient else here)
 
 
 def run(

@@ -133,7 +133,9 @@ def _strided(
     steps: dict[str, int] = {}
     for access, stride in zip(accesses, array.strides, strict=True):
         for name, coefficient in access.terms:
-            steps[name] = steps.get(name, 0) + coefficient * stride
+            # Of one value no step is taken, which may be wider than an address.
+            step = coefficient * stride if extents[name] > 1 else 0
+            steps[name] = steps.get(name, 0) + step
     key: tuple[Any, ...] = tuple(slice(start, start + 1) for start in starts)
     corner = array[(*key, ...)]
     shape = [extents[name] for name in steps]
