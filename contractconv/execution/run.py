@@ -13,18 +13,18 @@ from contractconv.errors import AlgorithmError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
-from contractconv.execution.operands import common_dtype, prepared
+from contractconv.execution.limited import add_within
+from contractconv.execution.operands import common_dtype, prepared, split
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
 from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
-from contractconv.execution.slicing import slices
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
-from contractconv.planning.plan import Plan, Step, plan, plan_afresh
-from contractconv.planning.setting import FRUGAL
+from contractconv.planning.plan import Plan, Step, plan
+from contractconv.planning.setting import DIRECT
 
 
 def carry_out(
@@ -54,7 +54,7 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
         made = run_within(planned(problem, dtype, name), operands, limit)
         if made is not None:
             return made
-    return run(plan(problem, FRUGAL), operands, limit)
+    return run(plan(problem, DIRECT), operands, limit)
 
 
 def planned(
@@ -106,7 +106,7 @@ def run(
         if reduced is not None:
             return reduced
     dtype = common_dtype(operands, problem.reduce)
-    arrays = prepared(problem, operands, dtype)
+    arrays = (prepared if memory_limit is None else split)(problem, operands, dtype)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
         return multiplied(steps.steps[0], arrays, dtype, ending=ending)
     result = _run_split(steps, arrays, dtype, memory_limit)
@@ -168,8 +168,7 @@ def _run_split(
     if limit is None:
         return _run_plan(steps, arrays, dtype)
     out = _identity(problem, dtype)
-    for part in slices(problem, limit, dtype.itemsize):
-        _run_plan(plan_afresh(part, FRUGAL), arrays, dtype, out)
+    add_within(problem, arrays, out, limit)
     return out
 
 

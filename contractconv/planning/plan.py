@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html import escape
@@ -171,9 +171,17 @@ def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
     return plan_afresh(problem, setting)
 
 
-def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
-    """Plan a contraction that will hardly come again, without remembering the plan."""
-    steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem))
+def plan_afresh(
+    problem: Problem, setting: Setting = DIRECT, order: Sequence[Pair] | None = None
+) -> Plan:
+    """Plan a contraction that will hardly come again, without remembering the plan.
+
+    Args:
+        problem: the contraction.
+        setting: what algorithms are chosen by.
+        order: in which its operands meet, as :func:`order_of` says; the best one if not given.
+    """
+    steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem, order))
     _check(problem, steps, setting)
     return Plan(problem, steps, setting)
 
@@ -195,16 +203,44 @@ def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     raise AlgorithmError(f"algorithm {asked!r} has nothing to work on: {reason}")
 
 
-def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:
+def order_of(problem: Problem) -> tuple[Pair, ...]:
+    """In which order the operands meet, once each is summed over what it alone has.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {}))
+        ((1, 2), (0, 1))
+    """
+    if problem.reduce not in ("sum", "mean"):
+        return ()
+    return contraction_order(_of_operands(problem, _reduced_terms(problem)))
+
+
+def steps_of(problem: Problem, order: Sequence[Pair]) -> list[tuple[Pair, Problem]]:
+    """Which operands are taken out of the list, and how they are contracted, in a given order."""
+    return list(_steps(problem, order))
+
+
+def _reduced_terms(problem: Problem) -> tuple[Accesses, ...]:
+    """What is left of the operands when each is summed over what it alone has."""
+    terms = list(problem.operands)
+    for position, merged in _reductions_first(problem):
+        terms = [*terms[:position], *terms[position + 1 :], merged.result]
+    return tuple(terms)
+
+
+def _steps(
+    problem: Problem, order: Sequence[Pair] | None = None
+) -> Iterator[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted."""
     if problem.reduce not in ("sum", "mean"):
         yield tuple(range(len(problem.operands))), problem
         return
-    terms = list(problem.operands)
     for position, merged in _reductions_first(problem):
         yield (position,), _as_problem(merged)
-        terms = [*terms[:position], *terms[position + 1 :], merged.result]
-    order = contraction_order(_of_operands(problem, tuple(terms)))
+    terms = list(_reduced_terms(problem))
+    order = contraction_order(_of_operands(problem, tuple(terms))) if order is None else order
     for number, positions in enumerate(order):
         taken = tuple(terms[n] for n in positions)
         terms = [term for n, term in enumerate(terms) if n not in positions]
