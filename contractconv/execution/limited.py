@@ -265,15 +265,19 @@ def _multiply(step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
     if known is not None and known.program.fits(out, taken.room):
         known.run(taken.arrays, out, None)
         return
-    pieces = _pieces(step, taken.room, out.itemsize, accumulate)
+    listed = step.choice.chosen.pieces
+    pieces: Iterable[Piece] = listed
+    if not _fit(listed, taken.room, out.itemsize, accumulate):
+        # Tap by tap it takes less, but writes an element more than once.
+        pieces = (Piece(leaf, "direct", (), (), 0.0) for leaf in leaves(step.problem))
+        if not accumulate and not step.is_leaf:
+            out[...] = 0
+            accumulate = True
     with alone():
         run_pieces(pieces, taken.arrays, out, FRUGAL, accumulate=accumulate)
 
 
-def _pieces(step: Step, room: int, itemsize: int, accumulate: bool) -> Iterable[Piece]:
-    """The pieces of a step, if all of them fit; otherwise it is done tap by tap."""
-    listed = step.choice.chosen.pieces
-    most = max((of_leaf(p.problem, itemsize, accumulate) for p in listed), default=room + 1)
-    if most <= room:
-        return listed
-    return (Piece(leaf, "direct", (), (), 0.0) for leaf in leaves(step.problem))
+def _fit(pieces: Sequence[Piece], room: int, itemsize: int, adding: bool) -> bool:
+    """Whether each of some pieces fits; no if they are not listed."""
+    sizes = (of_leaf(piece.problem, itemsize, adding) for piece in pieces)
+    return max(sizes, default=room + 1) <= room

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from contractconv.execution import direct, fourier, layer, tiled, toomcook
 from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.ending import Ending
-from contractconv.execution.pairwise import sum_leaf
+from contractconv.execution.pairwise import add_leaf
 from contractconv.execution.sequence import Program
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
@@ -273,12 +273,8 @@ def _as_one(programs: tuple[Program, ...]) -> Program:
 
 
 def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
-    view = output_view(out, piece.problem)
-    result = sum_leaf(piece.problem, arrays, view.labels)
-    if accumulate:
-        np.add(view.array, result, out=view.array)
-    else:
-        view.array[...] = result
+    one, two = arrays
+    add_leaf(piece.problem, (one, two), output_view(out, piece.problem), accumulate=accumulate)
 
 
 def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:

@@ -19,12 +19,16 @@ from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
 from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
+from contractconv.execution.slicing import blocks
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
 from contractconv.planning.plan import Plan, Step, plan
 from contractconv.planning.setting import DIRECT
+
+# Bytes for each element of a mean whose points are counted, and elements at which none matter.
+_BYTES_COUNTED, _FEW_COUNTED = 40, 256
 
 
 def carry_out(
@@ -43,7 +47,7 @@ def carry_out(
             raise AlgorithmError(f"memory_limit goes with 'auto' or 'direct', not {algorithm!r}")
         return _run_within(problem, operands, memory_limit, algorithm)
     dtype = common_dtype(operands, problem.reduce).name
-    return run(planned(problem, dtype, algorithm, operands), operands, memory_limit)
+    return run(planned(problem, dtype, algorithm, operands), operands)
 
 
 def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm: str) -> Array:
@@ -54,7 +58,29 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
         made = run_within(planned(problem, dtype, name), operands, limit)
         if made is not None:
             return made
-    return run(plan(problem, DIRECT), operands, limit)
+    return _run_parts(problem, operands, np.dtype(dtype), limit)
+
+
+def _run_parts(
+    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any], limit: int
+) -> Array:
+    """By numpy and kernels, part by part, within a limit."""
+    whole = plan(problem, DIRECT)
+    if whole.is_reduction and problem.points >= FEW_POINTS and operands[0].dtype == dtype:
+        made = _pooled(problem, operands[0].reshape(whole.shapes[0]), rectified=False)
+        if made is not None:
+            return made
+    arrays, out = split(problem, operands, dtype), _identity(problem, dtype)
+    if problem.points == 0 or 0 in out.shape or any(0 in array.shape for array in arrays):
+        return out.reshape(problem.result_shape)
+    counted = problem.reduce == "mean" and not is_direct(problem)
+    most = limit // _BYTES_COUNTED if counted else out.size
+    for block, place in blocks(problem, max(most, _FEW_COUNTED)):
+        part = out[(*place, ...)]
+        add_within(block, arrays, part, limit)
+        if problem.reduce == "mean":
+            _divided(part, block, dtype)
+    return out.reshape(problem.result_shape)
 
 
 def planned(
@@ -80,7 +106,6 @@ def planned(
 def run(
     steps: Plan,
     operands: Sequence[Any],
-    memory_limit: int | None = None,
     ending: Ending | None = None,
 ) -> Array:
     """Carry out a contraction.
@@ -89,27 +114,23 @@ def run(
         steps: the plan of the contraction.
         operands: what :func:`contractconv.execution.operands.as_operand` returned for each,
             compositions not yet split.
-        memory_limit: bytes that temporary arrays may take; ``None`` for no limit.
         ending: what is done to the result, by the kernels if they can.
 
     Returns:
         A new array of shape ``problem.result_shape``.
-
-    Raises:
-        MemoryLimitError: not even one point at a time fits the limit.
     """
     problem = steps.problem
-    if memory_limit is None and are_ready(steps, operands):
+    if are_ready(steps, operands):
         return run_product(steps, (operands[0], operands[1]), ending)
-    if memory_limit is None and steps.is_reduction:
+    if steps.is_reduction:
         reduced = _run_reduction(steps, operands[0], ending)
         if reduced is not None:
             return reduced
     dtype = common_dtype(operands, problem.reduce)
-    arrays = (prepared if memory_limit is None else split)(problem, operands, dtype)
-    if ending is not None and _ends_itself(steps, arrays, memory_limit):
+    arrays = prepared(problem, operands, dtype)
+    if ending is not None and _ends_itself(steps, arrays):
         return multiplied(steps.steps[0], arrays, dtype, ending=ending)
-    result = _run_split(steps, arrays, dtype, memory_limit)
+    result = _run_split(steps, arrays, dtype)
     if problem.reduce == "mean":
         result = _divided(result, problem, dtype)
     result = result.reshape(problem.result_shape)
@@ -149,27 +170,21 @@ def _summed(steps: Plan, operand: Array) -> Array | None:
     return None if axes is None else np.asarray(np.add.reduce(operand, axis=axes))
 
 
-def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:
+def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
     """Whether one piece makes the result as it is given back."""
     problem, first = steps.problem, steps.steps[0]
     plain = problem.reduce == "sum" and problem.result_shape == problem.output_sizes
     alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_leaf
-    whole = limit is None and problem.points > 0 and len(first.choice.chosen.pieces) == 1
+    whole = problem.points > 0 and len(first.choice.chosen.pieces) == 1
     return plain and alone and whole
 
 
-def _run_split(
-    steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], limit: int | None
-) -> Array:
+def _run_split(steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
     problem = steps.problem
     empty = 0 in (size for _, size in problem.sizes) or 0 in problem.output_sizes
     if empty or any(0 in array.shape for array in arrays):
         return _identity(problem, dtype)
-    if limit is None:
-        return _run_plan(steps, arrays, dtype)
-    out = _identity(problem, dtype)
-    add_within(problem, arrays, out, limit)
-    return out
+    return _run_plan(steps, arrays, dtype)
 
 
 def _identity(problem: Problem, dtype: np.dtype[Any]) -> Array:
@@ -237,7 +252,7 @@ def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
     counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
     sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
     landing = Problem(((),), tuple(counted), sizes, "sum", shape_of(tuple(counted)))
-    count = _run_split(plan(landing), (np.ones((), dtype),), dtype, None)
+    count = _run_split(plan(landing), (np.ones((), dtype),), dtype)
     shape = [access.size if access in counted else 1 for access in problem.output]
     return repeats * count.reshape(shape)
 

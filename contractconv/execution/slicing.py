@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 from contractconv.errors import MemoryLimitError
+from contractconv.execution.boxes import boxes
 from contractconv.execution.footprint import peak
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, is_direct
@@ -16,6 +19,10 @@ from contractconv.planning.plan import order_of, steps_of
 
 Ranges = tuple[slice, ...]
 Chunks = dict[str, int]
+
+# Parts that are never too many, and points at which a part is worth its while: one takes about
+# 200 us beside its arithmetic.
+_MOST_PARTS, _FEW_POINTS = 1 << 10, 1 << 12
 
 
 class Part(NamedTuple):
@@ -70,6 +77,40 @@ def _placed(access: Access, extents: Mapping[str, int]) -> tuple[Access, slice] 
     return Access(access.terms, offset, access.divisor, stop - start), slice(start, stop)
 
 
+def blocks(problem: Problem, most: int) -> Iterator[tuple[Problem, Ranges]]:
+    """Cut the result into blocks of at most so many elements, each of them a contraction.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("i, k -> (2*i+k)"), [(4,), (3,)], {})
+        >>> for block, place in blocks(problem, 5):
+        ...     print(block, block.output_sizes, place)
+        i, k -> (2*i+k) (5,) (slice(0, 5, None),)
+        i, k -> (2*i+k-5) (4,) (slice(5, 9, None),)
+    """
+    sizes = problem.output_sizes
+    names = tuple(str(n) for n in range(len(sizes)))
+    for box in boxes(sizes, names, max(1, most)):
+        cut = {int(label): (start, stop) for label, start, stop in box}
+        place = tuple(slice(*cut.get(n, (0, size))) for n, size in enumerate(sizes))
+        yield _block(problem, place), place
+
+
+def _block(problem: Problem, place: Ranges) -> Problem:
+    """A contraction with a part of its result."""
+    uses = Counter(name for access in problem.output for name in access.names)
+    for access, at in zip(problem.output, place, strict=True):
+        name = access.plain
+        if name is not None and uses[name] == 1 and problem.extents[name] == access.size:
+            problem = problem.restricted(name, at.start, at.stop - at.start)
+    output = tuple(
+        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
+        for a, at in zip(problem.output, place, strict=True)
+    )
+    return replace(problem, output=output, result_shape=shape_of(output))
+
+
 class Slicing(NamedTuple):
     """How a contraction is cut.
 
@@ -121,7 +162,8 @@ def sliced(
         compiled: whether what products take is left out.
 
     Raises:
-        MemoryLimitError: not even one point at a time fits the limit.
+        MemoryLimitError: not even one point at a time fits the limit, or there would be so many
+            parts that more time were spent between them than in them.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -131,51 +173,77 @@ def sliced(
         >>> len(list(found.parts(problem))) < 10
         True
     """
-    return _Search(problem, limit, itemsize, converted, compiled).found()
+    return _Search(problem, itemsize, converted, compiled).found(limit)
 
 
 class _Search:
     """Looks for indices to cut, and for the largest parts that fit."""
 
     def __init__(
-        self,
-        problem: Problem,
-        limit: int,
-        itemsize: int,
-        converted: Collection[int],
-        compiled: bool,
+        self, problem: Problem, itemsize: int, converted: Collection[int], compiled: bool
     ) -> None:
-        self.problem, self.limit = problem, limit
+        self.problem = problem
         self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
         self.direct = is_direct(problem)
         self.order = order_of(problem)
         self.whole = {name: size for name, size in problem.sizes if size > 1}
 
-    def found(self) -> Slicing:
-        """The extents of parts."""
-        chunks: Chunks = {}
-        while self._bytes(chunks) > self.limit:
-            spare = [name for name in self.whole if name not in chunks]
-            if not spare:
-                raise self._refused(chunks)
-            chunks = min(({**chunks, name: 1} for name in spare), key=self._badness)
-        for name in sorted(chunks, key=self.whole.__getitem__):
-            chunks = self._grown(chunks, name)
+    def found(self, limit: int) -> Slicing:
+        """Few parts that fit a limit."""
+        chunks = self._chunks(limit)
+        if chunks is None or self._too_many(chunks):
+            raise MemoryLimitError(
+                f"a memory limit of {limit} bytes is too small for '{self.problem}': "
+                f"the least is {self._least(limit)}"
+            )
         return Slicing(self.order, tuple(chunks.items()), self._once(chunks))
 
-    def _badness(self, chunks: Chunks) -> tuple[bool, float]:
+    def _least(self, limit: int) -> int:
+        """A limit that is large enough, and hardly larger than it must be."""
+        high = max(limit, self._bytes(dict.fromkeys(self.whole, 1)))
+        low = limit
+        while self._too_many(self._chunks(high) or {}):
+            low, high = high, 2 * high
+        while high - low > high // 16:
+            middle = (low + high) // 2
+            chunks = self._chunks(middle)
+            if chunks is None or self._too_many(chunks):
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _too_many(self, chunks: Chunks) -> bool:
+        """Whether more time would be spent between parts than in them."""
+        count = prod(-(-self.whole[name] // chunk) for name, chunk in chunks.items())
+        return count > _MOST_PARTS and self.problem.points < count * _FEW_POINTS
+
+    def _chunks(self, limit: int) -> Chunks | None:
+        """How many values of each index that is cut a part has; ``None`` if none is small enough."""
+        chunks: Chunks = {}
+        while self._bytes(chunks) > limit:
+            spare = [name for name in self.whole if name not in chunks]
+            if not spare:
+                return None
+            more = ({**chunks, name: 1} for name in spare)
+            chunks = min(more, key=lambda cut: self._badness(cut, limit))
+        for name in sorted(chunks, key=self.whole.__getitem__):
+            chunks = self._grown(chunks, name, limit)
+        return chunks
+
+    def _badness(self, chunks: Chunks, limit: int) -> tuple[bool, float]:
         """Work that is done again in every part, or memory that is still missing."""
         taken = self._bytes(chunks)
         parts = prod(self.whole[name] for name in chunks)
         work = parts * sum(flops(step) for _, step in self._steps(chunks))
-        return taken > self.limit, work * float(max(taken, self.limit))
+        return taken > limit, work * float(max(taken, limit))
 
-    def _grown(self, chunks: Chunks, name: str) -> Chunks:
-        """As few values as possible of an index in as few parts as possible."""
+    def _grown(self, chunks: Chunks, name: str, limit: int) -> Chunks:
+        """As many values of an index in a part as fit, in parts of equal size."""
         low, high = 1, self.whole[name]
         while low < high:
             middle = (low + high + 1) // 2
-            if self._bytes({**chunks, name: middle}) <= self.limit:
+            if self._bytes({**chunks, name: middle}) <= limit:
                 low = middle
             else:
                 high = middle - 1
@@ -193,12 +261,6 @@ class _Search:
 
     def _steps(self, chunks: Chunks) -> list[tuple[Pair, Problem]]:
         return steps_of(_inner(self.problem, chunks), self.order)
-
-    def _refused(self, chunks: Chunks) -> MemoryLimitError:
-        return MemoryLimitError(
-            f"a memory limit of {self.limit} bytes is too small for '{self.problem}': "
-            f"the least is {self._bytes(chunks)}, one point at a time"
-        )
 
 
 def _inner(problem: Problem, chunks: Chunks) -> Problem:
