@@ -28,6 +28,8 @@ from contractconv.execution.views import Array, Labelled
 # One product of complex numbers inside a matrix product, measured in what a transform takes for
 # one element and one halving of its length.
 PRODUCT_COST = 1 / 8
+# Choices of lengths that are compared; of more axes, the shortest transforms are left out.
+_MOST_LENGTHS = 512
 
 Sizes = tuple[int, ...]
 
@@ -92,7 +94,9 @@ def _lengths(outputs: Sizes, taps: Sizes, volumes: Sizes) -> Sizes:
         taps: how many taps each window has.
         volumes: points of the other indices of data, results, taps, and of all of these.
     """
-    choices = (_choices(m, r) for m, r in zip(outputs, taps, strict=True))
+    choices = [_choices(m, r) for m, r in zip(outputs, taps, strict=True)]
+    while prod(map(len, choices)) > _MOST_LENGTHS:
+        max(choices, key=len).pop()
     return min(combinations(*choices), key=lambda lengths: _cost(lengths, outputs, taps, volumes))
 
 

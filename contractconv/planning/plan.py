@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -262,10 +263,11 @@ def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:
     if len(problem.operands) < 2:
         return
     moved = 0
+    uses = Counter(name for term in problem.operands for name in labels_of([term]))
     for number, term in enumerate(problem.operands):
-        others = [t for n, t in enumerate(problem.operands) if n != number]
-        needed = problem.kept | frozenset(labels_of(others))
-        if any(name not in needed for name in labels_of([term])):
+        names = labels_of([term])
+        needed = {name for name in names if name in problem.kept or uses[name] > 1}
+        if len(needed) < len(names):
             yield number - moved, merge((term,), needed, problem)
             moved += 1
 
