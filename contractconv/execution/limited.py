@@ -19,7 +19,7 @@ from contractconv.execution.pieces import Recipe, run_pieces
 from contractconv.execution.pooling import FEW_POINTS, pool
 from contractconv.execution.products import known_recipe
 from contractconv.execution.reductions import REDUCTIONS, reduce_leaf
-from contractconv.execution.slicing import Part, Slicing, part_of, sliced
+from contractconv.execution.slicing import Part, Slicing, part_of, refused, sliced
 from contractconv.execution.staging import Strides
 from contractconv.execution.threads import alone, get_num_threads
 from contractconv.execution.views import Array, output_view
@@ -121,14 +121,16 @@ class _Parts:
         foreign = frozenset(n for n, (kind, _) in enumerate(self.kinds) if kind != self.dtype)
         size = self.dtype.itemsize
         for share in _SIXTEENTHS if compiled else ():
-            try:
-                found = sliced(problem, self.limit * share // 16, size, foreign, compiled=True)
-            except MemoryLimitError:
+            cut = sliced(problem, self.limit * share // 16, size, foreign, compiled=True)
+            if cut is None:
                 break
-            typical = part_of(found.typical(problem))
-            if typical is None or self._planned(typical, found).bytes <= self.limit:
-                return found
-        return sliced(problem, self.limit, size, foreign)
+            typical = part_of(cut.typical(problem))
+            if typical is None or self._planned(typical, cut).bytes <= self.limit:
+                return cut
+        found = sliced(problem, self.limit, size, foreign)
+        if found is None:
+            raise refused(problem, self.limit, size, foreign)
+        return found
 
     def add(self, problem: Problem, arrays: Sequence[Array], out: Array) -> None:
         """Carry out one part of the problem."""

@@ -20,9 +20,11 @@ from contractconv.planning.plan import order_of, steps_of
 Ranges = tuple[slice, ...]
 Chunks = dict[str, int]
 
-# Parts that are never too many, and points at which a part is worth its while: one takes about
+# Indices that are cut at most.
+_MOST_CUTS = 6
+# Parts that are never too many, and operations that are worth a part: it takes about
 # 200 us beside its arithmetic.
-_MOST_PARTS, _FEW_POINTS = 1 << 10, 1 << 12
+_MOST_PARTS, _FEW = 1 << 10, 1 << 12
 
 
 class Part(NamedTuple):
@@ -151,7 +153,7 @@ def sliced(
     itemsize: int,
     converted: Collection[int],
     compiled: bool = False,
-) -> Slicing:
+) -> Slicing | None:
     """Find out how to cut a contraction into few parts that fit a limit.
 
     Args:
@@ -161,9 +163,9 @@ def sliced(
         converted: the operands that have another dtype.
         compiled: whether what products take is left out.
 
-    Raises:
-        MemoryLimitError: not even one point at a time fits the limit, or there would be so many
-            parts that more time were spent between them than in them.
+    Returns:
+        The parts; ``None`` if not even one point at a time fits the limit, or there would be so
+        many parts that more time were spent between them than in them.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -176,6 +178,16 @@ def sliced(
     return _Search(problem, itemsize, converted, compiled).found(limit)
 
 
+def refused(
+    problem: Problem, limit: int, itemsize: int, converted: Collection[int]
+) -> MemoryLimitError:
+    """What to raise if a contraction cannot be cut such that it fits a limit."""
+    least = _Search(problem, itemsize, converted, False).least(limit)
+    return MemoryLimitError(
+        f"a memory limit of {limit} bytes is too small for '{problem}': the least is {least}"
+    )
+
+
 class _Search:
     """Looks for indices to cut, and for the largest parts that fit."""
 
@@ -185,45 +197,40 @@ class _Search:
         self.problem = problem
         self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
         self.direct = is_direct(problem)
+        self.known: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
         self.order = order_of(problem)
         self.whole = {name: size for name, size in problem.sizes if size > 1}
+        # What there is to do without any cut.
+        _, self.work = self._taken({})
 
-    def found(self, limit: int) -> Slicing:
-        """Few parts that fit a limit."""
+    def found(self, limit: int) -> Slicing | None:
+        """Few parts that fit a limit; ``None`` if there are none, or too many."""
         chunks = self._chunks(limit)
         if chunks is None or self._too_many(chunks):
-            raise MemoryLimitError(
-                f"a memory limit of {limit} bytes is too small for '{self.problem}': "
-                f"the least is {self._least(limit)}"
-            )
+            return None
         return Slicing(self.order, tuple(chunks.items()), self._once(chunks))
 
-    def _least(self, limit: int) -> int:
+    def least(self, limit: int) -> int:
         """A limit that is large enough, and hardly larger than it must be."""
-        high = max(limit, self._bytes(dict.fromkeys(self.whole, 1)))
-        low = limit
-        while self._too_many(self._chunks(high) or {}):
+        low, high = limit, max(limit + 1, self._bytes(dict.fromkeys(self.whole, 1)))
+        while self.found(high) is None:
             low, high = high, 2 * high
-        while high - low > high // 16:
+        while high - low > high // 8:
             middle = (low + high) // 2
-            chunks = self._chunks(middle)
-            if chunks is None or self._too_many(chunks):
-                low = middle
-            else:
-                high = middle
+            low, high = (middle, high) if self.found(middle) is None else (low, middle)
         return high
 
     def _too_many(self, chunks: Chunks) -> bool:
         """Whether more time would be spent between parts than in them."""
         count = prod(-(-self.whole[name] // chunk) for name, chunk in chunks.items())
-        return count > _MOST_PARTS and self.problem.points < count * _FEW_POINTS
+        return count > _MOST_PARTS and self.work < count * _FEW
 
     def _chunks(self, limit: int) -> Chunks | None:
         """How many values of each index that is cut a part has; ``None`` if none is small enough."""
         chunks: Chunks = {}
         while self._bytes(chunks) > limit:
             spare = [name for name in self.whole if name not in chunks]
-            if not spare:
+            if not spare or len(chunks) == _MOST_CUTS:
                 return None
             more = ({**chunks, name: 1} for name in spare)
             chunks = min(more, key=lambda cut: self._badness(cut, limit))
@@ -233,10 +240,9 @@ class _Search:
 
     def _badness(self, chunks: Chunks, limit: int) -> tuple[bool, float]:
         """Work that is done again in every part, or memory that is still missing."""
-        taken = self._bytes(chunks)
+        taken, work = self._taken(chunks)
         parts = prod(self.whole[name] for name in chunks)
-        work = parts * sum(flops(step) for _, step in self._steps(chunks))
-        return taken > limit, work * float(max(taken, limit))
+        return taken > limit, parts * work * float(max(taken, limit))
 
     def _grown(self, chunks: Chunks, name: str, limit: int) -> Chunks:
         """As many values of an index in a part as fit, in parts of equal size."""
@@ -253,14 +259,20 @@ class _Search:
         return {**chunks, name: -(-self.whole[name] // count)}
 
     def _bytes(self, chunks: Chunks) -> int:
-        steps, adding = self._steps(chunks), not self._once(chunks)
-        return peak(steps, self.converted, self.itemsize, adding, self.compiled)
+        return self._taken(chunks)[0]
+
+    def _taken(self, chunks: Chunks) -> tuple[int, int]:
+        """Bytes that a part takes, and its operations."""
+        key = frozenset(chunks.items())
+        if key not in self.known:
+            steps = steps_of(_inner(self.problem, chunks), self.order)
+            adding = not self._once(chunks)
+            size = peak(steps, self.converted, self.itemsize, adding, self.compiled)
+            self.known[key] = size, sum(flops(step) for _, step in steps)
+        return self.known[key]
 
     def _once(self, chunks: Chunks) -> bool:
         return self.direct and self.problem.kept.issuperset(chunks)
-
-    def _steps(self, chunks: Chunks) -> list[tuple[Pair, Problem]]:
-        return steps_of(_inner(self.problem, chunks), self.order)
 
 
 def _inner(problem: Problem, chunks: Chunks) -> Problem:
