@@ -119,8 +119,11 @@ class _Leaf:
         taken = sum(v for v, gone in zip(views, alone, strict=True) if gone)
         taken += sum(packed) - max(packed) + min(max(packed), BLOCK)
         taken += self.result * self._results(names, long, max(packed))
-        if any(n in names[1] and n in problem.kept for n in names[0]):
-            taken += 3 * min(max(views), elementwise.BESIDE)
+        shared = [n in problem.kept for n in names[0] if n in names[1]]
+        if any(shared) and not all(shared):
+            # Perhaps no matrices: an operand is repeated, and lanes are summed in the end.
+            taken += 2 * min(max(views), elementwise.BESIDE)
+            taken += min(self.result, elementwise.BESIDE)
         return taken + (0 if self.taps else shifted.temporary_elements(problem))
 
     def _alone(self, mine: Sequence[str], other: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -13,15 +14,17 @@ from contractconv.errors import MemoryLimitError
 from contractconv.execution.boxes import boxes
 from contractconv.execution.footprint import peak
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
-from contractconv.planning.cost import flops, is_direct
+from contractconv.planning.cost import flops, is_direct, labels_of
 from contractconv.planning.path import Pair
 from contractconv.planning.plan import order_of, steps_of
 
 Ranges = tuple[slice, ...]
 Chunks = dict[str, int]
 
-# Indices that are cut at most.
-_MOST_CUTS = 6
+# Indices that are cut at most, of so many that are compared.
+_MOST_CUTS, _MOST_CANDIDATES = 6, 8
+# Operands of a contraction whose parts are quickly found.
+_FEW_OPERANDS = 8
 # Parts that are never too many, and operations that are worth a part: it takes about
 # 200 us beside its arithmetic.
 _MOST_PARTS, _FEW = 1 << 10, 1 << 12
@@ -212,10 +215,12 @@ class _Search:
 
     def least(self, limit: int) -> int:
         """A limit that is large enough, and hardly larger than it must be."""
-        low, high = limit, max(limit + 1, self._bytes(dict.fromkeys(self.whole, 1)))
-        while self.found(high) is None:
-            low, high = high, 2 * high
-        while high - low > high // 8:
+        high = self._bytes({})
+        while high // 2 > limit and self.found(high // 2) is not None:
+            high //= 2
+        low = max(limit, high // 2)
+        # Of many operands each try takes long.
+        while high - low > high // 8 and len(self.problem.operands) <= _FEW_OPERANDS:
             middle = (low + high) // 2
             low, high = (middle, high) if self.found(middle) is None else (low, middle)
         return high
@@ -229,7 +234,7 @@ class _Search:
         """How many values of each index that is cut a part has; ``None`` if none is small enough."""
         chunks: Chunks = {}
         while self._bytes(chunks) > limit:
-            spare = [name for name in self.whole if name not in chunks]
+            spare = self._candidates(chunks)
             if not spare or len(chunks) == _MOST_CUTS:
                 return None
             more = ({**chunks, name: 1} for name in spare)
@@ -237,6 +242,19 @@ class _Search:
         for name in sorted(chunks, key=self.whole.__getitem__):
             chunks = self._grown(chunks, name, limit)
         return chunks
+
+    def _candidates(self, chunks: Chunks) -> list[str]:
+        """The indices that most of what lives in memory has."""
+        names = [name for name in self.whole if name not in chunks]
+        if len(names) <= _MOST_CANDIDATES:
+            return names
+        weights = dict.fromkeys(names, 0)
+        for _, step in steps_of(_inner(self.problem, chunks), self.order):
+            # An axis that is carried along whole is called like its expression.
+            for name in re.findall(r"\w+", " ".join(labels_of([step.output]))):
+                if name in weights:
+                    weights[name] += prod(step.output_sizes)
+        return sorted(names, key=weights.__getitem__)[-_MOST_CANDIDATES:]
 
     def _badness(self, chunks: Chunks, limit: int) -> tuple[bool, float]:
         """Work that is done again in every part, or memory that is still missing."""
