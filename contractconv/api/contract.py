@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
+from contractconv.caches import kept
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
@@ -77,6 +77,6 @@ def _contraction(
     return Contraction._of(_parsed(spec, reduce, parameter_names(parameters)))
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _parsed(spec: str, reduce: Reduction, parameters: tuple[str, ...]) -> Spec:
     return parse(spec, reduce, parameters)

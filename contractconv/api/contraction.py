@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from contractconv.api.calls import checked_algorithm, shape_of
 from contractconv.api.shown import Shown
+from contractconv.caches import kept
 from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolve, split_values
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contractconv.planning.plan import Plan
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _resolved(
     spec: Spec,
     shapes: tuple[Shape, ...],

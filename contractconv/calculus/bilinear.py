@@ -24,13 +24,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import product
 from operator import mul
 from typing import Any
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.calculus.conditioning import (
     best_points,
     error_bound,
@@ -220,7 +220,7 @@ def direct(taps: int) -> Bilinear:
     return Bilinear(1, taps, unit, sympy.ImmutableMatrix.ones(1, taps), unit, (), "direct")
 
 
-@lru_cache
+@kept(most=128)
 def toom_cook(outputs: int, taps: int) -> Bilinear:
     """Derive the decomposition by interpolation, at points of little error growth.
 
@@ -261,7 +261,7 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
     return Bilinear(outputs, taps, A, B, C, values, "toom-cook")
 
 
-@lru_cache
+@kept(most=128)
 def fourier(outputs: int, taps: int) -> Bilinear:
     """Return the discrete Fourier transform as a decomposition.
 
@@ -315,7 +315,7 @@ def _balanced(
     content = Fraction(common, denominator)
     if content < 0:
         data, content = [-x for x in data], -content
-    whole = data, results, [content * x for x in kernel]
+    whole: tuple[Sequence[int | Fraction], ...] = (data, results, [content * x for x in kernel])
     sizes = [math.log2(math.hypot(*map(float, column))) for column in whole]
     shifts = [round(sum(sizes) / 3 - size) for size in sizes[:2]]
     scales = [Fraction(2) ** shift for shift in (*shifts, -sum(shifts))]
@@ -367,7 +367,7 @@ def _turns(number: sympy.Expr) -> Turns:
     return found
 
 
-@lru_cache
+@kept(most=128)
 def _turn(root: sympy.Expr) -> Fraction:
     turn = sympy.arg(root) / (2 * sympy.pi)
     if not turn.is_Rational or _root(_fraction(turn)) != root:
@@ -375,7 +375,7 @@ def _turn(root: sympy.Expr) -> Fraction:
     return _fraction(turn)
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def _complex(number: sympy.Expr) -> complex:
     # Of the entries of a transform, as many differ as it is long: few of many.
     return complex(number)
@@ -398,7 +398,7 @@ def _sum_of_products(products: Iterable[tuple[Turns, ...]]) -> Turns:
     return total
 
 
-@lru_cache
+@kept(most=128)
 def _value(terms: frozenset[tuple[Fraction, Fraction]]) -> sympy.Expr:
     """The value of a sum, in lowest terms.
 

@@ -23,13 +23,13 @@ stability of fast matrix multiplication", 2016, section 3, have the bound for ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from math import gcd, inf, prod, sqrt
 from operator import mul
 from typing import TYPE_CHECKING, Literal
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.errors import AlgorithmError
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ def powers(point: Point, count: int) -> tuple[int, ...]:
     return tuple(u**j * v ** (count - 1 - j) for j in range(count))
 
 
-def _square(
-    point: Point, lagrange: tuple[list[int], int], outputs: int, taps: int
-) -> float:
+def _square(point: Point, lagrange: tuple[list[int], int], outputs: int, taps: int) -> float:
     """The square of what one product contributes to the growth factor."""
     coefficients, denominator = lagrange
     vectors = coefficients, powers(point, outputs), powers(point, taps)
@@ -313,7 +311,7 @@ def _amplification(decompositions: Sequence[Bilinear], role: Role, norm: int) ->
     return prod(_amplification_of_axis(tile, _factors(role), norm) for tile in decompositions)
 
 
-@lru_cache
+@kept(most=128)
 def _amplification_of_axis(tile: Bilinear, factors: str, norm: int) -> float:
     """The norm of the terms of an element, at the worst element, for each point summed."""
     last, *operands = (
@@ -336,7 +334,7 @@ def _roundings(decompositions: Sequence[Bilinear], terms: int, epsilon: float, r
     return sum(transforms) + terms
 
 
-@lru_cache
+@kept(most=128)
 def _roundings_of_axis(tile: Bilinear, factors: str, epsilon: float) -> int:
     if tile.kind == "fourier":
         return _roundings_of_fourier(tile.span)

@@ -7,7 +7,6 @@ by one element less than there are taps; what wraps around is thrown away (overl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import count
 from itertools import product as combinations
 from math import log2, prod, sqrt
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.caches import kept
 from contractconv.execution.blocked import (
     MOST_TAPS,
     Labels,
@@ -85,7 +85,7 @@ def product(
     TiledProduct(transform, windows, data, other, out).run(accumulate)
 
 
-@lru_cache
+@kept(most=128)
 def _lengths(outputs: Sizes, taps: Sizes, volumes: Sizes) -> Sizes:
     """The lengths of the transforms that cost least.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.caches import kept
 from contractconv.errors import MemoryLimitError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
@@ -19,7 +19,7 @@ from contractconv.execution.pieces import Recipe, run_pieces
 from contractconv.execution.pooling import FEW_POINTS, pool
 from contractconv.execution.products import known_recipe
 from contractconv.execution.reductions import REDUCTIONS, reduce_leaf
-from contractconv.execution.slicing import Part, Slicing, part_of, refused, sliced
+from contractconv.execution.slicing import Part, Ranges, Slicing, part_of, refused, sliced
 from contractconv.execution.staging import Strides
 from contractconv.execution.threads import alone, get_num_threads
 from contractconv.execution.views import Array, output_view
@@ -67,7 +67,7 @@ def add_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int
 Kind = tuple[np.dtype[Any], Strides]
 
 
-@lru_cache(maxsize=256)
+@kept(most=256)
 def _parts(
     problem: Problem, kinds: tuple[Kind, ...], limit: int, compiled: bool, threads: int
 ) -> _Parts:
@@ -142,7 +142,7 @@ class _Parts:
             for half in self._halves(problem, planned.bytes):
                 self.add(half, arrays, out)
             return
-        views = [a[(*at, ...)] for a, at in zip(arrays, part.inputs, strict=True)]
+        views = [within(a, at) for a, at in zip(arrays, part.inputs, strict=True)]
         alive = _Alive(self.dtype, self.limit, views)
         for step in planned.steps[:-1]:
             taken = alive.taken(step)
@@ -152,7 +152,7 @@ class _Parts:
             alive.replace(step, made)
         last = planned.steps[-1]
         accumulate = not (self.slicing.once and last.complete)
-        self._add(last, alive.taken(last), out[(*part.output, ...)], accumulate)
+        self._add(last, alive.taken(last), within(out, part.output), accumulate)
 
     def _halves(self, problem: Problem, least: int) -> Iterator[Problem]:
         """A part that does not fit, in two along its longest index."""
@@ -234,6 +234,13 @@ class _Alive:
         self.arrays.append((made, made.nbytes))
 
 
+def within(array: Array, ranges: Ranges) -> Array:
+    """A part of an array, as a view."""
+    key: tuple[Any, ...] = (*ranges, ...)  # the dots keep an array of no axes from being a number
+    part: Array = array[key]
+    return part
+
+
 def _like(shape: tuple[int, ...], strides: Strides | None, dtype: np.dtype[Any]) -> Array:
     """An array that nobody reads, of some shape and strides; without gaps if there are none."""
     if strides is None:
@@ -248,23 +255,29 @@ def _needed(step: Step, taken: _Taken, out: Array, accumulate: bool) -> int:
     if listed and len(taken.arrays) == 2:
         least = min(least, max(of_leaf(p.problem, out.itemsize, accumulate) for p in listed))
     known = _recipe(step, taken.arrays, out, accumulate)
-    if known is not None and known.program.fits(out, least):
+    if known is not None and _fits(known, out, least):
         least = known.program.extra(out.nbytes)
     return least - taken.room
 
 
-def _recipe(
-    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool
-) -> Recipe | None:
+def _recipe(step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> Recipe | None:
     if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
         return None
     return known_recipe(step, arrays, out, accumulate)
 
 
+def _fits(known: Recipe, out: Array, room: int) -> bool:
+    """Whether kernels take so many bytes at most, with a result that lies like this one."""
+    taken = known.program.extra(out.nbytes)
+    # Results that are summed in the end are made like the first one, without gaps.
+    compact = taken == known.program.extra(0) or out.flags.c_contiguous
+    return compact and taken <= room
+
+
 def _multiply(step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
     """By kernels, if what they need fits; otherwise by numpy."""
     known = _recipe(step, taken.arrays, out, accumulate)
-    if known is not None and known.program.fits(out, taken.room):
+    if known is not None and _fits(known, out, taken.room):
         known.run(taken.arrays, out, None)
         return
     listed = step.choice.chosen.pieces

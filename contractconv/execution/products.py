@@ -13,10 +13,8 @@ from contractconv.execution.ending import Ending
 from contractconv.execution.pieces import Recipe, recipe, run_pieces
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
+from contractconv.execution.weight import weight
 from contractconv.planning.plan import Plan, Step
-
-# Ways to lie in memory that are remembered for a step.
-_MOST_RECIPES = 64
 
 
 def are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
@@ -174,12 +172,10 @@ def known_recipe(
     key = (
         one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
     )  # fmt: skip
-    if key not in step.ready:
-        if len(step.ready) >= _MOST_RECIPES:
-            step.ready.clear()
+    # Others may take it away in between.
+    known: Recipe | str | None = step.ready.get(key, "unknown")
+    if isinstance(known, str):
         pieces = step.choice.chosen.pieces if step.disjoint else ()
-        step.ready[key] = recipe(
-            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
-        )
-    known: Recipe | None = step.ready[key]
+        known = recipe(pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending)
+        step.ready.put(key, known, weight(known))
     return known

@@ -13,7 +13,7 @@ from contractconv.errors import AlgorithmError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
-from contractconv.execution.limited import add_within
+from contractconv.execution.limited import add_within, within
 from contractconv.execution.operands import common_dtype, prepared, split
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
@@ -76,7 +76,7 @@ def _run_parts(
     counted = problem.reduce == "mean" and not is_direct(problem)
     most = limit // _BYTES_COUNTED if counted else out.size
     for block, place in blocks(problem, max(most, _FEW_COUNTED)):
-        part = out[(*place, ...)]
+        part = within(out, place)
         add_within(block, arrays, part, limit)
         if problem.reduce == "mean":
             _divided(part, block, dtype)

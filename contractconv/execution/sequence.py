@@ -172,12 +172,6 @@ class Program:
         """Bytes that one run takes beyond operands and result, given the bytes of the result."""
         return (lent(self._reserved) if self._reserved else 0) + (self.copies - 1) * result
 
-    def fits(self, out: Array, room: int) -> bool:
-        """Whether one run takes so many bytes at most, with a result that lies like this one."""
-        # Results that are summed in the end are made like the first one, without gaps.
-        compact = self.copies == 1 or out.flags.c_contiguous
-        return compact and self.extra(out.nbytes) <= room
-
     @cached_property
     def _reserved(self) -> int:
         """Bytes of memory for one run, wherever they begin."""

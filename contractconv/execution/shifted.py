@@ -12,13 +12,13 @@ shifted slice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from contractconv.caches import kept
 from contractconv.execution.boxes import Range, boxes, within
 from contractconv.execution.sharing import shared, sharers
 from contractconv.execution.views import Array, Labelled, operand_view
@@ -121,7 +121,7 @@ def add_shifted(
     _Shifted(problem, layout, arrays, out, accumulate).run()
 
 
-@lru_cache(maxsize=512)
+@kept(most=512)
 def _layout(problem: Problem) -> _Layout | None:
     found = windows(problem)
     if not found or any(window.role != "forward" for window in found):

@@ -231,7 +231,7 @@ class _Search:
         return count > _MOST_PARTS and self.work < count * _FEW
 
     def _chunks(self, limit: int) -> Chunks | None:
-        """How many values of each index that is cut a part has; ``None`` if none is small enough."""
+        """How many values of each index that is cut a part has; ``None`` if none is enough."""
         chunks: Chunks = {}
         while self._bytes(chunks) > limit:
             spare = self._candidates(chunks)
@@ -294,7 +294,7 @@ class _Search:
 
 
 def _inner(problem: Problem, chunks: Chunks) -> Problem:
-    """A part of such extents, wherever it lies: of all that it could read as much as is possible."""
+    """A part of such extents, wherever it lies, that reads as much as any."""
     sizes = tuple((name, chunks.get(name, size)) for name, size in problem.sizes)
     extents = dict(sizes)
 
@@ -306,9 +306,7 @@ def _inner(problem: Problem, chunks: Chunks) -> Problem:
         return Access(access.terms, access.offset - here - outside, access.divisor, size)
 
     def cut(accesses: Accesses) -> Accesses:
-        return tuple(
-            moved(a) if any(name in chunks for name in a.names) else a for a in accesses
-        )
+        return tuple(moved(a) if any(name in chunks for name in a.names) else a for a in accesses)
 
     operands, output = tuple(map(cut, problem.operands)), cut(problem.output)
     return Problem(operands, output, sizes, problem.reduce, shape_of(output))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from math import ceil, floor, log2, prod, sqrt
 
+from contractconv.caches import kept
 from contractconv.calculus.decompositions import (
     EPSILON,
     Decomposition,
@@ -167,15 +167,24 @@ def _worth_decomposing(leaf: Problem) -> list[Window]:
     names = [{n for access in term for n in access.names} for term in leaf.operands]
     if any(n in names[0] ^ names[-1] for n in leaf.reduced if n not in _opened(leaf)):
         return []
-    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
-    return found if unit_count(leaf, [(w.result, w.tap) for w in found]) <= _MOST_PARTS else []
+    return [] if far_apart(leaf) else _of_several_taps(leaf)
+
+
+def far_apart(leaf: Problem) -> bool:
+    """Whether strides would split the windows of a leaf into too many parts."""
+    pairs = [(w.result, w.tap) for w in _of_several_taps(leaf)]
+    return unit_count(leaf, pairs) > _MOST_PARTS
+
+
+def _of_several_taps(leaf: Problem) -> list[Window]:
+    return [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
 
 
 def _opened(leaf: Problem) -> set[str]:
     return {name for w in windows(leaf) for name in (w.result, w.tap)}
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool) -> Piece:
     points = _summed(part)
     limit = _MOST_ROUNDOFFS * 2.0 ** (-24 if setting.real == "float32" else -53)

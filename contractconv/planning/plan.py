@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from html import escape
 from math import prod
-from typing import Any
 
+from contractconv.caches import Shelf, kept
 from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
-from contractconv.planning.candidates import Piece, direct, long_windows
+from contractconv.planning.candidates import Piece, direct, far_apart, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
@@ -37,7 +37,7 @@ class Step:
     positions: Pair
     problem: Problem
     setting: Setting
-    ready: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    ready: Shelf = field(default_factory=Shelf, repr=False, compare=False)
 
     @property
     def flops(self) -> int:
@@ -166,7 +166,7 @@ class Plan:
         return report(self)
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction; equal problems share one plan."""
     return plan_afresh(problem, setting)
@@ -201,6 +201,8 @@ def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     )
     if any(long_windows(piece.problem) for step in steps for piece in step.pieces()):
         reason = f"the windows of {listed} have more taps than its tiles: choose 'fft'"
+    elif any(far_apart(piece.problem) for step in steps for piece in step.pieces()):
+        reason = f"strides would split {listed} into too many parts: choose 'direct'"
     raise AlgorithmError(f"algorithm {asked!r} has nothing to work on: {reason}")
 
 
@@ -231,9 +233,7 @@ def _reduced_terms(problem: Problem) -> tuple[Accesses, ...]:
     return tuple(terms)
 
 
-def _steps(
-    problem: Problem, order: Sequence[Pair] | None = None
-) -> Iterator[tuple[Pair, Problem]]:
+def _steps(problem: Problem, order: Sequence[Pair] | None = None) -> Iterator[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted."""
     if problem.reduce not in ("sum", "mean"):
         yield tuple(range(len(problem.operands))), problem
