@@ -62,7 +62,9 @@ def layer(dimensions: int, stride: int = 1) -> str:
 
 @pytest.mark.parametrize("algorithm", ["toom-cook", "fft", "direct", "auto"])
 @pytest.mark.parametrize(("dimensions", "size"), [(4, 10), (5, 10), (6, 8)])
-def test_layers_of_many_dimensions_are_planned(algorithm: str, dimensions: int, size: int) -> None:
+def test_layers_of_many_dimensions_are_planned(
+    algorithm: cc.Algorithm, dimensions: int, size: int
+) -> None:
     contraction = cc.Contraction(layer(dimensions))
     shapes = (1, *[size] * dimensions, 2), (*[3] * dimensions, 2, 2)
     plan = within_patience(lambda: contraction.plan(*shapes, algorithm=algorithm))
@@ -101,7 +103,7 @@ def test_what_is_chosen_of_many_tiles_is_hardly_slower(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("algorithm", ["toom-cook", "fft"])
-def test_strides_do_not_split_into_thousands(algorithm: str) -> None:
+def test_strides_do_not_split_into_thousands(algorithm: cc.Algorithm) -> None:
     contraction = cc.Contraction(layer(2, stride=200))
     with pytest.raises(cc.AlgorithmError, match="too many parts"):
         within_patience(
@@ -131,9 +133,14 @@ def test_many_operands_are_ordered(form: Callable[[int], str], count: int) -> No
 
 
 def test_ordering_takes_few_tries_an_operand(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = []
+    tries: list[int] = []
     merge = path.merge
-    monkeypatch.setattr(path, "merge", lambda *given: tries.append(1) or merge(*given))
+
+    def counted(*given: Any) -> path.Merge:
+        tries.append(1)
+        return merge(*given)
+
+    monkeypatch.setattr(path, "merge", counted)
     counts = []
     for count in (80, 160):
         tries.clear()

@@ -41,9 +41,9 @@ def test_the_least_recently_used_goes_first(budget: int) -> None:
 def test_all_caches_share_one_budget(budget: int) -> None:
     shelves = [Shelf() for _ in range(5)]
     for n in range(100):
-        shelves[n % 5].put(n, bytes(1), budget // 20)
+        shelves[n % 5].put(n, n, budget // 20)
         assert caches._ledger.total <= budget
-    held = sorted(n for shelf in shelves for n in shelf)
+    held = sorted(n for shelf in shelves for n in shelf.values())
     assert held == list(range(100 - len(held), 100))
     assert 10 <= len(held) <= 20
 

@@ -16,14 +16,11 @@ from oracle import natural_output_shape
 from strategies import Array, Draw, filled
 
 import contractconv as cc
-<<<<<<< HEAD
 from contractconv import Algorithm
-=======
-from contractconv.execution import limited as limited_room
->>>>>>> 1dff561 (Caches have one budget of bytes, and clear_caches; tests of limits, caches and bounds)
 from contractconv.execution.products import run_within
 from contractconv.execution.slicing import sliced
 from contractconv.kernels import native
+from contractconv.planning.plan import plan_afresh
 
 # Bytes of Python objects, which a limit does not count.
 OBJECTS = 200_000
@@ -206,13 +203,12 @@ def test_conversions_are_counted(kinds: tuple[str, str]) -> None:
 
 def test_equal_parts_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = []
-    plan = limited_room.plan_afresh
 
     def counted(*given: Any) -> Any:
         planned.append(given)
-        return plan(*given)
+        return plan_afresh(*given)
 
-    monkeypatch.setattr(limited_room, "plan_afresh", counted)
+    monkeypatch.setattr("contractconv.execution.limited.plan_afresh", counted)
     cc.clear_caches()
     spec, operands, _ = CASES["three operands"]
     made = cc.contract(spec, *operands, memory_limit=500_000)
