@@ -55,9 +55,7 @@ class _Ledger:
             self.total += size + _BESIDE
             shelf[key] = value
             if self.total > BUDGET:
-                self._drop_orphans()
-            while self.total > BUDGET and self.entries:
-                self._drop(next(iter(self.entries)))
+                self._make_room()
 
     def used(self, shelf: Shelf, key: Hashable) -> None:
         with suppress(KeyError):  # another thread has dropped it
@@ -68,11 +66,13 @@ class _Ledger:
             for where in list(self.entries):
                 self._drop(where)
 
-    def _drop_orphans(self) -> None:
-        """Forget what went with its shelf."""
+    def _make_room(self) -> None:
+        """Forget what went with its shelf, and then the oldest: an eighth, so that it is seldom."""
         for where, (shelf, _) in list(self.entries.items()):
             if shelf() is None:
                 self._drop(where)
+        while self.total > BUDGET - BUDGET // 8:
+            self._drop(next(iter(self.entries)))
 
     def _drop(self, where: tuple[int, Hashable]) -> None:
         held = self.entries.pop(where, None)
