@@ -16,6 +16,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
 from contractconv.api.derivation import Derivation
 from contractconv.api.tiles import toom_cook
+from contractconv.caches import clear_caches
 from contractconv.errors import (
     AlgorithmError,
     CertificateError,
@@ -60,6 +61,7 @@ __all__ = [
     "ShapeError",
     "SpecError",
     "__version__",
+    "clear_caches",
     "contract",
     "get_num_threads",
     "set_num_threads",

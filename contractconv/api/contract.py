@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
+from contractconv.caches import kept
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.keywords import Casting, meant, merged
 from contractconv.notation.parser import as_reduction, parameter_names, parse
@@ -100,6 +100,6 @@ def _meant(indices: Sequence[str], reduce: object, parameters: object) -> str:
     return meant("reduce", reduce, indices) + meant("parameters", parameters, indices)
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _parsed(spec: str, reduce: Reduction, parameters: tuple[str, ...]) -> Spec:
     return parse(spec, reduce, parameters)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.calls import as_bytes, as_result_shape, checked_algorithm, shape_of
 from contractconv.api.shown import Shown
+from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve, split_values
 from contractconv.notation.keywords import Casting, merged
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _AS_IT_IS: tuple[Any, Any, Casting] = (None, None, "safe")
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _resolved(
     spec: Spec,
     shapes: tuple[Shape, ...],

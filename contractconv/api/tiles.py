@@ -27,6 +27,7 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
 
     Raises:
         ShapeError: there are no results or no taps, or they are not integers.
+        AlgorithmError: there would be more than 48 products: rounding leaves no digit of them.
 
     Example:
         >>> print(toom_cook(2, 3))

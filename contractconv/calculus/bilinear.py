@@ -24,27 +24,31 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from itertools import product, starmap
+from itertools import product
+from operator import mul
 from typing import Any
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.calculus.conditioning import (
-    Point,
     best_points,
     error_bound,
+    interpolation,
     powers,
     typical_error,
 )
 from contractconv.calculus.tableau import as_html, as_latex, as_mathml, as_text
-from contractconv.errors import CertificateError, ShapeError
+from contractconv.errors import AlgorithmError, CertificateError, ShapeError
 
 __all__ = ["Bilinear", "direct", "error_bound", "fourier", "toom_cook", "typical_error"]
 
 Rows = tuple[tuple[Any, ...], ...]
 # An exact number: coefficients of roots of unity, each by its part of a full turn.
 Turns = dict[Fraction, Fraction]
+
+# A tile of so many products has lost all digits of double precision.
+MOST_PRODUCTS = 48
 
 _X = sympy.Symbol("x")
 
@@ -183,6 +187,10 @@ class Bilinear:
 
     def _deviations(self) -> Iterator[tuple[tuple[int, int, int], sympy.Expr]]:
         """The places where the identity does not hold, and by how much."""
+        factors = [self.exact(which) for which in "ABC"]
+        if all(entry.is_Rational for rows in factors for row in rows for entry in row):
+            yield from _rational_deviations(*factors)
+            return
         A, B, C = ([list(map(_turns, row)) for row in self.exact(which)] for which in "ABC")
         for y, i, k in product(range(self.span), range(self.outputs), range(self.taps)):
             total = _sum_of_products(zip(A[y], B[i], C[k], strict=True))
@@ -212,7 +220,7 @@ def direct(taps: int) -> Bilinear:
     return Bilinear(1, taps, unit, sympy.ImmutableMatrix.ones(1, taps), unit, (), "direct")
 
 
-@lru_cache
+@kept(most=128)
 def toom_cook(outputs: int, taps: int) -> Bilinear:
     """Derive the decomposition by interpolation, at points of little error growth.
 
@@ -230,27 +238,30 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
 
     Raises:
         ShapeError: there are no results or no taps.
+        AlgorithmError: there would be more than 48 products.
 
     Example:
         >>> toom_cook(4, 3).points
         (0, 2/3, -2/3, 3/2, -3/2, oo)
     """
     _check_tile(outputs, taps)
+    products = outputs + taps - 1
+    if products > MOST_PRODUCTS:
+        raise AlgorithmError(
+            f"F({outputs}, {taps}) would have {products} products, and the most is "
+            f"{MOST_PRODUCTS}: by then rounding has left no digit; choose a smaller tile, or 'fft'"
+        )
     points = best_points(outputs, taps)
-    interpolation = _evaluation(points, outputs + taps - 1).inv()
-    columns = zip(
-        interpolation.T.tolist(),
-        _evaluation(points, outputs).tolist(),
-        _evaluation(points, taps).tolist(),
-        strict=True,
+    columns = (
+        _balanced(lagrange, powers(point, outputs), powers(point, taps))
+        for point, lagrange in zip(points, interpolation(points), strict=True)
     )
-    balanced = zip(*starmap(_balanced, columns), strict=True)
-    A, B, C = (sympy.ImmutableMatrix(rows).T for rows in balanced)
+    A, B, C = (_matrix(factor) for factor in zip(*columns, strict=True))
     values = tuple(sympy.Rational(u, v) if v else sympy.oo for u, v in points)
     return Bilinear(outputs, taps, A, B, C, values, "toom-cook")
 
 
-@lru_cache
+@kept(most=128)
 def fourier(outputs: int, taps: int) -> Bilinear:
     """Return the discrete Fourier transform as a decomposition.
 
@@ -290,35 +301,61 @@ def _check_tile(outputs: int, taps: int) -> None:
         )
 
 
-def _evaluation(points: Sequence[Point], count: int) -> sympy.Matrix:
-    """What turns ``count`` coefficients into the values at the points."""
-    return sympy.Matrix([powers(point, count) for point in points])
-
-
-def _balanced(*columns: Sequence[sympy.Rational]) -> tuple[list[sympy.Rational], ...]:
+def _balanced(
+    lagrange: tuple[Sequence[int], int], results: Sequence[int], kernel: Sequence[int]
+) -> tuple[list[Fraction], ...]:
     """The columns of one product, scaled to about equal length; those of A and B are dyadic.
 
     Coprime integers times powers of two are exact in binary. What is left of a column of A goes to
     the kernel, which is transformed once for many tiles of data.
     """
-    data, results, kernel = columns
-    content = _content([_fraction(entry) for entry in data])
-    whole = [x / content for x in data], results, [content * x for x in kernel]
+    coefficients, denominator = lagrange
+    common = math.gcd(*coefficients)
+    data = [x // common for x in coefficients]
+    content = Fraction(common, denominator)
+    if content < 0:
+        data, content = [-x for x in data], -content
+    whole: tuple[Sequence[int | Fraction], ...] = (data, results, [content * x for x in kernel])
     sizes = [math.log2(math.hypot(*map(float, column))) for column in whole]
     shifts = [round(sum(sizes) / 3 - size) for size in sizes[:2]]
-    scales = [sympy.Integer(2) ** shift for shift in (*shifts, -sum(shifts))]
+    scales = [Fraction(2) ** shift for shift in (*shifts, -sum(shifts))]
     return tuple([scale * x for x in column] for scale, column in zip(scales, whole, strict=True))
 
 
-def _content(numbers: Sequence[Fraction]) -> sympy.Rational:
-    """What rational numbers must be divided by to become coprime integers."""
-    numerators, denominators = zip(*(number.as_integer_ratio() for number in numbers), strict=True)
-    return sympy.Rational(math.gcd(*numerators), math.lcm(*denominators))
+def _matrix(columns: Iterable[Sequence[Fraction]]) -> sympy.ImmutableMatrix:
+    rows = zip(*columns, strict=True)
+    return sympy.ImmutableMatrix(
+        [[sympy.Rational(x.numerator, x.denominator) for x in row] for row in rows]
+    )
 
 
 def _root(turn: Fraction) -> sympy.Expr:
     """The root of unity at a part of a full turn."""
     return sympy.exp(2 * sympy.pi * sympy.I * sympy.Rational(turn))
+
+
+def _rational_deviations(
+    *factors: Sequence[Sequence[sympy.Rational]],
+) -> Iterator[tuple[tuple[int, int, int], sympy.Rational]]:
+    """The places where the identity does not hold, and by how much, for rational factors."""
+    whole, scales = zip(*(_as_integers(rows) for rows in factors), strict=True)
+    common = [math.prod(scale) for scale in zip(*scales, strict=True)]
+    every = math.lcm(*common)
+    weights = [every // scale for scale in common]
+    A, B, C = whole
+    for (i, b), (k, c) in product(enumerate(B), enumerate(C)):
+        terms = [w * x * z for w, x, z in zip(weights, b, c, strict=True)]
+        for y, a in enumerate(A):
+            excess = sum(map(mul, a, terms)) - every * (y == i + k)
+            if excess:
+                yield (y, i, k), sympy.Rational(excess, every)
+
+
+def _as_integers(rows: Sequence[Sequence[sympy.Rational]]) -> tuple[list[list[int]], list[int]]:
+    """Rational columns as integers, and what each column is to be divided by."""
+    scales = [math.lcm(*(int(x.q) for x in column)) for column in zip(*rows, strict=True)]
+    whole = [[int(x.p) * (s // int(x.q)) for x, s in zip(row, scales, strict=True)] for row in rows]
+    return whole, scales
 
 
 def _turns(number: sympy.Expr) -> Turns:
@@ -330,7 +367,7 @@ def _turns(number: sympy.Expr) -> Turns:
     return found
 
 
-@lru_cache
+@kept(most=128)
 def _turn(root: sympy.Expr) -> Fraction:
     turn = sympy.arg(root) / (2 * sympy.pi)
     if not turn.is_Rational or _root(_fraction(turn)) != root:
@@ -338,7 +375,7 @@ def _turn(root: sympy.Expr) -> Fraction:
     return _fraction(turn)
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def _complex(number: sympy.Expr) -> complex:
     # Of the entries of a transform, as many differ as it is long: few of many.
     return complex(number)
@@ -361,7 +398,7 @@ def _sum_of_products(products: Iterable[tuple[Turns, ...]]) -> Turns:
     return total
 
 
-@lru_cache
+@kept(most=128)
 def _value(terms: frozenset[tuple[Fraction, Fraction]]) -> sympy.Expr:
     """The value of a sum, in lowest terms.
 

@@ -23,13 +23,13 @@ stability of fast matrix multiplication", 2016, section 3, have the bound for ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from math import gcd, inf, prod, sqrt
 from operator import mul
 from typing import TYPE_CHECKING, Literal
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.errors import AlgorithmError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ INFINITY: Point = (1, 0)
 
 # Up to this height fractions are tried at any size; taller ones gain little and cost digits.
 _HEIGHT = 5
+# From so many products on nothing is exchanged: it takes long, and no such tile is worth computing.
+_SEARCHED = 18
 # Two sets that differ by less are equally good: a point set and its reciprocals, for instance.
 _ROUNDING = 1e-9
 
@@ -54,7 +56,7 @@ def best_points(outputs: int, taps: int) -> tuple[Point, ...]:
     """Find points that multiply polynomials with the least growth of rounding errors.
 
     From the simplest fractions on, one pair of points is exchanged at a time, always for the
-    best, until no exchange helps.
+    best, until no exchange helps; for 18 products and more they stay.
 
     Args:
         outputs: the number of coefficients of one polynomial.
@@ -80,7 +82,7 @@ def best_points(outputs: int, taps: int) -> tuple[Point, ...]:
         return growth(found(places), outputs, taps)
 
     chosen = tuple(range((products - 1) // 2))
-    while chosen:
+    while chosen and products < _SEARCHED:
         better = min(_exchanges(chosen, len(pool)), key=cost)
         if cost(better) >= cost(chosen) * (1 - _ROUNDING):
             break
@@ -108,7 +110,33 @@ def growth(points: Sequence[Point], outputs: int, taps: int) -> float:
         >>> growth([(0, 1), (1, 0)], 1, 2)
         1.4142135623730951
     """
-    return sqrt(sum(_square(points, n, outputs, taps) for n in range(len(points))))
+    squares = (
+        _square(point, lagrange, outputs, taps)
+        for point, lagrange in zip(points, interpolation(points), strict=True)
+    )
+    return sqrt(sum(squares))
+
+
+def interpolation(points: Sequence[Point]) -> list[tuple[list[int], int]]:
+    """The polynomials that are one at a point and zero at all others, with their denominators.
+
+    Args:
+        points: distinct points.
+
+    Returns:
+        For each point coprime coefficients, lowest first, and what they are to be divided by.
+
+    Example:
+        >>> interpolation([ZERO, (1, 1), INFINITY])
+        [([1, -1, 0], 1), ([0, -1, 0], -1), ([0, -1, 1], 1)]
+    """
+    every = _vanishing(points)
+    found = []
+    for u, v in points:
+        coefficients = _divided(every, (u, v))
+        value = sum(map(mul, coefficients, powers((u, v), len(points))))
+        found.append((coefficients, value))
+    return found
 
 
 def powers(point: Point, count: int) -> tuple[int, ...]:
@@ -129,13 +157,12 @@ def powers(point: Point, count: int) -> tuple[int, ...]:
     return tuple(u**j * v ** (count - 1 - j) for j in range(count))
 
 
-def _square(points: Sequence[Point], number: int, outputs: int, taps: int) -> float:
+def _square(point: Point, lagrange: tuple[list[int], int], outputs: int, taps: int) -> float:
     """The square of what one product contributes to the growth factor."""
-    u, v = points[number]
-    others = [*points[:number], *points[number + 1 :]]
-    vectors = _vanishing(others), powers((u, v), outputs), powers((u, v), taps)
+    coefficients, denominator = lagrange
+    vectors = coefficients, powers(point, outputs), powers(point, taps)
     squares = prod(sum(value * value for value in vector) for vector in vectors)
-    return squares / prod(b * u - a * v for a, b in others) ** 2
+    return squares / denominator**2
 
 
 def _vanishing(points: Sequence[Point]) -> list[int]:
@@ -145,6 +172,17 @@ def _vanishing(points: Sequence[Point]) -> list[int]:
         shifted = zip([0, *coefficients], [*coefficients, 0], strict=True)
         coefficients = [v * lower - u * same for lower, same in shifted]
     return coefficients
+
+
+def _divided(coefficients: Sequence[int], point: Point) -> list[int]:
+    """A polynomial that is zero at a point, without the factor that makes it so."""
+    u, v = point
+    if not u:
+        return list(coefficients[1:])
+    quotient: list[int] = []
+    for value in coefficients[:-1]:
+        quotient.append((v * (quotient[-1] if quotient else 0) - value) // u)
+    return quotient
 
 
 def _magnitudes(pairs: int) -> list[Point]:
@@ -273,7 +311,7 @@ def _amplification(decompositions: Sequence[Bilinear], role: Role, norm: int) ->
     return prod(_amplification_of_axis(tile, _factors(role), norm) for tile in decompositions)
 
 
-@lru_cache
+@kept(most=128)
 def _amplification_of_axis(tile: Bilinear, factors: str, norm: int) -> float:
     """The norm of the terms of an element, at the worst element, for each point summed."""
     last, *operands = (
@@ -296,7 +334,7 @@ def _roundings(decompositions: Sequence[Bilinear], terms: int, epsilon: float, r
     return sum(transforms) + terms
 
 
-@lru_cache
+@kept(most=128)
 def _roundings_of_axis(tile: Bilinear, factors: str, epsilon: float) -> int:
     if tile.kind == "fourier":
         return _roundings_of_fourier(tile.span)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
 from contractconv.calculus.reads import OUTPUT, places, reads
@@ -70,7 +71,7 @@ class Formulas:
         return replace(equation, guards=tuple(g for g in equation.guards if g not in idle))
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def derive(forward: Spec, operand: int) -> Formulas:
     """Derive the backward contraction of one operand.
 

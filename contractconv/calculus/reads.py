@@ -7,10 +7,10 @@ that position is a whole number inside the axis.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import sympy
 
+from contractconv.caches import kept
 from contractconv.calculus.equation import Divides, Guard, Inside, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
 from contractconv.notation.affine import Affine, Polynomial
@@ -34,7 +34,7 @@ class Read:
     idle: bool
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def places(spec: Spec, first: int = OUTPUT) -> dict[int, tuple[sympy.Symbol, ...]]:
     """Name a position on every axis of every term; those of the term ``first`` are named first.
 
@@ -46,7 +46,7 @@ def places(spec: Spec, first: int = OUTPUT) -> dict[int, tuple[sympy.Symbol, ...
     return {n: positions(split(spec.terms[n]), fresh, first != OUTPUT) for n in order}
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def reads(spec: Spec, first: int = OUTPUT) -> tuple[Read, ...]:
     """The computed positions of a contraction, the operands' first, then the output's."""
     named = places(spec, first)

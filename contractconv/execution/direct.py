@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from contractconv.caches import weighed
 from contractconv.execution.alongwindow import along
 from contractconv.execution.blocks import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
@@ -19,6 +19,7 @@ from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.staging import Copy, Reading, Strides, reading, steps_of, writing
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
+from contractconv.execution.weight import weight
 from contractconv.kernels import native
 from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.number import DTYPES
@@ -62,7 +63,7 @@ def prepared(
     return _prepared(problem, strides, name, accumulate, finish, get_num_threads())
 
 
-@lru_cache(maxsize=512)
+@weighed(weight)
 def _prepared(
     problem: Problem,
     strides: tuple[Strides, ...],

@@ -22,10 +22,8 @@ Labels = tuple[str, ...]
 
 # Elements of a lane at which a loop costs little beside its multiplications.
 _LANE = 1 << 12
-# Elements of what is repeated, or summed in the end.
-_BESIDE = 1 << 16
-# Elements of a result that are made at once.
-_BLOCK = 1 << 16
+# Elements of what is repeated, or summed in the end; and of a result that are made at once.
+BESIDE = 1 << 16
 # How many times longer a multiplication takes than in matrix products.
 _SLOWNESS = 4
 # Terms of a sum that is elementwise although one operand has nothing along the lane.
@@ -109,7 +107,7 @@ def _joined(lane: str, big: Labelled, small: Labelled, out: Labelled) -> tuple[s
     following = [n for n in big.labels if all(_follows(n, lane, view) for view in views)]
     name = max(following, key=sizes.__getitem__, default=lane)
     beside = [view.array.size for view in (small, out) if name not in view.labels]
-    room = min(_LANE // sizes[lane], _BESIDE // max(beside, default=1), sizes[name])
+    room = min(_LANE // sizes[lane], BESIDE // max(beside, default=1), sizes[name])
     return (name, room) if name != lane and room > 1 else (lane, sizes[lane])
 
 
@@ -137,7 +135,7 @@ def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool)
     labels = _in_order(big, out.labels)
     points = _SLOWNESS * big.array.size
     shape = [out.sizes[n] for n in labels]
-    most = min(_BLOCK, -(-out.array.size // portions(points)))
+    most = min(BESIDE, -(-out.array.size // portions(points)))
 
     def work(run: Sequence[tuple[Range, ...]]) -> None:
         for box in run:
@@ -201,7 +199,7 @@ def _sums_of_blocks(
         else:
             beside.append(name)
     results = prod(sizes[n] for n in (*beside, *labels))
-    most = room * max(1, _BLOCK // results)
+    most = room * max(1, BESIDE // results)
     for start in range(0, sizes[longest], most):
         stop = min(start + most, sizes[longest])
         # What does not make up a block is one of its own.

@@ -7,7 +7,6 @@ by one element less than there are taps; what wraps around is thrown away (overl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import count
 from itertools import product as combinations
 from math import log2, prod, sqrt
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.caches import kept
 from contractconv.execution.blocked import (
     MOST_TAPS,
     Labels,
@@ -28,6 +28,8 @@ from contractconv.execution.views import Array, Labelled
 # One product of complex numbers inside a matrix product, measured in what a transform takes for
 # one element and one halving of its length.
 PRODUCT_COST = 1 / 8
+# Choices of lengths that are compared; of more axes, the shortest transforms are left out.
+_MOST_LENGTHS = 512
 
 Sizes = tuple[int, ...]
 
@@ -83,7 +85,7 @@ def product(
     TiledProduct(transform, windows, data, other, out).run(accumulate)
 
 
-@lru_cache
+@kept(most=128)
 def _lengths(outputs: Sizes, taps: Sizes, volumes: Sizes) -> Sizes:
     """The lengths of the transforms that cost least.
 
@@ -92,7 +94,9 @@ def _lengths(outputs: Sizes, taps: Sizes, volumes: Sizes) -> Sizes:
         taps: how many taps each window has.
         volumes: points of the other indices of data, results, taps, and of all of these.
     """
-    choices = (_choices(m, r) for m, r in zip(outputs, taps, strict=True))
+    choices = [_choices(m, r) for m, r in zip(outputs, taps, strict=True)]
+    while prod(map(len, choices)) > _MOST_LENGTHS:
+        max(choices, key=len).pop()
     return min(combinations(*choices), key=lambda lengths: _cost(lengths, outputs, taps, volumes))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.caches import kept
 from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.precision import accumulator, common_dtype, settled, towards
 from contractconv.execution.run import carry_out, derivative_weights, run
@@ -138,7 +138,7 @@ def backward_operands(
     return [cotangent, *weights, *(o for n, o in enumerate(operands) if n != operand)]
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
     """The backward contraction of one operand, in the form that is cheaper to run."""
     # Deriving takes sympy, which takes as long to import as many a contraction takes to run.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.caches import on_clearing
 from contractconv.execution.views import Array
 
 # Bytes from which on nothing more is kept for the next call, and the least that are lent. It is
@@ -18,6 +19,7 @@ _MOST, _LEAST = 32 << 20, 1 << 12
 LINE = 64
 _LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
+on_clearing(_free.clear)
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__

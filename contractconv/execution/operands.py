@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import OperandError
-from contractconv.execution.precision import is_number
+from contractconv.execution.precision import NUMBERS, is_number
 from contractconv.execution.views import Array
 from contractconv.notation.problem import Problem, shape_of
 
@@ -74,10 +74,19 @@ def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) ->
         >>> prepared(problem, [np.arange(6)], np.dtype(float))[0].shape
         (2, 3)
     """
+    return tuple(np.asarray(array, dtype) for array in split(problem, operands, dtype))
+
+
+def split(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
+    """Split compositions; arrays keep their dtype, and are views of what the caller passed.
+
+    Raises:
+        OperandError: a Python number is larger than the dtype can hold.
+    """
     arrays = []
     for number, operand in enumerate(operands):
         try:
-            array = np.asarray(operand, dtype)
+            array = np.asarray(operand, dtype if type(operand) in NUMBERS else None)
         except OverflowError:
             message = f"operand {number} is {operand}, which {dtype} cannot hold"
             raise OperandError(message) from None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.caches import weighed
 from contractconv.execution import direct, fourier, layer, tiled, toomcook
 from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.ending import Ending
-from contractconv.execution.pairwise import sum_leaf
+from contractconv.execution.pairwise import add_leaf
 from contractconv.execution.sequence import Program
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
+from contractconv.execution.weight import weight
 from contractconv.kernels.finish import RAW, Finish
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
@@ -267,18 +268,14 @@ def _moved(like: Array, order: tuple[int, ...]) -> Array:
     return empty.transpose(np.argsort(order))
 
 
-@lru_cache(maxsize=256)
+@weighed(weight)
 def _as_one(programs: tuple[Program, ...]) -> Program:
     return programs[0] if len(programs) == 1 else Program.joined(programs)
 
 
 def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
-    view = output_view(out, piece.problem)
-    result = sum_leaf(piece.problem, arrays, view.labels)
-    if accumulate:
-        np.add(view.array, result, out=view.array)
-    else:
-        view.array[...] = result
+    one, two = arrays
+    add_leaf(piece.problem, (one, two), output_view(out, piece.problem), accumulate=accumulate)
 
 
 def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from contractconv.caches import weighed
 from contractconv.execution.direct import KINDS
 from contractconv.execution.sequence import Place, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.execution.walking import Walk, nested
+from contractconv.execution.weight import weight
 from contractconv.kernels import native
 from contractconv.kernels import pooling as kernel
 from contractconv.notation.problem import Access, Accesses, Problem
@@ -91,7 +92,7 @@ def is_pooling(problem: Problem) -> bool:
     return known and len(problem.operands) == 1 and bool(problem.reduced)
 
 
-@lru_cache(maxsize=512)
+@weighed(weight)
 def _prepared(
     problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
 ) -> Program | None:

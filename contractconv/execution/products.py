@@ -13,10 +13,8 @@ from contractconv.execution.ending import Ending
 from contractconv.execution.pieces import Recipe, recipe, run_pieces
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
+from contractconv.execution.weight import weight
 from contractconv.planning.plan import Plan, Step
-
-# Ways to lie in memory that are remembered for a step.
-_MOST_RECIPES = 64
 
 
 def are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
@@ -93,7 +91,7 @@ def run_within(steps: Plan, operands: Sequence[Any], limit: int) -> Array | None
         return None
     (step,), arrays = steps.steps, (operands[0], operands[1])
     out = _new(step, arrays[0].dtype)
-    known = _recipe(step, arrays, out, not step.disjoint, None)
+    known = known_recipe(step, arrays, out, not step.disjoint)
     if known is None or known.program.extra(out.nbytes) > limit:
         return None
     known.run(arrays, out, None)
@@ -130,7 +128,7 @@ def multiplied(
     accumulate = out is not None or not step.disjoint
     if out is None:
         out = _new(step, dtype)
-    known = _recipe(step, arrays, out, accumulate, ending)
+    known = known_recipe(step, arrays, out, accumulate, ending)
     if known is not None:
         known.run(arrays, out, ending if known.ends else None)
         done = known.ends
@@ -150,21 +148,34 @@ def _new(step: Step, dtype: np.dtype[Any]) -> Array:
     return (memory.empty if step.complete else memory.zeros)(step.problem.output_sizes, dtype)
 
 
-def _recipe(
-    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool, ending: Ending | None
+def known_recipe(
+    step: Step,
+    arrays: tuple[Array, ...],
+    out: Array,
+    accumulate: bool,
+    ending: Ending | None = None,
 ) -> Recipe | None:
-    """One program for the step, remembered for arrays that lie in memory like these."""
+    """One program for a step, remembered for arrays that lie in memory like these.
+
+    Args:
+        step: a step that sums products of two arrays.
+        arrays: what it takes.
+        out: where the result goes.
+        accumulate: whether it is added to what is there.
+        ending: what is done to the result.
+
+    Returns:
+        The program and what it is run on; ``None`` if there is none.
+    """
     kind = None if ending is None else (ending.bias is None, ending.activation)
     one, two = arrays
     key = (
         one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
     )  # fmt: skip
-    if key not in step.ready:
-        if len(step.ready) >= _MOST_RECIPES:
-            step.ready.clear()
+    # Others may take it away in between.
+    known: Recipe | str | None = step.ready.get(key, "unknown")
+    if isinstance(known, str):
         pieces = step.choice.chosen.pieces if step.disjoint else ()
-        step.ready[key] = recipe(
-            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
-        )
-    known: Recipe | None = step.ready[key]
+        known = recipe(pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending)
+        step.ready.put(key, known, weight(known))
     return known

@@ -15,20 +15,24 @@ from contractconv.errors import AlgorithmError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
-from contractconv.execution.operands import prepared
+from contractconv.execution.limited import add_within, within
+from contractconv.execution.operands import prepared, split
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
 from contractconv.execution.precision import accumulator, common_dtype, rounded, working_dtype
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
 from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
-from contractconv.execution.slicing import slices
+from contractconv.execution.slicing import blocks
 from contractconv.execution.summation import summed
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
-from contractconv.planning.plan import Plan, Step, plan, plan_afresh
-from contractconv.planning.setting import FRUGAL
+from contractconv.planning.plan import Plan, Step, plan
+from contractconv.planning.setting import DIRECT
+
+# Bytes for each element of a mean whose points are counted, and elements at which none matter.
+_BYTES_COUNTED, _FEW_COUNTED = 40, 256
 
 
 def carry_out(
@@ -47,7 +51,7 @@ def carry_out(
             raise AlgorithmError(f"memory_limit goes with 'auto' or 'direct', not {algorithm!r}")
         return _run_within(problem, operands, memory_limit, algorithm)
     dtype = common_dtype(operands, problem.reduce).name
-    return run(planned(problem, dtype, algorithm, operands), operands, memory_limit)
+    return run(planned(problem, dtype, algorithm, operands), operands)
 
 
 def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm: str) -> Array:
@@ -59,7 +63,42 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
             made = run_within(planned(problem, dtype, name), operands, limit)
             if made is not None:
                 return made
-    return run(plan(problem, FRUGAL), operands, limit)
+    return _run_parts(problem, operands, np.dtype(dtype), limit)
+
+
+def _run_parts(
+    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any], limit: int
+) -> Array:
+    """By numpy and kernels, part by part, within a limit."""
+    whole = plan(problem, DIRECT)
+    if whole.is_reduction and problem.points >= FEW_POINTS and operands[0].dtype == dtype:
+        made = _pooled(problem, operands[0].reshape(whole.shapes[0]), rectified=False)
+        if made is not None:
+            return made
+    numbers = working_dtype(problem, dtype)
+    arrays, out = split(problem, operands, numbers), _identity(problem, dtype)
+    if problem.points == 0 or 0 in out.shape or any(0 in array.shape for array in arrays):
+        return out.reshape(problem.result_shape)
+    for block, place in blocks(problem, _largest_block(problem, numbers, dtype, limit)):
+        part, room = within(out, place), limit
+        if numbers != dtype:
+            part = np.full(part.shape, part.flat[0], numbers)
+            room -= part.nbytes
+        add_within(block, arrays, part, room)
+        if problem.reduce == "mean":
+            _divided(part, block)
+        if numbers != dtype:
+            within(out, place)[...] = rounded(part, dtype)
+    return out.reshape(problem.result_shape)
+
+
+def _largest_block(
+    problem: Problem, numbers: np.dtype[Any], dtype: np.dtype[Any], limit: int
+) -> int:
+    """Elements of the result that are made at once; what is rounded later takes room until then."""
+    counted = problem.reduce == "mean" and not is_direct(problem)
+    beside = _BYTES_COUNTED * counted + 4 * numbers.itemsize * (numbers != dtype)
+    return max(limit // beside, _FEW_COUNTED) if beside else prod(problem.output_sizes)
 
 
 def planned(
@@ -91,7 +130,6 @@ def planned(
 def run(
     steps: Plan,
     operands: Sequence[Any],
-    memory_limit: int | None = None,
     ending: Ending | None = None,
 ) -> Array:
     """Carry out a contraction.
@@ -100,37 +138,31 @@ def run(
         steps: the plan of the contraction.
         operands: what :func:`contractconv.execution.operands.as_operand` returned for each,
             compositions not yet split.
-        memory_limit: bytes that temporary arrays may take; ``None`` for no limit.
         ending: what is done to the result, by the kernels if they can.
 
     Returns:
         A new array of shape ``problem.result_shape``.
-
-    Raises:
-        MemoryLimitError: not even one point at a time fits the limit.
     """
     try:
-        return _run(steps, operands, memory_limit, ending)
+        return _run(steps, operands, ending)
     except native.UnfitError:  # by now no kernel is available: numpy does it all
-        return _run(steps, operands, memory_limit, ending)
+        return _run(steps, operands, ending)
 
 
-def _run(
-    steps: Plan, operands: Sequence[Any], memory_limit: int | None, ending: Ending | None
-) -> Array:
+def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> Array:
     problem = steps.problem
-    if memory_limit is None and are_ready(steps, operands):
+    if are_ready(steps, operands):
         return run_product(steps, (operands[0], operands[1]), ending)
-    if memory_limit is None and steps.is_reduction:
+    if steps.is_reduction:
         reduced = _run_reduction(steps, operands[0], ending)
         if reduced is not None:
             return reduced
     dtype = common_dtype(operands, problem.reduce)
     numbers = working_dtype(problem, dtype)
     arrays = prepared(problem, operands, numbers)
-    if ending is not None and _ends_itself(steps, arrays, memory_limit):
+    if ending is not None and _ends_itself(steps, arrays):
         return rounded(multiplied(steps.steps[0], arrays, numbers, ending=ending), dtype)
-    result = _run_split(steps, arrays, numbers, memory_limit)
+    result = _run_split(steps, arrays, numbers)
     if problem.reduce == "mean":
         result = _divided(result, problem)
     result = result.reshape(problem.result_shape)
@@ -170,28 +202,21 @@ def _summed(steps: Plan, operand: Array) -> Array | None:
     return None if axes is None else summed(operand, axes)
 
 
-def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:
+def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
     """Whether one piece makes the result as it is given back."""
     problem, first = steps.problem, steps.steps[0]
     plain = problem.reduce == "sum" and problem.result_shape == problem.output_sizes
     alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_leaf
-    whole = limit is None and problem.points > 0 and len(first.choice.chosen.pieces) == 1
+    whole = problem.points > 0 and len(first.choice.chosen.pieces) == 1
     return plain and alone and whole
 
 
-def _run_split(
-    steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], limit: int | None
-) -> Array:
+def _run_split(steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
     problem = steps.problem
     empty = 0 in (size for _, size in problem.sizes) or 0 in problem.output_sizes
     if empty or any(0 in array.shape for array in arrays):
         return _identity(problem, dtype)
-    if limit is None:
-        return _run_plan(steps, arrays, dtype)
-    out = _identity(problem, dtype)
-    for part in slices(problem, limit, dtype.itemsize):
-        _run_plan(plan_afresh(part, FRUGAL), arrays, dtype, out)
-    return out
+    return _run_plan(steps, arrays, dtype)
 
 
 def _identity(problem: Problem, dtype: np.dtype[Any]) -> Array:
@@ -269,7 +294,7 @@ def landing_points(problem: Problem) -> Array:
     counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
     sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
     landing = Problem(((),), tuple(counted), sizes, "sum", shape_of(tuple(counted)))
-    count = _run_split(plan(landing), (np.ones((), np.int64),), np.dtype(np.int64), None)
+    count = _run_split(plan(landing), (np.ones((), np.int64),), np.dtype(np.int64))
     shape = [access.size if access in counted else 1 for access in problem.output]
     return repeats * count.reshape(shape)
 

@@ -12,13 +12,13 @@ shifted slice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from contractconv.caches import kept
 from contractconv.execution.boxes import Range, boxes, within
 from contractconv.execution.sharing import carried_out, portions
 from contractconv.execution.summation import TERMS, multiplied
@@ -85,6 +85,23 @@ def few_results(problem: Problem) -> bool:
     return _layout(problem) is not None
 
 
+def temporary_elements(problem: Problem) -> int:
+    """The elements of all arrays that :func:`add_shifted` makes, at most, in one thread."""
+    layout = _layout(problem)
+    if layout is None:
+        return 0
+    extents = problem.extents
+    taps = prod(extents[n] for n in (*layout.taps, *layout.columns))
+    rows = prod(_axis_sizes(problem, layout)) * prod(
+        extents[n] for n in (*layout.batch, *layout.rows)
+    )
+    # Products, the rows of data that they are made of, the taps as a matrix, and the sums.
+    at_once = min(rows, max(1, _MOST // taps))
+    depth = prod(extents[n] for n in layout.depth)
+    kernel = depth * taps * prod(extents[n] for n in layout.batch)
+    return at_once * (2 * taps + depth) + kernel
+
+
 def add_shifted(
     problem: Problem, arrays: tuple[Array, Array], out: Labelled, accumulate: bool
 ) -> None:
@@ -105,7 +122,7 @@ def add_shifted(
     _Shifted(problem, layout, arrays, out, accumulate).run()
 
 
-@lru_cache(maxsize=512)
+@kept(most=512)
 def _layout(problem: Problem) -> _Layout | None:
     found = windows(problem)
     if not found or any(window.role != "forward" for window in found):

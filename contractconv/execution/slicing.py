@@ -1,113 +1,312 @@
-"""Cutting a contraction into slices, such that the temporary arrays of each fit a memory limit."""
+"""Cutting a contraction into parts, such that the temporary arrays of each fit a memory limit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 from contractconv.errors import MemoryLimitError
-from contractconv.execution.pairwise import BLOCK
-from contractconv.notation.problem import Accesses, Problem
-from contractconv.planning.cost import labels_of, volume
-from contractconv.planning.plan import plan_afresh
-from contractconv.planning.setting import FRUGAL
+from contractconv.execution.boxes import boxes
+from contractconv.execution.footprint import peak
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.planning.cost import flops, is_direct, labels_of
+from contractconv.planning.path import Pair
+from contractconv.planning.plan import order_of, steps_of
+
+Ranges = tuple[slice, ...]
+Chunks = dict[str, int]
+
+# Indices that are cut at most, of so many that are compared.
+_MOST_CUTS, _MOST_CANDIDATES = 6, 8
+# Operands of a contraction whose parts are quickly found.
+_FEW_OPERANDS = 8
+# Parts that are never too many, and operations that are worth a part: it takes about
+# 200 us beside its arithmetic.
+_MOST_PARTS, _FEW = 1 << 10, 1 << 12
 
 
-def slices(problem: Problem, limit: int, itemsize: int) -> Iterator[Problem]:
-    """Cut the index space into parts whose temporary arrays fit a limit.
+class Part(NamedTuple):
+    """A part of a contraction, as a contraction of parts of the arrays.
+
+    Parts of equal size that lie at different places are equal problems: they share a plan.
+
+    Attributes:
+        problem: what it computes.
+        inputs: for each operand what it reads.
+        output: the part of the result that it is added to.
+    """
+
+    problem: Problem
+    inputs: tuple[Ranges, ...]
+    output: Ranges
+
+
+def part_of(problem: Problem) -> Part | None:
+    """See a contraction as one of what it reaches alone; ``None`` if it reaches nothing.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(i+k-1), k -> i"), [(9,), (3,)], {}).restricted("i", 4, 2)
+        >>> part = part_of(problem)
+        >>> print(part.problem, part.inputs, part.output)
+        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),)) (slice(4, 6, None),)
+    """
+    terms = []
+    for accesses in (*problem.operands, problem.output):
+        placed = [_placed(access, problem.extents) for access in accesses]
+        met = [place for place in placed if place is not None]
+        if len(met) < len(placed):
+            return None
+        terms.append((tuple(a for a, _ in met), tuple(where for _, where in met)))
+    *operands, (output, there) = terms
+    reached = Problem(
+        tuple(term for term, _ in operands), output, problem.sizes, problem.reduce, shape_of(output)
+    )
+    return Part(reached, tuple(where for _, where in operands), there)
+
+
+def _placed(access: Access, extents: Mapping[str, int]) -> tuple[Access, slice] | None:
+    """The part of an axis that is met, and how it is met there."""
+    low, high = access.reach(extents)
+    start = max(0, -(-low // access.divisor))
+    stop = min(access.size, high // access.divisor + 1)
+    if start >= stop:
+        return None
+    offset = access.offset - start * access.divisor
+    return Access(access.terms, offset, access.divisor, stop - start), slice(start, stop)
+
+
+def blocks(problem: Problem, most: int) -> Iterator[tuple[Problem, Ranges]]:
+    """Cut the result into blocks of at most so many elements, each of them a contraction.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("i, k -> (2*i+k)"), [(4,), (3,)], {})
+        >>> for block, place in blocks(problem, 5):
+        ...     print(block, block.output_sizes, place)
+        i, k -> (2*i+k) (5,) (slice(0, 5, None),)
+        i, k -> (2*i+k-5) (4,) (slice(5, 9, None),)
+    """
+    sizes = problem.output_sizes
+    names = tuple(str(n) for n in range(len(sizes)))
+    for box in boxes(sizes, names, max(1, most)):
+        cut = {int(label): (start, stop) for label, start, stop in box}
+        place = tuple(slice(*cut.get(n, (0, size))) for n, size in enumerate(sizes))
+        yield _block(problem, place), place
+
+
+def _block(problem: Problem, place: Ranges) -> Problem:
+    """A contraction with a part of its result."""
+    uses = Counter(name for access in problem.output for name in access.names)
+    for access, at in zip(problem.output, place, strict=True):
+        name = access.plain
+        if name is not None and uses[name] == 1 and problem.extents[name] == access.size:
+            problem = problem.restricted(name, at.start, at.stop - at.start)
+    output = tuple(
+        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
+        for a, at in zip(problem.output, place, strict=True)
+    )
+    return replace(problem, output=output, result_shape=shape_of(output))
+
+
+class Slicing(NamedTuple):
+    """How a contraction is cut.
+
+    Attributes:
+        order: in which order the operands meet, in all parts.
+        chunks: for each index that is cut how many values a part has of it.
+        once: whether each element of the result is made by one part.
+    """
+
+    order: tuple[Pair, ...]
+    chunks: tuple[tuple[str, int], ...]
+    once: bool
+
+    def parts(self, problem: Problem) -> Iterator[Problem]:
+        """Contractions of the same operands that together have all points, each of them once."""
+        ranges = [
+            [(name, start, min(chunk, problem.extents[name] - start))
+             for start in range(0, problem.extents[name], chunk)]
+            for name, chunk in self.chunks
+        ]  # fmt: skip
+        for choice in product(*ranges):
+            part = problem
+            for name, start, count in choice:
+                part = part.restricted(name, start, count)
+            yield part
+
+    def typical(self, problem: Problem) -> Problem:
+        """A part from the middle, which is as large as any."""
+        for name, chunk in self.chunks:
+            start = (problem.extents[name] // chunk - 1) // 2 * chunk
+            problem = problem.restricted(name, start, chunk)
+        return problem
+
+
+def sliced(
+    problem: Problem,
+    limit: int,
+    itemsize: int,
+    converted: Collection[int],
+    compiled: bool = False,
+) -> Slicing | None:
+    """Find out how to cut a contraction into few parts that fit a limit.
 
     Args:
-        problem: the contraction.
+        problem: the contraction, of at least one point.
         limit: bytes that temporary arrays may take.
         itemsize: bytes of one number.
+        converted: the operands that have another dtype.
+        compiled: whether what products take is left out.
 
-    Yields:
-        Contractions of the same operands that together have all points, each of them once.
-
-    Raises:
-        MemoryLimitError: not even one point at a time fits the limit.
-
-    Example:
-        >>> from contractconv.notation.extents import resolve
-        >>> from contractconv.notation.parser import parse
-        >>> problem = resolve(parse("i k, k j -> i j"), [(5, 4), (4, 2)], {})
-        >>> [part.extents["i"] for part in slices(problem, limit=300, itemsize=8)]
-        [3, 2]
-    """
-    chunks = _chunks(problem, limit, itemsize)
-    ranges = [
-        [(name, start, min(chunk, problem.extents[name] - start))
-         for start in range(0, problem.extents[name], chunk)]
-        for name, chunk in chunks.items() if chunk < problem.extents[name]
-    ]  # fmt: skip
-    for choice in product(*ranges):
-        part = problem
-        for name, start, count in choice:
-            part = part.restricted(name, start, count)
-        yield part
-
-
-def _chunks(problem: Problem, limit: int, itemsize: int) -> dict[str, int]:
-    """The largest extents of slices: halved where that saves most, until one slice fits."""
-    chunks = dict(problem.sizes)
-    while temporary_elements(_cut(problem, chunks)) * itemsize > limit:
-        longer = [name for name, chunk in chunks.items() if chunk > 1]
-        if not longer:
-            least = temporary_elements(_cut(problem, chunks))
-            raise MemoryLimitError(
-                f"a memory limit of {limit} bytes is too small for '{problem}': "
-                f"a single point takes {least * itemsize}"
-            )
-        halved = [chunks | {name: -(-chunks[name] // 2)} for name in longer]
-        chunks = min(halved, key=lambda c: temporary_elements(_cut(problem, c)))
-    return chunks
-
-
-def _cut(problem: Problem, chunks: dict[str, int]) -> Problem:
-    for name, chunk in chunks.items():
-        if chunk < problem.extents[name]:
-            problem = problem.restricted(name, 0, chunk)
-    return problem
-
-
-def temporary_elements(problem: Problem) -> int:
-    """An upper bound on the elements of all temporary arrays that a problem needs at once.
+    Returns:
+        The parts; ``None`` if not even one point at a time fits the limit, or there would be so
+        many parts that more time were spent between them than in them.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
-        >>> temporary_elements(resolve(parse("i k, k j -> i j"), [(5, 4), (4, 2)], {}))
-        48
+        >>> problem = resolve(parse("i k, k j -> i j"), [(50, 40), (40, 20)], {})
+        >>> found = sliced(problem, limit=10_000, itemsize=8, converted=())
+        >>> len(list(found.parts(problem))) < 10
+        True
     """
-    steps = plan_afresh(problem, FRUGAL).steps
-    alive: list[int] = [0] * len(problem.operands)
-    peak = 0
-    for step in steps:
-        result = prod(step.problem.output_sizes) if step is not steps[-1] else 0
-        largest = max((_piece_elements(p.problem) for p in step.pieces()), default=0)
-        peak = max(peak, sum(alive) + result + largest)
-        alive = [size for n, size in enumerate(alive) if n not in step.positions] + [result]
-    return peak
+    return _Search(problem, itemsize, converted, compiled).found(limit)
 
 
-def _piece_elements(problem: Problem) -> int:
-    extents = problem.extents
-    padded = sum(_padded_elements(problem, accesses) for accesses in problem.operands)
-    volumes = [volume(labels_of([accesses]), extents) for accesses in problem.operands]
-    result = volume((n for n in problem.indices if n in problem.kept), extents)
-    if problem.reduce not in ("sum", "mean"):
-        # Values, their mask and integer positions of every point in a block.
-        return padded + result + 8 * problem.points
-    # The larger operand of a product is packed in blocks, the other one whole.
-    packed = sum(volumes) - max(volumes) + min(max(volumes), BLOCK)
-    return padded + packed + 2 * result
-
-
-def _padded_elements(problem: Problem, accesses: Accesses) -> int:
-    reaches = [access.reach(problem.extents) for access in accesses]
-    outside = any(
-        low < 0 or high >= access.size * access.divisor
-        for (low, high), access in zip(reaches, accesses, strict=True)
+def refused(
+    problem: Problem, limit: int, itemsize: int, converted: Collection[int]
+) -> MemoryLimitError:
+    """What to raise if a contraction cannot be cut such that it fits a limit."""
+    least = _Search(problem, itemsize, converted, False).least(limit)
+    return MemoryLimitError(
+        f"a memory limit of {limit} bytes is too small for '{problem}': the least is {least}"
     )
-    return outside * prod(high - low + 1 for low, high in reaches)
+
+
+class _Search:
+    """Looks for indices to cut, and for the largest parts that fit."""
+
+    def __init__(
+        self, problem: Problem, itemsize: int, converted: Collection[int], compiled: bool
+    ) -> None:
+        self.problem = problem
+        self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
+        self.direct = is_direct(problem)
+        self.known: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
+        self.order = order_of(problem)
+        self.whole = {name: size for name, size in problem.sizes if size > 1}
+        # What there is to do without any cut.
+        _, self.work = self._taken({})
+
+    def found(self, limit: int) -> Slicing | None:
+        """Few parts that fit a limit; ``None`` if there are none, or too many."""
+        chunks = self._chunks(limit)
+        if chunks is None or self._too_many(chunks):
+            return None
+        return Slicing(self.order, tuple(chunks.items()), self._once(chunks))
+
+    def least(self, limit: int) -> int:
+        """A limit that is large enough, and hardly larger than it must be."""
+        high = self._bytes({})
+        while high // 2 > limit and self.found(high // 2) is not None:
+            high //= 2
+        low = max(limit, high // 2)
+        # Of many operands each try takes long.
+        while high - low > high // 8 and len(self.problem.operands) <= _FEW_OPERANDS:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.found(middle) is None else (low, middle)
+        return high
+
+    def _too_many(self, chunks: Chunks) -> bool:
+        """Whether more time would be spent between parts than in them."""
+        count = prod(-(-self.whole[name] // chunk) for name, chunk in chunks.items())
+        return count > _MOST_PARTS and self.work < count * _FEW
+
+    def _chunks(self, limit: int) -> Chunks | None:
+        """How many values of each index that is cut a part has; ``None`` if none is enough."""
+        chunks: Chunks = {}
+        while self._bytes(chunks) > limit:
+            spare = self._candidates(chunks)
+            if not spare or len(chunks) == _MOST_CUTS:
+                return None
+            more = ({**chunks, name: 1} for name in spare)
+            chunks = min(more, key=lambda cut: self._badness(cut, limit))
+        for name in sorted(chunks, key=self.whole.__getitem__):
+            chunks = self._grown(chunks, name, limit)
+        return chunks
+
+    def _candidates(self, chunks: Chunks) -> list[str]:
+        """The indices that most of what lives in memory has."""
+        names = [name for name in self.whole if name not in chunks]
+        if len(names) <= _MOST_CANDIDATES:
+            return names
+        weights = dict.fromkeys(names, 0)
+        for _, step in steps_of(_inner(self.problem, chunks), self.order):
+            # An axis that is carried along whole is called like its expression.
+            for name in re.findall(r"\w+", " ".join(labels_of([step.output]))):
+                if name in weights:
+                    weights[name] += prod(step.output_sizes)
+        return sorted(names, key=weights.__getitem__)[-_MOST_CANDIDATES:]
+
+    def _badness(self, chunks: Chunks, limit: int) -> tuple[bool, float]:
+        """Work that is done again in every part, or memory that is still missing."""
+        taken, work = self._taken(chunks)
+        parts = prod(self.whole[name] for name in chunks)
+        return taken > limit, parts * work * float(max(taken, limit))
+
+    def _grown(self, chunks: Chunks, name: str, limit: int) -> Chunks:
+        """As many values of an index in a part as fit, in parts of equal size."""
+        low, high = 1, self.whole[name]
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._bytes({**chunks, name: middle}) <= limit:
+                low = middle
+            else:
+                high = middle - 1
+        if low == self.whole[name]:
+            return {n: chunk for n, chunk in chunks.items() if n != name}
+        count = -(-self.whole[name] // low)
+        return {**chunks, name: -(-self.whole[name] // count)}
+
+    def _bytes(self, chunks: Chunks) -> int:
+        return self._taken(chunks)[0]
+
+    def _taken(self, chunks: Chunks) -> tuple[int, int]:
+        """Bytes that a part takes, and its operations."""
+        key = frozenset(chunks.items())
+        if key not in self.known:
+            steps = steps_of(_inner(self.problem, chunks), self.order)
+            adding = not self._once(chunks)
+            size = peak(steps, self.converted, self.itemsize, adding, self.compiled)
+            self.known[key] = size, sum(flops(step) for _, step in steps)
+        return self.known[key]
+
+    def _once(self, chunks: Chunks) -> bool:
+        return self.direct and self.problem.kept.issuperset(chunks)
+
+
+def _inner(problem: Problem, chunks: Chunks) -> Problem:
+    """A part of such extents, wherever it lies, that reads as much as any."""
+    sizes = tuple((name, chunks.get(name, size)) for name, size in problem.sizes)
+    extents = dict(sizes)
+
+    def moved(access: Access) -> Access:
+        low, high = access.reach(problem.extents)
+        outside = low < 0 or high >= access.size * access.divisor
+        here, there = access.reach(extents)
+        size = min(access.size, (there - here) // access.divisor + 1)
+        return Access(access.terms, access.offset - here - outside, access.divisor, size)
+
+    def cut(accesses: Accesses) -> Accesses:
+        return tuple(moved(a) if any(name in chunks for name in a.names) else a for a in accesses)
+
+    operands, output = tuple(map(cut, problem.operands)), cut(problem.output)
+    return Problem(operands, output, sizes, problem.reduce, shape_of(output))

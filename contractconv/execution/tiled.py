@@ -9,17 +9,18 @@ the tiles before they are transformed back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from contractconv.caches import weighed
 from contractconv.execution.direct import KINDS
 from contractconv.execution.layer import Layer, lanes
 from contractconv.execution.results import Deep, Forward
 from contractconv.execution.sequence import Program
 from contractconv.execution.staging import Strides
 from contractconv.execution.threads import get_num_threads
+from contractconv.execution.weight import weight
 from contractconv.execution.weightgradient import WeightGradient
 from contractconv.kernels import native
 from contractconv.kernels.finish import RAW, Finish
@@ -60,7 +61,7 @@ def prepared(
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@weighed(weight)
 def _prepared(
     problem: Problem,
     windows: tuple[Window, ...],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import takewhile
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from contractconv.caches import weighed
 from contractconv.execution import memory
 from contractconv.execution.meeting import Met, combined, met
 from contractconv.execution.pooling import (
@@ -27,6 +27,7 @@ from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.execution.walking import Walk, nested
+from contractconv.execution.weight import weight
 from contractconv.kernels import native, unpooling
 from contractconv.kernels import pooling as kernel
 from contractconv.notation.problem import Access, Problem, shape_of
@@ -91,7 +92,7 @@ class _Ready(NamedTuple):
     adds: bool
 
 
-@lru_cache(maxsize=512)
+@weighed(weight)
 def _prepared(
     problem: Problem, strides: tuple[Strides, Strides], dtype: str, threads: int
 ) -> _Ready | None:

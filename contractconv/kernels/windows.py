@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from contractconv.caches import kept
 from contractconv.kernels import products
 from contractconv.kernels.finish import RAW, Finish
 from contractconv.kernels.native import Native, build, registers
@@ -78,7 +79,7 @@ class Fit(NamedTuple):
     cycles: float
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def fitting(
     rows: int, lines: int, taps: int, places: tuple[int, int], wide: int, elementwise: bool
 ) -> Fit | None:

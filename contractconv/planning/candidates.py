@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from math import ceil, floor, log2, prod, sqrt
 
+from contractconv.caches import kept
 from contractconv.calculus.decompositions import (
     EPSILON,
     Decomposition,
@@ -16,7 +16,7 @@ from contractconv.calculus.decompositions import (
     typical_error,
 )
 from contractconv.notation.problem import Access, Problem, shape_of
-from contractconv.planning.phases import Window, unit_windows, windows
+from contractconv.planning.phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
@@ -29,6 +29,10 @@ _RECKLESS = 4.0
 # Tiles of more results gain little more, and lose more digits.
 _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
+# So many tiles are compared; of more, one axis is changed at a time, so many times.
+_MOST_TILINGS, _MOST_ROUNDS = 512, 24
+# A leaf is not split into more parts with unit windows.
+_MOST_PARTS = 256
 # Channels of which products are summed at once.
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
@@ -128,9 +132,8 @@ def toom_cook(leaf: Problem, setting: Setting, careful: bool) -> tuple[Piece, ..
     found = _worth_decomposing(leaf)
     if not found:
         return None
-    parts = unit_windows(leaf, [(w.result, w.tap) for w in found])
     pieces = []
-    for part in parts:
+    for part in unit_windows(leaf, [(w.result, w.tap) for w in found]):
         kept = tuple(w for w in windows(part) if any(w.axis == f.axis for f in found))
         pieces.append(_best_tiles(part, kept, setting, careful) if kept else direct(part, setting))
     return tuple(pieces)
@@ -157,10 +160,23 @@ def long_windows(leaf: Problem) -> bool:
 
 
 def _worth_decomposing(leaf: Problem) -> list[Window]:
-    """The windows of more than one tap, of a leaf whose operands share all that is summed."""
+    """The windows of more than one tap, of a leaf whose operands share all that is summed.
+
+    There are none where strides would split it into too many parts.
+    """
     names = [{n for access in term for n in access.names} for term in leaf.operands]
     if any(n in names[0] ^ names[-1] for n in leaf.reduced if n not in _opened(leaf)):
         return []
+    return [] if far_apart(leaf) else _of_several_taps(leaf)
+
+
+def far_apart(leaf: Problem) -> bool:
+    """Whether strides would split the windows of a leaf into too many parts."""
+    pairs = [(w.result, w.tap) for w in _of_several_taps(leaf)]
+    return unit_count(leaf, pairs) > _MOST_PARTS
+
+
+def _of_several_taps(leaf: Problem) -> list[Window]:
     return [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
 
 
@@ -168,19 +184,16 @@ def _opened(leaf: Problem) -> set[str]:
     return {name for w in windows(leaf) for name in (w.result, w.tap)}
 
 
-@lru_cache(maxsize=4096)
+@kept(most=4096)
 def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, careful: bool) -> Piece:
-    pieces = [
-        Piece(part, "toom-cook", found, outputs, toom_cook_seconds(part, found, outputs, setting))
-        for outputs in _tile_sizes(part, found)
-    ]
     points = _summed(part)
     limit = _MOST_ROUNDOFFS * 2.0 ** (-24 if setting.real == "float32" else -53)
     plain = direct(part, setting)
     # A long sum rounds often however it is done.
     limit = max(limit, _MOST_TIMES * plain.error(setting.real) * sqrt(points))
     limit = limit if careful else _RECKLESS * limit
-    for piece in sorted(pieces, key=lambda p: p.seconds):
+    pieces = sorted(_tilings(part, found, setting, limit), key=lambda p: p.seconds)
+    for piece in pieces:
         if piece.error(setting.real) * sqrt(points) <= limit:
             return piece
     if careful or not pieces:
@@ -188,13 +201,50 @@ def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, care
     return min(pieces, key=lambda p: p.error(setting.real))
 
 
-def _tile_sizes(part: Problem, found: Sequence[Window]) -> Iterator[tuple[int, ...]]:
-    choices = []
-    for window in found:
-        taps, results = part.extents[window.tap], part.extents[window.result]
-        most = min(_MOST_OUTPUTS, max(1, _MOST_PRODUCTS + 1 - taps), results)
-        choices.append([1] if taps == 1 else range(1, most + 1))
-    yield from (sizes for sizes in product(*choices) if max(sizes) > 1 or len(found) == 0)
+def _tilings(
+    part: Problem, found: tuple[Window, ...], setting: Setting, limit: float
+) -> Iterator[Piece]:
+    """Tiles to choose from: of all sizes, or where these are many, of those around the best."""
+    choices = [_tile_sizes(part, window) for window in found]
+
+    def piece(outputs: tuple[int, ...]) -> Piece:
+        seconds = toom_cook_seconds(part, found, outputs, setting)
+        return Piece(part, "toom-cook", found, outputs, seconds)
+
+    if prod(map(len, choices)) <= _MOST_TILINGS:
+        yield from (piece(sizes) for sizes in product(*choices) if max(sizes) > 1)
+        return
+
+    def cost(one: Piece) -> tuple[float, float]:
+        return max(one.error(setting.real) * sqrt(_summed(part)), limit), one.seconds
+
+    best = piece(tuple(min(2, len(sizes)) for sizes in choices))
+    for _ in range(_MOST_ROUNDS):
+        others = [piece(outputs) for outputs in _neighbours(best.outputs, choices)]
+        better = min(others, key=cost)
+        if cost(better) >= cost(best):
+            break
+        best = better
+    yield best
+
+
+def _neighbours(
+    outputs: tuple[int, ...], choices: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, ...]]:
+    """Tiles of another size along one axis, or larger along all."""
+    yield tuple(min(n + 1, sizes[-1]) for n, sizes in zip(outputs, choices, strict=True))
+    for axis, sizes in enumerate(choices):
+        for size in sizes:
+            changed = (*outputs[:axis], size, *outputs[axis + 1 :])
+            if max(changed) > 1:
+                yield changed
+
+
+def _tile_sizes(part: Problem, window: Window) -> Sequence[int]:
+    """How many results a tile may have along one window."""
+    taps, results = part.extents[window.tap], part.extents[window.result]
+    most = min(_MOST_OUTPUTS, max(1, _MOST_PRODUCTS + 1 - taps), results)
+    return [1] if taps == 1 else range(1, most + 1)
 
 
 @dataclass(frozen=True, slots=True)

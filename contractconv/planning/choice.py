@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from contractconv.caches import kept
 from contractconv.calculus.decompositions import EPSILON
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Problem
@@ -71,7 +71,7 @@ class Choice:
         return self.candidates[1:]
 
 
-@lru_cache(maxsize=2048)
+@kept(most=2048)
 def choose(step: Problem, setting: Setting) -> Choice:
     """Choose how to carry out one step of a plan.
 
@@ -113,7 +113,7 @@ def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     return tuple(leaves(step)), ()
 
 
-@lru_cache(maxsize=256)
+@kept(most=256)
 def too_inexact(step: Problem, setting: Setting) -> Candidate | None:
     """What would be chosen for a step if digits did not count; ``None`` if they made no choice."""
     if setting.asked or not _is_open(step, setting):

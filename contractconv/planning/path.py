@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -18,8 +19,10 @@ from contractconv.planning.cost import labels_of, overlaps
 
 Pair = tuple[int, ...]
 
-# Up to here every order is compared (at most 3^8 splits); beyond, pairs are chosen greedily.
-_EXHAUSTIVE = 8
+# Up to here every order is compared (at most 3^7 splits); beyond, pairs are chosen greedily.
+_EXHAUSTIVE = 7
+# Terms that a new one is tried with.
+_MOST_PARTNERS = 64
 
 
 def contraction_order(problem: Problem) -> tuple[Pair, ...]:
@@ -181,24 +184,79 @@ def _as_positions(
 
 def greedy(problem: Problem) -> list[Pair]:
     """Always contract the pair that shrinks the operands most; cheap for many operands."""
-    alive = list(problem.operands)
-    path: list[Pair] = []
-    while len(alive) > 1:
-        pair = min(combinations(range(len(alive)), 2), key=lambda p: _growth(p, alive, problem))
-        path.append(pair)
-        needed = problem.kept | frozenset(labels_of(_others(alive, pair)))
-        step = merge((alive[pair[0]], alive[pair[1]]), needed, problem)
-        alive = [*_others(alive, pair), step.result]
-    return path
+    return _Greedy(problem).path()
 
 
-def _others(alive: list[Accesses], pair: Pair) -> list[Accesses]:
-    return [term for n, term in enumerate(alive) if n not in pair]
+class _Greedy:
+    """Terms by number, and pairs of them, the one that grows least first.
+
+    A pair is tried when its second term appears, and again when an index is left to it alone.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.alive: dict[int, Accesses] = {}
+        self.holders: dict[str, set[int]] = {}
+        self.pairs: list[tuple[int, int, int, int]] = []
+        for number, term in enumerate(problem.operands):
+            self._add(number, term)
+
+    def path(self) -> list[Pair]:
+        """The pairs, as positions in the list of terms that are left."""
+        found: list[Pair] = []
+        while len(self.alive) > 1:
+            first, second = self._best()
+            order = list(self.alive)
+            found.append((order.index(first), order.index(second)))
+            step = self._merged(first, second)
+            self._remove(first, second)
+            self._add(order[-1] + 1, step.result)
+        return found
+
+    def _best(self) -> Pair:
+        while self.pairs:
+            _, _, first, second = heappop(self.pairs)
+            if first in self.alive and second in self.alive:
+                return first, second
+        first, second, *_ = self.alive
+        return first, second
+
+    def _add(self, number: int, term: Accesses) -> None:
+        for name in labels_of([term]):
+            self.holders.setdefault(name, set()).add(number)
+        self.alive[number] = term
+        for other in self._partners(number, term):
+            self._try(other, number)
+
+    def _partners(self, number: int, term: Accesses) -> list[int]:
+        """The terms that it may meet: first those that share an index, then the smallest."""
+        near = set().union(*(self.holders[name] for name in labels_of([term])))
+        others = (n for n in self.alive if n != number)
+        by_size = sorted(others, key=lambda n: (n not in near, _size(self.alive[n]), n))
+        return by_size[:_MOST_PARTNERS]
+
+    def _remove(self, *numbers: int) -> None:
+        gone = labels_of(self.alive.pop(number) for number in numbers)
+        for name in gone:
+            self.holders[name].difference_update(numbers)
+            if len(self.holders[name]) == 2 and name not in self.problem.kept:
+                self._try(*sorted(self.holders[name]))
+
+    def _try(self, first: int, second: int) -> None:
+        step = self._merged(first, second)
+        before = _size(self.alive[first]) + _size(self.alive[second])
+        growth = prod(access.size for access in step.output) - before
+        heappush(self.pairs, (growth, step.points, first, second))
+
+    def _merged(self, first: int, second: int) -> Merge:
+        terms, both = (self.alive[first], self.alive[second]), {first, second}
+        needed = {
+            name
+            for name in labels_of(terms)
+            if name in self.problem.kept or not self.holders[name] <= both
+        }
+        return merge(terms, needed, self.problem)
 
 
-def _growth(pair: Pair, alive: list[Accesses], problem: Problem) -> tuple[int, int]:
-    left, right = (alive[n] for n in pair)
-    needed = problem.kept | frozenset(labels_of(_others(alive, pair)))
-    step = merge((left, right), needed, problem)
-    before = sum(prod(access.size for access in term) for term in (left, right))
-    return prod(access.size for access in step.output) - before, step.points
+def _size(term: Accesses) -> int:
+    return prod(access.size for access in term)

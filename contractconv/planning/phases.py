@@ -296,13 +296,35 @@ def unit_windows(problem: Problem, windows: Iterable[tuple[str, str]]) -> tuple[
     return tuple(parts)
 
 
+def unit_count(problem: Problem, windows: Iterable[tuple[str, str]]) -> int:
+    """How many leaves :func:`unit_windows` makes, at most.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(2*i+k), k -> i"), [(9,), (3,)], {})
+        >>> unit_count(problem, [("i", "k")])
+        2
+    """
+    return prod(
+        min(modulus, problem.extents[name])
+        for pair in windows
+        for name, modulus in _moduli(problem, frozenset(pair)).items()
+    )
+
+
 def _unit_windows(problem: Problem, pair: frozenset[str]) -> list[Problem]:
+    parts = [problem]
+    for name, modulus in _moduli(problem, pair).items():
+        parts = [one for part in parts for one in _residues(part, name, modulus)]
+    return parts
+
+
+def _moduli(problem: Problem, pair: frozenset[str]) -> dict[str, int]:
+    """Modulo what the indices of a window are split."""
     steps = _steps(problem, pair)
     least = lcm(*steps.values())
-    parts = [problem]
-    for name, step in steps.items():
-        parts = [one for part in parts for one in _residues(part, name, least // abs(step))]
-    return parts
+    return {name: least // abs(step) for name, step in steps.items()}
 
 
 def _steps(problem: Problem, pair: frozenset[str]) -> dict[str, int]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import prod
-from typing import Any
 
+from contractconv.caches import Shelf, kept
 from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
 from contractconv.markup import preformatted
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
-from contractconv.planning.candidates import Piece, direct, long_windows
+from contractconv.planning.candidates import Piece, direct, far_apart, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
@@ -36,7 +37,7 @@ class Step:
     positions: Pair
     problem: Problem
     setting: Setting
-    ready: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    ready: Shelf = field(default_factory=Shelf, repr=False, compare=False)
 
     @property
     def flops(self) -> int:
@@ -171,15 +172,23 @@ class Plan:
         return report(self)
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
     """Plan a contraction; equal problems share one plan."""
     return plan_afresh(problem, setting)
 
 
-def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
-    """Plan a contraction that will hardly come again, without remembering the plan."""
-    steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem))
+def plan_afresh(
+    problem: Problem, setting: Setting = DIRECT, order: Sequence[Pair] | None = None
+) -> Plan:
+    """Plan a contraction that will hardly come again, without remembering the plan.
+
+    Args:
+        problem: the contraction.
+        setting: what algorithms are chosen by.
+        order: in which its operands meet, as :func:`order_of` says; the best one if not given.
+    """
+    steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem, order))
     _check(problem, steps, setting)
     return Plan(problem, steps, setting)
 
@@ -196,6 +205,8 @@ def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     )
     if any(long_windows(piece.problem) for step in steps for piece in step.pieces()):
         reason = f"the windows of {listed} have more taps than its tiles: choose 'fft'"
+    elif any(far_apart(piece.problem) for step in steps for piece in step.pieces()):
+        reason = f"strides would split {listed} into too many parts: choose 'direct'"
     raise AlgorithmError(f"algorithm {asked!r} has nothing to work on: {reason}")
 
 
@@ -205,16 +216,42 @@ def _misses(steps: tuple[Step, ...], asked: str) -> bool:
     return fast and not any(step.choice.chosen.algorithm == asked for step in steps)
 
 
-def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:
+def order_of(problem: Problem) -> tuple[Pair, ...]:
+    """In which order the operands meet, once each is summed over what it alone has.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {}))
+        ((1, 2), (0, 1))
+    """
+    if problem.reduce not in ("sum", "mean"):
+        return ()
+    return contraction_order(_of_operands(problem, _reduced_terms(problem)))
+
+
+def steps_of(problem: Problem, order: Sequence[Pair]) -> list[tuple[Pair, Problem]]:
+    """Which operands are taken out of the list, and how they are contracted, in a given order."""
+    return list(_steps(problem, order))
+
+
+def _reduced_terms(problem: Problem) -> tuple[Accesses, ...]:
+    """What is left of the operands when each is summed over what it alone has."""
+    terms = list(problem.operands)
+    for position, merged in _reductions_first(problem):
+        terms = [*terms[:position], *terms[position + 1 :], merged.result]
+    return tuple(terms)
+
+
+def _steps(problem: Problem, order: Sequence[Pair] | None = None) -> Iterator[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted."""
     if problem.reduce not in ("sum", "mean"):
         yield tuple(range(len(problem.operands))), problem
         return
-    terms = list(problem.operands)
     for position, merged in _reductions_first(problem):
         yield (position,), _as_problem(merged)
-        terms = [*terms[:position], *terms[position + 1 :], merged.result]
-    order = contraction_order(_of_operands(problem, tuple(terms)))
+    terms = list(_reduced_terms(problem))
+    order = contraction_order(_of_operands(problem, tuple(terms))) if order is None else order
     for number, positions in enumerate(order):
         taken = tuple(terms[n] for n in positions)
         terms = [term for n, term in enumerate(terms) if n not in positions]
@@ -236,10 +273,11 @@ def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:
     if len(problem.operands) < 2:
         return
     moved = 0
+    uses = Counter(name for term in problem.operands for name in labels_of([term]))
     for number, term in enumerate(problem.operands):
-        others = [t for n, t in enumerate(problem.operands) if n != number]
-        needed = problem.kept | frozenset(labels_of(others))
-        if any(name not in needed for name in labels_of([term])):
+        names = labels_of([term])
+        needed = {name for name in names if name in problem.kept or uses[name] > 1}
+        if len(needed) < len(names):
             yield number - moved, merge((term,), needed, problem)
             moved += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import itertools
 import math
 import pickle
@@ -230,7 +231,7 @@ def test_no_points_of_the_pool_are_better(outputs: int, taps: int) -> None:
 def with_points(points: tuple[Point, ...], monkeypatch: pytest.MonkeyPatch) -> Bilinear:
     with monkeypatch.context() as patched:
         patched.setattr(bilinear, "best_points", lambda outputs, taps: points)
-        tile: Bilinear = toom_cook.__wrapped__(4, 3)
+        tile: Bilinear = inspect.unwrap(toom_cook)(4, 3)
     return tile
 
 

@@ -21,9 +21,8 @@ from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Algorithm, Reduction
-from contractconv.execution import memory, results, schemes, tiled
+from contractconv.execution import memory, results, schemes
 from contractconv.kernels import native
-from contractconv.planning.plan import plan
 
 ENGINES = ("llvm", "numpy")
 FAST = ("toom-cook", "fft")
@@ -244,11 +243,9 @@ def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(schemes.Scheme, "room", 1 << 60)
     by_tiles = request.param == "tiles"
     monkeypatch.setattr(results.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
-    plan.cache_clear()
-    tiled._prepared.cache_clear()
+    cc.clear_caches()
     yield
-    plan.cache_clear()
-    tiled._prepared.cache_clear()
+    cc.clear_caches()
 
 
 @pytest.mark.usefixtures("_in_parts")

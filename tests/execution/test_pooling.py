@@ -16,7 +16,7 @@ import pytest
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.execution import pooling, unpooling, walking
+from contractconv.execution import unpooling, walking
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import _RAW, End, pool
 from contractconv.execution.reductions import local_derivative, reduce_leaf
@@ -284,11 +284,11 @@ def test_large_gradients_are_written_past_the_cache(
     channels: int, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unpooling, "_PAST_CACHE", 1 << 12)
-    unpooling._prepared.cache_clear()
+    cc.clear_caches()
     for reduce in REDUCTIONS:
         problem = problem_of(POOLS["3x3"], (2, 12, 13, channels), reduce, k=3, l=2)
         check(problem, numbers((2, 12, 13, channels), dtype))
-    unpooling._prepared.cache_clear()
+    cc.clear_caches()
 
 
 @pytest.mark.parametrize("taps", [(8, 8), (9, 8), (16, 17)])
@@ -354,14 +354,11 @@ def test_long_sums_are_summed_in_parts() -> None:
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """So many threads share even the smallest work."""
     monkeypatch.setattr(walking, "_WORTH", 1)
-    prepared = pooling._prepared, unpooling._prepared
-    for made in prepared:
-        made.cache_clear()
+    cc.clear_caches()
     cc.set_num_threads(request.param)
     yield request.param
     cc.set_num_threads(None)
-    for made in prepared:
-        made.cache_clear()
+    cc.clear_caches()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,169 @@
+"""What is kept in memory has a budget of bytes, and can be given back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from contractconv import caches
+from contractconv.caches import Shelf, clear_caches, weighed
+
+
+@pytest.fixture
+def budget(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A small budget, of which nothing is taken yet."""
+    clear_caches()
+    monkeypatch.setattr(caches, "BUDGET", 100_000)
+    yield 100_000
+    clear_caches()
+
+
+def test_the_least_recently_used_goes_first(budget: int) -> None:
+    made: list[int] = []
+
+    @weighed(len)
+    def block(n: int) -> bytes:
+        made.append(n)
+        return bytes(budget // 5)
+
+    for n in (0, 1, 2, 0, 3, 4, 0):
+        block(n)
+    assert made == [0, 1, 2, 3, 4]
+    block(1)
+    assert made[-1] == 1
+
+
+def test_all_caches_share_one_budget(budget: int) -> None:
+    shelves = [Shelf() for _ in range(5)]
+    for n in range(100):
+        shelves[n % 5].put(n, n, budget // 20)
+        assert caches._ledger.total <= budget
+    held = sorted(n for shelf in shelves for n in shelf.values())
+    assert held == list(range(100 - len(held), 100))
+    assert 10 <= len(held) <= 20
+
+
+def test_what_is_larger_than_the_budget_is_not_kept(budget: int) -> None:
+    small, shelf = Shelf(), Shelf()
+    small.put("small", 1, 1000)
+    shelf.put("large", 2, budget)
+    assert (dict(small), dict(shelf)) == ({"small": 1}, {})
+
+
+def test_a_shelf_that_is_gone_takes_nothing(budget: int) -> None:
+    lasting = Shelf()
+    lasting.put("first", 1, budget // 10)
+    for n in range(30):
+        Shelf().put(n, n, budget // 5)
+    assert dict(lasting) == {"first": 1}
+
+
+def test_put_again_it_counts_once(budget: int) -> None:
+    shelf = Shelf()
+    for n in range(50):
+        shelf.put("same", n, budget // 3)
+    assert shelf["same"] == 49
+    assert caches._ledger.total < budget // 2
+
+
+def test_threads_share_it(budget: int) -> None:
+    @weighed(len)
+    def block(n: int) -> bytes:
+        return bytes([n]) * (budget // 10)
+
+    wrong: list[int] = []
+
+    def work(start: int) -> None:
+        for n in range(start, start + 3000):
+            if block(n * n % 37)[0] != n * n % 37:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sizes = [size for _, size in caches._ledger.entries.values()]
+    assert not wrong
+    assert sum(sizes) == caches._ledger.total <= budget
+
+
+def test_a_handler_may_put_something_while_another_thing_is_put(budget: int) -> None:
+    inner, outer = Shelf(), Shelf()
+    with caches._ledger.lock:
+        inner.put("inner", 1, 10)
+    outer.put("outer", 2, 10)
+    assert (dict(inner), dict(outer)) == ({"inner": 1}, {"outer": 2})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_does_not_wait_for_its_parents_threads(budget: int) -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with caches._ledger.lock:
+            held.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    child = os.fork()
+    if not child:
+        Shelf().put("here", 1, 1)
+        os._exit(0)
+    done.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+SOAK = """
+import gc, tracemalloc
+import numpy as np, contractconv as cc
+from contractconv import caches
+caches.BUDGET = 1 << 20
+tracemalloc.start()
+
+def calls(n):
+    long = np.ones((3000 + 64 * n, 4), np.float32)
+    cc.contract("(i+k-1) c, k c -> i c", long, np.ones((3, 4), np.float32))
+    cc.contract("(2*i+k-1) c -> i c", long, k=3, i=1500 + 32 * n, reduce="max")
+    pooling = cc.Contraction("(2*i+k) c -> i c", reduce="max").compile((long.shape), k=2)
+    pooling.vjp(0, pooling(long), long)
+    a, b = np.ones((40 + n, 30)), np.ones((30, 40))
+    cc.contract("i j, j k, k l -> i l", a, b, np.ones((40, 20)))
+    cc.contract("i j, j k -> i k", a, b, memory_limit=20_000)
+    x, w = np.ones((1, 40 + n, 16), np.float32), np.ones((3, 16, 16), np.float32)
+    cc.contract("b (i+k-1) c, k c o -> b i o", x, w, algorithm="toom-cook")
+    cc.contract("(i+k), k -> i", np.ones(500 + n), np.ones(200), algorithm="fft")
+
+def measured():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+sizes = []
+for n in range({rounds}):
+    calls(n)
+    assert caches._ledger.total <= caches.BUDGET
+    if n % {every} == {every} - 1:
+        sizes.append(measured())
+before = measured()
+cc.clear_caches()
+print(*sizes, before, measured())
+"""
+
+
+def test_new_lengths_take_a_bounded_memory() -> None:
+    script = SOAK.replace("{rounds}", "4").replace("{every}", "1")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    *sizes, before, after = map(int, done.stdout.split())
+    # Kernels are kept for ever, and plans by number: but no tables beyond the budget.
+    assert sizes[-1] < sizes[0] + (4 << 20)
+    assert after < before - (1 << 19)
