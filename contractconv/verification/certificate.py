@@ -17,7 +17,7 @@ from contractconv.calculus.derivation import COTANGENT, Formulas
 from contractconv.calculus.phases import phases
 from contractconv.calculus.reads import places
 from contractconv.calculus.rules import RULES, counted, local_name
-from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.symbols import operand_names, scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import (
     backward_operands,
@@ -28,6 +28,7 @@ from contractconv.execution.gradient import (
 from contractconv.execution.run import run
 from contractconv.execution.views import Array
 from contractconv.markup import preformatted
+from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
@@ -132,6 +133,7 @@ def certify(
     Raises:
         CertificateError: something disagrees; the message says what, where, and by how much.
         ShapeError: the extents make too many points for brute force.
+        ParameterError: a stride is zero, by which the formula divides.
     """
     here = replace(
         formulas,
@@ -139,6 +141,9 @@ def certify(
         scatter=spelled(formulas.scatter),
         gather=spelled(formulas.gather),
     )
+    given = {n: v for n, v in (values or {}).items() if n in here.forward.parameters}
+    if any(given.get(name, 1) == 0 for name in scaling(here.forward)):
+        bind(here.gather, given)  # a stride of zero, which a formula may divide by
     chosen = cases(here.forward, values or {})
     share = TERMS // (2 * len(chosen))
     checks = tally((_checks(here, case, share) for case in chosen), len(chosen), report)
