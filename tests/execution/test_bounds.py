@@ -42,7 +42,7 @@ def test_nothing_is_touched_outside_of_arrays(target: str, tmp_path: Path) -> No
     if not native._features().get(NEEDED[target]):
         pytest.skip("this processor is of another kind")
     now = tmp_path / "now"
-    menu, first, count = ("wide", os.getpid() * 10_000, 10_000) if DEEP else (MENUS[target], 0, 80)
+    menu, first, count = ("wide", os.getpid() * 30_000, 30_000) if DEEP else (MENUS[target], 0, 80)
     status, said = run(target, menu, first, count, now)
     assert status == 0, f"{now.read_text()}{said}"
     assert f"registers of {BYTES[target]} bytes, {count} problems\n" in said
