@@ -323,7 +323,7 @@ class Contraction(Shown):
         from contractconv.display.sources import Given
 
         check_values(self._spec, extents)
-        wanted = None if output_shape is None else as_shape(output_shape)
+        wanted = None if output_shape is None else as_result_shape(output_shape, self._spec)
         numbers = {name: as_integer(value) for name, value in extents.items()}
         values = {n: numbers.pop(n) for n in self._spec.parameters if n in numbers}
         if shapes:

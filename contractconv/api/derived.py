@@ -87,6 +87,7 @@ class Derived(Shown):
         told = recipe_steps(self._recipe, self.forward._spec, self.operand)
         return tuple(map(Step, told))
 
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:
         """Prove it on small arrays: formula and string are compared with brute force.
 

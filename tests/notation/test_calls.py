@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.api import curvature, derivation
+from contractconv.api import curvature, derivation, seconds
 from contractconv.notation.keywords import KEYWORDS
 
 # Arguments of wrong types are passed on purpose.
@@ -104,6 +104,7 @@ def _takers(kind: type) -> Iterator[tuple[str, Signature]]:
 def test_every_keyword_of_a_call_with_extents_is_known() -> None:
     kinds: list[type] = [
         cc.Contraction, cc.Derivation, cc.Derived, derivation.Phase, curvature.KroneckerFactors,
+        seconds.Second,
     ]  # fmt: skip
     takers = dict(taker for kind in kinds for taker in _takers(kind))
     takers["contract"] = inspect.signature(cc.contract)
@@ -156,7 +157,7 @@ def test_all_keywords_at_once() -> None:
         half.output_shape((2,), y=3, extents={"dtype": 4, "y": 5})
 
 
-@pytest.mark.parametrize("name", sorted(KEYWORDS - {"wrt", "extents", "memory_limit"}))
+@pytest.mark.parametrize("name", sorted(KEYWORDS - {"wrt", "proof", "extents", "memory_limit"}))
 def test_a_number_for_such_a_keyword_is_explained(name: str) -> None:
     hint = rf"the extent of the index '{name}' is given by extents=\{{'{name}': 3\}}$"
     keywords: Any = {name: 3}
