@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import sympy
@@ -17,6 +16,7 @@ import sympy
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Reduction, Spec, Term
+from contractconv.remembering import Value, remembered
 
 Substitution = Mapping[Any, Any]
 
@@ -115,7 +115,7 @@ def _put(formula: Any, values: Substitution) -> Any:
 
 
 @dataclass(frozen=True)
-class Equation:
+class Equation(Value):
     """``left = reduction over summed of Π factors Π deltas, where guards``.
 
     Attributes:
@@ -138,7 +138,7 @@ class Equation:
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
 
-    @cached_property
+    @remembered
     def sympy(self) -> sympy.Expr:
         """The right-hand side: a ``Sum`` of a ``Piecewise`` over products of ``Indexed``."""
         product = sympy.Mul(*(f.sympy for f in self.factors), *(d.sympy for d in self.deltas))
@@ -149,14 +149,14 @@ class Equation:
         total = sympy.Sum(product, *ranges) if ranges else product
         return total / sympy.Mul(*map(size, self.scale)) if self.scale else total
 
-    @cached_property
+    @remembered
     def names(self) -> frozenset[str]:
         """Every index of the left side, of the sum, and of the deltas."""
         positions = {p.name for p in self.left.axes if p.is_Symbol}
         tied = {d.position.name for d in self.deltas}
         return frozenset(positions | tied | {index.name for index in self.summed} | {DOTS})
 
-    @cached_property
+    @remembered
     def spec(self) -> Spec:
         """The axes as the notation writes them: factors as inputs, the left side as output."""
         names = self.names
@@ -167,7 +167,7 @@ class Equation:
         output = joined([axis(tied.get(e, e), names) for e in self.left.axes], self.left.like)
         return Spec(inputs, output, self.reduce, self.parameters)
 
-    @cached_property
+    @remembered
     def _rank(self) -> dict[str, int]:
         # What is solved for comes first, then as in the strings.
         tied = [delta.position.name for delta in self.deltas]

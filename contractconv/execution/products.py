@@ -159,12 +159,12 @@ def _recipe(
     key = (
         one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
     )  # fmt: skip
-    if key not in step.ready:
+    # Other threads may clear it in between.
+    known: Recipe | None | str = step.ready.get(key, "unknown")
+    if isinstance(known, str):
+        pieces = step.choice.chosen.pieces if step.disjoint else ()
+        known = recipe(pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending)
         if len(step.ready) >= _MOST_RECIPES:
             step.ready.clear()
-        pieces = step.choice.chosen.pieces if step.disjoint else ()
-        step.ready[key] = recipe(
-            pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending
-        )
-    known: Recipe | None = step.ready[key]
+        step.ready[key] = known
     return known

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache
+from contractconv.kernels.aside import undisturbed
 from contractconv.kernels.number import Number
 
 if TYPE_CHECKING:
     from contractconv.kernels.emitter import Emitter
 
-_lock = threading.RLock()
-_engines: list[Any] = []  # machine code lives as long as the engine that holds it
-_told = False
-
 Native = Callable[[int], None]
 Writer = Callable[["Emitter"], None]
 
+_lock = threading.RLock()  # for what is built, one after the other
+_calling = threading.RLock()  # held in the compiler, and not while the process forks
+_told = False
 
 def available() -> bool:
     """Whether kernels can be compiled: llvmlite is installed and they are not switched off."""
@@ -44,8 +44,8 @@ def _llvm() -> Any:
     return binding
 
 
-@functools.cache
 def _machine() -> Any:
+    """A target machine, to be used once: an engine owns the one that it is made with."""
     llvm = _llvm()
     target = llvm.Target.from_default_triple()
     features = llvm.get_host_cpu_features().flatten()
@@ -82,6 +82,10 @@ def build(name: str, dtype: str, write: Writer, identity: object) -> Native:
     Returns:
         A function of the address of a table of 64-bit integers; it runs without Python's lock.
     """
+    return undisturbed(lambda: _built(name, dtype, write, identity))
+
+
+def _built(name: str, dtype: str, write: Writer, identity: object) -> Native:
     with _lock:
         key = _key(name, dtype, identity)
         code = cache.kept(key)
@@ -116,15 +120,17 @@ def _compiled(name: str, dtype: str, write: Writer) -> bytes:
     llvm = _llvm()
     emitter = Emitter(name, number(dtype))
     write(emitter)
-    module = llvm.parse_assembly(emitter.finish())
-    module.triple = llvm.get_default_triple()
-    module.verify()
-    # Loops are written as they shall run: neither vectorised nor unrolled a second time.
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    passes = llvm.create_pass_builder(_machine(), options)
-    passes.getModulePassManager().run(module, passes)
-    code: bytes = _machine().emit_object(module)
+    with _calling:
+        machine = _machine()
+        module = llvm.parse_assembly(emitter.finish())
+        module.triple = llvm.get_default_triple()
+        module.verify()
+        # Loops are written as they shall run: neither vectorised nor unrolled a second time.
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+        passes = llvm.create_pass_builder(machine, options)
+        passes.getModulePassManager().run(module, passes)
+        code: bytes = machine.emit_object(module)
     return code
 
 
@@ -137,20 +143,28 @@ def _tell() -> None:
 
 def _loaded(name: str, code: bytes) -> Native:
     llvm = _llvm()
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _engines.append(engine)
-    address = engine.get_function_address(name)
+    with _calling:
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(name)
+        # Machine code stays where it is as long as the process lives: whoever has its address may
+        # keep it, and a thread may run it while the interpreter ends.
+        engine.detach()
     function: Native = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     return function
 
 
 def _after_fork() -> None:
-    # The thread that held the lock, if one did, is not in the child.
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
+    # The threads that held the locks, if there were any, are not in the child.
+    global _lock, _calling  # noqa: PLW0603
+    _lock, _calling = threading.RLock(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # The compiler's own locks could not be made anew in a child.
+    os.register_at_fork(
+        before=lambda: _calling.acquire(),
+        after_in_parent=lambda: _calling.release(),
+        after_in_child=_after_fork,
+    )

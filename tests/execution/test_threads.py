@@ -26,7 +26,7 @@ import contractconv as cc
 from contractconv import Algorithm
 from contractconv.execution import threads
 from contractconv.execution.memory import address
-from contractconv.execution.sequence import Calls, Program, offsets
+from contractconv.execution.sequence import Calls, Prepared, Program, offsets
 from contractconv.kernels import native, products
 
 COUNTS = (1, 2, 3, 7)
@@ -160,7 +160,7 @@ def carried_out(*stages: list[int]) -> list[float]:
     """Carry out a program of pieces of so many steps; how many each piece has made."""
     kept: list[Any] = []
     program = Program([[multiplying(steps, kept) for steps in stage] for stage in stages])
-    program.run({}, np.empty(0, np.float32))
+    Prepared(program).run({}, np.empty(0, np.float32))
     return [float(numbers[2, 0]) for numbers in kept]
 
 
@@ -185,7 +185,7 @@ def test_a_stage_begins_when_the_one_before_has_ended() -> None:
             # It multiplies by what the longest piece of the first stage has made in the end.
             piece.listed[0][1][products.SCALARS] = address(kept[2]) + 2 * 256
             numbers[1] = 1
-        Program([first, second]).run({}, np.empty(0, np.float32))
+        Prepared(Program([first, second])).run({}, np.empty(0, np.float32))
         assert [numbers[2, 0] for numbers in kept[3:]] == [7 * 300_000.0] * 4
 
 
@@ -204,7 +204,7 @@ def test_a_program_for_more_threads_than_there_are() -> None:
     program = Program([[multiplying(steps, kept) for steps in (1, 2, 3, 4, 5)]])
     for number in (5, 2, 1, 3):
         cc.set_num_threads(number)
-        program.run({}, np.empty(0, np.float32))
+        Prepared(program).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] for numbers in kept] == [4, 8, 12, 16, 20]
 
 
@@ -217,7 +217,7 @@ def test_programs_that_share_what_they_begin_with() -> None:
 
     programs = [program("a", 1, 2), program("a", 3, 4), program("b", 5), program(None, 6)]
     joined = Program.joined([*programs, program(None, 7)])
-    joined.run({}, np.empty(0, np.float32))
+    Prepared(joined).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] for numbers in kept] == [1, 2, 0, 4, 5, 6, 7]
     assert joined.shared == 4 * 128
 
@@ -456,7 +456,7 @@ def test_who_waits_for_helpers_waits_to_the_end(error: type[BaseException]) -> N
     kept: list[Any] = []
     program = Program([[multiplying(steps, kept) for steps in (100_000_000, 300_000_000)]])
     with raised_after(0.05, error), pytest.raises(error):
-        program.run({}, np.empty(0, np.float32))
+        Prepared(program).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] > 1 for numbers in kept] == [True, True]
     check()
 
