@@ -15,7 +15,7 @@ Owner = TypeVar("Owner")
 Made = TypeVar("Made")
 
 
-class remembered(Generic[Owner, Made]):  # noqa: N801 - it is written like the decorators it is one of
+class remembered(Generic[Owner, Made]):
     """An attribute that follows from the others, and from nothing else.
 
     Example:

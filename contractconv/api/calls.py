@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contractconv.aside import enter
 from contractconv.errors import AlgorithmError, OperandError, ShapeError
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
@@ -57,6 +58,7 @@ def forward_call(
         OperandError: the number of operands is wrong, or one is not an array of numbers.
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
+    enter_execution()
     from contractconv.execution.operands import as_operand
 
     count = len(forward._spec.inputs)
@@ -94,6 +96,12 @@ def _problem(
 def shape_of(operand: Any) -> Shape:
     """The shape of an array; a number has none."""
     return getattr(operand, "shape", ())
+
+
+def enter_execution() -> None:
+    """Import what carries contractions out, all of it at once."""
+    enter("contractconv.execution.compiled")
+    enter("contractconv.execution.measuring")
 
 
 def checked_algorithm(algorithm: str) -> str:

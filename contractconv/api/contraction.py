@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
-from contractconv.api.calls import checked_algorithm, shape_of
+from contractconv.api.calls import checked_algorithm, enter_execution, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.notation.ellipsis import expand_dots
@@ -260,6 +260,7 @@ class Contraction(Shown):
             output_shape: the shape of the result, where the rules should not choose it.
             **extents: extents of indices and values of parameters, by name.
         """
+        enter_execution()
         from contractconv.execution.reductions import result_dtype
         from contractconv.execution.run import planned
 
@@ -277,6 +278,7 @@ class Contraction(Shown):
         **extents: int,
     ) -> Compiled:
         """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
+        enter_execution()
         from contractconv.execution.compiled import Compiled
 
         problem = self._problem(shapes, extents, output_shape)
@@ -309,6 +311,7 @@ class Contraction(Shown):
         memory_limit: int | None = None,
         algorithm: Algorithm = "auto",
     ) -> Array:
+        enter_execution()
         from contractconv.execution import operands, run
 
         checked_algorithm(algorithm)

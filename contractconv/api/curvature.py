@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import shape_of
+from contractconv.api.calls import enter_execution, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derived import Derived, forward_derivative
@@ -161,6 +161,7 @@ class KroneckerFactors:
             *operands: all forward operands.
             **extents: what the forward call was given.
         """
+        enter_execution()
         from contractconv.execution.operands import as_operand
 
         given: dict[str, Any] = dict(extents)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import checked_algorithm, forward_call
+from contractconv.api.calls import checked_algorithm, enter_execution, forward_call
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
+from contractconv.aside import enter
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 from contractconv.planning.setting import Algorithm
@@ -50,6 +51,7 @@ class Derivation(Shown):
 
     @property
     def _formulas(self) -> Formulas:
+        enter("contractconv.calculus.derivation")
         from contractconv.calculus.derivation import derive
 
         return derive(self.forward._spec, self.operand)
@@ -205,6 +207,7 @@ class Derivation(Shown):
             An array of the operand's shape. For complex operands this is the derivative of
             ``Σ cotangent * result`` itself; nothing is conjugated.
         """
+        enter_execution()
         from contractconv.execution.gradient import gradient
         from contractconv.execution.operands import as_operand
 
@@ -312,6 +315,7 @@ class Phase(Shown):
             *operands: all forward operands, as for the derivation.
             **extents: what the forward call was given.
         """
+        enter_execution()
         from contractconv.execution.gradient import phase_gradient
         from contractconv.execution.operands import as_operand
 

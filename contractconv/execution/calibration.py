@@ -17,11 +17,11 @@ from functools import cache
 import numpy as np
 
 from contractconv import cache as disk
+from contractconv.aside import undisturbed
 from contractconv.execution import blas
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.threads import get_num_threads
 from contractconv.kernels import native
-from contractconv.kernels.aside import undisturbed
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse

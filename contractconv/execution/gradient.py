@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.aside import enter
 from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.unpooling import pool_gradient
@@ -106,6 +107,7 @@ def backward_operands(
 def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
     """The backward contraction of one operand, in the form that is cheaper to run."""
     # Deriving takes sympy, which takes as long to import as many a contraction takes to run.
+    enter("contractconv.calculus.derivation")
     from contractconv.calculus.derivation import derive
 
     formulas = derive(forward, operand)

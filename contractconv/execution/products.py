@@ -160,7 +160,7 @@ def _recipe(
         one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
     )  # fmt: skip
     # Other threads may clear it in between.
-    known: Recipe | None | str = step.ready.get(key, "unknown")
+    known: Recipe | str | None = step.ready.get(key, "unknown")
     if isinstance(known, str):
         pieces = step.choice.chosen.pieces if step.disjoint else ()
         known = recipe(pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending)

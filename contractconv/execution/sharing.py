@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from contractconv.aside import is_ours
 from contractconv.execution import blas
 from contractconv.execution.threads import Helpers, get_num_threads, team
-from contractconv.kernels.aside import is_ours
 
 Part = TypeVar("Part")
 Made = TypeVar("Made")

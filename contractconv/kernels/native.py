@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache
-from contractconv.kernels.aside import undisturbed
+from contractconv.aside import enter, hold_while_forking, undisturbed
 from contractconv.kernels.number import Number
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ Native = Callable[[int], None]
 Writer = Callable[["Emitter"], None]
 
 _lock = threading.RLock()  # for what is built, one after the other
-_calling = threading.RLock()  # held in the compiler, and not while the process forks
 _told = False
+
 
 def available() -> bool:
     """Whether kernels can be compiled: llvmlite is installed and they are not switched off."""
@@ -36,9 +36,13 @@ def available() -> bool:
 @functools.cache
 def _llvm() -> Any:
     try:
+        enter("llvmlite.binding")
         from llvmlite import binding
     except ImportError:
         return None
+    # Wherever its objects are let go, the compiler's own lock is taken.
+    lock = binding.ffi.lib._lock
+    hold_while_forking(lock.__enter__, lock.__exit__)
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding
@@ -120,17 +124,16 @@ def _compiled(name: str, dtype: str, write: Writer) -> bytes:
     llvm = _llvm()
     emitter = Emitter(name, number(dtype))
     write(emitter)
-    with _calling:
-        machine = _machine()
-        module = llvm.parse_assembly(emitter.finish())
-        module.triple = llvm.get_default_triple()
-        module.verify()
-        # Loops are written as they shall run: neither vectorised nor unrolled a second time.
-        options = llvm.create_pipeline_tuning_options(speed_level=2)
-        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-        passes = llvm.create_pass_builder(machine, options)
-        passes.getModulePassManager().run(module, passes)
-        code: bytes = machine.emit_object(module)
+    machine = _machine()
+    module = llvm.parse_assembly(emitter.finish())
+    module.triple = llvm.get_default_triple()
+    module.verify()
+    # Loops are written as they shall run: neither vectorised nor unrolled a second time.
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+    code: bytes = machine.emit_object(module)
     return code
 
 
@@ -143,28 +146,22 @@ def _tell() -> None:
 
 def _loaded(name: str, code: bytes) -> Native:
     llvm = _llvm()
-    with _calling:
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        address = engine.get_function_address(name)
-        # Machine code stays where it is as long as the process lives: whoever has its address may
-        # keep it, and a thread may run it while the interpreter ends.
-        engine.detach()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    address = engine.get_function_address(name)
+    # Machine code stays where it is as long as the process lives: whoever has its address may keep
+    # it, and a thread may run it while the interpreter ends.
+    engine.detach()
     function: Native = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     return function
 
 
 def _after_fork() -> None:
-    # The threads that held the locks, if there were any, are not in the child.
-    global _lock, _calling  # noqa: PLW0603
-    _lock, _calling = threading.RLock(), threading.RLock()
+    # The thread that held the lock, if one did, is not in the child.
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    # The compiler's own locks could not be made anew in a child.
-    os.register_at_fork(
-        before=lambda: _calling.acquire(),
-        after_in_parent=lambda: _calling.release(),
-        after_in_child=_after_fork,
-    )
+    os.register_at_fork(after_in_child=_after_fork)

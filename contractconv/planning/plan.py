@@ -37,9 +37,7 @@ class Step(Value):
     positions: Pair
     problem: Problem
     setting: Setting
-    ready: dict[Hashable, Any] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    ready: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def flops(self) -> int:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from contractconv.aside import undisturbed
 from contractconv.calculus.bilinear import direct, toom_cook
 from contractconv.errors import ShapeError
 from contractconv.execution import blocked, fourier, toomcook
 from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.views import Array, Labelled
-from contractconv.kernels.aside import undisturbed
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
            "x": UnitWindow("x", "h", "m")}  # fmt: skip

@@ -82,6 +82,7 @@ def call(n):
 """
 
 AT_ONCE = """
+assert call(-1)  # the kernels are there
 end, n = time.monotonic() + seconds, 0
 with ThreadPoolExecutor(8) as pool_of_threads:
     while time.monotonic() < end or n < 3:
@@ -96,7 +97,7 @@ stop, wrong = threading.Event(), []
 def work(first):
     n = first
     while not stop.is_set():
-        if not call(n % 5000):
+        if not call(n % 600):
             wrong.append(n)
         n += 1
 
@@ -107,12 +108,13 @@ def in_child(n):
         os._exit(0 if call(n) else 1)
     return os.waitpid(child, 0)[1]
 
+assert call(-1)  # the kernels are there
 threads = [threading.Thread(target=work, args=(first,)) for first in (0, 0, 100)]
 for thread in threads:
     thread.start()
-end, n = time.monotonic() + seconds, 10_000
+end, n = time.monotonic() + seconds, 700
 try:
-    while time.monotonic() < end or n < 10_005:
+    while time.monotonic() < end or n < 705:
         assert in_child(n) == 0
         n += 1
 finally:
@@ -135,13 +137,13 @@ def run(script: str, kernels: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("kernels", [pytest.param("llvm", marks=compiling), "numpy"])
 def test_first_calls_of_several_threads_at_once(kernels: str) -> None:
-    run(AT_ONCE, kernels, 1.0)
+    run(AT_ONCE, kernels, 0.5)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 @pytest.mark.parametrize("kernels", [pytest.param("llvm", marks=compiling), "numpy"])
 def test_forks_while_other_threads_make_first_calls(kernels: str) -> None:
-    run(WITH_FORKS, kernels, 1.0)
+    run(WITH_FORKS, kernels, 0.5)
 
 
 # --- who keeps an address owns what it leads to ------------------------------------------------

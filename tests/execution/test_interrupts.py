@@ -251,6 +251,10 @@ print("fine")
 def test_a_loader_that_raises() -> None:
     """An engine that was not completed takes nothing with it that others need."""
     ran = subprocess.run(
-        [sys.executable, "-c", LOADER_RAISES], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", LOADER_RAISES],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (ran.returncode, ran.stdout) == (0, "fine\n"), ran.stderr
