@@ -77,7 +77,6 @@ shared = {}
 KINDS = (matrices, layer, tiles, transposed, pool, unpool, compiled)
 
 def call(n):
-    # Several calls of the same kind at once: all of them are first ones.
     return all(kind(n) for kind in KINDS)
 """
 
@@ -85,8 +84,10 @@ AT_ONCE = """
 assert call(-1)  # the kernels are there
 end, n = time.monotonic() + seconds, 0
 with ThreadPoolExecutor(8) as pool_of_threads:
-    while time.monotonic() < end or n < 3:
-        assert all(pool_of_threads.map(call, [n] * 8))
+    while time.monotonic() < end or n < 60:
+        # All of them are first calls of the same kind.
+        kind = matrices if n % 8 else KINDS[n // 8 % len(KINDS)]
+        assert all(pool_of_threads.map(kind, [n] * 16))
         n += 1
 print("fine")
 """
@@ -137,7 +138,7 @@ def run(script: str, kernels: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("kernels", [pytest.param("llvm", marks=compiling), "numpy"])
 def test_first_calls_of_several_threads_at_once(kernels: str) -> None:
-    run(AT_ONCE, kernels, 0.5)
+    run(AT_ONCE, kernels, 1.5)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
