@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from contractconv.kernels import native
@@ -258,3 +259,41 @@ def test_a_loader_that_raises() -> None:
         timeout=60,
     )
     assert (ran.returncode, ran.stdout) == (0, "fine\n"), ran.stderr
+
+
+FIRST_CALL = """
+import signal, sys
+import numpy as np
+import contractconv as cc
+
+x, w = np.ones((2, 18, 18, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
+
+def contract():
+    found = cc.contract("b (i+k) (j+l) c, k l c o -> b i j o", x, w, algorithm="direct")
+    assert (found == 72).all()
+    run = cc.Contraction("b (i+k) (j+l) c, k l c o -> b i j o").compile(x.shape, w.shape)
+    assert run.vjp(0, run(x, w), x, w).shape == x.shape
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+try:
+    contract()
+except KeyboardInterrupt:
+    pass
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+contract()
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("delay", np.geomspace(1e-3, 1.0, 60 if DEEP else 6).tolist())
+def test_an_interrupted_first_call(delay: float) -> None:
+    """Whatever the first call has imported, or not yet, the second one has everything."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FIRST_CALL, str(delay)],
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, "fine\n"), ran.stderr[-3000:]

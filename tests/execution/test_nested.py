@@ -164,3 +164,53 @@ def test_a_contraction_inside_a_contraction(way: str, kernels: str, threads: int
         env=os.environ, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (0, "fine True\n"), ran.stderr[-3000:]
+
+
+FIRST = """
+import signal, sys, time
+import numpy as np
+import contractconv as cc
+
+rng = np.random.default_rng(0)
+x, w = rng.integers(-3, 4, (2, 18, 18, 8)), rng.integers(-3, 4, (3, 3, 8, 8))
+conv = sum(np.tensordot(x[:, k:k + 16, l:l + 16], w[k, l], 1) for k in range(3) for l in range(3))
+pool = np.maximum.reduce([x[:, a::2, b::2] for a in (0, 1) for b in (0, 1)])
+x, w = x.astype(np.float32), w.astype(np.float32)
+calls = depth = 0
+
+def contract():
+    found = cc.contract("b (i+k) (j+l) c, k l c o -> b i j o", x, w, algorithm="direct")
+    assert np.array_equal(found, conv)
+    found = cc.contract("b (2*i+k) (2*j+l) c -> b i j c", x, reduce="max", k=2, l=2)
+    assert np.array_equal(found, pool)
+    found = cc.contract("i k, k j, j l -> i l", x[0, 0], x[0, 0].T, x[0, 1])
+    assert np.array_equal(found, x[0, 0] @ x[0, 0].T @ x[0, 1])
+
+def nested(*_):
+    global calls, depth
+    if depth < 2:
+        depth += 1
+        calls += 1
+        contract()
+        depth -= 1
+    signal.setitimer(signal.ITIMER_REAL, 1e-4)
+
+signal.signal(signal.SIGALRM, nested)
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+contract()
+run = cc.Contraction("b (i+k) (j+l) c, k l c o -> b i j o").compile(x.shape, w.shape)
+run.vjp(0, run(x, w), x, w)
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+contract()
+print("fine", calls > 0)
+"""
+
+
+@pytest.mark.parametrize("delay", [1e-4, 2e-2, 1e-1])
+def test_from_the_very_first_call_on(delay: float) -> None:
+    """Rooms are entered, and kernels loaded, while signals ask for the same."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FIRST, str(delay)],
+        env=os.environ, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, "fine True\n"), ran.stderr[-3000:]

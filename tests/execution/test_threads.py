@@ -128,6 +128,74 @@ def test_without_a_number_there_is_a_thread_for_each_processor() -> None:
     assert threads.get_num_threads() == len(os.sched_getaffinity(0))
 
 
+def tasks() -> int:
+    """How many threads the system knows of."""
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="not on Linux")
+@pytest.mark.parametrize("granted", [0, 1, 7, 50])
+def test_threads_that_the_system_refuses(granted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cc.set_num_threads(3)
+    check()
+    before, begun, begin = tasks(), [0], threads.begin
+
+    def reluctant(work: Callable[[], object]) -> None:
+        if begun[0] == granted:
+            raise RuntimeError("can't start new thread")
+        begun[0] += 1
+        begin(work)
+
+    for _ in range(3):
+        begun[0] = 0
+        monkeypatch.setattr(threads, "begin", reluctant)
+        with pytest.raises(cc.ContractionError) as error:
+            cc.set_num_threads(5000)
+        assert str(error.value) == (
+            "the system does not begin 5000 threads (can't start new thread): there are 3 as before"
+        )
+        assert cc.get_num_threads() == 3
+        monkeypatch.undo()
+        check()
+    deadline = time.monotonic() + 5
+    while tasks() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks() <= before
+    cc.set_num_threads(2)
+    check()
+
+
+def test_without_helpers_the_caller_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(work: Callable[[], object]) -> None:
+        asked.append(work)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "begin", refuse)
+    monkeypatch.setattr(threads, "_processors", lambda: 4)
+    cc.set_num_threads(1)
+    cc.set_num_threads(None)
+    for _ in range(3):
+        check()
+    assert len(asked) <= 1  # what is refused is not asked for again and again
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="not on Linux")
+def test_numbers_that_change_leave_no_threads() -> None:
+    cc.set_num_threads(2)
+    check()
+    before = tasks()
+    for number in (9, 3, 30, 2, 5, None, 2) * 3:
+        cc.set_num_threads(number)
+        if number != 30:
+            check()
+    deadline = time.monotonic() + 5
+    while tasks() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks() <= before
+
+
 # --- sharing out -----------------------------------------------------------------------------
 
 
