@@ -150,7 +150,7 @@ def test_forks_while_other_threads_make_first_calls(kernels: str) -> None:
 # --- who keeps an address owns what it leads to ------------------------------------------------
 
 
-class Owned(np.ndarray):  # type: ignore[type-arg]
+class Owned(np.ndarray):
     """An array of which one can see whether it is still there."""
 
 

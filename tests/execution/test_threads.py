@@ -24,6 +24,7 @@ from strategies import Array, Shape, filled
 
 import contractconv as cc
 from contractconv import Algorithm
+from contractconv import aside
 from contractconv.execution import threads
 from contractconv.execution.memory import address
 from contractconv.execution.sequence import Calls, Prepared, Program, offsets
@@ -138,13 +139,13 @@ def tasks() -> int:
 def test_threads_that_the_system_refuses(granted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cc.set_num_threads(3)
     check()
-    before, begun, begin = tasks(), [0], threads.begin
+    before, begun = tasks(), [0]
 
     def reluctant(work: Callable[[], object]) -> None:
         if begun[0] == granted:
             raise RuntimeError("can't start new thread")
         begun[0] += 1
-        begin(work)
+        aside.begin(work)
 
     for _ in range(3):
         begun[0] = 0

@@ -32,7 +32,7 @@ def _as_before() -> Iterator[None]:
     cc.set_num_threads(None)
 
 
-def compiled(used: bool, algorithm: str = "auto") -> Any:
+def compiled(used: bool, algorithm: Any = "auto") -> Any:
     run = cc.Contraction(SPEC).compile(X.shape, W.shape, dtype="float32", algorithm=algorithm)
     if used:
         cc.set_num_threads(2)
@@ -86,15 +86,16 @@ THINGS: dict[str, Callable[[bool], Any]] = {
     "seconds": lambda used: derivation(used).seconds,
     "an error": lambda used: cc.ShapeError("these shapes do not fit"),
 }
-WAYS: dict[str, Callable[[Any], Any]] = {
+
+
+def by_pickle(protocol: int) -> Callable[[Any], Any]:
+    return lambda thing: pickle.loads(pickle.dumps(thing, protocol))
+
+
+WAYS = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
-    **{
-        f"pickle {protocol}": lambda thing, protocol=protocol: pickle.loads(
-            pickle.dumps(thing, protocol)
-        )
-        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
-    },
+    **{f"pickle {n}": by_pickle(n) for n in range(2, pickle.HIGHEST_PROTOCOL + 1)},
 }
 
 
