@@ -12,24 +12,30 @@ from __future__ import annotations
 
 import _imp
 import _thread
+import atexit
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import local
+from types import FrameType
 from typing import TypeVar
 
+# Seconds that the end of a process waits for what nobody else waits for.
+_PATIENCE = 60.0
 Made = TypeVar("Made")
 
 _here = local()
+_busy: dict[int, bool] = {}
 _entered: set[str] = set()
 # Packages whose modules we import when they are first needed.
 _OURS = ("contractconv", "numpy", "opt_einsum", "sympy", "llvmlite")
 
 
 def begin(work: Callable[[], object]) -> None:
-    """Do something in a thread of our own, which is not waited for at the end of the process.
+    """Begin to do something in a thread of our own.
 
     Raises:
         RuntimeError: the system refuses, or the process is about to end.
@@ -52,11 +58,12 @@ def undisturbed(work: Callable[[], Made]) -> Made:
         >>> undisturbed(is_ours), is_ours()
         (True, False)
     """
-    answer: SimpleQueue[tuple[Made | None, BaseException | None]] = SimpleQueue()
-    if is_ours():
+    # Nobody else could import what this thread is importing.
+    if is_ours() or _is_importing():
         return work()
+    answer: SimpleQueue[tuple[Made | None, BaseException | None]] = SimpleQueue()
     try:
-        begin(lambda: answer.put(_outcome(work)))
+        begin(lambda: answer.put(_finished(work)))
     except RuntimeError:  # then there is nobody else to do it
         return work()
     made, error = answer.get()
@@ -65,11 +72,15 @@ def undisturbed(work: Callable[[], Made]) -> Made:
     return made  # type: ignore[return-value]
 
 
-def _outcome(work: Callable[[], Made]) -> tuple[Made | None, BaseException | None]:
+def _finished(work: Callable[[], Made]) -> tuple[Made | None, BaseException | None]:
+    me = _thread.get_ident()
+    _busy[me] = True
     try:
         return work(), None
     except BaseException as error:
         return None, error
+    finally:
+        del _busy[me]
 
 
 def _do(work: Callable[[], object]) -> None:
@@ -86,6 +97,18 @@ def enter(module: str) -> None:
     if module not in _entered:
         undisturbed(lambda: __import__(module))
         _entered.add(module)
+
+
+def _is_importing() -> bool:
+    """Whether this thread is in the midst of importing something of ours."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_find_and_load":
+            name = frame.f_locals.get("name")
+            if isinstance(name, str) and name.startswith(_OURS):
+                return True
+        frame = frame.f_back
+    return False
 
 
 def _let_imports_end() -> None:
@@ -118,6 +141,13 @@ def _half_done() -> list[str]:
     ]
 
 
+def _wait_for_the_last() -> None:
+    """Let what was begun be finished: the compiler must not go while somebody is in it."""
+    deadline = time.monotonic() + _PATIENCE
+    while _busy and time.monotonic() < deadline:
+        time.sleep(1e-3)
+
+
 def hold_while_forking(acquire: Callable[[], object], release: Callable[[], object]) -> None:
     """Let nobody fork while another thread holds a lock that a child could not make anew."""
 
@@ -129,4 +159,12 @@ def hold_while_forking(acquire: Callable[[], object], release: Callable[[], obje
         os.register_at_fork(before=acquire, after_in_parent=free, after_in_child=free)
 
 
+def _forget() -> None:
+    # A child has none of its parent's threads.
+    _busy.clear()
+
+
+atexit.register(_wait_for_the_last)
 hold_while_forking(_let_imports_end, _imp.release_lock)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

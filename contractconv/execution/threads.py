@@ -81,11 +81,17 @@ class Team:
 
     Args:
         number: how many; ``None`` means one for each processor.
+
+    Attributes:
+        number: the same.
+        give: takes back the helpers that were taken.
     """
 
     def __init__(self, number: int | None) -> None:
         self.number = number
         self._idle: list[Helpers] = []
+        # Nothing can come between what was taken and the list to which it is given back.
+        self.give = self._idle.append
         self._known: weakref.ref[Helpers] | None = None
         self._lock = threading.Lock()
         self._refused = False
@@ -107,10 +113,6 @@ class Team:
             self._call()
             helpers = self._free()
         return helpers
-
-    def give(self, helpers: Helpers) -> None:
-        """Take them back."""
-        self._idle.append(helpers)
 
     def begin(self) -> None:
         """Call the helpers together, unless they have been.

@@ -112,8 +112,13 @@ def check(before, growth):
 
 def busy_elsewhere():
     # Seconds that threads other than this one have been running.
-    others = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
-    return sum(int(open(f"/proc/self/task/{n}/schedstat").read().split()[0]) for n in others) / 1e9
+    total = 0
+    for n in set(os.listdir("/proc/self/task")) - {str(os.getpid())}:
+        try:
+            total += int(open(f"/proc/self/task/{n}/schedstat").read().split()[0])
+        except OSError:  # it has ended meanwhile
+            pass
+    return total / 1e9
 
 def check_that_helpers_help():
     before, deadline = busy_elsewhere(), time.monotonic() + 20
@@ -259,6 +264,30 @@ def test_a_loader_that_raises() -> None:
         timeout=60,
     )
     assert (ran.returncode, ran.stdout) == (0, "fine\n"), ran.stderr
+
+
+THEN_THE_END = """
+import os, signal, sys, time
+import numpy as np
+import contractconv as cc
+
+x, w = np.ones((2, 18, 18, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+signal.signal(signal.SIGALRM, lambda *_: sys.exit(7))
+while True:
+    cc.contract("b (i+k) (j+l) c, k l c o -> b i j o", x, w, algorithm="direct")
+"""
+
+
+@compiling
+@pytest.mark.parametrize("delay", [0.2, 0.4, 0.8])
+def test_the_end_of_a_process_that_is_compiling(delay: float, tmp_path: object) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", THEN_THE_END, str(delay)],
+        env=os.environ | {"CONTRACTCONV_CACHE": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert ran.returncode == 7, ran.stderr[-3000:]
 
 
 FIRST_CALL = """

@@ -23,8 +23,7 @@ import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
-from contractconv import Algorithm
-from contractconv import aside
+from contractconv import Algorithm, aside
 from contractconv.execution import threads
 from contractconv.execution.memory import address
 from contractconv.execution.sequence import Calls, Prepared, Program, offsets
