@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from contractconv.aside import is_ours
+from contractconv.aside import is_ours, undisturbed
 from contractconv.execution import blas
-from contractconv.execution.threads import Helpers, get_num_threads, team
+from contractconv.execution.threads import Inbox, get_num_threads, team
 
 Part = TypeVar("Part")
 Made = TypeVar("Made")
@@ -47,16 +47,25 @@ def shared(
         >>> shared(sum, range(6), 2)
         [3, 12]
     """
-    job = _Job(work, _runs(parts, threads))
-    lenders = team()
-    helpers = lenders.take() if job.total > 1 else None
-    if helpers is None:
-        job.carry_on()
-        return job.results()
+    runs = _runs(parts, threads)
+    return [work(runs[0])] if len(runs) == 1 else together(work, runs)
+
+
+def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]) -> list[Made]:
+    """Do some work on all runs, in threads of our own, in each of which numpy multiplies alone.
+
+    The caller waits, for he may be interrupted while BLAS has another number of threads.
+
+    Returns:
+        What the work returned for each run, in their order.
+    """
+    job, lenders = _Job(work, runs), team()
+    helpers = lenders.take() if len(runs) > 1 else None
     try:
-        job.together(helpers)
+        job.carry_out([] if helpers is None else helpers.inboxes)
     finally:
-        lenders.give(helpers)
+        if helpers is not None:
+            lenders.give(helpers)
     return job.results()
 
 
@@ -75,7 +84,7 @@ class _Job(Generic[Part, Made]):
     def __init__(
         self, work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]
     ) -> None:
-        self.total = len(runs)
+        self._total = len(runs)
         self._work = work
         self._left = deque(enumerate(runs))
         self._made: dict[int, Made] = {}
@@ -85,40 +94,39 @@ class _Job(Generic[Part, Made]):
         self._stopped: list[None] = []
         self._wakening: SimpleQueue[None] = SimpleQueue()
 
-    def together(self, helpers: Helpers) -> None:
+    def carry_out(self, inboxes: Sequence[Inbox]) -> None:
         """Do all runs together with helpers; whoever comes late takes what is left."""
         try:
-            for inbox in helpers.inboxes[: self.total - 1]:
+            for inbox in inboxes[: self._total - 1]:
                 inbox.put(self._help)
-            self.carry_on()
+            undisturbed(self._help)
         finally:
             # Come what may: they write to memory that is used for other things afterwards.
             self._finish()
 
-    def carry_on(self) -> None:
-        """Do what is left."""
+    def results(self) -> list[Made]:
+        """What was made of each run."""
+        if self._errors:
+            raise self._errors[0]
+        return [self._made[n] for n in range(self._total)]
+
+    def _help(self) -> None:
+        self._begun.append(None)
+        try:
+            with blas.single():
+                self._do_what_is_left()
+        except BaseException as error:
+            self._errors.append(error)
+        self._stopped.append(None)
+        self._wakening.put(None)
+
+    def _do_what_is_left(self) -> None:
         while self._left:
             try:
                 number, run = self._left.popleft()
             except IndexError:  # somebody else took it
                 return
             self._made[number] = self._work(run)
-
-    def results(self) -> list[Made]:
-        """What was made of each run."""
-        if self._errors:
-            raise self._errors[0]
-        return [self._made[n] for n in range(self.total)]
-
-    def _help(self) -> None:
-        self._begun.append(None)
-        try:
-            with blas.single():
-                self.carry_on()
-        except BaseException as error:
-            self._errors.append(error)
-        self._stopped.append(None)
-        self._wakening.put(None)
 
     def _finish(self) -> None:
         """Leave nothing to those who have not begun, and wait for the others."""
