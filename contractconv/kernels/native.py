@@ -23,6 +23,7 @@ Native = Callable[[int], None]
 Writer = Callable[["Emitter"], None]
 
 _lock = threading.RLock()  # for what is built, one after the other
+_known: dict[bytes, Native] = {}  # by the digest of its code
 _told = False
 
 
@@ -145,6 +146,14 @@ def _tell() -> None:
 
 
 def _loaded(name: str, code: bytes) -> Native:
+    """The function that some code is, which is loaded once; it is never given back."""
+    digest = hashlib.sha256(code).digest()
+    if digest not in _known:
+        _known[digest] = _load(name, code)
+    return _known[digest]
+
+
+def _load(name: str, code: bytes) -> Native:
     llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
