@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
+from contractconv.aside import enter
 from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError, ShapeError
 from contractconv.notation.keywords import meant
 from contractconv.notation.problem import Problem, Shape, as_shape
@@ -59,6 +60,7 @@ def forward_call(
         OperandError: the number of operands is wrong, or one is not an array of numbers.
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
+    enter_execution()
     from contractconv.execution.operands import as_operand
 
     count = len(forward._spec.inputs)
@@ -99,6 +101,13 @@ def _problem(
 def shape_of(operand: Any) -> Shape:
     """The shape of an array; a number has none."""
     return getattr(operand, "shape", ())
+
+
+def enter_execution() -> None:
+    """Import what carries contractions out, all of it at once."""
+    enter("contractconv.execution.compiled")
+    enter("contractconv.execution.conversion")
+    enter("contractconv.execution.measuring")
 
 
 def as_result_shape(shape: Sequence[int], spec: Spec) -> Shape:

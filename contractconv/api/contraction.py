@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.calls import as_bytes, as_result_shape, checked_algorithm, shape_of
+from contractconv.api.calls import (
+    as_bytes,
+    as_result_shape,
+    checked_algorithm,
+    enter_execution,
+    shape_of,
+)
 from contractconv.api.shown import Shown
 from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
@@ -352,6 +358,7 @@ class Contraction(Shown):
             extents: extents of indices and values of parameters, by name.
             **named: the same by keyword.
         """
+        enter_execution()
         from contractconv.execution.conversion import as_dtype
         from contractconv.execution.precision import result_dtype
         from contractconv.execution.run import planned
@@ -371,6 +378,7 @@ class Contraction(Shown):
         **named: int,
     ) -> Compiled:
         """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
+        enter_execution()
         from contractconv.execution.compiled import Compiled
         from contractconv.execution.conversion import as_dtype
 
@@ -408,6 +416,7 @@ class Contraction(Shown):
         algorithm: Algorithm = "auto",
         into: tuple[Any, Any, Casting] = _AS_IT_IS,
     ) -> Array:
+        enter_execution()
         from contractconv.execution import operands, run
 
         checked_algorithm(algorithm, self._spec)

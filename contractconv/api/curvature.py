@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import shape_of
+from contractconv.api.calls import enter_execution, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derived import Derived, forward_derivative
@@ -178,6 +178,7 @@ class KroneckerFactors:
             extents: what the forward call was given.
             **named: the same by keyword.
         """
+        enter_execution()
         from contractconv.execution.operands import as_operand
 
         given = merged(extents, named)

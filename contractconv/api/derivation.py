@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import checked_algorithm, forward_call
+from contractconv.api.calls import checked_algorithm, enter_execution, forward_call
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
+from contractconv.aside import enter
 from contractconv.errors import ParameterError
 from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
@@ -52,6 +53,7 @@ class Derivation(Shown):
 
     @property
     def _formulas(self) -> Formulas:
+        enter("contractconv.calculus.derivation")
         from contractconv.calculus.derivation import derive
 
         return derive(self.forward._spec, self.operand)
@@ -236,6 +238,7 @@ class Derivation(Shown):
             ShapeError: the shapes do not fit, as the forward call finds; or the cotangent has not
                 the result's.
         """
+        enter_execution()
         from contractconv.execution.gradient import gradient
         from contractconv.execution.operands import as_operand
 
@@ -376,6 +379,7 @@ class Phase(Shown):
                 be left out.
             **named: the same by keyword.
         """
+        enter_execution()
         from contractconv.execution.gradient import phase_gradient
         from contractconv.execution.operands import as_operand
 

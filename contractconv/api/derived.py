@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import Call, forward_call, shape_of
+from contractconv.api.calls import Call, enter_execution, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
@@ -178,6 +178,7 @@ class Derived(Shown):
             OperandError: the number of arrays is wrong, or one is not an array of numbers.
             ShapeError: the shapes do not fit.
         """
+        enter_execution()
         from contractconv.calculus.symbols import operand_names
         from contractconv.execution.operands import as_operand
         from contractconv.execution.recipes import run_recipe

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import sympy
 
@@ -20,12 +19,13 @@ from contractconv.calculus.reads import OUTPUT, places, reads
 from contractconv.calculus.rules import counted, local_name, local_term
 from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
 from contractconv.notation.spec import Composition, Spec, Term
+from contractconv.remembering import Value, remembered
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
 
 
 @dataclass(frozen=True)
-class Formulas:
+class Formulas(Value):
     """The gradient of a contraction with respect to one operand, and how it came about.
 
     Both specs take the cotangent, then the local derivative if the reduction has one, then the
@@ -49,7 +49,7 @@ class Formulas:
     scatter: Spec
     gather: Spec
 
-    @cached_property
+    @remembered
     def placed(self) -> Equation:
         """The equation of the scatter: only the deltas that are more than a name are left."""
         renamed = [e.equation for e in self.eliminations if e.renames]
@@ -60,7 +60,7 @@ class Formulas:
         """The equation after the last elimination, with every condition it gathered."""
         return self.eliminations[-1].equation if self.eliminations else self.derivative
 
-    @cached_property
+    @remembered
     def collected(self) -> Equation:
         """The equation of the gather, without conditions that always hold."""
         return self.simplified(self.eliminated)

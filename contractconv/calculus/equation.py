@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import sympy
@@ -19,6 +18,7 @@ from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Reduction, Spec, Term
+from contractconv.remembering import Value, remembered
 
 Substitution = Mapping[Any, Any]
 
@@ -140,7 +140,7 @@ def _put(formula: Any, values: Substitution) -> Any:
 
 
 @dataclass(frozen=True)
-class Equation:
+class Equation(Value):
     """``left = reduction over summed of Π factors Π deltas, where guards``.
 
     Attributes:
@@ -163,7 +163,7 @@ class Equation:
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
 
-    @cached_property
+    @remembered
     def sympy(self) -> sympy.Expr:
         """The right-hand side: a ``Sum`` of a ``Piecewise`` over products of ``Indexed``.
 
@@ -212,14 +212,14 @@ class Equation:
         count = sympy.Sum(sympy.Mul(*(delta.sympy for delta in self.deltas)), *self._ranges)
         return sympy.Piecewise((1 / count, count > 0), (0, True), evaluate=False)
 
-    @cached_property
+    @remembered
     def names(self) -> frozenset[str]:
         """Every index of the left side, of the sum, and of the deltas."""
         positions = {p.name for p in self.left.axes if p.is_Symbol}
         tied = {d.position.name for d in self.deltas}
         return frozenset(positions | tied | {index.name for index in self.summed} | {DOTS})
 
-    @cached_property
+    @remembered
     def spec(self) -> Spec:
         """The axes as the notation writes them: factors as inputs, the left side as output."""
         names = self.names
@@ -230,7 +230,7 @@ class Equation:
         output = joined([axis(tied.get(e, e), names) for e in self.left.axes], self.left.like)
         return Spec(inputs, output, self.reduce, self.parameters)
 
-    @cached_property
+    @remembered
     def _rank(self) -> dict[str, int]:
         # What is solved for comes first, then as in the strings.
         tied = [delta.position.name for delta in self.deltas]

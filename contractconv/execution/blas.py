@@ -73,6 +73,8 @@ def core() -> str:
 def single() -> Iterator[None]:
     """Let matrix products take one thread each, in the whole process; nothing if that is unknown.
 
+    Only threads of our own do so, in which no signal raises: so the number is always set back.
+
     Example:
         >>> with single():
         ...     pass
@@ -81,24 +83,29 @@ def single() -> Iterator[None]:
     if pool is None:
         yield
         return
+    # A child that is forked in between finds the number already, or not yet changed.
     with _callers.lock:
-        if not _callers.number:
+        first = not _callers.number
+        if first:
             _callers.found = pool.get()
-            pool.set(1)
         _callers.number += 1
+        if first:
+            pool.set(1)
     try:
         yield
     finally:
         with _callers.lock:
-            _callers.number -= 1
-            if not _callers.number:
+            # Whoever has set another number in the meantime wants that one.
+            if _callers.number == 1 and pool.get() == 1:
                 pool.set(_callers.found)
+            _callers.number -= 1
 
 
 def _after_fork() -> None:
     # A child has none of the callers, and may have copied a lock that is held.
     global _callers  # noqa: PLW0603 - it belongs to the process
-    if _callers.number and (pool := _pool()) is not None:
+    pool = _pool() if _callers.number else None
+    if pool is not None and pool.get() == 1:
         pool.set(_callers.found)
     _callers = _Callers()
 

@@ -11,9 +11,9 @@ whole.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial, reduce
+from contextlib import contextmanager
+from functools import reduce
 from itertools import chain, pairwise
 from itertools import product as combinations
 from math import prod
@@ -36,8 +36,9 @@ MOST_TILES = 2 * BLOCK
 _ROWS = 256
 # Products of rows that are added one after the other.
 _FEW = 512
-# Bytes of a buffer that is kept for the next product.
+# Bytes of a buffer that is kept for the next product, and how many calls at once keep theirs.
 MOST_KEPT = 4 * MOST_TAPS
+_MOST_IDLE = 8
 
 Labels = tuple[str, ...]
 Letter = Literal["A", "B", "C"]
@@ -56,11 +57,11 @@ class UnitWindow(NamedTuple):
     tap: str
 
 
-class Scratch(threading.local):
-    """Two buffers in turn, for each thread: what reads the one writes the other.
+class Scratch:
+    """Two buffers in turn: what reads the one writes the other.
 
-    They are kept, for the system clears every new page, which takes longer than the arithmetic on
-    it.
+    They are kept for other calls, for the system clears every new page, which takes longer than
+    the arithmetic on it.
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,24 @@ class Scratch(threading.local):
         return self._buffers[0][:size].view(dtype).reshape(shape)
 
 
-_scratch: dict[Letter, Scratch] = {letter: Scratch() for letter in LETTERS}
+Scratches = dict[Letter, Scratch]
+_idle: list[Scratches] = []
+
+
+@contextmanager
+def _scratches() -> Iterator[Scratches]:
+    """Scratch for each letter, which belongs to a call as long as it lasts.
+
+    Not to a thread: a signal handler, or whatever is finalised, may contract in the midst of it.
+    """
+    try:
+        lent = _idle.pop()
+    except IndexError:
+        lent = {letter: Scratch() for letter in LETTERS}
+    yield lent
+    # Helpers of a call that was interrupted may still read its own.
+    if len(_idle) < _MOST_IDLE:
+        _idle.append(lent)
 
 
 class Transform(Protocol):
@@ -194,40 +212,50 @@ class TiledProduct:
 
     def run(self, accumulate: bool) -> None:
         """Write the product, or add it to what is there."""
-        for fixed in _blocks(self._fixed, MOST_TAPS // self._size):
-            if self._is_forward:
-                self._forward(fixed, accumulate or any(fixed[label][0] for label in self._depth))
-            else:
-                passing, parts = self._passing(fixed), portions(self._shared)
-                ends = [len(passing) * n // parts for n in range(parts + 1)]
-                groups = [passing[a:b] for a, b in pairwise(ends) if a < b]
-                sums = carried_out(partial(self._sums, fixed), groups, self._shared)
-                self._taps.lower(added(chain(*sums)), fixed, accumulate)
+        with _scratches() as scratch:
+            for fixed in _blocks(self._fixed, MOST_TAPS // self._size):
+                if self._is_forward:
+                    add = accumulate or any(fixed[label][0] for label in self._depth)
+                    self._forward(fixed, add, scratch)
+                else:
+                    self._backward(fixed, accumulate, scratch)
 
-    def _forward(self, fixed: Block, add: bool) -> None:
-        # Data and what comes of them are never needed at once.
-        self._results.scratch = self._data.scratch
-        taps = self._taps.lifted(fixed)
+    def _forward(self, fixed: Block, add: bool, scratch: Scratches) -> None:
+        taps = self._taps.lifted(fixed, scratch["C"])
 
         def work(blocks: Sequence[Block]) -> None:
-            for block in blocks:
-                products = self._results.combined(_times, self._data.lifted(block), taps, block)
-                self._results.lower(products, block, add)
+            with _scratches() as own:
+                for block in blocks:
+                    # Data and what comes of them are never needed at once.
+                    data = self._data.lifted(block, own["A"])
+                    products = self._results.combined(_times, data, taps, block, own["A"])
+                    self._results.lower(products, block, add, own["A"])
 
         carried_out(work, self._passing(fixed), self._shared)
 
-    def _sums(self, fixed: Block, groups: Sequence[Sequence[Block]]) -> list[Array]:
-        """The products of each group of blocks, summed."""
-        found = []
-        for blocks in groups:
-            total = reduce(_added, (self._term(fixed, block) for block in blocks))
-            # The next group uses the same buffers, and so does whoever a helper works for then.
-            found.append(total.copy() if portions(self._shared) > 1 else total)
-        return found
+    def _backward(self, fixed: Block, accumulate: bool, scratch: Scratches) -> None:
+        passing, parts = self._passing(fixed), portions(self._shared)
+        ends = [len(passing) * n // parts for n in range(parts + 1)]
+        groups = [passing[a:b] for a, b in pairwise(ends) if a < b]
 
-    def _term(self, fixed: Block, block: Block) -> Array:
-        data, results = self._data.lifted(block), self._results.lifted(block)
-        return self._taps.combined(_correlated, data, results, fixed)
+        def work(groups: Sequence[Sequence[Block]]) -> list[Array]:
+            if parts == 1:
+                return [self._sum(fixed, blocks, scratch) for blocks in groups]
+            with _scratches() as own:
+                # The next group uses the same buffers.
+                return [self._sum(fixed, blocks, own).copy() for blocks in groups]
+
+        sums = carried_out(work, groups, self._shared)
+        self._taps.lower(added(chain(*sums)), fixed, accumulate, scratch["C"])
+
+    def _sum(self, fixed: Block, blocks: Sequence[Block], scratch: Scratches) -> Array:
+        """The products of all blocks, summed."""
+        return reduce(_added, (self._term(fixed, block, scratch) for block in blocks))
+
+    def _term(self, fixed: Block, block: Block, scratch: Scratches) -> Array:
+        data = self._data.lifted(block, scratch["A"])
+        results = self._results.lifted(block, scratch["B"])
+        return self._taps.combined(_correlated, data, results, fixed, scratch["C"])
 
     def _passing(self, fixed: Block) -> list[Block]:
         """Blocks of rows that meet one block of everything else."""
@@ -324,9 +352,8 @@ class _Tensor:
         self._groups = [groups[n] for n in order]
         self._places = (0, *(1 + order.index(n) for n in range(3)))
         self.labels = tuple(chain(*self._groups))
-        self.scratch = _scratch[letter]
 
-    def lifted(self, block: Block) -> Array:
+    def lifted(self, block: Block, scratch: Scratch) -> Array:
         """Transform a block of tiles; beyond the array, a ragged tile is zero."""
         part, whole = self._part(block)
         if part.shape != whole:
@@ -334,14 +361,14 @@ class _Tensor:
             padded[_corner(part.shape)] = part
             part = padded
         opened = self._opened(part)
-        tiles = self.scratch.empty(opened.shape, self._transform.dtype)
+        tiles = scratch.empty(opened.shape, self._transform.dtype)
         tiles[...] = opened
         tiles = tiles.reshape(prod(cut.size for cut in self._cuts.values()), -1)
-        return self._grouped(self._transform.lift(self._letter, tiles, self.scratch), block)
+        return self._grouped(self._transform.lift(self._letter, tiles, scratch), block)
 
-    def lower(self, products: Array, block: Block, add: bool) -> None:
+    def lower(self, products: Array, block: Block, add: bool, scratch: Scratch) -> None:
         """Transform products back and write them to a block of tiles, or add them to it."""
-        tiles = self._transform.lower(self._letter, products, self.scratch)
+        tiles = self._transform.lower(self._letter, products, scratch)
         part, whole = self._part(block)
         if part.shape == whole:
             _write(self._opened(part), tiles, add)
@@ -350,10 +377,12 @@ class _Tensor:
         _write(self._opened(padded), tiles, add=False)
         _write(part, padded[_corner(part.shape)], add)
 
-    def combined(self, combine: Combine, first: Array, second: Array, block: Block) -> Array:
+    def combined(
+        self, combine: Combine, first: Array, second: Array, block: Block, scratch: Scratch
+    ) -> Array:
         """Products ``(points, rest)`` of two transformed tensors, as :meth:`lower` wants them."""
         shape = (self._transform.points, _volume(self.labels, block))
-        products = self.scratch.empty(shape, first.dtype)
+        products = scratch.empty(shape, first.dtype)
         combine(first, second, self._grouped(products, block))
         return products
 

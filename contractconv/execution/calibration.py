@@ -17,10 +17,11 @@ from functools import cache
 import numpy as np
 
 from contractconv import cache as disk
+from contractconv.aside import undisturbed
 from contractconv.execution import blas
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.precision import ACCUMULATORS
-from contractconv.execution.threads import alone, processors
+from contractconv.execution.threads import processors
 from contractconv.kernels import native
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.extents import resolve
@@ -64,7 +65,8 @@ def _machine(compiled: bool) -> Machine:
     known = _read(disk.kept(name), compiled)
     if known is not None:
         return known
-    found = _measured(compiled)
+    # A thread of our own has no helpers, and is not interrupted.
+    found = undisturbed(lambda: _measured(compiled))
     if not _plausible(found):
         return replace(COMMON, compiled=compiled, threads=1)
     disk.keep(name, json.dumps([found.multiply, found.move, found.call]).encode())
@@ -123,8 +125,7 @@ def _seconds(piece: Piece, compiled: bool) -> float:
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
-    with alone():
-        return least(lambda: run_pieces([piece], arrays, out, asked), _ROUNDS)
+    return least(lambda: run_pieces([piece], arrays, out, asked), _ROUNDS)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

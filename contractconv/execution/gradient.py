@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.aside import enter
 from contractconv.caches import kept
 from contractconv.execution.pooling import FEW_POINTS
 from contractconv.execution.precision import accumulator, common_dtype, settled, towards
@@ -142,6 +143,7 @@ def backward_operands(
 def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
     """The backward contraction of one operand, in the form that is cheaper to run."""
     # Deriving takes sympy, which takes as long to import as many a contraction takes to run.
+    enter("contractconv.calculus.derivation")
     from contractconv.calculus.derivation import derive
 
     formulas = derive(forward, operand)

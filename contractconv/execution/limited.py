@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.aside import undisturbed
 from contractconv.caches import kept
 from contractconv.errors import MemoryLimitError
 from contractconv.execution import memory
@@ -21,7 +22,7 @@ from contractconv.execution.products import known_recipe
 from contractconv.execution.reductions import REDUCTIONS, reduce_leaf
 from contractconv.execution.slicing import Part, Ranges, Slicing, part_of, refused, sliced
 from contractconv.execution.staging import Strides
-from contractconv.execution.threads import alone, get_num_threads
+from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.notation.problem import Problem
@@ -288,8 +289,8 @@ def _multiply(step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
         if not accumulate and not step.is_leaf:
             out[...] = 0
             accumulate = True
-    with alone():
-        run_pieces(pieces, taken.arrays, out, FRUGAL, accumulate=accumulate)
+    # A thread of our own has no helpers, whose blocks would come on top.
+    undisturbed(lambda: run_pieces(pieces, taken.arrays, out, FRUGAL, accumulate=accumulate))
 
 
 def _fit(pieces: Sequence[Piece], room: int, itemsize: int, adding: bool) -> bool:

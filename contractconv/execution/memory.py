@@ -1,9 +1,10 @@
-"""Where arrays lie: addresses, results at lines of the cache, scratch memory that is used again."""
+"""Where arrays lie: addresses and their owners, lines of the cache, memory that is used again."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from contractconv.caches import on_clearing
 from contractconv.execution.views import Array
+from contractconv.kernels.native import Native
 
 # Bytes from which on nothing more is kept for the next call, and the least that are lent. It is
 # used again because fresh pages cost more than what is computed in them.
@@ -43,6 +45,74 @@ def _agrees() -> bool:
 
 if not _agrees():  # another interpreter
     address = _asked
+
+
+class Table:
+    """Integers that machine code reads; where one is an address, the table owns what lies there.
+
+    Whatever keeps an address for later keeps it in such a table.
+
+    Attributes:
+        numbers: the integers.
+
+    Example:
+        >>> table = Table((2,))
+        >>> table.point(1, np.ones(3))
+        >>> ctypes.c_double.from_address(int(table.numbers[1])).value
+        1.0
+    """
+
+    __slots__ = ("_lent", "_owned", "numbers")
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.numbers = np.zeros(shape, np.int64)
+        self._owned: dict[int, Target] = {}
+        self._lent: dict[int, Sequence[Target]] = {}
+
+    @property
+    def address(self) -> int:
+        """Where the first integer lies."""
+        return address(self.numbers)
+
+    def point(self, place: Any, target: Target) -> None:
+        """Let the integers at a place lead to something, which lives as long as the table."""
+        self.numbers[place] = _place_of(target)
+        self._owned[id(target)] = target
+
+    def lend(self, column: int, targets: Sequence[Target]) -> None:
+        """Let columns, from one on, lead to one target each until something else is lent."""
+        end = column + len(targets)
+        self.numbers[..., column:end] = [_place_of(target) for target in targets]
+        self._lent[column] = targets
+
+    def spread(self, column: int, target: Target, offsets: Array) -> None:
+        """Let columns, from one on, lead so many bytes into a target until another one is lent."""
+        end = column + offsets.shape[-1]
+        np.add(offsets, _place_of(target), out=self.numbers[..., column:end])
+        self._lent[column] = (target,)
+
+    def let_go(self) -> None:
+        """Do not own any more what was lent; the integers lead nowhere then."""
+        self._lent.clear()
+
+    def copy(self) -> Table:
+        """A table that leads where this one leads for ever."""
+        other = Table(())
+        other.numbers, other._owned = self.numbers.copy(), dict(self._owned)
+        return other
+
+
+Target = Array | Table | Native
+
+
+def _place_of(target: Target) -> int:
+    if isinstance(target, np.ndarray):
+        return address(target)
+    if isinstance(target, Table):
+        return target.address
+    place = ctypes.cast(target, ctypes.c_void_p).value  # type: ignore[arg-type]
+    assert place is not None
+    return place
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

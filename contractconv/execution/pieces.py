@@ -13,7 +13,7 @@ from contractconv.execution import direct, fourier, layer, tiled, toomcook
 from contractconv.execution.blocked import UnitWindow
 from contractconv.execution.ending import Ending
 from contractconv.execution.pairwise import add_leaf
-from contractconv.execution.sequence import Program
+from contractconv.execution.sequence import Prepared, Program
 from contractconv.execution.staging import steps_of
 from contractconv.execution.views import Array, Labelled, operand_view, output_view
 from contractconv.execution.weight import weight
@@ -80,7 +80,7 @@ class Recipe(NamedTuple):
         ends: whether it ends the result, too.
     """
 
-    program: Program
+    program: Prepared
     regions: Mapping[str, int]
     ends: bool
 
@@ -269,8 +269,8 @@ def _moved(like: Array, order: tuple[int, ...]) -> Array:
 
 
 @weighed(weight)
-def _as_one(programs: tuple[Program, ...]) -> Program:
-    return programs[0] if len(programs) == 1 else Program.joined(programs)
+def _as_one(programs: tuple[Program, ...]) -> Prepared:
+    return Prepared(programs[0] if len(programs) == 1 else Program.joined(programs))
 
 
 def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:

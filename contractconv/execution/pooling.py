@@ -10,7 +10,7 @@ import numpy as np
 
 from contractconv.caches import weighed
 from contractconv.execution.direct import KINDS
-from contractconv.execution.sequence import Place, Program, offsets
+from contractconv.execution.sequence import Place, Prepared, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
@@ -95,7 +95,7 @@ def is_pooling(problem: Problem) -> bool:
 @weighed(weight)
 def _prepared(
     problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
-) -> Program | None:
+) -> Prepared | None:
     """Make a leaf ready for arrays of these strides: operand and result."""
     if not is_pooling(problem):
         return None
@@ -111,7 +111,8 @@ def _prepared(
         kernel.RESULT: Place("out", start(terms[1], strides[1])),
         kernel.SCALE: np.array([volume(problem.reduced, problem.extents)], dtype),
     }
-    return Program([walk.calls(function, places, walk.pieces(problem.points, threads))])
+    pieces = walk.pieces(problem.points, threads)
+    return Prepared(Program([walk.calls(function, places, pieces)]))
 
 
 def start(accesses: Accesses, strides: Strides) -> int:

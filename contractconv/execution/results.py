@@ -7,7 +7,6 @@ or panel after panel of columns where the transformed tiles do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from contractconv.execution.layer import Layer
@@ -16,6 +15,7 @@ from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.execution.views import Array
 from contractconv.kernels import products as multiply
 from contractconv.kernels.finish import Finish
+from contractconv.remembering import remembered
 
 # In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
 _CUTS = ((1, 1), (1, 2), (2, 2), (2, 3), (4, 4))
@@ -101,12 +101,12 @@ class Result(Scheme):
             nowhere=Place("trash"), **self.writes,
         )  # fmt: skip
 
-    @cached_property
+    @remembered
     def reads(self) -> dict[str, Any]:
         """Where the tiles of the data lie."""
         return self.tables(self.layer.data, self.layer.data_table())
 
-    @cached_property
+    @remembered
     def writes(self) -> dict[str, Any]:
         """Where the tiles of the result lie."""
         return self.tables(self.layer.out, self.layer.result_table(self.layer.out))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from contractconv.execution.crew import carry_out
-from contractconv.execution.memory import LINE, address, give, lent, lines, take
+from contractconv.execution.memory import LINE, Table, address, give, lent, lines, take
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
 from contractconv.kernels import crew as kernel
@@ -65,7 +63,8 @@ class Calls:
 class Program:
     """Calls on all threads, and the memory that they need.
 
-    The regions of the operands are called as :meth:`run` is told, that of the result ``"out"``.
+    The regions of the operands are called as :meth:`Prepared.run` is told, that of the result is
+    ``"out"``.
     Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
     ``"zeros"``.
 
@@ -94,7 +93,6 @@ class Program:
         self.stages = tuple(tuple(stage) for stage in stages)
         self.shared, self.scratch, self.blank, self.copies = shared, scratch, blank, copies
         self.common = common
-        self._idle: list[_State] = []
 
     @staticmethod
     def joined(programs: Sequence[Program]) -> Program:
@@ -118,24 +116,38 @@ class Program:
             max(p.copies for p in programs),
         )
 
+
+class Prepared:
+    """A program for so many threads as there are, with everything as the machine reads it.
+
+    It is complete when it is made: threads share it, and each run takes a state of its own.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        # How many threads can have something to do at the same time.
+        threads = min(get_num_threads(), max(1, *map(len, program.stages)))
+        self._layout, self._reserved = _layout(program, threads)
+        self._tables = _tables(program, threads)
+        self._idle: list[_State] = []
+
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the calls do."""
         # Like the result in memory too: the same offsets lead into all of them.
-        extra = [np.zeros_like(out) for _ in range(self.copies - 1)]
+        extra = [np.zeros_like(out) for _ in range(self.program.copies - 1)]
         given = {**operands, "out": out, **{f"out{n}": array for n, array in enumerate(extra, 1)}}
         state = self._taken()
         state.counters.fill(0)
-        state.heads[:, self._tables.first :] = [
-            address(given[name]) for name in self._tables.regions
-        ]
+        state.heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
         memory = take(self._reserved) if self._reserved else None
         try:
             if memory is not None:
-                self._lay_out(state, memory)
+                self._lay_out(state.heads, memory)
             carry_out(state.heads)
         finally:
             if memory is not None:
                 give(memory)
+        state.heads.let_go()
         self._idle.append(state)
         # Other pieces of the result may not have been written yet: anything lies there.
         if extra:
@@ -143,85 +155,29 @@ class Program:
                 for array in extra:
                     np.add(out, array, out=out)
 
+    def extra(self, result: int) -> int:
+        """Bytes that one run takes beyond operands and result, given the bytes of the result."""
+        reserved = lent(self._reserved) if self._reserved else 0
+        return reserved + (self.program.copies - 1) * result
+
     def _taken(self) -> _State:
-        """What one run changes: that of an earlier one, unless other threads are using it."""
+        """What one run changes: that of an earlier one, unless another run is using it."""
         try:
             return self._idle.pop()
         except IndexError:
             pass
         heads, counters = self._tables.heads.copy(), np.empty(self._tables.counters, np.int64)
-        heads[:, kernel.COUNTERS] = address(counters)
+        heads.point((slice(None), kernel.COUNTERS), counters)
         return _State(heads, counters)
 
-    def _lay_out(self, state: _State, memory: Array) -> None:
+    def _lay_out(self, heads: Table, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
-        start = address(memory)
-        place = lines(start)
-        shared, blank = lines(self.shared), lines(self.blank)
+        begin = -address(memory) % LINE
+        heads.spread(kernel.BASES + 1, memory, self._layout + begin)
+        blank = lines(self.program.blank)
         if blank:
-            memory[place + shared - start : place + shared + blank - start] = 0
-        if state.memory == start:
-            return
-        state.memory = start
-        own = lines(self.scratch) + blank
-        for n, head in enumerate(state.heads):
-            mine = place + shared + blank + n * own
-            head[_BASES] = mine, mine + own - blank, place, place + shared
-
-    def extra(self, result: int) -> int:
-        """Bytes that one run takes beyond operands and result, given the bytes of the result."""
-        return (lent(self._reserved) if self._reserved else 0) + (self.copies - 1) * result
-
-    @cached_property
-    def _reserved(self) -> int:
-        """Bytes of memory for one run, wherever they begin."""
-        shared, scratch, blank = map(lines, (self.shared, self.scratch, self.blank))
-        size = shared + blank + self._threads * (scratch + blank)
-        return size + LINE if size else 0
-
-    @cached_property
-    def _threads(self) -> int:
-        """How many threads can have something to do at the same time."""
-        return min(get_num_threads(), max(1, *map(len, self.stages)))
-
-    @cached_property
-    def _tables(self) -> _Tables:
-        """Everything as the machine sees it."""
-        pieces = list(chain(*self.stages))
-        calls = list(chain(*(piece.listed for piece in pieces)))
-        arguments = np.zeros((len(calls), kernel.WIDTH), np.int64)
-        regions = np.zeros((len(calls), kernel.WIDTH), np.uint8)
-        names = [*_OWN, *_COMMON]
-        kept: list[Array] = []
-        for n, (_, given) in enumerate(calls):
-            for place, value in given.items():
-                if isinstance(value, Place):
-                    if value.region not in names:
-                        names.append(value.region)
-                    regions[n, place] = 1 + names.index(value.region)
-                    arguments[n, place] = value.offset
-                elif isinstance(value, np.ndarray):
-                    kept.append(value)
-                    arguments[n, place] = address(value)
-                else:
-                    arguments[n, place] = value
-        kernels = np.array([_pointer(function) for function, _ in calls], np.int64)
-        first_pieces = np.cumsum([0, *map(len, self.stages)])
-        first_calls = np.cumsum([0, *(len(piece.listed) for piece in pieces)])
-        kept += [first_pieces, first_calls, kernels, arguments, regions]
-        first = kernel.BASES + 1 + len(_OWN) + len(_COMMON)
-        heads = np.zeros((self._threads, kernel.BASES + 1 + len(names)), np.int64)
-        heads[:, kernel.STAGES] = len(self.stages)
-        heads[
-            :, [kernel.PIECES, kernel.CALLS, kernel.KERNELS, kernel.ARGUMENTS, kernel.REGIONS]
-        ] = [address(table) for table in kept[-5:]]
-        return _Tables(
-            heads, first, tuple(names[len(_OWN) + len(_COMMON) :]),
-            kernel.COUNTED * len(self.stages), tuple(kept),
-        )  # fmt: skip
-
-
-_BASES = slice(kernel.BASES + 1, kernel.BASES + 1 + len(_OWN) + len(_COMMON))
+            zeros = begin + int(self._layout[0, -1])
+            memory[zeros : zeros + blank] = 0
 
 
 @dataclass
@@ -231,36 +187,70 @@ class _State:
     Attributes:
         heads: for each thread the program with the addresses of this run.
         counters: what threads count on.
-        memory: where scratch memory began.
     """
 
-    heads: Array
+    heads: Table
     counters: Array
-    memory: int = 0
 
 
 class _Tables(NamedTuple):
     """A program as the machine sees it.
 
     Attributes:
-        heads: for each thread the program without the addresses of this run.
+        heads: for each thread the program without the addresses of a run.
         first: where in a head the addresses of the caller's regions begin.
         regions: what these are called.
         counters: how many counters there are.
-        kept: the arrays whose addresses are in use.
     """
 
-    heads: Array
+    heads: Table
     first: int
     regions: tuple[str, ...]
     counters: int
-    kept: tuple[Array, ...]
 
 
-def _pointer(function: Native) -> int:
-    place = ctypes.cast(function, ctypes.c_void_p).value  # type: ignore[arg-type]
-    assert place is not None
-    return place
+def _layout(program: Program, threads: int) -> tuple[Array, int]:
+    """Where the memory of each thread and of all of them begins, and the bytes of it all.
+
+    First comes what all threads share, then the zeros, then scratch and trash of each thread.
+    """
+    shared, scratch, blank = map(lines, (program.shared, program.scratch, program.blank))
+    own = shared + blank + np.arange(threads, dtype=np.int64) * (scratch + blank)
+    size = shared + blank + threads * (scratch + blank)
+    places = np.stack([own, own + scratch, 0 * own, 0 * own + shared], axis=1)
+    return places, size + LINE if size else 0
+
+
+def _tables(program: Program, threads: int) -> _Tables:
+    pieces = list(chain(*program.stages))
+    calls = list(chain(*(piece.listed for piece in pieces)))
+    kernels, regions = Table((len(calls),)), np.zeros((len(calls), kernel.WIDTH), np.uint8)
+    arguments = Table((len(calls), kernel.WIDTH))
+    names = [*_OWN, *_COMMON]
+    for n, (function, given) in enumerate(calls):
+        kernels.point(n, function)
+        for place, value in given.items():
+            if isinstance(value, Place):
+                if value.region not in names:
+                    names.append(value.region)
+                regions[n, place] = 1 + names.index(value.region)
+                arguments.numbers[n, place] = value.offset
+            elif isinstance(value, np.ndarray):
+                arguments.point((n, place), value)
+            else:
+                arguments.numbers[n, place] = value
+    known = len(_OWN) + len(_COMMON)
+    heads = Table((threads, kernel.BASES + 1 + len(names)))
+    heads.numbers[:, kernel.STAGES] = len(program.stages)
+    for column, table in (
+        (kernel.PIECES, np.cumsum([0, *map(len, program.stages)])),
+        (kernel.CALLS, np.cumsum([0, *(len(piece.listed) for piece in pieces)])),
+        (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
+    ):  # fmt: skip
+        heads.point((slice(None), column), table)
+    return _Tables(
+        heads, kernel.BASES + 1 + known, tuple(names[known:]), kernel.COUNTED * len(program.stages)
+    )
 
 
 def offsets(*loops: tuple[int, int]) -> Array:

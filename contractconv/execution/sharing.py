@@ -1,20 +1,18 @@
-"""Work of numpy that several threads share: each takes a run of the parts.
+"""Work of numpy that several threads share: each takes runs of the parts while there are any.
 
 numpy lets go of Python's lock while it computes, so that threads of Python do.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
+from contractconv.aside import is_ours, undisturbed
 from contractconv.execution import blas
-from contractconv.execution.threads import alone, get_num_threads, is_alone
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from contractconv.execution.threads import Inbox, get_num_threads, team
 
 Part = TypeVar("Part")
 Made = TypeVar("Made")
@@ -25,32 +23,9 @@ WORTH = 1 << 24
 _MOST = 8
 
 
-class _Pool:
-    """The helpers, which begin when they are first needed."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.size = 0
-        self.helpers: ThreadPoolExecutor | None = None
-
-    def called(self, size: int) -> ThreadPoolExecutor:
-        """So many helpers, and no more."""
-        from concurrent.futures import ThreadPoolExecutor  # it takes a while to import
-
-        with self.lock:
-            if self.helpers is None or self.size != size:
-                if self.helpers is not None:
-                    self.helpers.shutdown(wait=False)
-                self.helpers, self.size = ThreadPoolExecutor(size, "numpy-helper"), size
-            return self.helpers
-
-
-_pool = _Pool()
-
-
 def sharers(points: int) -> int:
     """How many threads share so many multiplications."""
-    if is_alone() or points < WORTH or not blas.available():
+    if is_ours() or points < WORTH or not blas.available():
         return 1
     return min(get_num_threads(), _MOST)
 
@@ -76,19 +51,18 @@ def carried_out(
     """
     if portions(points) == 1:
         return [work(parts)]
-    with blas.single():
-        return shared(work, parts, sharers(points))
+    return together(work, _runs(parts, sharers(points)))
 
 
 def shared(
     work: Callable[[Sequence[Part]], Made], parts: Sequence[Part], threads: int
 ) -> list[Made]:
-    """Do some work on all parts, in as many threads as share it.
+    """Do some work on all parts, in as many threads as share it if helpers are free.
 
     Args:
-        work: what each thread does with its run of the parts.
+        work: what is done with each run of the parts.
         parts: what is shared, in runs of equal length.
-        threads: how many threads share it.
+        threads: how many threads share it, and how many runs there are.
 
     Returns:
         What the work returned for each run, in the order of the parts.
@@ -98,17 +72,25 @@ def shared(
         [3, 12]
     """
     runs = _runs(parts, threads)
-    if len(runs) == 1:
-        return [work(runs[0])]
-    with blas.single():
-        promised = _promised(work, runs[1:], threads - 1)
-        kept = len(runs) - len(promised)
-        try:
-            made = [_apart(work, run) for run in runs[:kept]]
-        finally:
-            # Come what may: who calls uses the memory for other things afterwards.
-            _wait(promised)
-        return [*made, *(promise.result() for promise in promised)]
+    return [work(runs[0])] if len(runs) == 1 else together(work, runs)
+
+
+def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]) -> list[Made]:
+    """Do some work on all runs, in threads of our own, in each of which numpy multiplies alone.
+
+    The caller waits, for he may be interrupted while BLAS has another number of threads.
+
+    Returns:
+        What the work returned for each run, in their order.
+    """
+    job, lenders = _Job(work, runs), team()
+    helpers = lenders.take() if len(runs) > 1 else None
+    try:
+        job.carry_out([] if helpers is None else helpers.inboxes)
+    finally:
+        if helpers is not None:
+            lenders.give(helpers)
+    return job.results()
 
 
 def _runs(parts: Sequence[Part], threads: int) -> list[Sequence[Part]]:
@@ -117,35 +99,67 @@ def _runs(parts: Sequence[Part], threads: int) -> list[Sequence[Part]]:
     return [parts[ends[n] : ends[n + 1]] for n in range(count)]
 
 
-def _promised(
-    work: Callable[[Sequence[Part]], Made], runs: list[Sequence[Part]], helpers: int
-) -> list[Future[Made]]:
-    """Hand the last runs over to helpers; none, if no thread starts, as at a process's end."""
-    promised: list[Future[Made]] = []
-    try:
-        pool = _pool.called(helpers)
-        for run in reversed(runs):
-            promised.insert(0, pool.submit(_apart, work, run))
-    except RuntimeError:
-        pass
-    return promised
+class _Job(Generic[Part, Made]):
+    """Runs of parts that are left, and what was made of the others.
 
+    Each step on them is one that no other thread can divide.
+    """
 
-def _apart(work: Callable[[Sequence[Part]], Made], run: Sequence[Part]) -> Made:
-    with alone():
-        return work(run)
+    def __init__(
+        self, work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]
+    ) -> None:
+        self._total = len(runs)
+        self._work = work
+        self._left = deque(enumerate(runs))
+        self._made: dict[int, Made] = {}
+        self._errors: list[BaseException] = []
+        # Who has begun to help, and who has stopped; a wakening for each of the latter.
+        self._begun: list[None] = []
+        self._stopped: list[None] = []
+        self._wakening: SimpleQueue[None] = SimpleQueue()
 
+    def carry_out(self, inboxes: Sequence[Inbox]) -> None:
+        """Do all runs together with helpers; whoever comes late takes what is left."""
+        try:
+            for inbox in inboxes[: self._total - 1]:
+                inbox.put(self._help)
+            undisturbed(self._help)
+        finally:
+            # Come what may: they write to memory that is used for other things afterwards.
+            self._finish()
 
-def _wait(promised: Sequence[Future[Any]]) -> None:
-    for promise in promised:
-        promise.exception()
+    def results(self) -> list[Made]:
+        """What was made of each run."""
+        if self._errors:
+            raise self._errors[0]
+        return [self._made[n] for n in range(self._total)]
 
+    def _help(self) -> None:
+        self._begun.append(None)
+        try:
+            with blas.single():
+                self._do_what_is_left()
+        except BaseException as error:
+            self._errors.append(error)
+        self._stopped.append(None)
+        self._wakening.put(None)
 
-def _after_fork() -> None:
-    # A child has none of its parent's threads, and may have copied a lock that is held.
-    global _pool  # noqa: PLW0603 - it belongs to the process
-    _pool = _Pool()
+    def _do_what_is_left(self) -> None:
+        while self._left:
+            try:
+                number, run = self._left.popleft()
+            except IndexError:  # somebody else took it
+                return
+            self._made[number] = self._work(run)
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    def _finish(self) -> None:
+        """Leave nothing to those who have not begun, and wait for the others."""
+        self._left.clear()
+        interruption: BaseException | None = None
+        while len(self._stopped) < len(self._begun):
+            try:
+                self._wakening.get()
+            except BaseException as error:  # whatever a signal raises
+                interruption = error
+        if interruption is not None:
+            raise interruption

@@ -22,7 +22,7 @@ from contractconv.execution.pooling import (
     start,
     windows,
 )
-from contractconv.execution.sequence import Calls, Place, Program, offsets
+from contractconv.execution.sequence import Calls, Place, Prepared, Program, offsets
 from contractconv.execution.staging import Strides, steps_of
 from contractconv.execution.threads import get_num_threads
 from contractconv.execution.views import Array
@@ -88,7 +88,7 @@ class _Ready(NamedTuple):
         adds: whether it adds to a gradient that must be zero before.
     """
 
-    program: Program
+    program: Prepared
     adds: bool
 
 
@@ -104,9 +104,9 @@ def _prepared(
     gradient = tuple(size * prod(shape[n + 1 :]) for n in range(len(shape)))
     gathered = _Gathering(problem, (*strides, gradient), dtype, threads).program()
     if gathered is not None:
-        return _Ready(gathered, adds=False)
+        return _Ready(Prepared(gathered), adds=False)
     added = _added(problem, (*strides, gradient), dtype, threads)
-    return None if added is None else _Ready(added, adds=True)
+    return None if added is None else _Ready(Prepared(added), adds=True)
 
 
 # --- each element asks its windows -------------------------------------------------------------

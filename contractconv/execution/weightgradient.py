@@ -7,13 +7,13 @@ before they are transformed back, to taps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from contractconv.execution.schemes import LINE, SHARERS, Scheme
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.kernels import products as multiply
 from contractconv.kernels.native import Native
+from contractconv.remembering import remembered
 
 # Tiles that are worked on at once.
 _MOST_TILES = 32
@@ -159,22 +159,22 @@ class WeightGradient(Scheme):
             tile_step=self.row_out, nowhere=Place("trash"),
         )  # fmt: skip
 
-    @cached_property
+    @remembered
     def _of_data(self) -> Native:
         return self.transform("a", False, self.layer.channels.first)
 
-    @cached_property
+    @remembered
     def _of_other(self) -> Native:
         return self.transform("b", False, self.layer.columns.first)
 
-    @cached_property
+    @remembered
     def _data_tables(self) -> dict[str, Any]:
         return self.tables(self.layer.data, self.layer.data_table())
 
-    @cached_property
+    @remembered
     def _other_tables(self) -> dict[str, Any]:
         return self.tables(self.layer.other, self.layer.result_table(self.layer.other))
 
-    @cached_property
+    @remembered
     def _matrices(self) -> dict[str, Any]:
         return self.matrices(self.steps, self.part, (self.number.size, self.row_out))

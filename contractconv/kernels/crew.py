@@ -6,6 +6,9 @@ late takes what is left, and nobody waits for a thread that has not begun.
 
 A thread that waits for its turn in Python sleeps, and waking it takes longer than many a
 contraction. So a helper stays awake in machine code for a moment after its work, and watches.
+
+Whoever leads comes back when all helpers have left the program: no step of Python lies in between,
+so nothing can interrupt him while they work on memory that he gives back afterwards.
 """
 
 from __future__ import annotations
@@ -54,12 +57,6 @@ def lead() -> Native:
 def serve() -> Native:
     """The kernel that takes part in what a helper is given, until nothing comes for a while."""
     return build("serve", "float32", _write_serve, "serve")
-
-
-@cache
-def wait() -> Native:
-    """The kernel that waits for a helper to leave what it has begun, but not for ever."""
-    return build("wait", "float32", lambda e: _wait(e, e.own()), "wait")
 
 
 def _perform(e: Emitter, head: Int) -> None:
@@ -130,14 +127,10 @@ def _write_lead(e: Emitter) -> None:
 
 
 def _wait(e: Emitter, table: Int) -> None:
-    looks = e.scratch(1)
-    e.set_entry(looks, 0, e.entry_of(table, PATIENCE))
+    """Wait for a helper to leave what it has begun, in which nothing is left to do by then."""
 
     def test() -> tuple[object, None]:
-        left = e.entry_of(looks, 0) - 1
-        e.set_entry(looks, 0, left)
-        working = e.watched(table, LEFT) < e.entry_of(table, BEGUN)
-        return e.builder.and_(working, left >= 0), None
+        return e.watched(table, LEFT) < e.entry_of(table, BEGUN), None
 
     e.as_long_as(test, lambda _: e.pause())
 

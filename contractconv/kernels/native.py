@@ -14,20 +14,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from contractconv import cache, notices
+from contractconv.aside import enter, hold_while_forking, undisturbed
 from contractconv.kernels import trial
 from contractconv.kernels.number import Number
 
 if TYPE_CHECKING:
     from contractconv.kernels.emitter import Emitter
 
-_lock = threading.RLock()
-_engines: list[Any] = []  # machine code lives as long as the engine that holds it
+Native = Callable[[int], None]
+Writer = Callable[["Emitter"], None]
+
+_lock = threading.RLock()  # for what is built, one after the other
+_known: dict[bytes, Native] = {}  # by the digest of its code
 # Why no kernel can be made or run in this process; empty where llvmlite is not installed.
 _obstacle: str | None = None
 _tried = False
-
-Native = Callable[[int], None]
-Writer = Callable[["Emitter"], None]
 
 
 class UnfitError(Exception):
@@ -43,7 +44,7 @@ def available() -> bool:
     if os.environ.get("CONTRACTCONV_KERNELS", "llvm") != "llvm":
         return False
     if not _tried:
-        _try()
+        undisturbed(_try)
     return _obstacle is None
 
 
@@ -81,11 +82,15 @@ def _reason(error: Exception) -> str:
 @functools.cache
 def _llvm() -> Any:
     try:
+        enter("llvmlite.binding")
         from llvmlite import binding
     except ModuleNotFoundError as error:
         if error.name == "llvmlite":
             return None
         raise
+    # Wherever its objects are let go, the compiler's own lock is taken.
+    lock = binding.ffi.lib._lock
+    hold_while_forking(lock.__enter__, lock.__exit__)
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding
@@ -106,8 +111,8 @@ def _processor() -> tuple[str, str]:
     return _llvm().get_host_cpu_name(), ",".join(features)
 
 
-@functools.cache
 def _machine() -> Any:
+    """A target machine, to be used once: an engine owns the one that it is made with."""
     llvm = _llvm()
     name, features = _processor()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -143,6 +148,10 @@ def build(name: str, dtype: str, write: Writer, identity: object) -> Native:
     Returns:
         A function of the address of a table of 64-bit integers; it runs without Python's lock.
     """
+    return undisturbed(lambda: _built(name, dtype, write, identity))
+
+
+def _built(name: str, dtype: str, write: Writer, identity: object) -> Native:
     with _lock:
         try:
             return _made(name, dtype, write, identity)
@@ -203,16 +212,16 @@ def _written(name: str, dtype: str, write: Writer) -> str:
 
 
 def _compiled(text: str) -> bytes:
-    llvm = _llvm()
+    llvm, machine = _llvm(), _machine()
     module = llvm.parse_assembly(text)
     module.triple = llvm.get_default_triple()
     module.verify()
     # Loops are written as they shall run: neither vectorised nor unrolled a second time.
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    passes = llvm.create_pass_builder(_machine(), options)
+    passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
-    code: bytes = _machine().emit_object(module)
+    code: bytes = machine.emit_object(module)
     return code
 
 
@@ -225,14 +234,24 @@ def _tell() -> None:
 
 
 def _loaded(name: str, code: bytes) -> Native:
+    """The function that some code is, which is loaded once; it is never given back."""
+    digest = hashlib.sha256(code).digest()
+    if digest not in _known:
+        _known[digest] = _load(name, code)
+    return _known[digest]
+
+
+def _load(name: str, code: bytes) -> Native:
     llvm = _llvm()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
     address = engine.get_function_address(name)
     if not address:
         raise RuntimeError(f"what was compiled has no function {name}")
+    # Machine code stays where it is as long as the process lives: whoever has its address may keep
+    # it, and a thread may run it while the interpreter ends.
+    engine.detach()
     function: Native = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
     return function
 

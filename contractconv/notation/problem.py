@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import gcd, prod
 from operator import index as as_integer
 
 from contractconv.errors import ShapeError
 from contractconv.notation.affine import join_signed
+from contractconv.remembering import Value, remembered
 
 Shape = tuple[int, ...]
 
@@ -91,7 +91,7 @@ Accesses = tuple[Access, ...]
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Value):
     """One contraction of arrays of known shapes.
 
     Attributes:
@@ -111,17 +111,17 @@ class Problem:
     def __hash__(self) -> int:
         return self._hash
 
-    @cached_property
+    @remembered
     def _hash(self) -> int:
         # Problems are keys of every cache on the way to a kernel.
         return hash((self.operands, self.output, self.sizes, self.reduce, self.result_shape))
 
-    @cached_property
+    @remembered
     def extents(self) -> dict[str, int]:
         """The extent of every index."""
         return dict(self.sizes)
 
-    @cached_property
+    @remembered
     def whole(self) -> tuple[tuple[str, ...] | None, ...]:
         """For each operand its indices, if it is read as it is: each axis whole, by its own one."""
         return tuple(self._whole(accesses) for accesses in self.operands)
@@ -139,7 +139,7 @@ class Problem:
         """Every index: those of the output first, then the reduced ones."""
         return tuple(name for name, _ in self.sizes)
 
-    @cached_property
+    @remembered
     def kept(self) -> frozenset[str]:
         """The indices that occur in the output."""
         return frozenset(name for access in self.output for name in access.names)
@@ -149,12 +149,12 @@ class Problem:
         """The indices that do not occur in the output, in row-major order."""
         return tuple(name for name in self.indices if name not in self.kept)
 
-    @cached_property
+    @remembered
     def points(self) -> int:
         """How many points the index space has."""
         return prod(size for _, size in self.sizes)
 
-    @cached_property
+    @remembered
     def output_sizes(self) -> Shape:
         """The shape of the result before compositions are joined."""
         return shape_of(self.output)

@@ -14,6 +14,7 @@ from itertools import combinations
 from math import prod
 from typing import Any
 
+from contractconv.aside import enter
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import labels_of, overlaps
 
@@ -33,7 +34,8 @@ def contraction_order(problem: Problem) -> tuple[Pair, ...]:
     count = len(problem.operands)
     if count <= 2:
         return (tuple(range(count)),)
-    import opt_einsum  # here, because planning two operands does not need it
+    enter("opt_einsum")  # here, because planning two operands does not need it
+    import opt_einsum
 
     windows = any(a.plain is None and a.terms for term in problem.operands for a in term)
     optimizer: Any = _window_path(problem) if windows else "auto"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from math import prod
 
 from contractconv.caches import Shelf, kept
@@ -21,10 +20,11 @@ from contractconv.planning.lowering import describe, is_leaf, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 from contractconv.planning.report import report
 from contractconv.planning.setting import DIRECT, Setting
+from contractconv.remembering import Value, remembered
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Value):
     """One step: take operands out of the list, contract them, append the result.
 
     Attributes:
@@ -37,29 +37,29 @@ class Step:
     positions: Pair
     problem: Problem
     setting: Setting
-    ready: Shelf = field(default_factory=Shelf, repr=False, compare=False)
+    ready: Shelf = field(default_factory=Shelf, init=False, repr=False, compare=False)
 
     @property
     def flops(self) -> int:
         """Floating-point operations of the step."""
         return flops(self.problem)
 
-    @cached_property
+    @remembered
     def is_leaf(self) -> bool:
         """Whether the step is one piece that makes every element of its result."""
         return is_leaf(self.problem)
 
-    @cached_property
+    @remembered
     def choice(self) -> Choice:
         """The algorithms that were considered, and the one that was chosen."""
         return choose(self.problem, self.setting)
 
-    @cached_property
+    @remembered
     def disjoint(self) -> bool:
         """Whether no two pieces write the same element of the result."""
         return disjoint(self._listed) if self._listed else False
 
-    @cached_property
+    @remembered
     def complete(self) -> bool:
         """Whether the pieces write every element of the result, each of them once."""
         return self.disjoint and complete(self._listed)
@@ -91,7 +91,7 @@ class Step:
 
 
 @dataclass(frozen=True, repr=False)
-class Plan:
+class Plan(Value):
     """How one contraction of arrays of known shapes is executed.
 
     ``print(plan)`` lists the steps, each of them a contraction of the same language, and says why
@@ -112,7 +112,7 @@ class Plan:
         """Floating-point operations of all steps."""
         return sum(step.flops for step in self.steps)
 
-    @cached_property
+    @remembered
     def is_product(self) -> bool:
         """Whether it is one sum of products of two arrays, neither empty nor split or joined."""
         problem = self.problem
@@ -120,7 +120,7 @@ class Plan:
         alone = len(self.steps) == 1 and len(problem.operands) == 2 and problem.reduce == "sum"
         return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
 
-    @cached_property
+    @remembered
     def is_reduction(self) -> bool:
         """Whether it is one reduction of one array, neither empty nor split or joined."""
         problem = self.problem
@@ -128,7 +128,7 @@ class Plan:
         alone = len(self.steps) == 1 and len(problem.operands) == 1 and self.steps[0].is_leaf
         return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
 
-    @cached_property
+    @remembered
     def summed_axes(self) -> tuple[int, ...] | None:
         """The axes of the only operand that are summed, if that is all there is to do."""
         problem = self.problem
@@ -140,7 +140,7 @@ class Plan:
             return None
         return tuple(n for n, name in enumerate(names) if name not in problem.kept)
 
-    @cached_property
+    @remembered
     def shapes(self) -> tuple[Shape, ...]:
         """The shapes of the operands, compositions split."""
         return tuple(map(shape_of, self.problem.operands))

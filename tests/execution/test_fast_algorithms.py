@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from contractconv.aside import undisturbed
 from contractconv.calculus.bilinear import direct, toom_cook
 from contractconv.errors import ShapeError
 from contractconv.execution import blocked, fourier, toomcook
 from contractconv.execution.blocked import UnitWindow
-from contractconv.execution.threads import alone
 from contractconv.execution.views import Array, Labelled
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
@@ -289,19 +289,13 @@ def test_threads_do_not_share_scratch_memory(role: str, algorithm: str) -> None:
 
 
 def peak_of_first_call(call: Callable[[], None]) -> int:
-    """Bytes allocated at the highest point, by one thread that has no scratch memory yet."""
-
-    def work() -> None:
-        with alone():
-            call()
-
+    """Bytes allocated at the highest point, by one thread, when there is no scratch memory yet."""
+    blocked._idle.clear()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+        undisturbed(call)
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()

@@ -6,6 +6,7 @@ threads so willing that small arrays go every way that large ones do.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -226,7 +227,12 @@ def test_parts_are_shared_in_order(count: int, threads: int) -> None:
 
 def test_whoever_shares_work_does_not_share_his_part_again() -> None:
     assert sharing.sharers(1 << 40) > 0
-    assert sharing.shared(lambda run: sharing.sharers(1 << 40), range(4), 2) == [1, 1]
+    ours = threading.get_ident
+
+    def again(_: Sequence[int]) -> list[int]:
+        return [ours(), *sharing.shared(lambda _: ours(), range(4), 2)]
+
+    assert [len(set(seen)) for seen in sharing.shared(again, range(4), 2)] == [1, 1]
 
 
 @pytest.mark.parametrize("where", [0, 5])

@@ -23,10 +23,10 @@ import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
-from contractconv import Algorithm
+from contractconv import Algorithm, aside
 from contractconv.execution import threads
 from contractconv.execution.memory import address
-from contractconv.execution.sequence import Calls, Program, offsets
+from contractconv.execution.sequence import Calls, Prepared, Program, offsets
 from contractconv.kernels import native, products
 
 COUNTS = (1, 2, 3, 7)
@@ -128,6 +128,74 @@ def test_without_a_number_there_is_a_thread_for_each_processor() -> None:
     assert threads.get_num_threads() == len(os.sched_getaffinity(0))
 
 
+def tasks() -> int:
+    """How many threads the system knows of."""
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="not on Linux")
+@pytest.mark.parametrize("granted", [0, 1, 7, 50])
+def test_threads_that_the_system_refuses(granted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cc.set_num_threads(3)
+    check()
+    before, begun = tasks(), [0]
+
+    def reluctant(work: Callable[[], object]) -> None:
+        if begun[0] == granted:
+            raise RuntimeError("can't start new thread")
+        begun[0] += 1
+        aside.begin(work)
+
+    for _ in range(3):
+        begun[0] = 0
+        monkeypatch.setattr(threads, "begin", reluctant)
+        with pytest.raises(cc.ContractionError) as error:
+            cc.set_num_threads(5000)
+        assert str(error.value) == (
+            "the system does not begin 5000 threads (can't start new thread): there are 3 as before"
+        )
+        assert cc.get_num_threads() == 3
+        monkeypatch.undo()
+        check()
+    deadline = time.monotonic() + 5
+    while tasks() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks() <= before
+    cc.set_num_threads(2)
+    check()
+
+
+def test_without_helpers_the_caller_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(work: Callable[[], object]) -> None:
+        asked.append(work)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "begin", refuse)
+    monkeypatch.setattr(threads, "_processors", lambda: 4)
+    cc.set_num_threads(1)
+    cc.set_num_threads(None)
+    for _ in range(3):
+        check()
+    assert len(asked) <= 1  # what is refused is not asked for again and again
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="not on Linux")
+def test_numbers_that_change_leave_no_threads() -> None:
+    cc.set_num_threads(2)
+    check()
+    before = tasks()
+    for number in (9, 3, 30, 2, 5, None, 2) * 3:
+        cc.set_num_threads(number)
+        if number != 30:
+            check()
+    deadline = time.monotonic() + 5
+    while tasks() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks() <= before
+
+
 # --- sharing out -----------------------------------------------------------------------------
 
 
@@ -160,7 +228,7 @@ def carried_out(*stages: list[int]) -> list[float]:
     """Carry out a program of pieces of so many steps; how many each piece has made."""
     kept: list[Any] = []
     program = Program([[multiplying(steps, kept) for steps in stage] for stage in stages])
-    program.run({}, np.empty(0, np.float32))
+    Prepared(program).run({}, np.empty(0, np.float32))
     return [float(numbers[2, 0]) for numbers in kept]
 
 
@@ -185,7 +253,7 @@ def test_a_stage_begins_when_the_one_before_has_ended() -> None:
             # It multiplies by what the longest piece of the first stage has made in the end.
             piece.listed[0][1][products.SCALARS] = address(kept[2]) + 2 * 256
             numbers[1] = 1
-        Program([first, second]).run({}, np.empty(0, np.float32))
+        Prepared(Program([first, second])).run({}, np.empty(0, np.float32))
         assert [numbers[2, 0] for numbers in kept[3:]] == [7 * 300_000.0] * 4
 
 
@@ -204,7 +272,7 @@ def test_a_program_for_more_threads_than_there_are() -> None:
     program = Program([[multiplying(steps, kept) for steps in (1, 2, 3, 4, 5)]])
     for number in (5, 2, 1, 3):
         cc.set_num_threads(number)
-        program.run({}, np.empty(0, np.float32))
+        Prepared(program).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] for numbers in kept] == [4, 8, 12, 16, 20]
 
 
@@ -217,7 +285,7 @@ def test_programs_that_share_what_they_begin_with() -> None:
 
     programs = [program("a", 1, 2), program("a", 3, 4), program("b", 5), program(None, 6)]
     joined = Program.joined([*programs, program(None, 7)])
-    joined.run({}, np.empty(0, np.float32))
+    Prepared(joined).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] for numbers in kept] == [1, 2, 0, 4, 5, 6, 7]
     assert joined.shared == 4 * 128
 
@@ -371,15 +439,17 @@ def test_a_child_of_a_process_that_is_compiling() -> None:
         entered.set()
         leave.wait(30)
 
+    x, w = np.ones((37, 111), np.float32), np.ones((111, 41), np.float32)
+    cc.contract("i k, k j -> i j", x[:36], w, algorithm="direct")  # the child has it to load only
     other = threading.Thread(
         target=native.build, args=("slow", "float32", compiling_slowly, time.time_ns())
     )
     other.start()
     assert entered.wait(30)
     products.kernel.cache_clear()
-    x, w = np.ones((37, 111), np.float32), np.ones((111, 41), np.float32)
+    native._known.clear()
     try:
-        status = in_child(lambda: cc.contract("i k, k j -> i j", x, w, algorithm="direct"), 2)
+        status = in_child(lambda: cc.contract("i k, k j -> i j", x, w, algorithm="direct"), 10)
     finally:
         leave.set()
         other.join()
@@ -456,7 +526,7 @@ def test_who_waits_for_helpers_waits_to_the_end(error: type[BaseException]) -> N
     kept: list[Any] = []
     program = Program([[multiplying(steps, kept) for steps in (100_000_000, 300_000_000)]])
     with raised_after(0.05, error), pytest.raises(error):
-        program.run({}, np.empty(0, np.float32))
+        Prepared(program).run({}, np.empty(0, np.float32))
     assert [numbers[2, 0] > 1 for numbers in kept] == [True, True]
     check()
 
