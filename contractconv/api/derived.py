@@ -223,8 +223,7 @@ class Derived(Shown):
             )
 
     def _check_real(self, arrays: dict[str, Any]) -> None:
-        # A tangent may be complex: the product is linear in it.
-        wrong = [name for name, array in arrays.items() if name != "V" and _is_complex(array)]
+        wrong = [name for name, array in arrays.items() if _is_complex(array)]
         if wrong:
             raise OperandError(
                 f"{wrong[0]} is complex: the {self.name} of '{self.forward}' is for real arrays, "

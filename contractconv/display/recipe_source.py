@@ -138,9 +138,9 @@ class _Module:
         value = f"forward({', '.join(passed)})"
         if self.scale:
             value += f" / ({' * '.join(map(self._size, self.scale))})"
-        needed = _ONES[self.library][0]
-        missing = ONES in self.roles and needed not in self.inner.splitlines()
-        head = f"{needed}\n\n\n" if missing else ""
+        line = _ONES[self.library][0]
+        missing = ONES in self.roles and line not in self.inner.splitlines()
+        head = f"{line}\n\n\n" if missing else ""
         return (
             f"{head}{self.inner}\n\ndef {_snake(self.title)}({arguments}):\n"
             f'    """The {self.title}: {self.recipe.spec}"""\n'

@@ -879,15 +879,7 @@ def test_the_curvature_of_complex_arrays_is_refused() -> None:
         *(lambda k=kind: curvature.kronecker(k)(g * 1j, x.real, w) for kind in KINDS),
     ]
     for call in calls:
-        with pytest.raises(cc.OperandError, match=r"is complex.*is for real arrays"):
+        with pytest.raises(cc.OperandError, match="is complex"):
             call()
     # Without a conjugate the diagonal would be that of JᵀHJ, which is -1 here.
     assert (layer.jacobian(1)(x, w) ** 2).sum().real < 0
-
-
-def test_a_complex_tangent_of_a_real_layer_is_moved_by_its_parts() -> None:
-    rng = np.random.default_rng(0)
-    x, w, v = (rng.normal(size=shape) for shape in ((2, 3), (3, 2), (3, 2)))
-    product = cc.Contraction("b i, i o -> b o").curvature(1).product()
-    expected = product(v, x, w) - 2j * product(w, x, w)
-    np.testing.assert_allclose(product(v - 2j * w, x, w), expected)
