@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.execution.gradient import summable
 from contractconv.execution.precision import accumulator, common_dtype
 from contractconv.execution.run import carry_out
 from contractconv.execution.views import Array
@@ -28,6 +29,7 @@ def change_of_local(problem: Problem, operands: Sequence[Any], n: int, tangent: 
         One value for each point, with axes as in ``problem.indices``; zero where none contributes.
     """
     dtype = accumulator(common_dtype([*operands, tangent], problem.reduce))
+    *operands, tangent = summable([*operands, tangent])
     moved = [tangent if m == n else operand for m, operand in enumerate(operands)]
     values, changes = (_at_points(problem, arrays, dtype) for arrays in (operands, moved))
     element = _elements(problem)
