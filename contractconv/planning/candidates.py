@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import ceil, floor, log2, prod, sqrt
+from math import log2, prod, sqrt
 
 from contractconv.calculus.decompositions import (
     EPSILON,
@@ -16,8 +16,9 @@ from contractconv.calculus.decompositions import (
     typical_error,
 )
 from contractconv.notation.problem import Access, Problem, shape_of
-from contractconv.planning.phases import Window, unit_windows, windows
+from contractconv.planning.phases import Window, parts_of_windows, unit_windows, windows
 from contractconv.planning.setting import Setting
+from contractconv.planning.trimming import points_inside
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
 # have random signs: in float32 this is 4e-6, well inside of what is promised.
@@ -29,6 +30,8 @@ _RECKLESS = 4.0
 # Tiles of more results gain little more, and lose more digits.
 _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
+# Parts with unit windows, each of which is planned by itself.
+_MOST_PARTS = 256
 # Channels of which products are summed at once.
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
@@ -161,7 +164,9 @@ def _worth_decomposing(leaf: Problem) -> list[Window]:
     names = [{n for access in term for n in access.names} for term in leaf.operands]
     if any(n in names[0] ^ names[-1] for n in leaf.reduced if n not in _opened(leaf)):
         return []
-    return [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    found = [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
+    few = parts_of_windows(leaf, [(w.result, w.tap) for w in found]) <= _MOST_PARTS
+    return found if few else []
 
 
 def _opened(leaf: Problem) -> set[str]:
@@ -262,14 +267,7 @@ def _share(access: Access, leaf: Problem) -> float:
     low, high = access.reach(leaf.extents)
     if low >= 0 and high < access.size:
         return 1.0
-    (tap, step), (result, stride) = sorted(access.terms, key=lambda term: leaf.extents[term[0]])
-    taps, results = leaf.extents[tap], leaf.extents[result]
-    inside = 0
-    for n in range(taps):
-        start = access.offset + step * n
-        ends = sorted((-start / stride, (access.size - 1 - start) / stride))
-        inside += max(0, min(results - 1, floor(ends[1])) - max(0, ceil(ends[0])) + 1)
-    return inside / (taps * results)
+    return points_inside(access, leaf.extents) / prod(leaf.extents[name] for name in access.names)
 
 
 def toom_cook_seconds(

@@ -20,6 +20,7 @@ from contractconv.planning.lowering import describe, is_leaf, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 from contractconv.planning.report import report
 from contractconv.planning.setting import DIRECT, Setting
+from contractconv.planning.trimming import trimmed
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
 def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     """An algorithm that is asked for must carry out a step at least."""
     asked = setting.algorithm
-    if asked not in ("toom-cook", "fft") or setting.measured or not problem.points:
+    if asked not in ("toom-cook", "fft") or setting.measured or trimmed(problem) is None:
         return
     if any(step.choice.chosen.algorithm == asked for step in steps):
         return
