@@ -102,10 +102,17 @@ class WeightGradient(Scheme):
         tiles = self.layer.tiles
         start, stop = tiles * copy // copies, tiles * (copy + 1) // copies
         calls = Calls()
-        for first in range(start, stop, self.block):
+
+        def make(calls: Calls, first: int) -> None:
             count = min(self.block, stop - first)
             self._transform(calls, part, first, count)
             self._add_products(calls, part, count, accumulate=first > start)
+
+        # The first block begins the sums, and the last one may be short.
+        whole = stop - (stop - start) % self.block
+        second = min(start + self.block, stop)
+        for firsts in (range(start, second), range(second, whole), range(max(second, whole), stop)):
+            calls.each(make, firsts[:: self.block])
         self._collect(calls, part, copy)
         return calls
 

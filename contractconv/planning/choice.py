@@ -12,7 +12,7 @@ from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
 from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import volume
-from contractconv.planning.lowering import is_leaf, leaves, tap_indices, tied_indices
+from contractconv.planning.lowering import is_tight, leaves, tap_indices, tied_indices
 from contractconv.planning.phases import by_phases
 from contractconv.planning.setting import FEW, Setting
 from contractconv.planning.trimming import trimmed
@@ -105,7 +105,7 @@ def choose(step: Problem, setting: Setting) -> Choice:
 
 def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     """The leaves of a step, and its phases if they are such; none if there are too many."""
-    if is_leaf(step):
+    if is_tight(step):
         return (step,), ()
     whole = trimmed(step)
     assert whole is not None, "of nothing there is nothing to choose"

@@ -68,9 +68,12 @@ def _constrained(problem: Problem) -> Iterator[Access]:
 
 def is_leaf(problem: Problem) -> bool:
     """Whether the problem is a leaf already and makes every output element exactly once."""
-    if not is_direct(problem) or next(_constrained(problem), None) is not None:
-        return False
-    return trimmed(problem) is problem and not out_of_proportion(problem)
+    return is_direct(problem) and next(_constrained(problem), None) is None
+
+
+def is_tight(problem: Problem) -> bool:
+    """Whether it is a leaf of which nothing can be left out, and that needs little padding."""
+    return is_leaf(problem) and trimmed(problem) is problem and not out_of_proportion(problem)
 
 
 def _inside_bounds(problem: Problem) -> Problem | None:

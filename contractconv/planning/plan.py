@@ -16,7 +16,7 @@ from contractconv.planning.candidates import Piece, direct, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.lowering import describe, is_leaf, leaves
+from contractconv.planning.lowering import describe, is_leaf, is_tight, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 from contractconv.planning.report import report
 from contractconv.planning.setting import DIRECT, Setting
@@ -48,6 +48,11 @@ class Step:
     def is_leaf(self) -> bool:
         """Whether the step is one piece that makes every element of its result."""
         return is_leaf(self.problem)
+
+    @cached_property
+    def is_tight(self) -> bool:
+        """Whether it is one such piece as it stands: nothing is left out, little is padded."""
+        return is_tight(self.problem)
 
     @cached_property
     def choice(self) -> Choice:
@@ -126,7 +131,8 @@ class Plan:
         problem = self.problem
         joined = problem.result_shape != problem.output_sizes
         alone = len(self.steps) == 1 and len(problem.operands) == 1 and self.steps[0].is_leaf
-        return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
+        empty = 0 in (problem.points, *problem.output_sizes, *(n for s in self.shapes for n in s))
+        return alone and not joined and not empty
 
     @cached_property
     def summed_axes(self) -> tuple[int, ...] | None:
