@@ -42,6 +42,12 @@ _MASKED = 3
 # numbers that lie apart so many times slower.
 _FEW_TILES = 64
 _APART = 3.0
+# numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
+_ALONE = 8.0
+# Numbers a second that numpy moves at most, where that is not a mere copy.
+_NUMPY = 4e9
+# An FFT is of tiles that are so many times as long as there are taps.
+_FFT_TILE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +256,18 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
     if not machine.compiled:
         moved += max(sizes.rows, sizes.columns) * sizes.batch * sizes.summed
     seconds = _matrix_seconds(sizes.batch, sizes.rows, sizes.columns, sizes.summed, setting)
+    if min(sizes.rows, sizes.columns) == 1 and windows(leaf) and not _has_lanes(leaf, setting):
+        seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
         seconds *= _inside(leaf)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _has_lanes(leaf: Problem, setting: Setting) -> bool:
+    """Whether kernels can go through some index of the result in vectors."""
+    steps = ([dict(a.terms).get(name) for a in term if name in a.names]
+             for term in leaf.operands for name in leaf.kept)  # fmt: skip
+    return setting.machine.compiled and [1] in steps
 
 
 def _inside(leaf: Problem) -> float:
@@ -338,11 +353,12 @@ def _fft_seconds(part: Problem, found: tuple[Window, ...], setting: Setting) -> 
     machine, extents = setting.machine, part.extents
     sizes = _sizes(part, found)
     points = prod(extents[w.result] + extents[w.tap] for w in found)
+    tile = prod(min(extents[w.result], _FFT_TILE * extents[w.tap]) + extents[w.tap] for w in found)
     transforms = sizes.batch * (
         sizes.rows * sizes.summed + sizes.rows * sizes.columns + sizes.summed * sizes.columns
     )
     # By numpy, in complex numbers, on one thread; the products on all of them.
-    moved = transforms * points * (2 * log2(points + 1) + 8) / min(machine.move, 4e9)
+    moved = transforms * points * (2 * log2(tile + 1) + 8) / min(machine.move, _NUMPY)
     multiplied = 2 * _matrix_seconds(
         sizes.batch * points, sizes.rows, sizes.columns, sizes.summed, setting
     )
