@@ -290,10 +290,10 @@ class _Gathering:
                 records.append(found.records(*steps))
                 pairs, ends = combined(found.moved(given, chosen), found.ends, pairs, ends)
         along = (self.given[name], self.number.size, choice[name])
-        lanes = np.outer(np.arange(self.accesses[lane].size), [*along, 0])
+        runs, lanes = np.zeros((1, kernel.RECORD), np.int64), np.array([self.accesses[lane].size])
         outer = max(1, len(self._outer_axes(lane)))
         loops = tuple(map(nested, (records[:outer], records[outer:][:1], records[outer + 1 :])))
-        return Walk(lanes, loops, along, ends, np.ascontiguousarray(pairs))
+        return Walk(runs, lanes, loops, along, ends, np.ascontiguousarray(pairs))
 
     def _moves(self, axis: int, choice: dict[str, int]) -> tuple[int, int]:
         """Bytes from one window along an axis to the next, in the cotangent and in the choice."""
