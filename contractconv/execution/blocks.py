@@ -13,8 +13,8 @@ from contractconv.planning.trimming import inside
 
 # The first of some values of an index, and how many there are.
 Span = tuple[int, int]
-# Copies of a block stay in the second level of cache.
-_COPY_BYTES = 1 << 19
+# Copies of a block stay in the second level of cache, unless there would be too many blocks.
+_COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
 # A piece of work should be worth handing over: multiplications.
 _WORTH = 1 << 19
 # Indices of up to so many values are taken for the taps of a window.
@@ -61,7 +61,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
     pieces = _pieces(problem, threads)
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
         parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
-        limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
+        limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
     return Cut(apart(problem, nest, bytes_copied, threads), False)
@@ -74,7 +74,7 @@ def apart(
     volumes = [prod(a.size for a in term) for term in problem.operands]
     if volumes[nest.vectors] > volumes[1 - nest.vectors] and _wide(problem, nest, threads):
         return tuple((part,) for part in _along_lane(problem, nest, threads))
-    pieces = max(_pieces(problem, threads), -(-bytes_copied // _COPY_BYTES))
+    pieces = max(_pieces(problem, threads), min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
 
 

@@ -23,7 +23,7 @@ from contractconv.planning.phases import Window
 
 Labels = tuple[str, ...]
 # Values of indices that all three sides have: each of them has calls of its own.
-_MOST_BATCHES = 1024
+_MOST_BATCHES = 128
 
 
 @dataclass(frozen=True, slots=True)

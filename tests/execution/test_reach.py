@@ -51,7 +51,9 @@ def far_axes(draw: Callable[[Any], Any], *names: str) -> str:
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
-@given(axis=far_axes("i", "k"), sizes=st.tuples(SIZE, SIZE, SIZE), form=st.integers(0, 3), seed=seeds())
+@given(
+    axis=far_axes("i", "k"), sizes=st.tuples(SIZE, SIZE, SIZE), form=st.integers(0, 3), seed=seeds()
+)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_far_windows_and_scatters(
     engine: str, reduce: str, axis: str, sizes: tuple[int, int, int], form: int, seed: int

@@ -61,7 +61,9 @@ def test_of_one_window_all_that_is_left_is_met(
 ) -> None:
     """The first and the last value of each index that are left contribute."""
     i, k, moved = start
-    window = Access((("i", steps[0]), ("k", steps[1])), moved - steps[0] * i - steps[1] * k, 1, size)
+    window = Access(
+        (("i", steps[0]), ("k", steps[1])), moved - steps[0] * i - steps[1] * k, 1, size
+    )
     sizes = tuple(zip("ik", extents, strict=True))
     problem = Problem(((window,),), (Access.along("i", extents[0]),), sizes, "sum", extents[:1])
     points = contributing(problem)
