@@ -39,7 +39,7 @@ class Met(NamedTuple):
 
     def moved(self, given: int, chosen: int) -> Array:
         """For each pair the window, as bytes in cotangent and choice, and the tap."""
-        return self.pairs @ np.array([[given, chosen, 0], [0, 0, 1]])
+        return np.asarray(self.pairs @ np.array([[given, chosen, 0], [0, 0, 1]]))
 
 
 def met(access: Access, problem: Problem) -> Met | None:
@@ -114,9 +114,7 @@ def joined(starts: Array, counts: Array) -> Array:
     return np.repeat(starts - before, counts) + np.arange(counts.sum())
 
 
-def combined(
-    here: Array, here_ends: Array, pairs: Array, ends: Array
-) -> tuple[Array, Array]:
+def combined(here: Array, here_ends: Array, pairs: Array, ends: Array) -> tuple[Array, Array]:
     """The pairs of all classes of one more axis, each with those of the axes before."""
     few, many = np.diff(ends), np.diff(here_ends)
     counts = np.multiply.outer(many, few)

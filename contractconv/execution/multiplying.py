@@ -125,9 +125,9 @@ class Sums:
             return
         arguments[kernel.WINDOW_SCALARS] = window.bytes_a_place
         arguments[kernel.WINDOW_VECTORS] = self.vectors.steps.get(window.tap, 0)
-        rows = range(arguments[kernel.ROW_STOP])
-        whole = rows if self.bounds is None else self.bounds.inside(window)
-        for start, stop in _rows_at_once(rows, whole, tile, arguments[kernel.BATCH]):
+        every = range(arguments[kernel.ROW_STOP])
+        whole = every if self.bounds is None else self.bounds.inside(window)
+        for start, stop in _rows_at_once(every, whole, tile, arguments[kernel.BATCH]):
             form = window.window
             if self.bounds is not None and not (start in whole and stop - 1 in whole):
                 form = self.bounds.leave_out(window, start, stop - start)

@@ -141,9 +141,7 @@ def windows(
         lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype), n))
     steps = [*steps, {}][:3]
     labels = order(problem, lane, steps[0])
-    loops = tuple(
-        nested(_record(n, problem, steps, classes) for n in loop) for loop in labels
-    )
+    loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
     along = [step.get(lane, 0) for step in steps]
     runs, lanes = _runs(problem.extents[lane], along, classes.get(lane, []))
     walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))

@@ -49,9 +49,7 @@ class Walk(NamedTuple):
         lanes = int(self.lanes.sum())
         alike = not self.runs[:, -1].any() and lanes <= wide
         taps = len(self.taps) if len(self.classes) == 2 else 0
-        return replace(
-            form, lanes=lanes if alike else 0, taps=taps if taps <= _FEW_TAPS else 0
-        )
+        return replace(form, lanes=lanes if alike else 0, taps=taps if taps <= _FEW_TAPS else 0)
 
     def pieces(self, points: int, threads: int, whole: bool = False) -> tuple[Piece, ...]:
         """Cut the loops for the threads; the middle one stays ``whole`` if that is asked for."""

@@ -265,9 +265,11 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
 
 def _has_lanes(leaf: Problem, setting: Setting) -> bool:
     """Whether kernels can go through some index of the result in vectors."""
-    steps = ([dict(a.terms).get(name) for a in term if name in a.names]
-             for term in leaf.operands for name in leaf.kept)  # fmt: skip
-    return setting.machine.compiled and [1] in steps
+    return setting.machine.compiled and any(
+        [dict(access.terms)[name] for access in term if name in access.names] == [1]
+        for term in leaf.operands
+        for name in leaf.kept
+    )
 
 
 def _inside(leaf: Problem) -> float:

@@ -1,9 +1,9 @@
 """From one step of a plan to pieces that strided views can express.
 
 A *leaf* is a problem whose every output axis holds at most one index, inside its bounds, and
-whose input axes need no division and little padding. Scatters and fractional axes become leaves by holding the
-taps of their windows fixed, one value at a time, and by letting the one index that is left run
-over the arithmetic progression on which the axis is a whole number inside its bounds.
+whose input axes need no division and little padding. Scatters and fractional axes become leaves by
+holding the taps of their windows fixed, one value at a time, and by letting the one index that is
+left run over the arithmetic progression on which the axis is a whole number inside its bounds.
 """
 
 from __future__ import annotations

@@ -148,10 +148,10 @@ def _under(most: int, first: tuple[int, int], step: int) -> int:
 
 
 def _floor_sum(count: int, divisor: int, step: int, start: int) -> int:
-    """``Σ (start + step*n) // divisor`` for ``n`` below ``count``, in as many rounds as a gcd takes.
+    """``Σ (start + step*n) // divisor`` for ``n`` below ``count``.
 
-    It counts lattice points below a line; every round exchanges the axes (Graham, Knuth and
-    Patashnik, *Concrete Mathematics*, section 3.5).
+    It counts lattice points below a line. Every round exchanges the axes, so there are as many as
+    a gcd takes (Graham, Knuth and Patashnik, *Concrete Mathematics*, section 3.5).
     """
     total = 0
     while True:

@@ -12,6 +12,7 @@ from oracle import evaluate, gradient
 from strategies import Problem, empties, seeds
 
 import contractconv as cc
+from contractconv.planning.trimming import trimmed
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "logsumexp")
 DTYPES = ("float64", "float32", "int64", "float16", "complex64")
@@ -65,11 +66,14 @@ def test_every_algorithm(engine: str, problem: Problem, seed: int, algorithm: st
     """With nothing to do any of them will do; otherwise one may have no window to work on."""
     operands = operands_of(problem, seed, "float64", "sum")
     known: Any = {"output_shape": problem.output_shape, **problem.extents}
+    refused = algorithm in ("toom-cook", "fft") and trimmed(
+        cc.Contraction(problem.spec).plan(*problem.shapes, **known).problem
+    )
     try:
         made = cc.contract(problem.spec, *operands, algorithm=algorithm, **known)
-    except cc.AlgorithmError as error:
-        assert algorithm in ("toom-cook", "fft")
-        assert "has nothing to work on" in str(error)
+    except cc.AlgorithmError:
+        if not refused:
+            raise
         return
     wanted = evaluate(problem.spec, operands, problem.extents, problem.output_shape)
     assert_close(made, wanted, "float64")

@@ -74,7 +74,9 @@ def rooms_of(engine: str) -> tuple[str, ...]:
 def work_of(case: str, length: int, operand: int | None, algorithm: str) -> Callable[[], Any]:
     spec, shapes_of, extents, reduce = CASES[case]
     shapes = shapes_of(length)
-    known = {name: 2 * length if value == 2 else value for name, value in extents.items()}
+    known: dict[str, Any] = {
+        name: 2 * length if value == 2 else value for name, value in extents.items()
+    }
     layer = cc.Contraction(spec, reduce=reduce)
     operands = [np.ones(shape, np.float32) for shape in shapes]
     if operand is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_far_windows_and_scatters(
     assert_small(most, *operands, made)
     np.testing.assert_allclose(made, evaluate(spec, operands, extents, output, reduce), atol=1e-12)
     for m in range(len(operands)):
-        made, most = peak(lambda m=m: layer.grad(m)(g, *operands, **extents))
+        made, most = peak(partial(layer.grad(m), g, *operands, **extents))
         assert_small(most, *operands, g)
         wanted = gradient(spec, m, g, operands, extents, output, reduce)
         np.testing.assert_allclose(made, wanted, atol=1e-12)
@@ -94,13 +95,13 @@ def test_layers(engine: str, spec: str, far: int) -> None:
     x, w = filled((2, 40, 40, 8), 1, 4, "float32"), filled((3, 3, 8, 8), 2, 4, "float32")
     extents: Any = {"i": 40, "j": 40}
     for algorithm in ("auto", "direct"):
-        made, most = peak(lambda a=algorithm: layer(x, w, algorithm=a, **extents))
+        made, most = peak(partial(layer, x, w, algorithm=algorithm, **extents))
         assert_small(most, x, w, made)
     whole = layer(x.astype("float64"), w.astype("float64"), **extents)
     np.testing.assert_allclose(made, whole, rtol=1e-4, atol=1e-4)
     run = layer.compile(x.shape, w.shape, dtype="float32", **extents)
     for n in (0, 1):
-        _, most = peak(lambda n=n: run.vjp(n, made, x, w))
+        _, most = peak(partial(run.vjp, n, made, x, w))
         assert_small(most, x, w, made)
 
 
