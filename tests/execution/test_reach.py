@@ -113,3 +113,12 @@ def test_offsets_beyond_an_array_leave_zeros(engine: str) -> None:
     assert made.tolist() == [-np.inf] * 4
     made = cc.contract("i, k -> (i+1000000000*k)", [1, 2], [3, 4], output_shape=(3,))
     assert made.tolist() == [3, 6, 0]
+
+
+@pytest.mark.parametrize("far", FAR[1:])
+@pytest.mark.parametrize("spec", ["(i+{0}*k), k -> i", "i, k -> (i+{0}*k)"])
+def test_proofs_are_refused_before_memory_is_taken(spec: str, far: int) -> None:
+    with pytest.raises(cc.ShapeError, match="too large to be checked element by element"):
+        cc.Contraction(spec.format(far)).grad(0).verify()
+    # Where most taps are beyond an array of few elements, proofs are as small as it is.
+    assert cc.Contraction(f"(i+k-{far}), k -> i").grad(0).verify().checks
