@@ -38,7 +38,7 @@ def kinds(reduce: str) -> st.SearchStrategy[str]:
 @given(problem=empties(), seed=seeds(), data=st.data())
 @drawn
 def test_results_and_gradients(
-    engine: str, reduce: str, problem: Problem, seed: int, data: st.DataObject
+    engine: str, reduce: Any, problem: Problem, seed: int, data: st.DataObject
 ) -> None:
     dtype = data.draw(kinds(reduce))
     layer = cc.Contraction(problem.spec, reduce=reduce)
@@ -62,7 +62,7 @@ def test_results_and_gradients(
 
 @given(problem=empties(), seed=seeds(), algorithm=st.sampled_from(ALGORITHMS))
 @drawn
-def test_every_algorithm(engine: str, problem: Problem, seed: int, algorithm: str) -> None:
+def test_every_algorithm(engine: str, problem: Problem, seed: int, algorithm: Any) -> None:
     """With nothing to do any of them will do; otherwise one may have no window to work on."""
     operands = operands_of(problem, seed, "float64", "sum")
     known: Any = {"output_shape": problem.output_shape, **problem.extents}
@@ -103,12 +103,12 @@ def test_proofs_on_nothing_hold(spec: str, name: str) -> None:
 
 @given(problem=empties(), reduce=st.sampled_from(REDUCTIONS))
 @settings(max_examples=60)
-def test_plans_can_be_read(problem: Problem, reduce: str) -> None:
+def test_plans_can_be_read(problem: Problem, reduce: Any) -> None:
     layer = cc.Contraction(problem.spec, reduce=reduce)
     known: Any = {"output_shape": problem.output_shape, **problem.extents}
     plan = layer.plan(*problem.shapes, **known)
     assert str(plan) == repr(plan)
-    assert plan._repr_html_().startswith("<pre>")
+    assert plan._repr_html_().startswith("<pre")
     compiled = layer.compile(*problem.shapes, **known)
     for n in range(len(problem.shapes)):
         assert str(compiled.vjp_plan(n))

@@ -25,7 +25,7 @@ PACKAGE = Path(cc.__file__).parent
 # Parts that are worth their while for long arrays only, and candidates for more work.
 _ALLOWED, _BESIDE = 2, 30_000
 
-Case = tuple[str, Callable[[int], Any], dict[str, Any], str]
+Case = tuple[str, Callable[[int], Any], dict[str, Any], Any]
 CASES: dict[str, Case] = {
     "flipped": ("(i-k), k -> i", lambda n: [(n,), (101,)], {}, "sum"),
     "padded": ("(i+k-50), k -> i", lambda n: [(n,), (101,)], {}, "sum"),
@@ -71,7 +71,7 @@ def rooms_of(engine: str) -> tuple[str, ...]:
     return ("planning", "execution") if engine == "llvm" else ("planning",)
 
 
-def work_of(case: str, length: int, operand: int | None, algorithm: str) -> Callable[[], Any]:
+def work_of(case: str, length: int, operand: int | None, algorithm: Any) -> Callable[[], Any]:
     spec, shapes_of, extents, reduce = CASES[case]
     shapes = shapes_of(length)
     known: dict[str, Any] = {

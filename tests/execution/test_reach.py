@@ -57,7 +57,7 @@ def far_axes(draw: Callable[[Any], Any], *names: str) -> str:
 )
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_far_windows_and_scatters(
-    engine: str, reduce: str, axis: str, sizes: tuple[int, int, int], form: int, seed: int
+    engine: str, reduce: Any, axis: str, sizes: tuple[int, int, int], form: int, seed: int
 ) -> None:
     n, i, k = sizes
     spec, shapes, output = (
