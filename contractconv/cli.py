@@ -90,7 +90,13 @@ def _explain(asked: argparse.Namespace) -> None:
     wrt = None if asked.wrt is None else operand_position(contraction._spec, asked.wrt)
     with _Progress() as report:
         explanation = explain(
-            contraction._spec, list(map(as_shape, shapes)), extents, wrt, not asked.no_proof, report
+            contraction._spec,
+            list(map(as_shape, shapes)),
+            extents,
+            wrt,
+            None,
+            not asked.no_proof,
+            report,
         )
     if asked.html is not None:
         explanation.save(asked.html)

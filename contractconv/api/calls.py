@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import index as as_integer
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
-from contractconv.errors import AlgorithmError, OperandError, ShapeError
-from contractconv.notation.problem import Problem, Shape
+from contractconv.errors import AlgorithmError, MemoryLimitError, OperandError, ShapeError
+from contractconv.notation.keywords import meant
+from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.setting import ALGORITHMS
 
@@ -68,27 +70,30 @@ def forward_call(
         raise OperandError(f"{what} of '{forward}' is called with {expected}, not with {found}")
     arrays = tuple(as_operand(operand, n) for n, operand in enumerate(operands))
     shapes = tuple(map(shape_of, arrays))
-    if cotangent is None:
-        problem = forward._problem(shapes, extents, output_shape)
-    else:
-        problem = _problem(forward, shapes, extents, cotangent)
+    problem = _problem(forward, shapes, extents, cotangent, output_shape)
     concrete = forward._concrete(shapes, extents, problem.result_shape)
     return Call(arrays, shapes, problem, concrete)
 
 
 def _problem(
-    forward: Contraction, shapes: Sequence[Shape], extents: dict[str, int], cotangent: Any
+    forward: Contraction,
+    shapes: Sequence[Shape],
+    extents: dict[str, int],
+    cotangent: Any,
+    output_shape: Sequence[int] | None,
 ) -> Problem:
-    """The forward problem, whose result has the cotangent's shape."""
-    try:
-        return forward._problem(shapes, extents, shape_of(cotangent))
-    except ShapeError:
-        # Say what is wrong with the cotangent, unless the operands are wrong already.
-        expected = forward._problem(shapes, extents, None).result_shape
+    """The forward problem, as the forward call would find it; a cotangent has to fit it."""
+    if cotangent is None:
+        return forward._problem(shapes, extents, output_shape)
+    given = shape_of(cotangent)
+    problem = forward._problem(
+        shapes, extents, output_shape, given if output_shape is None else None
+    )
+    if problem.result_shape != given:
         raise ShapeError(
-            f"the cotangent has shape {shape_of(cotangent)}, the result of '{forward}' has "
-            f"{expected}"
-        ) from None
+            f"the cotangent has shape {given}, the result of '{forward}' has {problem.result_shape}"
+        )
+    return problem
 
 
 def shape_of(operand: Any) -> Shape:
@@ -96,7 +101,19 @@ def shape_of(operand: Any) -> Shape:
     return getattr(operand, "shape", ())
 
 
-def checked_algorithm(algorithm: str) -> str:
+def as_result_shape(shape: Sequence[int], spec: Spec) -> Shape:
+    """The shape of the result that a caller asked for.
+
+    Raises:
+        ShapeError: it is not a sequence of sizes.
+    """
+    try:
+        return as_shape(shape)
+    except ShapeError as error:
+        raise ShapeError(f"{error}{meant('output_shape', shape, spec.indices)}") from None
+
+
+def checked_algorithm(algorithm: str, spec: Spec) -> str:
     """An algorithm that a caller asked for.
 
     Raises:
@@ -104,5 +121,24 @@ def checked_algorithm(algorithm: str) -> str:
     """
     if algorithm not in ALGORITHMS:
         known = ", ".join(ALGORITHMS)
-        raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}")
+        hint = meant("algorithm", algorithm, spec.indices)
+        raise AlgorithmError(f"unknown algorithm {algorithm!r}: choose one of {known}{hint}")
     return algorithm
+
+
+def as_bytes(limit: Any) -> int:
+    """A limit in bytes, as a whole number of any kind: ``2**20`` or ``1e6``.
+
+    Raises:
+        MemoryLimitError: it is no such number, or negative.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, (SupportsIndex, SupportsFloat)):
+        raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
+    if not isinstance(limit, SupportsIndex):
+        number = float(limit)
+        if not number.is_integer():
+            raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
+        limit = int(number)
+    if as_integer(limit) < 0:
+        raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
+    return as_integer(limit)

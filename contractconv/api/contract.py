@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ContractionError, SpecError
+from contractconv.notation.keywords import Casting, meant, merged
 from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
@@ -24,9 +25,13 @@ def contract(
     reduce: Reduction = "sum",
     parameters: str | Iterable[str] | None = None,
     output_shape: Sequence[int] | None = None,
-    memory_limit: int | None = None,
+    memory_limit: float | None = None,
     algorithm: Algorithm = "auto",
-    **extents: int,
+    out: Array | None = None,
+    dtype: Any = None,
+    casting: Casting = "safe",
+    extents: Mapping[str, int] | None = None,
+    **named: int,
 ) -> Array:
     """Contract arrays as a string says.
 
@@ -43,10 +48,16 @@ def contract(
             scale in float32 (2e-13 in float64); ``"direct"`` sums products as the definition
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
             multiplications for windows, and round more; ``"measure"`` times all of them.
-        **extents: extents of indices and values of parameters, by name.
+        out: an array of exactly the result's shape, which is filled and returned. It may overlap
+            the operands.
+        dtype: what the operands are converted to; the result has it, too.
+        casting: which conversions to ``dtype`` and to that of ``out`` are allowed, as in
+            :func:`numpy.can_cast`.
+        extents: extents of indices and values of parameters, by name.
+        **named: the same by keyword.
 
     Returns:
-        A new array.
+        A new array, or ``out``.
 
     Raises:
         ContractionError: one of its kinds for each way in which the call can be wrong.
@@ -63,7 +74,9 @@ def contract(
         contraction = Contraction._of(read)
     else:
         contraction = _contraction(spec, reduce, parameters)
-    return contraction._run(operands, extents, output_shape, memory_limit, algorithm)
+    values = named if extents is None else merged(extents, named)
+    into = (out, dtype, casting)
+    return contraction._run(operands, values, output_shape, memory_limit, algorithm, into)
 
 
 def _contraction(
@@ -71,10 +84,20 @@ def _contraction(
 ) -> Contraction:
     if isinstance(spec, Contraction):
         if reduce != "sum" or parameters is not None:
-            raise ContractionError("a Contraction has its own reduce and parameters")
+            hint = _meant(spec.indices, reduce, parameters)
+            raise ContractionError(f"a Contraction has its own reduce and parameters{hint}")
         return spec
-    as_reduction(reduce)
-    return Contraction._of(_parsed(spec, reduce, parameter_names(parameters)))
+    try:
+        as_reduction(reduce)
+        names = parameter_names(parameters)
+    except ContractionError as error:
+        hint = _meant(parse(spec).indices, reduce, parameters)
+        raise type(error)(f"{error}{hint}") from None
+    return Contraction._of(_parsed(spec, reduce, names))
+
+
+def _meant(indices: Sequence[str], reduce: object, parameters: object) -> str:
+    return meant("reduce", reduce, indices) + meant("parameters", parameters, indices)
 
 
 @lru_cache(maxsize=4096)

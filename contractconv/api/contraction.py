@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import index as as_integer
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.calls import checked_algorithm, shape_of
+from contractconv.api.calls import as_bytes, as_result_shape, checked_algorithm, shape_of
 from contractconv.api.shown import Shown
-from contractconv.errors import MemoryLimitError, OperandError
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve, split_values
+from contractconv.notation.keywords import Casting, merged
 from contractconv.notation.parser import parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from contractconv.execution.views import Array
     from contractconv.planning.plan import Plan
 
+# What a result is converted to: no array, no dtype, and how.
+_AS_IT_IS: tuple[Any, Any, Casting] = (None, None, "safe")
+
 
 @lru_cache(maxsize=4096)
 def _resolved(
@@ -36,8 +39,9 @@ def _resolved(
     shapes: tuple[Shape, ...],
     values: tuple[tuple[str, int], ...],
     output_shape: Shape | None,
+    cotangent: Shape | None,
 ) -> Problem:
-    return resolve(spec, shapes, dict(values), output_shape)
+    return resolve(spec, shapes, dict(values), output_shape, cotangent)
 
 
 class Contraction(Shown):
@@ -103,14 +107,27 @@ class Contraction(Shown):
         return Contraction._of(bind(self._spec, values))
 
     def extents(
-        self, /, *shapes: Sequence[int], output_shape: Sequence[int] | None = None, **extents: int
+        self,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Sequence[int] | None = None,
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> dict[str, int]:
         """Return the extent of every index for operands of these shapes."""
-        return dict(self._problem(shapes, extents, output_shape).sizes)
+        return dict(self._problem(shapes, merged(extents, named), output_shape).sizes)
 
-    def output_shape(self, /, *shapes: Sequence[int], **extents: int) -> tuple[int, ...]:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def output_shape(
+        self,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> tuple[int, ...]:
         """Return the shape of the result for operands of these shapes."""
-        return self._problem(shapes, extents, None).result_shape
+        return self._problem(shapes, merged(extents, named), output_shape).result_shape
 
     # -- what it does --------------------------------------------------------------------------
 
@@ -119,11 +136,18 @@ class Contraction(Shown):
         /,
         *operands: Any,
         output_shape: Sequence[int] | None = None,
+        memory_limit: float | None = None,
         algorithm: Algorithm = "auto",
-        **extents: int,
+        out: Array | None = None,
+        dtype: Any = None,
+        casting: Casting = "safe",
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
-        return self._run(operands, extents, output_shape, algorithm=algorithm)
+        values = named if extents is None else merged(extents, named)
+        into = (out, dtype, casting)
+        return self._run(operands, values, output_shape, memory_limit, algorithm, into)
 
     def grad(self, n: int) -> Derivation:
         """Derive the gradient with respect to the operand at position ``n``.
@@ -197,7 +221,14 @@ class Contraction(Shown):
 
         return Curvature(self, n, batch)
 
-    def simplify(self, /, *shapes: Sequence[int], **extents: int) -> Contraction:
+    def simplify(
+        self,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Contraction:
         """Return the same contraction, for these shapes, with fewer index expressions.
 
         A window whose stride is its extent neither overlaps nor leaves a gap: it is a
@@ -209,9 +240,10 @@ class Contraction(Shown):
         """
         from contractconv.calculus.compositions import composed
 
-        problem = self._problem(shapes, extents, None)
+        values = merged(extents, named)
+        problem = self._problem(shapes, values, output_shape)
         sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self._concrete(sized, extents, problem.result_shape)
+        concrete = self._concrete(sized, values, problem.result_shape)
         return Contraction._of(composed(concrete, problem, sized))
 
     def explain(
@@ -220,7 +252,9 @@ class Contraction(Shown):
         *shapes: Sequence[int],
         wrt: int | None = None,
         proof: bool = True,
-        **extents: int,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
     ) -> Explanation:
         """Explain the contraction and its gradients: formulas, derivations, proofs, and plans.
 
@@ -228,7 +262,9 @@ class Contraction(Shown):
             *shapes: the shapes of the operands, if plans and costs are wanted.
             wrt: the operand whose gradient is wanted; all of them by default.
             proof: whether to verify the gradients, which takes most of the time.
-            **extents: extents of indices and values of parameters, by name.
+            output_shape: the shape of the result, where the rules should not choose it.
+            extents: extents of indices and values of parameters, by name.
+            **named: the same by keyword.
 
         Returns:
             An explanation: ``print`` it, call ``.html()`` for a page, or let a notebook show it.
@@ -236,7 +272,8 @@ class Contraction(Shown):
         from contractconv.display.explanation import explain
 
         wanted = None if wrt is None else operand_position(self._spec, wrt)
-        return explain(self._spec, [as_shape(shape) for shape in shapes], extents, wanted, proof)
+        sized = [as_shape(shape) for shape in shapes]
+        return explain(self._spec, sized, merged(extents, named), wanted, output_shape, proof)
 
     def code(
         self,
@@ -244,7 +281,8 @@ class Contraction(Shown):
         /,
         *shapes: Sequence[int],
         output_shape: Sequence[int] | None = None,
-        **extents: int,
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> str:
         """Return runnable source of the contraction for ``"numpy"``, ``"torch"`` or ``"jax"``.
 
@@ -257,7 +295,8 @@ class Contraction(Shown):
             *shapes: the shapes of the operands, which spell an ellipsis out; other shapes of the
                 same ranks fit as well.
             output_shape: the shape of the result, where the rules should not choose it.
-            **extents: extents of indices and values of parameters, by name.
+            extents: extents of indices and values of parameters, by name.
+            **named: the same by keyword.
 
         Raises:
             ContractionError: the library is unknown, or the contraction has no such source.
@@ -271,7 +310,7 @@ class Contraction(Shown):
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import forward_source
 
-        spec, given = self._written(shapes, extents, output_shape)
+        spec, given = self._written(shapes, merged(extents, named), output_shape)
         return forward_source(spec, library, operand_names(len(spec.inputs)), given)
 
     def _written(
@@ -300,7 +339,8 @@ class Contraction(Shown):
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
         output_shape: Sequence[int] | None = None,
-        **extents: int,
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> Plan:
         """Plan the contraction of operands of these shapes; ``print`` it to read it.
 
@@ -309,14 +349,16 @@ class Contraction(Shown):
             dtype: the kind of numbers, which decides what is fast and what is exact enough.
             algorithm: see :func:`contract`.
             output_shape: the shape of the result, where the rules should not choose it.
-            **extents: extents of indices and values of parameters, by name.
+            extents: extents of indices and values of parameters, by name.
+            **named: the same by keyword.
         """
-        from contractconv.execution.reductions import result_dtype
+        from contractconv.execution.conversion import as_dtype
+        from contractconv.execution.precision import result_dtype
         from contractconv.execution.run import planned
 
-        problem = self._problem(shapes, extents, output_shape)
-        numbers = result_dtype(self.reduce, _as_dtype(dtype))
-        return planned(problem, str(numbers), checked_algorithm(algorithm))
+        problem = self._problem(shapes, merged(extents, named), output_shape)
+        numbers = result_dtype(self.reduce, as_dtype(dtype, self._spec.indices))
+        return planned(problem, str(numbers), checked_algorithm(algorithm, self._spec))
 
     def compile(
         self,
@@ -325,28 +367,33 @@ class Contraction(Shown):
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
         output_shape: Sequence[int] | None = None,
-        **extents: int,
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> Compiled:
         """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
         from contractconv.execution.compiled import Compiled
+        from contractconv.execution.conversion import as_dtype
 
-        problem = self._problem(shapes, extents, output_shape)
+        values = merged(extents, named)
+        problem = self._problem(shapes, values, output_shape)
         sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self._concrete(sized, extents, problem.result_shape)
-        return Compiled(concrete, problem, sized, _as_dtype(dtype), checked_algorithm(algorithm))
+        concrete = self._concrete(sized, values, problem.result_shape)
+        numbers = as_dtype(dtype, self._spec.indices)
+        return Compiled(concrete, problem, sized, numbers, checked_algorithm(algorithm, self._spec))
 
     def _problem(
         self,
         shapes: Sequence[Sequence[int]],
         extents: dict[str, int],
         output_shape: Sequence[int] | None,
+        cotangent: Shape | None = None,
     ) -> Problem:
         sized = tuple(map(as_shape, shapes))
-        wanted = None if output_shape is None else as_shape(output_shape)
+        wanted = None if output_shape is None else as_result_shape(output_shape, self._spec)
         # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
         if any(type(value) is not int for value in extents.values()):
-            return resolve(self._spec, sized, extents, wanted)
-        return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted)
+            return resolve(self._spec, sized, extents, wanted, cotangent)
+        return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted, cotangent)
 
     def _concrete(self, shapes: Sequence[Shape], extents: dict[str, int], result: Shape) -> Spec:
         """The spec with parameters bound and the ellipsis spelled out."""
@@ -357,17 +404,23 @@ class Contraction(Shown):
         given: Sequence[Any],
         extents: dict[str, int],
         output_shape: Sequence[int] | None,
-        memory_limit: int | None = None,
+        memory_limit: float | None = None,
         algorithm: Algorithm = "auto",
+        into: tuple[Any, Any, Casting] = _AS_IT_IS,
     ) -> Array:
         from contractconv.execution import operands, run
 
-        checked_algorithm(algorithm)
-        if memory_limit is not None:
-            memory_limit = _as_bytes(memory_limit)
+        checked_algorithm(algorithm, self._spec)
+        limit = None if memory_limit is None else as_bytes(memory_limit)
         arrays = [operands.as_operand(operand, n) for n, operand in enumerate(given)]
         problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
-        return run.carry_out(problem, arrays, algorithm, memory_limit)
+        if into[0] is into[1] is None and into[2] == "safe":
+            return run.carry_out(problem, arrays, algorithm, limit)
+        from contractconv.execution.conversion import Conversion
+
+        wanted = Conversion.of(problem, *into)
+        arrays = wanted.operands(problem, arrays)
+        return wanted.filled(run.carry_out(problem, arrays, algorithm, limit))
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -403,18 +456,3 @@ class Contraction(Shown):
         reduce = f", reduce={self.reduce!r}" * (self.reduce != "sum")
         parameters = f", parameters={' '.join(self.parameters)!r}" * bool(self.parameters)
         return f"Contraction({str(self)!r}{reduce}{parameters})"
-
-
-def _as_dtype(dtype: Any) -> Any:
-    import numpy as np
-
-    try:
-        return np.dtype(dtype)
-    except TypeError as error:
-        raise OperandError(str(error)) from None
-
-
-def _as_bytes(limit: Any) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, SupportsIndex):
-        raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
-    return as_integer(limit)

@@ -11,6 +11,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derived import Derived, forward_derivative
 from contractconv.errors import ContractionError
+from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 
@@ -158,20 +159,32 @@ class KroneckerFactors:
         self.input = input
         self.output = output
 
-    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> tuple[Array, Array]:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def __call__(
+        self,
+        cotangent: Any,
+        /,
+        *operands: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> tuple[Array, Array]:
         """Return both factors, ``A`` and ``B``.
 
         Args:
             cotangent: array of the result's shape: a gradient by the result for each example.
             *operands: all forward operands.
-            **extents: what the forward call was given.
+            output_shape: the shape of the result, if the forward call was given one.
+            extents: what the forward call was given.
+            **named: the same by keyword.
         """
         from contractconv.execution.operands import as_operand
 
-        given: dict[str, Any] = dict(extents)
-        right = self.output(cotangent, *operands, **given)
+        given = merged(extents, named)
+        right = self.output(cotangent, *operands, output_shape=output_shape, extents=given)
+        # It fits, and tells of what is still free.
         result = shape_of(as_operand(cotangent, "G"))
-        return self.input(*operands, output_shape=result, **given), right
+        return self.input(*operands, output_shape=result, extents=given), right
 
     def __str__(self) -> str:
         return f"A: {self.input}\nB: {self.output}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.calls import checked_algorithm, forward_call
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
+from contractconv.errors import ParameterError
+from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 from contractconv.planning.setting import Algorithm
@@ -74,7 +76,7 @@ class Derivation(Shown):
         """
         return Contraction._of(self._formulas.gather)
 
-    def phases(self, **parameters: int) -> tuple[Phase, ...]:
+    def phases(self, /, **parameters: int) -> tuple[Phase, ...]:
         """Split the gather at its congruences: small contractions without a division.
 
         A gradient of stride ``s`` in ``n`` dimensions has ``s**n`` of them, each dense in the
@@ -97,9 +99,18 @@ class Derivation(Shown):
 
         bound = self.forward.bind(**parameters)
         derivation = Derivation(bound, self.operand)
-        return tuple(Phase(derivation, found) for found in phases(derivation._formulas.gather))
+        found = phases(derivation._formulas.gather)
+        return tuple(Phase(derivation, phase, parameters) for phase in found)
 
-    def simplify(self, /, *shapes: Sequence[int], **extents: int) -> Contraction:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def simplify(
+        self,
+        /,
+        *shapes: Sequence[int],
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Contraction:
         """Return the scatter form for forward operands of these shapes, simplified.
 
         Where windows do not overlap (their stride is their extent), no condition is left and the
@@ -114,9 +125,10 @@ class Derivation(Shown):
         from contractconv.calculus.derivation import derive
         from contractconv.execution.gradient import backward_problem, backward_shapes
 
-        problem = self.forward._problem(shapes, extents, None)
+        values = merged(extents, named)
+        problem = self.forward._problem(shapes, values, output_shape)
         sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self.forward._concrete(sized, extents, problem.result_shape)
+        concrete = self.forward._concrete(sized, values, problem.result_shape)
         formulas = derive(concrete, self.operand)
         backward = backward_problem(formulas.scatter, formulas, problem, sized)
         inputs = backward_shapes(formulas, problem, sized)
@@ -169,7 +181,7 @@ class Derivation(Shown):
 
         return seconds(self.forward, self.operand)
 
-    def verify(self, **extents: int) -> Certificate:
+    def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:
         """Prove the derivation on small arrays, in exact integers.
 
         The formula, both strings and the gradient as it is computed are compared with brute force
@@ -177,7 +189,8 @@ class Derivation(Shown):
         forward map. A symbolic formula is tried with several strides, dilations and paddings.
 
         Args:
-            **extents: extents and parameters to use; the others are chosen, small and varied.
+            extents: extents and parameters to use; the others are chosen, small and varied.
+            **named: the same by keyword.
 
         Returns:
             A certificate that says what was compared; ``print`` it.
@@ -188,37 +201,54 @@ class Derivation(Shown):
         """
         from contractconv.verification.certificate import certify
 
-        return certify(self._formulas, extents)
+        return certify(self._formulas, merged(extents, named))
 
     # -- running it ----------------------------------------------------------------------------
 
     def __call__(
-        self, cotangent: Any, /, *operands: Any, algorithm: Algorithm = "auto", **extents: int
+        self,
+        cotangent: Any,
+        /,
+        *operands: Any,
+        output_shape: Sequence[int] | None = None,
+        algorithm: Algorithm = "auto",
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> Array:
         """Contract a cotangent back to the operand.
 
         Args:
             cotangent: array of the result's shape.
             *operands: all forward operands, the differentiated one too.
+            output_shape: the shape of the result, if the forward call was given one.
             algorithm: see :func:`contractconv.contract`.
-            **extents: what the forward call was given.
+            extents: what the forward call was given.
+            **named: the same by keyword.
 
         Returns:
-            An array of the operand's shape. For complex operands this is the derivative of
-            ``Σ cotangent * result`` itself; nothing is conjugated.
+            An array of the operand's shape and dtype; that of integers is in the numbers it was
+            made in. For complex operands this is the derivative of ``Σ cotangent * result``
+            itself; nothing is conjugated. Of a real operand among complex ones it is the real part.
+
+        Raises:
+            OperandError: the number of operands is wrong, one is not an array of numbers, or the
+                cotangent is complex, but the result is real.
+            ShapeError: the shapes do not fit, as the forward call finds; or the cotangent has not
+                the result's.
         """
         from contractconv.execution.gradient import gradient
         from contractconv.execution.operands import as_operand
 
-        checked_algorithm(algorithm)
+        checked_algorithm(algorithm, self.forward._spec)
         given = as_operand(cotangent, "the cotangent")
         call = forward_call(
             self.forward,
             operands,
-            extents,
+            merged(extents, named),
             what="a gradient",
             beside="the cotangent",
             cotangent=given,
+            output_shape=output_shape,
         )
         return gradient(call.concrete, self.operand, call.problem, given, call.operands, algorithm)
 
@@ -228,7 +258,8 @@ class Derivation(Shown):
         /,
         *shapes: Sequence[int],
         output_shape: Sequence[int] | None = None,
-        **extents: int,
+        extents: Mapping[str, int] | None = None,
+        **named: int,
     ) -> str:
         """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.
 
@@ -239,7 +270,8 @@ class Derivation(Shown):
             library: what it is written for.
             *shapes: the shapes of the forward operands, which spell an ellipsis out.
             output_shape: the shape of the forward result, where the rules should not choose it.
-            **extents: what the forward call is given.
+            extents: what the forward call is given.
+            **named: the same by keyword.
 
         Raises:
             ContractionError: the library is unknown, or the contraction has no such source.
@@ -248,7 +280,7 @@ class Derivation(Shown):
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import gradient_source
 
-        spec, given = self.forward._written(shapes, extents, output_shape)
+        spec, given = self.forward._written(shapes, merged(extents, named), output_shape)
         return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)), given)
 
     # -- showing itself ------------------------------------------------------------------------
@@ -315,19 +347,34 @@ class Phase(Shown):
         meaning: what each index that was split stood for, ``"h = 2*h+1, k = 2*k"``.
     """
 
-    def __init__(self, derivation: Derivation, found: PhaseFormula) -> None:
+    def __init__(
+        self, derivation: Derivation, found: PhaseFormula, parameters: Mapping[str, int]
+    ) -> None:
         self._derivation = derivation
         self._found = found
+        self._parameters = parameters
         self.contraction = Contraction._of(found.spec)
         self.meaning = found.meaning
 
-    def __call__(self, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def __call__(
+        self,
+        cotangent: Any,
+        /,
+        *operands: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Array:
         """Return this phase's part of the gradient, in the operand's shape.
 
         Args:
             cotangent: array of the result's shape.
             *operands: all forward operands, as for the derivation.
-            **extents: what the forward call was given.
+            output_shape: the shape of the result, if the forward call was given one.
+            extents: what the forward call was given; numbers that the phases were split for may
+                be left out.
+            **named: the same by keyword.
         """
         from contractconv.execution.gradient import phase_gradient
         from contractconv.execution.operands import as_operand
@@ -337,13 +384,23 @@ class Phase(Shown):
         call = forward_call(
             forward,
             operands,
-            extents,
+            self._free(merged(extents, named)),
             what="a phase",
             beside="the cotangent",
             cotangent=given,
+            output_shape=output_shape,
         )
         formulas = self._derivation._formulas
         return phase_gradient(self._found, formulas, call.problem, given, call.operands)
+
+    def _free(self, values: dict[str, int]) -> dict[str, int]:
+        """Leave out the parameters that are bound already, to the same numbers."""
+        for name, bound in self._parameters.items():
+            if values.pop(name, bound) != bound:
+                raise ParameterError(
+                    f"{name} is {bound} in these phases: split the gradient once more for another"
+                )
+        return values
 
     def _shown_equation(self) -> Equation:
         from contractconv.calculus.derivation import forward_equation

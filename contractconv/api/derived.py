@@ -9,6 +9,7 @@ from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
+from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -86,11 +87,12 @@ class Derived(Shown):
         told = recipe_steps(self._recipe, self.forward._spec, self.operand)
         return tuple(map(Step, told))
 
-    def verify(self, **extents: int) -> Certificate:
+    def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:
         """Prove it on small arrays: formula and string are compared with brute force.
 
         Args:
-            **extents: extents and parameters to use; the others are chosen, small and varied.
+            extents: extents and parameters to use; the others are chosen, small and varied.
+            **named: the same by keyword.
 
         Returns:
             A certificate that says what was compared; ``print`` it.
@@ -118,7 +120,7 @@ class Derived(Shown):
             getattr(self._derive, "batch", None),
             how.get("kind", ""),
         )
-        return certify_derived(subject, extents)
+        return certify_derived(subject, merged(extents, named))
 
     def code(self, library: str) -> str:
         """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
@@ -151,14 +153,22 @@ class Derived(Shown):
             self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
-    # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
-    def __call__(self, /, *arrays: Any, output_shape: Any = None, **extents: int) -> Array:
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
+    def __call__(
+        self,
+        /,
+        *arrays: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Array:
         """Carry it out.
 
         Args:
             *arrays: what :attr:`takes` names, then all forward operands.
             output_shape: the shape of the forward result, if the forward call was given one.
-            **extents: what the forward call was given.
+            extents: what the forward call was given.
+            **named: the same by keyword.
 
         Returns:
             A new array.
@@ -176,7 +186,7 @@ class Derived(Shown):
         call = forward_call(
             self.forward,
             arrays[count:],
-            extents,
+            merged(extents, named),
             what=f"the {self.name}",
             beside=" and ".join(self.takes),
             cotangent=given.get("G"),
@@ -188,7 +198,8 @@ class Derived(Shown):
         if self.real:
             self._check_real(roles)
         recipe = self._derive(call.concrete, self.operand)
-        return run_recipe(recipe, call.problem, roles, call.operands, self._shape(recipe, call))
+        shape = self._shape(recipe, call)
+        return run_recipe(recipe, call.problem, roles, call.operands, self.operand, shape)
 
     def _shape(self, recipe: Recipe, call: Call) -> Shape | None:
         shapes = {"result": call.problem.result_shape, "operand": call.shapes[self.operand]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.calls import forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ShapeError
+from contractconv.notation.keywords import merged
 
 if TYPE_CHECKING:
     from contractconv.calculus import recognition
@@ -77,14 +78,25 @@ class Second:
 
         return write_second(self._found, self._forward._spec)
 
-    def __call__(self, tangent: Any, cotangent: Any, /, *operands: Any, **extents: int) -> Array:
+    def __call__(
+        self,
+        tangent: Any,
+        cotangent: Any,
+        /,
+        *operands: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Array:
         """Work it out.
 
         Args:
             tangent: ``V``, the cotangent of the gradient, of the differentiated operand's shape.
             cotangent: ``G``, of the result's shape.
             *operands: all forward operands.
-            **extents: what the forward call was given.
+            output_shape: the shape of the result, if the forward call was given one.
+            extents: what the forward call was given.
+            **named: the same by keyword.
 
         Returns:
             An array of the shape of what it is by.
@@ -98,8 +110,9 @@ class Second:
 
         given = {"V": as_operand(tangent, "V"), "G": as_operand(cotangent, "the cotangent")}
         call = forward_call(
-            self._forward, operands, extents,
+            self._forward, operands, merged(extents, named),
             what="a second derivative", beside="V and the cotangent", cotangent=given["G"],
+            output_shape=output_shape,
         )  # fmt: skip
         wanted = call.shapes[self._operand]
         if shape_of(given["V"]) != wanted:
@@ -114,7 +127,8 @@ class Second:
     def _run(self, call: Any, arrays: dict[str, Any]) -> Array:
         import numpy as np
 
-        from contractconv.execution.operands import common_dtype
+        from contractconv.execution.gradient import dtype_of
+        from contractconv.execution.precision import common_dtype, settled
         from contractconv.execution.recipes import run_recipe
         from contractconv.execution.seconds import change_of_local
 
@@ -124,9 +138,13 @@ class Second:
             arrays |= {
                 "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
             }
-        made = [run_recipe(part, call.problem, arrays, call.operands, shape) for part in parts]
-        zero = np.zeros(shape, common_dtype([*call.operands, arrays["V"]], call.problem.reduce))
-        return sum(made[1:], made[0]) if made else zero
+        made = [
+            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape)
+            for part in parts
+        ]
+        numbers = common_dtype(call.operands, call.problem.reduce)
+        total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
+        return settled(total, dtype_of(arrays[self.by], numbers))
 
     def __str__(self) -> str:
         return str(self._found)

@@ -124,6 +124,7 @@ def explain(
     shapes: Sequence[Shape] = (),
     values: Mapping[str, int] | None = None,
     wrt: int | None = None,
+    output_shape: Sequence[int] | None = None,
     proof: bool = True,
     report: Report | None = None,
 ) -> Explanation:
@@ -134,6 +135,7 @@ def explain(
         shapes: the shapes of the operands, if plans are wanted.
         values: extents of indices and values of parameters.
         wrt: the operand to differentiate by; ``None`` for each of them.
+        output_shape: the shape of the result, where the rules should not choose it.
         proof: whether to verify the gradients.
         report: is told how many cases of how many have been verified.
     """
@@ -141,7 +143,7 @@ def explain(
     known = {name: given.pop(name) for name in spec.parameters if name in given}
     bound = bind(spec, known) if known else spec
     sized = tuple(tuple(shape) for shape in shapes)
-    problem = resolve(bound, sized, given) if sized else None
+    problem = resolve(bound, sized, given, output_shape) if sized else None
     check_values(bound, given)  # with or without shapes
     wanted = tuple(range(len(spec.inputs))) if wrt is None else (wrt,)
     formulas = [derive(bound, n) for n in wanted]

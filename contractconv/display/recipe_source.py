@@ -130,8 +130,8 @@ class _Module:
         found = _KEYWORDS.search(self.inner)
         signature = found.group(1) if found else ""
         taken = [part.strip() for part in signature.partition("*,")[2].split(",") if part.strip()]
-        needed = map(self._original, (*self.scale, *self.ones, *taken))
-        keywords = [n for n in dict.fromkeys(needed) if self._extent(n) is None]
+        sizes = map(self._original, (*self.scale, *self.ones, *taken))
+        keywords = [n for n in dict.fromkeys(sizes) if self._extent(n) is None]
         arguments = ", ".join([*self.arguments, *(["*", *keywords] if keywords else [])])
         passed = [self._array(role) for role in self.roles]
         passed += [f"{keyword}={self._size(keyword)}" for keyword in taken]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
-from itertools import chain
+from itertools import chain, pairwise
 from itertools import product as combinations
 from math import prod
 from typing import Any, Literal, NamedTuple, Protocol
@@ -24,7 +24,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from contractconv.errors import ShapeError
 from contractconv.execution.pairwise import BLOCK
-from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.sharing import carried_out, portions
+from contractconv.execution.summation import added, multiplied, summed
 from contractconv.execution.views import Array, Labelled
 
 # Elements of the transformed taps that are kept while the tiles pass by.
@@ -33,6 +34,8 @@ MOST_TAPS = 8 * BLOCK
 MOST_TILES = 2 * BLOCK
 # Rows beside which it is no matter that each thread reads all taps.
 _ROWS = 256
+# Products of rows that are added one after the other.
+_FEW = 512
 # Bytes of a buffer that is kept for the next product.
 MOST_KEPT = 4 * MOST_TAPS
 
@@ -181,13 +184,13 @@ class TiledProduct:
         self._rows = {label: extents[label] for label in rows}
         longest = sorted((*batch, *depth, *columns), key=extents.__getitem__, reverse=True)
         self._fixed = {label: extents[label] for label in longest}
-        self._threads = self._sharers(transform)
+        self._shared = self._worth(transform)
 
-    def _sharers(self, transform: Transform) -> int:
-        """How many threads share the rows: one, if to read the taps, or to add them, is slower."""
+    def _worth(self, transform: Transform) -> int:
+        """The multiplications that are shared: none, if reading or adding the taps is slower."""
         rows, fixed = prod(self._rows.values()), prod(self._fixed.values())
         enough = transform.size * fixed <= BLOCK or (self._is_forward and rows >= _ROWS)
-        return sharers(transform.points * rows * fixed) if enough else 1
+        return transform.points * rows * fixed if enough else 0
 
     def run(self, accumulate: bool) -> None:
         """Write the product, or add it to what is there."""
@@ -195,8 +198,11 @@ class TiledProduct:
             if self._is_forward:
                 self._forward(fixed, accumulate or any(fixed[label][0] for label in self._depth))
             else:
-                sums = shared(partial(self._sum, fixed), self._passing(fixed), self._threads)
-                self._taps.lower(reduce(_added, sums), fixed, accumulate)
+                passing, parts = self._passing(fixed), portions(self._shared)
+                ends = [len(passing) * n // parts for n in range(parts + 1)]
+                groups = [passing[a:b] for a, b in pairwise(ends) if a < b]
+                sums = carried_out(partial(self._sums, fixed), groups, self._shared)
+                self._taps.lower(added(chain(*sums)), fixed, accumulate)
 
     def _forward(self, fixed: Block, add: bool) -> None:
         # Data and what comes of them are never needed at once.
@@ -208,13 +214,16 @@ class TiledProduct:
                 products = self._results.combined(_times, self._data.lifted(block), taps, block)
                 self._results.lower(products, block, add)
 
-        shared(work, self._passing(fixed), self._threads)
+        carried_out(work, self._passing(fixed), self._shared)
 
-    def _sum(self, fixed: Block, blocks: Sequence[Block]) -> Array:
-        """The products of all blocks, summed."""
-        total = reduce(_added, (self._term(fixed, block) for block in blocks))
-        # A helper may work for others, with its buffers, before the total has been read.
-        return total.copy() if self._threads > 1 else total
+    def _sums(self, fixed: Block, groups: Sequence[Sequence[Block]]) -> list[Array]:
+        """The products of each group of blocks, summed."""
+        found = []
+        for blocks in groups:
+            total = reduce(_added, (self._term(fixed, block) for block in blocks))
+            # The next group uses the same buffers, and so does whoever a helper works for then.
+            found.append(total.copy() if portions(self._shared) > 1 else total)
+        return found
 
     def _term(self, fixed: Block, block: Block) -> Array:
         data, results = self._data.lifted(block), self._results.lifted(block)
@@ -223,7 +232,7 @@ class TiledProduct:
     def _passing(self, fixed: Block) -> list[Block]:
         """Blocks of rows that meet one block of everything else."""
         width = max(_volume(self._results.labels, fixed), _volume(self._data.labels, fixed))
-        share = -(-prod(self._rows.values()) // self._threads)
+        share = -(-prod(self._rows.values()) // portions(self._shared))
         rows = _blocks(self._rows, min(share, MOST_TILES // (self._size * width)))
         return [fixed | block for block in rows]
 
@@ -232,14 +241,24 @@ def _times(data: Array, taps: Array, out: Array) -> None:
     if data.shape[-1] == 1:
         np.multiply(data, taps, out=out)
     else:
-        np.matmul(data, taps, out=out)
+        multiplied(data, taps, out=out)
 
 
 def _correlated(data: Array, results: Array, out: Array) -> None:
     if data.shape[-1] == results.shape[-1] == 1:
-        np.einsum("pbr,pbr->pb", data[..., 0], results[..., 0], out=out[..., 0, 0])
+        _correlated_rows(data[..., 0], results[..., 0], out[..., 0, 0])
     else:
-        np.matmul(data.swapaxes(-1, -2), results, out=out)
+        multiplied(data.swapaxes(-1, -2), results, out=out)
+
+
+def _correlated_rows(data: Array, results: Array, out: Array) -> None:
+    few = data.shape[-1] // _FEW * _FEW
+    np.einsum("pbr,pbr->pb", data[..., few:], results[..., few:], out=out)
+    if few:
+        data, results = (
+            array[..., :few].reshape(*array.shape[:2], -1, _FEW) for array in (data, results)
+        )
+        np.add(out, summed(np.einsum("pbnr,pbnr->pbn", data, results), (2,)), out=out)
 
 
 def _added(total: Array, term: Array) -> Array:

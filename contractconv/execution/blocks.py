@@ -15,14 +15,27 @@ from contractconv.planning.trimming import inside
 Span = tuple[int, int]
 # Copies of a block stay in the second level of cache, unless there would be too many blocks.
 _COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
-# A piece of work should be worth handing over: multiplications.
-_WORTH = 1 << 19
+# A piece of work should be worth handing over: multiplications. So should a part of a sum, which
+# takes memory of its own.
+_WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
+# Products that are summed in one block, how many blocks there are at most, and values of an index
+# that are summed in one run, or in one chain without a cut.
+_TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
+# Tiles of rows that a part should have which is cut along its lanes as well.
+_TILES = 4
 # Indices of up to so many values are taken for the taps of a window.
 _MOST_TAPS = 8
 # Parts without padding: each of them is prepared by itself.
 _MOST_PARTS = 128
-# Results up to this size are summed by every thread for itself, and added up at the end.
-_PRIVATE_BYTES = 1 << 20
+# Pieces of work that there are at most, the first of small work, whose pieces would read the same
+# numbers again and again, and multiplications of one beyond that. How work is cut never depends on
+# the number of threads, so that neither does the order in which anything is added.
+_PIECES, _MOST_PIECES, _LARGE_PIECE = 16, 64, 1 << 27
+# Parts of a sum that are made each for itself, and the products of one that are worth it.
+_SHARES, _SHARED = 16, 2048
+# Results up to this size are made from such parts, which are added up at the end; and the bytes
+# that all parts may take.
+_PRIVATE_BYTES, _ALL_BYTES = 1 << 20, 1 << 22
 # ... if at least one in so many of its numbers is summed for each of them.
 _SUMMED = 8
 
@@ -42,7 +55,7 @@ class Cut:
     sums: bool = False
 
 
-def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, threads: int) -> Cut:
+def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> Cut:
     """Cut a leaf.
 
     Args:
@@ -50,7 +63,6 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
         nest: its loop nest.
         copied: which operands are read from a copy.
         itemsize: the bytes of one number.
-        threads: how many threads there are.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
@@ -58,24 +70,34 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int, thr
     summed = problem.points // max(1, result)
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
-    pieces = _pieces(problem, threads)
+    pieces = _pieces(problem)
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
-        parts = _slices(problem, _summed_order(problem, nest), min(pieces, threads))
+        worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
+                    _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
+        # Powers of two are shared out evenly among most numbers of threads.
+        copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
+        parts = _slices(problem, _summed_order(problem, nest), copies)
         limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
-    return Cut(apart(problem, nest, bytes_copied, threads), False)
+    return Cut(apart(problem, nest, bytes_copied), False)
 
 
-def apart(
-    problem: Problem, nest: Nest, bytes_copied: int, threads: int
-) -> tuple[tuple[Problem, ...], ...]:
+def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    if volumes[nest.vectors] > volumes[1 - nest.vectors] and _wide(problem, nest, threads):
-        return tuple((part,) for part in _along_lane(problem, nest, threads))
-    pieces = max(_pieces(problem, threads), min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
-    return tuple((part,) for part in _slices(problem, (*nest.batch, *nest.rows), pieces))
+    labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
+    wide = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
+    if wide and _panels(problem, nest) > 1:
+        high = prod(problem.extents[n] for n in labels) // (_TILES * nest.tile.rows)
+        rest = max(1, min(high, pieces // _panels(problem, nest)))
+        lanes = _along_lane(problem, nest)
+        return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
+    if labels:
+        # Whole values of the first index, if they are enough.
+        pieces -= pieces % min(pieces, problem.extents[labels[0]])
+    pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
+    return tuple((part,) for part in _slices(problem, labels, pieces))
 
 
 def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
@@ -83,24 +105,66 @@ def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
     return list(_slices(problem, _summed_order(problem, nest), pieces))
 
 
-def _pieces(problem: Problem, threads: int) -> int:
-    return max(1, min(4 * threads, problem.points // _WORTH))
+def shorter(problem: Problem, nest: Nest) -> list[Problem]:
+    """Cut what is summed into blocks, whose sums are then added: long sums round too much.
+
+    Each block is as long as a kernel can sum in short runs, up to what is left over.
+    """
+    parts = list(_blocks_of(problem, nest))
+    for name in nest.summed:
+        parts = [part for block in parts for part in _in_short_runs(block, name)]
+    return parts
+
+
+def _blocks_of(problem: Problem, nest: Nest) -> Iterator[Problem]:
+    terms = prod(problem.extents[n] for n in problem.reduced)
+    if terms <= _TERMS:
+        yield problem
+        return
+    name = max(nest.summed, key=lambda n: problem.extents[n])
+    size = problem.extents[name]
+    chunk = max(1, size * _TERMS // terms, -(-size // _BLOCKS))
+    # Whole runs, or else as many values as there are.
+    chunk = chunk // _RUN * _RUN or chunk
+    for start in range(0, size, chunk):
+        yield problem.restricted(name, start, min(chunk, size - start))
+
+
+def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
+    extent = problem.extents[name]
+    if extent <= _CHAIN or any(extent % run == 0 for run in range(_RUN // 4, _RUN + 1)):
+        yield problem
+        return
+    whole = extent // _RUN * _RUN
+    yield problem.restricted(name, 0, whole)
+    yield problem.restricted(name, whole, extent - whole)
+
+
+def _pieces(problem: Problem) -> int:
+    most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
+    return max(1, min(most, problem.points // _WORTH))
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
     # The longer ones first: cutting a window's few taps would copy what it reads again and again.
-    return tuple(sorted(nest.summed[:-1] or nest.summed, key=lambda n: -problem.extents[n]))[:2]
+    # Before these what stands alone: so each part has the whole of a window's axis.
+    moving = {n for term in problem.operands for a in term if len(a.terms) > 1 for n in a.names}
+
+    def place(name: str) -> tuple[bool, int]:
+        return name in moving, -problem.extents[name]
+
+    return tuple(sorted(nest.summed[:-1] or nest.summed, key=place))[:2]
 
 
-def _wide(problem: Problem, nest: Nest, threads: int) -> bool:
-    panel = nest.tile.vectors * 16
-    return threads > 1 and problem.extents[nest.lane] >= threads * panel
+def _panels(problem: Problem, nest: Nest) -> int:
+    """Into how many parts a leaf is cut along its lanes, a part being some panels wide."""
+    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
 
 
-def _along_lane(problem: Problem, nest: Nest, threads: int) -> Iterator[Problem]:
+def _along_lane(problem: Problem, nest: Nest) -> Iterator[Problem]:
     size = problem.extents[nest.lane]
     panel = nest.tile.vectors * 16
-    chunk = panel * -(-size // (panel * threads))
+    chunk = panel * -(-size // (panel * _panels(problem, nest)))
     for start in range(0, size, chunk):
         yield problem.restricted(nest.lane, start, min(chunk, size - start))
 

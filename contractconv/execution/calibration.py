@@ -19,7 +19,8 @@ import numpy as np
 from contractconv import cache as disk
 from contractconv.execution import blas
 from contractconv.execution.pieces import run_pieces
-from contractconv.execution.threads import alone, get_num_threads
+from contractconv.execution.precision import ACCUMULATORS
+from contractconv.execution.threads import alone, processors
 from contractconv.kernels import native
 from contractconv.kernels.number import DTYPES
 from contractconv.notation.extents import resolve
@@ -36,8 +37,8 @@ _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
     """What algorithms are chosen by, for a contraction of so many points."""
-    compiled = dtype in DTYPES and native.available()
-    common = replace(COMMON, threads=get_num_threads(), compiled=compiled)
+    compiled = ACCUMULATORS.get(dtype, dtype) in DTYPES and native.available()
+    common = replace(COMMON, threads=processors(), compiled=compiled)
     # What is small, exact or settled already needs no figures.
     if algorithm == "direct" or points < FEW or not Setting(dtype, algorithm, common).rounds:
         return Setting(dtype, algorithm, common)
@@ -45,12 +46,16 @@ def setting(points: int, dtype: str, algorithm: str) -> Setting:
 
 
 def machine(compiled: bool) -> Machine:
-    """The figures of this machine, with compiled kernels or without."""
+    """The figures of this machine, with compiled kernels or without.
+
+    They are those of all its processors, however many threads there shall be: what is chosen, and
+    rounded, is the same then.
+    """
     try:
         found = _machine(compiled)
     except native.UnfitError:
         found = _machine(False)
-    return replace(found, threads=get_num_threads())
+    return replace(found, threads=processors())
 
 
 @cache
@@ -94,7 +99,7 @@ def _measured(compiled: bool) -> Machine:
     call = _seconds(Piece(tiny, "direct", (), (), 0.0), compiled)
     took = max(_seconds(Piece(product, "direct", (), (), 0.0), compiled) - call, 1e-9)
     # numpy multiplies on all threads by itself, whatever we say.
-    threads = 1 if compiled else get_num_threads()
+    threads = 1 if compiled else processors()
     guess = Machine(1, compiled, product.points / took / threads, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
     found = windows(layer)

@@ -11,7 +11,7 @@ from contractconv.errors import OperandError, ShapeError
 from contractconv.execution.ending import ending
 from contractconv.execution.gradient import backward, gradient
 from contractconv.execution.operands import as_operand
-from contractconv.execution.reductions import result_dtype
+from contractconv.execution.precision import accumulator, is_rounded, result_dtype, rounded
 from contractconv.execution.run import planned, run
 from contractconv.execution.views import Array
 from contractconv.notation.places import operand_position
@@ -39,9 +39,10 @@ class Compiled:
         self._problem = problem
         self._shapes = tuple(shapes)
         self._dtype = dtype
-        self._rounds = dtype.kind in "fc"
+        # What is added to a result, or contracted back from it, is in the numbers of its sums.
+        self._numbers = accumulator(result_dtype(problem.reduce, dtype))
         self._algorithm = algorithm
-        self.plan = self._planned(problem)
+        self.plan = planned(problem, str(self._numbers), algorithm)
         self._backward: dict[int, Plan] = {}
 
     def __call__(self, *operands: Any, bias: Any = None, activation: str | None = None) -> Array:
@@ -63,7 +64,7 @@ class Compiled:
         if bias is None and activation is None:
             return run(self.plan, arrays)
         shape = self._problem.result_shape
-        added = None if bias is None else self._array(bias, "the bias", shape[-1:])
+        added = None if bias is None else self._array(bias, "the bias", shape[-1:], self._numbers)
         return run(self.plan, arrays, ending=ending(added, activation, shape))
 
     def vjp(self, n: int, cotangent: Any, *operands: Any) -> Array:
@@ -74,24 +75,23 @@ class Compiled:
         """
         n = self._position(n)
         arrays = self._checked(operands)
-        given = self._array(cotangent, "the cotangent", self._problem.result_shape)
+        given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         steps = self.vjp_plan(n)
         return gradient(self._spec, n, self._problem, given, arrays, self._algorithm, steps)
 
     def vjp_plan(self, n: int) -> Plan:
-        """How the backward contraction of operand ``n`` is executed."""
+        """How the backward contraction of operand ``n`` is executed.
+
+        An algorithm that was asked for is used where it applies; the rest is direct.
+        """
         n = self._position(n)
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
-            self._backward[n] = self._planned(problem)
+            self._backward[n] = planned(problem, str(self._numbers), self._algorithm, lenient=True)
         return self._backward[n]
 
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
-
-    def _planned(self, problem: Problem) -> Plan:
-        dtype = str(result_dtype(problem.reduce, self._dtype))
-        return planned(problem, dtype, self._algorithm)
 
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         if len(operands) != len(self._shapes):
@@ -100,24 +100,25 @@ class Compiled:
                 f"called with {len(operands)}"
             )
         return [
-            self._array(operand, f"operand {n}", shape)
+            self._array(operand, f"operand {n}", shape, self._dtype)
             for n, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True))
         ]
 
-    def _array(self, operand: Any, what: str, shape: Shape) -> Array:
-        if type(operand) is np.ndarray and operand.dtype == self._dtype and operand.shape == shape:
+    def _array(self, operand: Any, what: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        if type(operand) is np.ndarray and operand.dtype == dtype and operand.shape == shape:
             return operand
         given = as_operand(operand, what)
         try:
-            array = np.asarray(given, self._dtype if type(given) is int else None)
+            array = np.asarray(given, dtype if type(given) is int else None)
         except OverflowError:
-            raise OperandError(f"{what} is {given}, which {self._dtype} cannot hold") from None
+            raise OperandError(f"{what} is {given}, which {dtype} cannot hold") from None
         if array.shape != shape:
             raise ShapeError(f"{what} has shape {array.shape}, compiled for {shape}")
         # Rounding a float is what a caller asks for; wrapping an integer around is not.
-        if not np.can_cast(array.dtype, self._dtype, "same_kind" if self._rounds else "safe"):
+        rule: Any = "same_kind" if is_rounded(dtype) else "safe"
+        if not np.can_cast(array.dtype, accumulator(dtype), rule):
             raise OperandError(f"{what} is {array.dtype}, compiled for {self._dtype}")
-        return array.astype(self._dtype, copy=False)
+        return rounded(array, dtype)
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self._shapes))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.execution.alongwindow import along
-from contractconv.execution.blocks import Cut, apart, cut, shares, unpadded
+from contractconv.execution.blocks import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.execution.copying import End, add_copy, add_zeros
 from contractconv.execution.memory import LINE, lines
 from contractconv.execution.multiplying import Bounds, Factor, Sums
@@ -30,6 +30,8 @@ KINDS = {np.dtype(name): name for name in DTYPES}
 _COPIED_A_CALL = 1 << 11
 # Bytes that are copied for all blocks together: they stay in the second level of cache.
 _MOST_SHARED = 1 << 20
+# Bytes of a result that is made aside before it is added.
+_MOST_ALONE = 1 << 21
 # Multiplications by zero that are worth one more call.
 _SAVED_A_CALL = 1 << 15
 
@@ -120,9 +122,10 @@ class _Leaf:
     def program(self) -> Program | None:
         """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
         split = self._cut()
+        self.short = {part: self._shorter(part) for group in split.groups for part in group}
+        blocks = [block for parts in self.short.values() for block in parts]
         if self.finish != RAW and not self._finishes(split):
             return None
-        blocks = [part for group in split.groups for part in group]
         self.shared = [self._shared(blocks, n) for n in (0, 1)]
         self.scratch = 0
         pieces = tuple(self._piece(n, group, split) for n, group in enumerate(split.groups))
@@ -140,7 +143,7 @@ class _Leaf:
     def _finishes(self, split: Cut) -> bool:
         """Whether every sum is complete when it is put where it belongs, along the last axis."""
         last = self.problem.output[-1].plain if self.problem.output else None
-        if last is None or split.private or split.sums:
+        if last is None or split.private or split.sums or any(b[1:] for b in self.short.values()):
             return False
         there, size = steps_of(self.problem.output, self.strides[2]), self.number.size
         if there[last] != size:
@@ -158,7 +161,8 @@ class _Leaf:
             return self._cut_apart()
         self.whole = [self.read(self.problem, n) for n in (0, 1)]
         split = self._cut_apart()
-        if all(self._open_axis(part) == self.open for group in split.groups for part in group):
+        blocks = [b for group in split.groups for part in group for b in self._shorter(part)]
+        if all(self._open_axis(block) == self.open for block in blocks):
             return split
         self.open = None
         self.whole = [self.read(self.problem, n) for n in (0, 1)]
@@ -166,14 +170,14 @@ class _Leaf:
 
     def _whole_cut(self) -> Cut:
         copied = [read.copy is not None for read in self.whole]
-        return cut(self.problem, self.nest, copied, self.number.size, self.threads)
+        return cut(self.problem, self.nest, copied, self.number.size)
 
     def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) < 2:
             return self._whole_cut()
         # Piece by piece: what a part reads, its neighbours have brought into cache.
-        pieces = apart(self.problem, self.nest, 0, self.threads)
+        pieces = apart(self.problem, self.nest, 0)
         return Cut(tuple(unpadded(piece, left_out=self.open) for (piece,) in pieces), False)
 
     def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
@@ -256,15 +260,26 @@ class _Leaf:
         out = f"out{number}" if split.private and number else "out"
         adding = self.accumulate or out != "out"
         for part in group:
-            self._block(calls, part, out, adding)
+            blocks = self.short[part]
+            for n, block in enumerate(blocks):
+                self._block(calls, block, out, adding or n > 0, alone=len(blocks) > 1)
             # Blocks of a group add up, unless each of them writes a part of its own.
             adding = adding or split.sums
         return calls
 
-    def _block(self, calls: Calls, part: Problem, out: str, adding: bool) -> None:
-        """Copy what has to be copied, multiply, and put the result where it belongs."""
+    def _shorter(self, part: Problem) -> list[Problem]:
+        """Blocks of what is summed, unless the result is so large that it takes as long anyway."""
+        size = prod(part.extents[n] for n in part.kept) * self.number.size
+        return shorter(part, self.nest) if size <= _MOST_ALONE else [part]
+
+    def _block(self, calls: Calls, part: Problem, out: str, adding: bool, *, alone: bool) -> None:
+        """Copy what has to be copied, multiply, and put the result where it belongs.
+
+        What is summed alone is added as a whole, not to its sums as they are made.
+        """
         labels = (*self.nest.batch, *self.nest.rows)
-        target, aside = writing(part, self.strides[2], self.number.size, self.nest.lane, labels)
+        there, lane = self.strides[2], self.nest.lane
+        target, aside = writing(part, there, self.number.size, lane, labels, tidy=alone)
         used, places, steps = 0, [], []
         for n in (0, 1):
             read = self.read(part, n)

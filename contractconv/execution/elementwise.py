@@ -7,14 +7,15 @@ it is repeated; where the result does not have it, it is summed in the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from math import prod
 
 import numpy as np
 
 from contractconv.execution.boxes import Range, boxes, within
-from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.sharing import carried_out, portions
+from contractconv.execution.summation import TERMS, added, summed
 from contractconv.execution.views import Array, Labelled
 
 Labels = tuple[str, ...]
@@ -65,17 +66,31 @@ def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: 
     big, small = _by_size(left, right)
     lane = _innermost(big)
     name, most = _joined(lane, big, small, out)
+    if name in out.labels:
+        for part, other, target in _lanes(big, small, out, (name, lane), most):
+            _add_blocks(part, other, target, accumulate)
+        return
+    labels = _in_order(big, out.labels)
+    place = out.arranged(labels)
+    total = added(
+        _sum(part, other, labels, lane, place.shape)
+        for part, other, _ in _lanes(big, small, out, (name, lane), most)
+    )
+    np.add(place, total, out=place) if accumulate else np.copyto(place, total)
+
+
+def _lanes(
+    big: Labelled, small: Labelled, out: Labelled, joined: tuple[str, str], most: int
+) -> Iterator[tuple[Labelled, Labelled, Labelled]]:
+    """Both operands and the result, some values at a time of what lengthens the lane."""
+    name, lane = joined
     for start in range(0, big.sizes[name], most):
         box = [(name, start, min(start + most, big.sizes[name]))]
         part, other, target = (within(view, box) for view in (big, small, out))
         if name != lane:
             other = _repeated(other, part, name, lane)
             part, other, target = (view.joined(name, lane) for view in (part, other, target))
-        if name in out.labels:
-            _add_blocks(part, other, target, accumulate)
-        else:
-            _add_sum(part, other, target, lane, accumulate)
-            accumulate = True
+        yield part, other, target
 
 
 def _by_size(left: Labelled, right: Labelled) -> tuple[Labelled, Labelled]:
@@ -120,9 +135,9 @@ def _repeated(small: Labelled, big: Labelled, name: str, lane: str) -> Labelled:
 def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool) -> None:
     """Make a result block by block, each in one sweep."""
     labels = _in_order(big, out.labels)
-    threads = sharers(_SLOWNESS * big.array.size)
+    points = _SLOWNESS * big.array.size
     shape = [out.sizes[n] for n in labels]
-    most = min(_BLOCK, -(-out.array.size // threads))
+    most = min(_BLOCK, -(-out.array.size // portions(points)))
 
     def work(run: Sequence[tuple[Range, ...]]) -> None:
         for box in run:
@@ -132,25 +147,26 @@ def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool)
             if accumulate:
                 np.add(target, made, out=target)
 
-    shared(work, list(boxes(shape, labels, most)), threads)
+    carried_out(work, list(boxes(shape, labels, most)), points)
 
 
-def _add_sum(big: Labelled, small: Labelled, out: Labelled, lane: str, accumulate: bool) -> None:
-    """Make a short result of long sums, of which the lane has several; each thread sums a part."""
-    labels = _in_order(big, out.labels)
-    summed, sizes = [n for n in big.labels if n not in labels], big.sizes
-    longest = max(summed, key=sizes.__getitem__, default=lane)
+def _sum(
+    big: Labelled, small: Labelled, labels: Labels, lane: str, shape: tuple[int, ...]
+) -> Array:
+    """Make a short result of long sums, of which the lane has several, part by part."""
+    gone, sizes = [n for n in big.labels if n not in labels], big.sizes
+    longest = max(gone, key=sizes.__getitem__, default=lane)
+    points = _SLOWNESS * big.array.size
+    parts = 1 if longest == lane else portions(points)
+    ends = [sizes[longest] * n // parts for n in range(parts + 1)]
+    ranges = [(longest, start, stop) for start, stop in pairwise(ends) if start < stop]
 
-    def work(run: Sequence[int]) -> Array:
-        box = [(longest, run[0], run[-1] + 1)]
-        return _swept(within(big, box), within(small, box), labels)
+    def work(run: Sequence[Range]) -> list[Array]:
+        return [_swept(within(big, [box]), within(small, [box]), labels) for box in run]
 
-    threads = 1 if longest == lane else sharers(_SLOWNESS * big.array.size)
-    sums = reduce(np.add, shared(work, range(sizes[longest]), threads))
-    place, target = labels.index(lane), out.arranged(labels)
-    apart = sums.reshape((*sums.shape[:place], -1, *target.shape[place:]))
-    total = np.add.reduce(apart, axis=place, dtype=apart.dtype)
-    np.add(target, total, out=target) if accumulate else np.copyto(target, total)
+    sums = added(chain(*carried_out(work, ranges, points if parts > 1 else 0)))
+    place = labels.index(lane)
+    return summed(sums.reshape((*sums.shape[:place], -1, *shape[place:])), (place,))
 
 
 def _in_order(big: Labelled, labels: Labels) -> Labels:
@@ -159,7 +175,45 @@ def _in_order(big: Labelled, labels: Labels) -> Labels:
 
 
 def _swept(big: Labelled, small: Labelled, labels: Labels, out: Array | None = None) -> Array:
-    """Sums of products in one sweep over memory, in which each product is added at once."""
+    """Sums of products in sweeps over memory, in which each product is added at once."""
+    sizes = {**small.sizes, **big.sizes}
+    gone = [n for n in sizes if n not in labels]
+    terms = prod(sizes[n] for n in gone)
+    if terms <= TERMS or big.array.dtype.kind not in "fc":
+        return _at_once(big, small, labels, out)
+    total = added(_sums_of_blocks(big, small, gone, labels))
+    if out is None:
+        return total
+    np.copyto(out, total)
+    return out
+
+
+def _sums_of_blocks(
+    big: Labelled, small: Labelled, gone: Sequence[str], labels: Labels
+) -> Iterator[Array]:
+    """Sums of many blocks of few products each, some of them at a time."""
+    sizes, room = {**small.sizes, **big.sizes}, TERMS
+    *others, longest = sorted(gone, key=sizes.__getitem__)
+    beside: list[str] = []
+    for name in others:
+        if sizes[name] <= room:
+            room //= sizes[name]
+        else:
+            beside.append(name)
+    results = prod(sizes[n] for n in (*beside, *labels))
+    most = room * max(1, _BLOCK // results)
+    for start in range(0, sizes[longest], most):
+        stop = min(start + most, sizes[longest])
+        # What does not make up a block is one of its own.
+        whole = start + (stop - start) // room * room
+        for box, size in (((longest, start, whole), room), ((longest, whole, stop), stop - whole)):
+            if box[1] < box[2]:
+                one, two = (within(view, [box]).opened(longest, size) for view in (big, small))
+                outer = (f"blocks of {longest}", *beside)
+                yield summed(_at_once(one, two, (*outer, *labels)), tuple(range(len(outer))))
+
+
+def _at_once(big: Labelled, small: Labelled, labels: Labels, out: Array | None = None) -> Array:
     numbers = {name: n for n, name in enumerate(dict.fromkeys((*big.labels, *small.labels)))}
     one, two, kept = ([numbers[n] for n in names] for names in (big.labels, small.labels, labels))
     made: Array = np.einsum(big.array, one, small.array, two, kept, out=out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contractconv.execution.pooling import FEW_POINTS
+from contractconv.execution.precision import accumulator, common_dtype, settled, towards
 from contractconv.execution.run import carry_out, derivative_weights, run
 from contractconv.execution.unpooling import pool_gradient
 from contractconv.execution.views import Array
@@ -48,15 +49,44 @@ def gradient(
         steps: the plan of the backward contraction, if there is one already.
 
     Returns:
-        An array of the operand's shape.
+        An array of the operand's shape, and of its dtype unless that is of integers.
+
+    Raises:
+        OperandError: the cotangent is complex, but the result is real.
     """
-    pooled = _pooled(problem, cotangent, operands)
-    if pooled is not None:
-        return pooled
-    given = backward_operands(operand, problem, cotangent, operands)
-    if steps is not None:
-        return run(steps, given)
-    return carry_out(backward(forward, operand, problem, _shapes(operands)), given, algorithm)
+    numbers, cotangent, arrays = _in_numbers(problem, cotangent, operands)
+    made = _pooled(problem, cotangent, arrays)
+    if made is None:
+        given = backward_operands(operand, problem, cotangent, arrays)
+        if steps is not None:
+            made = run(steps, given)
+        else:
+            whole = backward(forward, operand, problem, _shapes(operands))
+            made = carry_out(whole, given, algorithm)
+    return settled(made, dtype_of(operands[operand], numbers))
+
+
+def _in_numbers(
+    problem: Problem, cotangent: Any, operands: Sequence[Any]
+) -> tuple[np.dtype[Any], Any, list[Any]]:
+    """The result's dtype, the cotangent in its numbers, and operands that can be summed."""
+    numbers = common_dtype(operands, problem.reduce)
+    return numbers, towards(cotangent, numbers, "the cotangent"), summable(operands)
+
+
+def summable(operands: Sequence[Any]) -> list[Any]:
+    """Operands in the accumulators of their dtypes, each by itself."""
+    return [
+        operand.astype(accumulator(operand.dtype), copy=False)
+        if isinstance(operand, np.ndarray)
+        else operand
+        for operand in operands
+    ]
+
+
+def dtype_of(operand: Any, numbers: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of an operand's gradient; Python numbers take that of the result."""
+    return operand.dtype if isinstance(operand, np.ndarray) else numbers
 
 
 def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array | None:
@@ -93,7 +123,9 @@ def phase_gradient(
     inputs = backward_shapes(formulas, problem, shapes)
     extents = phase.extents(whole.extents)
     part = resolve(phase.spec, inputs, extents, output_shape=shapes[formulas.operand])
-    return carry_out(part, backward_operands(formulas.operand, problem, cotangent, operands))
+    numbers, cotangent, arrays = _in_numbers(problem, cotangent, operands)
+    made = carry_out(part, backward_operands(formulas.operand, problem, cotangent, arrays))
+    return settled(made, dtype_of(operands[formulas.operand], numbers))
 
 
 def _shapes(operands: Sequence[Any]) -> tuple[Shape, ...]:

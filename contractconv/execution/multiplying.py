@@ -21,8 +21,11 @@ from contractconv.planning.trimming import inside
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
-# Products that are summed in one line.
-_CHUNK = 1024
+# Products that are summed in one line, beside a small result and a large one, whose sums are
+# seldom long.
+_SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
+# Steps of a run whose panel of vectors stays in cache.
+_LONG_RUN = 256
 # Bytes of a line of the cache, and vectors that are worth one more so that they begin at one.
 _LINE, _LONG = 64, 4
 # Calls for the tiles along a window that are written alike.
@@ -111,7 +114,8 @@ class Sums:
         tile = self.nest.tile if window is None else window.tile
         rows = self.nest.rows if window is None else window.rows
         outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
-        loops = taps_and_run(self._loops(window), nearest=tile.elementwise)
+        written = 1 if window is None else window.window.taps
+        loops = taps_and_run(self._loops(window), tile.elementwise, _SMALL_CHUNK // written)
         arguments = {
             **self._places(outer, rows, tables),
             **self._panels(tile),
@@ -184,12 +188,14 @@ class Sums:
         number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
         wide = tile.vectors * number.bytes
         rows = prod(self.extents[n] for n in self.nest.rows)
-        panel = _SMALL_PANEL if rows * lanes * number.size <= _LARGE_PANEL else _LARGE_PANEL
-        taken = min(panel // (run[0] * wide), _CHUNK // run[0])
+        is_small = rows * lanes * number.size <= _LARGE_PANEL
+        panel = _SMALL_PANEL if is_small else _LARGE_PANEL
+        written = 1 if window is None else window.window.taps
+        short = (_SMALL_CHUNK if is_small else _LARGE_CHUNK) // (run[0] * written)
+        taken = min(panel // (run[0] * wide), short)
         if tile.elementwise and taken * run[0] > _FEW_STEPS:
             # All lanes are met at some steps before the next ones: they are neighbours in memory.
-            written = 1 if window is None else window.window.taps
-            taken = _SMALL_PANEL // (run[0] * written * lanes * number.size)
+            taken = min(_SMALL_PANEL // (run[0] * written * lanes * number.size), short)
         return max(1, taken)
 
 
@@ -227,12 +233,14 @@ def _rows_at_once(
             yield start, min(start + step, end)
 
 
-def taps_and_run(loops: Iterable[Loop], nearest: bool = False) -> tuple[list[Loop], Loop]:
+def taps_and_run(
+    loops: Iterable[Loop], nearest: bool = False, most: int = _SMALL_CHUNK
+) -> tuple[list[Loop], Loop]:
     """Loops as those over the taps and the one inside them, the run.
 
     Neighbouring loops that go on where the inner one ends are one loop. The longest one is the
     run, or the ``nearest`` in memory; a very long one is cut, so that its panel of vectors stays
-    in cache.
+    in cache, and so that no more than ``most`` products are summed in one line.
     """
     merged: list[Loop] = []
     for loop in loops:
@@ -244,13 +252,12 @@ def taps_and_run(loops: Iterable[Loop], nearest: bool = False) -> tuple[list[Loo
             merged.append(loop)
     # From sixteen steps on a run is long enough: then neighbours in memory are better.
     run = merged.pop(max(range(len(merged)), key=lambda n: (nearest or min(merged[n][0], 16), n)))
-    return _shortened(merged, run)
+    return _shortened(merged, run, min(most, _LONG_RUN))
 
 
-def _shortened(taps: list[Loop], run: Loop) -> tuple[list[Loop], Loop]:
+def _shortened(taps: list[Loop], run: Loop, most: int) -> tuple[list[Loop], Loop]:
     size, first, second = run
-    for parts in range(-(-size // 256), size // 64):
-        if size % parts == 0:
-            short = size // parts
-            return [*taps, (parts, first * short, second * short)], (short, first, second)
-    return taps, run
+    short = next((n for n in range(most, 3, -1) if size % n == 0), size) if size > most else size
+    if short == size:
+        return taps, run
+    return [*taps, (size // short, first * short, second * short)], (short, first, second)

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import OperandError
-from contractconv.execution.reductions import result_dtype
+from contractconv.execution.precision import is_number
 from contractconv.execution.views import Array
 from contractconv.notation.problem import Problem, shape_of
-
-# Python's own numbers take part in numpy's promotion without a width of their own.
-_NUMBERS = (int, float, complex)
 
 
 def as_operand(operand: Any, which: int | str) -> Any:
@@ -48,28 +45,12 @@ def as_operand(operand: Any, which: int | str) -> Any:
     except ValueError as error:
         reason = "its rows differ in length" if "inhomogeneous" in str(error) else str(error)
         raise OperandError(f"{name} is not an array: {reason}") from None
-    if array.dtype.kind not in "biufc":
+    if not is_number(array.dtype):
         raise OperandError(
             f"{name} is not an array of numbers: its dtype is {array.dtype} "
             f"(it is of type {type(operand).__name__})"
         )
     return array
-
-
-def common_dtype(operands: Sequence[Any], reduce: str) -> np.dtype[Any]:
-    """The dtype in which operands meet: numpy's promotion, Python numbers being weak.
-
-    Args:
-        operands: what :func:`as_operand` returned for each.
-        reduce: how they are reduced.
-
-    Example:
-        >>> common_dtype([np.ones(2, np.float32), 3.0], "sum")
-        dtype('float32')
-    """
-    kinds = [operand if type(operand) in _NUMBERS else operand.dtype for operand in operands]
-    dtype = np.result_type(*kinds) if kinds else np.dtype(np.float64)
-    return result_dtype(reduce, dtype)
 
 
 def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
@@ -78,7 +59,7 @@ def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) ->
     Args:
         problem: the contraction.
         operands: what :func:`as_operand` returned for each, compositions not yet split.
-        dtype: what :func:`common_dtype` returned for them.
+        dtype: in what they meet.
 
     Returns:
         Arrays with one axis for each access of the problem, views where that is possible.

@@ -7,8 +7,8 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise, product
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise, product
 from math import prod
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from contractconv.execution import memory, shifted
 from contractconv.execution.boxes import Range, boxes, within
 from contractconv.execution.elementwise import add_elementwise, is_elementwise
-from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.sharing import carried_out, portions
+from contractconv.execution.summation import added, multiplied, summed
 from contractconv.execution.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
@@ -24,6 +25,8 @@ from contractconv.planning.lowering import by_taps
 
 # Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
 BLOCK = 1 << 18
+# Blocks whose products are added one after the other.
+_FEW_BLOCKS = 32
 
 Labels = tuple[str, ...]
 
@@ -99,9 +102,8 @@ def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
     if by_taps(problem):
         return _add_slices(view, gone, labels)
     axes = tuple(view.labels.index(label) for label in gone)
-    total = np.add.reduce(view.array, axis=axes, dtype=view.array.dtype, keepdims=False)
     kept = tuple(label for label in view.labels if label in labels)
-    return Labelled(np.asarray(total), kept).arranged(labels)
+    return Labelled(summed(view.array, axes), kept).arranged(labels)
 
 
 def _add_slices(view: Labelled, taps: Labels, labels: Labels) -> Array:
@@ -123,8 +125,8 @@ def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
     if not gone:
         return view
     axes = tuple(view.labels.index(label) for label in gone)
-    total = np.add.reduce(view.array, axis=axes, dtype=view.array.dtype)
-    return Labelled(np.asarray(total), tuple(n for n in view.labels if n not in gone))
+    kept = tuple(n for n in view.labels if n not in gone)
+    return Labelled(summed(view.array, axes), kept)
 
 
 def _add_product(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
@@ -163,8 +165,8 @@ class _Product:
 
     def run(self) -> None:
         """Multiply block by block, and sum where blocks share their results."""
-        threads = sharers(prod({**self.left.sizes, **self.right.sizes}.values()))
-        cuts = self._cuts(threads)
+        points = prod({**self.left.sizes, **self.right.sizes}.values())
+        cuts = self._cuts(portions(points))
         cut = {label for label, _, _ in cuts[0]}
         # What all blocks read is packed once.
         self.known = [
@@ -172,18 +174,19 @@ class _Product:
             for n, view in enumerate((self.left, self.right))
         ]
         if not cut.isdisjoint(self.summed):
-            self._run_sums(cuts, threads)
+            self._run_sums(cuts, points)
         else:
-            shared(self._run_blocks, cuts, threads)
+            carried_out(self._run_blocks, cuts, points)
 
-    def _cuts(self, threads: int) -> list[tuple[Range, ...]]:
-        """Blocks of what must be packed; if nothing must, one part for each thread."""
+    def _cuts(self, parts: int) -> list[tuple[Range, ...]]:
+        """Blocks of what must be packed; if nothing must, so many parts."""
         packed = self._packed()
         if packed is None:
-            view, most = self.out, -(-self.out.array.size // threads)
+            view, most = self.out, -(-self.out.array.size // parts)
             order = view.by_stride
         else:
-            view, most = packed, BLOCK // threads
+            # Where threads share the work, each of them has a block of its own.
+            view, most = packed, BLOCK if parts == 1 else BLOCK // 2
             order = _cut_order(view, self.out)
         return list(boxes([view.sizes[label] for label in order], order, most))
 
@@ -201,29 +204,34 @@ class _Product:
         for box in cuts:
             self._block(box, within(self.out, box), self.accumulate)
 
-    def _run_sums(self, cuts: Sequence[tuple[Range, ...]], threads: int) -> None:
-        """Each thread sums its blocks; all sums are added in the end."""
-        out = self.out.array
-        first, *others = shared(self._sum, cuts, threads)
-        for total in others:
-            np.add(first, total, out=first)
-        np.add(out, first, out=out) if self.accumulate else np.copyto(out, first)
+    def _run_sums(self, cuts: Sequence[tuple[Range, ...]], points: int) -> None:
+        """Sum some blocks at a time; all sums are added in the end."""
+        out, parts = self.out.array, portions(points)
+        ends = [len(cuts) * n // parts for n in range(parts + 1)]
+        groups = [cuts[start:stop] for start, stop in pairwise(ends) if start < stop]
+        total = added(chain(*carried_out(self._sums, groups, points)))
+        np.add(out, total, out=out) if self.accumulate else np.copyto(out, total)
 
-    def _sum(self, cuts: Sequence[tuple[Range, ...]]) -> Array:
-        total = Labelled(np.zeros_like(self.out.array), self.out.labels)
-        for box in cuts:
-            self._block(box, within(total, box), accumulate=True)
-        return total.array
+    def _sums(self, groups: Sequence[Sequence[tuple[Range, ...]]]) -> list[Array]:
+        return [added(self._few(cuts)) for cuts in groups]
+
+    def _few(self, cuts: Sequence[tuple[Range, ...]]) -> Iterator[Array]:
+        """Sums of a few blocks each."""
+        for start in range(0, len(cuts), _FEW_BLOCKS):
+            total = Labelled(np.zeros_like(self.out.array), self.out.labels)
+            for box in cuts[start : start + _FEW_BLOCKS]:
+                self._block(box, within(total, box), accumulate=True)
+            yield total.array
 
     def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
         a, b = self._factor(0, box), self._factor(1, box)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
         if accumulate:
-            np.add(target, np.matmul(a, b).reshape(target.shape), out=target)
+            np.add(target, multiplied(a, b).reshape(target.shape), out=target)
         elif _mergeable(out, (self.rows, self.columns)):
-            np.matmul(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
+            multiplied(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
-            target[...] = np.matmul(a, b).reshape(target.shape)
+            target[...] = multiplied(a, b).reshape(target.shape)
 
     def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
         known = self.known[which]

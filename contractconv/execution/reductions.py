@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.errors import OperandError, ReductionError
+from contractconv.execution.summation import summed
 from contractconv.execution.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.lowering import MOST_TAPS
@@ -37,6 +37,7 @@ class Reduction:
         derivative: from contributions ``(points, ...)`` and their validity to the derivative of
             the result by each of them, in the same shape; sums and means need none.
         ordered: whether it needs numbers that can be compared, which complex ones cannot.
+        chooses: whether the result is one of the contributions, so that nothing is rounded.
         floating: whether integers become floats.
     """
 
@@ -45,6 +46,7 @@ class Reduction:
     derivative: Callable[[Array, Array], Array] | None = None
     at_once: Callable[[Array, tuple[int, ...]], Array] | None = None
     ordered: bool = False
+    chooses: bool = False
     floating: bool = False
 
 
@@ -100,47 +102,39 @@ def _product_of_others(values: Array, valid: Array) -> Array:
 
 
 def _softmax(values: Array, valid: Array) -> Array:
-    total = _logsumexp(np.where(valid, values, -np.inf), (0,))
-    counts = valid & (total != -np.inf)
+    """The powers over their sum, so that they add up to one however the result was rounded.
+
+    A NaN makes NaN of all; an infinity takes everything, and is NaN itself. Where all values are
+    minus infinity, as outside of an array, there is nothing to share out.
+    """
+    held = np.where(valid, values, values.dtype.type(-np.inf))
+    top = np.max(held, axis=0, initial=-np.inf)
     with np.errstate(invalid="ignore"):
-        shifted = np.where(counts, values - total, values.dtype.type(-np.inf))
-    return np.asarray(np.exp(shifted))
+        powers = np.exp(held - np.where(top == -np.inf, values.dtype.type(0), top))
+        total = summed(powers, (0,))
+        weights: Array = np.zeros_like(powers)
+        np.divide(powers, total, out=weights, where=valid & (powers != 0))
+    return weights
 
 
 def _logsumexp(values: Array, axes: tuple[int, ...]) -> Array:
     top = np.max(values, axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, values.dtype.type(0))
+    total = summed(np.exp(values - shift), axes)
     with np.errstate(divide="ignore"):
-        result = np.log(np.sum(np.exp(values - shift), axis=axes, keepdims=True)) + shift
-    return np.asarray(np.squeeze(result, axis=axes))
+        return np.asarray(np.log(total) + np.squeeze(shift, axis=axes))
 
 
 REDUCTIONS = {
     "sum": Reduction(np.add, _zero),
     "mean": Reduction(np.add, _zero, floating=True),
-    "max": Reduction(np.maximum, _lowest, _selection(np.maximum), ordered=True),
-    "min": Reduction(np.minimum, _highest, _selection(np.minimum), ordered=True),
+    "max": Reduction(np.maximum, _lowest, _selection(np.maximum), ordered=True, chooses=True),
+    "min": Reduction(np.minimum, _highest, _selection(np.minimum), ordered=True, chooses=True),
     "prod": Reduction(np.multiply, _one, _product_of_others),
     "logsumexp": Reduction(
         np.logaddexp, _lowest, _softmax, at_once=_logsumexp, ordered=True, floating=True
     ),
 }
-
-
-def result_dtype(reduce: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype of a reduction's result for operands of one dtype.
-
-    Raises:
-        ReductionError: the reduction needs an order and the numbers are complex.
-    """
-    entry = REDUCTIONS[reduce]
-    if dtype.kind not in "biufc":
-        raise OperandError(f"{dtype} is not a dtype of numbers")
-    if entry.ordered and dtype.kind == "c":
-        raise ReductionError(f"reduce={reduce!r} needs numbers with an order; {dtype} has none")
-    if entry.floating and dtype.kind in "biu":
-        return np.dtype(np.float64)
-    return dtype
 
 
 def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:

@@ -21,6 +21,8 @@ from contractconv.kernels.finish import Finish
 _CUTS = ((1, 1), (1, 2), (2, 2), (2, 3), (4, 4))
 # Likewise how many tiles at least, channels of the kernel, and vectors of a panel at most.
 _DEEP_CUTS = ((1 << 30, 64, 4), (64, 64, 4), (64, 64, 2))
+# Channels that are summed in one line.
+_LINE = 512
 # Channels of the kernel that are transformed at once.
 _CHUNK = 64
 # Bytes of scratch where the products of all tiles lie beside transformed channels of the kernel.
@@ -208,12 +210,14 @@ class Forward(Result):
         self.spread_data(calls, data, first, count, Place("scratch"), self.product_in)
         for n, panel in enumerate(panels):
             weights = place + n * self.channels * self.panel_bytes
-            self.multiply(
-                calls, self.tile, scalars=Place("scratch"), vectors=Place("shared", weights),
-                out=sums, batch=self.layer.products, row_stop=count,
-                lanes=self.panel, run=self.channels, run_scalars=self.number.size,
-                run_vectors=self.panel_bytes, **tables,
-            )  # fmt: skip
+            for start in range(0, self.channels, _LINE):
+                self.multiply(
+                    calls, self.tile, scalars=Place("scratch", start * self.number.size),
+                    vectors=Place("shared", weights + start * self.panel_bytes),
+                    out=sums, batch=self.layer.products, row_stop=count, lanes=self.panel,
+                    run=min(_LINE, self.channels - start), run_scalars=self.number.size,
+                    run_vectors=self.panel_bytes, accumulate=int(start > 0), **tables,
+                )  # fmt: skip
             self.collect(calls, out, panel, first, count, sums, self.product_out)
 
 
@@ -224,9 +228,11 @@ class Deep(Result):
         super().__init__(layer, accumulate, threads, finish)
         most = _DEEP // (layer.products * (layer.tiles + _CHUNK) * self.number.bytes)
         wide = -(-self.columns // self.number.lanes)
+        self.fits = most > 0
+        # Whether it pays must not depend on who shares it: the other way sums in another order.
+        self._apart = -(-self.columns // (self.number.lanes * max(1, min(most, 4, wide // 2))))
         # A panel for every thread, if there are columns for that.
         most = min(most, 4, max(1, wide // threads))
-        self.fits = most > 0
         if self.fits:
             self.wide(multiply.fitting_tile(min(wide, most)))
 
@@ -238,7 +244,7 @@ class Deep(Result):
         weights = self.channels * self.columns * self.number.size
         if not self.fits or n * weights <= 2 * SCRATCH:
             return False
-        return tiles * self.channel_bytes * self.panels < weights * -(-tiles // block)
+        return tiles * self.channel_bytes * self._apart < weights * -(-tiles // block)
 
     def build(self) -> Program:
         """First the products of all tiles, or of some at a time, then the results."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -14,12 +15,14 @@ from contractconv.errors import AlgorithmError
 from contractconv.execution import memory
 from contractconv.execution.direct import KINDS
 from contractconv.execution.ending import Ending
-from contractconv.execution.operands import common_dtype, prepared
+from contractconv.execution.operands import prepared
 from contractconv.execution.pairwise import sum_leaf
 from contractconv.execution.pooling import FEW_POINTS, End, pool
+from contractconv.execution.precision import accumulator, common_dtype, rounded, working_dtype
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
 from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
 from contractconv.execution.slicing import slices
+from contractconv.execution.summation import summed
 from contractconv.execution.views import Array, output_view
 from contractconv.kernels import native
 from contractconv.notation.problem import Access, Problem, shape_of
@@ -60,7 +63,11 @@ def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm
 
 
 def planned(
-    problem: Problem, dtype: str, algorithm: str = "auto", operands: Sequence[Any] | None = None
+    problem: Problem,
+    dtype: str,
+    algorithm: str = "auto",
+    operands: Sequence[Any] | None = None,
+    lenient: bool = False,
 ) -> Plan:
     """Plan a contraction for numbers of one kind.
 
@@ -69,6 +76,7 @@ def planned(
         dtype: in what its operands meet.
         algorithm: what the caller asks for.
         operands: what to measure algorithms on; random numbers if there are none.
+        lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
     # Both of them run contractions.
     from contractconv.execution.calibration import setting
@@ -76,7 +84,8 @@ def planned(
 
     if algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype))
-    return plan(problem, setting(problem.points, dtype, algorithm))
+    here = setting(problem.points, dtype, algorithm)
+    return plan(problem, replace(here, lenient=True) if lenient else here)
 
 
 def run(
@@ -117,16 +126,17 @@ def _run(
         if reduced is not None:
             return reduced
     dtype = common_dtype(operands, problem.reduce)
-    arrays = prepared(problem, operands, dtype)
+    numbers = working_dtype(problem, dtype)
+    arrays = prepared(problem, operands, numbers)
     if ending is not None and _ends_itself(steps, arrays, memory_limit):
-        return multiplied(steps.steps[0], arrays, dtype, ending=ending)
-    result = _run_split(steps, arrays, dtype, memory_limit)
+        return rounded(multiplied(steps.steps[0], arrays, numbers, ending=ending), dtype)
+    result = _run_split(steps, arrays, numbers, memory_limit)
     if problem.reduce == "mean":
-        result = _divided(result, problem, dtype)
+        result = _divided(result, problem)
     result = result.reshape(problem.result_shape)
     if ending is not None:
         ending.apply(result)
-    return result
+    return rounded(result, dtype)
 
 
 def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | None:
@@ -157,7 +167,7 @@ def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
 
 def _summed(steps: Plan, operand: Array) -> Array | None:
     axes = steps.summed_axes
-    return None if axes is None else np.asarray(np.add.reduce(operand, axis=axes))
+    return None if axes is None else summed(operand, axes)
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...], limit: int | None) -> bool:
@@ -232,17 +242,27 @@ def _reduce_step(
     return out
 
 
-def _divided(total: Array, problem: Problem, dtype: np.dtype[Any]) -> Array:
+def _divided(total: Array, problem: Problem) -> Array:
     """Divide a sum by the number of points that land on each element, boundary included."""
-    count = landing_points(problem, dtype)
+    count = _as_divisor(landing_points(problem), total.dtype)
     if count.all():  # asking at every element takes longer than dividing
-        return np.divide(total, count, out=total)
-    return np.divide(total, count, out=total, where=np.broadcast_to(count != 0, total.shape))
+        return np.divide(total, count, out=total, casting="same_kind")
+    some = np.broadcast_to(count != 0, total.shape)
+    return np.divide(total, count, out=total, where=some, casting="same_kind")
 
 
-def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
-    """How many index points land on each output element, broadcastable to the output."""
-    repeats = np.asarray(prod(problem.extents[name] for name in problem.reduced), dtype)
+def _as_divisor(count: Array, dtype: np.dtype[Any]) -> Array:
+    """A count in numbers that hold it exactly, those of a dtype if they do."""
+    narrow = count.astype(np.finfo(dtype).dtype)
+    return narrow if (narrow == count).all() else count.astype(np.float64)
+
+
+def landing_points(problem: Problem) -> Array:
+    """How many index points land on each output element, broadcastable to the output.
+
+    They are counted in integers, whatever is reduced.
+    """
+    repeats = np.asarray(prod(problem.extents[name] for name in problem.reduced), np.int64)
     if is_direct(problem):
         return repeats
     # Along an axis of its own an index lands once everywhere; only the other axes need counting.
@@ -250,7 +270,7 @@ def landing_points(problem: Problem, dtype: np.dtype[Any]) -> Array:
     counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
     sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
     landing = Problem(((),), tuple(counted), sizes, "sum", shape_of(tuple(counted)))
-    count = _run_split(plan(landing), (np.ones((), dtype),), dtype, None)
+    count = _run_split(plan(landing), (np.ones((), np.int64),), np.dtype(np.int64), None)
     shape = [access.size if access in counted else 1 for access in problem.output]
     return repeats * count.reshape(shape)
 
@@ -271,10 +291,11 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
         For ``mean``, one over the number of points (a scalar, or one value for each output
         element); otherwise one value for each point, with axes as in ``problem.indices``.
     """
-    dtype = common_dtype(operands, problem.reduce)
+    dtype = accumulator(common_dtype(operands, problem.reduce))
     if problem.reduce == "mean":
-        count = landing_points(problem, dtype)
-        weights = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+        count = _as_divisor(landing_points(problem), dtype)
+        shares = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
+        weights = shares.astype(dtype)
         if is_direct(problem):
             return weights
         return np.broadcast_to(weights, problem.output_sizes).reshape(problem.result_shape)

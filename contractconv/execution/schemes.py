@@ -20,6 +20,8 @@ from contractconv.kernels.transforms import Transform
 LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
 # Bytes of scratch that a thread works in: most of a second level of cache.
 SCRATCH = 768 << 10
+# Threads that share the work, as far as the order of sums depends on it.
+SHARERS = 2
 # Of the memory that all windows would take, written out, so much is taken at most: one in so many
 # bytes, less what tables and code take.
 _SHARE, _BESIDE = 10, 900 << 10

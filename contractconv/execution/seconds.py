@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.execution.operands import common_dtype
+from contractconv.execution.precision import accumulator, common_dtype
 from contractconv.execution.run import carry_out
 from contractconv.execution.views import Array
 from contractconv.notation.problem import Access, Accesses, Problem
@@ -27,7 +27,7 @@ def change_of_local(problem: Problem, operands: Sequence[Any], n: int, tangent: 
     Returns:
         One value for each point, with axes as in ``problem.indices``; zero where none contributes.
     """
-    dtype = common_dtype([*operands, tangent], problem.reduce)
+    dtype = accumulator(common_dtype([*operands, tangent], problem.reduce))
     moved = [tangent if m == n else operand for m, operand in enumerate(operands)]
     values, changes = (_at_points(problem, arrays, dtype) for arrays in (operands, moved))
     element = _elements(problem)

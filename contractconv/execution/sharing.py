@@ -55,6 +55,31 @@ def sharers(points: int) -> int:
     return min(get_num_threads(), _MOST)
 
 
+def portions(points: int) -> int:
+    """Into how many parts so many multiplications are cut, however many threads share them."""
+    if points < WORTH or not blas.available():
+        return 1
+    return _MOST if points >= 4 * WORTH else _MOST // 2
+
+
+def carried_out(
+    work: Callable[[Sequence[Part]], Made], parts: Sequence[Part], points: int
+) -> list[Made]:
+    """Do some work on all parts of so many multiplications, shared if that is worth it.
+
+    What is shared is multiplied in one thread for each part, even if there is one for all of them:
+    so the same parts give the same results, to the last bit, whoever takes them.
+
+    Example:
+        >>> carried_out(sum, range(6), points=6)
+        [15]
+    """
+    if portions(points) == 1:
+        return [work(parts)]
+    with blas.single():
+        return shared(work, parts, sharers(points))
+
+
 def shared(
     work: Callable[[Sequence[Part]], Made], parts: Sequence[Part], threads: int
 ) -> list[Made]:

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from contractconv.execution.boxes import Range, boxes, within
-from contractconv.execution.sharing import shared, sharers
+from contractconv.execution.sharing import carried_out, portions
+from contractconv.execution.summation import TERMS, multiplied
 from contractconv.execution.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
@@ -175,7 +176,7 @@ class _Shifted:
         self.data = _data(problem, layout, arrays[layout.which])
         self.kernel = operand_view(problem, 1 - layout.which, arrays[1 - layout.which])
         self.sizes = {**self.kernel.sizes, **self.data.sizes}
-        self.threads = sharers(problem.points)
+        self.points = problem.points
         self.axes, self.free = self._order()
         # How products lie in memory, and what they are added to.
         self.multiplied = (*layout.batch, *layout.taps, *layout.columns, *self.free)
@@ -198,13 +199,15 @@ class _Shifted:
         labels = (*self.layout.batch, *self.layout.rows)
         shape = [self.sizes[n] for n in labels]
         most = min(self._most() // prod(self.sizes[n] for n in self.axes),
-                   -(-prod(shape) // self.threads))  # fmt: skip
-        shared(self._run, list(boxes(shape, labels, max(1, most))), self.threads)
+                   -(-prod(shape) // portions(self.points)))  # fmt: skip
+        carried_out(self._run, list(boxes(shape, labels, max(1, most))), self.points)
 
     def _most(self) -> int:
         """How many elements of the data, in depth and batch one, are multiplied at once."""
         products = prod(self.sizes[n] for n in (*self.layout.taps, *self.layout.columns))
-        return max(1, _MOST // self.threads // products)
+        # Where threads share the work, each of them has products of its own.
+        most = _MOST if portions(self.points) == 1 else _MOST // 2
+        return max(1, most // products)
 
     def _run(self, rows: Sequence[tuple[Range, ...]]) -> None:
         for box in rows:
@@ -217,16 +220,20 @@ class _Shifted:
         most = max(1, self._most() // prod(data.sizes[n] for n in layout.rows))
         for box in boxes([data.sizes[n] for n in self.axes], self.axes, most):
             products = self._products(within(data, box), taps)
-            for here, there in self._moves(box):
-                view = total[there]
-                np.add(view, products[here], out=view)
+            moves = self._moves(box)
+            for first in range(0, len(moves), TERMS):
+                # Of many taps some are added by themselves, and then to the others.
+                some = total if len(moves) <= TERMS else np.zeros_like(total)
+                for here, there in moves[first : first + TERMS]:
+                    view = some[there]
+                    np.add(view, products[here], out=view)
+                if some is not total:
+                    np.add(total, some, out=total)
         target = out.arranged(self.made)
         np.add(target, total, out=target) if self.accumulate else np.copyto(target, total)
 
     def _products(self, data: Labelled, taps: Array) -> Array:
-        made: Array = np.matmul(
-            taps, _matrix(data, self.layout.batch, self.layout.depth, self.free)
-        )
+        made = multiplied(taps, _matrix(data, self.layout.batch, self.layout.depth, self.free))
         sizes = {**self.sizes, **data.sizes}
         shape = [sizes[n] for n in self.multiplied]
         return made.reshape(shape)

@@ -122,7 +122,13 @@ def reading(
 
 
 def writing(
-    problem: Problem, strides: Strides, itemsize: int, lane: str, labels: Sequence[str]
+    problem: Problem,
+    strides: Strides,
+    itemsize: int,
+    lane: str,
+    labels: Sequence[str],
+    *,
+    tidy: bool = False,
 ) -> tuple[Reading, bool]:
     """Say how a block writes the result.
 
@@ -132,21 +138,22 @@ def writing(
         itemsize: the bytes of one number.
         lane: the index along which numbers are written side by side.
         labels: the other indices of the result.
+        tidy: whether a tidy array is asked for.
 
     Returns:
         Where its numbers go, and whether that is a tidy array (with the axes ``labels``, then
         ``lane``) that is put into the result afterwards.
     """
     steps = steps_of(problem.output, strides)
-    if steps[lane] == itemsize:
+    if steps[lane] == itemsize and not tidy:
         start = tuple(access.offset for access in problem.output)
         return Reading(_dot(start, strides), steps, None), False
-    tidy: dict[str, int] = {}
+    packed: dict[str, int] = {}
     step = itemsize
     for label in (lane, *reversed(labels)):
-        tidy[label] = step
+        packed[label] = step
         step *= problem.extents[label]
-    return Reading(0, tidy, None), True
+    return Reading(0, packed, None), True
 
 
 def steps_of(accesses: Accesses, strides: Strides) -> dict[str, int]:

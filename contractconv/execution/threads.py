@@ -35,11 +35,12 @@ def set_num_threads(number: int | None) -> None:
 
 def get_num_threads() -> int:
     """How many threads may work on one contraction."""
-    return _wanted or _processors()
+    return _wanted or processors()
 
 
 @cache
-def _processors() -> int:
+def processors() -> int:
+    """How many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system

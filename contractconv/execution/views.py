@@ -66,6 +66,17 @@ class Labelled(NamedTuple):
         labels = tuple(label for label in self.labels if label != outer)
         return Labelled(as_strided(self.array, shape, strides), labels)
 
+    def opened(self, label: str, size: int) -> Labelled:
+        """See one index as two, the inner one of some size, by which it can be divided."""
+        if label not in self.labels:
+            return self
+        n = self.labels.index(label)
+        shape, strides = list(self.array.shape), list(self.array.strides)
+        shape[n : n + 1] = [shape[n] // size, size]
+        strides[n : n + 1] = [strides[n] * size, strides[n]]
+        labels = (*self.labels[:n], f"blocks of {label}", *self.labels[n:])
+        return Labelled(as_strided(self.array, shape, strides), labels)
+
     def arranged(self, labels: tuple[str, ...]) -> Array:
         """Return the axes in the order of ``labels``; missing ones have size one."""
         present = [label for label in labels if label in self.labels]
@@ -122,7 +133,9 @@ def _strided(
     steps: dict[str, int] = {}
     for access, stride in zip(accesses, array.strides, strict=True):
         for name, coefficient in access.terms:
-            steps[name] = steps.get(name, 0) + coefficient * stride
+            # Of one value no step is taken, which may be wider than an address.
+            step = coefficient * stride if extents[name] > 1 else 0
+            steps[name] = steps.get(name, 0) + step
     key: tuple[Any, ...] = tuple(slice(start, start + 1) for start in starts)
     corner = array[(*key, ...)]
     shape = [extents[name] for name in steps]

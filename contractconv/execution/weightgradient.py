@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from contractconv.execution.schemes import LINE, Scheme
+from contractconv.execution.schemes import LINE, SHARERS, Scheme
 from contractconv.execution.sequence import Calls, Place, Program, offsets
 from contractconv.kernels import products as multiply
 from contractconv.kernels.native import Native
 
 # Tiles that are worked on at once.
 _MOST_TILES = 32
+# Blocks of tiles whose products are added one after the other, and copies of a small result.
+_FEW_BLOCKS, _COPIES = 32, 16
 # Channels of the result that are summed at once, vectors of a panel, and the part of the scratch
 # that is worked in: the quickest ways first.
 _CUTS = ((64, 4, 1), (64, 4, 2), (64, 4, 4), (32, 4, 2), (32, 4, 4))
@@ -48,11 +50,16 @@ class WeightGradient(Scheme):
         """A piece for each part of the result, or several if there are few parts."""
         self._cut()
         parts = self._parts()
-        # Few parts of the result for many threads: each thread sums over some of the tiles.
-        copies = 1 if len(parts) > 1 else min(self.threads, self.layer.tiles)
+        # Few parts of the result: each of several copies is summed over some of the tiles, as
+        # many whoever shares them, so that sums are the same.
+        copies = 1 if len(parts) > 1 else self._copies()
         pieces = tuple(self._piece(part, copy, copies) for part in parts for copy in range(copies))
         scratch = self.layer.products * sum(self.steps)
         return Program((pieces,), 0, scratch, max(self.row_in, self.row_out) + LINE, copies)
+
+    def _copies(self) -> int:
+        blocks = self.layer.tiles // _MOST_TILES
+        return max(1, min(2, blocks), min(_COPIES, blocks // 8))
 
     def _cut(self) -> None:
         """Cut channels, columns and tiles into what fits registers, scratch and room.
@@ -70,7 +77,7 @@ class WeightGradient(Scheme):
             a_tile = layer.products * (self.row_in + self.row_out)
             self.block = min(self.block_of(layer.tiles, a_tile, 8, part), _MOST_TILES)
             sums = layer.products * self.part * self.row_out
-            if self.threads * (self.block * a_tile + sums) <= self.room:
+            if SHARERS * (self.block * a_tile + sums) <= self.room:
                 break
         self.steps = (
             self.block * self.row_in + LINE,
@@ -101,20 +108,26 @@ class WeightGradient(Scheme):
         """Sum a part of the result over one of ``copies`` shares of the tiles."""
         tiles = self.layer.tiles
         start, stop = tiles * copy // copies, tiles * (copy + 1) // copies
+        # Sums of some tiles are added to the result, not all tiles to one sum.
+        together = self.block * max(_FEW_BLOCKS, -(-(stop - start) // (self.block * _FEW_BLOCKS)))
         calls = Calls()
+        for begin in range(start, stop, together):
+            self._sums(calls, part, begin, min(begin + together, stop))
+            self._collect(calls, part, copy, accumulate=begin > start)
+        return calls
+
+    def _sums(self, calls: Calls, part: _Part, begin: int, end: int) -> None:
+        """Sum the products of some tiles; of each block they are the same calls, further on."""
 
         def make(calls: Calls, first: int) -> None:
-            count = min(self.block, stop - first)
+            count = min(self.block, end - first)
             self._transform(calls, part, first, count)
-            self._add_products(calls, part, count, accumulate=first > start)
+            self._add_products(calls, part, count, accumulate=first > begin)
 
         # The first block begins the sums, and the last one may be short.
-        whole = stop - (stop - start) % self.block
-        second = min(start + self.block, stop)
-        for firsts in (range(start, second), range(second, whole), range(max(second, whole), stop)):
+        second, whole = min(begin + self.block, end), end - (end - begin) % self.block
+        for firsts in (range(begin, second), range(second, whole), range(max(second, whole), end)):
             calls.each(make, firsts[:: self.block])
-        self._collect(calls, part, copy)
-        return calls
 
     def _transform(self, calls: Calls, part: _Part, first: int, count: int) -> None:
         """Transform some tiles of both operands."""
@@ -142,10 +155,11 @@ class WeightGradient(Scheme):
             accumulate=int(accumulate), **self._matrices,
         )  # fmt: skip
 
-    def _collect(self, calls: Calls, part: _Part, copy: int) -> None:
+    def _collect(self, calls: Calls, part: _Part, copy: int, *, accumulate: bool) -> None:
         """Transform sums back into the taps of a part of the result, or of a copy of it."""
         layer = self.layer
-        kernel = self.transform("c", True, layer.columns.second, self.accumulate and copy == 0)
+        adds = accumulate or (self.accumulate and copy == 0)
+        kernel = self.transform("c", True, layer.columns.second, adds)
         self.spread(
             calls, kernel, places=Place(f"out{copy or ''}", part.out), products=self.sums,
             lines=offsets((part.channels, layer.channels.second)),

@@ -39,8 +39,9 @@ ARGUMENTS = _next()
 RECORD = 4
 # What is known of a tap: bytes from a place in the operand and beside it, and a number of its own.
 TAP = 3
-# Taps that are reduced by themselves: sums of sums round less than long sums.
-_CHUNK = 128
+# Taps that are reduced by themselves: sums of sums round less than long sums, and sums of these
+# less still.
+_CHUNK, _BLOCK = 64, 4096
 # Bytes. Processors look ahead by themselves, but not beyond the end of a page.
 _AHEAD = 4096
 
@@ -244,9 +245,13 @@ class _Pooling(Walk):
         def chunk(first: Int, totals: list[Vector]) -> list[Vector]:
             return self._combined(totals, e.loop(first, (first + _CHUNK).least(stop), nothing, tap))
 
+        def block(first: Int, totals: list[Vector]) -> list[Vector]:
+            last = (first + _BLOCK).least(stop)
+            return self._combined(totals, e.loop(first, last, nothing, chunk, _CHUNK))
+
         if self.form.taps:
             return self.over((start, stop), nothing, tap)
-        return e.loop(start, stop, nothing, chunk, _CHUNK)
+        return e.loop(start, stop, nothing, block, _BLOCK)
 
     def _combined(self, totals: list[Vector], values: list[Vector]) -> list[Vector]:
         pairs = list(zip(totals, values, strict=True))

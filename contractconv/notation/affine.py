@@ -53,6 +53,13 @@ class Polynomial:
         return None if monomial or more else value
 
     @property
+    def number(self) -> int:
+        """The value, once parameters are bound."""
+        value = self.constant
+        assert value is not None, "parameters are bound before numbers are asked for"
+        return value
+
+    @property
     def names(self) -> frozenset[str]:
         """The parameters that occur."""
         return frozenset(name for monomial, _ in self.terms for name in monomial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from contractconv.notation.affine import Affine
 from contractconv.notation.places import wrong_rank
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term
+
+_SPELLED = re.compile("_*dots[0-9]+")
 
 
 def expand_dots(
@@ -49,11 +52,27 @@ def expand_dots(
     return replace(spec, inputs=inputs, output=output)
 
 
+def dots_labels(spec: Spec, spelled: Spec) -> dict[str, str]:
+    """What messages call the axes of an ellipsis that was spelled out: ``...[0]``."""
+    known = {*spec.indices, *spec.parameters}
+    names = sorted((name for name in spelled.indices if name not in known), key=_number)
+    return {name: f"...[{_number(name)}]" for name in names}
+
+
+def names_dots(name: str) -> bool:
+    """Whether an axis of an ellipsis may be called so once it is spelled out."""
+    return _SPELLED.fullmatch(name) is not None
+
+
+def _number(name: str) -> int:
+    return int(name.lstrip("_").removeprefix("dots"))
+
+
 def _fresh(count: int, taken: set[str]) -> tuple[str, ...]:
-    """Names for the axes of the ellipsis, which a string may have as well: ``_0 _1``."""
-    lead = "_"
+    """Names for the axes of the ellipsis, which a string may have as well: ``dots0 dots1``."""
+    lead = "dots"
     while any(name.startswith(lead) for name in taken):
-        lead += "_"
+        lead = f"_{lead}"
     return tuple(f"{lead}{n}" for n in range(count))
 
 

@@ -13,7 +13,7 @@ from contractconv.errors import ReductionError, SpecError, spec_error
 from contractconv.notation.affine import Affine
 from contractconv.notation.expression import Expression, Source
 from contractconv.notation.spec import REDUCTIONS, Axis, Composition, Dots, Reduction, Spec, Term
-from contractconv.notation.tokens import NAME, Token, tokenize
+from contractconv.notation.tokens import NAME, Token, is_index, tokenize, unknown_character
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
 _LONGEST_EXPRESSION = 1_000
@@ -162,7 +162,9 @@ class _Reader:
                     f"{name!r} is a parameter and cannot be an axis by itself", token,
                     hint=f"for the constant position write ({token.text})",
                 )  # fmt: skip
-            if name.isascii() and not NAME.fullmatch(name):
+            if self.source.letters and not is_index(name):
+                if not name.isascii():
+                    raise unknown_character(self.source.text, token.start + token.text.index(name))
                 raise self.source.error(
                     f"{name!r} is not an index", token,
                     hint="no term has a blank inside, so every letter is an index; "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import index as as_integer
 from typing import SupportsIndex
 
 from contractconv.errors import OperandError, ShapeError, Span, with_carets
+from contractconv.notation.keywords import KEYWORDS
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Axis, Dots, Place, Spec, render
 
@@ -22,6 +24,21 @@ def marks(spec: Spec, places: Iterable[Place]) -> tuple[str, list[Span]]:
     """The canonical string of a spec, and the spans of some places in it."""
     text, spans = render(spec)
     return text, [spans[place] for place in places if place in spans]
+
+
+def relabelled(spec: Spec, labels: Mapping[str, str]) -> Spec:
+    """A spec as messages show it: with other names for some indices."""
+    if not labels:
+        return spec
+    inputs = tuple(tuple(axis.renamed(labels) for axis in term) for term in spec.inputs)
+    return replace(spec, inputs=inputs, output=tuple(axis.renamed(labels) for axis in spec.output))
+
+
+def give(names: Iterable[str], between: str = ", ") -> str:
+    """How a call gives extents: ``i=...``, or in a mapping if the name is a keyword of calls."""
+    return between.join(
+        f"extents={{{name!r}: ...}}" if name in KEYWORDS else f"{name}=..." for name in names
+    )
 
 
 def wrong_count(spec: Spec, given: int) -> OperandError:

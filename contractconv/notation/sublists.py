@@ -15,8 +15,9 @@ def from_sublists(arguments: Sequence[Any], reduce: Reduction) -> tuple[Spec, tu
     """Read operands that alternate with lists of indices.
 
     Args:
-        arguments: operand, list, operand, list, ..., and the list of the output if wanted. An
-            index is any hashable object; ``...`` is the ellipsis.
+        arguments: operand, list, operand, list, ..., and the list of the output if wanted: any
+            sequence, an array of integers, or a string of letters. An index is any hashable
+            object; ``...`` is the ellipsis.
         reduce: how contributions combine.
 
     Returns:
@@ -27,18 +28,32 @@ def from_sublists(arguments: Sequence[Any], reduce: Reduction) -> tuple[Spec, tu
     """
     as_reduction(reduce)
     pairs, rest = len(arguments) // 2, arguments[2 * (len(arguments) // 2) :]
-    lists = [*arguments[1 : 2 * pairs : 2], *rest]
-    if not pairs or any(not isinstance(labels, (list, tuple)) for labels in lists):
+    lists = [_labels(given) for given in (*arguments[1 : 2 * pairs : 2], *rest)]
+    if not pairs or None in lists:
         raise SpecError(
             "a contraction starts with a string; numpy's other form alternates operands with "
             "lists of indices: contract(a, [0, 1], b, [1, 2], [0, 2])"
         )
-    labels = [label for labels in lists for label in labels if label is not Ellipsis]
+    known = [labels for labels in lists if labels is not None]
+    labels = [label for labels in known for label in labels if label is not Ellipsis]
     names = _names(labels, ordered=not rest)
-    terms = [_term(labels, names) for labels in lists]
+    terms = [_term(labels, names) for labels in known]
     inputs = tuple(terms[:pairs])
     output = terms[pairs] if rest else implicit_output(inputs)
     return Spec(inputs, output, reduce), tuple(arguments[0 : 2 * pairs : 2])
+
+
+def _labels(given: Any) -> list[Any] | None:
+    """The indices of one list; ``None`` if it is none."""
+    if isinstance(given, str):
+        first, *others = given.replace(" ", "").split("...")
+        return [*first, *(label for rest in others for label in (Ellipsis, *rest))]
+    if isinstance(given, (list, tuple, range)):
+        return list(given)
+    # Arrays, without the import of a library of arrays.
+    if getattr(given, "ndim", None) == 1 and getattr(given, "dtype", None) is not None:
+        return list(given.tolist()) if given.dtype.kind in "iu" or not given.size else None
+    return None
 
 
 def _names(labels: list[Any], ordered: bool) -> dict[Any, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from unicodedata import category
 
 from contractconv.errors import SpecError, spec_error
 
@@ -18,8 +19,10 @@ _LOOKALIKES = {
     "…": "'...'", "⋅": "'*'", "⟶": "'->'", "⇒": "'->'",
 }  # fmt: skip
 
-# opt_einsum's first thousand symbols, which start at À, hold these among the letters.
-_MARKS = frozenset(ch for ch in map(chr, range(0xC0, 0x500)) if not ch.isidentifier())
+# opt_einsum numbers its symbols through everything from À on, letters or not. Digits could be meant
+# for numbers, and signs of punctuation and mathematics, from U+2000 on, for signs of the notation.
+_FIRST_MARK, _PUNCTUATION = "À", "\u2000"
+_NO_MARKS = frozenset({"Nd", "No", "Zs", "Cc", "Cf"})
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
 _LONGEST_STRING = 65_536
@@ -29,14 +32,26 @@ _LONGEST_NUMBER = 18
 class Token(NamedTuple):
     """A piece of the string; ``kind`` is the group of the tokenizer that matched.
 
-    A *mark* is a sign that is no letter and may be an index all the same: from the 75th on,
-    opt_einsum's symbols are not only letters.
+    A *mark* is a sign that is no letter and may be an index all the same: opt_einsum's symbols
+    are not only letters.
     """
 
     kind: str
     text: str
     start: int
     end: int
+
+
+def is_mark(ch: str) -> bool:
+    """Whether a sign that is no letter may be an index."""
+    if ch < _PUNCTUATION:
+        return ch >= _FIRST_MARK and category(ch) not in _NO_MARKS
+    return ch.isalpha()
+
+
+def is_index(ch: str) -> bool:
+    """Whether a sign may be an index by itself."""
+    return ch.isidentifier() or is_mark(ch)
 
 
 def tokenize(text: str) -> list[Token]:
@@ -49,12 +64,12 @@ def tokenize(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "unknown"
         if kind == "unknown":
-            if match.group() not in _MARKS:
+            if not is_mark(match.group()):
                 raise unknown_character(text, match.start())
             kind = "mark"
         if kind == "name" and not match.group().isidentifier():
             for n, ch in enumerate(match.group()):
-                if not f"_{ch}".isidentifier() and ch not in _MARKS:
+                if not (is_index(ch) if n == 0 else f"_{ch}".isidentifier() or is_mark(ch)):
                     raise unknown_character(text, match.start() + n)
         if kind == "number" and len(match.group()) > _LONGEST_NUMBER:
             message = f"a number of more than {_LONGEST_NUMBER} digits"
@@ -67,6 +82,8 @@ def unknown_character(text: str, at: int) -> SpecError:
     """Build the error for a character that has no meaning where it stands."""
     meant = _LOOKALIKES.get(text[at])
     hint = f"write {meant} instead" if meant else "names are letters, digits and _"
+    if text[at].isnumeric():
+        hint = "numbers are written with the digits 0 to 9, and a name begins with a letter"
     if text[at] == ".":
         around = text[max(0, at - 1) : at + 2]
         if any(ch.isdigit() for ch in around):

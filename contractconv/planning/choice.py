@@ -83,7 +83,7 @@ def choose(step: Problem, setting: Setting) -> Choice:
     Raises:
         AlgorithmError: the caller asked for an algorithm that would round integers.
     """
-    if setting.algorithm in ("toom-cook", "fft") and not setting.rounds:
+    if setting.algorithm in ("toom-cook", "fft") and not setting.rounds and not setting.lenient:
         exact = any(setting.dtype.startswith(kind) for kind in ("int", "uint", "bool"))
         reason = (
             f"rounds, and {setting.dtype} is exact" if exact

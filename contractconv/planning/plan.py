@@ -152,6 +152,12 @@ class Plan:
         return tuple(map(shape_of, self.problem.operands))
 
     @property
+    def missed(self) -> str | None:
+        """The algorithm that was asked for, if it has nothing to work on."""
+        asked = self.setting.algorithm
+        return asked if _misses(self.steps, asked) else None
+
+    @property
     def largest_intermediate(self) -> int:
         """Elements of the largest intermediate result; zero if there is none."""
         return max((prod(step.problem.output_sizes) for step in self.steps[:-1]), default=0)
@@ -188,9 +194,9 @@ def plan_afresh(problem: Problem, setting: Setting = DIRECT) -> Plan:
 def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     """An algorithm that is asked for must carry out a step at least."""
     asked = setting.algorithm
-    if asked not in ("toom-cook", "fft") or setting.measured or trimmed(problem) is None:
+    if trimmed(problem) is None or setting.measured or setting.lenient:
         return
-    if any(step.choice.chosen.algorithm == asked for step in steps):
+    if not _misses(steps, asked):
         return
     listed = ", ".join(f"'{step.problem}'" for step in steps)
     reason = (
@@ -200,6 +206,12 @@ def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     if any(long_windows(piece.problem) for step in steps for piece in step.pieces()):
         reason = f"the windows of {listed} have more taps than its tiles: choose 'fft'"
     raise AlgorithmError(f"algorithm {asked!r} has nothing to work on: {reason}")
+
+
+def _misses(steps: tuple[Step, ...], asked: str) -> bool:
+    """Whether an algorithm that was asked for carries out no step."""
+    fast = asked in ("toom-cook", "fft")
+    return fast and not any(step.choice.chosen.algorithm == asked for step in steps)
 
 
 def _steps(problem: Problem) -> Iterator[tuple[Pair, Problem]]:

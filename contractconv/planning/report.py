@@ -32,6 +32,8 @@ def summary(plan: Plan) -> str:
         f"result: {plan.problem.result_shape}; {quantity(plan.flops)} operations",
         f"largest intermediate: {quantity(plan.largest_intermediate)} elements",
     ]
+    if plan.missed is not None:
+        lines.append(f"algorithm {plan.missed!r} has nothing to work on here: direct")
     width = max((len(str(step.problem)) for step in plan.steps), default=0)
     for number, step in enumerate(plan.steps, 1):
         text = str(step.problem).ljust(width)

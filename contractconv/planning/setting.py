@@ -51,12 +51,14 @@ class Setting:
         algorithm: what the caller asked for, one of :data:`ALGORITHMS`.
         machine: on what it will run.
         measured: whether the algorithm was found by timing, not asked for.
+        lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
 
     dtype: str
     algorithm: str
     machine: Machine
     measured: bool = False
+    lenient: bool = False
 
     @property
     def asked(self) -> bool:

@@ -129,7 +129,7 @@ def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterato
     yield Check(statement, *judge.formula(statement, recipe.equation, numbers, known, terms))
     whole = {"result": problem.result_shape, "operand": case.shapes[n]}
     wanted = sum((whole[part] for part in recipe.like), ()) if recipe.like else None
-    made = run_recipe(here, problem, arrays, operands, wanted)
+    made = run_recipe(here, problem, arrays, operands, n, wanted)
     yield Check("string = brute force", *judge.array("string = brute force", made))
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv.api import curvature, derivation
+from contractconv.notation.keywords import KEYWORDS
 
 # Arguments of wrong types are passed on purpose.
 contract: Any = cc.contract
@@ -83,6 +90,123 @@ def test_an_index_may_have_any_name() -> None:
     assert np.array_equal(compiled.vjp(0, cotangent, x), total)
 
 
+# --- names that are keywords of calls --------------------------------------------------------
+
+
+def _takers(kind: type) -> Iterator[tuple[str, Signature]]:
+    """The methods that take extents by keyword, and what they take besides."""
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        found = inspect.signature(method)
+        if any(p.kind is Parameter.VAR_KEYWORD for p in found.parameters.values()):
+            yield f"{kind.__name__}.{name}", found
+
+
+def test_every_keyword_of_a_call_with_extents_is_known() -> None:
+    kinds: list[type] = [
+        cc.Contraction, cc.Derivation, cc.Derived, derivation.Phase, curvature.KroneckerFactors,
+    ]  # fmt: skip
+    takers = dict(taker for kind in kinds for taker in _takers(kind))
+    takers["contract"] = inspect.signature(cc.contract)
+    found: set[str] = set()
+    for name, signature in takers.items():
+        # Parameters alone are bound or split for: no index is among them.
+        if name.rpartition(".")[2] in ("bind", "phases"):
+            continue
+        keywords = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        assert "extents" in keywords, name
+        assert all(p.kind is not p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values())
+        found.update(keywords)
+    assert found == KEYWORDS
+
+
+MAPPING = {name: n for n, name in enumerate(sorted(KEYWORDS), start=2)}
+
+
+def test_an_index_may_be_called_like_a_keyword() -> None:
+    contraction = cc.Contraction("(2*reduce+dtype) x -> reduce x")
+    x, said = _counted(9, 2), {"dtype": 3}
+    result = contraction(x, extents=said)
+    assert np.array_equal(result, cc.contract("(2*i+k) x -> i x", x, k=3))
+    assert np.array_equal(contract(str(contraction), x, extents=said), result)
+    assert contraction.extents((9, 2), extents=said) == {"reduce": 4, "x": 2, "dtype": 3}
+    assert contraction.output_shape((9, 2), extents=said) == (4, 2)
+    assert contraction.plan((9, 2), extents=said).problem.result_shape == (4, 2)
+    assert contraction.explain((9, 2), wrt=0, extents=said).plan is not None
+    assert contraction.simplify((9, 2), extents={"dtype": 2}).indices == ("reduce", "x", "dtype")
+    run, gradient = contraction.compile((9, 2), extents=said), contraction.grad(0)
+    cotangent = _ones(4, 2)
+    expected = run.vjp(0, cotangent, x)
+    assert np.array_equal(gradient(cotangent, x, extents=said), expected)
+    parts = [phase(cotangent, x, extents=said) for phase in gradient.phases()]
+    assert np.array_equal(sum(parts), expected)
+    assert gradient.verify(extents=said).checks
+    assert contraction.jvp(0)(x, x, extents=said).shape == (4, 2)
+
+
+def test_all_keywords_at_once() -> None:
+    contraction: Any = cc.Contraction(f"x -> x {' '.join(MAPPING)}")
+    shape = (2, *MAPPING.values())
+    assert contraction.output_shape((2,), extents=MAPPING) == shape
+    assert contraction.extents((2,), extents=MAPPING) == {"x": 2} | MAPPING
+    # Both ways at once, and what is said twice is said once if it is the same.
+    half: Any = cc.Contraction("x -> x y dtype")
+    assert half.output_shape((2,), y=3, extents={"dtype": 4}) == (2, 3, 4)
+    assert half.output_shape((2,), y=3, extents={"dtype": 4, "y": 3}) == (2, 3, 4)
+    with pytest.raises(cc.ParameterError, match=r"^y is given twice: 5 in extents=.*, 3 by"):
+        half.output_shape((2,), y=3, extents={"dtype": 4, "y": 5})
+
+
+@pytest.mark.parametrize("name", sorted(KEYWORDS - {"wrt", "extents", "memory_limit"}))
+def test_a_number_for_such_a_keyword_is_explained(name: str) -> None:
+    hint = rf"the extent of the index '{name}' is given by extents=\{{'{name}': 3\}}$"
+    keywords: Any = {name: 3}
+    with pytest.raises(cc.ContractionError, match=hint):
+        contract(f"{name} y -> y", _ones(3, 2), **keywords)
+    if name not in ("reduce", "parameters"):
+        with pytest.raises(cc.ContractionError, match=hint):
+            cc.Contraction(f"{name} y -> y")(_ones(3, 2), **keywords)
+
+
+@pytest.mark.parametrize("name", sorted(KEYWORDS))
+def test_a_missing_extent_of_that_name_says_how_it_is_given(name: str) -> None:
+    with pytest.raises(cc.ShapeError, match=rf"give extents=\{{'{name}': \.\.\.\}}"):
+        contract(f"x -> x {name}", _ones(2))
+
+
+@pytest.mark.parametrize("extents", [3, "i", [("j", 2)], {1: 2}, {"j": 2.5}, {"z": 2}], ids=repr)
+def test_what_is_no_mapping_of_extents(extents: Any) -> None:
+    for call in CALLS.values():
+        with pytest.raises(cc.ContractionError):
+            call(extents=extents)
+
+
+@pytest.mark.parametrize("name", ["optimize", "order", "backend"])
+def test_keywords_of_numpy_and_opt_einsum(name: str) -> None:
+    keywords: Any = {name: "greedy"}
+    with pytest.raises(
+        cc.ShapeError, match=rf"called '{name}'; it has: i, j, k\n.* {name}= out|out="
+    ):
+        contract("i k, k j -> i j", _ones(2, 3), _ones(3, 4), **keywords)
+
+
+# --- what phases were split for --------------------------------------------------------------
+
+
+def test_phases_may_be_told_what_they_were_split_for() -> None:
+    strided = cc.Contraction("(s*i+k-p), k -> i", parameters="s p")
+    x, w, cotangent = _counted(8), _counted(3), _counted(4)
+    expected = strided.grad(0)(cotangent, x, w, s=2, p=1)
+    phases = strided.grad(0).phases(s=2, p=1)
+    for said in ({}, {"s": 2}, {"s": 2, "p": 1}, {"extents": {"s": 2}}):
+        keywords: Any = said
+        parts = [phase(cotangent, x, w, **keywords) for phase in phases]
+        assert np.array_equal(sum(parts), expected)
+    with pytest.raises(cc.ParameterError, match=r"^s is 2 in these phases"):
+        phases[0](cotangent, x, w, s=3)
+    named: Any = cc.Contraction("(self*i+k), k -> i", parameters="self")
+    assert len(named.grad(0).phases(self=2)) == 2
+
+
 def test_a_parameter_may_have_any_name() -> None:
     scaled: Any = cc.Contraction("(self*i+spec) j -> i j", parameters="self spec")
     assert str(scaled.bind(self=2, spec=1)) == "(2*i+1) j -> i j"
@@ -120,6 +244,42 @@ def test_lists_are_reduced_as_one_says(reduce: str) -> None:
 def test_lists_have_no_parameters(parameters: Any) -> None:
     with pytest.raises(cc.SpecError, match=r"^lists of indices have no parameters$"):
         contract(_ones(2, 2), [0, 1], [1], parameters=parameters)
+
+
+LISTS: dict[str, Any] = {
+    "list": list,
+    "tuple": tuple,
+    "array": np.array,
+    "narrow array": lambda labels: np.array(labels, np.uint8),
+}
+
+
+@pytest.mark.parametrize("make", LISTS.values(), ids=[*LISTS])
+def test_lists_of_indices_of_any_kind(make: Any) -> None:
+    a, b = _counted(2, 3), _counted(3, 4)
+    assert np.array_equal(contract(a, make([0, 1]), b, make([1, 2]), make([0, 2])), a @ b)
+    assert np.array_equal(contract(a, make([0, 1]), b, make([1, 2])), a @ b)
+    assert np.array_equal(contract(a, make([0, 1]), make([])), a.sum())
+
+
+def test_lists_of_indices_as_ranges_and_letters() -> None:
+    a, b = _counted(2, 3), _counted(3, 4)
+    assert np.array_equal(contract(a, range(2), b, range(1, 3), [0, 2]), a @ b)
+    assert np.array_equal(contract(a, "ij", b, "jk", "ik"), a @ b)
+    assert np.array_equal(contract(a, "ij", b, "jk"), a @ b)
+    assert np.array_equal(contract(a, "i j", b, ["j", "k"], ("i", "k")), a @ b)
+    batch = _counted(5, 2, 3)
+    expected = np.einsum("...ij,jk->...ik", batch, b)
+    assert np.array_equal(contract(batch, "...ij", b, "jk", "...ik"), expected)
+    assert np.array_equal(contract(a, "ij", ""), a.sum())
+
+
+@pytest.mark.parametrize("labels", [
+    np.array([0.0, 1.0]), np.array([[0, 1]]), np.array(0), {0, 1}, {0: 1}, 1, None, b"ij",
+], ids=repr)  # fmt: skip
+def test_what_is_no_list_of_indices(labels: Any) -> None:
+    with pytest.raises(cc.SpecError, match=r"^a contraction starts with a string; numpy's other"):
+        contract(_counted(2, 3), labels)
 
 
 # --- contractions that are given -------------------------------------------------------------
@@ -238,12 +398,22 @@ def test_numbers_that_just_fit() -> None:
         assert contract("->", number) == number
 
 
-@pytest.mark.parametrize("limit", [1.5, 1e9, "1000", [1000], (), 1j])
-def test_a_memory_limit_is_an_integer(limit: Any) -> None:
-    with pytest.raises(cc.MemoryLimitError, match=r"^memory_limit is a number of bytes, not "):
-        contract("i ->", _ones(3), memory_limit=limit)
-    assert contract("i ->", _ones(3), memory_limit=10**9) == 3
-    assert contract("i ->", _ones(3), memory_limit=None) == 3
+@pytest.mark.parametrize("limit", [
+    1.5, "1000", [1000], (), 1j, True, -1, -1e6, math.nan, math.inf, np.float64(0.5),
+    Fraction(7, 2),
+], ids=repr)  # fmt: skip
+def test_a_memory_limit_is_a_whole_number(limit: Any) -> None:
+    for call in (contract, lambda spec, x, **keywords: cc.Contraction(spec)(x, **keywords)):
+        with pytest.raises(cc.MemoryLimitError, match=r"^memory_limit is a number of bytes, not "):
+            call("i ->", _ones(3), memory_limit=limit)
+
+
+@pytest.mark.parametrize("limit", [
+    10**9, 1e9, np.float32(2**20), np.int64(2**20), Fraction(2**20), None,
+], ids=repr)  # fmt: skip
+def test_a_whole_number_of_any_kind_limits_memory(limit: Any) -> None:
+    assert contract("i ->", _ones(3), memory_limit=limit) == 3
+    assert MATMUL(_ones(2, 3), _ones(3, 4), memory_limit=limit).sum() == 24
 
 
 # --- the printed gradient of a broadcast ellipsis --------------------------------------------

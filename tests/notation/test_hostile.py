@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -187,11 +188,11 @@ def test_the_largest_value_of_a_keyword() -> None:
             scaled.bind(s=value)
         with pytest.raises(cc.ParameterError, match=r"^s is a number of more than 18 digits$"):
             scaled.extents((2, 2), s=value, i=2)
-    copies = cc.Contraction("i -> i j")
-    assert copies.extents((2,), j=LARGEST)["j"] == LARGEST
+    window = cc.Contraction("(i+j) -> i")
+    assert window.extents((2,), i=2, j=LARGEST)["j"] == LARGEST
     for value in (LARGEST + 2, 10**100):
         with pytest.raises(cc.ParameterError, match=r"^j is a number of more than 18 digits$"):
-            copies.extents((2,), j=value)
+            window.extents((2,), i=2, j=value)
 
 
 def test_one_more_than_the_largest_number() -> None:
@@ -474,3 +475,69 @@ def test_tokens_cover_the_string(text: str) -> None:
     assert "".join(token.text for token in tokens) == text
     assert len(tokens) <= len(text)
     assert all(text[token.start : token.end] == token.text for token in tokens)
+
+
+# --- products that leave 64 bits --------------------------------------------------------------
+
+BEYOND: list[tuple[str, list[tuple[int, ...]], dict[str, Any], str]] = [
+    (f"({2**59}*i+k) -> i", [(5,)], {"i": 33, "k": 2}, "reaches element"),
+    (f"({2**59}*i+k) -> i", [(5,)], {"i": 17, "k": 2}, "reaches element"),
+    (f"(5-{2**59}*i-k) -> i", [(5,)], {"i": 17, "k": 2}, "reaches element"),
+    (f"({LARGEST}*i-{LARGEST}*k) j -> i j", [(5, 2)], {"i": 7, "k": 7}, "reaches element"),
+    ("(8*i+8*j) -> i", [(5,)], {"i": 10**17 * 9, "j": 10**17 * 9}, "reaches element"),
+    (f"((i+k)/{LARGEST}), k -> i", [(10,), (2,)], {"i": 3}, "reaches element"),
+    (f"i -> ({LARGEST}*i+k)", [(12,)], {"k": 2}, "reaches element"),
+    (f"i -> ({10**17 * 6}*i)", [(2,)], {}, "more than an array can have"),
+    ("i -> i r", [(3,)], {"r": 10**17 * 3}, "more than an array can have"),
+    ("i -> (i r q)", [(3,)], {"r": 10**10, "q": 10**10}, "more than an array can have"),
+    ("i -> i r q", [(0,)], {"r": 10**10, "q": 10**10}, "more than an array can have"),
+    ("i -> i (r q)", [(3,)], {"r": 2**59, "q": 2**59}, "more than an array can have"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "shapes", "said", "reason"), BEYOND)
+@pytest.mark.parametrize("reduce", ["sum", "max", "mean"])
+def test_products_that_leave_64_bits(
+    spec: str,
+    shapes: list[tuple[int, ...]],
+    said: dict[str, Any],
+    reason: str,
+    reduce: cc.Reduction,
+) -> None:
+    contraction = cc.Contraction(spec, reduce)
+    operands = [np.ones(shape) for shape in shapes]
+    calls: list[Callable[[], object]] = [
+        lambda: contraction(*operands, **said),
+        lambda: contraction.extents(*shapes, **said),
+        lambda: contraction.plan(*shapes, **said),
+        lambda: contraction.compile(*shapes, **said),
+        lambda: contraction.jvp(0)(operands[0], *operands, **said),
+    ]
+    for call in calls:
+        with pytest.raises(cc.ShapeError, match=reason) as caught:
+            call()
+        assert "^" in str(caught.value).splitlines()[2]
+
+
+@pytest.mark.parametrize("reduce", ["sum", "max", "min", "mean"])
+@pytest.mark.parametrize("power", [40, 50, 58, 59])
+@pytest.mark.parametrize("columns", [1, 4096])
+def test_products_just_inside_64_bits_wrap_nowhere(
+    reduce: cc.Reduction, power: int, columns: int
+) -> None:
+    # Times the bytes of a row the distance would come round to where the array lies.
+    contraction = cc.Contraction(f"({2**power}*i+2) j -> i j", reduce)
+    x = np.arange(1.0, 1 + 3 * columns).reshape(3, columns)
+    outside = {"max": -np.inf, "min": np.inf}.get(reduce, 0)
+    for extent in (2, 9, 15):
+        result = contraction(x, i=extent)
+        assert np.array_equal(result[0], x[2])
+        assert (result[1:] == outside).all()
+        gradient = contraction.grad(0)(np.ones_like(result), x, i=extent)
+        assert np.array_equal(gradient[2], np.ones(columns))
+        assert not gradient[:2].any()
+
+
+def test_a_result_that_no_memory_holds() -> None:
+    with pytest.raises((MemoryError, cc.ContractionError)):
+        cc.contract("i -> i r", np.ones(3), r=10**17)

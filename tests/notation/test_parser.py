@@ -11,8 +11,10 @@ import copy
 import itertools
 import pickle
 from typing import Any
+from unicodedata import category
 
 import numpy as np
+import opt_einsum
 import pytest
 
 import contractconv as cc
@@ -210,6 +212,68 @@ def test_other_signs_are_unknown(character: str) -> None:
         message, shown, carets = str(caught.value).splitlines()[:3]
         assert message == f"unknown character {character!r}"
         assert shown.index(character) == carets.index("^")
+
+
+def _symbols(most: int) -> list[str]:
+    """The symbols of opt_einsum up to some number that are letters, or like them."""
+    unseen = {"Nd", "No", "Cf", "Zs", "Cc"}
+    symbols = [opt_einsum.get_symbol(n) for n in range(most)]
+    return [ch for ch in symbols if ch.isalpha() or (ch < "\u2000" and category(ch) not in unseen)]
+
+
+def test_opt_einsums_symbols_are_indices() -> None:
+    symbols = _symbols(56_000)
+    assert symbols.index(opt_einsum.get_symbol(1395)) == 1395  # none is missing before
+    assert len(symbols) > 45_000
+    for symbol in [*symbols[::17], *symbols[1180:1300]]:
+        contraction = cc.Contraction(f"{symbol}{symbol}->{symbol}")
+        assert contraction.indices == (symbol,)
+        assert cc.Contraction(str(contraction)) == contraction
+    many = ",".join(symbols[1000:3000])
+    assert set(cc.Contraction(f"{many}->").indices) == set(symbols[1000:3000])
+
+
+def test_a_network_of_many_indices() -> None:
+    # What opt_einsum would write for a chain of matrices.
+    letters = [opt_einsum.get_symbol(n) for n in range(1180, 1200)]
+    spec = ",".join(map("".join, itertools.pairwise(letters)))
+    matrices = [_filled((2, 2)) % 2 for _ in range(19)]
+    expected = np.linalg.multi_dot(matrices)
+    assert np.array_equal(cc.contract(f"{spec}->{letters[0]}{letters[-1]}", *matrices), expected)
+
+
+DIGITS = [ch for ch in map(chr, range(0x80, 0x110000)) if category(ch) in ("Nd", "No")]
+
+
+@pytest.mark.parametrize(
+    "string",
+    [
+        "ij{}k",
+        "i{},j",
+        "ij->{}",
+        "({}i+k)->i",
+        "({}*i+k)->i",
+        "(ik{})->i",
+        "i {} -> i",
+        "{}i j -> j",
+        "(i+{}) j -> i",
+    ],
+)
+def test_foreign_digits_are_no_indices_and_no_numbers(string: str) -> None:
+    for digit in DIGITS[:: 1 if string == "ij{}k" else 29]:
+        text = string.format(digit)
+        with pytest.raises(cc.SpecError) as caught:
+            cc.Contraction(text)
+        message, shown, carets = str(caught.value).splitlines()[:3]
+        assert message == f"unknown character {digit!r}"
+        assert shown.index(digit) == carets.index("^")
+
+
+def test_foreign_digits_are_part_of_a_name() -> None:
+    for digit in (ch for ch in DIGITS[::29] if category(ch) == "Nd"):
+        contraction = cc.Contraction(f"i{digit} j -> j")
+        assert contraction.indices == ("j", f"i{digit}")
+        assert cc.Contraction(str(contraction)) == contraction
 
 
 # --- one string for each meaning -------------------------------------------------------------

@@ -236,7 +236,7 @@ def test_phases_of_a_mean_are_its_sums() -> None:
     arrays = [array.astype(float) for array in arrays_of(problem)]
     sums = [run(plan_afresh(replace(p, reduce="sum")), arrays) for p in phases_of(problem)]
     expected = run(plan_afresh(problem), arrays)
-    assert np.allclose(sum(sums) / landing_points(problem, np.dtype(float)), expected)
+    assert np.allclose(sum(sums) / landing_points(problem), expected)
 
 
 # --- windows -----------------------------------------------------------------------------------
