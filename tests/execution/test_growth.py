@@ -23,7 +23,7 @@ import contractconv as cc
 SHORT, TIMES = 20_000, 40
 PACKAGE = Path(cc.__file__).parent
 # Parts that are worth their while for long arrays only, and candidates for more work.
-_ALLOWED, _BESIDE = 2, 30_000
+_ALLOWED, _BESIDE = 2, 60_000
 
 Case = tuple[str, Callable[[int], Any], dict[str, Any], Any]
 CASES: dict[str, Case] = {
@@ -121,10 +121,10 @@ def test_strides_are_not_gone_through(stride: int) -> None:
     """Neither residues of a stride nor phases are, beyond a number that can be planned."""
     layer = cc.Contraction(f"({stride}*i+{stride - 1}*k-{stride}), k -> i")
     plan = partial(layer.plan, (3_000,), (3_000,), i=3_000)
-    assert calls_of(plan, "planning") <= 10 * _BESIDE
+    assert calls_of(plan, "planning") <= 5 * _BESIDE
     scatter = cc.Contraction(f"i, k -> ({stride}*i+{stride - 1}*k)")
     plan = partial(scatter.plan, (3_000,), (3_000,), output_shape=(3_000,))
-    assert calls_of(plan, "planning") <= 10 * _BESIDE
+    assert calls_of(plan, "planning") <= 5 * _BESIDE
 
 
 def test_tables_are_not_as_large_as_the_index_space(engine: str) -> None:
