@@ -259,12 +259,12 @@ def _check_inputs(spec: Spec, shapes: Sequence[Sequence[int]], extents: Extents)
     if [len(axes) for axes in spec.inputs] != [len(shape) for shape in shapes]:
         raise ValueError(f"shapes {shapes} do not fit the terms of the spec")
     for axis, size in zip(itertools.chain(*spec.inputs), itertools.chain(*shapes), strict=True):
-        fixed = _fixed_size(axis, extents)
+        fixed = fixed_size(axis, extents)
         if fixed not in (None, size):
             raise ValueError(f"{axis} has size {fixed}, but its operand has {size}")
 
 
-def _fixed_size(axis: Axis, extents: Extents) -> int | None:
+def fixed_size(axis: Axis, extents: Extents) -> int | None:
     """The size that an input axis must have: only an affine one may have any."""
     if isinstance(axis, Composition):
         return math.prod(extents[name] for name in axis.names)

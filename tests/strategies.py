@@ -4,6 +4,7 @@ What one can draw:
 
 - ``problems()``: any form of the notation, mixed without mercy;
 - ``windows()``: the shapes of real layers, which pure chance would hardly ever hit;
+- ``empties()``: either of them with nothing along some indices and axes;
 - ``seeds()``: what fills the operands (zero with 1, 2, 3, ...).
 
 A ``Problem`` and a seed print as code, and the arrays follow from them alone: a failure is
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracle import min_max, natural_output_shape, plain_index, read_axis
+from oracle import Axis as ReadAxis
+from oracle import fixed_size, min_max, natural_output_shape, plain_index, read_axis, read_spec
 
 Array = NDArray[Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -342,3 +344,24 @@ def _layer(
         "transposed": [[batch, *positions, inner], kernel, [batch, *image, outer]],
     }
     return layers[layer]
+
+
+# --- problems with nothing in them -----------------------------------------------------------
+
+
+@st.composite
+def empties(draw: Draw) -> Problem:
+    """A problem of any kind with an extent of 0, or several, or axes without elements."""
+    problem = draw(st.one_of(problems(), windows()))
+    names = st.lists(st.sampled_from([*problem.extents] or [""]), max_size=3, unique=True)
+    extents = problem.extents | {name: 0 for name in draw(names) if name}
+    spec = read_spec(problem.spec)
+
+    def shape(axes: Sequence[ReadAxis], sizes: Shape) -> Shape:
+        fixed = [fixed_size(axis, extents) for axis in axes]
+        free = [draw(st.sampled_from([size, size, 0])) for size in sizes]
+        return tuple(f if n is None else n for n, f in zip(fixed, free, strict=True))
+
+    shapes = [shape(axes, sizes) for axes, sizes in zip(spec.inputs, problem.shapes, strict=True)]
+    output = shape(spec.output, problem.output_shape)
+    return Problem(problem.spec, tuple(shapes), extents, output)

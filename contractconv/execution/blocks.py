@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 from math import prod
 
 from contractconv.execution.nest import Nest
 from contractconv.notation.problem import Access, Problem
+from contractconv.planning.trimming import inside
 
-# Copies of a block stay in the second level of cache.
-_COPY_BYTES = 1 << 19
+# The first of some values of an index, and how many there are.
+Span = tuple[int, int]
+# Copies of a block stay in the second level of cache, unless there would be too many blocks.
+_COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
 # A piece of work should be worth handing over: multiplications. So should a part of a sum, which
 # takes memory of its own.
 _WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
@@ -22,6 +25,8 @@ _TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
 _TILES = 4
 # Indices of up to so many values are taken for the taps of a window.
 _MOST_TAPS = 8
+# Parts without padding: each of them is prepared by itself.
+_MOST_PARTS = 128
 # Pieces of work that there are at most, the first of small work, whose pieces would read the same
 # numbers again and again, and multiplications of one beyond that. How work is cut never depends on
 # the number of threads, so that neither does the order in which anything is added.
@@ -72,7 +77,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
         # Powers of two are shared out evenly among most numbers of threads.
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
         parts = _slices(problem, _summed_order(problem, nest), copies)
-        limit = -(-bytes_copied // (_COPY_BYTES * len(parts)))
+        limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
         groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
         return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
     return Cut(apart(problem, nest, bytes_copied), False)
@@ -91,7 +96,7 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
     if labels:
         # Whole values of the first index, if they are enough.
         pieces -= pieces % min(pieces, problem.extents[labels[0]])
-    pieces = max(pieces, -(-bytes_copied // _COPY_BYTES))
+    pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces))
 
 
@@ -198,12 +203,13 @@ def unpadded(
         left_out: an operand and one of its axes, outside of which nothing will be read anyway.
 
     Returns:
-        The parts; the leaf itself if they would not make up all of its result.
+        The parts; the leaf itself if they would not make up all of its result, or be too many.
     """
     parts = [problem]
     for number, term in enumerate(problem.operands):
         for axis in (n for n in range(len(term)) if (number, n) != left_out):
-            found = [_without_padding(part, number, axis, adding) for part in parts]
+            most = _MOST_PARTS // len(parts)
+            found = [_without_padding(part, number, axis, adding, most) for part in parts]
             if any(not some for some in found):
                 return (problem,)
             parts = [part for some in found for part in some]
@@ -213,41 +219,63 @@ def unpadded(
     return tuple(parts)
 
 
-def _without_padding(problem: Problem, number: int, axis: int, adding: bool) -> list[Problem]:
+def _without_padding(
+    problem: Problem, number: int, axis: int, adding: bool, most: int
+) -> list[Problem]:
     """Cut a leaf where one axis is read outside; nothing if that is impossible."""
     access = problem.operands[number][axis]
     low, high = access.reach(problem.extents)
     if low >= 0 and high < access.size:
         return [problem]
     pair = _window(access, problem, adding)
-    return [] if pair is None else _inside(problem, *pair)
+    if pair is None:
+        return []
+    result, tap = pair
+    ranges = _inside(access, problem.extents, result, tap, most)
+    return [problem.restricted(result, *some).restricted(tap, *taps) for some, taps in ranges]
 
 
-def _window(access: Access, problem: Problem, adding: bool) -> tuple[Access, str, str] | None:
-    """The access with the index that is cut and its tap, of which there are few."""
+def _window(access: Access, problem: Problem, adding: bool) -> tuple[str, str] | None:
+    """The index that is cut and its tap, of which there are few."""
     kept = [n for n in access.names if n in problem.kept]
     summed = [n for n in access.names if n not in problem.kept]
     if len(kept) != 1 or len(summed) != 1:
         return None
     results, taps = problem.extents[kept[0]], problem.extents[summed[0]]
     if adding and taps > results:
-        return access, summed[0], kept[0]
-    return (access, kept[0], summed[0]) if taps <= max(results, _MOST_TAPS) else None
+        return summed[0], kept[0]
+    return (kept[0], summed[0]) if taps <= max(results, _MOST_TAPS) else None
 
 
-def _inside(problem: Problem, access: Access, result: str, tap: str) -> list[Problem]:
-    """Ranges of an index with the taps that stay inside; none if a range has no tap."""
-    steps, extents = dict(access.terms), problem.extents
-    taps: dict[tuple[int, int], list[int]] = {}
-    for n in range(extents[result]):
-        moved = access.offset + steps[result] * n
-        places = (moved + steps[tap] * k for k in range(extents[tap]))
-        here = [k for k, place in enumerate(places) if 0 <= place < access.size]
-        if not here:
+def _inside(
+    access: Access, extents: Mapping[str, int], result: str, tap: str, most: int
+) -> list[tuple[Span, Span]]:
+    """Spans of an index, each with that of the taps that stay inside.
+
+    Windows move one way, so the same taps are inside for neighbours: a span ends where a tap comes
+    inside, or leaves.
+
+    Returns:
+        Nothing if that happens at more than ``most`` taps, or if a span has no tap.
+    """
+    steps, results, last = dict(access.terms), extents[result], access.size - 1
+
+    def within(name: str, place: int, further: int = 0) -> range:
+        """Where an index keeps an axis inside that is ``place``, and maybe ``further``, besides."""
+        low, high = sorted((place, place + further))
+        first, final = inside(steps[name], low, high - last)
+        return range(max(0, first), max(0, first, min(extents[name] - 1, final) + 1))
+
+    always = within(tap, access.offset, steps[result] * (results - 1))
+    if extents[tap] - len(always) > most:
+        return []
+    edges = chain(range(min(always.start, extents[tap])), range(always.stop, extents[tap]))
+    here = [within(result, access.offset + steps[tap] * n) for n in edges]
+    bounds = sorted({0, results, *(some.start for some in here), *(some.stop for some in here)})
+    found = []
+    for start, stop in pairwise(bounds):
+        taps = within(tap, access.offset + steps[result] * start)
+        if not taps:
             return []
-        taps.setdefault((here[0], len(here)), []).append(n)
-    # Windows move one way, so the same taps are inside for neighbours only.
-    return [
-        problem.restricted(result, found[0], len(found)).restricted(tap, *some)
-        for some, found in taps.items()
-    ]
+        found.append(((start, stop - start), (taps.start, len(taps))))
+    return found

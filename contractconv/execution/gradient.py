@@ -95,6 +95,8 @@ def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array 
     if len(operands) != 1 or problem.points < FEW_POINTS:
         return None
     array, given = np.asarray(operands[0]), np.asarray(cotangent)
+    if not array.size:
+        return None
     split = array.reshape(shape_of(problem.operands[0]))
     made = None
     with suppress(UnfitError):

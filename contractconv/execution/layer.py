@@ -18,9 +18,12 @@ from contractconv.execution.tiles import Axis, axes_of, element_table
 from contractconv.execution.views import Array
 from contractconv.kernels import native
 from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import volume
 from contractconv.planning.phases import Window
 
 Labels = tuple[str, ...]
+# Values of indices that all three sides have: each of them has calls of its own.
+_MOST_BATCHES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Layer:
         """
         groups = _groups(problem, windows)
         if groups is None or _pads(problem, windows):
+            return None
+        if volume(groups.batch, problem.extents) > _MOST_BATCHES:
             return None
         which, role = windows[0].operand, windows[0].role
         data, other, out = _sides(problem, windows, strides)

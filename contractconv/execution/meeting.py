@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +11,6 @@ from contractconv.execution.views import Array
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
 
-# Bytes in cotangent and choice, and the number of a tap.
-Pair = tuple[int, int, int]
 # Points of an axis from which on a table of them is not worth its while.
 _MOST_POINTS = 1 << 22
 
@@ -25,13 +21,14 @@ class Met(NamedTuple):
     Attributes:
         first: for each element the first window that it is a tap of.
         which: for each element its class.
-        classes: for each class its pairs: how many windows after the first one, and the number of
-            the tap.
+        pairs: class by class, how many windows after the first one, and the number of the tap.
+        ends: where the pairs of each class begin, and where the last ones end.
     """
 
     first: Array
     which: Array
-    classes: tuple[tuple[tuple[int, int], ...], ...]
+    pairs: Array
+    ends: Array
 
     def records(self, given: int, gradient: int, chosen: int, classes: int) -> Array:
         """For each element bytes in cotangent, gradient and choice, and what the class adds."""
@@ -40,9 +37,9 @@ class Met(NamedTuple):
             [self.first * given, every, self.first * chosen, self.which * classes], axis=1
         )
 
-    def pairs(self, given: int, chosen: int) -> list[list[Pair]]:
-        """For each class the windows, as bytes in cotangent and choice, and the taps."""
-        return [[(i * given, i * chosen, tap) for i, tap in some] for some in self.classes]
+    def moved(self, given: int, chosen: int) -> Array:
+        """For each pair the window, as bytes in cotangent and choice, and the tap."""
+        return np.asarray(self.pairs @ np.array([[given, chosen, 0], [0, 0, 1]]))
 
 
 def met(access: Access, problem: Problem) -> Met | None:
@@ -55,8 +52,8 @@ def met(access: Access, problem: Problem) -> Met | None:
         >>> found = met(problem.operands[0][0], problem)
         >>> found.first.tolist(), found.which.tolist()
         ([0, 0, 0, 1, 1], [0, 1, 2, 1, 3])
-        >>> found.classes[2]  # tap 2 of a window, and tap 0 of the next one
-        ((0, 2), (1, 0))
+        >>> found.pairs[found.ends[2] : found.ends[3]].tolist()  # tap 2, and tap 0 of the next one
+        [[0, 2], [1, 0]]
     """
     kept = [name for name in access.names if name in problem.kept]
     if len(kept) > 1:
@@ -85,30 +82,46 @@ def _grouped(places: Array, numbers: Array, size: int) -> Met:
     order = np.lexsort((window, where))
     window, tap, where = window[order], tap[order], where[order]
     bounds = np.searchsorted(where, np.arange(size + 1))
-    first, which = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    classes: dict[tuple[tuple[int, int], ...], int] = {}
-    for n, pairs in enumerate(_pairs(bounds, window, numbers[tap])):
-        if pairs:
-            first[n] = pairs[0][0]
-        moved = tuple((i - int(first[n]), number) for i, number in pairs)
-        which[n] = classes.setdefault(moved, len(classes))
-    return Met(first, which, tuple(classes))
+    counts = np.diff(bounds)
+    first = np.zeros(size, np.int64)
+    first[counts > 0] = window[bounds[:-1][counts > 0]]
+    pairs = np.stack([window - first[where], numbers[tap]], axis=1)
+    # A row for each element, of one length, so that equal rows are a class.
+    rows = np.full((size, counts.max(initial=0), 2), -1, np.int64)
+    rows[where, np.arange(len(where)) - bounds[where]] = pairs
+    begins, which = _classes(rows.reshape(size, -1))
+    ends = np.cumsum([0, *counts[begins]])
+    return Met(first, which, pairs[joined(bounds[begins], counts[begins])], ends)
 
 
-def _pairs(bounds: Array, window: Array, number: Array) -> Iterator[list[tuple[int, int]]]:
-    both = list(zip(window.tolist(), number.tolist(), strict=True))
-    for begin, end in pairwise(bounds.tolist()):
-        yield both[begin:end]
+def _classes(rows: Array) -> tuple[Array, Array]:
+    """The first row of each class of equal rows, and the class of each row."""
+    if not rows.shape[1]:
+        return np.zeros(1, np.int64), np.zeros(len(rows), np.int64)
+    _, begins, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(begins)
+    return begins[order], np.argsort(order)[which.reshape(-1)]
 
 
-def combined(
-    here: Sequence[Sequence[Pair]], pairs: Sequence[Pair], ends: Sequence[int]
-) -> tuple[list[Pair], list[int]]:
+def joined(starts: Array, counts: Array) -> Array:
+    """Ranges one after the other: so many numbers from each start on.
+
+    Example:
+        >>> joined(np.array([5, 0]), np.array([2, 3])).tolist()
+        [5, 6, 0, 1, 2]
+    """
+    before = np.cumsum(counts) - counts
+    return np.repeat(starts - before, counts) + np.arange(counts.sum())
+
+
+def combined(here: Array, here_ends: Array, pairs: Array, ends: Array) -> tuple[Array, Array]:
     """The pairs of all classes of one more axis, each with those of the axes before."""
-    before = [pairs[a:b] for a, b in pairwise(ends)]
-    made: list[Pair] = []
-    bounds = [0]
-    for some, others in product(here, before):
-        made += [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in product(others, some)]
-        bounds.append(len(made))
-    return made, bounds
+    few, many = np.diff(ends), np.diff(here_ends)
+    counts = np.multiply.outer(many, few)
+    # For every pair of classes: each pair of the axes before with each one of this axis.
+    own, other = np.indices(counts.shape).reshape(2, -1)
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts.ravel(), counts.ravel())
+    own, other = np.repeat(own, counts.ravel()), np.repeat(other, counts.ravel())
+    before, added = np.divmod(place, many[own])
+    made = pairs[ends[other] + before] + here[here_ends[own] + added]
+    return made, np.cumsum([0, *counts.ravel()])

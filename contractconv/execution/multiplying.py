@@ -16,6 +16,7 @@ from contractconv.kernels import products as kernel
 from contractconv.kernels.finish import Finish
 from contractconv.kernels.windows import Window
 from contractconv.notation.problem import Access
+from contractconv.planning.trimming import inside
 
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
@@ -27,6 +28,8 @@ _SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
 _LONG_RUN = 256
 # Bytes of a line of the cache, and vectors that are worth one more so that they begin at one.
 _LINE, _LONG = 64, 4
+# Calls for the tiles along a window that are written alike.
+_MOST_CALLS = 64
 # Steps of a sum that are worth a read and a write of its result.
 _FEW_STEPS = 64
 
@@ -53,6 +56,14 @@ class Bounds(NamedTuple):
 
     access: Access
     stride: int
+
+    def inside(self, window: Along) -> range:
+        """The rows whose windows have all of their places inside."""
+        steps, taps = dict(self.access.terms), window.window.taps
+        ends = sorted((0, steps[window.tap] * (taps - 1)))
+        low, high = (self.access.offset + end for end in ends)
+        first, last = inside(steps[window.rows[-1]], low, high - self.access.size + 1)
+        return range(max(0, first), max(0, first, last + 1))
 
     def leave_out(self, window: Along, start: int, rows: int) -> Window:
         """The window of a tile of so many rows, without the places that lie outside."""
@@ -118,9 +129,11 @@ class Sums:
             return
         arguments[kernel.WINDOW_SCALARS] = window.bytes_a_place
         arguments[kernel.WINDOW_VECTORS] = self.vectors.steps.get(window.tap, 0)
-        for start, stop in _rows_at_once(arguments[kernel.ROW_STOP], tile):
+        every = range(arguments[kernel.ROW_STOP])
+        whole = every if self.bounds is None else self.bounds.inside(window)
+        for start, stop in _rows_at_once(every, whole, tile, arguments[kernel.BATCH]):
             form = window.window
-            if self.bounds is not None:
+            if self.bounds is not None and not (start in whole and stop - 1 in whole):
                 form = self.bounds.leave_out(window, start, stop - start)
             function = windows.kernel(self.dtype, tile, form, self.finish)
             calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
@@ -198,15 +211,26 @@ def _summed(taps: list[Loop], run: Loop, tables: Tables) -> dict[int, Any]:
     }
 
 
-def _rows_at_once(rows: int, tile: kernel.Tile) -> Iterator[tuple[int, int]]:
+def _rows_at_once(
+    rows: range, whole: range, tile: kernel.Tile, lines: int
+) -> Iterator[tuple[int, int]]:
     """Rows along a window that are gone through together.
 
     Elementwise, a tile of the next line reads mostly what this one has read: lines follow each
-    other tile by tile.
+    other tile by tile, or by so many tiles that there are few calls. Tiles that are not ``whole``,
+    as they reach outside, are written differently, and each of them has a call.
     """
-    step = tile.rows if tile.elementwise else rows
-    for start in range(0, rows, step):
-        yield start, min(start + step, rows)
+    if not tile.elementwise:
+        yield 0, len(rows)
+        return
+    high, count = tile.rows, len(rows)
+    first = min(-(-whole.start // high) * high, count)
+    last = max(first, count if whole.stop >= count else whole.stop // high * high)
+    most = _MOST_CALLS if lines > 1 else 1
+    together = high * -(-(last - first) // (high * most)) or high
+    for begin, end, step in ((0, first, high), (first, last, together), (last, count, high)):
+        for start in range(begin, end, step):
+            yield start, min(start + step, end)
 
 
 def taps_and_run(

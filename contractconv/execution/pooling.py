@@ -142,11 +142,11 @@ def windows(
     if lane is None:
         lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype), n))
     steps = [*steps, {}][:3]
-    records = {name: _record(name, problem, steps, classes) for name in problem.kept}
     labels = order(problem, lane, steps[0])
-    loops = tuple(nested(records[n] for n in loop) for loop in labels)
+    loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
     along = [step.get(lane, 0) for step in steps]
-    walk = Walk(records[lane], loops, along, *_taps(problem, steps, inside))
+    runs, lanes = _runs(problem.extents[lane], along, classes.get(lane, []))
+    walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))
     return walk, walk.known(forms[lane], dtype)
 
 
@@ -189,11 +189,41 @@ def order(problem: Problem, lane: str, there: Mapping[str, int]) -> tuple[Labels
     return outer, moving[:1], (*single[len(outer) :], *moving[1:])
 
 
-def _record(name: str, problem: Problem, steps: Steps, classes: Mapping[str, Array]) -> Array:
+class _Edges(NamedTuple):
+    """Where the values of an index meet other taps of an axis, and what each such place adds.
+
+    Attributes:
+        starts: the first value of each range that meets the same taps.
+        weight: what a range adds to the number of a class, more than the one before it.
+    """
+
+    starts: Array
+    weight: int
+
+    def at(self, values: Array) -> Array:
+        """What some values add to the number of a class."""
+        return self.weight * (np.searchsorted(self.starts, values, side="right") - 1)
+
+
+Classes = dict[str, list[_Edges]]
+
+
+def _record(name: str, problem: Problem, steps: Steps, classes: Classes) -> Array:
     """For every value of an index: bytes in each array, and the number of a class."""
-    record = np.outer(np.arange(problem.extents[name]), [*(s.get(name, 0) for s in steps), 0])
-    record[:, -1] += classes.get(name, 0)
+    values = np.arange(problem.extents[name])
+    record = np.outer(values, [*(s.get(name, 0) for s in steps), 0])
+    for edges in classes.get(name, []):
+        record[:, -1] += edges.at(values)
     return record
+
+
+def _runs(count: int, along: Sequence[int], classes: Sequence[_Edges]) -> tuple[Array, Array]:
+    """Lanes of one class that follow each other: the record of the first one, and how many."""
+    starts = np.unique(np.concatenate([[0], *(edges.starts for edges in classes)]))
+    records = np.outer(starts, [*along, 0])
+    for edges in classes:
+        records[:, -1] += edges.at(starts)
+    return records, np.diff(starts, append=count)
 
 
 def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
@@ -204,37 +234,42 @@ def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
     return np.cumsum([0, *inside.sum(axis=1)]), np.ascontiguousarray(chosen)
 
 
-def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
+def _classes(problem: Problem) -> tuple[Classes, Array] | None:
     """What each kept index adds to the class, and for every class which taps lie inside."""
     count = volume(problem.reduced, problem.extents)
     if count > MOST_ENTRIES:
         return None
-    inside, classes = np.ones((1, count), bool), dict[str, Array]()
+    inside, classes = np.ones((1, count), bool), Classes()
     for access in problem.operands[0]:
         low, high = access.reach(problem.extents)
         if low >= 0 and high < access.size:
             continue
         kept = [name for name in access.names if name in problem.kept]
-        kinds, which = _kinds(access, problem, kept)
+        taps = _places(access, problem)
+        starts = _starts(access, problem, kept, taps)
         # Of two indices that meet a boundary together, each would not add a number of its own.
-        if len(kept) > 1 or len(kinds) * inside.size > MOST_ENTRIES:
+        if len(kept) > 1 or len(starts) * inside.size > MOST_ENTRIES:
             return None
         for name in kept:
-            classes[name] = classes.get(name, 0) + len(inside) * which
+            classes.setdefault(name, []).append(_Edges(starts, len(inside)))
+        places = np.add.outer(dict(access.terms)[kept[0]] * starts if kept else starts, taps)
+        kinds = (places >= 0) & (places < access.size)
         inside = (kinds[:, None] & inside).reshape(-1, count)
     return classes, inside
 
 
-def _kinds(access: Access, problem: Problem, kept: Sequence[str]) -> tuple[Array, Array]:
-    """The sets of taps that are inside an axis, and which one each value of an index has."""
+def _places(access: Access, problem: Problem) -> Array:
+    """Where on an axis each tap is, for the first window."""
     steps = dict(access.terms)
-    taps = offsets(*((problem.extents[n], steps.get(n, 0)) for n in problem.reduced))
-    taps = taps + access.offset
+    loops = ((problem.extents[n], steps.get(n, 0)) for n in problem.reduced)
+    return access.offset + offsets(*loops)
+
+
+def _starts(access: Access, problem: Problem, kept: Sequence[str], taps: Array) -> Array:
+    """The values of an index from which on other taps are inside an axis than before."""
+    steps = dict(access.terms)
     step, extent = (steps[kept[0]], problem.extents[kept[0]]) if kept else (1, 1)
     # A tap comes inside, or leaves, where these are zero.
     ends = np.concatenate([taps, taps - access.size])
     edges = -(ends // step) if step > 0 else ends // -step + 1
-    starts = np.unique([0, *edges[(edges > 0) & (edges < extent)]])
-    which = np.repeat(np.arange(len(starts)), np.diff(starts, append=extent))
-    places = np.add.outer(step * starts, taps)
-    return (places >= 0) & (places < access.size), which
+    return np.unique(np.append(edges[(edges > 0) & (edges < extent)], 0))

@@ -184,10 +184,16 @@ class Forward(Result):
         pieces = min(blocks, 4 * self.threads)
         steps = self.product_in, self.weight_step, self.product_out
         tables = self.matrices(steps, self.block, (self.channel_bytes, self.panel_bytes))
+        whole = self.layer.tiles // self.block
+
+        def make(calls: Calls, block: int) -> None:
+            self._block(calls, panels, (data, out, place), block * self.block, tables)
+
         for piece in range(pieces):
             calls = Calls()
-            for block in range(blocks * piece // pieces, blocks * (piece + 1) // pieces):
-                self._block(calls, panels, (data, out, place), block * self.block, tables)
+            start, stop = blocks * piece // pieces, blocks * (piece + 1) // pieces
+            calls.each(make, range(start, min(stop, whole)))
+            calls.each(make, range(max(start, whole), stop))
             yield calls
 
     def _block(

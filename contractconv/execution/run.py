@@ -206,7 +206,7 @@ def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
     """Whether one piece makes the result as it is given back."""
     problem, first = steps.problem, steps.steps[0]
     plain = problem.reduce == "sum" and problem.result_shape == problem.output_sizes
-    alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_leaf
+    alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_tight
     whole = problem.points > 0 and len(first.choice.chosen.pieces) == 1
     return plain and alone and whole
 
@@ -252,6 +252,7 @@ def _reduce_step(
         made = memory.empty(problem.output_sizes, dtype)
         if problem.points >= FEW_POINTS and pool(problem, arrays[0], made):
             return made
+    if out is None and step.is_tight:
         labels = tuple(access.names[0] for access in problem.output)
         result = leaf(problem, arrays, labels)
         if result.shape == problem.output_sizes and result.flags.c_contiguous:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,18 +28,59 @@ class Place(NamedTuple):
     offset: int = 0
 
 
-class Calls:
-    """Kernel calls in order.
+class Call(NamedTuple):
+    """A kernel call; or one of several calls that are made again and again, in turns.
 
-    An argument is an integer, an array of offsets (which is kept alive), or a :class:`Place`.
+    Attributes:
+        function: the kernel.
+        arguments: each is an integer, an array of offsets (which is kept alive), or a place.
+        steps: what numbers and places gain from one time to the next.
+        times: how often it is made.
+        turn: which of the calls it is that take turns.
+        turns: how many take turns.
     """
 
+    function: Native
+    arguments: dict[int, Any]
+    steps: Mapping[int, int] = MappingProxyType({})
+    times: int = 1
+    turn: int = 0
+    turns: int = 1
+
+
+class Calls:
+    """Kernel calls in order."""
+
     def __init__(self) -> None:
-        self.listed: list[tuple[Native, dict[int, Any]]] = []
+        self.listed: list[Call] = []
+
+    def __len__(self) -> int:
+        return sum(call.times for call in self.listed)
 
     def call(self, function: Native, arguments: Mapping[int, Any]) -> None:
         """Append one call."""
-        self.listed.append((function, dict(arguments)))
+        self.listed.append(Call(function, dict(arguments)))
+
+    def each(self, make: Callable[[Calls, int], None], numbers: range) -> None:
+        """Append the calls for each of some numbers: the same, but for places that move evenly.
+
+        They are made for two numbers only, as there may be as many numbers as an array is long.
+
+        Args:
+            make: appends the calls for one number.
+            numbers: the numbers.
+        """
+        if len(numbers) < 3:
+            for number in numbers:
+                make(self, number)
+            return
+        first, second = Calls(), Calls()
+        make(first, numbers[0])
+        make(second, numbers[1])
+        self.listed += [
+            Call(one.function, one.arguments, _steps(one, two), len(numbers), turn, len(first))
+            for turn, (one, two) in enumerate(zip(first.listed, second.listed, strict=True))
+        ]
 
     def then(self, others: Calls) -> Calls:
         """These calls, and then others."""
@@ -49,15 +91,38 @@ class Calls:
     def shifted(self, region: str, offset: int) -> Calls:
         """The same calls, with what is in one region so many bytes further on."""
         moved = Calls()
-        for function, arguments in self.listed:
+        for call in self.listed:
             given = {
                 n: Place(region, value.offset + offset)
                 if isinstance(value, Place) and value.region == region
                 else value
-                for n, value in arguments.items()
+                for n, value in call.arguments.items()
             }
-            moved.call(function, given)
+            moved.listed.append(call._replace(arguments=given))
         return moved
+
+
+def _steps(one: Call, two: Call) -> dict[int, int]:
+    """By how much the numbers and places of a call change from one time to the next."""
+    pairs = ((n, _number(value), _number(two.arguments[n])) for n, value in one.arguments.items())
+    return {n: after - before for n, before, after in pairs if after != before}
+
+
+def _number(value: Any) -> int:
+    """A number, or so many bytes; tables are the same every time."""
+    if isinstance(value, Place):
+        return value.offset
+    return 0 if isinstance(value, np.ndarray) else int(value)
+
+
+def _rows(pieces: Iterable[Calls]) -> Iterator[tuple[slice, Call]]:
+    """Where in a table of calls, one a row, each of them stands."""
+    first = 0
+    for call in chain(*(piece.listed for piece in pieces)):
+        end = first + call.turns * call.times
+        yield slice(first + call.turn, end, call.turns), call
+        if call.turn == call.turns - 1:
+            first = end
 
 
 class Program:
@@ -223,13 +288,13 @@ def _layout(program: Program, threads: int) -> tuple[Array, int]:
 
 def _tables(program: Program, threads: int) -> _Tables:
     pieces = list(chain(*program.stages))
-    calls = list(chain(*(piece.listed for piece in pieces)))
-    kernels, regions = Table((len(calls),)), np.zeros((len(calls), kernel.WIDTH), np.uint8)
-    arguments = Table((len(calls), kernel.WIDTH))
+    count = sum(map(len, pieces))
+    kernels, regions = Table((count,)), np.zeros((count, kernel.WIDTH), np.uint8)
+    arguments = Table((count, kernel.WIDTH))
     names = [*_OWN, *_COMMON]
-    for n, (function, given) in enumerate(calls):
-        kernels.point(n, function)
-        for place, value in given.items():
+    for n, call in _rows(pieces):
+        kernels.point(n, call.function)
+        for place, value in call.arguments.items():
             if isinstance(value, Place):
                 if value.region not in names:
                     names.append(value.region)
@@ -239,12 +304,14 @@ def _tables(program: Program, threads: int) -> _Tables:
                 arguments.point((n, place), value)
             else:
                 arguments.numbers[n, place] = value
+        for place, step in call.steps.items():
+            arguments.numbers[n, place] += step * np.arange(call.times)
     known = len(_OWN) + len(_COMMON)
     heads = Table((threads, kernel.BASES + 1 + len(names)))
     heads.numbers[:, kernel.STAGES] = len(program.stages)
     for column, table in (
         (kernel.PIECES, np.cumsum([0, *map(len, program.stages)])),
-        (kernel.CALLS, np.cumsum([0, *(len(piece.listed) for piece in pieces)])),
+        (kernel.CALLS, np.cumsum([0, *map(len, pieces)])),
         (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
     ):  # fmt: skip
         heads.point((slice(None), column), table)

@@ -224,7 +224,7 @@ class _Gathering:
             for n, access in enumerate(self.accesses)
         ]
         whole = [m for n, m in enumerate(found) if n != lane]
-        entries = prod(sum(map(len, m.classes)) for m in whole if m is not None)
+        entries = prod(len(m.pairs) for m in whole if m is not None)
         return None if None in whole or entries > MOST_ENTRIES else found
 
     def _choice(self, lane: str) -> dict[str, int]:
@@ -283,19 +283,18 @@ class _Gathering:
     ) -> Walk:
         """Through all elements of the gradient: cotangent, gradient, and choice."""
         records: list[Array] = []
-        pairs, ends = [(0, 0, 0)], [0, 1]
+        pairs, ends = np.zeros((1, kernel.TAP), np.int64), np.array([0, 1])
         for n, found in enumerate(met):
             if found is not None:
                 given, chosen = self._moves(n, choice)
                 steps = given, self.strides[2][n], chosen, len(ends) - 1
                 records.append(found.records(*steps))
-                pairs, ends = combined(found.pairs(given, chosen), pairs, ends)
+                pairs, ends = combined(found.moved(given, chosen), found.ends, pairs, ends)
         along = (self.given[name], self.number.size, choice[name])
-        lanes = np.outer(np.arange(self.accesses[lane].size), [*along, 0])
+        runs, lanes = np.zeros((1, kernel.RECORD), np.int64), np.array([self.accesses[lane].size])
         outer = max(1, len(self._outer_axes(lane)))
         loops = tuple(map(nested, (records[:outer], records[outer:][:1], records[outer + 1 :])))
-        taps = np.array(pairs, np.int64).reshape(-1, kernel.TAP)
-        return Walk(lanes, loops, along, np.array(ends), taps)
+        return Walk(runs, lanes, loops, along, ends, np.ascontiguousarray(pairs))
 
     def _moves(self, axis: int, choice: dict[str, int]) -> tuple[int, int]:
         """Bytes from one window along an axis to the next, in the cotangent and in the choice."""

@@ -27,14 +27,17 @@ class Walk(NamedTuple):
     """What a kernel goes through.
 
     Attributes:
-        lane: for every lane what it adds to the place, see :data:`kernel.RECORD`.
+        runs: for every run of lanes of one class what its first one adds to the place, see
+            :data:`kernel.RECORD`.
+        lanes: how many lanes each run has.
         loops: the same for every round of the outer, the middle and the inner loop.
         along: bytes from lane to lane in each of the three arrays.
         classes: where the taps of each class begin, and where the last ones end.
         taps: what is known of the taps of each class, one class after the other.
     """
 
-    lane: Array
+    runs: Array
+    lanes: Array
     loops: tuple[Array, ...]
     along: Sequence[int]
     classes: Array
@@ -43,11 +46,10 @@ class Walk(NamedTuple):
     def known(self, form: kernel.Form, dtype: str) -> kernel.Form:
         """Let a kernel know how many lanes and taps there are, where few are always the same."""
         wide = form.vectors * native.number(dtype).lanes
-        alike = not self.lane[:, -1].any() and len(self.lane) <= wide
+        lanes = int(self.lanes.sum())
+        alike = not self.runs[:, -1].any() and lanes <= wide
         taps = len(self.taps) if len(self.classes) == 2 else 0
-        return replace(
-            form, lanes=len(self.lane) if alike else 0, taps=taps if taps <= _FEW_TAPS else 0
-        )
+        return replace(form, lanes=lanes if alike else 0, taps=taps if taps <= _FEW_TAPS else 0)
 
     def pieces(self, points: int, threads: int, whole: bool = False) -> tuple[Piece, ...]:
         """Cut the loops for the threads; the middle one stays ``whole`` if that is asked for."""
@@ -72,17 +74,15 @@ class Walk(NamedTuple):
 
     def _arguments(self) -> dict[int, Any]:
         outer, middle, inner = self.loops
-        classes = self.lane[:, -1]
-        runs = np.array([0, *(np.flatnonzero(np.diff(classes)) + 1)])
         along = {kernel.OPERAND_LANE + n: step for n, step in enumerate(self.along)}
         return along | {
             kernel.OUTER: outer,
             kernel.MIDDLE: middle,
             kernel.INNER: inner,
             kernel.INNER_STOP: len(inner),
-            kernel.RUNS: np.ascontiguousarray(self.lane[runs]),
-            kernel.RUNS_STOP: len(runs),
-            kernel.LANES: np.diff(runs, append=len(self.lane)),
+            kernel.RUNS: np.ascontiguousarray(self.runs),
+            kernel.RUNS_STOP: len(self.runs),
+            kernel.LANES: self.lanes,
             kernel.CLASSES: self.classes,
             kernel.TAPS: self.taps,
         }

@@ -111,14 +111,23 @@ class WeightGradient(Scheme):
         # Sums of some tiles are added to the result, not all tiles to one sum.
         together = self.block * max(_FEW_BLOCKS, -(-(stop - start) // (self.block * _FEW_BLOCKS)))
         calls = Calls()
-        for first in range(start, stop, self.block):
-            count = min(self.block, stop - first)
-            self._transform(calls, part, first, count)
-            done = first - start
-            self._add_products(calls, part, count, accumulate=done % together > 0)
-            if (done + count) % together == 0 or first + count == stop:
-                self._collect(calls, part, copy, accumulate=done >= together)
+        for begin in range(start, stop, together):
+            self._sums(calls, part, begin, min(begin + together, stop))
+            self._collect(calls, part, copy, accumulate=begin > start)
         return calls
+
+    def _sums(self, calls: Calls, part: _Part, begin: int, end: int) -> None:
+        """Sum the products of some tiles; of each block they are the same calls, further on."""
+
+        def make(calls: Calls, first: int) -> None:
+            count = min(self.block, end - first)
+            self._transform(calls, part, first, count)
+            self._add_products(calls, part, count, accumulate=first > begin)
+
+        # The first block begins the sums, and the last one may be short.
+        second, whole = min(begin + self.block, end), end - (end - begin) % self.block
+        for firsts in (range(begin, second), range(second, whole), range(max(second, whole), end)):
+            calls.each(make, firsts[:: self.block])
 
     def _transform(self, calls: Calls, part: _Part, first: int, count: int) -> None:
         """Transform some tiles of both operands."""

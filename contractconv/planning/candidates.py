@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil, floor, log2, prod, sqrt
+from math import log2, prod, sqrt
 
 from contractconv.caches import kept
 from contractconv.calculus.decompositions import (
@@ -18,6 +18,7 @@ from contractconv.calculus.decompositions import (
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
+from contractconv.planning.trimming import points_inside
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
 # have random signs: in float32 this is 4e-6, well inside of what is promised.
@@ -43,6 +44,12 @@ _MASKED = 3
 # numbers that lie apart so many times slower.
 _FEW_TILES = 64
 _APART = 3.0
+# numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
+_ALONE = 8.0
+# Numbers a second that numpy moves at most, where that is not a mere copy.
+_NUMPY = 4e9
+# An FFT is of tiles that are so many times as long as there are taps.
+_FFT_TILE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +302,20 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
     if not machine.compiled:
         moved += max(sizes.rows, sizes.columns) * sizes.batch * sizes.summed
     seconds = _matrix_seconds(sizes.batch, sizes.rows, sizes.columns, sizes.summed, setting)
+    if min(sizes.rows, sizes.columns) == 1 and windows(leaf) and not _has_lanes(leaf, setting):
+        seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
         seconds *= _inside(leaf)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _has_lanes(leaf: Problem, setting: Setting) -> bool:
+    """Whether kernels can go through some index of the result in vectors."""
+    return setting.machine.compiled and any(
+        [dict(access.terms)[name] for access in term if name in access.names] == [1]
+        for term in leaf.operands
+        for name in leaf.kept
+    )
 
 
 def _inside(leaf: Problem) -> float:
@@ -312,14 +330,7 @@ def _share(access: Access, leaf: Problem) -> float:
     low, high = access.reach(leaf.extents)
     if low >= 0 and high < access.size:
         return 1.0
-    (tap, step), (result, stride) = sorted(access.terms, key=lambda term: leaf.extents[term[0]])
-    taps, results = leaf.extents[tap], leaf.extents[result]
-    inside = 0
-    for n in range(taps):
-        start = access.offset + step * n
-        ends = sorted((-start / stride, (access.size - 1 - start) / stride))
-        inside += max(0, min(results - 1, floor(ends[1])) - max(0, ceil(ends[0])) + 1)
-    return inside / (taps * results)
+    return points_inside(access, leaf.extents) / prod(leaf.extents[name] for name in access.names)
 
 
 def toom_cook_seconds(
@@ -390,11 +401,12 @@ def _fft_seconds(part: Problem, found: tuple[Window, ...], setting: Setting) -> 
     machine, extents = setting.machine, part.extents
     sizes = _sizes(part, found)
     points = prod(extents[w.result] + extents[w.tap] for w in found)
+    tile = prod(min(extents[w.result], _FFT_TILE * extents[w.tap]) + extents[w.tap] for w in found)
     transforms = sizes.batch * (
         sizes.rows * sizes.summed + sizes.rows * sizes.columns + sizes.summed * sizes.columns
     )
     # By numpy, in complex numbers, on one thread; the products on all of them.
-    moved = transforms * points * (2 * log2(points + 1) + 8) / min(machine.move, 4e9)
+    moved = transforms * points * (2 * log2(tile + 1) + 8) / min(machine.move, _NUMPY)
     multiplied = 2 * _matrix_seconds(
         sizes.batch * points, sizes.rows, sizes.columns, sizes.summed, setting
     )

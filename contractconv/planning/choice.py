@@ -12,9 +12,10 @@ from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
 from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import volume
-from contractconv.planning.lowering import is_leaf, leaves, tap_indices
+from contractconv.planning.lowering import is_tight, leaves, tap_indices, tied_indices
 from contractconv.planning.phases import by_phases
 from contractconv.planning.setting import FEW, Setting
+from contractconv.planning.trimming import trimmed
 
 # More pieces than this are made anew in every run, one at a time.
 _MOST_PIECES = 1024
@@ -91,6 +92,8 @@ def choose(step: Problem, setting: Setting) -> Choice:
         raise AlgorithmError(
             f"algorithm {setting.algorithm!r} {reason}: choose 'direct', or convert the operands"
         )
+    if trimmed(step) is None:
+        return Choice((Candidate("direct", (), 0.0, 0.0, 0.0),), ())
     parts, phases = _parts(step)
     found = list(_candidates(step, parts, setting))
     if setting.algorithm in ("toom-cook", "fft"):
@@ -102,13 +105,15 @@ def choose(step: Problem, setting: Setting) -> Choice:
 
 def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     """The leaves of a step, and its phases if they are such; none if there are too many."""
-    if is_leaf(step):
+    if is_tight(step):
         return (step,), ()
-    if tap_indices(step) and step.reduce in ("sum", "mean") and len(step.operands) == 2:
+    whole = trimmed(step)
+    assert whole is not None, "of nothing there is nothing to choose"
+    if tied_indices(step) and step.reduce in ("sum", "mean") and len(step.operands) == 2:
         phases = by_phases(step)
-        if phases and sum(part.points for part in phases) <= _MOST_PADDING * step.points:
+        if phases and sum(part.points for part in phases) <= _MOST_PADDING * whole.points:
             return phases, phases
-    if volume(tap_indices(step), step.extents) > _MOST_PIECES:
+    if volume(tap_indices(whole), whole.extents) > _MOST_PIECES:
         return (), ()
     return tuple(leaves(step)), ()
 
@@ -116,7 +121,7 @@ def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
 @kept(most=256)
 def too_inexact(step: Problem, setting: Setting) -> Candidate | None:
     """What would be chosen for a step if digits did not count; ``None`` if they made no choice."""
-    if setting.asked or not _is_open(step, setting):
+    if setting.asked or not _is_open(step, setting) or trimmed(step) is None:
         return None
     parts, _ = _parts(step)
     found = _fast(step, "toom-cook", parts, setting, careful=False)

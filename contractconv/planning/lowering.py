@@ -1,19 +1,20 @@
 """From one step of a plan to pieces that strided views can express.
 
 A *leaf* is a problem whose every output axis holds at most one index, inside its bounds, and
-whose input axes need no division. Scatters and fractional axes become leaves by holding the
-taps of their windows fixed, one value at a time, and by letting the one index that is left run
-over the arithmetic progression on which the axis is a whole number inside its bounds.
+whose input axes need no division and little padding. Scatters and fractional axes become leaves by
+holding the taps of their windows fixed, one value at a time, and by letting the one index that is
+left run over the arithmetic progression on which the axis is a whole number inside its bounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import gcd
 
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import is_direct, overlaps, volume
+from contractconv.planning.trimming import inside, out_of_proportion, trimmed
 
 # Sums over at most this many taps are done by adding slices, beyond that by one reduction.
 MOST_TAPS = 64
@@ -21,18 +22,33 @@ MOST_TAPS = 64
 
 def leaves(problem: Problem) -> Iterator[Problem]:
     """Split a problem into leaves; together they make exactly its contributing points."""
-    taps = tap_indices(problem)
-    for values in product(*(range(problem.extents[name]) for name in taps)):
-        fixed = problem.fixed(dict(zip(taps, values, strict=True))) if taps else problem
+    whole = trimmed(problem)
+    if whole is None:
+        return
+    taps = tap_indices(whole)
+    for values in product(*(range(whole.extents[name]) for name in taps)):
+        fixed = whole.fixed(dict(zip(taps, values, strict=True))) if taps else whole
         leaf = _inside_bounds(fixed)
         if leaf is not None:
             yield leaf
 
 
 def tap_indices(problem: Problem) -> tuple[str, ...]:
-    """The indices to hold fixed: all but the longest one of every scatter or division."""
+    """The indices to hold fixed: all but the longest one of every scatter or division.
+
+    Likewise those of windows that would be padded far beyond what they read.
+    """
+    return _all_but_longest((*_constrained(problem), *out_of_proportion(problem)), problem)
+
+
+def tied_indices(problem: Problem) -> tuple[str, ...]:
+    """The indices that scatters and divisions tie to a longer one."""
+    return _all_but_longest(_constrained(problem), problem)
+
+
+def _all_but_longest(accesses: Iterable[Access], problem: Problem) -> tuple[str, ...]:
     taps: dict[str, None] = {}
-    for access in _constrained(problem):
+    for access in accesses:
         names = sorted(access.names, key=lambda name: problem.extents[name])
         taps.update(dict.fromkeys(names[:-1]))
     return tuple(name for name in problem.indices if name in taps)
@@ -55,7 +71,17 @@ def is_leaf(problem: Problem) -> bool:
     return is_direct(problem) and next(_constrained(problem), None) is None
 
 
+def is_tight(problem: Problem) -> bool:
+    """Whether it is a leaf of which nothing can be left out, and that needs little padding."""
+    return is_leaf(problem) and trimmed(problem) is problem and not out_of_proportion(problem)
+
+
 def _inside_bounds(problem: Problem) -> Problem | None:
+    restricted = _on_progressions(problem)
+    return None if restricted is None else trimmed(restricted)
+
+
+def _on_progressions(problem: Problem) -> Problem | None:
     # Each restriction changes the other accesses of its index, so look again after every one.
     while True:
         for access in _constrained(problem):
@@ -93,10 +119,7 @@ def progression(access: Access, extent: int) -> tuple[int, int, int]:
     ((_, coefficient),) = access.terms
     offset, divisor = access.offset, access.divisor
     last = divisor * (access.size - 1)
-    if coefficient > 0:
-        low, high = -(offset // coefficient), (last - offset) // coefficient
-    else:
-        low, high = -((offset - last) // coefficient), offset // -coefficient
+    low, high = inside(coefficient, offset, offset - last)
     low, high = max(0, low), min(extent - 1, high)
     # Solve coefficient*i + offset = 0 modulo divisor; a divisor may be too large to try them all.
     common = gcd(coefficient, divisor)
@@ -116,13 +139,16 @@ def describe(problem: Problem, phases: tuple[Problem, ...], algorithm: str) -> s
         phases: the gathers that a scatter is split into; none if taps are held one by one.
         algorithm: the name of what was chosen for its pieces.
     """
+    whole = trimmed(problem)
+    if whole is None:
+        return "nothing: no point contributes"
     how = _core(phases[0] if phases else problem) if algorithm == "direct" else algorithm
     if phases:
         return f"{how}, in {len(phases)} phases" if len(phases) > 1 else f"{how}, as a gather"
-    taps = tap_indices(problem)
+    taps = tap_indices(whole)
     if taps:
         scattered = any(a.plain is None for a in problem.output)
-        count = volume(taps, problem.extents)
+        count = volume(taps, whole.extents)
         return f"{how}, {'slice-add' if scattered else 'summed'} over {count} taps {' '.join(taps)}"
     return how
 

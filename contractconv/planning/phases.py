@@ -15,13 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import gcd, lcm, prod
 
-from contractconv.calculus.phases import MOST_PHASES
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
-from contractconv.planning.lowering import leaves, progression, tap_indices
+from contractconv.planning.lowering import leaves, progression, tap_indices, tied_indices
+from contractconv.planning.trimming import trimmed
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
+# Each phase is planned by itself: more of them than this are not made.
+_MOST_PHASES = 1024
 
 
 # --- scatters and divisions --------------------------------------------------------------------
@@ -47,7 +49,7 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
         Problems over the same arrays, each of which is one leaf; the problem itself if it
         scatters nothing; ``None`` if an axis cannot be rewritten: with more than two indices, with
         a division in the output, with indices that stand on other axes of the output too or on
-        no axis of their own, or for other reductions and beyond ``MOST_PHASES``.
+        no axis of their own, or for other reductions and beyond 1024 phases.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -60,18 +62,20 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
     """
     if problem.reduce not in ("sum", "mean"):
         return None
-    if not problem.points:
+    if trimmed(problem) is None:
         return ()
     if not tap_indices(problem):
         return (problem,)
     pending, phases = [problem], list[Problem]()
     while pending:
         part = pending.pop()
-        if not tap_indices(part):
+        if not tied_indices(part):
+            if tap_indices(trimmed(part) or part):
+                return None
             phases += leaves(part)
             continue
         parts = _without_one_tie(part)
-        if parts is None or len(pending) + len(parts) + len(phases) > MOST_PHASES:
+        if parts is None or len(pending) + len(parts) + len(phases) > _MOST_PHASES:
             return None
         pending += reversed(parts)
     return tuple(phases)
@@ -145,7 +149,7 @@ def _substituted(access: Access, written: Access, name: str) -> Access:
     return Access.of(kept, offset, scale * access.divisor, access.size)
 
 
-def _by_residues(problem: Problem, place: Place, solved: str) -> list[Problem]:
+def _by_residues(problem: Problem, place: Place, solved: str) -> list[Problem] | None:
     """Split a problem such that the division on one axis, over two indices, comes out."""
     access = _at(problem, place)
     ((tap, step),) = [term for term in access.terms if term[0] != solved]
@@ -154,7 +158,11 @@ def _by_residues(problem: Problem, place: Place, solved: str) -> list[Problem]:
     if abs(step) // common > access.size and problem.extents[tap] > modulus:
         # From one tap to the next the axis is jumped over: there is nothing to sum.
         shorter = min(tap, solved, key=lambda name: problem.extents[name])
+        if problem.extents[shorter] > _MOST_PHASES:
+            return None
         return [problem.fixed({shorter: n}) for n in range(problem.extents[shorter])]
+    if min(modulus, problem.extents[tap]) > _MOST_PHASES:
+        return None
     parts = []
     for part in _residues(problem, tap, modulus):
         start, count, every = _met(_at(part, place), solved, part.extents)

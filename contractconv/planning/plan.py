@@ -16,10 +16,11 @@ from contractconv.planning.candidates import Piece, direct, far_apart, long_wind
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.lowering import describe, is_leaf, leaves
+from contractconv.planning.lowering import describe, is_leaf, is_tight, leaves
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
 from contractconv.planning.report import report
 from contractconv.planning.setting import DIRECT, Setting
+from contractconv.planning.trimming import trimmed
 from contractconv.remembering import Value, remembered
 
 
@@ -48,6 +49,11 @@ class Step(Value):
     def is_leaf(self) -> bool:
         """Whether the step is one piece that makes every element of its result."""
         return is_leaf(self.problem)
+
+    @remembered
+    def is_tight(self) -> bool:
+        """Whether it is one such piece as it stands: nothing is left out, little is padded."""
+        return is_tight(self.problem)
 
     @remembered
     def choice(self) -> Choice:
@@ -126,7 +132,8 @@ class Plan(Value):
         problem = self.problem
         joined = problem.result_shape != problem.output_sizes
         alone = len(self.steps) == 1 and len(problem.operands) == 1 and self.steps[0].is_leaf
-        return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
+        empty = 0 in (problem.points, *problem.output_sizes, *(n for s in self.shapes for n in s))
+        return alone and not joined and not empty
 
     @remembered
     def summed_axes(self) -> tuple[int, ...] | None:
@@ -196,7 +203,9 @@ def plan_afresh(
 def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
     """An algorithm that is asked for must carry out a step at least."""
     asked = setting.algorithm
-    if setting.measured or setting.lenient or not problem.points or not _misses(steps, asked):
+    if trimmed(problem) is None or setting.measured or setting.lenient:
+        return
+    if not _misses(steps, asked):
         return
     listed = ", ".join(f"'{step.problem}'" for step in steps)
     reason = (

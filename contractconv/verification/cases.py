@@ -76,13 +76,13 @@ def _case(spec: Spec, values: Mapping[str, int], number: int, pattern: int, few:
     forward, given = split_values(spec, values)
     extents = _extents(forward, given, pattern, few)
     shapes = tuple(tuple(_size(a, extents, pattern) for a in term) for term in forward.inputs)
-    largest = max((prod(shape) for shape in shapes), default=0)
+    problem = resolve(forward, shapes, extents)
+    largest = max(prod(shape) for shape in (*shapes, problem.result_shape))
     if largest > _LARGEST:
         raise ShapeError(
             f"an array of {largest:,} elements is too large to be checked element by element: "
             f"give smaller numbers"
         )
-    problem = resolve(forward, shapes, extents)
     known = {name: values[name] for name in spec.parameters}
     return Case(forward, problem, shapes, {**extents, **known}, known, number)
 
