@@ -105,7 +105,8 @@ def test_so_do_tiles_and_transforms(engine: str, case: str, algorithm: str) -> N
         _, few, many = (
             calls_of(work_of(case, n, operand, algorithm), *rooms_of(engine)) for n in lengths
         )
-        assert many <= _ALLOWED * few + _BESIDE, operand
+        # A long sum is put together from sums of at most so many blocks each.
+        assert many <= _ALLOWED * few + 4 * _BESIDE, operand
 
 
 @pytest.mark.parametrize("taps", [1_000, 100_000])
