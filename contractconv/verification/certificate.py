@@ -181,7 +181,8 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     cotangent = integers(rng, case.problem.result_shape)
     split = list(map(numbers_of, operands, case.problem.operands))
     brute = BruteForce(case.problem, split)
-    expected = brute.gradient(n, numbers_of(cotangent, case.problem.output))
+    given = numbers_of(cotangent, case.problem.output)
+    expected = brute.gradient(n, given)
     shape = tuple(access.size for access in case.problem.operands[n])
     subject = f"the gradient of '{formulas.forward}' by operand {n}"
     exact = case.forward.reduce in ("sum", "max", "min", "prod")
@@ -207,7 +208,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     tangent = integers(rng, case.shapes[n])
     image = _image(n, case, brute, operands, tangent)
     dot = "⟨G, c(…, V, …)⟩ = ⟨d(G, …), V⟩"
-    forward = sum(numbers_of(cotangent, case.problem.output)[at] * v for at, v in image.items())
+    forward = sum(given[at] * v for at, v in image.items())
     products = result * tangent
     judge.expect(dot, products.sum().item(), forward, (), float(np.abs(products).sum()))
     yield Check(dot, 1, exact, 1)
