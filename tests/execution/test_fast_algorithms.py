@@ -306,7 +306,7 @@ def peak_of_first_call(call: Callable[[], None]) -> int:
 @pytest.mark.parametrize("name", ["2-D", "2-D, channels first", "depthwise"])
 def test_scratch_memory_does_not_grow_with_the_batch(name: str, role: str, algorithm: str) -> None:
     case, peaks = CASES[name], []
-    for batch in (16, 48):
+    for batch in (48, 144):
         extents = extents_of(case, b=batch, c=32, o=32, i=46, j=46, k=3, l=3)
         reads, others, writes = operands(case, role)
         data, other = (integers(labels, extents, "f") for labels in (reads, others))

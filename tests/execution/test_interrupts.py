@@ -26,7 +26,7 @@ BEGINNING = """
 import gc, os, random, signal, sys, time
 import numpy as np
 import contractconv as cc
-from contractconv.execution import blas, direct, pieces, pooling, sharing, tiled
+from contractconv.execution import blas, sharing
 from contractconv.kernels import copies, crew, native, products, transforms
 from contractconv.kernels import pooling as pools
 
@@ -144,7 +144,7 @@ LOADING = """
 ALGORITHMS = ("toom-cook",)
 caches = (
     products.kernel, transforms.kernel, copies.kernel, pools.pooling, crew.perform, crew.lead,
-    crew.serve, direct._prepared, tiled._prepared, pieces._as_one, pooling._prepared,
+    crew.serve,
 )
 
 def forget():
@@ -152,6 +152,7 @@ def forget():
     native._known.clear()
     for cache in caches:
         cache.cache_clear()
+    cc.clear_caches()
     cc.set_num_threads(random.choice((2, 3)))
 
 cc.set_num_threads(3)

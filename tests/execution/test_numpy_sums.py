@@ -100,7 +100,7 @@ def cutting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Whole arrays, short blocks, or short blocks in three threads."""
     if request.param != "whole":
         for module, name, value in (
-            (elementwise, "_LANE", 6), (elementwise, "_BESIDE", 40), (elementwise, "_BLOCK", 10),
+            (elementwise, "_LANE", 6), (elementwise, "BESIDE", 40), (elementwise, "TERMS", 10),
             (shifted, "_MOST", 60), (pairwise, "BLOCK", 48),
         ):  # fmt: skip
             monkeypatch.setattr(module, name, value)

@@ -173,7 +173,7 @@ def test_without_helpers_the_caller_works_alone(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threads, "begin", refuse)
-    monkeypatch.setattr(threads, "_processors", lambda: 4)
+    monkeypatch.setattr(threads, "processors", lambda: 4)
     cc.set_num_threads(1)
     cc.set_num_threads(None)
     for _ in range(3):

@@ -53,7 +53,9 @@ for a, b in floats:
     check(cc.contract(conv, a, b, memory_limit=10**6), exact)
     check(conv.grad(1)(exact.astype(a.dtype), a, b), slope)
     check(pool(a, k=2, l=2), halved)
-    check(pool.grad(0)(halved.astype(a.dtype), a), pool.grad(0)(halved, x))
+    check(
+        pool.grad(0)(halved.astype(a.dtype), a, k=2, l=2), pool.grad(0)(halved, x, k=2, l=2)
+    )
 check(compiled(*floats[0]), exact)
 check(compiled.vjp(1, exact.astype("float32"), *floats[0]), slope)
 print(native.available())
