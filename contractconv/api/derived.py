@@ -105,8 +105,8 @@ class Derived(Shown):
         Example:
             >>> print(Contraction("(i+k), k -> i").jacobian(0).verify())
             verified: the Jacobian of '(i+k), k -> i' by operand 0
-              formula = brute force                           60 numbers, exact
-              string = brute force                            60 numbers, exact
+              formula = brute force                           66 numbers, exact
+              string = brute force                            66 numbers, exact
               with i=4, k=3; i=3, k=4; i=3, k=3
         """
         from contractconv.verification.derived import Subject, certify_derived
@@ -134,12 +134,11 @@ class Derived(Shown):
                 a local derivative for each point, a scatter into an operand.
 
         Example:
-            >>> print(Contraction("b i, i o -> b o").jvp(1).code("numpy"))
-            import numpy as np
-            <BLANKLINE>
-            <BLANKLINE>
+            >>> source = Contraction("b i, i o -> b o").jvp(1).code("numpy")
+            >>> print(source[source.index("def forward(") :])
             def forward(X, V):
                 \"\"\"b i, i o -> b o\"\"\"
+                agree("b i, i o", X.shape, V.shape)
                 return np.einsum("bi,io->bo", X, V, optimize=True)
             <BLANKLINE>
             <BLANKLINE>

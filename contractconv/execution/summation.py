@@ -49,7 +49,7 @@ def summed(array: Array, axes: tuple[int, ...]) -> Array:
         terms *= array.shape[axis]
     if terms <= TERMS or array.dtype.kind not in "fc":
         return np.asarray(np.add.reduce(array, axis=axes, dtype=array.dtype))
-    still = [axis for axis in axes if not array.strides[axis]]
+    still = [axis for axis in axes if not array.strides[axis] and array.shape[axis] > 1]
     if still:
         # Of a number that is repeated the sum is a product.
         repeats = prod(array.shape[axis] for axis in still)

@@ -754,7 +754,7 @@ def test_expand_is_exact_for_half_the_squared_error(name: str) -> None:
     curvature = layer.contraction.curvature(1)
     factor = curvature.kronecker("expand").input(*layer.operands, **layer.extents)
     rows = factor.shape[-1]
-    total = factor.reshape(rows, rows) * layer.shapes[0][0]
+    total = factor.reshape(rows, rows)
     tangent = layer.numbers("tangent", layer.shapes[1])
     product = curvature.product()(tangent, *layer.operands, **layer.extents)
     assert_close(product.reshape(rows, -1), total @ tangent.reshape(rows, -1))

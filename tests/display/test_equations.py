@@ -764,7 +764,7 @@ def _facts(
     contraction = cc.Contraction(spec, reduce, parameters)
     sizes = contraction.extents(*shapes, **given)
     # An ellipsis of one axis is like an index.
-    numbers = {name.replace("_0", "…"): size for name, size in sizes.items()} | dict(given)
+    numbers = {name.replace("dots0", "…"): size for name, size in sizes.items()} | dict(given)
     arrays = arrays_for(shapes, operand_names(len(shapes)))
     return contraction, numbers, arrays, contraction.output_shape(*shapes, **given)
 
@@ -1072,6 +1072,7 @@ class Printer:
 
     def __init__(self) -> None:
         self.said = ""
+        self.stack: list[int] = []  # of what is being printed nothing is inside another
 
     def text(self, text: str) -> None:
         """Remember what is printed."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 from strategies import Array, Shape
 
 import contractconv as cc
@@ -206,3 +207,11 @@ def test_threads_do_not_change_a_bit_of_a_gradient(reduce: Any, engine: str) -> 
     assert all(one.tobytes() == other.tobytes() for other in others)
     one, *others = by_threads(lambda: pool(x, **call))
     assert all(one.tobytes() == other.tobytes() for other in others)
+
+
+def test_an_axis_of_one_value_may_have_any_stride() -> None:
+    lines = np.arange(300, dtype=np.float32)
+    for stride in (0, 4, -8, 10**6):
+        array = as_strided(lines, (1, 300), (stride, 4))
+        assert summed(array, (0, 1)) == lines.sum()
+        np.testing.assert_array_equal(summed(array, (0,)), lines)
