@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import contractconv as cc
@@ -23,7 +22,7 @@ def start(threads: int) -> str:
     """Set the number of threads and return the version."""
     if hasattr(cc, "set_num_threads"):
         cc.set_num_threads(threads)
-    return version("contractconv")
+    return cc.__version__
 
 
 def string(case: Convolution | Pooling) -> str:

@@ -94,8 +94,9 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
         lanes = _along_lane(problem, nest)
         return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
     if labels:
-        # Whole values of the first index, if they are enough.
-        pieces -= pieces % min(pieces, problem.extents[labels[0]])
+        # As much for one as for the other: whole values of the first index, if they are enough.
+        first = problem.extents[labels[0]]
+        pieces = first if pieces < first <= 2 * pieces else pieces - pieces % min(pieces, first)
     pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces))
 
