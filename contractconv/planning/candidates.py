@@ -302,16 +302,19 @@ def _direct_seconds(leaf: Problem, setting: Setting) -> float:
     if not machine.compiled:
         moved += max(sizes.rows, sizes.columns) * sizes.batch * sizes.summed
     seconds = _matrix_seconds(sizes.batch, sizes.rows, sizes.columns, sizes.summed, setting)
-    if min(sizes.rows, sizes.columns) == 1 and windows(leaf) and not _has_lanes(leaf, setting):
+    if min(sizes.rows, sizes.columns) == 1 and windows(leaf) and not _go_together(leaf, setting):
         seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
         seconds *= _inside(leaf)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
 
 
-def _has_lanes(leaf: Problem, setting: Setting) -> bool:
-    """Whether kernels can go through some index of the result in vectors."""
-    return setting.machine.compiled and any(
+def _go_together(leaf: Problem, setting: Setting) -> bool:
+    """Whether numbers of an index that the result has are multiplied many at a time."""
+    if not setting.machine.compiled:
+        # Where both operands have it, numpy multiplies element by element, in long rows.
+        return _sizes(leaf).batch > 1
+    return any(
         [dict(access.terms)[name] for access in term if name in access.names] == [1]
         for term in leaf.operands
         for name in leaf.kept
