@@ -54,27 +54,6 @@ def carried_out(
     return together(work, _runs(parts, sharers(points)))
 
 
-def shared(
-    work: Callable[[Sequence[Part]], Made], parts: Sequence[Part], threads: int
-) -> list[Made]:
-    """Do some work on all parts, in as many threads as share it if helpers are free.
-
-    Args:
-        work: what is done with each run of the parts.
-        parts: what is shared, in runs of equal length.
-        threads: how many threads share it, and how many runs there are.
-
-    Returns:
-        What the work returned for each run, in the order of the parts.
-
-    Example:
-        >>> shared(sum, range(6), 2)
-        [3, 12]
-    """
-    runs = _runs(parts, threads)
-    return [work(runs[0])] if len(runs) == 1 else together(work, runs)
-
-
 def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]) -> list[Made]:
     """Do some work on all runs, in threads of our own, in each of which numpy multiplies alone.
 
