@@ -16,8 +16,8 @@ import atexit
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from threading import local
 from types import FrameType
@@ -25,6 +25,8 @@ from typing import TypeVar
 
 # Seconds that the end of a process waits for what nobody else waits for.
 _PATIENCE = 60.0
+# Seconds that somebody waits for his turn.
+_TURN = 1.0
 Made = TypeVar("Made")
 
 _here = local()
@@ -86,6 +88,40 @@ def _finished(work: Callable[[], Made]) -> tuple[Made | None, BaseException | No
 def _do(work: Callable[[], object]) -> None:
     _here.ours = True
     work()
+
+
+class Turn:
+    """A few steps that one thread of ours takes at a time, as far as that can be.
+
+    Between any two steps objects may be finalised, and what a finaliser calls may come here again,
+    or wait for somebody who waits here. So nobody waits for himself, and nobody for long: whoever
+    has waited in vain is told so.
+    """
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._holder = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Take the turn, and give it back; whether it could be taken.
+
+        Example:
+            >>> turn = Turn()
+            >>> with turn.taken() as came, turn.taken() as again:
+            ...     print(came, again)
+            True False
+        """
+        me = _thread.get_ident()
+        if self._holder == me or not self._lock.acquire(timeout=_TURN):
+            yield False
+            return
+        self._holder = me
+        try:
+            yield True
+        finally:
+            self._holder = 0
+            self._lock.release()
 
 
 def enter(module: str) -> None:

@@ -4,25 +4,27 @@ Small things (parsed strings, shapes, plans) are counted, by :func:`kept`. What 
 code for one layout in memory is weighed, by :func:`weighed` and :class:`Shelf`: all of it together
 has one budget of bytes, and what has not been used for longest is forgotten first.
 
-Finding what is there takes no lock. Everything else does, one that its own thread may take again:
-a signal handler may contract, too.
+Nothing takes a lock. A signal handler or a finaliser that contracts may come between any two
+steps, and whoever holds a lock then would be waited for by those for whom he waits. Each step is
+one that no other thread divides; only the sum of the bytes may go wrong, and is counted anew.
 """
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import lru_cache, wraps
-from threading import RLock
-from typing import Any, ParamSpec, TypeVar, cast
+from itertools import count
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 from weakref import ref
 
 # Bytes of all that is weighed.
 BUDGET = 128 << 20
 # What an entry takes beside the arrays that it holds.
 _BESIDE = 1 << 11
+# So many entries after which the bytes are counted anew.
+_COUNTED_ANEW = 1 << 12
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -31,56 +33,90 @@ _clearing: list[Callable[[], object]] = []
 
 
 class Shelf(dict[Hashable, Any]):
-    """Things by their keys, of which the oldest go when there is too much of everything."""
+    """Things by their keys, of which the oldest go when there is too much of everything.
+
+    Attributes:
+        numbers: under which number each of them is entered in the register.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: dict[Hashable, int] = {}
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep something that takes so many bytes, unless it is there already."""
         _ledger.enter(self, key, value, size)
 
 
+class _Entry(NamedTuple):
+    """On which shelf something lies, under which key, and how many bytes it takes."""
+
+    shelf: ref[Shelf]
+    key: Hashable
+    size: int
+
+
 class _Ledger:
-    """What lies on which shelf, and how much it takes; the least recently used first."""
+    """What lies on which shelf, and how much it takes; the least recently used first.
+
+    Entries have numbers, since comparing numbers takes no step in Python; comparing keys may.
+    """
 
     def __init__(self) -> None:
-        self.lock = RLock()
-        self.entries: OrderedDict[tuple[int, Hashable], tuple[ref[Shelf], int]] = OrderedDict()
+        self.entries: OrderedDict[int, _Entry] = OrderedDict()
         self.total = 0
+        self._numbers = count(1)
 
     def enter(self, shelf: Shelf, key: Hashable, value: Any, size: int) -> None:
-        with self.lock:
-            self._drop((id(shelf), key))
-            if size + _BESIDE > BUDGET:
-                return
-            self.entries[id(shelf), key] = ref(shelf), size + _BESIDE
-            self.total += size + _BESIDE
-            shelf[key] = value
-            if self.total > BUDGET:
-                self._make_room()
+        self._drop(shelf.numbers.pop(key, 0))
+        if size + _BESIDE > BUDGET:
+            return
+        number = next(self._numbers)
+        shelf[key] = value
+        shelf.numbers[key] = number
+        self.entries[number] = _Entry(ref(shelf), key, size + _BESIDE)
+        self.total += size + _BESIDE
+        if number % _COUNTED_ANEW == 0:
+            self._count()
+        if self.total > BUDGET:
+            self._make_room()
 
     def used(self, shelf: Shelf, key: Hashable) -> None:
         with suppress(KeyError):  # another thread has dropped it
-            self.entries.move_to_end((id(shelf), key))
+            self.entries.move_to_end(shelf.numbers[key])
 
     def clear(self) -> None:
-        with self.lock:
-            for where in list(self.entries):
-                self._drop(where)
+        for number in list(self.entries):
+            self._drop(number)
+        self._count()
+
+    def _count(self) -> None:
+        # Two threads that add to the sum at once may have lost what one of them added.
+        self.total = sum(entry.size for entry in list(self.entries.values()))
 
     def _make_room(self) -> None:
         """Forget what went with its shelf, and then the oldest: an eighth, so that it is seldom."""
-        for where, (shelf, _) in list(self.entries.items()):
-            if shelf() is None:
-                self._drop(where)
+        self._count()
+        for number, entry in list(self.entries.items()):
+            if entry.shelf() is None:
+                self._drop(number)
         while self.total > BUDGET - BUDGET // 8:
-            self._drop(next(iter(self.entries)))
+            try:
+                self._forget(self.entries.popitem(last=False)[1])
+            except KeyError:  # others have dropped all of them
+                return
 
-    def _drop(self, where: tuple[int, Hashable]) -> None:
-        held = self.entries.pop(where, None)
-        if held is not None:
-            self.total -= held[1]
-            shelf = held[0]()
-            if shelf is not None:
-                shelf.pop(where[1], None)
+    def _drop(self, number: int) -> None:
+        entry = self.entries.pop(number, None)
+        if entry is not None:
+            self._forget(entry)
+
+    def _forget(self, entry: _Entry) -> None:
+        self.total -= entry.size
+        shelf = entry.shelf()
+        if shelf is not None:
+            shelf.numbers.pop(entry.key, None)
+            shelf.pop(entry.key, None)
 
 
 _ledger = _Ledger()
@@ -163,12 +199,3 @@ def clear_caches() -> None:
     for work in _clearing:
         work()
     _ledger.clear()
-
-
-def _after_fork() -> None:
-    # Another thread of the parent may have held it.
-    _ledger.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
+
+from contractconv.aside import Turn
 
 # Names in OpenBLAS: as numpy's wheels have it, then as systems build it.
 _FORMS = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
@@ -31,7 +32,7 @@ class _Callers:
     """Who multiplies alone at the moment; the last one to end restores what the first one found."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.turn = Turn()
         self.number = 0
         self.found = 1
 
@@ -83,26 +84,38 @@ def single() -> Iterator[None]:
     if pool is None:
         yield
         return
-    # A child that is forked in between finds the number already, or not yet changed.
-    with _callers.lock:
-        first = not _callers.number
-        if first:
-            _callers.found = pool.get()
-        _callers.number += 1
-        if first:
-            pool.set(1)
+    counted = _begin(pool)
     try:
         yield
     finally:
-        with _callers.lock:
-            # Whoever has set another number in the meantime wants that one.
-            if _callers.number == 1 and pool.get() == 1:
-                pool.set(_callers.found)
-            _callers.number -= 1
+        if counted:
+            _end(pool)
+
+
+def _begin(pool: _Pool) -> bool:
+    """Let products take one thread, unless they do; whether this was possible."""
+    # A child that is forked in between finds the number already, or not yet changed.
+    with _callers.turn.taken() as came:
+        if came:
+            first = not _callers.number
+            if first:
+                _callers.found = pool.get()
+            _callers.number += 1
+            if first:
+                pool.set(1)
+        return came
+
+
+def _end(pool: _Pool) -> None:
+    with _callers.turn.taken():
+        # Whoever has set another number in the meantime wants that one.
+        if _callers.number == 1 and pool.get() == 1:
+            pool.set(_callers.found)
+        _callers.number -= 1
 
 
 def _after_fork() -> None:
-    # A child has none of the callers, and may have copied a lock that is held.
+    # A child has none of the callers, and may have copied a turn that somebody has.
     global _callers  # noqa: PLW0603 - it belongs to the process
     pool = _pool() if _callers.number else None
     if pool is not None and pool.get() == 1:

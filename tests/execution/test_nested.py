@@ -10,9 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from contractconv.aside import Turn
+from contractconv.execution import blas
 from contractconv.kernels import native
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
@@ -164,6 +167,67 @@ def test_a_contraction_inside_a_contraction(way: str, kernels: str, threads: int
         env=os.environ, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (0, "fine True\n"), ran.stderr[-3000:]
+
+
+def test_nobody_waits_for_himself_where_the_number_of_threads_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Objects are finalised there as well, and a finaliser may contract."""
+    threads, deep = 5, 0
+    seen: list[int] = []
+
+    def finalise() -> None:
+        nonlocal deep
+        if deep < 2:
+            deep += 1
+            with blas.single():
+                seen.append(threads)
+            deep -= 1
+
+    def get() -> int:
+        finalise()
+        return threads
+
+    def change(number: int) -> None:
+        nonlocal threads
+        finalise()
+        threads = number
+
+    monkeypatch.setattr(blas, "_pool", lambda: blas._Pool(get, change, lambda: b""))
+    with blas.single():
+        assert threads == 1
+    assert threads == 5
+    assert seen
+
+
+def test_two_threads_that_wait_for_each_other_go_on() -> None:
+    """One holds a turn and waits for a lock; the other holds that lock and waits for the turn."""
+    turn, lock = Turn(), threading.Lock()
+    first, second = threading.Event(), threading.Event()
+    came: list[bool] = []
+
+    def one() -> None:
+        with turn.taken() as taken:
+            came.append(taken)
+            first.set()
+            second.wait(20)
+            with lock:
+                pass
+
+    def other() -> None:
+        with lock:
+            second.set()
+            first.wait(20)
+            with turn.taken() as taken:
+                came.append(taken)
+
+    both = [threading.Thread(target=work, daemon=True) for work in (one, other)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in both)
+    assert came == [True, False]
 
 
 FIRST = """
