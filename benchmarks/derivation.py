@@ -34,7 +34,7 @@ QUESTIONS = {
 ASK = """
 import json, sys, time
 import numpy, opt_einsum, sympy
-import contractconv as cc, contractconv.api.derivation, contractconv.calculus.derivation
+import contractconv as cc, contractconv.api.derivation, contractconv.calculus.backward
 layers = json.loads(sys.argv[1])
 
 def ask():

@@ -15,7 +15,7 @@ from contractconv.api.contract import contract
 from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
 from contractconv.api.derivation import Derivation
-from contractconv.api.tiles import toom_cook
+from contractconv.api.fast_algorithms import toom_cook
 from contractconv.caches import clear_caches
 from contractconv.errors import (
     AlgorithmError,
@@ -28,13 +28,13 @@ from contractconv.errors import (
     ShapeError,
     SpecError,
 )
-from contractconv.execution.threads import get_num_threads, set_num_threads
+from contractconv.machine.threads import get_num_threads, set_num_threads
 from contractconv.notation.spec import Reduction
 from contractconv.planning.setting import Algorithm
 from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from contractconv.api.derived import Derived
+    from contractconv.api.derivatives import Derived
     from contractconv.display.explanation import Explanation
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
@@ -72,7 +72,7 @@ __all__ = [
 _LATER = {
     "Certificate": "contractconv.verification.certificate",
     "Compiled": "contractconv.execution.compiled",
-    "Derived": "contractconv.api.derived",
+    "Derived": "contractconv.api.derivatives",
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
 }

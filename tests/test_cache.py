@@ -18,8 +18,8 @@ import contractconv as cc
 from contractconv import cache
 from contractconv.calculus import decompositions
 from contractconv.calculus.decompositions import decomposition
+from contractconv.engines.llvm.kernels import native
 from contractconv.execution import calibration
-from contractconv.kernels import native
 
 NAME = "something-2.json"
 CONTENT = b"some bytes \x00 of content"

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import contractconv
 from contractconv import cache, notices
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have other owners")
 needs_root = pytest.mark.skipif(

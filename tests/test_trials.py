@@ -21,7 +21,7 @@ from strategies import Array, Draw, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Algorithm, Reduction
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 DTYPES = (
     "float32", "float64", "complex64", "complex128", "float16", "int64", "int32", "int8", "uint8",

@@ -23,7 +23,7 @@ class Call:
     """The forward operands of a call, checked.
 
     Attributes:
-        operands: what :func:`contractconv.execution.operands.as_operand` made of them.
+        operands: what :func:`contractconv.arrays.operands.as_operand` made of them.
         shapes: their shapes.
         problem: the forward contraction with these shapes.
         concrete: its spec with parameters bound and the ellipsis spelled out.
@@ -61,7 +61,7 @@ def forward_call(
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
     enter_execution()
-    from contractconv.execution.operands import as_operand
+    from contractconv.arrays.operands import as_operand
 
     count = len(forward._spec.inputs)
     if len(operands) != count:
@@ -106,8 +106,8 @@ def shape_of(operand: Any) -> Shape:
 def enter_execution() -> None:
     """Import what carries contractions out, all of it at once."""
     enter("contractconv.execution.compiled")
-    enter("contractconv.execution.conversion")
-    enter("contractconv.execution.measuring")
+    enter("contractconv.arrays.conversion")
+    enter("contractconv.execution.autotune")
 
 
 def as_result_shape(shape: Sequence[int], spec: Spec) -> Shape:

@@ -15,7 +15,7 @@ from contractconv.notation.sublists import from_sublists
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
-    from contractconv.execution.views import Array
+    from contractconv.arrays.views import Array
 
 
 def contract(

@@ -27,12 +27,12 @@ from contractconv.planning.setting import Algorithm
 if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
     from contractconv.api.derivation import Derivation
-    from contractconv.api.derived import Derived
+    from contractconv.api.derivatives import Derived
+    from contractconv.arrays.views import Array
     from contractconv.calculus.equation import Equation
     from contractconv.display.explanation import Explanation
     from contractconv.display.sources import Given
     from contractconv.execution.compiled import Compiled
-    from contractconv.execution.views import Array
     from contractconv.planning.plan import Plan
 
 # What a result is converted to: no array, no dtype, and how.
@@ -184,7 +184,7 @@ class Contraction(Shown):
             >>> pool.jvp(0)(np.array([10, 20, 30, 40]), np.array([5, 1, 2, 7]), k=2)
             array([10, 40])
         """
-        from contractconv.api.derived import forward_derivative
+        from contractconv.api.derivatives import forward_derivative
 
         return forward_derivative(self, n)
 
@@ -206,7 +206,7 @@ class Contraction(Shown):
             >>> Contraction("b i, i o -> b o").jacobian(0)(np.ones((8, 3)), np.ones((3, 2))).shape
             (8, 2, 8, 3)
         """
-        from contractconv.api.derived import jacobian
+        from contractconv.api.derivatives import jacobian
 
         return jacobian(self, n)
 
@@ -359,8 +359,8 @@ class Contraction(Shown):
             **named: the same by keyword.
         """
         enter_execution()
-        from contractconv.execution.conversion import as_dtype
-        from contractconv.execution.precision import result_dtype
+        from contractconv.arrays.conversion import as_dtype
+        from contractconv.arrays.precision import result_dtype
         from contractconv.execution.run import planned
 
         problem = self._problem(shapes, merged(extents, named), output_shape)
@@ -379,8 +379,8 @@ class Contraction(Shown):
     ) -> Compiled:
         """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
         enter_execution()
+        from contractconv.arrays.conversion import as_dtype
         from contractconv.execution.compiled import Compiled
-        from contractconv.execution.conversion import as_dtype
 
         values = merged(extents, named)
         problem = self._problem(shapes, values, output_shape)
@@ -417,7 +417,8 @@ class Contraction(Shown):
         into: tuple[Any, Any, Casting] = _AS_IT_IS,
     ) -> Array:
         enter_execution()
-        from contractconv.execution import operands, run
+        from contractconv.arrays import operands
+        from contractconv.execution import run
 
         checked_algorithm(algorithm, self._spec)
         limit = None if memory_limit is None else as_bytes(memory_limit)
@@ -425,7 +426,7 @@ class Contraction(Shown):
         problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
         if into[0] is into[1] is None and into[2] == "safe":
             return run.carry_out(problem, arrays, algorithm, limit)
-        from contractconv.execution.conversion import Conversion
+        from contractconv.arrays.conversion import Conversion
 
         wanted = Conversion.of(problem, *into)
         arrays = wanted.operands(problem, arrays)
@@ -434,7 +435,7 @@ class Contraction(Shown):
     # -- showing itself ------------------------------------------------------------------------
 
     def _shown_equation(self) -> Equation:
-        from contractconv.calculus.derivation import forward_equation
+        from contractconv.calculus.backward import forward_equation
 
         return forward_equation(self._spec)
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.calls import enter_execution, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
-from contractconv.api.derived import Derived, forward_derivative
+from contractconv.api.derivatives import Derived, forward_derivative
 from contractconv.errors import ContractionError
 from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
-    from contractconv.calculus.curvature import Layer
-    from contractconv.calculus.recipes import Recipe
-    from contractconv.execution.views import Array
+    from contractconv.arrays.views import Array
+    from contractconv.calculus.curvature_strings import Layer
+    from contractconv.calculus.derived_strings import Recipe
 
 
 class Curvature:
@@ -119,7 +119,7 @@ class _Part:
 
 
 def _layer(spec: Spec, n: int, batch: tuple[str, ...] | None) -> Layer:
-    from contractconv.calculus.curvature import Layer
+    from contractconv.calculus.curvature_strings import Layer
 
     return Layer(spec, n, batch)
 
@@ -179,7 +179,7 @@ class KroneckerFactors:
             **named: the same by keyword.
         """
         enter_execution()
-        from contractconv.execution.operands import as_operand
+        from contractconv.arrays.operands import as_operand
 
         given = merged(extents, named)
         right = self.output(cotangent, *operands, output_shape=output_shape, extents=given)

@@ -18,12 +18,12 @@ from contractconv.planning.setting import Algorithm
 if TYPE_CHECKING:
     import sympy
 
-    from contractconv.api.seconds import Second
-    from contractconv.calculus.derivation import Formulas
+    from contractconv.api.second_derivative import Second
+    from contractconv.arrays.views import Array
+    from contractconv.calculus.backward import Formulas
     from contractconv.calculus.equation import Equation
-    from contractconv.calculus.phases import Phase as PhaseFormula
+    from contractconv.calculus.gather_phases import Phase as PhaseFormula
     from contractconv.calculus.steps import Step as StepFormula
-    from contractconv.execution.views import Array
     from contractconv.verification.certificate import Certificate
 
 
@@ -53,8 +53,8 @@ class Derivation(Shown):
 
     @property
     def _formulas(self) -> Formulas:
-        enter("contractconv.calculus.derivation")
-        from contractconv.calculus.derivation import derive
+        enter("contractconv.calculus.backward")
+        from contractconv.calculus.backward import derive
 
         return derive(self.forward._spec, self.operand)
 
@@ -97,7 +97,7 @@ class Derivation(Shown):
             (h-k), (2*k+1) -> (2*h)  where  h = 2*h, k = 2*k+1
             (h-k+1), (2*k) -> (2*h+1)  where  h = 2*h+1, k = 2*k
         """
-        from contractconv.calculus.phases import phases
+        from contractconv.calculus.gather_phases import phases
 
         bound = self.forward.bind(**parameters)
         derivation = Derivation(bound, self.operand)
@@ -123,8 +123,8 @@ class Derivation(Shown):
             >>> print(pool.grad(0).simplify((8, 6, 3), (2, 3)))
             b i c, k c -> b (i k) c
         """
+        from contractconv.calculus.backward import derive
         from contractconv.calculus.compositions import composed
-        from contractconv.calculus.derivation import derive
         from contractconv.execution.gradient import backward_problem, backward_shapes
 
         values = merged(extents, named)
@@ -179,7 +179,7 @@ class Derivation(Shown):
             by G it is Y with V in place of X
             by W it is dW with V in place of X
         """
-        from contractconv.api.seconds import seconds
+        from contractconv.api.second_derivative import seconds
 
         return seconds(self.forward, self.operand)
 
@@ -239,8 +239,8 @@ class Derivation(Shown):
                 the result's.
         """
         enter_execution()
+        from contractconv.arrays.operands import as_operand
         from contractconv.execution.gradient import gradient
-        from contractconv.execution.operands import as_operand
 
         checked_algorithm(algorithm, self.forward._spec)
         given = as_operand(cotangent, "the cotangent")
@@ -380,8 +380,8 @@ class Phase(Shown):
             **named: the same by keyword.
         """
         enter_execution()
+        from contractconv.arrays.operands import as_operand
         from contractconv.execution.gradient import phase_gradient
-        from contractconv.execution.operands import as_operand
 
         forward = self._derivation.forward
         given = as_operand(cotangent, "the cotangent")
@@ -407,7 +407,7 @@ class Phase(Shown):
         return values
 
     def _shown_equation(self) -> Equation:
-        from contractconv.calculus.derivation import forward_equation
+        from contractconv.calculus.backward import forward_equation
 
         gather = self._derivation._formulas.collected
         names = [factor.name for factor in gather.factors]

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contractconv.calculus.derivation import COTANGENT, RESULT, Formulas, derive, shares_of
-from contractconv.calculus.recipes import TANGENT, Recipe
+from contractconv.calculus.backward import COTANGENT, RESULT, Formulas, derive, shares_of
+from contractconv.calculus.derived_strings import TANGENT, Recipe
 from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.symbols import operand_names
 from contractconv.notation.spec import Spec

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contractconv.calculus.backward import Formulas, derive, forward_equation
 from contractconv.calculus.deltas import Elimination
-from contractconv.calculus.derivation import Formulas, derive, forward_equation
+from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
-from contractconv.calculus.recipes import Recipe, jvp
 from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.symbols import DOTS, operand_names
 from contractconv.notation.spec import Spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contractconv.calculus.derivation import COTANGENT
+from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.recognition import Second
 from contractconv.calculus.rules import RULES

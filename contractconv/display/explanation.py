@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contractconv.calculus.backward import Formulas, derive, forward_equation
 from contractconv.calculus.compositions import composed
-from contractconv.calculus.derivation import Formulas, derive, forward_equation
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps

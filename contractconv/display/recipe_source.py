@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from contractconv.calculus.recipes import ONES, Recipe
+from contractconv.calculus.derived_strings import ONES, Recipe
 from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.sources import forward_source

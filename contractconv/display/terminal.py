@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from contractconv.calculus.derivation import RESULT
+from contractconv.calculus.backward import RESULT
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.tableau import IDENTITY
 from contractconv.display.equations import write, write_second

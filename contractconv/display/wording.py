@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from contractconv.calculus.derivation import Formulas
+from contractconv.calculus.backward import Formulas
+from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Inside, size
 from contractconv.calculus.reads import places
-from contractconv.calculus.recipes import gathered
 from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.steps import listed
 from contractconv.calculus.symbols import DOTS

@@ -17,18 +17,18 @@ from functools import cache
 import numpy as np
 
 from contractconv import cache as disk
+from contractconv.arrays.precision import ACCUMULATORS
 from contractconv.aside import undisturbed
-from contractconv.execution import blas
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.number import DTYPES
 from contractconv.execution.pieces import run_pieces
-from contractconv.execution.precision import ACCUMULATORS
-from contractconv.execution.threads import processors
-from contractconv.kernels import native
-from contractconv.kernels.number import DTYPES
+from contractconv.machine import blas
+from contractconv.machine.threads import processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning.candidates import Piece, toom_cook_seconds
-from contractconv.planning.phases import windows
+from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FEW, Machine, Setting
 
 _ROUNDS = 30

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.epilogue import ending
+from contractconv.arrays.operands import as_operand
+from contractconv.arrays.precision import accumulator, is_rounded, result_dtype, rounded
+from contractconv.arrays.views import Array
 from contractconv.errors import OperandError, ShapeError
-from contractconv.execution.ending import ending
 from contractconv.execution.gradient import backward, gradient
-from contractconv.execution.operands import as_operand
-from contractconv.execution.precision import accumulator, is_rounded, result_dtype, rounded
 from contractconv.execution.run import planned, run
-from contractconv.execution.views import Array
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec

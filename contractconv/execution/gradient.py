@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.arrays.precision import accumulator, common_dtype, settled, towards
+from contractconv.arrays.views import Array
 from contractconv.aside import enter
 from contractconv.caches import kept
-from contractconv.execution.pooling import FEW_POINTS
-from contractconv.execution.precision import accumulator, common_dtype, settled, towards
+from contractconv.engines.llvm.kernels.native import UnfitError
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS
+from contractconv.engines.llvm.pooling.gradient_kernel import pool_gradient
 from contractconv.execution.run import carry_out, derivative_weights, run
-from contractconv.execution.unpooling import pool_gradient
-from contractconv.execution.views import Array
-from contractconv.kernels.native import UnfitError
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape, shape_of
@@ -25,8 +25,8 @@ from contractconv.planning.lowering import MOST_TAPS, tap_indices
 from contractconv.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from contractconv.calculus.derivation import Formulas
-    from contractconv.calculus.phases import Phase
+    from contractconv.calculus.backward import Formulas
+    from contractconv.calculus.gather_phases import Phase
 
 
 def gradient(
@@ -145,8 +145,8 @@ def backward_operands(
 def backward(forward: Spec, operand: int, problem: Problem, shapes: tuple[Shape, ...]) -> Problem:
     """The backward contraction of one operand, in the form that is cheaper to run."""
     # Deriving takes sympy, which takes as long to import as many a contraction takes to run.
-    enter("contractconv.calculus.derivation")
-    from contractconv.calculus.derivation import derive
+    enter("contractconv.calculus.backward")
+    from contractconv.calculus.backward import derive
 
     formulas = derive(forward, operand)
     scatter = backward_problem(formulas.scatter, formulas, problem, shapes)

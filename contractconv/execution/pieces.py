@@ -8,19 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.views import Array, Labelled, operand_view, output_view
 from contractconv.caches import weighed
-from contractconv.execution import direct, fourier, layer, tiled, toomcook
-from contractconv.execution.blocked import UnitWindow
-from contractconv.execution.ending import Ending
-from contractconv.execution.pairwise import add_leaf
-from contractconv.execution.sequence import Prepared, Program
-from contractconv.execution.staging import steps_of
-from contractconv.execution.views import Array, Labelled, operand_view, output_view
-from contractconv.execution.weight import weight
-from contractconv.kernels.finish import RAW, Finish
+from contractconv.engines.llvm import direct
+from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.packing import steps_of
+from contractconv.engines.llvm.program import Prepared, Program
+from contractconv.engines.llvm.tiles import layer_roles, tiled_product
+from contractconv.engines.numpy import fft, toom_cook
+from contractconv.engines.numpy.matrix_product import add_leaf
+from contractconv.engines.numpy.tile_product import UnitWindow
+from contractconv.machine.weight import weight
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
-from contractconv.planning.phases import Window
+from contractconv.planning.scatter_phases import Window
 from contractconv.planning.setting import Setting
 
 # Fewer multiplications than this are not worth compiling a kernel for.
@@ -195,7 +197,7 @@ class _Carrying:
     def _tiled(self, piece: Piece, ending: Ending | None) -> _Ready | None:
         problem, windows, out = piece.problem, piece.windows, self.out
         which = windows[0].operand
-        lanes = layer.lanes(problem, windows)
+        lanes = layer_roles.lanes(problem, windows)
         if lanes is None:
             return None
         tidy = _are_neighbours(out, problem.output, lanes[1])
@@ -210,7 +212,7 @@ class _Carrying:
         operands = (data, other) if which == 0 else (other, data)
         laid = (*(self.arrays[x] if isinstance(x, int) else x for x in operands), target)
         first, second, third = (array.strides for array in laid)
-        program = tiled.prepared(
+        program = tiled_product.prepared(
             problem, windows, piece.outputs, (first, second, third), out.dtype,
             self.accumulate and tidy, finish,
         )  # fmt: skip
@@ -280,14 +282,14 @@ def _by_views(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: b
 
 def _toom_cook(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
     data, other, view, windows = _unit_views(piece, arrays, out)
-    toomcook.product(
+    toom_cook.product(
         data, other, view.labels, windows, piece.decompositions, view, accumulate=accumulate
     )
 
 
 def _fft(piece: Piece, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> None:
     data, other, view, windows = _unit_views(piece, arrays, out)
-    fourier.product(data, other, view.labels, windows, view, accumulate=accumulate)
+    fft.product(data, other, view.labels, windows, view, accumulate=accumulate)
 
 
 def _unit_views(

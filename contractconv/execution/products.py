@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.execution import memory
-from contractconv.execution.direct import KINDS
-from contractconv.execution.ending import Ending
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.direct import KINDS
 from contractconv.execution.pieces import Recipe, recipe, run_pieces
-from contractconv.execution.threads import get_num_threads
-from contractconv.execution.views import Array
-from contractconv.execution.weight import weight
+from contractconv.machine import memory
+from contractconv.machine.threads import get_num_threads
+from contractconv.machine.weight import weight
 from contractconv.planning.plan import Plan, Step
 
 

@@ -11,21 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.operands import prepared, split
+from contractconv.arrays.precision import accumulator, common_dtype, rounded, working_dtype
+from contractconv.arrays.reductions import REDUCTIONS
+from contractconv.arrays.summation import summed
+from contractconv.arrays.views import Array, output_view
+from contractconv.engines.llvm.direct import KINDS
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
+from contractconv.engines.numpy.matrix_product import sum_leaf
+from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
 from contractconv.errors import AlgorithmError
-from contractconv.execution import memory
-from contractconv.execution.direct import KINDS
-from contractconv.execution.ending import Ending
-from contractconv.execution.limited import add_within, within
-from contractconv.execution.operands import prepared, split
-from contractconv.execution.pairwise import sum_leaf
-from contractconv.execution.pooling import FEW_POINTS, End, pool
-from contractconv.execution.precision import accumulator, common_dtype, rounded, working_dtype
+from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
-from contractconv.execution.reductions import REDUCTIONS, local_derivative, reduce_leaf
 from contractconv.execution.slicing import blocks
-from contractconv.execution.summation import summed
-from contractconv.execution.views import Array, output_view
-from contractconv.kernels import native
+from contractconv.machine import memory
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
 from contractconv.planning.plan import Plan, Step, plan
@@ -118,8 +119,8 @@ def planned(
         lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
     # Both of them run contractions.
+    from contractconv.execution.autotune import measured
     from contractconv.execution.calibration import setting
-    from contractconv.execution.measuring import measured
 
     if algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype))
@@ -136,7 +137,7 @@ def run(
 
     Args:
         steps: the plan of the contraction.
-        operands: what :func:`contractconv.execution.operands.as_operand` returned for each,
+        operands: what :func:`contractconv.arrays.operands.as_operand` returned for each,
             compositions not yet split.
         ending: what is done to the result, by the kernels if they can.
 

@@ -10,9 +10,9 @@ from itertools import product
 from math import prod
 from typing import NamedTuple
 
+from contractconv.arrays.boxes import boxes
+from contractconv.engines.numpy.footprint import peak
 from contractconv.errors import MemoryLimitError
-from contractconv.execution.boxes import boxes
-from contractconv.execution.footprint import peak
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, is_direct, labels_of
 from contractconv.planning.path import Pair

@@ -16,7 +16,7 @@ from contractconv.calculus.decompositions import (
     typical_error,
 )
 from contractconv.notation.problem import Access, Problem, shape_of
-from contractconv.planning.phases import Window, unit_count, unit_windows, windows
+from contractconv.planning.scatter_phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
 from contractconv.planning.trimming import points_inside
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.calculus.derivation import COTANGENT, Formulas
-from contractconv.calculus.phases import phases
+from contractconv.arrays.views import Array
+from contractconv.calculus.backward import COTANGENT, Formulas
+from contractconv.calculus.gather_phases import phases
 from contractconv.calculus.reads import places
 from contractconv.calculus.rules import RULES, counted, local_name
 from contractconv.calculus.symbols import operand_names, scaling
@@ -26,7 +27,6 @@ from contractconv.execution.gradient import (
     phase_gradient,
 )
 from contractconv.execution.run import run
-from contractconv.execution.views import Array
 from contractconv.markup import preformatted
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, Shape

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.calculus.curvature import Layer
+from contractconv.calculus.curvature_strings import Layer
+from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
 from contractconv.calculus.equation import size
 from contractconv.calculus.reads import OUTPUT, places
-from contractconv.calculus.recipes import ONES, ROOT, TANGENT, Recipe
 from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import operand_names, split
-from contractconv.execution.recipes import extents_of, run_recipe
+from contractconv.execution.derived_calls import extents_of, run_recipe
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.verification.brute import BruteForce, Place

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import sympy
 
+from contractconv.arrays.views import Array
 from contractconv.calculus.equation import Equation, size
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.symbols import parameter
 from contractconv.errors import CertificateError
-from contractconv.execution.views import Array
 from contractconv.notation.problem import Shape
 from contractconv.verification.brute import Place
 from contractconv.verification.cases import Case

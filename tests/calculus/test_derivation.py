@@ -9,8 +9,8 @@ import pytest
 
 import contractconv as cc
 from contractconv import Reduction
+from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.calculus.rules import RULES
-from contractconv.execution.reductions import REDUCTIONS
 from contractconv.notation.spec import REDUCTIONS as NAMES
 
 # spec, operand, scatter form, gather form

@@ -19,10 +19,10 @@ from strategies import Array, Problem, filled, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Reduction
+from contractconv.calculus import gather_phases as phases_module
 from contractconv.calculus import lattice
-from contractconv.calculus import phases as phases_module
+from contractconv.calculus.gather_phases import MOST_PHASES, Phase, phases
 from contractconv.calculus.lattice import Congruence, Lattice, independent, solve
-from contractconv.calculus.phases import MOST_PHASES, Phase, phases
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import Composition, Spec

@@ -209,7 +209,7 @@ def test_certificates_cover_numbers_at_which_pivots_vanish(
 def test_a_division_by_what_may_be_zero_is_found() -> None:
     from dataclasses import replace
 
-    from contractconv.calculus.derivation import derive
+    from contractconv.calculus.backward import derive
     from contractconv.notation.parser import parse
 
     forward = parse("(j+i) (j+s*i), i j -> i", "sum", "s")

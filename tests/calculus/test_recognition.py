@@ -20,8 +20,8 @@ from strategies import Array, Problem, Shape, filled, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.api.seconds import Second
-from contractconv.calculus.derivation import derive
+from contractconv.api.second_derivative import Second
+from contractconv.calculus.backward import derive
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

@@ -24,7 +24,7 @@ from strategies import Problem, problems, windows
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.calculus.derivation import Formulas, derive
+from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.reads import OUTPUT, places
 from contractconv.calculus.rules import RULES

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.api.derived import Derived
+from contractconv.api.derivatives import Derived
 
 LAYERS: list[tuple[str, str, list[tuple[int, ...]], dict[str, int], int]] = [
     ("b i, i o -> b o", "sum", [(3, 4), (4, 2)], {}, 0),

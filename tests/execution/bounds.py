@@ -33,10 +33,10 @@ from llvmlite import binding
 from numpy.typing import NDArray
 
 import contractconv as cc
-from contractconv.execution import memory
-from contractconv.execution import sequence as programs
-from contractconv.kernels import native
-from contractconv.kernels.emitter import Emitter
+from contractconv.engines.llvm import program as programs
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.emitter import Emitter
+from contractconv.machine import memory
 
 Array = NDArray[Any]
 PAGE = mmap.PAGESIZE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 
 @pytest.fixture(params=["llvm", "numpy"])

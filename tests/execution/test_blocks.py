@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.execution.blocks import unpadded
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.partition import unpadded
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 pytestmark = [
     pytest.mark.skipif(not native.available(), reason="there is no compiler"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
 

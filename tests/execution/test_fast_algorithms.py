@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from contractconv.arrays.views import Array, Labelled
 from contractconv.aside import undisturbed
 from contractconv.calculus.bilinear import direct, toom_cook
+from contractconv.engines.numpy import fft, tile_product
+from contractconv.engines.numpy import toom_cook as by_tiles
+from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.errors import ShapeError
-from contractconv.execution import blocked, fourier, toomcook
-from contractconv.execution.blocked import UnitWindow
-from contractconv.execution.views import Array, Labelled
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
            "x": UnitWindow("x", "h", "m")}  # fmt: skip
@@ -112,12 +113,12 @@ def multiply(
     data, other, out = map(labelled, arrays, operands(case, role))
     windows = case.windows
     if algorithm == "fourier":
-        fourier.product(data, other, out.labels, windows, out, accumulate=accumulate)
+        fft.product(data, other, out.labels, windows, out, accumulate=accumulate)
         return
     taps = other if role == "forward" else out
     sizes = dict(zip(taps.labels, taps.array.shape, strict=True))
     parts = parts or [toom_cook(4, sizes[window.tap]) for window in windows]
-    toomcook.product(data, other, out.labels, windows, parts, out, accumulate=accumulate)
+    by_tiles.product(data, other, out.labels, windows, parts, out, accumulate=accumulate)
 
 
 def assert_close(got: Array, wanted: Array, dtype: str) -> None:
@@ -234,9 +235,9 @@ def test_repeated_and_read_only_operands(role: str, algorithm: str) -> None:
 def test_any_size_of_blocks(
     name: str, role: str, algorithm: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocked, "MOST_TAPS", most)
-    monkeypatch.setattr(blocked, "MOST_TILES", most)
-    monkeypatch.setattr(blocked, "MOST_KEPT", 8 * most)
+    monkeypatch.setattr(tile_product, "MOST_TAPS", most)
+    monkeypatch.setattr(tile_product, "MOST_TILES", most)
+    monkeypatch.setattr(tile_product, "MOST_KEPT", 8 * most)
     data, other, wanted, out = prepared(CASES[name], role, "d")
     multiply(algorithm, CASES[name], role, (data, other, out))
     assert_close(out, wanted, "d")
@@ -290,7 +291,7 @@ def test_threads_do_not_share_scratch_memory(role: str, algorithm: str) -> None:
 
 def peak_of_first_call(call: Callable[[], None]) -> int:
     """Bytes allocated at the highest point, by one thread, when there is no scratch memory yet."""
-    blocked._idle.clear()
+    tile_product._idle.clear()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -333,4 +334,4 @@ def test_an_axis_of_the_wrong_size_is_refused(role: str) -> None:
 def test_good_lengths_have_no_large_prime_factor() -> None:
     smooth = {2**a * 3**b * 5**c for a in range(12) for b in range(8) for c in range(6)}
     for least in range(1, 1200):
-        assert fourier.good_length(least) == min(n for n in smooth if n >= least)
+        assert fft.good_length(least) == min(n for n in smooth if n >= least)

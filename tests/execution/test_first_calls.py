@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.execution.memory import Table
-from contractconv.execution.sequence import Calls, Place, Prepared, Program, offsets
-from contractconv.kernels import copies, native
+from contractconv.engines.llvm.kernels import copies, native
+from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
+from contractconv.machine.memory import Table
 from contractconv.remembering import Value, remembered
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
@@ -240,7 +240,7 @@ def test_only_tables_keep_addresses() -> None:
         for alias in node.names
         if alias.name == "address"
     }
-    assert found == {"execution/sequence.py"}  # where scratch is cut into lines of the cache
+    assert found == {"engines/llvm/program.py"}  # where scratch is cut into lines of the cache
 
 
 class Counted(Value):

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 
 pytestmark = pytest.mark.skipif(
     not (hasattr(signal, "setitimer") and os.path.isdir("/proc/self/task")), reason="not on Linux"
@@ -27,8 +27,8 @@ import gc, os, random, signal, sys, time
 import numpy as np
 import contractconv as cc
 from contractconv.execution import blas, sharing
-from contractconv.kernels import copies, crew, native, products, transforms
-from contractconv.kernels import pooling as pools
+from contractconv.engines.llvm.kernels import copies, crew, native, products, transforms
+from contractconv.engines.llvm.kernels import pooling as pools
 
 random.seed(0)
 rng = np.random.default_rng(0)

@@ -25,12 +25,12 @@ from strategies import Array, Shape, filled
 import contractconv as cc
 from contractconv import Algorithm
 from contractconv.calculus.decompositions import decomposition
-from contractconv.execution.sequence import offsets
-from contractconv.kernels import copies, native, products, transforms
-from contractconv.kernels.emitter import Emitter
-from contractconv.kernels.finish import RAW, Finish
-from contractconv.kernels.products import Tile, fitting_tile
-from contractconv.kernels.values import Vector
+from contractconv.engines.llvm.kernels import copies, native, product_loops, transforms
+from contractconv.engines.llvm.kernels.emitter import Emitter
+from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
+from contractconv.engines.llvm.kernels.values import Vector
+from contractconv.engines.llvm.program import offsets
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 
@@ -100,7 +100,7 @@ def multiply(
     out.inside[...] = np.nan if not add else np.arange(lanes)
     bias = np.arange(lanes, dtype=dtype) - lanes // 2
     call(
-        products.kernel(dtype, tile, finish), products,
+        product_loops.kernel(dtype, tile, finish), product_loops,
         scalars=scalars, vectors=vectors, out=out.inside, batch=1, batch_scalars=offsets(),
         batch_vectors=offsets(), batch_out=offsets(), row_stop=rows, rows_at_once=rows,
         row_scalars=offsets((rows, scalars.strides[0])), row_out=offsets((rows, out.step)),
@@ -168,8 +168,9 @@ def test_taps_some_at_a_time(at_once: int, add: bool) -> None:
     out = Guarded(4, lanes, dtype)
     out.inside[...] = 1
     call(
-        products.kernel(dtype, tile), products, scalars=data, vectors=weights, out=out.inside,
-        batch=1, batch_scalars=offsets(), batch_vectors=offsets(), batch_out=offsets(),
+        product_loops.kernel(dtype, tile), product_loops,
+        scalars=data, vectors=weights, out=out.inside, batch=1,
+        batch_scalars=offsets(), batch_vectors=offsets(), batch_out=offsets(),
         row_stop=4, rows_at_once=2, row_scalars=offsets((4, 8)), row_out=offsets((4, out.step)),
         lanes=lanes, taps=taps, taps_at_once=at_once,
         tap_scalars=offsets((taps, 4)), tap_vectors=offsets((taps, run * lanes * 4)), run=run,

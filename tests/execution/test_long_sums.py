@@ -16,8 +16,8 @@ from numpy.lib.stride_tricks import as_strided
 from strategies import Array, Shape
 
 import contractconv as cc
-from contractconv.execution import sharing
-from contractconv.execution.summation import added, multiplied, summed
+from contractconv.arrays.summation import added, multiplied, summed
+from contractconv.machine import sharing
 
 EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53, "complex64": 2.0**-24}
 N = 300_007  # a prime number: no run divides it

@@ -21,8 +21,9 @@ from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Algorithm, Reduction
-from contractconv.execution import memory, results, schemes
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.tiles import result_scheme, scheme
+from contractconv.machine import memory
 
 ENGINES = ("llvm", "numpy")
 FAST = ("toom-cook", "fft")
@@ -240,9 +241,9 @@ def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     use("llvm", monkeypatch)
     for name, cuts in PARTS.items():
         monkeypatch.setattr(f"contractconv.execution.{name}", cuts)
-    monkeypatch.setattr(schemes.Scheme, "room", 1 << 60)
+    monkeypatch.setattr(scheme.Scheme, "room", 1 << 60)
     by_tiles = request.param == "tiles"
-    monkeypatch.setattr(results.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
+    monkeypatch.setattr(result_scheme.Deep, "pays", property(lambda deep: by_tiles and deep.fits))
     cc.clear_caches()
     yield
     cc.clear_caches()

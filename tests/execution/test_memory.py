@@ -17,9 +17,9 @@ from strategies import Array, Draw, filled
 
 import contractconv as cc
 from contractconv import Algorithm
+from contractconv.engines.llvm.kernels import native
 from contractconv.execution.products import run_within
 from contractconv.execution.slicing import sliced
-from contractconv.kernels import native
 from contractconv.planning.plan import plan_afresh
 
 # Bytes of Python objects, which a limit does not count.
@@ -208,7 +208,7 @@ def test_equal_parts_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         planned.append(given)
         return plan_afresh(*given)
 
-    monkeypatch.setattr("contractconv.execution.limited.plan_afresh", counted)
+    monkeypatch.setattr("contractconv.execution.memory_limit.plan_afresh", counted)
     cc.clear_caches()
     spec, operands, _ = CASES["three operands"]
     made = cc.contract(spec, *operands, memory_limit=500_000)

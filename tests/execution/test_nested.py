@@ -15,8 +15,8 @@ import threading
 import pytest
 
 from contractconv.aside import Turn
-from contractconv.execution import blas
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
+from contractconv.machine import blas
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
 

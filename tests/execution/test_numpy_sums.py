@@ -17,20 +17,14 @@ from oracle import evaluate
 
 import contractconv as cc
 from contractconv import Algorithm
-from contractconv.execution import (
-    blas,
-    blocked,
-    calibration,
-    elementwise,
-    pairwise,
-    sharing,
-    shifted,
-)
-from contractconv.execution.boxes import boxes
-from contractconv.execution.elementwise import is_elementwise
-from contractconv.execution.pairwise import add_leaf, sum_leaf
-from contractconv.execution.shifted import few_results
-from contractconv.execution.views import Labelled, output_view
+from contractconv.arrays.boxes import boxes
+from contractconv.arrays.views import Labelled, output_view
+from contractconv.engines.numpy import depthwise, matrix_product, shift_and_add, tile_product
+from contractconv.engines.numpy.depthwise import is_elementwise
+from contractconv.engines.numpy.matrix_product import add_leaf, sum_leaf
+from contractconv.engines.numpy.shift_and_add import few_results
+from contractconv.execution import calibration
+from contractconv.machine import blas, sharing
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
@@ -100,8 +94,8 @@ def cutting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Whole arrays, short blocks, or short blocks in three threads."""
     if request.param != "whole":
         for module, name, value in (
-            (elementwise, "_LANE", 6), (elementwise, "BESIDE", 40), (elementwise, "TERMS", 10),
-            (shifted, "_MOST", 60), (pairwise, "BLOCK", 48),
+            (depthwise, "_LANE", 6), (depthwise, "BESIDE", 40), (depthwise, "TERMS", 10),
+            (shift_and_add, "_MOST", 60), (matrix_product, "BLOCK", 48),
         ):  # fmt: skip
             monkeypatch.setattr(module, name, value)
     if request.param == "shared":
@@ -164,8 +158,8 @@ def test_sums_go_where_they_belong(name: str, accumulate: bool) -> None:
 def test_a_tap_that_is_missed_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = FEW_RESULTS["padded"]
     one, two = drawn(problem, "int64")
-    taps_of = shifted._taps_of
-    monkeypatch.setattr(shifted, "_taps_of", lambda *given: list(taps_of(*given))[1:])
+    taps_of = shift_and_add._taps_of
+    monkeypatch.setattr(shift_and_add, "_taps_of", lambda *given: list(taps_of(*given))[1:])
     assert not np.array_equal(sum_leaf(problem, (one, two), ("b", "i", "j", "o")),
                               expected(problem, (one, two)))  # fmt: skip
 
@@ -285,7 +279,7 @@ def test_threads_change_nothing(
     alone = [run(x, w), run.vjp(0, g, x, w), run.vjp(1, g, x, w)]
     monkeypatch.setattr(sharing, "WORTH", 1)
     monkeypatch.setattr(sharing, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(blocked, "MOST_TILES", 64)
+    monkeypatch.setattr(tile_product, "MOST_TILES", 64)
     together = [run(x, w), run.vjp(0, g, x, w), run.vjp(1, g, x, w)]
     for one, two in zip(alone, together, strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=0 if algorithm == "direct" else 1e-9)

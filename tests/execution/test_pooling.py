@@ -16,13 +16,13 @@ import pytest
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.execution import unpooling, walking
-from contractconv.execution.pairwise import sum_leaf
-from contractconv.execution.pooling import _RAW, End, pool
-from contractconv.execution.reductions import local_derivative, reduce_leaf
-from contractconv.execution.unpooling import pool_gradient
-from contractconv.execution.views import Array
-from contractconv.kernels import native
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.pooling import gradient_kernel, window_tables
+from contractconv.engines.llvm.pooling.forward import _RAW, End, pool
+from contractconv.engines.llvm.pooling.gradient_kernel import pool_gradient
+from contractconv.engines.numpy.matrix_product import sum_leaf
+from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
@@ -283,7 +283,7 @@ def test_the_gradient_may_be_nowhere_in_order() -> None:
 def test_large_gradients_are_written_past_the_cache(
     channels: int, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpooling, "_PAST_CACHE", 1 << 12)
+    monkeypatch.setattr(gradient_kernel, "_PAST_CACHE", 1 << 12)
     cc.clear_caches()
     for reduce in REDUCTIONS:
         problem = problem_of(POOLS["3x3"], (2, 12, 13, channels), reduce, k=3, l=2)
@@ -353,7 +353,7 @@ def test_long_sums_are_summed_in_parts() -> None:
 @pytest.fixture(params=[1, 2, 3, 5])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """So many threads share even the smallest work."""
-    monkeypatch.setattr(walking, "_WORTH", 1)
+    monkeypatch.setattr(window_tables, "_WORTH", 1)
     cc.clear_caches()
     cc.set_num_threads(request.param)
     yield request.param

@@ -24,10 +24,10 @@ from strategies import Array, Shape, filled
 
 import contractconv as cc
 from contractconv import Algorithm, aside
-from contractconv.execution import threads
-from contractconv.execution.memory import address
-from contractconv.execution.sequence import Calls, Prepared, Program, offsets
-from contractconv.kernels import native, products
+from contractconv.engines.llvm.kernels import native, product_loops
+from contractconv.engines.llvm.program import Calls, Prepared, Program, offsets
+from contractconv.machine import threads
+from contractconv.machine.memory import address
 
 COUNTS = (1, 2, 3, 7)
 ALGORITHMS: tuple[Algorithm, ...] = ("direct", "toom-cook", "fft")
@@ -209,7 +209,7 @@ def multiplying(steps: int, kept: list[Any]) -> Calls:
     numbers[2] = 0
     kept.append(numbers)
     _alive.extend((numbers, nothing))
-    p, (first, second, out) = products, (address(row) for row in numbers)
+    p, (first, second, out) = product_loops, (address(row) for row in numbers)
     calls = Calls()
     calls.call(
         p.kernel("float32", p.fitting_tile(1)),
@@ -251,7 +251,7 @@ def test_a_stage_begins_when_the_one_before_has_ended() -> None:
         second = [multiplying(7, kept) for _ in range(4)]
         for piece, numbers in zip(second, kept[3:], strict=True):
             # It multiplies by what the longest piece of the first stage has made in the end.
-            piece.listed[0][1][products.SCALARS] = address(kept[2]) + 2 * 256
+            piece.listed[0][1][product_loops.SCALARS] = address(kept[2]) + 2 * 256
             numbers[1] = 1
         Prepared(Program([first, second])).run({}, np.empty(0, np.float32))
         assert [numbers[2, 0] for numbers in kept[3:]] == [7 * 300_000.0] * 4
@@ -446,7 +446,7 @@ def test_a_child_of_a_process_that_is_compiling() -> None:
     )
     other.start()
     assert entered.wait(30)
-    products.kernel.cache_clear()
+    product_loops.kernel.cache_clear()
     native._known.clear()
     try:
         status = in_child(lambda: cc.contract("i k, k j -> i j", x, w, algorithm="direct"), 10)

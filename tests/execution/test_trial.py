@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from contractconv.kernels import native, trial
+from contractconv.engines.llvm.kernels import native, smoke_test
 
 compiling = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 SHORT = """
 import sys
 import numpy as np, contractconv as cc
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 {before}
 x, w = np.arange(300).reshape(20, 15), np.arange(600).reshape(15, 40) % 7
 {between}
@@ -32,7 +32,7 @@ print(native.available())
 LONG = """
 import sys
 import numpy as np, contractconv as cc
-from contractconv.kernels import native
+from contractconv.engines.llvm.kernels import native
 {before}
 x = np.arange(4 * 18 * 18 * 8).reshape(4, 18, 18, 8) % 7
 w = np.arange(3 * 3 * 8 * 16).reshape(3, 3, 8, 16) % 5
@@ -116,7 +116,8 @@ def test_where_it_may_no_longer(warm: str, tmp_path: Path) -> None:
 
 @forbidding
 def test_asking_tells_who_may_from_who_may_not() -> None:
-    code = f"from contractconv.kernels.trial import may_execute as ask; a=ask(); {FORBID}; "
+    room = "contractconv.engines.llvm.kernels.smoke_test"
+    code = f"from {room} import may_execute as ask; a=ask(); {FORBID}; "
     run = subprocess.run(
         [sys.executable, "-c", f"{code}print(a, ask())"], capture_output=True, text=True, check=True
     )
@@ -238,9 +239,9 @@ def computed(formula: Callable[[float, float, int], float], beyond: bool) -> Cal
 
 
 def test_a_right_kernel_is_told_from_wrong_ones() -> None:
-    assert trial.holds(computed(lambda x, y, place: x * y + x, False), 8)
+    assert smoke_test.holds(computed(lambda x, y, place: x * y + x, False), 8)
     for name, formula in WRONG.items():
-        assert not trial.holds(computed(formula, name == "beyond the tail"), 8), name
+        assert not smoke_test.holds(computed(formula, name == "beyond the tail"), 8), name
 
 
 def test_tests_are_not_of_another_compiler() -> None:

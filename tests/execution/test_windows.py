@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.execution import alongwindow, multiplying
-from contractconv.kernels import native
-from contractconv.kernels.products import Tile
-from contractconv.kernels.windows import Window, fitting
+from contractconv.engines.llvm import kernel_calls, window_reuse
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.product_loops import Tile
+from contractconv.engines.llvm.kernels.window_loops import Window, fitting
 from contractconv.notation.problem import Access
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
@@ -104,15 +104,15 @@ def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> 
 
 def test_tiles_know_the_places_outside() -> None:
     access = Access.of([("j", 1), ("l", 1)], -1, 1, 10)
-    found = alongwindow.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
-    bounds = multiplying.Bounds(access, 64)
+    found = window_reuse.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
+    bounds = kernel_calls.Bounds(access, 64)
     edges = [
         (form.early, form.late)
         for start in (0, 4, 8)
         for form in [bounds.leave_out(found, start, min(4, 10 - start))]
     ]
     assert edges == [(1, 0), (0, 0), (0, 1)]
-    beyond = multiplying.Bounds(Access.of([("j", 1), ("l", 1)], 20, 1, 10), 64)
+    beyond = kernel_calls.Bounds(Access.of([("j", 1), ("l", 1)], 20, 1, 10), 64)
     outside = beyond.leave_out(found, 0, 4)
     assert not any(outside.meetings(4))
 
@@ -147,11 +147,11 @@ def test_tiles_fit_the_registers() -> None:
 def test_a_window_is_used_where_it_saves_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 
-    def noted(*arguments: Any) -> alongwindow.Along | None:
-        found.append(alongwindow.along(*arguments))
+    def noted(*arguments: Any) -> window_reuse.Along | None:
+        found.append(window_reuse.along(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(multiplying, "along", noted)
+    monkeypatch.setattr(kernel_calls, "along", noted)
     x, w = np.ones((1, 31, 37, 48), np.float32), np.ones((3, 3, 48), np.float32)
     cc.contract("b (i+k) (j+l) c, k l c -> b i j c", x, w, algorithm="direct")
     assert [(one.rows, one.tap) for one in found if one is not None] == [(("j",), "l")] * len(found)

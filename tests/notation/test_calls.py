@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.api import curvature, derivation, seconds
+from contractconv.api import curvature, derivation, second_derivative
 from contractconv.notation.keywords import KEYWORDS
 
 # Arguments of wrong types are passed on purpose.
@@ -104,7 +104,7 @@ def _takers(kind: type) -> Iterator[tuple[str, Signature]]:
 def test_every_keyword_of_a_call_with_extents_is_known() -> None:
     kinds: list[type] = [
         cc.Contraction, cc.Derivation, cc.Derived, derivation.Phase, curvature.KroneckerFactors,
-        seconds.Second,
+        second_derivative.Second,
     ]  # fmt: skip
     takers = dict(taker for kind in kinds for taker in _takers(kind))
     takers["contract"] = inspect.signature(cc.contract)

@@ -13,7 +13,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
-from contractconv.planning.phases import windows
+from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, Setting
 
 COMPILED = Setting("float32", "auto", COMMON)

@@ -10,7 +10,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.phases import by_phases, unit_windows
+from contractconv.planning.scatter_phases import by_phases, unit_windows
 
 
 def written(problem: Problem) -> set[tuple[int, ...]]:

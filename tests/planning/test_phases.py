@@ -22,10 +22,10 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning import lowering
-from contractconv.planning import phases as module
+from contractconv.planning import scatter_phases as module
 from contractconv.planning.lowering import is_leaf, tap_indices
-from contractconv.planning.phases import Window, by_phases, unit_windows, windows
 from contractconv.planning.plan import plan_afresh
+from contractconv.planning.scatter_phases import Window, by_phases, unit_windows, windows
 
 STEPS = (-4, -3, -2, -1, 1, 2, 3, 4, 6)
 

@@ -11,7 +11,6 @@ import pytest
 import contractconv as cc
 from contractconv.planning.candidates import Piece
 from contractconv.planning.choice import Candidate, too_inexact
-from contractconv.planning.phases import windows
 from contractconv.planning.plan import Plan, Step, plan
 from contractconv.planning.report import (
     multiplications,
@@ -22,6 +21,7 @@ from contractconv.planning.report import (
     time,
     times_fewer,
 )
+from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FEW, Setting
 
 LAYER = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"

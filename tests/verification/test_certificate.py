@@ -27,9 +27,9 @@ from strategies import Problem, problems, windows
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.calculus.derivation import Formulas, derive
+from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Inside, size
-from contractconv.calculus.phases import phases
+from contractconv.calculus.gather_phases import phases
 from contractconv.errors import CertificateError, ContractionError, ShapeError, SpecError
 from contractconv.execution.gradient import gradient
 from contractconv.notation.parser import parse

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from strategies import Problem, problems, windows
 
 import contractconv as cc
-from contractconv.api.derived import Derived
-from contractconv.calculus.recipes import Recipe
+from contractconv.api.derivatives import Derived
+from contractconv.calculus.derived_strings import Recipe
 from contractconv.errors import CertificateError, ContractionError
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Spec
@@ -117,7 +117,7 @@ CONV = "b (2*i+k-1) c, k c o -> b i o"
     ],
 )
 def test_a_wrong_recipe_is_found(change: Callable[[Recipe], Recipe], message: str) -> None:
-    from contractconv.calculus.recipes import jvp
+    from contractconv.calculus.derived_strings import jvp
 
     def wrong(forward: Spec, n: int) -> Recipe:
         return change(jvp(forward, n))
@@ -143,7 +143,7 @@ def test_a_wrong_scale_of_a_factor_is_found() -> None:
 
 
 def test_what_runs_is_what_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    from contractconv.execution.recipes import run_recipe
+    from contractconv.execution.derived_calls import run_recipe
 
     run: Any = run_recipe
     path = "contractconv.verification.derived.run_recipe"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from contractconv.calculus.derivation import derive
+from contractconv.calculus.backward import derive
 from contractconv.display.sources.body import Body, Factor, Slot
 from contractconv.display.sources.dialects import dialect
 from contractconv.display.sources.helpers import helpers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contractconv.calculus.derivation import Formulas, derive
+from contractconv.calculus.backward import Formulas, derive
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Spec
 

@@ -1,0 +1,166 @@
+"""Second derivatives: a gradient, differentiated by what it is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from contractconv.api.calls import forward_call, shape_of
+from contractconv.api.contraction import Contraction
+from contractconv.errors import ShapeError
+from contractconv.notation.keywords import merged
+
+if TYPE_CHECKING:
+    from contractconv.arrays.views import Array
+    from contractconv.calculus import recognition
+    from contractconv.calculus.derived_strings import Recipe
+
+
+class Second:
+    """The derivative of ``⟨V, dX⟩`` by one of the arrays that a gradient ``dX`` is made of.
+
+    ``print`` it to read what it is: a known contraction with ``V`` in another's place, or strings
+    whose results add up.
+
+    Attributes:
+        by: what it is by: ``G`` the cotangent, or a forward operand.
+        same_as: what it is, ``Y`` or ``dW``; ``None`` for contractions of its own.
+        roles: who plays which role in that: ``(("X", "V"),)`` is ``V`` in place of ``X``.
+
+    Example:
+        >>> import numpy as np
+        >>> square = Contraction("i -> ", reduce="prod")
+        >>> for second in square.grad(0).seconds:
+        ...     print("by", second.by, "it is", second)
+        by G it is i, i ->
+        by X it is , i -> i
+        >>> square.grad(0).seconds[1].formula
+        'G · Q[i], Q being the change along V of the product of all other points'
+        >>> square.grad(0).seconds[1](np.array([1, 0, 0]), np.array(1), np.array([2, 3, 5]))
+        array([0, 5, 3])
+    """
+
+    def __init__(self, forward: Contraction, operand: int, number: int) -> None:
+        self._forward = forward
+        self._operand = operand
+        self._number = number
+        found = _of(forward._spec, operand)[number]
+        self.by = found.by
+        self.same_as = found.same_as
+        self.roles = found.roles
+        self._found = found
+
+    @property
+    def contractions(self) -> tuple[Contraction, ...]:
+        """The contractions that add up to it; none if it is zero almost everywhere."""
+        return tuple(Contraction._of(part.spec) for part in self._found.parts)
+
+    @property
+    def operands(self) -> tuple[tuple[str, ...], ...]:
+        """What each contraction takes: ``V``, ``G``, forward operands, the local derivative.
+
+        ``P`` is the local derivative of the reduction, ``Q`` how it changes along ``V``.
+        """
+        return tuple(part.roles for part in self._found.parts)
+
+    @property
+    def spec(self) -> Contraction:
+        """The first of :attr:`contractions`.
+
+        Raises:
+            IndexError: it is zero almost everywhere.
+        """
+        return self.contractions[0]
+
+    @property
+    def formula(self) -> str:
+        """The right-hand side in index notation, with what ``Q`` stands for."""
+        from contractconv.display.equations import write_second
+
+        return write_second(self._found, self._forward._spec)
+
+    def __call__(
+        self,
+        tangent: Any,
+        cotangent: Any,
+        /,
+        *operands: Any,
+        output_shape: Any = None,
+        extents: Any = None,
+        **named: int,
+    ) -> Array:
+        """Work it out.
+
+        Args:
+            tangent: ``V``, the cotangent of the gradient, of the differentiated operand's shape.
+            cotangent: ``G``, of the result's shape.
+            *operands: all forward operands.
+            output_shape: the shape of the result, if the forward call was given one.
+            extents: what the forward call was given.
+            **named: the same by keyword.
+
+        Returns:
+            An array of the shape of what it is by.
+
+        Raises:
+            OperandError: the number of operands is wrong, or one is not an array of numbers.
+            ShapeError: the shapes do not fit.
+        """
+        from contractconv.arrays.operands import as_operand
+        from contractconv.calculus.symbols import operand_names
+
+        given = {"V": as_operand(tangent, "V"), "G": as_operand(cotangent, "the cotangent")}
+        call = forward_call(
+            self._forward, operands, merged(extents, named),
+            what="a second derivative", beside="V and the cotangent", cotangent=given["G"],
+            output_shape=output_shape,
+        )  # fmt: skip
+        wanted = call.shapes[self._operand]
+        if shape_of(given["V"]) != wanted:
+            raise ShapeError(
+                f"V has shape {shape_of(given['V'])}, operand {self._operand} of "
+                f"'{self._forward}' has {wanted}"
+            )
+        names = operand_names(len(call.operands))
+        arrays = given | dict(zip(names, call.operands, strict=True))
+        return self._run(call, arrays)
+
+    def _run(self, call: Any, arrays: dict[str, Any]) -> Array:
+        import numpy as np
+
+        from contractconv.arrays.precision import common_dtype, settled
+        from contractconv.execution.derived_calls import run_recipe
+        from contractconv.execution.gradient import dtype_of
+        from contractconv.execution.tangent_weights import change_of_local
+
+        shape = shape_of(arrays[self.by])
+        parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
+        if any("Q" in part.roles for part in parts):
+            arrays |= {
+                "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
+            }
+        made = [
+            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape)
+            for part in parts
+        ]
+        numbers = common_dtype(call.operands, call.problem.reduce)
+        total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
+        return settled(total, dtype_of(arrays[self.by], numbers))
+
+    def __str__(self) -> str:
+        return str(self._found)
+
+    def __repr__(self) -> str:
+        return repr(self._found)
+
+
+def seconds(forward: Contraction, operand: int) -> tuple[Second, ...]:
+    """The derivatives of the gradient by one operand."""
+    count = len(_of(forward._spec, operand))
+    return tuple(Second(forward, operand, number) for number in range(count))
+
+
+def _of(spec: Any, operand: int) -> tuple[recognition.Second, ...]:
+    from contractconv.calculus.backward import derive
+    from contractconv.calculus.recognition import second_derivatives
+
+    return second_derivatives(derive(spec, operand))

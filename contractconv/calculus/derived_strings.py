@@ -1,0 +1,130 @@
+"""Contractions that are derived from another one, and what they are called with.
+
+A :class:`Recipe` is a string whose operands have roles: a forward operand by its name, the tangent
+``V``, the cotangent ``G``, a root ``R`` of a Hessian, the local derivative of a reduction. Here are
+the forward derivative and the Jacobian; :mod:`contractconv.calculus.curvature_strings` has more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sympy
+
+from contractconv.calculus.backward import (
+    RESULT,
+    fixed_indices,
+    forward_equation,
+    roles_of,
+    shares_of,
+)
+from contractconv.calculus.deltas import eliminate
+from contractconv.calculus.equation import Equation, Inside, size
+from contractconv.calculus.reads import places
+from contractconv.calculus.symbols import operand_names
+from contractconv.errors import SpecError
+from contractconv.notation.spec import Spec
+
+TANGENT, ROOT, ONES = "V", "R", "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A derived contraction.
+
+    Attributes:
+        result: what it makes, in formulas.
+        like: whose axes the result has: those of the forward ``"result"``, of the ``"operand"``,
+            of both one after the other; nothing if the string says it all.
+        spec: the string; indices that the forward contraction has keep their extents.
+        roles: what to pass for each operand of the string.
+        copies: indices that run over the range of another one, as ``(copy, original)``.
+        result_axes: indices that run over an axis of the forward result, as ``(index, axis)``.
+        scale: the indices by whose extents the result is divided, with repetition.
+        ones: the indices whose extents are the shape of an operand of ones.
+        shares: operands that are one over the extents of some indices.
+    """
+
+    result: str
+    like: tuple[str, ...]
+    spec: Spec
+    roles: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...] = ()
+    result_axes: tuple[tuple[str, int], ...] = ()
+    scale: tuple[str, ...] = ()
+    ones: tuple[str, ...] = ()
+    shares: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def equation(self) -> Equation:
+        """The string as an equation, in which the roles have their names."""
+        equation = forward_equation(self.spec, self.result, self.roles, dict(self.shares))
+        sizes = self._shared_sizes()
+        guards = tuple(
+            replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
+            for g in equation.guards
+        )
+        return replace(equation, guards=tuple(dict.fromkeys(guards)), scale=self.scale)
+
+    def _shared_sizes(self) -> dict[sympy.Symbol, sympy.Symbol]:
+        """An array that is read twice has one size on each axis, not two."""
+        named = places(self.spec)
+        sizes: dict[sympy.Symbol, sympy.Symbol] = {}
+        first: dict[tuple[str, int], sympy.Symbol] = {}
+        for term, role in enumerate(self.roles):
+            for number, position in enumerate(named[term]):
+                mine = size(position.name)
+                sizes[mine] = first.setdefault((role, number), mine)
+        return sizes
+
+
+def jvp(forward: Spec, n: int) -> Recipe:
+    """The change of the result for a change ``V`` of operand ``n``: Jacobian times vector."""
+    terms = roles_of(forward)
+    target = operand_names(len(forward.inputs))[n]
+    roles = tuple(TANGENT if name == target else name for name in terms)
+    spec = Spec(tuple(terms.values()), forward.output, "sum", forward.parameters)
+    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=_shares(forward))
+
+
+def jacobian(forward: Spec, n: int) -> Recipe:
+    """The derivative of every element of the result by every element of operand ``n``.
+
+    Indices that result and operand share stand twice in the output: those are the deltas.
+
+    Raises:
+        SpecError: the contraction has an ellipsis.
+    """
+    refuse_dots(forward)
+    terms = roles_of(forward)
+    target = terms.pop(operand_names(len(forward.inputs))[n])
+    terms = terms or {ONES: ()}
+    spec = Spec(tuple(terms.values()), (*forward.output, *target), "sum", forward.parameters)
+    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=_shares(forward))
+
+
+def _shares(forward: Spec) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(shares_of(forward).items())
+
+
+def refuse_dots(forward: Spec) -> None:
+    """Raise an error for an ellipsis, whose axes would need names of their own."""
+    if forward.has_dots:
+        raise SpecError(
+            f"write the axes of '{forward}' out: each of them takes part twice, "
+            f"and those of an ellipsis have no names"
+        )
+
+
+def gathered(forward: Spec) -> Spec | None:
+    """The same contraction with every axis of the result held by an index of its own.
+
+    Returns:
+        ``None`` if the scatter in its output has no such form.
+    """
+    equation = forward_equation(forward)
+    if not equation.deltas:
+        return forward
+    done = eliminate(equation, fixed_indices(forward))
+    last = done[-1].equation if done else equation
+    return None if last.deltas or forward.reduce != "sum" else last.spec

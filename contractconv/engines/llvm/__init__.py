@@ -1,0 +1,1 @@
+"""Contractions by machine code that is compiled for them."""

@@ -1,0 +1,362 @@
+"""A small language for loops over vectors, which becomes LLVM's intermediate representation.
+
+A kernel is written as Python that runs once, with :class:`Int` and :class:`Vector` standing for
+values that exist later. What Python decides while it runs (how many registers a tile has, which
+entries of a matrix are zero) costs nothing in the kernel.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from contractconv.engines.llvm.kernels.number import Number
+from contractconv.engines.llvm.kernels.values import Int, Vector
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+_ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+class Emitter:
+    """Writes one function that takes the address of a table of 64-bit integers.
+
+    Args:
+        name: the function's name.
+        number: the kind of its numbers.
+    """
+
+    def __init__(self, name: str, number: Number) -> None:
+        self.name = name
+        self.number = number
+        self.element = _ELEMENTS[number.dtype]
+        self.vector = ir.VectorType(self.element, number.lanes)
+        self.module = ir.Module(name)
+        kind = ir.FunctionType(ir.VoidType(), [I64.as_pointer()])
+        self.function = ir.Function(self.module, kind, name)
+        self.entry = self.function.append_basic_block("entry")
+        self.builder = ir.IRBuilder(self.entry)
+
+    # -- integers ------------------------------------------------------------------------------
+
+    def whole(self, value: Int | int) -> Int:
+        """A constant, unless it is a value already."""
+        return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
+
+    def argument(self, place: int) -> Int:
+        """One entry of the table the function is called with."""
+        pointer = self.builder.gep(self.function.args[0], [ir.Constant(I64, place)])
+        return Int(self, self.builder.load(pointer))
+
+    def entry_of(self, table: Int, place: Int | int) -> Int:
+        """``table[place]``, where ``table`` is the address of 64-bit integers."""
+        return Int(self, self.builder.load(self._place(table, place)))
+
+    def byte_of(self, table: Int, place: Int) -> Int:
+        """``table[place]``, where ``table`` is the address of bytes without a sign."""
+        pointer = self.builder.inttoptr((table + place).value, ir.IntType(8).as_pointer())
+        return Int(self, self.builder.zext(self.builder.load(pointer), I64))
+
+    def own(self) -> Int:
+        """The address of the table the function is called with."""
+        return Int(self, self.builder.ptrtoint(self.function.args[0], I64))
+
+    def _place(self, table: Int, place: Int | int) -> Any:
+        pointer = self.builder.inttoptr(table.value, I64.as_pointer())
+        return self.builder.gep(pointer, [self.whole(place).value])
+
+    def watched(self, table: Int, place: Int | int) -> Int:
+        """``table[place]`` as it is now, whichever thread wrote it."""
+        return Int(self, self.builder.load_atomic(self._place(table, place), "acquire", 8))
+
+    def announce(self, table: Int, place: Int | int, value: Int) -> None:
+        """``table[place] = value``; who sees it sees all that was written before."""
+        self.builder.store_atomic(value.value, self._place(table, place), "release", 8)
+
+    def exchanged(self, table: Int, place: Int | int, value: Int | int) -> Int:
+        """Put ``value`` where ``table[place]`` was, which no other thread can get then."""
+        return self._at_once("xchg", table, place, value)
+
+    def increased(self, table: Int, place: Int | int) -> Int:
+        """Add one to ``table[place]``; what was there, which no other thread gets."""
+        return self._at_once("add", table, place, 1)
+
+    def _at_once(self, operation: str, table: Int, place: Int | int, value: Int | int) -> Int:
+        given = self.whole(value).value
+        pointer = self._place(table, place)
+        return Int(self, self.builder.atomic_rmw(operation, pointer, given, "acq_rel"))
+
+    def pause(self) -> None:
+        """Let the processor know that this thread is only waiting."""
+        if platform.machine().lower() not in ("x86_64", "amd64", "i686"):
+            return
+        known = self.module.globals.get("llvm.x86.sse2.pause")
+        kind = ir.FunctionType(ir.VoidType(), [])
+        self.builder.call(known or ir.Function(self.module, kind, "llvm.x86.sse2.pause"), [])
+
+    def scratch(self, count: int) -> Int:
+        """The address of room for ``count`` 64-bit integers on the stack."""
+        with self.builder.goto_block(self.entry):
+            self.builder.position_at_start(self.entry)
+            room = self.builder.alloca(I64, count)
+        return Int(self, self.builder.ptrtoint(room, I64))
+
+    def vector_scratch(self, count: int) -> Int:
+        """The address of room for ``count`` vectors on the stack."""
+        with self.builder.goto_block(self.entry):
+            self.builder.position_at_start(self.entry)
+            room = self.builder.alloca(self.vector, count)
+            room.align = self.number.bytes
+        return Int(self, self.builder.ptrtoint(room, I64))
+
+    def set_entry(self, table: Int, place: Int | int, value: Int) -> None:
+        """``table[place] = value``."""
+        self.builder.store(value.value, self._place(table, place))
+
+    def chosen(self, condition: Any, yes: Int, no: Int) -> Int:
+        """One of two integers, without a jump."""
+        return Int(self, self.builder.select(condition, yes.value, no.value))
+
+    # -- vectors -------------------------------------------------------------------------------
+
+    def zero(self) -> Vector:
+        """All lanes zero."""
+        return self.constant(0.0)
+
+    def constant(self, value: float) -> Vector:
+        """The same number in every lane."""
+        return Vector(self, ir.Constant(self.vector, [value] * self.number.lanes))
+
+    def load(self, address: Int, mask: Any = None) -> Vector:
+        """Neighbouring numbers in memory; lanes that are masked out are zero and not read."""
+        pointer = self._of_vectors(address)
+        if mask is None:
+            return Vector(self, self.builder.load(pointer, align=self.number.size))
+        function = self._intrinsic("llvm.masked.load", [pointer.type, I32, mask.type])
+        alignment = ir.Constant(I32, self.number.size)
+        call = self.builder.call(function, [pointer, alignment, mask, self.zero().value])
+        return Vector(self, call)
+
+    def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
+        """Write lanes to neighbouring numbers in memory, but those that are masked out."""
+        pointer = self._of_vectors(address)
+        if mask is None:
+            self.builder.store(vector.value, pointer, align=self.number.size)
+            return
+        function = self._intrinsic("llvm.masked.store", [pointer.type, I32, mask.type])
+        alignment = ir.Constant(I32, self.number.size)
+        self.builder.call(function, [vector.value, pointer, alignment, mask])
+
+    def store_past_cache(self, vector: Vector, address: Int) -> None:
+        """Write a vector, at a multiple of its size, to memory that nobody reads soon."""
+        where = self._of_vectors(address)
+        stored = self.builder.store(vector.value, where, align=self.number.bytes)
+        stored.set_metadata("nontemporal", self.module.add_metadata([I32(1)]))
+
+    def _of_vectors(self, address: Int) -> Any:
+        return self.builder.inttoptr(address.value, self.vector.as_pointer())
+
+    def prefetch(self, address: Int) -> None:
+        """Ask for the line of the cache in which an address lies."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        known = self.module.globals.get("llvm.prefetch.p0")
+        function = known or ir.Function(self.module, kind, "llvm.prefetch.p0")
+        pointer = self.builder.inttoptr(address.value, byte)
+        # To be read, likely to be used again, and data.
+        self.builder.call(function, [pointer, *(ir.Constant(I32, v) for v in (0, 3, 1))])
+
+    def broadcast(self, address: Int) -> Vector:
+        """One number of memory in every lane."""
+        return self.spread(self._scalar(address))
+
+    def _scalar(self, address: Int) -> Any:
+        pointer = self.builder.inttoptr(address.value, self.element.as_pointer())
+        return self.builder.load(pointer, align=self.number.size)
+
+    def spread(self, scalar: Any) -> Vector:
+        """The same value, of any kind, in every lane."""
+        blank = ir.Constant(ir.VectorType(scalar.type, self.number.lanes), ir.Undefined)
+        first = self.builder.insert_element(blank, scalar, ir.Constant(I32, 0))
+        order = ir.Constant(ir.VectorType(I32, self.number.lanes), [0] * self.number.lanes)
+        return Vector(self, self.builder.shuffle_vector(first, blank, order))
+
+    def gather(self, address: Int, step: Int, count: Int | None = None) -> Vector:
+        """Numbers that are ``step`` bytes apart; lanes from ``count`` on repeat the first one."""
+        vector = ir.Constant(self.vector, ir.Undefined)
+        for lane in range(self.number.lanes):
+            place = address + step * lane
+            if count is not None and lane:
+                place = self.chosen(self.whole(lane) < count, place, address)
+            vector = self.builder.insert_element(
+                vector, self._scalar(place), ir.Constant(I32, lane)
+            )
+        return Vector(self, vector)
+
+    def turned(self, rows: Sequence[Vector]) -> list[Vector]:
+        """As many vectors as there are lanes, as the columns of a square matrix."""
+        lanes = self.number.lanes
+        vectors = [row.value for row in rows]
+        half = lanes // 2
+        while half:
+            # Swap blocks off the diagonal, of half the size each time.
+            for n in (n for n in range(lanes) if not n & half):
+                first, second = vectors[n], vectors[n + half]
+                low = [m if not m & half else lanes + m - half for m in range(lanes)]
+                high = [m + half if not m & half else lanes + m for m in range(lanes)]
+                vectors[n], vectors[n + half] = (
+                    self.builder.shuffle_vector(first, second, self._order(order))
+                    for order in (low, high)
+                )
+            half //= 2
+        return [Vector(self, vector) for vector in vectors]
+
+    def _order(self, places: Sequence[int]) -> Any:
+        return ir.Constant(ir.VectorType(I32, len(places)), list(places))
+
+    def scatter(self, vector: Vector, address: Int, step: Int, count: Int) -> None:
+        """Write the first ``count`` lanes to numbers that are ``step`` bytes apart."""
+        for lane in range(self.number.lanes):
+            with self.builder.if_then(self.whole(lane) < count):
+                place = address + step * lane
+                pointer = self.builder.inttoptr(place.value, self.element.as_pointer())
+                scalar = self.builder.extract_element(vector.value, ir.Constant(I32, lane))
+                self.builder.store(scalar, pointer, align=self.number.size)
+
+    def multiply_add(self, left: Vector, right: Vector, total: Vector) -> Vector:
+        """``left * right + total``, rounded once."""
+        kind = self.vector
+        function = self._intrinsic("llvm.fma", [kind, kind, kind])
+        return Vector(self, self.builder.call(function, [left.value, right.value, total.value]))
+
+    def greater(self, left: Vector, right: Vector) -> Any:
+        """In which lanes ``left`` replaces a maximum of ``right``: NaN is never overtaken."""
+        more = self.builder.fcmp_ordered(">", left.value, right.value)
+        is_new = self.builder.fcmp_unordered("uno", left.value, left.value)
+        was_number = self.builder.fcmp_ordered("ord", right.value, right.value)
+        return self.builder.or_(more, self.builder.and_(is_new, was_number))
+
+    def select(self, mask: Any, yes: Vector, no: Vector) -> Vector:
+        """Lane by lane one of two."""
+        return Vector(self, self.builder.select(mask, yes.value, no.value))
+
+    def any(self, mask: Any) -> Any:
+        """Whether a mask has any lane."""
+        bits = ir.IntType(self.number.lanes)
+        return self.builder.icmp_unsigned("!=", self.builder.bitcast(mask, bits), bits(0))
+
+    def first_lanes(self, count: Int) -> Any:
+        """The mask of the lanes below ``count``."""
+        lanes = self.number.lanes
+        kind = ir.VectorType(I32, lanes)
+        limit = self.spread(self.builder.trunc(count.value, I32))
+        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), limit.value)
+
+    def _intrinsic(self, name: str, kinds: Sequence[Any]) -> Any:
+        vector, pointer = self.vector, self.vector.as_pointer()
+        suffix = f"v{self.number.lanes}f{8 * self.number.size}"
+        if name == "llvm.fma":
+            full, kind = f"{name}.{suffix}", ir.FunctionType(vector, kinds)
+        elif name == "llvm.masked.load":
+            full, kind = f"{name}.{suffix}.p0", ir.FunctionType(vector, [*kinds, vector])
+        else:
+            full = f"{name}.{suffix}.p0"
+            kind = ir.FunctionType(ir.VoidType(), [vector, pointer, *kinds[1:]])
+        known = self.module.globals.get(full)
+        return known if known is not None else ir.Function(self.module, kind, full)
+
+    # -- control -------------------------------------------------------------------------------
+
+    def loop(
+        self,
+        start: Int | int,
+        stop: Int | int,
+        carried: Sequence[Int | Vector],
+        body: Callable[[Int, list[Any]], Sequence[Int | Vector]],
+        step: Int | int = 1,
+    ) -> list[Any]:
+        """``for n in range(start, stop, step): carried = body(n, carried)``."""
+        builder, before = self.builder, self.builder.block
+        start, stop, step = self.whole(start), self.whole(stop), self.whole(step)
+        head, inside, after = (
+            self.function.append_basic_block(n) for n in ("head", "body", "after")
+        )
+        builder.branch(head)
+        builder.position_at_end(head)
+        phis = [builder.phi(v.value.type) for v in (start, *carried)]
+        for phi, value in zip(phis, (start, *carried), strict=True):
+            phi.add_incoming(value.value, before)
+        counter = Int(self, phis[0])
+        builder.cbranch(counter < stop, inside, after)
+        builder.position_at_end(inside)
+        values = [type(v)(self, phi) for v, phi in zip(carried, phis[1:], strict=True)]
+        results = body(counter, values)
+        following = (counter + step, *results)
+        for phi, value in zip(phis, following, strict=True):
+            phi.add_incoming(value.value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return values
+
+    def repeat(
+        self, start: Int | int, stop: Int | int, body: Callable[[Int], None], step: Int | int = 1
+    ) -> None:
+        """A loop that carries nothing."""
+
+        def once(counter: Int, _: list[Any]) -> list[Any]:
+            body(counter)
+            return []
+
+        self.loop(start, stop, [], once, step)
+
+    def as_long_as(
+        self, test: Callable[[], tuple[Any, Int | None]], body: Callable[[Int | None], None]
+    ) -> None:
+        """``while (found := test())[0]: body(found[1])``."""
+        head, inside, after = (
+            self.function.append_basic_block(n) for n in ("head", "body", "after")
+        )
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        condition, value = test()
+        self.builder.cbranch(condition, inside, after)
+        self.builder.position_at_end(inside)
+        body(value)
+        self.builder.branch(head)
+        self.builder.position_at_end(after)
+
+    def when(self, condition: Any, yes: Callable[[], None], no: Callable[[], None]) -> None:
+        """Do one of two things."""
+        with self.builder.if_else(condition) as (then, otherwise):
+            with then:
+                yes()
+            with otherwise:
+                no()
+
+    def either(
+        self,
+        condition: Any,
+        yes: Callable[[], Sequence[Vector]],
+        no: Callable[[], Sequence[Vector]],
+    ) -> list[Vector]:
+        """One of two lists of vectors, of which only one is computed."""
+        ends: list[tuple[Any, Sequence[Vector]]] = []
+        with self.builder.if_else(condition) as branches:
+            for branch, values in zip(branches, (yes, no), strict=True):
+                with branch:
+                    computed = values()
+                    ends.append((self.builder.block, computed))
+        joined = []
+        for pair in zip(ends[0][1], ends[1][1], strict=True):
+            phi = self.builder.phi(self.vector)
+            for (block, _), vector in zip(ends, pair, strict=True):
+                phi.add_incoming(vector.value, block)
+            joined.append(Vector(self, phi))
+        return joined
+
+    def finish(self) -> str:
+        """End the function and return the module as text."""
+        self.builder.ret_void()
+        return str(self.module)

@@ -1,0 +1,269 @@
+"""Sums of products: the loop nest behind matrix products, windows and depthwise sums.
+
+One kernel does ``out[row, lane] (+)= Σ_tap Σ_run scalars[row + tap + run] * vectors[tap + run]``.
+Addresses of rows and taps come from tables, so that a window is read where it lies, whatever the
+order of the axes, the stride or the dilation. A tile of ``rows x vectors`` sums stays in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from contractconv.engines.llvm.kernels.finish import RAW, Finish, finished
+from contractconv.engines.llvm.kernels.native import Native, build, registers
+
+if TYPE_CHECKING:
+    from contractconv.engines.llvm.kernels.emitter import Emitter
+    from contractconv.engines.llvm.kernels.values import Int, Vector
+
+_next = count().__next__
+# Places in the table of arguments.
+SCALARS, VECTORS, OUT = _next(), _next(), _next()
+BATCH, BATCH_SCALARS, BATCH_VECTORS, BATCH_OUT = _next(), _next(), _next(), _next()
+ROW_START, ROW_STOP, ROWS_AT_ONCE, ROW_SCALARS, ROW_OUT = (_next() for _ in range(5))
+LANES = _next()
+# Whether panels begin at lines of the cache, where the first factor has a value for each lane.
+ALIGNED = _next()
+TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
+RUN, RUN_SCALARS, RUN_VECTORS = _next(), _next(), _next()
+ACCUMULATE = _next()
+BIAS = _next()  # the address of one number for each lane, if results are finished
+# Bytes from one place of a window to the next, and between vectors from tap to tap.
+WINDOW_SCALARS, WINDOW_VECTORS = _next(), _next()
+ARGUMENTS = _next()
+_CACHE_LINE = 64  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The sums that stay in registers.
+
+    Attributes:
+        rows: rows of the tile.
+        vectors: vectors of the tile; a panel is as wide.
+        elementwise: whether the first factor has a value for each lane, instead of one a row.
+    """
+
+    rows: int
+    vectors: int
+    elementwise: bool = False
+
+
+def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
+    """The tile that uses the registers best for a result that is so many vectors wide."""
+    available = registers()[0]
+    widest = min(vectors, 2 if elementwise or available == 16 else 4)
+    # Panels of equal width waste no lanes: six vectors are two panels of three.
+    wide = -(-vectors // -(-vectors // widest))
+    # Beside the sums there are a row of vectors and what they are multiplied with.
+    others = 2 * wide if elementwise else wide + 1
+    # The address of each row takes a register of another kind, of which there are few.
+    return Tile(min((available - others) // wide, 9 if elementwise else 8), wide, elementwise)
+
+
+@cache
+def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
+    """The kernel for one kind of numbers, one tile, and what is done to finished sums."""
+    name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}{finish.name}_{dtype}"
+    return build(name, dtype, lambda emitter: Nest(emitter, tile, finish).write(), (tile, finish))
+
+
+class Nest:
+    """Writes the loop nest: batch, taps, rows, panels, and a tile of sums in registers."""
+
+    def __init__(self, emitter: Emitter, tile: Tile, finish: Finish) -> None:
+        self.e = emitter
+        self.tile = tile
+        self.finish = finish
+        self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
+
+    def write(self) -> None:
+        """All products, one after the other."""
+        a, e = self.arguments, self.e
+        e.repeat(0, a[BATCH], lambda batch: self._chunks(self._bases(batch)))
+
+    def _bases(self, batch: Int) -> list[Int]:
+        a, e = self.arguments, self.e
+        return [
+            a[base] + e.entry_of(a[table], batch)
+            for base, table in (
+                (SCALARS, BATCH_SCALARS), (VECTORS, BATCH_VECTORS), (OUT, BATCH_OUT)
+            )
+        ]  # fmt: skip
+
+    def _chunks(self, bases: list[Int]) -> None:
+        """As many taps at once as keep a panel of vectors in cache; later ones add to the sums."""
+        a, e = self.arguments, self.e
+
+        def chunk(first: Int) -> None:
+            last = (first + a[TAPS_AT_ONCE]).least(a[TAPS])
+            fresh = e.builder.and_(first.equals(0), a[ACCUMULATE].equals(0))
+
+            def rows(start: Int) -> None:
+                stop = (start + a[ROWS_AT_ONCE]).least(a[ROW_STOP])
+                self._panels(bases, (start, stop), (first, last), fresh)
+
+            e.repeat(a[ROW_START], a[ROW_STOP], rows, a[ROWS_AT_ONCE])
+
+        e.repeat(0, a[TAPS], chunk, a[TAPS_AT_ONCE])
+
+    def _panels(
+        self, bases: list[Int], rows: tuple[Int, Int], taps: tuple[Int, Int], fresh: Any
+    ) -> None:
+        a, e = self.arguments, self.e
+        wide, skew = self.tile.vectors * e.number.lanes, self._skew(bases[0])
+
+        def panel(place: Int) -> None:
+            # The lanes before the first line of the cache have a panel of their own.
+            early = place < 0
+            start = e.chosen(early, e.whole(0), skew + place * wide)
+            left = e.chosen(early, skew, a[LANES] - start)
+            here = [base + self._moved(n, start) for n, base in enumerate(bases)]
+            here.append(a[BIAS] + start * e.number.size)
+            e.when(
+                left >= wide,
+                lambda: self._rows(here, rows, taps, fresh, None),
+                lambda: self._rows(here, rows, taps, fresh, left),
+            )
+
+        first = e.chosen(skew.equals(0), e.whole(0), e.whole(-1))
+        e.repeat(first, (a[LANES] - skew + (wide - 1)) // wide, panel)
+
+    def _moved(self, which: int, lane: Int) -> Int:
+        """Bytes to a lane of the first factor, the second one, or the sums."""
+        along = which > 0 or self.tile.elementwise
+        return lane * self.e.number.size if along else self.e.whole(0)
+
+    def _skew(self, address: Int) -> Int:
+        """How many lanes lie before a line of the cache, if that matters."""
+        if not self.tile.elementwise:
+            return self.e.whole(0)
+        size = self.e.number.size
+        before = (self.e.whole(_CACHE_LINE) - address % _CACHE_LINE) % _CACHE_LINE // size
+        early = before.least(self.arguments[LANES])
+        return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), early)
+
+    def _rows(
+        self,
+        bases: list[Int],
+        rows: tuple[Int, Int],
+        taps: tuple[Int, Int],
+        fresh: Any,
+        left: Int | None,
+    ) -> None:
+        e, high = self.e, self.tile.rows
+        lanes = e.number.lanes
+        masks = [
+            None if left is None else e.first_lanes(left - lanes * vector)
+            for vector in range(self.tile.vectors)
+        ]
+        start, stop = rows
+        edge = start + (stop - start) // high * high
+
+        def tile(row: Int) -> None:
+            self._fetch(bases[0], row + high, edge)
+            self._tile(bases, (row, high), taps, fresh, masks)
+
+        e.repeat(start, edge, tile, high)
+        for rest in self._remainders():
+            with e.builder.if_then((stop - edge).equals(rest)):
+                self._tile(bases, (edge, rest), taps, fresh, masks)
+
+    def _remainders(self) -> Sequence[int]:
+        """How many rows the last tile may have, if it has fewer than the others."""
+        return range(1, self.tile.rows)
+
+    def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
+        """Ask for the next tile's rows: without windows nothing has read them before."""
+        e, a = self.e, self.arguments
+        if self.tile.elementwise:
+            return
+        alone = e.builder.and_(a[TAPS].equals(1), a[RUN_SCALARS].equals(e.number.size))
+        with e.builder.if_then(e.builder.and_(alone, row < edge)):
+            bytes_a_row = a[RUN] * e.number.size
+            for n in range(self.tile.rows):
+                start = scalars + e.entry_of(a[ROW_SCALARS], row + n)
+                self._fetch_row(start, bytes_a_row)
+
+    def _fetch_row(self, start: Int, size: Int) -> None:
+        self.e.repeat(0, size, lambda at: self.e.prefetch(start + at), _CACHE_LINE)
+
+    def _tile(
+        self,
+        bases: list[Int],
+        where: tuple[Int, int],
+        taps: tuple[Int, Int],
+        fresh: Any,
+        masks: Any,
+    ) -> None:
+        a, e = self.arguments, self.e
+        row, rows = where
+        scalars, vectors, out, bias = bases
+        starts = self._starts(scalars, row, rows)
+        places = [
+            out + e.entry_of(a[ROW_OUT], row + n) + e.number.bytes * v
+            for n in range(rows)
+            for v in range(self.tile.vectors)
+        ]
+        masks = masks * rows
+        sums = [e.zero() for _ in places]
+
+        def tap(which: Int, sums: list[Vector]) -> list[Vector]:
+            offset = e.entry_of(a[TAP_SCALARS], which)
+            weights = vectors + e.entry_of(a[TAP_VECTORS], which)
+            carried: list[Int | Vector] = [offset, weights, *sums]
+            return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
+
+        some = e.loop(*taps, sums, tap)
+        # A chunk is summed by itself, then added: long sums round less than in one line.
+        sums = e.either(
+            fresh,
+            lambda: some,
+            lambda: [
+                total + e.load(place, mask)
+                for total, place, mask in zip(some, places, masks, strict=True)
+            ],
+        )
+        if self.finish != RAW:
+            last = taps[1].equals(a[TAPS])
+            raw = list(sums)
+            sums = e.either(last, lambda: self._finished(raw, bias, masks), lambda: raw)
+        for place, total, mask in zip(places, sums, masks, strict=True):
+            e.store(total, place, mask)
+
+    def _starts(self, scalars: Int, row: Int, rows: int) -> list[Int]:
+        """Where the rows of a tile begin."""
+        table = self.arguments[ROW_SCALARS]
+        return [scalars + self.e.entry_of(table, row + n) for n in range(rows)]
+
+    def _finished(self, sums: list[Vector], bias: Int, masks: Any) -> list[Vector]:
+        wide, size = self.tile.vectors, self.e.number.bytes
+        return [
+            finished(self.e, self.finish, total, bias + size * (n % wide), masks[n])
+            for n, total in enumerate(sums)
+        ]
+
+    def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
+        a, e = self.arguments, self.e
+        offset, weights, *sums = carried
+        wide = self.tile.vectors
+        right = self._right(weights, masks)
+        for n, start in enumerate(starts):
+            left = self._left(start + offset, masks)
+            for v in range(wide):
+                sums[n * wide + v] = e.multiply_add(left[v], right[v], sums[n * wide + v])
+        return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
+
+    def _right(self, address: Int, masks: Any) -> list[Vector]:
+        e = self.e
+        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
+
+    def _left(self, address: Int, masks: Any) -> list[Vector]:
+        e, wide = self.e, self.tile.vectors
+        if not self.tile.elementwise:
+            return [e.broadcast(address)] * wide
+        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(wide)]

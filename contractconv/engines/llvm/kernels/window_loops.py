@@ -1,0 +1,189 @@
+"""Sums of products along a window: what is loaded once serves several results.
+
+It is the loop nest of :mod:`~contractconv.engines.llvm.kernels.product_loops` with one index of
+the window, the tap, written out. Results that are neighbours along the window meet the same
+numbers at different taps: a tile reads each of them once, at the place ``unit * row + step * tap``.
+Several such lines of results share the vectors of the taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from contractconv.caches import kept
+from contractconv.engines.llvm.kernels import product_loops
+from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.kernels.native import Native, build, registers
+from contractconv.engines.llvm.kernels.product_loops import WINDOW_SCALARS, WINDOW_VECTORS, Tile
+
+if TYPE_CHECKING:
+    from contractconv.engines.llvm.kernels.emitter import Emitter
+    from contractconv.engines.llvm.kernels.values import Int, Vector
+
+# Multiplications that are written out for one tile.
+_MOST_WRITTEN = 192
+# Sums that a processor needs at the same time to be busy: it begins two with every cycle, and each
+# takes four.
+_BUSY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a tile reads.
+
+    Attributes:
+        taps: how many taps are written out.
+        unit: places from one row to the next.
+        step: places from one tap to the next, negative against the rows.
+        lines: lines of results of a tile, its rows being shared out among them.
+        rest: rows of the last tile, if it has fewer than the others; otherwise 0.
+        early: places at the beginning of a tile that lie outside, where nothing is read.
+        late: likewise at its end.
+    """
+
+    taps: int
+    unit: int
+    step: int
+    lines: int = 1
+    rest: int = 0
+    early: int = 0
+    late: int = 0
+
+    def meetings(self, rows: int) -> Iterator[list[tuple[int, int]]]:
+        """For each place in order the rows and taps that meet there."""
+        places: dict[int, list[tuple[int, int]]] = {}
+        for row in range(rows):
+            for tap in range(self.taps):
+                places.setdefault(self.unit * row + self.step * tap, []).append((row, tap))
+        inside = range(min(places) + self.early, max(places) + 1 - self.late)
+        return (
+            places.get(place, []) if place in inside else []
+            for place in range(min(places), max(places) + 1)
+        )
+
+    @property
+    def before(self) -> int:
+        """Places from the first one to that of the first row at the first tap."""
+        return max(0, -self.step * (self.taps - 1))
+
+
+class Fit(NamedTuple):
+    """A tile for a window, and roughly the cycles that all results take at its taps."""
+
+    tile: Tile
+    window: Window
+    cycles: float
+
+
+@kept(most=1024)
+def fitting(
+    rows: int, lines: int, taps: int, places: tuple[int, int], wide: int, elementwise: bool
+) -> Fit | None:
+    """The best tile of sums for a window.
+
+    Args:
+        rows: how many results lie along the window.
+        lines: how many such lines of results there are; a tile has all of them, or one.
+        taps: the taps of the window.
+        places: from one result to the next, and from one tap to the next.
+        wide: vectors of the result.
+        elementwise: whether both factors have a value for each lane.
+
+    Returns:
+        ``None`` if none fits the registers.
+    """
+    found = []
+    for vectors, high in product(range(1, min(wide, 4) + 1), range(2, min(rows, 16) + 1)):
+        # Lines that end within a tile would begin anew within it.
+        for together in {1, lines} if high == rows else {1}:
+            window = Window(taps, *places, together, rows % high)
+            tile = Tile(high * together, vectors, elementwise)
+            # Beside the sums there are the taps that rows share, and what they are multiplied with.
+            others = min(high, taps) * vectors + (vectors if elementwise else 1)
+            written = tile.rows * taps * vectors
+            if tile.rows * vectors + others < registers()[0] and written <= _MOST_WRITTEN:
+                cycles = _cycles(rows, wide, tile, window) * (lines // together)
+                found.append(Fit(tile, window, cycles))
+    return min(found, key=lambda fit: fit.cycles, default=None)
+
+
+def _cycles(rows: int, wide: int, tile: Tile, window: Window) -> float:
+    """What some lines of results take, with everything in the first level of cache."""
+    full, rest = divmod(rows, tile.rows // window.lines)
+    one = full * _cycles_of_tile(tile.rows // window.lines, tile, window)
+    return -(-wide // tile.vectors) * (one + _cycles_of_tile(rest, tile, window))
+
+
+def _cycles_of_tile(high: int, tile: Tile, window: Window) -> float:
+    if not high:
+        return 0.0
+    places = sum(1 for met in window.meetings(high) if met)
+    # A vector that does not begin at a line of the cache takes two loads, of two in a cycle.
+    left = window.lines * places * (tile.vectors if tile.elementwise else 0.5)
+    loads = left + window.taps * tile.vectors
+    sums = high * window.lines * tile.vectors
+    products = sums * window.taps / min(1.0, sums / _BUSY)
+    return max(products / 2, loads) + 4.0
+
+
+@cache
+def kernel(dtype: str, tile: Tile, window: Window, finish: Finish = RAW) -> Native:
+    """The kernel for one kind of numbers, one tile, and one window."""
+    form = f"{tile.rows}x{tile.vectors}{'e' * tile.elementwise}_{window.taps}x{window.lines}"
+    form += f"_{window.early}to{window.late}"
+    return build(
+        f"window_{form}{finish.name}_{dtype}",
+        dtype,
+        lambda emitter: _Windows(emitter, tile, window, finish).write(),
+        (tile, window, finish),
+    )
+
+
+class _Windows(product_loops.Nest):
+    """Writes the loop nest with the taps of a window written out."""
+
+    def __init__(self, emitter: Emitter, tile: Tile, window: Window, finish: Finish) -> None:
+        super().__init__(emitter, tile, finish)
+        self.window = window
+
+    def _remainders(self) -> list[int]:
+        return [self.window.rest] if self.window.rest else []
+
+    def _starts(self, scalars: Int, row: Int, rows: int) -> list[Int]:
+        a, e = self.arguments, self.e
+        before = a[WINDOW_SCALARS] * self.window.before
+        step = rows // self.window.lines
+        return [
+            scalars + e.entry_of(a[product_loops.ROW_SCALARS], row + n * step) - before
+            for n in range(self.window.lines)
+        ]
+
+    def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
+        """Neighbours along a window have been read already."""
+
+    def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
+        a = self.arguments
+        offset, weights, *sums = carried
+        wide, lines = self.tile.vectors, self.window.lines
+        rows = len(sums) // wide // lines
+        places = [start + offset for start in starts]
+        right: dict[int, list[Vector]] = {}
+        for met in self.window.meetings(rows):
+            for line in range(lines if met else 0):
+                left = self._left(places[line], masks)
+                for row, tap in met:
+                    if tap not in right:
+                        right[tap] = self._right(weights + a[WINDOW_VECTORS] * tap, masks)
+                    for v in range(wide):
+                        n = (line * rows + row) * wide + v
+                        sums[n] = self.e.multiply_add(left[v], right[tap][v], sums[n])
+            places = [place + a[WINDOW_SCALARS] for place in places]
+        return [
+            offset + a[product_loops.RUN_SCALARS],
+            weights + a[product_loops.RUN_VECTORS],
+            *sums,
+        ]

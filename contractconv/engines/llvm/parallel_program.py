@@ -1,0 +1,71 @@
+"""Programs on all threads: helpers stay awake for a moment after their work, and then sleep.
+
+Each helper looks, in machine code and without Python's lock, for programs in a row of a table;
+after a while without any it sleeps, until it is woken.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from contractconv.engines.llvm.kernels import dispatch as kernel
+from contractconv.engines.llvm.kernels.native import Native
+from contractconv.machine.memory import Table
+from contractconv.machine.threads import Helpers, team
+
+# How often a helper looks before it sleeps: about a millisecond.
+_PATIENCE = 20_000
+
+
+def carry_out(heads: Table) -> None:
+    """Carry out a program, in as many threads as it has heads if helpers are free.
+
+    Args:
+        heads: the program as each thread sees it, a row for each; see
+            :mod:`contractconv.engines.llvm.kernels.dispatch`.
+    """
+    lenders = team()
+    helpers = lenders.take() if len(heads.numbers) > 1 else None
+    if helpers is None:
+        kernel.perform()(heads.address)
+        return
+    try:
+        if helpers.kept is None:
+            helpers.kept = _Crew(helpers)
+        helpers.kept.run(helpers, heads)
+    finally:
+        lenders.give(helpers)
+
+
+class _Crew:
+    """What helpers and whoever leads them read, and whether helpers are awake."""
+
+    def __init__(self, helpers: Helpers) -> None:
+        self._rows = Table((len(helpers), kernel.WORDS))
+        self._rows.numbers[:, kernel.PATIENCE] = _PATIENCE
+        self._leader = Table((kernel.LEADER,))
+        self._leader.point(kernel.TABLES, self._rows)
+        self._awake = [False] * len(helpers)
+        self._lead, serve = kernel.lead(), kernel.serve()
+        self._calls = [
+            partial(_watch, serve, self._rows, n, self._awake) for n in range(len(helpers))
+        ]
+
+    def run(self, helpers: Helpers, heads: Table) -> None:
+        """Carry out a program in this thread and those of helpers."""
+        count = min(len(helpers), len(heads.numbers) - 1)
+        for n in range(count):
+            # One that falls asleep in between misses the program: then others do its work.
+            if not self._awake[n] and helpers.inboxes[n].empty():
+                helpers.inboxes[n].put(self._calls[n])
+        self._leader.numbers[kernel.HELPERS] = count
+        self._leader.numbers[kernel.HEAD_BYTES] = heads.numbers.strides[0]
+        self._leader.lend(kernel.HEADS, (heads,))
+        self._lead(self._leader.address)
+        self._leader.let_go()
+
+
+def _watch(serve: Native, rows: Table, n: int, awake: list[bool]) -> None:
+    awake[n] = True
+    serve(rows.address + n * rows.numbers.strides[0])
+    awake[n] = False

@@ -1,0 +1,282 @@
+"""Cutting a sum of products into blocks: for the threads, and so that copies stay small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise, product
+from math import prod
+
+from contractconv.engines.llvm.loop_nest import Nest
+from contractconv.notation.problem import Access, Problem
+from contractconv.planning.trimming import inside
+
+# The first of some values of an index, and how many there are.
+Span = tuple[int, int]
+# Copies of a block stay in the second level of cache, unless there would be too many blocks.
+_COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
+# A piece of work should be worth handing over: multiplications. So should a part of a sum, which
+# takes memory of its own.
+_WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
+# Products that are summed in one block, how many blocks there are at most, and values of an index
+# that are summed in one run, or in one chain without a cut.
+_TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
+# Tiles of rows that a part should have which is cut along its lanes as well.
+_TILES = 4
+# Indices of up to so many values are taken for the taps of a window.
+_MOST_TAPS = 8
+# Parts without padding: each of them is prepared by itself.
+_MOST_PARTS = 128
+# Pieces of work that there are at most, the first of small work, whose pieces would read the same
+# numbers again and again, and multiplications of one beyond that. How work is cut never depends on
+# the number of threads, so that neither does the order in which anything is added.
+_PIECES, _MOST_PIECES, _LARGE_PIECE = 16, 64, 1 << 27
+# Parts of a sum that are made each for itself, and the products of one that are worth it.
+_SHARES, _SHARED = 16, 2048
+# Results up to this size are made from such parts, which are added up at the end; and the bytes
+# that all parts may take.
+_PRIVATE_BYTES, _ALL_BYTES = 1 << 20, 1 << 22
+# ... if at least one in so many of its numbers is summed for each of them.
+_SUMMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a leaf is cut.
+
+    Attributes:
+        groups: blocks that one thread works on, one after the other.
+        private: whether groups write the same result: then each has one of its own.
+        sums: whether the blocks of a group add up; otherwise each writes a part of its own.
+    """
+
+    groups: tuple[tuple[Problem, ...], ...]
+    private: bool
+    sums: bool = False
+
+
+def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> Cut:
+    """Cut a leaf.
+
+    Args:
+        problem: the leaf.
+        nest: its loop nest.
+        copied: which operands are read from a copy.
+        itemsize: the bytes of one number.
+    """
+    volumes = [prod(a.size for a in term) for term in problem.operands]
+    bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
+    result = prod(problem.extents[n] for n in problem.kept)
+    summed = problem.points // max(1, result)
+    written = prod(access.size for access in problem.output)
+    small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
+    pieces = _pieces(problem)
+    if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
+        worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
+                    _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
+        # Powers of two are shared out evenly among most numbers of threads.
+        copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
+        parts = _slices(problem, _summed_order(problem, nest), copies)
+        limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
+        groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
+        return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
+    return Cut(apart(problem, nest, bytes_copied), False)
+
+
+def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
+    """Cut a leaf into groups of one block each, which write different parts of the result."""
+    volumes = [prod(a.size for a in term) for term in problem.operands]
+    labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
+    wide = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
+    if wide and _panels(problem, nest) > 1:
+        high = prod(problem.extents[n] for n in labels) // (_TILES * nest.tile.rows)
+        rest = max(1, min(high, pieces // _panels(problem, nest)))
+        lanes = _along_lane(problem, nest)
+        return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
+    if labels:
+        # As much for one as for the other: whole values of the first index, if they are enough.
+        first = problem.extents[labels[0]]
+        pieces = first if pieces < first <= 2 * pieces else pieces - pieces % min(pieces, first)
+    pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
+    return tuple((part,) for part in _slices(problem, labels, pieces))
+
+
+def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
+    """Cut what is summed: each part has a share of every number of the result."""
+    return list(_slices(problem, _summed_order(problem, nest), pieces))
+
+
+def shorter(problem: Problem, nest: Nest) -> list[Problem]:
+    """Cut what is summed into blocks, whose sums are then added: long sums round too much.
+
+    Each block is as long as a kernel can sum in short runs, up to what is left over.
+    """
+    parts = list(_blocks_of(problem, nest))
+    for name in nest.summed:
+        parts = [part for block in parts for part in _in_short_runs(block, name)]
+    return parts
+
+
+def _blocks_of(problem: Problem, nest: Nest) -> Iterator[Problem]:
+    terms = prod(problem.extents[n] for n in problem.reduced)
+    if terms <= _TERMS:
+        yield problem
+        return
+    name = max(nest.summed, key=lambda n: problem.extents[n])
+    size = problem.extents[name]
+    chunk = max(1, size * _TERMS // terms, -(-size // _BLOCKS))
+    # Whole runs, or else as many values as there are.
+    chunk = chunk // _RUN * _RUN or chunk
+    for start in range(0, size, chunk):
+        yield problem.restricted(name, start, min(chunk, size - start))
+
+
+def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
+    extent = problem.extents[name]
+    if extent <= _CHAIN or any(extent % run == 0 for run in range(_RUN // 4, _RUN + 1)):
+        yield problem
+        return
+    whole = extent // _RUN * _RUN
+    yield problem.restricted(name, 0, whole)
+    yield problem.restricted(name, whole, extent - whole)
+
+
+def _pieces(problem: Problem) -> int:
+    most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
+    return max(1, min(most, problem.points // _WORTH))
+
+
+def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
+    # The longer ones first: cutting a window's few taps would copy what it reads again and again.
+    # Before these what stands alone: so each part has the whole of a window's axis.
+    moving = {n for term in problem.operands for a in term if len(a.terms) > 1 for n in a.names}
+
+    def place(name: str) -> tuple[bool, int]:
+        return name in moving, -problem.extents[name]
+
+    return tuple(sorted(nest.summed[:-1] or nest.summed, key=place))[:2]
+
+
+def _panels(problem: Problem, nest: Nest) -> int:
+    """Into how many parts a leaf is cut along its lanes, a part being some panels wide."""
+    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
+
+
+def _along_lane(problem: Problem, nest: Nest) -> Iterator[Problem]:
+    size = problem.extents[nest.lane]
+    panel = nest.tile.vectors * 16
+    chunk = panel * -(-size // (panel * _panels(problem, nest)))
+    for start in range(0, size, chunk):
+        yield problem.restricted(nest.lane, start, min(chunk, size - start))
+
+
+def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Problem]:
+    """Cut along the first of some indices, and along further ones if it is too short."""
+    cuts: list[list[tuple[str, int, int]]] = []
+    for label in labels:
+        size = problem.extents[label]
+        count = min(size, pieces)
+        if count > 1:
+            bounds = [size * n // count for n in range(count + 1)]
+            cuts.append([(label, a, b - a) for a, b in pairwise(bounds)])
+            pieces = -(-pieces // count)
+    parts = []
+    for choice in product(*cuts):
+        part = problem
+        for label, start, size in choice:
+            part = part.restricted(label, start, size)
+        parts.append(part)
+    return parts
+
+
+def unpadded(
+    problem: Problem, adding: bool = False, left_out: tuple[int, int] | None = None
+) -> tuple[Problem, ...]:
+    """Cut a leaf where windows begin and cease to reach outside of an operand.
+
+    In each part the taps that would read outside, and add nothing, are left out: so it reads no
+    padding at all.
+
+    Args:
+        problem: the leaf.
+        adding: whether parts may add up, the first one being the only one that writes all of the
+            result; otherwise each writes a part of its own.
+        left_out: an operand and one of its axes, outside of which nothing will be read anyway.
+
+    Returns:
+        The parts; the leaf itself if they would not make up all of its result, or be too many.
+    """
+    parts = [problem]
+    for number, term in enumerate(problem.operands):
+        for axis in (n for n in range(len(term)) if (number, n) != left_out):
+            most = _MOST_PARTS // len(parts)
+            found = [_without_padding(part, number, axis, adding, most) for part in parts]
+            if any(not some for some in found):
+                return (problem,)
+            parts = [part for some in found for part in some]
+    parts.sort(key=lambda part: -part.points)
+    if adding and any(parts[0].extents[n] != problem.extents[n] for n in problem.kept):
+        return (problem,)
+    return tuple(parts)
+
+
+def _without_padding(
+    problem: Problem, number: int, axis: int, adding: bool, most: int
+) -> list[Problem]:
+    """Cut a leaf where one axis is read outside; nothing if that is impossible."""
+    access = problem.operands[number][axis]
+    low, high = access.reach(problem.extents)
+    if low >= 0 and high < access.size:
+        return [problem]
+    pair = _window(access, problem, adding)
+    if pair is None:
+        return []
+    result, tap = pair
+    ranges = _inside(access, problem.extents, result, tap, most)
+    return [problem.restricted(result, *some).restricted(tap, *taps) for some, taps in ranges]
+
+
+def _window(access: Access, problem: Problem, adding: bool) -> tuple[str, str] | None:
+    """The index that is cut and its tap, of which there are few."""
+    kept = [n for n in access.names if n in problem.kept]
+    summed = [n for n in access.names if n not in problem.kept]
+    if len(kept) != 1 or len(summed) != 1:
+        return None
+    results, taps = problem.extents[kept[0]], problem.extents[summed[0]]
+    if adding and taps > results:
+        return summed[0], kept[0]
+    return (kept[0], summed[0]) if taps <= max(results, _MOST_TAPS) else None
+
+
+def _inside(
+    access: Access, extents: Mapping[str, int], result: str, tap: str, most: int
+) -> list[tuple[Span, Span]]:
+    """Spans of an index, each with that of the taps that stay inside.
+
+    Windows move one way, so the same taps are inside for neighbours: a span ends where a tap comes
+    inside, or leaves.
+
+    Returns:
+        Nothing if that happens at more than ``most`` taps, or if a span has no tap.
+    """
+    steps, results, last = dict(access.terms), extents[result], access.size - 1
+
+    def within(name: str, place: int, further: int = 0) -> range:
+        """Where an index keeps an axis inside that is ``place``, and maybe ``further``, besides."""
+        low, high = sorted((place, place + further))
+        first, final = inside(steps[name], low, high - last)
+        return range(max(0, first), max(0, first, min(extents[name] - 1, final) + 1))
+
+    always = within(tap, access.offset, steps[result] * (results - 1))
+    if extents[tap] - len(always) > most:
+        return []
+    edges = chain(range(min(always.start, extents[tap])), range(always.stop, extents[tap]))
+    here = [within(result, access.offset + steps[tap] * n) for n in edges]
+    bounds = sorted({0, results, *(some.start for some in here), *(some.stop for some in here)})
+    found = []
+    for start, stop in pairwise(bounds):
+        taps = within(tap, access.offset + steps[result] * start)
+        if not taps:
+            return []
+        found.append(((start, stop - start), (taps.start, len(taps))))
+    return found

@@ -1,0 +1,275 @@
+"""Pooling by compiled kernels: one operand, reduced over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.caches import weighed
+from contractconv.engines.llvm.direct import KINDS
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels import pooling_loops as kernel
+from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.pooling.window_tables import Walk, nested
+from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
+from contractconv.machine.threads import get_num_threads
+from contractconv.machine.weight import weight
+from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import volume
+
+Labels = tuple[str, ...]
+# For each index the bytes from one of its values to the next: operand, result, and beside them.
+Steps = Sequence[Mapping[str, int]]
+# Fewer points than this are not worth compiling a kernel for.
+FEW_POINTS = 1 << 12
+# Entries of a table of taps, which is kept for the next call.
+MOST_ENTRIES = 1 << 18
+# So many numbers apart lanes are still picked from vectors.
+_NEAR = 4
+
+
+class End(NamedTuple):
+    """What is done to results before they are stored.
+
+    Attributes:
+        divided: whether a mean is divided by the points of a window; otherwise it is their sum.
+        rectified: whether what is negative becomes zero.
+    """
+
+    divided: bool = False
+    rectified: bool = False
+
+
+_RAW = End()
+
+
+def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
+    """Reduce the windows of one operand.
+
+    Args:
+        problem: a leaf of one operand with reduce ``"max"``, ``"min"``, ``"sum"`` or ``"mean"``.
+        array: the operand, compositions split.
+        out: the whole result, of the same dtype, of which the leaf's part is written.
+        end: what is done to results.
+
+    Returns:
+        Whether it was done; if not, there is no kernel for it.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(2*i+k) c -> i c", reduce="max"), [(4, 2)], {"k": 2})
+        >>> x, out = np.arange(8.0).reshape(4, 2), np.zeros((2, 2))
+        >>> out if pool(problem, x, out) else "there is no compiler"
+        array([[2., 3.],
+               [6., 7.]])
+    """
+    dtype = kind(array, out)
+    if dtype is None:
+        return False
+    program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
+    if program is None:
+        return False
+    program.run({"operand": array}, out)
+    return True
+
+
+def kind(*arrays: Array) -> str | None:
+    """What kernels call the dtype of some arrays; ``None`` if there are no kernels for them."""
+    dtype = KINDS.get(arrays[0].dtype)
+    if any(array.dtype != arrays[0].dtype for array in arrays):
+        return None
+    return dtype if native.available() else None
+
+
+def is_pooling(problem: Problem) -> bool:
+    """Whether one operand is reduced in a way that there are kernels for."""
+    known = problem.reduce in ("sum", "mean", "max", "min")
+    return known and len(problem.operands) == 1 and bool(problem.reduced)
+
+
+@weighed(weight)
+def _prepared(
+    problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
+) -> Prepared | None:
+    """Make a leaf ready for arrays of these strides: operand and result."""
+    if not is_pooling(problem):
+        return None
+    terms = (problem.operands[0], problem.output)
+    steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
+    found = windows(problem, steps, dtype)
+    if found is None:
+        return None
+    walk, form = found
+    function = kernel.pooling(dtype, replace(form, divided=end.divided, rectified=end.rectified))
+    places = {
+        kernel.OPERAND: Place("operand", start(terms[0], strides[0])),
+        kernel.RESULT: Place("out", start(terms[1], strides[1])),
+        kernel.SCALE: np.array([volume(problem.reduced, problem.extents)], dtype),
+    }
+    pieces = walk.pieces(problem.points, threads)
+    return Prepared(Program([walk.calls(function, places, pieces)]))
+
+
+def start(accesses: Accesses, strides: Strides) -> int:
+    """Bytes from the beginning of an array to where all indices are zero."""
+    return sum(a.offset * stride for a, stride in zip(accesses, strides, strict=True))
+
+
+def windows(
+    problem: Problem, steps: Steps, dtype: str, lane: str | None = None
+) -> tuple[Walk, kernel.Form] | None:
+    """How the windows of a leaf are gone through.
+
+    Args:
+        problem: the leaf.
+        steps: in operand, result and, if there is one, the array beside them.
+        dtype: of the operand.
+        lane: the index along the lanes; the cheapest one unless it is given.
+
+    Returns:
+        The walk, and what the kernel is written for; ``None`` if there is none.
+    """
+    found = _classes(problem)
+    if found is None or not problem.kept or not problem.kept <= steps[0].keys():
+        return None
+    classes, inside = found
+    forms = {n: form(problem, (steps[0][n], steps[1][n]), n, dtype) for n in problem.kept}
+    if lane is None:
+        lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype), n))
+    steps = [*steps, {}][:3]
+    labels = order(problem, lane, steps[0])
+    loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
+    along = [step.get(lane, 0) for step in steps]
+    runs, lanes = _runs(problem.extents[lane], along, classes.get(lane, []))
+    walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))
+    return walk, walk.known(forms[lane], dtype)
+
+
+def form(problem: Problem, along: Sequence[int], lane: str, dtype: str) -> kernel.Form:
+    """What a kernel is written for whose lanes lie so many bytes apart in operand and result."""
+    number = native.number(dtype)
+    apart, uneven = divmod(along[0], number.size)
+    step = apart if 0 < apart <= _NEAR and not uneven else 0
+    wide = -(-problem.extents[lane] // number.lanes)
+    most = native.registers()[0] // 8 if step else 1
+    return kernel.Form(
+        "sum" if problem.reduce == "mean" else problem.reduce,
+        -(-wide // -(-wide // most)),
+        step,
+        along[1] == number.size,
+    )
+
+
+def _cost(lane: str, problem: Problem, form: kernel.Form, dtype: str) -> float:
+    """Roughly how many instructions a result takes."""
+    lanes, extent = native.number(dtype).lanes, problem.extents[lane]
+    taps = volume(problem.reduced, problem.extents)
+    vector = taps * (form.step or lanes) + (1 if form.contiguous else lanes)
+    return vector * -(-extent // lanes) / extent
+
+
+def order(problem: Problem, lane: str, there: Mapping[str, int]) -> tuple[Labels, Labels, Labels]:
+    """The indices of the outer, the middle and the inner loop.
+
+    The outer ones stand alone on an axis of the operand, so that two of their values share none of
+    its elements.
+    """
+    alone = {access.names[0] for access in problem.operands[0] if len(access.terms) == 1}
+    names = sorted(problem.kept - {lane}, key=lambda name: (-abs(there[name]), name))
+    single = tuple(name for name in names if name in alone)
+    moving = tuple(name for name in names if name not in alone)
+    # One short loop around a long one: tables of loops stay small.
+    inside = 0 if moving else len(single) // 2
+    outer = single[: len(single) - inside]
+    return outer, moving[:1], (*single[len(outer) :], *moving[1:])
+
+
+class _Edges(NamedTuple):
+    """Where the values of an index meet other taps of an axis, and what each such place adds.
+
+    Attributes:
+        starts: the first value of each range that meets the same taps.
+        weight: what a range adds to the number of a class, more than the one before it.
+    """
+
+    starts: Array
+    weight: int
+
+    def at(self, values: Array) -> Array:
+        """What some values add to the number of a class."""
+        return self.weight * (np.searchsorted(self.starts, values, side="right") - 1)
+
+
+Classes = dict[str, list[_Edges]]
+
+
+def _record(name: str, problem: Problem, steps: Steps, classes: Classes) -> Array:
+    """For every value of an index: bytes in each array, and the number of a class."""
+    values = np.arange(problem.extents[name])
+    record = np.outer(values, [*(s.get(name, 0) for s in steps), 0])
+    for edges in classes.get(name, []):
+        record[:, -1] += edges.at(values)
+    return record
+
+
+def _runs(count: int, along: Sequence[int], classes: Sequence[_Edges]) -> tuple[Array, Array]:
+    """Lanes of one class that follow each other: the record of the first one, and how many."""
+    starts = np.unique(np.concatenate([[0], *(edges.starts for edges in classes)]))
+    records = np.outer(starts, [*along, 0])
+    for edges in classes:
+        records[:, -1] += edges.at(starts)
+    return records, np.diff(starts, append=count)
+
+
+def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
+    """Where the taps of every class begin, and the taps."""
+    every = nested(_record(name, problem, steps, {}) for name in problem.reduced)
+    every = np.stack([every[:, 0], every[:, 2], np.arange(len(every))], axis=1)
+    chosen = np.broadcast_to(every, (*inside.shape, kernel.TAP))[inside]
+    return np.cumsum([0, *inside.sum(axis=1)]), np.ascontiguousarray(chosen)
+
+
+def _classes(problem: Problem) -> tuple[Classes, Array] | None:
+    """What each kept index adds to the class, and for every class which taps lie inside."""
+    count = volume(problem.reduced, problem.extents)
+    if count > MOST_ENTRIES:
+        return None
+    inside, classes = np.ones((1, count), bool), Classes()
+    for access in problem.operands[0]:
+        low, high = access.reach(problem.extents)
+        if low >= 0 and high < access.size:
+            continue
+        kept = [name for name in access.names if name in problem.kept]
+        taps = _places(access, problem)
+        starts = _starts(access, problem, kept, taps)
+        # Of two indices that meet a boundary together, each would not add a number of its own.
+        if len(kept) > 1 or len(starts) * inside.size > MOST_ENTRIES:
+            return None
+        for name in kept:
+            classes.setdefault(name, []).append(_Edges(starts, len(inside)))
+        places = np.add.outer(dict(access.terms)[kept[0]] * starts if kept else starts, taps)
+        kinds = (places >= 0) & (places < access.size)
+        inside = (kinds[:, None] & inside).reshape(-1, count)
+    return classes, inside
+
+
+def _places(access: Access, problem: Problem) -> Array:
+    """Where on an axis each tap is, for the first window."""
+    steps = dict(access.terms)
+    loops = ((problem.extents[n], steps.get(n, 0)) for n in problem.reduced)
+    return access.offset + offsets(*loops)
+
+
+def _starts(access: Access, problem: Problem, kept: Sequence[str], taps: Array) -> Array:
+    """The values of an index from which on other taps are inside an axis than before."""
+    steps = dict(access.terms)
+    step, extent = (steps[kept[0]], problem.extents[kept[0]]) if kept else (1, 1)
+    # A tap comes inside, or leaves, where these are zero.
+    ends = np.concatenate([taps, taps - access.size])
+    edges = -(ends // step) if step > 0 else ends // -step + 1
+    return np.unique(np.append(edges[(edges > 0) & (edges < extent)], 0))

@@ -1,0 +1,328 @@
+"""Programs of kernel calls that run in one go, without Python between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.kernels import dispatch as kernel
+from contractconv.engines.llvm.kernels.native import Native
+from contractconv.engines.llvm.parallel_program import carry_out
+from contractconv.machine.memory import LINE, Table, address, give, lent, lines, take
+from contractconv.machine.threads import get_num_threads
+
+# Regions of every program: of each thread, and of all.
+_OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
+
+
+class Place(NamedTuple):
+    """So many bytes into a region of memory whose address is known later."""
+
+    region: str
+    offset: int = 0
+
+
+class Call(NamedTuple):
+    """A kernel call; or one of several calls that are made again and again, in turns.
+
+    Attributes:
+        function: the kernel.
+        arguments: each is an integer, an array of offsets (which is kept alive), or a place.
+        steps: what numbers and places gain from one time to the next.
+        times: how often it is made.
+        turn: which of the calls it is that take turns.
+        turns: how many take turns.
+    """
+
+    function: Native
+    arguments: dict[int, Any]
+    steps: Mapping[int, int] = MappingProxyType({})
+    times: int = 1
+    turn: int = 0
+    turns: int = 1
+
+
+class Calls:
+    """Kernel calls in order."""
+
+    def __init__(self) -> None:
+        self.listed: list[Call] = []
+
+    def __len__(self) -> int:
+        return sum(call.times for call in self.listed)
+
+    def call(self, function: Native, arguments: Mapping[int, Any]) -> None:
+        """Append one call."""
+        self.listed.append(Call(function, dict(arguments)))
+
+    def each(self, make: Callable[[Calls, int], None], numbers: range) -> None:
+        """Append the calls for each of some numbers: the same, but for places that move evenly.
+
+        They are made for two numbers only, as there may be as many numbers as an array is long.
+
+        Args:
+            make: appends the calls for one number.
+            numbers: the numbers.
+        """
+        if len(numbers) < 3:
+            for number in numbers:
+                make(self, number)
+            return
+        first, second = Calls(), Calls()
+        make(first, numbers[0])
+        make(second, numbers[1])
+        self.listed += [
+            Call(one.function, one.arguments, _steps(one, two), len(numbers), turn, len(first))
+            for turn, (one, two) in enumerate(zip(first.listed, second.listed, strict=True))
+        ]
+
+    def then(self, others: Calls) -> Calls:
+        """These calls, and then others."""
+        both = Calls()
+        both.listed = self.listed + others.listed
+        return both
+
+    def shifted(self, region: str, offset: int) -> Calls:
+        """The same calls, with what is in one region so many bytes further on."""
+        moved = Calls()
+        for call in self.listed:
+            given = {
+                n: Place(region, value.offset + offset)
+                if isinstance(value, Place) and value.region == region
+                else value
+                for n, value in call.arguments.items()
+            }
+            moved.listed.append(call._replace(arguments=given))
+        return moved
+
+
+def _steps(one: Call, two: Call) -> dict[int, int]:
+    """By how much the numbers and places of a call change from one time to the next."""
+    pairs = ((n, _number(value), _number(two.arguments[n])) for n, value in one.arguments.items())
+    return {n: after - before for n, before, after in pairs if after != before}
+
+
+def _number(value: Any) -> int:
+    """A number, or so many bytes; tables are the same every time."""
+    if isinstance(value, Place):
+        return value.offset
+    return 0 if isinstance(value, np.ndarray) else int(value)
+
+
+def _rows(pieces: Iterable[Calls]) -> Iterator[tuple[slice, Call]]:
+    """Where in a table of calls, one a row, each of them stands."""
+    first = 0
+    for call in chain(*(piece.listed for piece in pieces)):
+        end = first + call.turns * call.times
+        yield slice(first + call.turn, end, call.turns), call
+        if call.turn == call.turns - 1:
+            first = end
+
+
+class Program:
+    """Calls on all threads, and the memory that they need.
+
+    The regions of the operands are called as :meth:`Prepared.run` is told, that of the result is
+    ``"out"``.
+    Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
+    ``"zeros"``.
+
+    Args:
+        stages: what has to be done, one list of pieces after the other.
+        shared: bytes that all threads share.
+        scratch: bytes that each thread needs for itself.
+        blank: bytes of zeros that are read where there is no element, and of trash that is
+            written there.
+        copies: how many results are summed at the end; more than one if threads share out what
+            is summed: then the others are called ``"out1"``, ``"out2"``, ...
+        common: what the first stage, and every other one after it, leaves in shared memory; where
+            it is equal to that of another program on the same operands, one of both can do it for
+            the other.
+    """
+
+    def __init__(
+        self,
+        stages: Iterable[Iterable[Calls]],
+        shared: int = 0,
+        scratch: int = 0,
+        blank: int = 0,
+        copies: int = 1,
+        common: Hashable = None,
+    ) -> None:
+        self.stages = tuple(tuple(stage) for stage in stages)
+        self.shared, self.scratch, self.blank, self.copies = shared, scratch, blank, copies
+        self.common = common
+
+    @staticmethod
+    def joined(programs: Sequence[Program]) -> Program:
+        """Programs that write different elements of one result, at the same time."""
+        stages: list[list[Calls]] = [[] for _ in range(max(len(p.stages) for p in programs))]
+        places: dict[Hashable, int] = {}
+        shared = 0
+        for program in programs:
+            place = shared if program.common is None else places.get(program.common, shared)
+            for n, stage in enumerate(program.stages):
+                if n % 2 or place == shared:
+                    stages[n] += [calls.shifted("shared", place) for calls in stage]
+            if place == shared:
+                places[program.common] = place
+                shared += lines(program.shared)
+        return Program(
+            stages,
+            shared,
+            max(p.scratch for p in programs),
+            max(p.blank for p in programs),
+            max(p.copies for p in programs),
+        )
+
+
+class Prepared:
+    """A program for so many threads as there are, with everything as the machine reads it.
+
+    It is complete when it is made: threads share it, and each run takes a state of its own.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        # How many threads can have something to do at the same time.
+        threads = min(get_num_threads(), max(1, *map(len, program.stages)))
+        self._layout, self._reserved = _layout(program, threads)
+        self._tables = _tables(program, threads)
+        self._idle: list[_State] = []
+
+    def run(self, operands: Mapping[str, Array], out: Array) -> None:
+        """Write to ``out``, or add to it, as the calls do."""
+        # Like the result in memory too: the same offsets lead into all of them.
+        extra = [np.zeros_like(out) for _ in range(self.program.copies - 1)]
+        given = {**operands, "out": out, **{f"out{n}": array for n, array in enumerate(extra, 1)}}
+        state = self._taken()
+        state.counters.fill(0)
+        state.heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
+        memory = take(self._reserved) if self._reserved else None
+        try:
+            if memory is not None:
+                self._lay_out(state.heads, memory)
+            carry_out(state.heads)
+        finally:
+            if memory is not None:
+                give(memory)
+        state.heads.let_go()
+        self._idle.append(state)
+        # Other pieces of the result may not have been written yet: anything lies there.
+        if extra:
+            with np.errstate(invalid="ignore"):
+                for array in extra:
+                    np.add(out, array, out=out)
+
+    def extra(self, result: int) -> int:
+        """Bytes that one run takes beyond operands and result, given the bytes of the result."""
+        reserved = lent(self._reserved) if self._reserved else 0
+        return reserved + (self.program.copies - 1) * result
+
+    def _taken(self) -> _State:
+        """What one run changes: that of an earlier one, unless another run is using it."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        heads, counters = self._tables.heads.copy(), np.empty(self._tables.counters, np.int64)
+        heads.point((slice(None), kernel.COUNTERS), counters)
+        return _State(heads, counters)
+
+    def _lay_out(self, heads: Table, memory: Array) -> None:
+        """Give every thread its scratch, and all of them what they share."""
+        begin = -address(memory) % LINE
+        heads.spread(kernel.BASES + 1, memory, self._layout + begin)
+        blank = lines(self.program.blank)
+        if blank:
+            zeros = begin + int(self._layout[0, -1])
+            memory[zeros : zeros + blank] = 0
+
+
+@dataclass
+class _State:
+    """What one run changes, kept for the next one.
+
+    Attributes:
+        heads: for each thread the program with the addresses of this run.
+        counters: what threads count on.
+    """
+
+    heads: Table
+    counters: Array
+
+
+class _Tables(NamedTuple):
+    """A program as the machine sees it.
+
+    Attributes:
+        heads: for each thread the program without the addresses of a run.
+        first: where in a head the addresses of the caller's regions begin.
+        regions: what these are called.
+        counters: how many counters there are.
+    """
+
+    heads: Table
+    first: int
+    regions: tuple[str, ...]
+    counters: int
+
+
+def _layout(program: Program, threads: int) -> tuple[Array, int]:
+    """Where the memory of each thread and of all of them begins, and the bytes of it all.
+
+    First comes what all threads share, then the zeros, then scratch and trash of each thread.
+    """
+    shared, scratch, blank = map(lines, (program.shared, program.scratch, program.blank))
+    own = shared + blank + np.arange(threads, dtype=np.int64) * (scratch + blank)
+    size = shared + blank + threads * (scratch + blank)
+    places = np.stack([own, own + scratch, 0 * own, 0 * own + shared], axis=1)
+    return places, size + LINE if size else 0
+
+
+def _tables(program: Program, threads: int) -> _Tables:
+    pieces = list(chain(*program.stages))
+    count = sum(map(len, pieces))
+    kernels, regions = Table((count,)), np.zeros((count, kernel.WIDTH), np.uint8)
+    arguments = Table((count, kernel.WIDTH))
+    names = [*_OWN, *_COMMON]
+    for n, call in _rows(pieces):
+        kernels.point(n, call.function)
+        for place, value in call.arguments.items():
+            if isinstance(value, Place):
+                if value.region not in names:
+                    names.append(value.region)
+                regions[n, place] = 1 + names.index(value.region)
+                arguments.numbers[n, place] = value.offset
+            elif isinstance(value, np.ndarray):
+                arguments.point((n, place), value)
+            else:
+                arguments.numbers[n, place] = value
+        for place, step in call.steps.items():
+            arguments.numbers[n, place] += step * np.arange(call.times)
+    known = len(_OWN) + len(_COMMON)
+    heads = Table((threads, kernel.BASES + 1 + len(names)))
+    heads.numbers[:, kernel.STAGES] = len(program.stages)
+    for column, table in (
+        (kernel.PIECES, np.cumsum([0, *map(len, program.stages)])),
+        (kernel.CALLS, np.cumsum([0, *map(len, pieces)])),
+        (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
+    ):  # fmt: skip
+        heads.point((slice(None), column), table)
+    return _Tables(
+        heads, kernel.BASES + 1 + known, tuple(names[known:]), kernel.COUNTED * len(program.stages)
+    )
+
+
+def offsets(*loops: tuple[int, int]) -> Array:
+    """The bytes to add for every combination of loops (size, step), the last one fastest."""
+    total = np.zeros((), np.int64)
+    for size, step in loops:
+        total = np.add.outer(total, np.arange(size, dtype=np.int64) * step)
+    return np.ascontiguousarray(total).reshape(-1)

@@ -1,0 +1,1 @@
+"""Toom-Cook in machine code: tiles are transformed, multiplied and collected in cache."""

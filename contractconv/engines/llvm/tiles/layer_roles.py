@@ -1,0 +1,287 @@
+"""A leaf with windows as a layer: which index is of tiles, lines, batch, channels or columns.
+
+Channels are of the data, columns of what they are multiplied with. Kernels run along both, so both
+have to lie in memory like one axis, number beside number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from contractconv.arrays.views import Array
+from contractconv.calculus.decompositions import Decomposition, decomposition
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.program import offsets
+from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
+from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import volume
+from contractconv.planning.scatter_phases import Window
+
+Labels = tuple[str, ...]
+# Values of indices that all three sides have: each of them has calls of its own.
+_MOST_BATCHES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An operand, or the result, as the kernels see it.
+
+    Attributes:
+        region: its name among the regions of memory.
+        steps: for each index, bytes from one value to the next.
+        start: bytes to its first point, where window axes begin at position 0.
+    """
+
+    region: str
+    steps: Mapping[str, int]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Indices that kernels run along as if they were one.
+
+    Attributes:
+        size: how many values they have together.
+        first: bytes from one value to the next where they are read.
+        second: likewise, on the other side that has them.
+    """
+
+    size: int
+    first: int
+    second: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A leaf whose indices have found their places.
+
+    Attributes:
+        problem: the leaf.
+        axes: its window axes, cut into tiles.
+        parts: for each of these the decomposition of a tile.
+        data: the operand that is read through windows.
+        other: the other operand.
+        out: the result.
+        lines: the indices that count lines of tiles.
+        batch: the indices that all three sides have.
+        channels: those of the data, and of what else has them.
+        columns: those of the other operand, and of the result.
+        window_steps: for each window axis of the data, bytes from one position to the next.
+        dtype: of the numbers.
+    """
+
+    problem: Problem
+    axes: tuple[Axis, ...]
+    parts: tuple[Decomposition, ...]
+    data: Side
+    other: Side
+    out: Side
+    lines: Labels
+    batch: Labels
+    channels: Lane
+    columns: Lane
+    window_steps: tuple[int, ...]
+    dtype: str
+
+    @staticmethod
+    def of(
+        problem: Problem,
+        windows: Sequence[Window],
+        outputs: Sequence[int],
+        strides: tuple[Strides, Strides, Strides],
+        dtype: str,
+    ) -> Layer | None:
+        """Find a place for every index; ``None`` if one has none, or if numbers lie apart.
+
+        The arguments are those of :func:`contractconv.engines.llvm.tiles.tiled_product.prepared`.
+        """
+        groups = _groups(problem, windows)
+        if groups is None or _pads(problem, windows):
+            return None
+        if volume(groups.batch, problem.extents) > _MOST_BATCHES:
+            return None
+        which, role = windows[0].operand, windows[0].role
+        data, other, out = _sides(problem, windows, strides)
+        meeting = other if role == "forward" else out
+        size = native.number(dtype).size
+        channels = _lane(groups.channels, problem, data.steps, meeting.steps, size)
+        columns = _lane(groups.columns, problem, other.steps, out.steps, size)
+        if channels is None or columns is None or not _are_dense(channels, columns, role, dtype):
+            return None
+        axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
+        parts = tuple(decomposition(axis.outputs, axis.taps) for axis in axes)
+        steps = tuple(strides[which][w.axis] for w in windows)
+        return Layer(
+            problem, axes, parts, data, other, out, groups.lines, groups.batch, channels, columns,
+            steps, dtype,
+        )  # fmt: skip
+
+    @property
+    def products(self) -> int:
+        """How many products a tile takes for each channel and column."""
+        return prod(part.products for part in self.parts)
+
+    @property
+    def windows(self) -> int:
+        """How many numbers all windows would be, written out one after the other.
+
+        Those of the other phases, if windows move by more than one, count as well.
+        """
+        phases = prod(abs(dict(axis.data.terms)[axis.result]) for axis in self.axes)
+        return phases * self.problem.points // self.columns.size
+
+    @property
+    def tiles_a_line(self) -> int:
+        """How many tiles cover the window axes."""
+        return prod(axis.tiles for axis in self.axes)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are on all lines."""
+        return self.tiles_a_line * prod(self.problem.extents[n] for n in self.lines)
+
+    def loops(self, labels: Sequence[str], side: Side) -> list[tuple[int, int]]:
+        """Extent and step of some indices on one side."""
+        return [(self.problem.extents[n], side.steps.get(n, 0)) for n in labels]
+
+    def data_table(self) -> Array:
+        """Where the elements of the tiles of the data lie."""
+        return element_table([axis.data_places() for axis in self.axes], self.window_steps)
+
+    def result_table(self, side: Side) -> Array:
+        """Where the elements of tiles lie on the side that has the results of the windows."""
+        steps = [side.steps[axis.result] for axis in self.axes]
+        return element_table([axis.result_places() for axis in self.axes], steps)
+
+    def tap_table(self, side: Side) -> Array:
+        """Where the taps of the windows lie."""
+        steps = [side.steps[axis.tap] for axis in self.axes]
+        return element_table([axis.tap_places() for axis in self.axes], steps)
+
+    def batches(self) -> Iterator[tuple[int, int, int]]:
+        """For every value of the batch indices the bytes to add to each side."""
+        tables = [offsets(*self.loops(self.batch, s)) for s in (self.data, self.other, self.out)]
+        for a, b, c in zip(*tables, strict=True):
+            yield self.data.start + int(a), self.other.start + int(b), self.out.start + int(c)
+
+
+def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] | None:
+    """The indices that kernels run along: the channels and the columns.
+
+    Args:
+        problem: a leaf of two operands.
+        windows: its windows, all of one operand and of one role.
+
+    Returns:
+        Both; ``None`` if an index has no place in the scheme.
+    """
+    groups = _groups(problem, windows)
+    return None if groups is None else (groups.channels, groups.columns)
+
+
+class _Groups(NamedTuple):
+    """The indices of no window, by who has them."""
+
+    lines: Labels
+    batch: Labels
+    channels: Labels
+    columns: Labels
+
+
+def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
+    which, opened = windows[0].operand, _opened(windows)
+    data, other = (_names(problem.operands[n]) - opened for n in (which, 1 - which))
+    forward = windows[0].role == "forward"
+    found: dict[str, list[str]] = {name: [] for name in _Groups._fields}
+    for name in (n for n in problem.indices if n not in opened):
+        place = _place(name in data, name in other, name in problem.kept, forward)
+        if place is None:
+            return None
+        found[place].append(name)
+    return _Groups(**{place: tuple(names) for place, names in found.items()})
+
+
+def _place(of_data: bool, of_other: bool, kept: bool, forward: bool) -> str | None:
+    if of_data and of_other:
+        summed = "channels" if forward else "lines"
+        return "batch" if kept else summed
+    if of_data and kept:
+        return "lines" if forward else "channels"
+    return "columns" if of_other and kept else None
+
+
+def _opened(windows: Sequence[Window]) -> set[str]:
+    return {name for window in windows for name in (window.result, window.tap)}
+
+
+def _names(term: Accesses) -> set[str]:
+    return {name for access in term for name in access.names}
+
+
+def _pads(problem: Problem, windows: Sequence[Window]) -> bool:
+    """Whether an operand is read outside of itself along an axis that is not decomposed."""
+    opened = {(w.operand, w.axis) for w in windows}
+    for number, term in enumerate(problem.operands):
+        for axis, access in enumerate(term):
+            low, high = access.reach(problem.extents)
+            if (number, axis) not in opened and (low < 0 or high >= access.size):
+                return True
+    return False
+
+
+def _sides(
+    problem: Problem, windows: Sequence[Window], strides: tuple[Strides, Strides, Strides]
+) -> tuple[Side, Side, Side]:
+    """The data, the other operand, and the result."""
+    which, opened = windows[0].operand, _opened(windows)
+
+    def side(region: str, term: Accesses, steps: Strides) -> Side:
+        return Side(region, steps_of(term, steps), _start(term, steps, opened))
+
+    return (
+        side(str(which), problem.operands[which], strides[which]),
+        side(str(1 - which), problem.operands[1 - which], strides[1 - which]),
+        side("out", problem.output, strides[2]),
+    )
+
+
+def _start(term: Accesses, strides: Strides, opened: set[str]) -> int:
+    """Bytes to the first point; axes of the data that are opened begin at position 0."""
+
+    def windowed(access: Access) -> bool:
+        return len(access.terms) == 2 and set(access.names) <= opened
+
+    return sum(a.offset * s for a, s in zip(term, strides, strict=True) if not windowed(a))
+
+
+def _lane(
+    labels: Labels, problem: Problem, first: Mapping[str, int], second: Mapping[str, int], size: int
+) -> Lane | None:
+    """Several indices as one, if they lie in memory like one; ``size`` is that of a number."""
+    loops = [(problem.extents[n], first.get(n, 0), second.get(n, 0)) for n in labels]
+    loops = sorted((loop for loop in loops if loop[0] > 1), key=lambda loop: abs(loop[1]))
+    if not loops:
+        return Lane(1, size, size)  # one number is its own neighbour
+    many, a, b = loops[0]
+    for outer in loops[1:]:
+        if outer[1:] != (a * many, b * many):
+            return None
+        many *= outer[0]
+    return Lane(many, a, b)
+
+
+def _are_dense(channels: Lane, columns: Lane, role: str, dtype: str) -> bool:
+    """Whether numbers are neighbours along both lanes, wherever tiles are cut.
+
+    What lies outside of an array is read from a row of zeros, whose numbers are neighbours.
+    """
+    steps = [(channels.size, channels.first), (columns.size, columns.second)]
+    if role == "kernel":
+        steps.append((columns.size, columns.first))
+    size = native.number(dtype).size
+    return all(n == 1 or step == size for n, step in steps)

@@ -1,0 +1,316 @@
+"""The schemes of kernel calls for results, and for gradients that are results of other strings.
+
+Two ways lead to a result: block after block of tiles where the transformed kernel stays in cache,
+or panel after panel of columns where the transformed tiles do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.kernels import product_loops as multiply
+from contractconv.engines.llvm.kernels.finish import Finish
+from contractconv.engines.llvm.program import Calls, Place, Program, offsets
+from contractconv.engines.llvm.tiles.layer_roles import Layer
+from contractconv.engines.llvm.tiles.scheme import LINE, SCRATCH, Scheme
+from contractconv.remembering import remembered
+
+# In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
+_CUTS = ((1, 1), (1, 2), (2, 2), (2, 3), (4, 4))
+# Likewise how many tiles at least, channels of the kernel, and vectors of a panel at most.
+_DEEP_CUTS = ((1 << 30, 64, 4), (64, 64, 4), (64, 64, 2))
+# Channels that are summed in one line.
+_LINE = 512
+# Channels of the kernel that are transformed at once.
+_CHUNK = 64
+# Bytes of scratch where the products of all tiles lie beside transformed channels of the kernel.
+_DEEP = 1 << 20
+
+
+class Result(Scheme):
+    """What both ways to a result share: tables, and the calls that transform.
+
+    Args:
+        layer: what is computed; its windows meet the taps of the other operand.
+        accumulate: whether results are added to what is there.
+        threads: how many threads share the work.
+        finish: what is done to the result.
+    """
+
+    def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
+        super().__init__(layer, accumulate, threads)
+        self.finish = finish
+        self.channels, self.columns = layer.channels.size, layer.columns.size
+        self.channel_bytes = self.up(self.channels)
+        self.blank = max(self.channel_bytes, self.up(self.columns)) + LINE
+
+    def wide(self, tile: multiply.Tile) -> None:
+        """Cut the columns into panels as wide as a tile of sums."""
+        self.tile = tile
+        self.panel = tile.vectors * self.number.lanes
+        self.panels = -(-self.columns // self.panel)
+        self.panel_bytes = self.panel * self.number.size
+
+    def spread_kernel(
+        self, calls: Calls, base: int, panel: int, start: int, count: int, products: Place,
+        step: int,
+    ) -> None:  # fmt: skip
+        """Transform the kernel for some channels and one panel of columns."""
+        layer = self.layer
+        self.spread(
+            calls,
+            self.transform("c", False, layer.columns.first, lines=layer.channels.second),
+            places=Place(layer.other.region, base + panel * self.panel * layer.columns.first),
+            products=products, lines=offsets((self.channels, layer.channels.second)),
+            tiles=layer.tap_table(layer.other), tiles_a_line=1, first=start, count=count,
+            lanes=min(self.panel, self.columns - panel * self.panel),
+            lane_step=layer.columns.first, product_step=step, tile_step=self.panel_bytes,
+            nowhere=Place("zeros"),
+        )  # fmt: skip
+
+    def spread_data(
+        self, calls: Calls, base: int, first: int, count: int, products: Place, step: int
+    ) -> None:
+        """Transform some tiles."""
+        layer = self.layer
+        self.spread(
+            calls, self.transform("a", False, layer.channels.first),
+            places=Place(layer.data.region, base), products=products,
+            first=first, count=count, lanes=self.channels,
+            lane_step=layer.channels.first, product_step=step, tile_step=self.channel_bytes,
+            nowhere=Place("zeros"), **self.reads,
+        )  # fmt: skip
+
+    def collect(
+        self, calls: Calls, base: int, panel: int, first: int, count: int, products: Place,
+        step: int,
+    ) -> None:  # fmt: skip
+        """Transform products back into some tiles of the result."""
+        layer, done = self.layer, panel * self.panel
+        self.spread(
+            calls,
+            self.transform(
+                "b", True, layer.columns.second, self.accumulate, finish=self.finish
+            ),
+            bias=Place("bias", done * layer.columns.second) if self.finish.bias else 0,
+            places=Place("out", base + done * layer.columns.second), products=products,
+            first=first, count=count, lanes=min(self.panel, self.columns - done),
+            lane_step=layer.columns.second, product_step=step, tile_step=self.panel_bytes,
+            nowhere=Place("trash"), **self.writes,
+        )  # fmt: skip
+
+    @remembered
+    def reads(self) -> dict[str, Any]:
+        """Where the tiles of the data lie."""
+        return self.tables(self.layer.data, self.layer.data_table())
+
+    @remembered
+    def writes(self) -> dict[str, Any]:
+        """Where the tiles of the result lie."""
+        return self.tables(self.layer.out, self.layer.result_table(self.layer.out))
+
+
+class Forward(Result):
+    """Many tiles: the kernel is transformed once, then block after block of tiles."""
+
+    def build(self) -> Program:
+        """First the kernel's products, then the results; for all panels, or for some at a time."""
+        layer, n = self.layer, self.layer.products
+        self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
+        batches = list(layer.batches())
+        self._fit(len(batches))
+        stages: list[list[Calls]] = []
+        for start in range(0, self.panels, self.group):
+            panels = range(start, min(start + self.group, self.panels))
+            first: list[Calls] = []
+            second: list[Calls] = []
+            for g, (data, other, out) in enumerate(batches):
+                place = g * n * self.weight_step
+                first += self._kernels(panels, other, place)
+                second += self._results(panels, data, out, place)
+            stages += first, second
+        scratch = n * (self.product_in + self.product_out)
+        shared = n * self.weight_step * len(batches)
+        # What becomes of the kernel does not depend on where data and result lie.
+        common = (
+            layer.tap_table(layer.other).tobytes(), layer.channels, layer.columns, layer.parts,
+            self.tile, self.group, tuple(other for _, other, _ in batches),
+        )  # fmt: skip
+        return Program(stages, shared, scratch, self.blank, common=common)
+
+    def _fit(self, batches: int) -> None:
+        """How many panels of the kernel are transformed at once, and how many tiles: what fits.
+
+        Fewer panels mean that tiles are transformed more often, smaller blocks that the kernel is
+        read more often. Where nothing fits, the layer is so small that it is no matter.
+        """
+        n, high = self.layer.products, self.tile.rows
+        a_tile = n * (self.channel_bytes + self.panel_bytes)
+        a_panel = n * batches * self.channels * self.panel_bytes
+        for parts, part in (*_CUTS, (1, 1)):
+            self.group = -(-self.panels // parts)
+            self.block = self.block_of(self.layer.tiles, a_tile, high, part)
+            if self.group * a_panel + self.threads * self.block * a_tile <= self.room:
+                break
+        self.weight_step = self.group * self.channels * self.panel_bytes + LINE
+
+    @property
+    def product_in(self) -> int:
+        """Bytes of a matrix of transformed tiles."""
+        return self.block * self.channel_bytes + LINE
+
+    @property
+    def product_out(self) -> int:
+        """Bytes of a matrix of products."""
+        return self.block * self.panel_bytes + LINE
+
+    def _kernels(self, panels: range, base: int, place: int) -> Iterator[Calls]:
+        """Transform the kernel: a piece for each panel and part of the channels."""
+        chunk = max(16, -(-self.channels * len(panels) // (4 * self.threads)))
+        for n, panel in enumerate(panels):
+            for start in range(0, self.channels, chunk):
+                calls = Calls()
+                row = n * self.channels + start
+                products = Place("shared", place + row * self.panel_bytes)
+                count = min(chunk, self.channels - start)
+                self.spread_kernel(calls, base, panel, start, count, products, self.weight_step)
+                yield calls
+
+    def _results(self, panels: range, data: int, out: int, place: int) -> Iterator[Calls]:
+        """Go through blocks of tiles: a piece for some blocks that follow each other."""
+        blocks = -(-self.layer.tiles // self.block)
+        pieces = min(blocks, 4 * self.threads)
+        steps = self.product_in, self.weight_step, self.product_out
+        tables = self.matrices(steps, self.block, (self.channel_bytes, self.panel_bytes))
+        whole = self.layer.tiles // self.block
+
+        def make(calls: Calls, block: int) -> None:
+            self._block(calls, panels, (data, out, place), block * self.block, tables)
+
+        for piece in range(pieces):
+            calls = Calls()
+            start, stop = blocks * piece // pieces, blocks * (piece + 1) // pieces
+            calls.each(make, range(start, min(stop, whole)))
+            calls.each(make, range(max(start, whole), stop))
+            yield calls
+
+    def _block(
+        self,
+        calls: Calls,
+        panels: range,
+        bases: tuple[int, int, int],
+        first: int,
+        tables: dict[str, Array],
+    ) -> None:
+        data, out, place = bases
+        count = min(self.block, self.layer.tiles - first)
+        sums = Place("scratch", self.layer.products * self.product_in)
+        self.spread_data(calls, data, first, count, Place("scratch"), self.product_in)
+        for n, panel in enumerate(panels):
+            weights = place + n * self.channels * self.panel_bytes
+            for start in range(0, self.channels, _LINE):
+                self.multiply(
+                    calls, self.tile, scalars=Place("scratch", start * self.number.size),
+                    vectors=Place("shared", weights + start * self.panel_bytes),
+                    out=sums, batch=self.layer.products, row_stop=count, lanes=self.panel,
+                    run=min(_LINE, self.channels - start), run_scalars=self.number.size,
+                    run_vectors=self.panel_bytes, accumulate=int(start > 0), **tables,
+                )  # fmt: skip
+            self.collect(calls, out, panel, first, count, sums, self.product_out)
+
+
+class Deep(Result):
+    """Few tiles of many channels: all tiles are transformed once, then panel after panel."""
+
+    def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
+        super().__init__(layer, accumulate, threads, finish)
+        most = _DEEP // (layer.products * (layer.tiles + _CHUNK) * self.number.bytes)
+        wide = -(-self.columns // self.number.lanes)
+        self.fits = most > 0
+        # Whether it pays must not depend on who shares it: the other way sums in another order.
+        self._apart = -(-self.columns // (self.number.lanes * max(1, min(most, 4, wide // 2))))
+        # A panel for every thread, if there are columns for that.
+        most = min(most, 4, max(1, wide // threads))
+        if self.fits:
+            self.wide(multiply.fitting_tile(min(wide, most)))
+
+    @property
+    def pays(self) -> bool:
+        """Whether less is moved than by reading the whole transformed kernel for each block."""
+        n, tiles = self.layer.products, self.layer.tiles
+        block = max(1, SCRATCH // (n * (self.channel_bytes + 4 * self.number.bytes)))
+        weights = self.channels * self.columns * self.number.size
+        if not self.fits or n * weights <= 2 * SCRATCH:
+            return False
+        return tiles * self.channel_bytes * self._apart < weights * -(-tiles // block)
+
+    def build(self) -> Program:
+        """First the products of all tiles, or of some at a time, then the results."""
+        layer, n = self.layer, self.layer.products
+        batches = list(layer.batches())
+        self._fit(len(batches))
+        self.data_step = self.group * self.channel_bytes + LINE
+        self.weight_step = self.chunk * self.panel_bytes + LINE
+        self.product_step = self.group * self.panel_bytes + LINE
+        stages: list[list[Calls]] = []
+        for start in range(0, layer.tiles, self.group):
+            tiles = range(start, min(start + self.group, layer.tiles))
+            first: list[Calls] = []
+            second: list[Calls] = []
+            for g, (data, other, out) in enumerate(batches):
+                place = g * n * self.data_step
+                first += self._tiles(tiles, data, place)
+                second += [self._panel(p, tiles, other, out, place) for p in range(self.panels)]
+            stages += first, second
+        scratch = n * (self.weight_step + self.product_step)
+        shared = n * self.data_step * len(batches)
+        return Program(stages, shared, scratch, self.blank)
+
+    def _fit(self, batches: int) -> None:
+        """How many tiles are transformed at once, how many channels of the kernel: what fits.
+
+        Fewer tiles mean that the kernel is transformed more often. Where nothing fits, the layer
+        is so small that it is no matter.
+        """
+        n, tiles = self.layer.products, self.layer.tiles
+        wide = self.tile.vectors
+        for least, chunk, vectors in (*_DEEP_CUTS, (tiles, _CHUNK, wide)):
+            self.group, self.chunk = -(-tiles // max(1, tiles // least)), chunk
+            self.wide(multiply.fitting_tile(min(wide, vectors)))
+            shared = batches * self.group * self.channel_bytes
+            scratch = (chunk + self.group) * self.panel_bytes
+            if n * (shared + self.threads * scratch) <= self.room:
+                break
+
+    def _tiles(self, tiles: range, base: int, place: int) -> Iterator[Calls]:
+        """Transform the data: a piece for some tiles."""
+        pieces = min(len(tiles), 4 * self.threads)
+        for piece in range(pieces):
+            calls = Calls()
+            first, stop = len(tiles) * piece // pieces, len(tiles) * (piece + 1) // pieces
+            products = Place("shared", place + first * self.channel_bytes)
+            self.spread_data(
+                calls, base, tiles.start + first, stop - first, products, self.data_step
+            )
+            yield calls
+
+    def _panel(self, panel: int, tiles: range, other: int, out: int, place: int) -> Calls:
+        """Transform the kernel for one panel and multiply, some channels at a time."""
+        n, size = self.layer.products, self.number.size
+        weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
+        steps = self.data_step, self.weight_step, self.product_step
+        tables = self.matrices(steps, len(tiles), (self.channel_bytes, self.panel_bytes))
+        calls = Calls()
+        for start in range(0, self.channels, self.chunk):
+            count = min(self.chunk, self.channels - start)
+            self.spread_kernel(calls, other, panel, start, count, weights, self.weight_step)
+            self.multiply(
+                calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
+                out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=count,
+                run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
+                **tables,
+            )  # fmt: skip
+        self.collect(calls, out, panel, tiles.start, len(tiles), sums, self.product_step)
+        return calls

@@ -1,0 +1,1 @@
+"""Contractions by numpy alone."""

@@ -1,0 +1,284 @@
+"""Sums of products of one or two labelled views.
+
+Two views meet in a matrix product wherever an index is summed. Windows are packed into
+matrices block by block, in blocks that stay in cache, so that the matrix of all windows
+("im2col") never exists in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise, product
+from math import prod
+
+import numpy as np
+
+from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.summation import added, multiplied, summed
+from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.engines.numpy import shift_and_add
+from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
+from contractconv.machine import memory
+from contractconv.machine.sharing import carried_out, portions
+from contractconv.notation.problem import Problem
+from contractconv.planning.cost import labels_of
+from contractconv.planning.lowering import by_taps
+
+# Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
+BLOCK = 1 << 18
+# Blocks whose products are added one after the other.
+_FEW_BLOCKS = 32
+
+Labels = tuple[str, ...]
+
+
+def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
+    """Carry out one leaf.
+
+    Args:
+        problem: a leaf with one or two operands.
+        arrays: the operands, all of one dtype.
+        labels: the indices of the result, in order.
+
+    Returns:
+        A new array with one axis for each label; indices that no operand has are of size one.
+    """
+    if len(arrays) == 1:
+        return _sum_one(operand_view(problem, 0, arrays[0]), problem, labels)
+    read = labels_of(problem.operands)
+    shape = [problem.extents[n] if n in read else 1 for n in labels]
+    out = np.empty(shape, arrays[0].dtype)
+    add_leaf(problem, (arrays[0], arrays[1]), Labelled(out, labels), accumulate=False)
+    return out
+
+
+def add_leaf(
+    problem: Problem, arrays: tuple[Array, Array], out: Labelled, *, accumulate: bool
+) -> None:
+    """Carry out one leaf of two operands where its result belongs.
+
+    Args:
+        problem: the leaf.
+        arrays: the operands, all of one dtype.
+        out: where the result is written, or what it is added to.
+        accumulate: whether to add.
+    """
+    read = labels_of(problem.operands)
+    if any(n not in read for n in out.labels):
+        labels = tuple(n for n in out.labels if n in read)
+        made = Labelled(sum_leaf(problem, arrays, labels), labels).arranged(out.labels)
+        np.add(out.array, made, out=out.array) if accumulate else np.copyto(out.array, made)
+        return
+    if shift_and_add.few_results(problem):
+        shift_and_add.add_shifted(problem, arrays, out, accumulate)
+        return
+    views = [operand_view(problem, number, array) for number, array in enumerate(arrays)]
+    left, right = (_summed_alone(view, other, out.labels) for view, other in _each_other(views))
+    _add_product(*_forwards(left, right, out), accumulate)
+
+
+def _each_other(views: list[Labelled]) -> list[tuple[Labelled, Labelled]]:
+    left, right = views
+    return [(left, right), (right, left)]
+
+
+def _forwards(
+    left: Labelled, right: Labelled, out: Labelled
+) -> tuple[Labelled, Labelled, Labelled]:
+    """Let every index run forwards in the larger operand, where long runs are read."""
+    larger = max((left, right), key=lambda view: view.array.size)
+    for label, step in larger.steps.items():
+        if step < 0:
+            left, right, out = (view.flipped(label) for view in (left, right, out))
+    return left, right, out
+
+
+def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
+    gone = tuple(label for label in view.labels if label not in labels)
+    if not gone:
+        copied = view.arranged(labels)
+        made = memory.empty(copied.shape, copied.dtype)
+        np.copyto(made, copied)
+        return made
+    if by_taps(problem):
+        return _add_slices(view, gone, labels)
+    axes = tuple(view.labels.index(label) for label in gone)
+    kept = tuple(label for label in view.labels if label in labels)
+    return Labelled(summed(view.array, axes), kept).arranged(labels)
+
+
+def _add_slices(view: Labelled, taps: Labels, labels: Labels) -> Array:
+    sizes = [view.array.shape[view.labels.index(tap)] for tap in taps]
+    total: Array | None = None
+    for values in product(*map(range, sizes)):
+        piece = view.at(dict(zip(taps, values, strict=True))).arranged(labels)
+        if total is None:
+            total = piece.copy()
+        else:
+            np.add(total, piece, out=total)
+    assert total is not None
+    return total
+
+
+def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
+    """Sum over the indices that occur nowhere else, before the product."""
+    gone = tuple(n for n in view.labels if n not in other.labels and n not in labels)
+    if not gone:
+        return view
+    axes = tuple(view.labels.index(label) for label in gone)
+    kept = tuple(n for n in view.labels if n not in gone)
+    return Labelled(summed(view.array, axes), kept)
+
+
+def _add_product(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
+    summed = tuple(n for n in left.labels if n in right.labels and n not in out.labels)
+    if not summed:
+        factors = left.arranged(out.labels), right.arranged(out.labels)
+        if accumulate:
+            np.add(out.array, np.multiply(*factors), out=out.array)
+        else:
+            np.multiply(*factors, out=out.array)
+    elif is_elementwise(left, right, out.labels):
+        add_elementwise(left, right, out, accumulate)
+    else:
+        _Product(left, right, summed, out, accumulate).run()
+
+
+class _Product:
+    """A matrix product of two views over the indices they share."""
+
+    def __init__(
+        self, left: Labelled, right: Labelled, summed: Labels, out: Labelled, accumulate: bool
+    ) -> None:
+        labels = out.labels
+        self.batch = tuple(n for n in labels if n in left.labels and n in right.labels)
+        self.rows = tuple(n for n in labels if n in left.labels and n not in right.labels)
+        self.columns = tuple(n for n in labels if n in right.labels and n not in left.labels)
+        if self.rows and labels[-1] in self.rows and self.columns:
+            # Put the result's last axis into the columns, so that it is written in place.
+            left, right = right, left
+            self.rows, self.columns = self.columns, self.rows
+        larger = max((left, right), key=lambda view: view.array.size)
+        self.summed = tuple(n for n in larger.by_stride if n in summed)
+        self.left, self.right = left, right
+        self.out, self.accumulate = out, accumulate
+        self.known: list[Array | None] = [None, None]
+
+    def run(self) -> None:
+        """Multiply block by block, and sum where blocks share their results."""
+        points = prod({**self.left.sizes, **self.right.sizes}.values())
+        cuts = self._cuts(portions(points))
+        cut = {label for label, _, _ in cuts[0]}
+        # What all blocks read is packed once.
+        self.known = [
+            self._factor(n, ()) if cut.isdisjoint(view.labels) else None
+            for n, view in enumerate((self.left, self.right))
+        ]
+        if not cut.isdisjoint(self.summed):
+            self._run_sums(cuts, points)
+        else:
+            carried_out(self._run_blocks, cuts, points)
+
+    def _cuts(self, parts: int) -> list[tuple[Range, ...]]:
+        """Blocks of what must be packed; if nothing must, so many parts."""
+        packed = self._packed()
+        if packed is None:
+            view, most = self.out, -(-self.out.array.size // parts)
+            order = view.by_stride
+        else:
+            # Where threads share the work, each of them has a block of its own.
+            view, most = packed, BLOCK if parts == 1 else BLOCK // 2
+            order = _cut_order(view, self.out)
+        return list(boxes([view.sizes[label] for label in order], order, most))
+
+    def _packed(self) -> Labelled | None:
+        """The operand that must be packed, if it is larger than a block."""
+        packed = [
+            view
+            for view, groups in ((self.left, (self.rows, self.summed)),
+                                 (self.right, (self.summed, self.columns)))
+            if view.array.size > BLOCK and not _mergeable(view, groups)
+        ]  # fmt: skip
+        return max(packed, key=lambda view: view.array.size, default=None)
+
+    def _run_blocks(self, cuts: Sequence[tuple[Range, ...]]) -> None:
+        for box in cuts:
+            self._block(box, within(self.out, box), self.accumulate)
+
+    def _run_sums(self, cuts: Sequence[tuple[Range, ...]], points: int) -> None:
+        """Sum some blocks at a time; all sums are added in the end."""
+        out, parts = self.out.array, portions(points)
+        ends = [len(cuts) * n // parts for n in range(parts + 1)]
+        groups = [cuts[start:stop] for start, stop in pairwise(ends) if start < stop]
+        total = added(chain(*carried_out(self._sums, groups, points)))
+        np.add(out, total, out=out) if self.accumulate else np.copyto(out, total)
+
+    def _sums(self, groups: Sequence[Sequence[tuple[Range, ...]]]) -> list[Array]:
+        return [added(self._few(cuts)) for cuts in groups]
+
+    def _few(self, cuts: Sequence[tuple[Range, ...]]) -> Iterator[Array]:
+        """Sums of a few blocks each."""
+        for start in range(0, len(cuts), _FEW_BLOCKS):
+            total = Labelled(np.zeros_like(self.out.array), self.out.labels)
+            for box in cuts[start : start + _FEW_BLOCKS]:
+                self._block(box, within(total, box), accumulate=True)
+            yield total.array
+
+    def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
+        a, b = self._factor(0, box), self._factor(1, box)
+        target = out.arranged((*self.batch, *self.rows, *self.columns))
+        if accumulate:
+            np.add(target, multiplied(a, b).reshape(target.shape), out=target)
+        elif _mergeable(out, (self.rows, self.columns)):
+            multiplied(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
+        else:
+            target[...] = multiplied(a, b).reshape(target.shape)
+
+    def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
+        known = self.known[which]
+        if known is not None:
+            return known
+        if which == 0:
+            return self._matrix(within(self.left, box), self.rows, self.summed)
+        return self._matrix(within(self.right, box), self.summed, self.columns)
+
+    def _matrix(self, view: Labelled, rows: Labels, columns: Labels) -> Array:
+        """Bring a view to the shape (batch..., rows, columns)."""
+        lead = view.arranged((*self.batch, *rows, *columns))
+        batch = lead.shape[: len(self.batch)]
+        height = prod(lead.shape[len(batch) : len(batch) + len(rows)])
+        width = prod(lead.shape[len(batch) + len(rows) :])
+        if _mergeable(view, (rows, columns)) or not _runs_along(view, rows, columns):
+            return lead.reshape((*batch, height, width))
+        # The longer runs in memory lie along the rows: pack the transposed matrix.
+        turned = view.arranged((*self.batch, *columns, *rows))
+        return turned.reshape((*batch, width, height)).swapaxes(-1, -2)
+
+
+def _cut_order(view: Labelled, out: Labelled) -> Labels:
+    """Cut in the order of memory; but adding up a large result again and again costs more."""
+    if out.array.size <= BLOCK:
+        return view.by_stride
+    return tuple(sorted(view.by_stride, key=lambda label: label not in out.labels))
+
+
+def _mergeable(view: Labelled, groups: tuple[Labels, ...]) -> bool:
+    """Whether each group of axes is one axis in memory already."""
+    strides, sizes = view.steps, view.sizes
+    for group in groups:
+        long = [label for label in group if sizes[label] != 1]
+        for outer, inner in pairwise(long):
+            if strides[outer] != strides[inner] * sizes[inner]:
+                return False
+    return True
+
+
+def _runs_along(view: Labelled, rows: Labels, columns: Labels) -> bool:
+    """Whether consecutive rows, rather than columns, are neighbours in memory."""
+    strides, sizes = view.steps, view.sizes
+
+    def run(group: Labels) -> tuple[int, int]:
+        long = [label for label in group if sizes[label] != 1]
+        return min(((abs(strides[n]), -sizes[n]) for n in long), default=(1 << 62, 0))
+
+    return run(rows) < run(columns)

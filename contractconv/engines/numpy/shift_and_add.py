@@ -1,0 +1,316 @@
+"""Windows with few results: multiply first, then add shifted products.
+
+Where a window ``y = i + k`` has fewer results than it reads channels, a matrix of all windows is
+larger than all products::
+
+    T[k, o, y] = Σ_c data[y, c] taps[k, c, o]        out[i, o] = Σ_k T[k, o, i + k]
+
+The data are read as they lie, without copies of them and without padding; every tap adds one
+shifted slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.summation import TERMS, multiplied
+from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.caches import kept
+from contractconv.machine.sharing import carried_out, portions
+from contractconv.notation.problem import Problem
+from contractconv.planning.cost import labels_of
+from contractconv.planning.scatter_phases import Window, windows
+
+Labels = tuple[str, ...]
+
+# Products that are there at once, in all threads: 1 MiB of float32.
+_MOST = 1 << 18
+# Slices with shorter runs are laid out anew, such that they are longer.
+_SHORT = 32
+# Adding products takes time, too: there must be so many times fewer of them.
+_GAIN = 4
+
+Named = dict[str, int | slice]
+Key = tuple[int | slice, ...]
+
+
+class _Shift(NamedTuple):
+    """A window along ``axis``: result ``i`` reads tap ``k`` at ``i + step*k + offset``."""
+
+    axis: str
+    result: str
+    tap: str
+    step: int
+    offset: int
+
+
+class _Layout(NamedTuple):
+    """How a problem is carried out.
+
+    Attributes:
+        which: the operand with the windows; the other one has the taps.
+        shifts: the windows.
+        batch: the indices of both operands that are kept.
+        rows: those of the data alone, without windows.
+        depth: those that are summed, without taps.
+        columns: those of the taps that are kept.
+    """
+
+    which: int
+    shifts: tuple[_Shift, ...]
+    batch: Labels
+    rows: Labels
+    depth: Labels
+    columns: Labels
+
+    @property
+    def axes(self) -> Labels:
+        """The axes of the windows."""
+        return tuple(shift.axis for shift in self.shifts)
+
+    @property
+    def taps(self) -> Labels:
+        """The taps of the windows."""
+        return tuple(shift.tap for shift in self.shifts)
+
+
+def few_results(problem: Problem) -> bool:
+    """Whether a leaf has windows, and multiplying before they are taken is worth its while."""
+    return _layout(problem) is not None
+
+
+def temporary_elements(problem: Problem) -> int:
+    """The elements of all arrays that :func:`add_shifted` makes, at most, in one thread."""
+    layout = _layout(problem)
+    if layout is None:
+        return 0
+    extents = problem.extents
+    taps = prod(extents[n] for n in (*layout.taps, *layout.columns))
+    rows = prod(_axis_sizes(problem, layout)) * prod(
+        extents[n] for n in (*layout.batch, *layout.rows)
+    )
+    # Products, the rows of data that they are made of, the taps as a matrix, and the sums.
+    at_once = min(rows, max(1, _MOST // taps))
+    depth = prod(extents[n] for n in layout.depth)
+    kernel = depth * taps * prod(extents[n] for n in layout.batch)
+    return at_once * (2 * taps + depth) + kernel
+
+
+def add_shifted(
+    problem: Problem, arrays: tuple[Array, Array], out: Labelled, accumulate: bool
+) -> None:
+    """Carry out a leaf with few results.
+
+    Args:
+        problem: the leaf.
+        arrays: the operands, all of one dtype.
+        out: where the result is written, or what it is added to.
+        accumulate: whether to add.
+
+    Raises:
+        ValueError: the leaf has none of the windows that this is for.
+    """
+    layout = _layout(problem)
+    if layout is None:
+        raise ValueError(f"'{problem}' has no windows with few results")
+    _Shifted(problem, layout, arrays, out, accumulate).run()
+
+
+@kept(most=512)
+def _layout(problem: Problem) -> _Layout | None:
+    found = windows(problem)
+    if not found or any(window.role != "forward" for window in found):
+        return None
+    which = found[0].operand
+    taps = labels_of([problem.operands[1 - which]])
+    plain = _plain(problem, found)
+    steps = [dict(problem.operands[which][w.axis].terms)[w.result] for w in found]
+    # A window that jumps would throw most of the products away.
+    if plain is None or any(abs(step) != 1 for step in steps):
+        return None
+    kept = problem.kept
+    layout = _Layout(
+        which,
+        tuple(_shift(problem, window) for window in found),
+        batch=tuple(n for n in plain if n in taps and n in kept),
+        rows=tuple(n for n in plain if n not in taps),
+        depth=tuple(n for n in plain if n in taps and n not in kept),
+        columns=tuple(n for n in taps if n in kept and n not in plain),
+    )
+    return layout if _is_worth_it(problem, layout) else None
+
+
+def _plain(problem: Problem, found: Sequence[Window]) -> Labels | None:
+    """The indices of the data's other axes, if these are read as they are."""
+    which, axes = found[0].operand, {window.axis for window in found}
+    others = [a for n, a in enumerate(problem.operands[which]) if n not in axes]
+    names = tuple(a.names[0] for a in others if a.plain and problem.extents[a.plain] == a.size)
+    return names if len(set(names)) == len(others) else None
+
+
+def _shift(problem: Problem, window: Window) -> _Shift:
+    access = problem.operands[window.operand][window.axis]
+    steps = dict(access.terms)
+    step, offset = steps[window.tap], access.offset
+    if steps[window.result] < 0:  # seen from the other end of the axis
+        step, offset = -step, access.size - 1 - offset
+    return _Shift(f"{window.result}+{window.tap}", window.result, window.tap, step, offset)
+
+
+def _is_worth_it(problem: Problem, layout: _Layout) -> bool:
+    """Whether there are fewer products than elements in all windows, and nothing else is summed."""
+    extents, sizes = problem.extents, _axis_sizes(problem, layout)
+    alone = set(problem.reduced).difference(layout.depth, layout.taps)
+    read = prod(extents[n] for n in (*layout.depth, *(s.result for s in layout.shifts)))
+    made = prod(extents[n] for n in layout.columns) * prod(sizes)
+    taps = prod(extents[n] for n in layout.taps)
+    rows_summed = any(n not in problem.kept for n in layout.rows)
+    return not alone and not rows_summed and taps > 1 and _GAIN * made <= read
+
+
+def _axis_sizes(problem: Problem, layout: _Layout) -> list[int]:
+    return [problem.operands[layout.which][w.axis].size for w in windows(problem)]
+
+
+class _Shifted:
+    """Multiplies rows of data by all taps, and adds the products where they belong."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        layout: _Layout,
+        arrays: tuple[Array, Array],
+        out: Labelled,
+        accumulate: bool,
+    ) -> None:
+        self.layout, self.out, self.accumulate = layout, out, accumulate
+        self.data = _data(problem, layout, arrays[layout.which])
+        self.kernel = operand_view(problem, 1 - layout.which, arrays[1 - layout.which])
+        self.sizes = {**self.kernel.sizes, **self.data.sizes}
+        self.points = problem.points
+        self.axes, self.free = self._order()
+        # How products lie in memory, and what they are added to.
+        self.multiplied = (*layout.batch, *layout.taps, *layout.columns, *self.free)
+        results = {shift.axis: shift.result for shift in layout.shifts}
+        self.made = (*layout.batch, *layout.columns, *(results.get(n, n) for n in self.free))
+        self.results = out.sizes
+        self.moves: dict[tuple[Range, ...], list[tuple[Key, Key]]] = {}
+
+    def _order(self) -> tuple[Labels, Labels]:
+        """The axes, and with them the rows, in the order in which products lie in memory."""
+        layout = self.layout
+        free = tuple(n for n in self.data.by_stride if n in layout.axes or n in layout.rows)
+        axes = tuple(n for n in free if n in layout.axes)
+        if self.sizes[axes[-1]] < _SHORT:
+            free = (*axes, *(n for n in free if n not in axes))
+        return axes, free
+
+    def run(self) -> None:
+        """Rows by rows, shared among threads."""
+        labels = (*self.layout.batch, *self.layout.rows)
+        shape = [self.sizes[n] for n in labels]
+        most = min(self._most() // prod(self.sizes[n] for n in self.axes),
+                   -(-prod(shape) // portions(self.points)))  # fmt: skip
+        carried_out(self._run, list(boxes(shape, labels, max(1, most))), self.points)
+
+    def _most(self) -> int:
+        """How many elements of the data, in depth and batch one, are multiplied at once."""
+        products = prod(self.sizes[n] for n in (*self.layout.taps, *self.layout.columns))
+        # Where threads share the work, each of them has products of its own.
+        most = _MOST if portions(self.points) == 1 else _MOST // 2
+        return max(1, most // products)
+
+    def _run(self, rows: Sequence[tuple[Range, ...]]) -> None:
+        for box in rows:
+            self._add(within(self.data, box), within(self.kernel, box), within(self.out, box))
+
+    def _add(self, data: Labelled, kernel: Labelled, out: Labelled) -> None:
+        layout = self.layout
+        taps = _matrix(kernel, layout.batch, (*layout.taps, *layout.columns), layout.depth)
+        total = np.zeros([out.sizes[n] for n in self.made], out.array.dtype)
+        most = max(1, self._most() // prod(data.sizes[n] for n in layout.rows))
+        for box in boxes([data.sizes[n] for n in self.axes], self.axes, most):
+            products = self._products(within(data, box), taps)
+            moves = self._moves(box)
+            for first in range(0, len(moves), TERMS):
+                # Of many taps some are added by themselves, and then to the others.
+                some = total if len(moves) <= TERMS else np.zeros_like(total)
+                for here, there in moves[first : first + TERMS]:
+                    view = some[there]
+                    np.add(view, products[here], out=view)
+                if some is not total:
+                    np.add(total, some, out=total)
+        target = out.arranged(self.made)
+        np.add(target, total, out=target) if self.accumulate else np.copyto(target, total)
+
+    def _products(self, data: Labelled, taps: Array) -> Array:
+        made = multiplied(taps, _matrix(data, self.layout.batch, self.layout.depth, self.free))
+        sizes = {**self.sizes, **data.sizes}
+        shape = [sizes[n] for n in self.multiplied]
+        return made.reshape(shape)
+
+    def _moves(self, box: tuple[Range, ...]) -> list[tuple[Key, Key]]:
+        """For all taps what is added, of the products in a box, and to which results."""
+        if box not in self.moves:
+            ranges = {axis: (start, stop) for axis, start, stop in box}
+            found = [
+                _taps_of(s, self.sizes[s.tap], self.results[s.result],
+                         *ranges.get(s.axis, (0, self.sizes[s.axis])))
+                for s in self.layout.shifts
+            ]  # fmt: skip
+            self.moves[box] = [
+                (_key(self.multiplied, here), _key(self.made, there))
+                for here, there in map(_united, product(*found))
+            ]
+        return self.moves[box]
+
+
+def _taps_of(
+    shift: _Shift, taps: int, results: int, begin: int, end: int
+) -> Iterator[tuple[Named, Named]]:
+    """For each tap which elements, of those from ``begin`` to ``end``, are added to results."""
+    for tap in range(taps):
+        moved = shift.step * tap + shift.offset
+        start, stop = max(0, begin - moved), min(results, end - moved)
+        if start < stop:
+            elements = slice(start + moved - begin, stop + moved - begin)
+            yield {shift.tap: tap, shift.axis: elements}, {shift.result: slice(start, stop)}
+
+
+def _united(parts: Sequence[tuple[Named, Named]]) -> tuple[Named, Named]:
+    here = {name: at for part, _ in parts for name, at in part.items()}
+    return here, {name: at for _, part in parts for name, at in part.items()}
+
+
+def _key(labels: Labels, named: Named) -> Key:
+    return tuple(named.get(name, slice(None)) for name in labels)
+
+
+def _data(problem: Problem, layout: _Layout, array: Array) -> Labelled:
+    """The data, each window's axis under its own name, in the direction of its results."""
+    names = {
+        window.axis: shift for window, shift in zip(windows(problem), layout.shifts, strict=True)
+    }
+    accesses = problem.operands[layout.which]
+    labels = tuple(
+        names[n].axis if n in names else access.names[0] for n, access in enumerate(accesses)
+    )
+    view = Labelled(array, labels)
+    for n, shift in names.items():
+        if dict(accesses[n].terms)[shift.result] < 0:
+            view = view.flipped(shift.axis)
+    return view
+
+
+def _matrix(view: Labelled, batch: Labels, rows: Labels, columns: Labels) -> Array:
+    """Bring a view to the shape (batch..., rows, columns)."""
+    lead = view.arranged((*batch, *rows, *columns))
+    shape = lead.shape[len(batch) :]
+    sides = prod(shape[: len(rows)]), prod(shape[len(rows) :])
+    return lead.reshape((*lead.shape[: len(batch)], *sides))

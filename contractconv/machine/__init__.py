@@ -1,0 +1,1 @@
+"""What of the machine is used: threads, memory, and numpy's library of products."""

@@ -1,0 +1,187 @@
+"""Where arrays lie: addresses and their owners, lines of the cache, memory that is used again."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contractconv.caches import on_clearing
+
+Array = NDArray[Any]
+# Machine code that takes the address of its arguments.
+Native = Callable[[int], None]
+
+# Bytes from which on nothing more is kept for the next call, and the least that are lent. It is
+# used again because fresh pages cost more than what is computed in them.
+_MOST, _LEAST = 32 << 20, 1 << 12
+# Bytes of a line of the cache, and of the smallest result that begins at one.
+LINE = 64
+_LARGE = 1 << 12
+_free: dict[int, list[Array]] = {}
+on_clearing(_free.clear)
+# numpy's binary interface: the first field of an array, behind what all objects have, is the
+# address of its first element. Asking for it in Python takes ten times as long.
+_FIELD = object.__basicsize__
+_read = ctypes.c_ssize_t.from_address
+
+
+def address(array: Array) -> int:
+    """Where the first element of an array lies."""
+    return _read(id(array) + _FIELD).value
+
+
+def _asked(array: Array) -> int:
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+def _agrees() -> bool:
+    probes = (np.empty(3), np.empty((2, 5), np.float32)[1:, ::2], np.empty(0, np.int64))
+    return all(address(probe) == _asked(probe) for probe in probes)
+
+
+if not _agrees():  # another interpreter
+    address = _asked
+
+
+class Table:
+    """Integers that machine code reads; where one is an address, the table owns what lies there.
+
+    Whatever keeps an address for later keeps it in such a table.
+
+    Attributes:
+        numbers: the integers.
+
+    Example:
+        >>> table = Table((2,))
+        >>> table.point(1, np.ones(3))
+        >>> ctypes.c_double.from_address(int(table.numbers[1])).value
+        1.0
+    """
+
+    __slots__ = ("_lent", "_owned", "numbers")
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.numbers = np.zeros(shape, np.int64)
+        self._owned: dict[int, Target] = {}
+        self._lent: dict[int, Sequence[Target]] = {}
+
+    @property
+    def address(self) -> int:
+        """Where the first integer lies."""
+        return address(self.numbers)
+
+    def point(self, place: Any, target: Target) -> None:
+        """Let the integers at a place lead to something, which lives as long as the table."""
+        self.numbers[place] = _place_of(target)
+        self._owned[id(target)] = target
+
+    def lend(self, column: int, targets: Sequence[Target]) -> None:
+        """Let columns, from one on, lead to one target each until something else is lent."""
+        end = column + len(targets)
+        self.numbers[..., column:end] = [_place_of(target) for target in targets]
+        self._lent[column] = targets
+
+    def spread(self, column: int, target: Target, offsets: Array) -> None:
+        """Let columns, from one on, lead so many bytes into a target until another one is lent."""
+        end = column + offsets.shape[-1]
+        np.add(offsets, _place_of(target), out=self.numbers[..., column:end])
+        self._lent[column] = (target,)
+
+    def let_go(self) -> None:
+        """Do not own any more what was lent; the integers lead nowhere then."""
+        self._lent.clear()
+
+    def copy(self) -> Table:
+        """A table that leads where this one leads for ever."""
+        other = Table(())
+        other.numbers, other._owned = self.numbers.copy(), dict(self._owned)
+        return other
+
+
+Target = Array | Table | Native
+
+
+def _place_of(target: Target) -> int:
+    if isinstance(target, np.ndarray):
+        return address(target)
+    if isinstance(target, Table):
+        return target.address
+    place = ctypes.cast(target, ctypes.c_void_p).value  # type: ignore[arg-type]
+    assert place is not None
+    return place
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A new array without values, which begins at a line of the cache unless it is small.
+
+    numpy's own begin wherever the system's memory does, most often at a quarter of a line, where
+    every vector that is read later lies on two lines.
+
+    Example:
+        >>> address(empty((100, 64), np.dtype(float))) % LINE
+        0
+    """
+    return _laid_out(np.empty, shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A new array of zeros, which begins at a line of the cache unless it is small."""
+    return _laid_out(np.zeros, shape, dtype)
+
+
+def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    size = prod(shape) * dtype.itemsize
+    if size < _LARGE:
+        small: Array = make(shape, dtype)
+        return small
+    raw = make(size + LINE, np.uint8)
+    return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
+
+
+def lines(size: int) -> int:
+    """So many bytes, up to the end of a line of the cache.
+
+    Example:
+        >>> lines(0), lines(1), lines(64)
+        (0, 64, 64)
+    """
+    return -(-size // LINE) * LINE
+
+
+def lent(size: int) -> int:
+    """How many bytes :func:`take` lends: up to a quarter more, so that few sizes have to be kept.
+
+    Example:
+        >>> lent(100), lent(9000), lent(1_000_000)
+        (4096, 12288, 1048576)
+    """
+    step = max(_LEAST, 1 << size.bit_length() >> 3)
+    return -(-size // step) * step
+
+
+def take(size: int) -> Array:
+    """Lend so many bytes, or some more; anything lies there."""
+    # Threads meet here: each step on a list is one that no other thread can divide.
+    whole = lent(size)
+    try:
+        return _free[whole].pop()
+    except (KeyError, IndexError):
+        if sum(kept * len(arrays) for kept, arrays in tuple(_free.items())) > _MOST:
+            _free.clear()
+        return np.empty(whole, np.uint8)
+
+
+def give(raw: Array) -> None:
+    """Take back what was lent."""
+    _free.setdefault(raw.size, []).append(raw)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free.clear)
