@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from contractconv.notation.problem import Accesses, Problem
+from contractconv.notation.problem import Accesses, Problem, shape_of
 
 Array = NDArray[Any]
 
@@ -85,7 +86,37 @@ class Labelled(NamedTuple):
         return moved[(*key, ...)]  # the dots keep an array of no axes from becoming a number
 
 
-def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> Labelled:
+Pad = Callable[[Array, list[tuple[int, int]], Any], Array]
+
+
+def unread(shape: Sequence[int], strides: Sequence[int] | None, dtype: np.dtype[Any]) -> Array:
+    """An array that nobody reads, of some shape and strides; without gaps if there are none."""
+    if strides is None:
+        strides = [dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape))]
+    return as_strided(np.empty(1, dtype), shape, strides)
+
+
+def stand_ins(problem: Problem, dtype: np.dtype[Any]) -> list[Labelled]:
+    """Views of operands without gaps, as :func:`operand_view` makes them, that nobody reads."""
+
+    def padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
+        return unread([high - low + 1 for low, high in reaches], None, array.dtype)
+
+    return [
+        operand_view(problem, number, unread(shape_of(term), None, dtype), pad=padded)
+        for number, term in enumerate(problem.operands)
+    ]
+
+
+def contiguous(problem: Problem, itemsize: int) -> tuple[tuple[int, ...], ...]:
+    """The strides of operands and result without gaps, in bytes."""
+    shapes = [shape_of(term) for term in (*problem.operands, problem.output)]
+    return tuple(tuple(itemsize * prod(s[n + 1 :]) for n in range(len(s))) for s in shapes)
+
+
+def operand_view(
+    problem: Problem, number: int, array: Array, fill: Any = 0, pad: Pad | None = None
+) -> Labelled:
     """Read an operand through its axes, one axis of the view for each index.
 
     Args:
@@ -93,6 +124,7 @@ def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> 
         number: which of its operands.
         array: the operand, its compositions already split.
         fill: what a read outside the array yields.
+        pad: makes the padded copy.
 
     Returns:
         A view of ``array``, or of a padded copy where the accesses reach outside.
@@ -104,7 +136,7 @@ def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> 
     reaches = [access.reach(extents) for access in accesses]
     starts = [access.offset for access in accesses]
     if any(low < 0 or high >= a.size for (low, high), a in zip(reaches, accesses, strict=True)):
-        array = _padded(array, reaches, fill)
+        array = (pad or _padded)(array, reaches, fill)
         starts = [start - low for start, (low, _) in zip(starts, reaches, strict=True)]
     return _strided(array, accesses, extents, starts)
 

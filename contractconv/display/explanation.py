@@ -21,7 +21,7 @@ from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan, plan
-from contractconv.planning.report import notes
+from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting
 from contractconv.verification.certificate import Certificate, Report, certify
 
@@ -97,7 +97,7 @@ class Explanation:
             "reduced": list(self.spec.reduced),
             "formula": _scripts(self.forward),
             "shapes": [list(shape) for shape in self.shapes],
-            "plan": _plan(self.plan),
+            "plan": None if self.plan is None else data(self.plan),
             "gradients": [_gradient(gradient) for gradient in self.gradients],
             "fast": None if quick is None else quick.as_dict(),
         }
@@ -195,32 +195,12 @@ def _explained(
 
 
 def _planned(problem: Problem) -> Plan:
-    """The plan on a machine like many: an explanation does not depend on where it is read."""
+    """The plan on a machine like many, by whatever ways there are on this one."""
     return plan(problem, Setting("float32", "auto", COMMON))
 
 
 def _scripts(equation: Equation) -> dict[str, str]:
     return {script: write(equation, script) for script in ("text", "latex", "mathml")}
-
-
-def _plan(steps: Plan | None) -> dict[str, Any] | None:
-    if steps is None:
-        return None
-    return {
-        "extents": dict(steps.problem.sizes),
-        "result_shape": list(steps.problem.result_shape),
-        "operations": steps.flops,
-        "largest_intermediate": steps.largest_intermediate,
-        "steps": [
-            {
-                "contraction": str(step.problem),
-                "operations": step.flops,
-                "lowering": step.lowering,
-                "notes": [{"about": about, "said": said} for about, said in notes(step)],
-            }
-            for step in steps.steps
-        ],
-    }
 
 
 def _gradient(gradient: Gradient) -> dict[str, Any]:
@@ -257,5 +237,5 @@ def _gradient(gradient: Gradient) -> dict[str, Any]:
             {"statement": c.statement, "numbers": c.numbers, "of": c.of, "exact": c.exact}
             for c in certificate.checks
         ],
-        "plan": _plan(gradient.plan),
+        "plan": None if gradient.plan is None else data(gradient.plan),
     }

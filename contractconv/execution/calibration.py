@@ -18,6 +18,7 @@ import numpy as np
 
 from contractconv import cache as disk
 from contractconv.arrays.precision import ACCUMULATORS
+from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.number import DTYPES
@@ -125,7 +126,7 @@ def _seconds(piece: Piece, compiled: bool) -> float:
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
-    return least(lambda: run_pieces([piece], arrays, out, asked), _ROUNDS)
+    return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), _ROUNDS)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.epilogue import ending
 from contractconv.arrays.operands import as_operand
-from contractconv.arrays.precision import accumulator, is_rounded, result_dtype, rounded
+from contractconv.arrays.precision import (
+    accumulator,
+    is_rounded,
+    result_dtype,
+    rounded,
+    working_dtype,
+)
 from contractconv.arrays.views import Array
 from contractconv.errors import OperandError, ShapeError
 from contractconv.execution.gradient import backward, gradient
+from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.run import planned, run
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
@@ -42,7 +50,8 @@ class Compiled:
         # What is added to a result, or contracted back from it, is in the numbers of its sums.
         self._numbers = accumulator(result_dtype(problem.reduce, dtype))
         self._algorithm = algorithm
-        self.plan = planned(problem, str(self._numbers), algorithm)
+        numbers = working_dtype(problem, result_dtype(problem.reduce, dtype))
+        self.plan = planned(problem, str(numbers), algorithm)
         self._backward: dict[int, Plan] = {}
 
     def __call__(self, *operands: Any, bias: Any = None, activation: str | None = None) -> Array:
@@ -87,8 +96,25 @@ class Compiled:
         n = self._position(n)
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
-            self._backward[n] = planned(problem, str(self._numbers), self._algorithm, lenient=True)
+            made = planned(problem, str(self._numbers), self._algorithm, lenient=True)
+            forward = None if self._problem.reduce == "sum" else self._problem
+            self._backward[n] = replace(made, forward=forward)
         return self._backward[n]
+
+    def profile(self, *operands: Any) -> Profile:
+        """Time each piece of a call: what the plan predicts, as it is.
+
+        Args:
+            *operands: the operands, as in a call.
+
+        Returns:
+            What ran, and how long, in a median of five calls; ``print`` shows it as a table.
+        """
+        return profiled(lambda: self(*operands))
+
+    def vjp_profile(self, n: int, cotangent: Any, *operands: Any) -> Profile:
+        """Time each piece of :meth:`vjp`, as :meth:`profile` does."""
+        return profiled(lambda: self.vjp(n, cotangent, *operands))
 
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)

@@ -94,7 +94,9 @@ def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array 
     """The gradient of pooling by a compiled kernel; ``None`` if there is none for it."""
     if len(operands) != 1 or problem.points < FEW_POINTS:
         return None
-    array, given = np.asarray(operands[0]), np.asarray(cotangent)
+    array = np.asarray(operands[0])
+    dtype = np.result_type(array, cotangent)
+    array, given = (np.asarray(a).astype(dtype, copy=False) for a in (array, cotangent))
     if not array.size:
         return None
     split = array.reshape(shape_of(problem.operands[0]))

@@ -7,21 +7,22 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.reductions import REDUCTIONS
-from contractconv.arrays.views import Array, output_view
+from contractconv.arrays.views import Array, output_view, unread
+from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
 from contractconv.caches import kept
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
+from contractconv.engines.llvm.pieces import Recipe
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
 from contractconv.engines.numpy.footprint import of_leaf, of_step
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.reducing import reduce_leaf
 from contractconv.errors import MemoryLimitError
-from contractconv.execution.pieces import Recipe, run_pieces
+from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import known_recipe
 from contractconv.execution.slicing import Part, Ranges, Slicing, part_of, refused, sliced
 from contractconv.machine import memory
@@ -178,13 +179,13 @@ class _Parts:
     def _bytes(self, steps: Sequence[Step], part: Part, once: bool) -> int:
         """What the steps take, tried on arrays that lie like the true ones."""
         like = [
-            _like(tuple(at.stop - at.start for at in where), strides, dtype)
+            unread(tuple(at.stop - at.start for at in where), strides, dtype)
             for (dtype, strides), where in zip(self.kinds, (*part.inputs, part.output), strict=True)
         ]
         alive = _Alive(self.dtype, 0, like[:-1])
         most = 0
         for step in steps[:-1]:
-            made = _like(step.problem.output_sizes, None, self.dtype)
+            made = unread(step.problem.output_sizes, None, self.dtype)
             most = max(most, _needed(step, alive.taken(step, like=True), made, not step.complete))
             alive.replace(step, made)
         last = alive.taken(steps[-1], like=True)
@@ -220,7 +221,7 @@ class _Alive:
         given = [self.arrays[n][0] for n in step.positions]
         arrays = tuple(
             array if array.dtype == self.dtype
-            else _like(array.shape, None, self.dtype) if like
+            else unread(array.shape, None, self.dtype) if like
             else array.astype(self.dtype, order="C")
             for array in given
         )  # fmt: skip
@@ -241,13 +242,6 @@ def within(array: Array, ranges: Ranges) -> Array:
     key: tuple[Any, ...] = (*ranges, ...)  # the dots keep an array of no axes from being a number
     part: Array = array[key]
     return part
-
-
-def _like(shape: tuple[int, ...], strides: Strides | None, dtype: np.dtype[Any]) -> Array:
-    """An array that nobody reads, of some shape and strides; without gaps if there are none."""
-    if strides is None:
-        strides = tuple(dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape)))
-    return as_strided(np.empty(1, dtype), shape, strides)
 
 
 def _needed(step: Step, taken: _Taken, out: Array, accumulate: bool) -> int:
@@ -291,7 +285,7 @@ def _multiply(step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
             out[...] = 0
             accumulate = True
     # A thread of our own has no helpers, whose blocks would come on top.
-    undisturbed(lambda: run_pieces(pieces, taken.arrays, out, FRUGAL, accumulate=accumulate))
+    undisturbed(lambda: run_pieces(pieces, Work(taken.arrays, out, accumulate, FRUGAL)))
 
 
 def _fit(pieces: Sequence[Piece], room: int, itemsize: int, adding: bool) -> bool:

@@ -9,8 +9,10 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
+from contractconv.arrays.work import Work
 from contractconv.engines.llvm.direct import KINDS
-from contractconv.execution.pieces import Recipe, recipe, run_pieces
+from contractconv.engines.llvm.pieces import Recipe, recipe
+from contractconv.execution.pieces import run_pieces
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
@@ -134,10 +136,8 @@ def multiplied(
         done = known.ends
     else:
         alone = len(step.choice.chosen.pieces) == 1
-        done = run_pieces(
-            step.pieces(), arrays, out, step.setting, accumulate=accumulate,
-            disjoint=step.disjoint, ending=ending if alone else None,
-        )  # fmt: skip
+        work = Work(arrays, out, accumulate, step.setting, ending if alone else None)
+        done = run_pieces(step.pieces(), work, step.disjoint)
     if ending is not None and not done:
         ending.apply(out)
     return out
@@ -176,6 +176,6 @@ def known_recipe(
     known: Recipe | str | None = step.ready.get(key, "unknown")
     if isinstance(known, str):
         pieces = step.choice.chosen.pieces if step.disjoint else ()
-        known = recipe(pieces, arrays, out, step.setting, accumulate=accumulate, ending=ending)
+        known = recipe(pieces, Work(arrays, out, accumulate, step.setting, ending))
         step.ready.put(key, known, weight(known))
     return known

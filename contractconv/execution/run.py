@@ -16,6 +16,7 @@ from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import accumulator, common_dtype, rounded, working_dtype
 from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.arrays.summation import summed
+from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, output_view
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
@@ -200,7 +201,9 @@ def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
 
 def _summed(steps: Plan, operand: Array) -> Array | None:
     axes = steps.summed_axes
-    return None if axes is None else summed(operand, axes)
+    if axes is None:
+        return None
+    return trace.run("numpy", steps.problem, lambda: summed(operand, axes))
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
@@ -270,6 +273,10 @@ def _reduce_step(
 
 def _divided(total: Array, problem: Problem) -> Array:
     """Divide a sum by the number of points that land on each element, boundary included."""
+    return trace.aside(lambda: _divide(total, problem))
+
+
+def _divide(total: Array, problem: Problem) -> Array:
     count = _as_divisor(landing_points(problem), total.dtype)
     if count.all():  # asking at every element takes longer than dividing
         return np.divide(total, count, out=total, casting="same_kind")
@@ -317,6 +324,10 @@ def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
         For ``mean``, one over the number of points (a scalar, or one value for each output
         element); otherwise one value for each point, with axes as in ``problem.indices``.
     """
+    return trace.run("numpy", problem, lambda: _weights(problem, operands))
+
+
+def _weights(problem: Problem, operands: Sequence[Any]) -> Array:
     dtype = accumulator(common_dtype(operands, problem.reduce))
     if problem.reduce == "mean":
         count = _as_divisor(landing_points(problem), dtype)

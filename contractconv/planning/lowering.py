@@ -13,7 +13,7 @@ from itertools import product
 from math import gcd
 
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.cost import is_direct, overlaps, volume
+from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.trimming import inside, out_of_proportion, trimmed
 
 # Sums over at most this many taps are done by adding slices, beyond that by one reduction.
@@ -129,42 +129,6 @@ def progression(access: Access, extent: int) -> tuple[int, int, int]:
     first = -(offset // common) * pow(coefficient // common, -1, step) % step
     start = low + (first - low) % step
     return start, max(0, (high - start) // step + 1), step
-
-
-def describe(problem: Problem, phases: tuple[Problem, ...], algorithm: str) -> str:
-    """Name the way in which a step will be carried out.
-
-    Args:
-        problem: the step.
-        phases: the gathers that a scatter is split into; none if taps are held one by one.
-        algorithm: the name of what was chosen for its pieces.
-    """
-    whole = trimmed(problem)
-    if whole is None:
-        return "nothing: no point contributes"
-    how = _core(phases[0] if phases else problem) if algorithm == "direct" else algorithm
-    if phases:
-        return f"{how}, in {len(phases)} phases" if len(phases) > 1 else f"{how}, as a gather"
-    taps = tap_indices(whole)
-    if taps:
-        scattered = any(a.plain is None for a in problem.output)
-        count = volume(taps, whole.extents)
-        return f"{how}, {'slice-add' if scattered else 'summed'} over {count} taps {' '.join(taps)}"
-    return how
-
-
-def _core(problem: Problem) -> str:
-    if problem.reduce not in ("sum", "mean"):
-        return f"{problem.reduce} over {' '.join(problem.reduced) or 'nothing'}"
-    windows = any(overlaps(a, problem.extents) for term in problem.operands for a in term)
-    if len(problem.operands) == 1:
-        if not problem.reduced:
-            return "copy" if is_direct(problem) else "scatter"
-        return "sum of slices" if by_taps(problem) else "sum"
-    inner = set(problem.reduced).difference(tap_indices(problem))
-    if not inner:
-        return "multiply"
-    return "matmul on windows" if windows else "matmul"
 
 
 def by_taps(problem: Problem) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from math import prod
 
 from contractconv.caches import Shelf, kept
@@ -16,9 +18,10 @@ from contractconv.planning.candidates import Piece, direct, far_apart, long_wind
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.lowering import describe, is_leaf, is_tight, leaves
+from contractconv.planning.lowering import is_leaf, is_tight, leaves
+from contractconv.planning.lowerings import Lowering, described, gradient_lowering
 from contractconv.planning.path import Merge, Pair, contraction_order, merge
-from contractconv.planning.report import report
+from contractconv.planning.report import data, report
 from contractconv.planning.setting import DIRECT, Setting
 from contractconv.planning.trimming import trimmed
 from contractconv.remembering import Value, remembered
@@ -93,7 +96,8 @@ class Step(Value):
     @property
     def lowering(self) -> str:
         """How the step is carried out, in words."""
-        return describe(self.problem, self.choice.phases, self.choice.chosen.name)
+        pieces = self.choice.chosen.pieces or tuple(islice(self.pieces(), 1))
+        return described(self.problem, self.choice.phases, pieces, self.setting)
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,11 +111,14 @@ class Plan(Value):
         problem: the whole contraction.
         steps: the steps in order.
         setting: what algorithms are chosen by.
+        forward: the contraction of which this is the gradient, if its reduction has a local
+            derivative, which comes first.
     """
 
     problem: Problem
     steps: tuple[Step, ...]
     setting: Setting
+    forward: Problem | None = None
 
     @property
     def flops(self) -> int:
@@ -158,6 +165,11 @@ class Plan(Value):
         asked = self.setting.algorithm
         return asked if _misses(self.steps, asked) else None
 
+    @remembered
+    def at_once(self) -> Lowering | None:
+        """What carries out a gradient at once, local derivative and steps; ``None`` if nothing."""
+        return None if self.forward is None else gradient_lowering(self.forward, self.setting)
+
     @property
     def largest_intermediate(self) -> int:
         """Elements of the largest intermediate result; zero if there is none."""
@@ -168,6 +180,19 @@ class Plan(Value):
         """The decompositions of windows that its steps use, each once."""
         used = (tile for step in self.steps for tile in step.decompositions)
         return tuple(dict.fromkeys(used))
+
+    def to_json(self) -> str:
+        """The plan as JSON: what it contracts, and for each step all that was considered.
+
+        Example:
+            >>> import json
+            >>> from contractconv.notation.extents import resolve
+            >>> from contractconv.notation.parser import parse
+            >>> steps = plan(resolve(parse("i k, k j -> i j"), [(2, 3), (3, 4)], {}))
+            >>> json.loads(steps.to_json())["operations"]
+            48
+        """
+        return json.dumps(data(self), indent=2, ensure_ascii=False)
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))

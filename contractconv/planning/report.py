@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contractconv.calculus.tableau import IDENTITY
 from contractconv.planning.candidates import Piece
@@ -34,12 +34,52 @@ def summary(plan: Plan) -> str:
     ]
     if plan.missed is not None:
         lines.append(f"algorithm {plan.missed!r} has nothing to work on here: direct")
+    if plan.forward is not None:
+        lines.append(f"  local derivative of {plan.forward.reduce}: {_local(plan)}")
+    if plan.at_once is not None:
+        return "\n".join(lines)
     width = max((len(str(step.problem)) for step in plan.steps), default=0)
     for number, step in enumerate(plan.steps, 1):
         text = str(step.problem).ljust(width)
         lines.append(f"  {number}. {text}  {quantity(step.flops):>8}  {step.lowering}")
         lines += [f"       {about:10}  {said}" for about, said in notes(step)]
     return "\n".join(lines)
+
+
+def _local(plan: Plan) -> str:
+    """How the local derivative is found that a backward contraction meets."""
+    if plan.at_once is not None:
+        return f"met by the cotangent as it is found ({plan.at_once.name})"
+    return "the first operand after the cotangent (numpy)"
+
+
+def data(plan: Plan) -> dict[str, Any]:
+    """A plan as numbers, strings, lists and dictionaries."""
+    once = plan.at_once
+    return {
+        "contraction": str(plan.problem),
+        "reduce": plan.problem.reduce,
+        "extents": dict(plan.problem.sizes),
+        "result_shape": list(plan.problem.result_shape),
+        "operations": plan.flops,
+        "largest_intermediate": plan.largest_intermediate,
+        "local_derivative": None if plan.forward is None else _local(plan),
+        "steps": [] if once is not None else [_step_data(step) for step in plan.steps],
+    }
+
+
+def _step_data(step: Step) -> dict[str, Any]:
+    return {
+        "contraction": str(step.problem),
+        "operands": list(step.positions),
+        "operations": step.flops,
+        "lowering": step.lowering,
+        "candidates": [
+            {"algorithm": c.name, "seconds": c.seconds, "error": c.error, "bound": c.bound}
+            for c in step.choice.candidates
+        ],
+        "notes": [{"about": about, "said": said} for about, said in notes(step)],
+    }
 
 
 def notes(step: Step) -> Iterator[tuple[str, str]]:

@@ -113,7 +113,7 @@ STRIDED = """\
     extents: i=4, k=3
     result: (4,); 24 operations
     largest intermediate: 0 elements
-      1. (2*i+k), k -> i        24  matmul on windows
+      1. (2*i+k), k -> i        24  matmul on windows (BLAS)
 
 gradient by X
   scatter   i, k -> (2*i+k)
@@ -155,7 +155,7 @@ def test_an_explanation_word_by_word() -> None:
     extents: i=4, k=3
     result: (9,); 24 operations
     largest intermediate: 0 elements
-      1. i, k -> (2*i+k)        24  matmul on windows, in 2 phases"""
+      1. i, k -> (2*i+k)        24  matmul on windows (BLAS) and multiply (ufunc), in 2 phases"""
     )
 
 

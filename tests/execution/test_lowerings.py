@@ -229,9 +229,9 @@ def test_every_layer_by_every_algorithm(
 
 # Cuts of panels, tiles and channels into the smallest parts, as for layers that fill the memory.
 PARTS = {
-    "results._CUTS": ((3, 64),),
-    "results._DEEP_CUTS": ((2, 3, 1),),
-    "weightgradient._CUTS": ((3, 1, 64),),
+    "result_scheme._CUTS": ((3, 64),),
+    "result_scheme._DEEP_CUTS": ((2, 3, 1),),
+    "weight_gradient_scheme._CUTS": ((3, 1, 64),),
 }
 
 
@@ -240,7 +240,7 @@ def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Everything is worked on in parts: panels of the kernel, or tiles of the data."""
     use("llvm", monkeypatch)
     for name, cuts in PARTS.items():
-        monkeypatch.setattr(f"contractconv.execution.{name}", cuts)
+        monkeypatch.setattr(f"contractconv.engines.llvm.tiles.{name}", cuts)
     monkeypatch.setattr(scheme.Scheme, "room", 1 << 60)
     by_tiles = request.param == "tiles"
     monkeypatch.setattr(result_scheme.Deep, "pays", property(lambda deep: by_tiles and deep.fits))

@@ -102,11 +102,13 @@ def test_a_lowering_is_named() -> None:
     def lowering(spec: str, *shapes: tuple[int, ...], **extents: Any) -> str:
         return cc.Contraction(spec).plan(*shapes, **extents).steps[-1].lowering
 
-    assert lowering("i j, j k -> i k", (2, 3), (3, 4)) == "matmul"
-    assert lowering("i, j -> i j", (2,), (3,)) == "multiply"
-    assert lowering("(i+k), k -> i", (9,), (3,)) == "matmul on windows"
-    assert lowering("i, k -> (i+k)", (9,), (3,)) == "matmul on windows, as a gather"
-    assert lowering("i, k -> (2*i+k)", (9,), (3,)) == "matmul on windows, in 2 phases"
-    assert lowering("(i+k) -> i", (9,), k=3) == "sum of slices"
-    assert lowering("i j -> j", (9, 3)) == "sum"
-    assert lowering("i j -> j i", (9, 3)) == "copy"
+    assert lowering("i j, j k -> i k", (2, 3), (3, 4)) == "matmul (BLAS)"
+    assert lowering("i, j -> i j", (2,), (3,)) == "multiply (ufunc)"
+    assert lowering("(i+k), k -> i", (9,), (3,)) == "matmul on windows (BLAS)"
+    assert lowering("i, k -> (i+k)", (9,), (3,)) == "matmul on windows (BLAS), as a gather"
+    assert lowering("i, k -> (2*i+k)", (9,), (3,)) == (
+        "matmul on windows (BLAS) and multiply (ufunc), in 2 phases"
+    )
+    assert lowering("(i+k) -> i", (9,), k=3) == "sum of slices (numpy)"
+    assert lowering("i j -> j", (9, 3)) == "sum (numpy)"
+    assert lowering("i j -> j i", (9, 3)) == "copy (numpy)"

@@ -105,7 +105,7 @@ def test_a_plan_explains_itself() -> None:
         "extents: i=2, k=4, j=3\n"
         "result: (2, 4); 48 operations\n"
         "largest intermediate: 0 elements\n"
-        "  1. i j, j k -> i k        48  matmul"
+        "  1. i j, j k -> i k        48  matmul (BLAS)"
     )
 
 

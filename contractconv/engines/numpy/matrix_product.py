@@ -7,15 +7,17 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise, product
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.arrays.trace import trace
+from contractconv.arrays.views import Array, Labelled, operand_view, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
 from contractconv.machine import memory
@@ -30,6 +32,8 @@ BLOCK = 1 << 18
 _FEW_BLOCKS = 32
 
 Labels = tuple[str, ...]
+# What the ways are called in plans.
+SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT = "shift and add", "ufunc", "depthwise sums", "BLAS"
 
 
 def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
@@ -44,7 +48,8 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
         A new array with one axis for each label; indices that no operand has are of size one.
     """
     if len(arrays) == 1:
-        return _sum_one(operand_view(problem, 0, arrays[0]), problem, labels)
+        view = operand_view(problem, 0, arrays[0])
+        return trace.run("numpy", problem, lambda: _sum_one(view, problem, labels))
     read = labels_of(problem.operands)
     shape = [problem.extents[n] if n in read else 1 for n in labels]
     out = np.empty(shape, arrays[0].dtype)
@@ -70,11 +75,34 @@ def add_leaf(
         np.add(out.array, made, out=out.array) if accumulate else np.copyto(out.array, made)
         return
     if shift_and_add.few_results(problem):
-        shift_and_add.add_shifted(problem, arrays, out, accumulate)
+        trace.run(
+            SHIFTED, problem, lambda: shift_and_add.add_shifted(problem, arrays, out, accumulate)
+        )
         return
     views = [operand_view(problem, number, array) for number, array in enumerate(arrays)]
-    left, right = (_summed_alone(view, other, out.labels) for view, other in _each_other(views))
-    _add_product(*_forwards(left, right, out), accumulate)
+    way = _way(views, out.labels)
+
+    def multiply() -> None:
+        left, right = (_summed_alone(view, other, out.labels) for view, other in _each_other(views))
+        _ADDING[way](*_forwards(left, right, out), accumulate)
+
+    trace.run(way, problem, multiply)
+
+
+def way_of(problem: Problem, dtype: np.dtype[Any]) -> str:
+    """The name of the way in which :func:`add_leaf` takes operands without gaps."""
+    if shift_and_add.few_results(problem):
+        return SHIFTED
+    read = labels_of(problem.operands)
+    labels = tuple(name for access in problem.output for name in access.names if name in read)
+    return _way(stand_ins(problem, dtype), labels)
+
+
+def _way(views: list[Labelled], labels: Labels) -> str:
+    left, right = views
+    if not any(n in right.labels and n not in labels for n in left.labels):
+        return MULTIPLIED
+    return DEPTHWISE if is_elementwise(left, right, labels) else PRODUCT
 
 
 def _each_other(views: list[Labelled]) -> list[tuple[Labelled, Labelled]]:
@@ -130,27 +158,20 @@ def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
     return Labelled(summed(view.array, axes), kept)
 
 
-def _add_product(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
-    summed = tuple(n for n in left.labels if n in right.labels and n not in out.labels)
-    if not summed:
-        factors = left.arranged(out.labels), right.arranged(out.labels)
-        if accumulate:
-            np.add(out.array, np.multiply(*factors), out=out.array)
-        else:
-            np.multiply(*factors, out=out.array)
-    elif is_elementwise(left, right, out.labels):
-        add_elementwise(left, right, out, accumulate)
+def _multiply(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
+    factors = left.arranged(out.labels), right.arranged(out.labels)
+    if accumulate:
+        np.add(out.array, np.multiply(*factors), out=out.array)
     else:
-        _Product(left, right, summed, out, accumulate).run()
+        np.multiply(*factors, out=out.array)
 
 
 class _Product:
     """A matrix product of two views over the indices they share."""
 
-    def __init__(
-        self, left: Labelled, right: Labelled, summed: Labels, out: Labelled, accumulate: bool
-    ) -> None:
+    def __init__(self, left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
         labels = out.labels
+        summed = {n for n in left.labels if n in right.labels and n not in labels}
         self.batch = tuple(n for n in labels if n in left.labels and n in right.labels)
         self.rows = tuple(n for n in labels if n in left.labels and n not in right.labels)
         self.columns = tuple(n for n in labels if n in right.labels and n not in left.labels)
@@ -253,6 +274,13 @@ class _Product:
         # The longer runs in memory lie along the rows: pack the transposed matrix.
         turned = view.arranged((*self.batch, *columns, *rows))
         return turned.reshape((*batch, width, height)).swapaxes(-1, -2)
+
+
+_ADDING: dict[str, Callable[[Labelled, Labelled, Labelled, bool], None]] = {
+    MULTIPLIED: _multiply,
+    DEPTHWISE: add_elementwise,
+    PRODUCT: lambda left, right, out, accumulate: _Product(left, right, out, accumulate).run(),
+}
 
 
 def _cut_order(view: Labelled, out: Labelled) -> Labels:

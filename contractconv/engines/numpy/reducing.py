@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.reductions import REDUCTIONS, Reduction
+from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.lowering import MOST_TAPS
@@ -31,6 +32,10 @@ def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> 
     Returns:
         A new array with one axis for each label.
     """
+    return trace.run("numpy", problem, lambda: _reduce_leaf(problem, arrays, labels))
+
+
+def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
     sizes = tuple(problem.extents[label] for label in labels)
     entry = REDUCTIONS[problem.reduce]
     out = np.empty(sizes, arrays[0].dtype)

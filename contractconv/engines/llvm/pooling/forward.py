@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.trace import trace
+from contractconv.arrays.views import Array, contiguous
 from contractconv.caches import weighed
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
@@ -45,6 +46,8 @@ class End(NamedTuple):
 
 
 _RAW = End()
+# What it is called in plans.
+POOLING = "compiled pooling"
 
 
 def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
@@ -74,8 +77,23 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
     program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
     if program is None:
         return False
-    program.run({"operand": array}, out)
+    trace.run(POOLING, problem, lambda: program.run({"operand": array}, out))
     return True
+
+
+def can_pool(problem: Problem, dtype: str | None) -> bool:
+    """Whether there is a kernel for a leaf of one operand, arrays lying without gaps.
+
+    Args:
+        problem: the leaf.
+        dtype: what kernels call its numbers; ``None`` if they do not know them.
+    """
+    if dtype is None or not is_pooling(problem) or problem.points < FEW_POINTS:
+        return False
+    strides = contiguous(problem, native.number(dtype).size)
+    terms = (*problem.operands, problem.output)
+    steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
+    return windows(problem, steps, dtype) is not None
 
 
 def kind(*arrays: Array) -> str | None:

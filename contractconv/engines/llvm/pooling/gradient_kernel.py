@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.trace import trace
+from contractconv.arrays.views import Array, contiguous
 from contractconv.caches import weighed
 from contractconv.engines.llvm.kernels import native, vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, steps_of
 from contractconv.engines.llvm.pooling.forward import (
+    FEW_POINTS,
     MOST_ENTRIES,
     form,
     is_pooling,
@@ -42,6 +44,8 @@ _MOST_ELEMENTS = 1 << 16
 _MOST_BYTES = 1 << 31
 # Bytes, read and written, from which on a gradient would not stay in cache anyway.
 _PAST_CACHE = 1 << 25
+# What it is called in plans.
+UNPOOLING = "compiled pooling gradient"
 
 
 def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | None:
@@ -76,8 +80,22 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     made = memory.empty(array.shape, array.dtype)
     if ready.adds:
         made.fill(0)
-    ready.program.run({"operand": array, "result": cotangent}, made)
+    regions = {"operand": array, "result": cotangent}
+    trace.run(UNPOOLING, problem, lambda: ready.program.run(regions, made))
     return made
+
+
+def can_pool_back(problem: Problem, dtype: str | None) -> bool:
+    """Whether there is a kernel for the gradient of a contraction, arrays lying without gaps.
+
+    Args:
+        problem: the contraction.
+        dtype: what kernels call its numbers; ``None`` if they do not know them.
+    """
+    if dtype is None or len(problem.operands) != 1 or problem.points < FEW_POINTS:
+        return False
+    strides = contiguous(problem, native.number(dtype).size)
+    return _prepared(problem, (strides[0], strides[1]), dtype, get_num_threads()) is not None
 
 
 class _Ready(NamedTuple):

@@ -1,0 +1,42 @@
+"""What the pieces of a step work on, and what makes them ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.views import Array
+from contractconv.planning.setting import Setting
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The arrays of a step.
+
+    Attributes:
+        arrays: its operands, all of one dtype.
+        out: the whole result, of the same dtype.
+        accumulate: whether pieces add to what is there.
+        setting: what their algorithms were chosen by.
+        ending: what is done to the result by whoever can.
+        copies: what the pieces share, made once, by whatever keys engines like.
+    """
+
+    arrays: tuple[Array, ...]
+    out: Array
+    accumulate: bool
+    setting: Setting
+    ending: Ending | None = None
+    copies: dict[Any, Any] = field(default_factory=dict)
+
+
+class Ready(Protocol):
+    """A piece that is ready to run."""
+
+    def goes_with(self, other: Any) -> bool:
+        """Whether both can run as one."""
+
+    def run(self, together: Sequence[Any], work: Work) -> None:
+        """Run several that go with each other, this one among them."""

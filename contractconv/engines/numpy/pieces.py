@@ -1,0 +1,143 @@
+"""Pieces of a sum of products by numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from contractconv.arrays.trace import trace
+from contractconv.arrays.views import Array, Labelled, operand_view, output_view
+from contractconv.arrays.work import Work
+from contractconv.engines.numpy import fft, toom_cook
+from contractconv.engines.numpy.matrix_product import (
+    DEPTHWISE,
+    MULTIPLIED,
+    PRODUCT,
+    SHIFTED,
+    add_leaf,
+    way_of,
+)
+from contractconv.engines.numpy.tile_product import UnitWindow
+from contractconv.planning.candidates import Piece
+from contractconv.planning.lowerings import Lowering, products_of, reduction_of
+from contractconv.planning.scatter_phases import Window
+from contractconv.planning.setting import Setting
+
+
+class _Leaf(NamedTuple):
+    """A piece, ready to run by itself."""
+
+    piece: Piece
+    add: Callable[[Piece, Work], None]
+
+    def goes_with(self, other: object) -> bool:
+        """Nothing does."""
+        return False
+
+    def run(self, together: Sequence[_Leaf], work: Work) -> None:
+        """Run it."""
+        self.add(self.piece, work)
+
+
+def _by_views(piece: Piece, work: Work) -> None:
+    one, two = work.arrays
+    view = output_view(work.out, piece.problem)
+    add_leaf(piece.problem, (one, two), view, accumulate=work.accumulate)
+
+
+def _toom_cook(piece: Piece, work: Work) -> None:
+    data, other, view, windows = _unit_views(piece, work.arrays, work.out)
+    toom_cook.product(
+        data, other, view.labels, windows, piece.decompositions, view, accumulate=work.accumulate
+    )
+
+
+def _fft(piece: Piece, work: Work) -> None:
+    data, other, view, windows = _unit_views(piece, work.arrays, work.out)
+    fft.product(data, other, view.labels, windows, view, accumulate=work.accumulate)
+
+
+def _unit_views(
+    piece: Piece, arrays: Sequence[Array], out: Array
+) -> tuple[Labelled, Labelled, Labelled, tuple[UnitWindow, ...]]:
+    """Operands and result as views in which every window runs along an axis of its own."""
+    problem, which = piece.problem, piece.windows[0].operand
+    data = operand_view(problem, which, arrays[which])
+    other = operand_view(problem, 1 - which, arrays[1 - which])
+    view = output_view(out, problem)
+    units = []
+    for window in piece.windows:
+        steps = dict(problem.operands[which][window.axis].terms)
+        if steps[window.tap] == -steps[window.result]:
+            # Against the result: from the last tap to the first.
+            data, other, view = (_flipped(v, window.tap) for v in (data, other, view))
+        axis = f"{window.result}+{window.tap}"
+        data = _joined(data, window, axis)
+        units.append(UnitWindow(axis, window.result, window.tap))
+    return data, other, view, tuple(units)
+
+
+def _flipped(view: Labelled, label: str) -> Labelled:
+    if label not in view.labels:
+        return view
+    return Labelled(np.flip(view.array, view.labels.index(label)), view.labels)
+
+
+def _joined(data: Labelled, window: Window, axis: str) -> Labelled:
+    """Join both indices of a window, which step by the same bytes, to one."""
+    array, labels = data
+    place, tap = labels.index(window.result), labels.index(window.tap)
+    shape, strides = list(array.shape), list(array.strides)
+    shape[place] += shape[tap] - 1
+    # Of one value of an index the stride says nothing.
+    strides[place] = strides[place] if array.shape[place] > 1 else strides[tap]
+    del shape[tap], strides[tap]
+    names = [axis if n == window.result else n for n in labels if n != window.tap]
+    return Labelled(as_strided(array, shape, strides), tuple(names))
+
+
+def _fast(name: str, algorithm: str, add: Callable[[Piece, Work], None]) -> Lowering:
+    """A way for the pieces of one algorithm."""
+
+    def prepare(piece: Piece, work: Work) -> _Leaf | None:
+        return _Leaf(piece, _told(name, add)) if piece.algorithm == algorithm else None
+
+    return Lowering(
+        name, lambda piece, setting: piece.algorithm == algorithm, prepare, lambda piece: piece.name
+    )
+
+
+def _told(name: str, add: Callable[[Piece, Work], None]) -> Callable[[Piece, Work], None]:
+    return lambda piece, work: trace.run(name, piece.problem, lambda: add(piece, work))
+
+
+def _plain(name: str) -> Lowering:
+    """A way for sums of products as they stand."""
+
+    def applies(piece: Piece, setting: Setting) -> bool:
+        multiplies = piece.algorithm == "direct" and _multiplies(piece)
+        return multiplies and way_of(piece.problem, np.dtype(setting.dtype)) == name
+
+    def prepare(piece: Piece, work: Work) -> _Leaf | None:
+        return _Leaf(piece, _by_views) if piece.algorithm == "direct" else None
+
+    return Lowering(name, applies, prepare, products_of)
+
+
+def _multiplies(piece: Piece) -> bool:
+    return len(piece.problem.operands) == 2 and piece.problem.reduce in ("sum", "mean")
+
+
+def _reduces(piece: Piece, _: Setting) -> bool:
+    return piece.algorithm == "direct" and not _multiplies(piece)
+
+
+BY_NUMPY = (
+    _fast("tiles by BLAS", "toom-cook", _toom_cook),
+    _fast("numpy", "fft", _fft),
+    *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
+    Lowering("numpy", _reduces, lambda *_: None, reduction_of),
+)

@@ -1,0 +1,127 @@
+"""The ways in which pieces are carried out: entries in one table, the most special ones first.
+
+Engines fill the table. A plan asks it what it prints, and execution what it runs;
+:mod:`contractconv.arrays.trace` tells what ran, so that a test can compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contractconv.notation.problem import Problem
+from contractconv.planning.candidates import Piece
+from contractconv.planning.cost import is_direct, overlaps, volume
+from contractconv.planning.lowering import by_taps, tap_indices
+from contractconv.planning.setting import Setting
+from contractconv.planning.trimming import trimmed
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One way to carry out a piece.
+
+    Attributes:
+        name: what does it, in the field's words: ``"compiled kernel"``.
+        applies: whether it carries out a piece of some kind of numbers on some machine, where
+            arrays lie in memory without gaps.
+        prepare: from a piece and the arrays that it works on to what carries it out, a
+            :class:`contractconv.arrays.work.Ready`; ``None`` if it cannot on these arrays.
+        describe: what happens to the piece, in a few words.
+        ends: whether what it prepares does to the result what is to be done at its end.
+    """
+
+    name: str
+    applies: Callable[[Piece, Setting], bool]
+    prepare: Callable[[Piece, Any], Any]
+    describe: Callable[[Piece], str]
+    ends: bool = False
+
+
+# The algorithm of a piece that stands for the gradient of its contraction, its local derivative
+# included.
+GRADIENT = "gradient"
+
+table: list[Lowering] = []
+
+
+def register(entries: Sequence[Lowering]) -> None:
+    """Put ways into the table, in front of those that are there."""
+    table[:0] = entries
+
+
+def withdraw(entries: Iterable[Lowering]) -> None:
+    """Take ways out of the table."""
+    for entry in entries:
+        table.remove(entry)
+
+
+def lowering_of(piece: Piece, setting: Setting) -> Lowering:
+    """The way in which a piece is carried out."""
+    return next(entry for entry in table if entry.applies(piece, setting))
+
+
+def gradient_lowering(forward: Problem, setting: Setting) -> Lowering | None:
+    """The way in which a gradient is carried out at once, without a backward contraction."""
+    piece = Piece(forward, GRADIENT, (), (), 0.0)
+    return next((entry for entry in table if entry.applies(piece, setting)), None)
+
+
+def described(
+    problem: Problem, phases: Sequence[Problem], pieces: Sequence[Piece], setting: Setting
+) -> str:
+    """Say how a step is carried out.
+
+    Args:
+        problem: the step.
+        phases: the gathers that a scatter is split into; none if taps are held one by one.
+        pieces: what it consists of, or the first of them where there are too many to list.
+        setting: the numbers and the machine.
+    """
+    whole = trimmed(problem)
+    if whole is None:
+        return "nothing: no point contributes"
+    how = _ways(pieces, setting)
+    if phases:
+        return f"{how}, in {len(phases)} phases" if len(phases) > 1 else f"{how}, as a gather"
+    taps = tap_indices(whole)
+    if not taps:
+        return how
+    scattered = any(a.plain is None for a in problem.output)
+    count = volume(taps, whole.extents)
+    return f"{how}, {'slice-add' if scattered else 'summed'} over {count} taps {' '.join(taps)}"
+
+
+def _ways(pieces: Sequence[Piece], setting: Setting) -> str:
+    """What happens to some pieces, and by what; what happens to several is said once."""
+    found: dict[str, dict[str, None]] = {}
+    for piece in pieces:
+        entry = lowering_of(piece, setting)
+        found.setdefault(entry.name, {})[entry.describe(piece)] = None
+    return " and ".join(f"{_joined(list(said))} ({name})" for name, said in found.items())
+
+
+def _joined(said: Sequence[str]) -> str:
+    """Descriptions, the word that all begin with only once."""
+    word = said[0].split(" ")[0] + " "
+    return " and ".join([said[0], *(text.removeprefix(word) for text in said[1:])])
+
+
+def products_of(piece: Piece) -> str:
+    """What a sum of products of two operands is."""
+    problem = piece.problem
+    if not problem.reduced:
+        return "multiply"
+    windows = any(overlaps(a, problem.extents) for term in problem.operands for a in term)
+    return "matmul on windows" if windows else "matmul"
+
+
+def reduction_of(piece: Piece) -> str:
+    """What a reduction of one operand is, or of the product of several."""
+    problem = piece.problem
+    if problem.reduce not in ("sum", "mean"):
+        return f"{problem.reduce} over {' '.join(problem.reduced) or 'nothing'}"
+    if not problem.reduced:
+        return "copy" if is_direct(problem) else "scatter"
+    return "sum of slices" if by_taps(problem) else "sum"

@@ -1,0 +1,144 @@
+"""What a plan prints is what runs: the ways that it names are those that a trace hears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contractconv as cc
+from contractconv.arrays.trace import traced
+from contractconv.engines.llvm.kernels import native
+from contractconv.planning import lowerings
+from contractconv.planning.lowerings import Lowering, register, withdraw
+
+CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
+POOL = "b (2*i+k) (2*j+l) c -> b i j c"
+CASES: dict[str, tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = {
+    "tiny product": ("i j, j k -> i k", ((8, 8), (8, 8)), {}),
+    "product": ("i j, j k -> i k", ((130, 90), (90, 70)), {}),
+    "chain": ("i j, j k, k l -> i l", ((130, 90), (90, 70), (70, 40)), {}),
+    "outer product": ("i, j -> i j", ((300,), (200,)), {}),
+    "Hadamard": ("i j, i j -> i j", ((300, 200), (300, 200)), {}),
+    "batched dots": ("i j, i j -> i", ((300, 200), (300, 200)), {}),
+    "sum": ("i j -> i", ((300, 200),), {}),
+    "transposition": ("i j -> j i", ((300, 200),), {}),
+    "convolution": (CONV, ((2, 32, 32, 16), (3, 3, 16, 16)), {}),
+    "few channels": (CONV, ((1, 20, 20, 2), (3, 3, 2, 3)), {}),
+    "one result": ("(i+k) (j+l), k l -> i j", ((40, 40), (9, 9)), {}),
+    "stride": (CONV.replace("(i", "(2*i"), ((1, 32, 32, 8), (3, 3, 8, 8)), {}),
+    "depthwise": ("b (i+k-1) (j+l-1) c, k l c -> b i j c", ((2, 32, 32, 8), (3, 3, 8)), {}),
+    "transposed": ("b i j c, k l c o -> b (2*i+k-1) (2*j+l-1) o",
+                   ((2, 12, 12, 8), (3, 3, 8, 8)), {}),
+    "scatter of one": ("i, k -> (2*i+k)", ((900,), (33,)), {}),
+    "max pooling": (POOL, ((2, 32, 32, 8),), {"reduce": "max", "k": 2, "l": 2}),
+    "tiny max pooling": (POOL, ((1, 4, 4, 1),), {"reduce": "max", "k": 2, "l": 2}),
+    "mean pooling": (POOL, ((2, 32, 32, 8),), {"reduce": "mean", "k": 2, "l": 2}),
+    "overlapping pooling": ("b (2*i+k-1) c -> b i c", ((4, 65, 30),), {"reduce": "min", "k": 3}),
+    "products of a window": ("b (2*i+k) c -> b i c", ((4, 65, 30),), {"reduce": "prod", "k": 3}),
+}  # fmt: skip
+
+
+def drawn(shapes: tuple[tuple[int, ...], ...], dtype: str) -> list[np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(-3, 4, shape).astype(dtype) for shape in shapes]
+
+
+def named(text: str) -> set[str]:
+    """The ways that a plan names, one in the brackets at the end of each step."""
+    return {entry.name for entry in lowerings.table if f"({entry.name})" in text}
+
+
+@pytest.fixture(params=["llvm", "numpy"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", request.param)
+    if request.param == "llvm" and not native.available():
+        pytest.skip("there is no compiler")
+    return str(request.param)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "toom-cook", "fft"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "complex128", "float16"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_plan_names_is_what_runs(
+    kernels: str, case: str, dtype: str, algorithm: Any
+) -> None:
+    spec, shapes, given = CASES[case]
+    extents = dict(given)
+    contraction = cc.Contraction(spec, reduce=extents.pop("reduce", "sum"))
+    ordered = contraction.reduce in ("max", "min")
+    if ordered and dtype == "complex128":
+        pytest.skip("complex numbers have no order")
+    try:
+        run = contraction.compile(*shapes, dtype=dtype, algorithm=algorithm, **extents)
+    except cc.AlgorithmError:
+        pytest.skip("the algorithm has nothing to work on")
+    operands = drawn(shapes, dtype)
+    with traced() as ran:
+        made = run(*operands)
+    assert {one.way for one in ran} == named(str(run.plan)), str(run.plan)
+    for n in range(len(shapes)):
+        cotangent = np.ones_like(made)
+        with traced() as ran:
+            run.vjp(n, cotangent, *operands)
+        assert {one.way for one in ran} == named(str(run.vjp_plan(n))), str(run.vjp_plan(n))
+
+
+def test_a_plan_that_names_another_way_would_be_noticed(kernels: str) -> None:
+    """A description that lies: the same way under another name."""
+    spec, shapes, _ = CASES["product"]
+    way = lowerings.lowering_of(cc.Contraction(spec).plan(*shapes).steps[0].choice.chosen.pieces[0],
+                                cc.Contraction(spec).plan(*shapes).setting)  # fmt: skip
+    lie = Lowering("magic", way.applies, lambda *_: None, way.describe)
+    register([lie])
+    try:
+        run = cc.Contraction(spec).compile(*shapes)
+        with traced() as ran:
+            run(*drawn(shapes, "float64"))
+        assert named(str(run.plan)) == {"magic"} != {one.way for one in ran}
+    finally:
+        withdraw([lie])
+
+
+@pytest.fixture
+def slow_and_sure() -> Iterator[list[str]]:
+    """A way from outside of the package: sums of products by numpy.einsum."""
+    seen: list[str] = []
+
+    class Summing:
+        def __init__(self, piece: Any) -> None:
+            self.piece = piece
+
+        def goes_with(self, other: object) -> bool:
+            return False
+
+        def run(self, together: Any, work: Any) -> None:
+            one, two = work.arrays
+            seen.append(str(self.piece.problem))
+            made = np.einsum("ij,jk->ik", one, two)
+            work.out[...] = work.out + made if work.accumulate else made
+
+    def applies(piece: Any, setting: Any) -> bool:
+        return str(piece.problem) == "i j, j k -> i k"
+
+    def prepare(piece: Any, work: Any) -> Summing | None:
+        return Summing(piece) if applies(piece, None) else None
+
+    entry = Lowering("slow and sure", applies, prepare, lambda _: "einsum")
+    register([entry])
+    cc.clear_caches()
+    yield seen
+    withdraw([entry])
+    cc.clear_caches()
+
+
+def test_a_way_from_outside_is_taken_and_named(slow_and_sure: list[str]) -> None:
+    a, b = drawn(((30, 40), (40, 50)), "int64")
+    assert np.array_equal(cc.contract("i j, j k -> i k", a, b), a @ b)
+    assert slow_and_sure == ["i j, j k -> i k"]
+    plan = cc.Contraction("i j, j k -> i k").plan(a.shape, b.shape, dtype="int64")
+    assert plan.steps[0].lowering == "einsum (slow and sure)"
+    assert np.array_equal(cc.contract("i j, k j -> i k", a, b.T), a @ b)
+    assert len(slow_and_sure) == 1
