@@ -1,4 +1,4 @@
-"""What is worth keeping for the next process: compiled kernels, derived numbers, measured speeds.
+"""What is worth keeping for the next process: compiled kernels, measured speeds.
 
 Files lie in ``$CONTRACTCONV_CACHE``, or where the system keeps such things. There is machine code
 among them, so nothing is read that somebody else may have written: the folder and its files belong

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ import pytest
 
 import contractconv as cc
 from contractconv import cache
-from contractconv.calculus import decompositions
-from contractconv.calculus.decompositions import decomposition
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution import calibration
 
@@ -183,7 +180,6 @@ def test_a_folder_that_disappears(place: Path) -> None:
 
 def test_contractions_without_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen(monkeypatch, beneath_a_file(tmp_path))
-    decomposition.cache_clear()
     x, w = np.arange(11.0), np.array([1.0, 2.0, 4.0])
     result = cc.contract("(i+k), k -> i", x, w, algorithm="toom-cook")
     assert np.abs(result - cc.contract("(i+k), k -> i", x, w, algorithm="direct")).max() < 1e-12
@@ -220,7 +216,7 @@ print(round(float(y.sum())))
 
 
 def test_two_processes_that_begin_with_nothing(place: Path) -> None:
-    """Both compile the same kernels and derive the same numbers, at the same time."""
+    """Both compile the same kernels, at the same time."""
     command = [sys.executable, "-c", PROCESS]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = [process.communicate(timeout=60)[0] for process in running]
@@ -233,102 +229,6 @@ def test_two_processes_that_begin_with_nothing(place: Path) -> None:
     assert not [file for file in place.iterdir() if file.name.startswith("tmp")]
     # The third one found everything: what is compiled is announced once for a process.
     assert third.stderr == ""
-
-
-# --- decompositions --------------------------------------------------------------------------
-
-
-def written(found: Any) -> Any:
-    """What the file of a decomposition says."""
-    return json.loads(decompositions._written(found))
-
-
-def keep_as(name: str, content: bytes) -> None:
-    """Keep something of which the digest is right."""
-    cache.keep(name, content)
-    assert cache.kept(name) == content
-
-
-@pytest.fixture
-def derived(place: Path) -> Iterator[Any]:
-    """F(2, 3), derived and kept in a folder of its own."""
-    decomposition.cache_clear()
-    yield decomposition(2, 3)
-    decomposition.cache_clear()
-
-
-def read_again() -> Any:
-    decomposition.cache_clear()
-    return decomposition(2, 3)
-
-
-def the_file() -> Path:
-    """Where F(2, 3) is kept."""
-    folder = cache.folder()
-    assert folder is not None
-    (file,) = folder.glob("toom-cook-2-3*.json")
-    return file
-
-
-def test_a_decomposition_is_kept_and_read(derived: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decompositions, "_derived", lambda *sizes: pytest.fail("derived again"))
-    assert read_again() == derived
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_decomposition_is_derived_again(derived: Any, place: Path, damage: str) -> None:
-    file = the_file()
-    stored = file.read_bytes()
-    file.write_bytes(DAMAGES[damage](stored))
-    assert read_again() == derived
-    assert file.read_bytes() == stored
-
-
-def lying(kept: Any, where: tuple[Any, ...], value: Any) -> bytes:
-    """The file with another value at one place."""
-    part = kept
-    for step in where[:-1]:
-        part = part[step]
-    part[where[-1]] = value
-    return json.dumps(kept).encode()
-
-
-@pytest.mark.parametrize("factor", range(3))
-@pytest.mark.parametrize("value", ["2", "-1", "1/3", "0.1", "1000000000000000000001/2", True])
-def test_a_lying_decomposition_is_refused(derived: Any, factor: int, value: Any) -> None:
-    kept = written(derived)
-    for row in range(len(kept["factors"][factor])):
-        for column in range(4):
-            changed = written(derived)
-            if changed["factors"][factor][row][column] != value:
-                keep_as(the_file().name, lying(changed, ("factors", factor, row, column), value))
-                assert read_again() == derived
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[]", b"{}", b"null", b"3", b'"text"', b"\xff\xfe", b"", b"[[[[", b'{"factors": 3}',
-        b'{"factors": [[["1"]], [["1"]], [["1"]]], "growth": []}',
-        b'{"factors": [[], [], []], "growth": []}',
-        b'{"factors": [[["x"]], [["1"]], [["1"]]], "growth": []}',
-    ],
-)  # fmt: skip
-def test_what_is_no_decomposition_is_refused(derived: Any, content: bytes) -> None:
-    keep_as(the_file().name, content)
-    assert read_again() == derived
-
-
-@pytest.mark.parametrize("value", ["1/0", float("inf")])
-def test_what_is_no_number_is_refused(derived: Any, value: Any) -> None:
-    keep_as(the_file().name, lying(written(derived), ("factors", 0, 0, 0), value))
-    assert read_again() == derived
-
-
-def test_the_file_of_another_size_is_refused(derived: Any) -> None:
-    other = decomposition(3, 3)
-    keep_as(the_file().name, json.dumps(written(other)).encode())
-    assert read_again() == derived
 
 
 # --- figures of the machine ------------------------------------------------------------------

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.calculus.bilinear import MOST_PRODUCTS
 from contractconv.planning import candidates, path
+from contractconv.tiles.decomposition import MOST_PRODUCTS
 
 # Seconds that no search takes.
 PATIENCE = 10
@@ -34,10 +33,7 @@ def test_large_tiles_are_derived_exactly(outputs: int, taps: int) -> None:
     tile = within_patience(lambda: cc.toom_cook(outputs, taps))
     assert tile.products == outputs + taps - 1
     # The definition, in integers, where no rounding can hide a fault.
-    a, b, c = (
-        [[Fraction(int(x.p), int(x.q)) for x in row] for row in tile.exact(which)]
-        for which in "ABC"
-    )
+    a, b, c = map(tile.exact, "ABC")
     x, w = [n * n % 7 - 3 for n in range(tile.span)], [n % 5 - 2 for n in range(taps)]
     data = [sum(a[y][p] * x[y] for y in range(tile.span)) for p in range(tile.products)]
     kernel = [sum(c[k][p] * w[k] for k in range(taps)) for p in range(tile.products)]

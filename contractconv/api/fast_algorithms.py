@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:
-    from contractconv.calculus.bilinear import Bilinear
+    from contractconv.api.tile import Tile
 
 
-def toom_cook(outputs: int, taps: int) -> Bilinear:
+def toom_cook(outputs: int, taps: int) -> Tile:
     """Return the Toom-Cook decomposition of a tile, ``F(outputs, taps)``, in exact rationals.
 
     ``print`` it, call ``.latex()``, or let a notebook show it. ``.A``, ``.B`` and ``.C`` are its
@@ -42,11 +42,15 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
           C  k=0   1  1/2   1/2   0
              k=1   0  1/2  -1/2   0
              k=2   0  1/2   1/2   1
+        >>> toom_cook(2, 3).B
+        Matrix([
+        [1, 1,  1, 0],
+        [0, 1, -1, 1]])
 
     References:
         S. Winograd, *Arithmetic Complexity of Computations* (SIAM, 1980), chapter IV.
     """
-    from contractconv.calculus import bilinear
+    from contractconv.api.tile import tile
 
     try:
         sizes = _as_size(outputs), _as_size(taps)
@@ -54,7 +58,7 @@ def toom_cook(outputs: int, taps: int) -> Bilinear:
         raise ShapeError(
             f"a tile has whole numbers of results and taps, not {outputs!r} and {taps!r}"
         ) from None
-    return bilinear.toom_cook(*sizes)
+    return tile(*sizes)
 
 
 def _as_size(number: int) -> int:

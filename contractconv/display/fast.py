@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.calculus.decompositions import Decomposition
-from contractconv.calculus.tableau import IDENTITY, written
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import multiplications, quantity
+from contractconv.tiles.decomposition import Decomposition
+from contractconv.tiles.tableau import IDENTITY, written
 
 if TYPE_CHECKING:
     from contractconv.display.explanation import Explanation

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from contractconv.calculus.decompositions import Decomposition
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.steps import Step
-from contractconv.calculus.tableau import IDENTITY, as_mathml, title, written
 from contractconv.display.diagram import diagram
 from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
@@ -26,6 +24,8 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.plan import Step as Planned
 from contractconv.planning.report import notes
+from contractconv.tiles.decomposition import Decomposition
+from contractconv.tiles.tableau import IDENTITY, title, written
 
 # A notebook's stylesheet names its elements behind two classes: these rules have three.
 _PAGE = ".cc-page.cc-page.cc-page"
@@ -191,7 +191,7 @@ def _tile(tile: Decomposition) -> str:
     points = ", ".join(map(written, tile.points))
     return (
         f"<h3>{escape(title(tile))}</h3>{_note(f'The products are evaluated at {points}.')}"
-        f'<div class="cc-factors">{as_mathml(tile)}</div>'
+        f'<div class="cc-factors">{tile.mathml()}</div>'
     )
 
 

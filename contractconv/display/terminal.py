@@ -7,7 +7,6 @@ from textwrap import wrap
 
 from contractconv.calculus.backward import RESULT
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.tableau import IDENTITY
 from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.fast import ROLES, Fast
@@ -21,6 +20,7 @@ from contractconv.display.wording import (
 )
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import summary
+from contractconv.tiles.tableau import IDENTITY
 
 _WIDTH = 100
 _GLUE = "\N{NO-BREAK SPACE}"

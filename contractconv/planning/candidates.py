@@ -8,17 +8,19 @@ from itertools import product
 from math import log2, prod, sqrt
 
 from contractconv.caches import kept
-from contractconv.calculus.decompositions import (
-    EPSILON,
-    Decomposition,
-    decomposition,
-    error_bound,
-    typical_error,
-)
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.scatter_phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
 from contractconv.planning.trimming import points_inside
+from contractconv.tiles.decomposition import Decomposition, decomposition
+from contractconv.tiles.rounding import (
+    EPSILON,
+    Role,
+    error_bound,
+    fourier_growth,
+    growth,
+    typical_error,
+)
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
 # have random signs: in float32 this is 4e-6, well inside of what is promised.
@@ -89,31 +91,14 @@ class Piece:
 
     def error(self, dtype: str, bound: bool = False) -> float:
         """The typical error, or its bound, by the unit of :func:`typical_error`."""
-        if self.algorithm == "fft":
-            return self._fourier_error(dtype, bound)
-        parts = self.decompositions if self.algorithm == "toom-cook" else ()
-        role = "kernel" if self.windows and self.windows[0].role == "kernel" else "result"
-        inner = prod(p.taps if role == "result" else p.outputs for p in parts)
-        terms = max(1, _summed(self.problem) // max(inner, 1))
-        return (error_bound if bound else typical_error)(parts, terms, role, dtype)
-
-    def _fourier_error(self, dtype: str, bound: bool) -> float:
-        """The same for transforms over roots of unity, all of magnitude one.
-
-        Each is a fast one: five roundings a level (Higham, section 24.1), three times.
-        """
-        extents = self.problem.extents
-        sides = [(extents[w.result], extents[w.tap]) for w in self.windows]
-        forward = self.windows[0].role == "forward"
-        points = [taps if forward else results for results, taps in sides]
-        terms = max(1, _summed(self.problem) // prod(points))
-        levels = sum((results + taps).bit_length() + 1 for results, taps in sides)
-        roundings = 15 * levels + 4 * len(sides) + terms
-        epsilon = EPSILON[dtype]
-        if bound:
-            spans = prod(results + taps for results, taps in sides)
-            return spans * epsilon * roundings / max(1e-9, 1 - epsilon * roundings)
-        return epsilon / 3 * sqrt(roundings / terms / prod(points))
+        epsilon, extents = EPSILON[dtype], self.problem.extents
+        role: Role = "kernel" if self.windows and self.windows[0].role == "kernel" else "result"
+        if self.algorithm == "toom-cook":
+            axes = [growth(part, role, epsilon) for part in self.decompositions]
+        else:
+            axes = [fourier_growth(extents[w.result], extents[w.tap], role) for w in self.windows]
+        terms = max(1, _summed(self.problem) // prod(axis.points for axis in axes))
+        return (error_bound if bound else typical_error)(axes, terms, epsilon)
 
 
 def _summed(problem: Problem) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contractconv.caches import kept
-from contractconv.calculus.decompositions import EPSILON
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
@@ -16,6 +15,7 @@ from contractconv.planning.lowering import is_tight, leaves, tap_indices, tied_i
 from contractconv.planning.scatter_phases import by_phases
 from contractconv.planning.setting import FEW, Setting
 from contractconv.planning.trimming import trimmed
+from contractconv.tiles.rounding import EPSILON
 
 # More pieces than this are made anew in every run, one at a time.
 _MOST_PIECES = 1024

@@ -10,7 +10,6 @@ from itertools import islice
 from math import prod
 
 from contractconv.caches import Shelf, kept
-from contractconv.calculus.decompositions import Decomposition
 from contractconv.errors import AlgorithmError
 from contractconv.markup import preformatted
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
@@ -25,6 +24,7 @@ from contractconv.planning.report import data, report
 from contractconv.planning.setting import DIRECT, Setting
 from contractconv.planning.trimming import trimmed
 from contractconv.remembering import Value, remembered
+from contractconv.tiles.decomposition import Decomposition
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from contractconv.calculus.tableau import IDENTITY
 from contractconv.planning.candidates import Piece
 from contractconv.planning.choice import Candidate, too_inexact
+from contractconv.tiles.tableau import IDENTITY
 
 if TYPE_CHECKING:
     from contractconv.planning.plan import Plan, Step

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,11 +16,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from contractconv.arrays.views import Array, Labelled
 from contractconv.aside import undisturbed
-from contractconv.calculus.bilinear import direct, toom_cook
 from contractconv.engines.numpy import fft, tile_product
 from contractconv.engines.numpy import toom_cook as by_tiles
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.errors import ShapeError
+from contractconv.tiles.decomposition import Decomposition, direct, toom_cook
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
            "x": UnitWindow("x", "h", "m")}  # fmt: skip
@@ -106,7 +108,7 @@ def multiply(
     role: str,
     arrays: tuple[Array, Array, Array],
     *,
-    parts: Sequence[Any] | None = None,
+    parts: Sequence[Decomposition] | None = None,
     accumulate: bool = False,
 ) -> None:
     """Multiply ``((data, other, out))``, by tiles of four results unless told otherwise."""
@@ -256,17 +258,12 @@ def test_double_precision_is_kept(role: str, outputs: int) -> None:
 
 
 def test_a_wrong_decomposition_is_noticed() -> None:
-    class Wrong:
-        outputs, taps, products = 4, 3, 6
-
-        def floats(self, which: str) -> list[list[complex]]:
-            rows = [list(row) for row in toom_cook(4, 3).floats(which)]
-            rows[-1][-1] += 1e-3
-            return rows
-
+    right = toom_cook(4, 3)
+    (first, *others), change = right.b, Fraction(1, 1000)
+    wrong = replace(right, b=((first[0] + change, *first[1:]), *others))
     case = CASES["1-D"]
     data, other, wanted, out = prepared(case, "forward", "d")
-    multiply("toom-cook", case, "forward", (data, other, out), parts=[Wrong()])
+    multiply("toom-cook", case, "forward", (data, other, out), parts=[wrong])
     with pytest.raises(AssertionError):
         assert_close(out, wanted, "d")
 

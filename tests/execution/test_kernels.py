@@ -24,13 +24,13 @@ from strategies import Array, Shape, filled
 
 import contractconv as cc
 from contractconv import Algorithm
-from contractconv.calculus.decompositions import decomposition
 from contractconv.engines.llvm.kernels import copies, native, product_loops, transforms
 from contractconv.engines.llvm.kernels.emitter import Emitter
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
 from contractconv.engines.llvm.kernels.values import Vector
 from contractconv.engines.llvm.program import offsets
+from contractconv.tiles.decomposition import Matrix, decomposition
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 
@@ -203,12 +203,12 @@ def test_finished_sums(elementwise: bool, finish: Finish, dtype: str) -> None:
 # --- transforms ------------------------------------------------------------------------------
 
 
-Matrices = tuple[transforms.Matrix, ...]
+Matrices = tuple[Matrix, ...]
 SIZES = ((2, 3), (4, 3), (6, 3), (3, 2))
 NOWHERE = -(1 << 60)
 
 
-def turned(matrix: Sequence[Sequence[Fraction]]) -> transforms.Matrix:
+def turned(matrix: Sequence[Sequence[Fraction]]) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
 
@@ -228,7 +228,7 @@ def amplified(matrices: Matrices, tiles: Array) -> float:
     return float(applied(tuple(map(magnitudes, matrices)), np.abs(tiles)).max())
 
 
-def magnitudes(matrix: transforms.Matrix) -> transforms.Matrix:
+def magnitudes(matrix: Matrix) -> Matrix:
     return tuple(tuple(map(abs, row)) for row in matrix)
 
 
@@ -280,7 +280,7 @@ def spread(
     return np.moveaxis(rows, 0, 1).reshape(count, *transform.outputs, channels), wanted
 
 
-def evaluating(sizes: tuple[int, int], factor: str) -> transforms.Matrix:
+def evaluating(sizes: tuple[int, int], factor: str) -> Matrix:
     return turned(getattr(decomposition(*sizes), factor))
 
 
@@ -368,7 +368,7 @@ def test_results_that_lie_apart(dtype: str) -> None:
 
 
 F = Fraction
-ODD_MATRICES: dict[str, transforms.Matrix] = {
+ODD_MATRICES: dict[str, Matrix] = {
     "twins": ((F(1), F(2), F(3)), (F(1), F(-2), F(3))),
     "twins with zeros": ((F(1), F(0), F(3)), (F(1), F(0), F(-3)), (F(0), F(1), F(0))),
     "two pairs of twins": ((F(1), F(2)), (F(1), F(-2)), (F(3), F(4)), (F(3), F(-4))),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,25 +23,7 @@ from contractconv.engines.numpy.tile_product import (
     TiledProduct,
     UnitWindow,
 )
-
-
-class _Decomposition(Protocol):
-    """The numbers of a :class:`contractconv.calculus.bilinear.Bilinear`."""
-
-    @property
-    def outputs(self) -> int:
-        """The number of results of a tile."""
-
-    @property
-    def taps(self) -> int:
-        """The number of taps of the window."""
-
-    @property
-    def products(self) -> int:
-        """The number of products of a tile."""
-
-    def floats(self, which: str) -> Sequence[Sequence[complex]]:
-        """The rows of a factor, ``"A"``, ``"B"`` or ``"C"``."""
+from contractconv.tiles.decomposition import Decomposition
 
 
 def product(
@@ -49,7 +31,7 @@ def product(
     other: Labelled,
     labels: Labels,
     windows: Sequence[UnitWindow],
-    decompositions: Sequence[_Decomposition],
+    decompositions: Sequence[Decomposition],
     out: Labelled,
     *,
     accumulate: bool = False,
@@ -73,7 +55,7 @@ def product(
         ShapeError: an axis is not of the size that its window or decomposition asks for.
 
     Example:
-        >>> from contractconv.calculus.bilinear import toom_cook
+        >>> from contractconv.tiles.decomposition import toom_cook
         >>> x, w = Labelled(np.arange(6.0), ("y",)), Labelled(np.array([1.0, 2.0, 3.0]), ("k",))
         >>> out = Labelled(np.empty(4), ("i",))
         >>> product(x, w, ("i",), (UnitWindow("y", "i", "k"),), (toom_cook(2, 3),), out)
@@ -93,7 +75,7 @@ def product(
 class _Nested:
     """One decomposition for each window, applied axis by axis."""
 
-    def __init__(self, decompositions: Sequence[_Decomposition], dtype: np.dtype[Any]) -> None:
+    def __init__(self, decompositions: Sequence[Decomposition], dtype: np.dtype[Any]) -> None:
         self.outputs = tuple(d.outputs for d in decompositions)
         self.taps = tuple(d.taps for d in decompositions)
         self.points = self.size = prod(d.products for d in decompositions)

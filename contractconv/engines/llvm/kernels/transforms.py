@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING
 
 from contractconv.engines.llvm.kernels.finish import RAW, Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build
+from contractconv.tiles.decomposition import Matrix
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
     from contractconv.engines.llvm.kernels.values import Int, Vector
-
-Row = tuple[Fraction, ...]
-Matrix = tuple[Row, ...]
 
 _next = count().__next__
 # Places in the table of arguments.

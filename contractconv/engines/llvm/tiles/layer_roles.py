@@ -12,7 +12,6 @@ from math import prod
 from typing import NamedTuple
 
 from contractconv.arrays.views import Array
-from contractconv.calculus.decompositions import Decomposition, decomposition
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides, steps_of
 from contractconv.engines.llvm.program import offsets
@@ -20,6 +19,7 @@ from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.scatter_phases import Window
+from contractconv.tiles.decomposition import Decomposition, decomposition
 
 Labels = tuple[str, ...]
 # Values of indices that all three sides have: each of them has calls of its own.

@@ -7,9 +7,12 @@ the identity multiplies the numbers of a column and adds up the columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from math import inf
-from numbers import Rational
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contractconv.tiles.decomposition import Decomposition
 
 IDENTITY = {
     "text": "δ[y = i + k] = Σ_{p} A[y, p] · B[i, p] · C[k, p]",
@@ -37,29 +40,13 @@ _ENCLOSED = "display: inline-flex; align-items: stretch"
 _BRACKET = "display: block; font-size: 0; width: 5px; border: 1.5px solid"
 
 
-class _Decomposed(Protocol):
-    """What is known of a decomposition, whatever its numbers are made of."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def taps(self) -> int: ...
-    @property
-    def products(self) -> int: ...
-    @property
-    def points(self) -> Sequence[Any]: ...
-    def exact(self, which: str) -> Sequence[Sequence[Any]]: ...
-
-
-def title(decomposition: _Decomposed) -> str:
+def title(decomposition: Decomposition) -> str:
     """The name, and what it is good for."""
     count = decomposition.outputs * decomposition.taps
     return f"{decomposition.name}: {decomposition.products} products instead of {count}"
 
 
-def as_text(decomposition: _Decomposed) -> str:
+def as_text(decomposition: Decomposition) -> str:
     """Write a decomposition as a table; a wide one in several parts, one below the other."""
     labels, rows = zip(*_table(decomposition), strict=True)
     columns = list(zip(*rows, strict=True))
@@ -72,29 +59,29 @@ def as_text(decomposition: _Decomposed) -> str:
     return "\n".join([title(decomposition), *(f"  {line}" for line in parts)])
 
 
-def as_latex(decomposition: _Decomposed) -> str:
+def as_latex(decomposition: Decomposition) -> str:
     """Write the identity and its factors in LaTeX, without dollar signs."""
     factors = [f"{which} = {_latex_matrix(decomposition.exact(which))}" for which in _ROWS]
     return r" \qquad ".join([IDENTITY["latex"], *factors])
 
 
-def as_mathml(decomposition: _Decomposed) -> str:
+def as_mathml(decomposition: Decomposition) -> str:
     """Write the factors in presentation MathML, a ``<math>`` element for each."""
     return "".join(_mathml_factor(which, decomposition.exact(which)) for which in _ROWS)
 
 
-def as_html(decomposition: _Decomposed) -> str:
+def as_html(decomposition: Decomposition) -> str:
     """Write a decomposition for a notebook: its name, the identity, the factors side by side."""
     factors = f'<div style="{_SIDE_BY_SIDE}">{as_mathml(decomposition)}</div>'
     return f"<p>{title(decomposition)}</p>{IDENTITY['mathml']}{factors}"
 
 
-def written(number: Any) -> str:
+def written(number: Fraction | float) -> str:
     """Write an exact number: ``-1/4``."""
     return "∞" if number == inf else str(number)
 
 
-def _table(decomposition: _Decomposed) -> Iterator[tuple[str, list[str]]]:
+def _table(decomposition: Decomposition) -> Iterator[tuple[str, list[str]]]:
     """The rows, each with its label."""
     if decomposition.points:
         yield "point", list(map(written, decomposition.points))
@@ -121,20 +108,16 @@ def _parts(columns: Sequence[list[str]], width: int) -> Iterator[list[list[str]]
     yield part
 
 
-def _latex_matrix(rows: Sequence[Sequence[Any]]) -> str:
+def _latex_matrix(rows: Sequence[Sequence[Fraction]]) -> str:
     lines = r" \\ ".join(" & ".join(map(_latex, row)) for row in rows)
     return rf"\begin{{bmatrix}} {lines} \end{{bmatrix}}"
 
 
-def _latex(number: Any) -> str:
-    if isinstance(number, Rational):
-        return _signed(number, r"\frac{{{0}}}{{{1}}}", "{}", "-")
-    import sympy  # for roots of unity
-
-    return str(sympy.latex(number))
+def _latex(number: Fraction) -> str:
+    return _signed(number, r"\frac{{{0}}}{{{1}}}", "{}", "-")
 
 
-def _mathml_factor(which: str, rows: Sequence[Sequence[Any]]) -> str:
+def _mathml_factor(which: str, rows: Sequence[Sequence[Fraction]]) -> str:
     cells = ("".join(f"<mtd>{_mathml(number)}</mtd>" for number in row) for row in rows)
     lines = "".join(f"<mtr>{line}</mtr>" for line in cells)
     return (
@@ -145,16 +128,12 @@ def _mathml_factor(which: str, rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def _mathml(number: Any) -> str:
-    if isinstance(number, Rational):
-        fraction = "<mfrac><mn>{0}</mn><mn>{1}</mn></mfrac>"
-        return f"<mrow>{_signed(number, fraction, '<mn>{}</mn>', '<mo>−</mo>')}</mrow>"
-    from sympy.printing.mathml import mathml  # for roots of unity
-
-    return str(mathml(number, printer="presentation"))
+def _mathml(number: Fraction) -> str:
+    fraction = "<mfrac><mn>{0}</mn><mn>{1}</mn></mfrac>"
+    return f"<mrow>{_signed(number, fraction, '<mn>{}</mn>', '<mo>−</mo>')}</mrow>"
 
 
-def _signed(number: Rational, fraction: str, whole: str, minus: str) -> str:
-    above, below = abs(int(number.numerator)), int(number.denominator)
+def _signed(number: Fraction, fraction: str, whole: str, minus: str) -> str:
+    above, below = abs(number.numerator), number.denominator
     size = whole.format(above) if below == 1 else fraction.format(above, below)
     return minus + size if number < 0 else size

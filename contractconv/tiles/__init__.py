@@ -1,0 +1,1 @@
+"""Exact decompositions of a window, in fractions: the tiles of fast algorithms."""
