@@ -68,13 +68,13 @@ def test_what_a_plan_names_is_what_runs(
     spec, shapes, given = CASES[case]
     extents = dict(given)
     contraction = cc.Contraction(spec, reduce=extents.pop("reduce", "sum"))
-    ordered = contraction.reduce in ("max", "min")
-    if ordered and dtype == "complex128":
-        pytest.skip("complex numbers have no order")
+    if dtype == "complex128" and contraction.reduce in ("max", "min"):
+        dtype = "float32"  # complex numbers have no order
     try:
         run = contraction.compile(*shapes, dtype=dtype, algorithm=algorithm, **extents)
     except cc.AlgorithmError:
-        pytest.skip("the algorithm has nothing to work on")
+        assert algorithm in ("toom-cook", "fft")  # it has nothing to work on
+        return
     operands = drawn(shapes, dtype)
     with traced() as ran:
         made = run(*operands)
