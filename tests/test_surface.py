@@ -64,7 +64,8 @@ def test_a_checker_finds_what_is_misspelt(tmp_path: Path) -> None:
         'cc.Contraction("i ->", reduce="summ")\n'
         'cc.contract("i ->", [1], algorithm="fast")\n'
         'cc.Contraction("i ->").plan((3,)).coost\n'
+        'cc.Contraction("i ->").compile((3,))([1.0], algorithm="direct")\n'
     )
     said = check(script)
     lines = [int(number) for number in re.findall(r":(\d+): error:", said.stdout)]
-    assert lines == [2, 3, 4]
+    assert lines == [2, 3, 4, 5]

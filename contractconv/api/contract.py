@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.contraction import Contraction
 from contractconv.caches import kept
 from contractconv.errors import ContractionError, SpecError
-from contractconv.notation.keywords import Casting, meant, merged
+from contractconv.notation.keywords import Casting, meant
 from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
+from contractconv.planning.options import Options
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def contract(
     out: Array | None = None,
     dtype: Any = None,
     casting: Casting = "safe",
+    bias: Any = None,
+    activation: str | None = None,
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Array:
@@ -53,6 +56,8 @@ def contract(
         dtype: what the operands are converted to; the result has it, too.
         casting: which conversions to ``dtype`` and to that of ``out`` are allowed, as in
             :func:`numpy.can_cast`.
+        bias: an array that is added along the last axis of the result.
+        activation: ``"relu"`` makes zero of what is negative then.
         extents: extents of indices and values of parameters, by name.
         **named: the same by keyword.
 
@@ -74,9 +79,12 @@ def contract(
         contraction = Contraction._of(read)
     else:
         contraction = _contraction(spec, reduce, parameters)
-    values = named if extents is None else merged(extents, named)
-    into = (out, dtype, casting)
-    return contraction._run(operands, values, output_shape, memory_limit, algorithm, into)
+    options = Options.of(
+        contraction._spec, "contract", named, extents,
+        output_shape=output_shape, memory_limit=memory_limit, algorithm=algorithm, out=out,
+        dtype=dtype, casting=casting, bias=bias, activation=activation,
+    )  # fmt: skip
+    return contraction._run(operands, options)
 
 
 def _contraction(

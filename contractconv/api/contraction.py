@@ -6,22 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.calls import (
-    as_bytes,
-    as_result_shape,
-    checked_algorithm,
-    enter_execution,
-    shape_of,
-)
+from contractconv.api.calls import enter_execution, shape_of
 from contractconv.api.shown import Shown
 from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve, split_values
-from contractconv.notation.keywords import Casting, merged
+from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
+from contractconv.planning.options import Options
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -34,9 +29,6 @@ if TYPE_CHECKING:
     from contractconv.display.sources import Given
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
-
-# What a result is converted to: no array, no dtype, and how.
-_AS_IT_IS: tuple[Any, Any, Casting] = (None, None, "safe")
 
 
 @kept(most=4096)
@@ -121,7 +113,8 @@ class Contraction(Shown):
         **named: int,
     ) -> dict[str, int]:
         """Return the extent of every index for operands of these shapes."""
-        return dict(self._problem(shapes, merged(extents, named), output_shape).sizes)
+        options = self._options("extents", named, extents, output_shape=output_shape)
+        return dict(self._problem(shapes, options).sizes)
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def output_shape(
@@ -133,7 +126,8 @@ class Contraction(Shown):
         **named: int,
     ) -> tuple[int, ...]:
         """Return the shape of the result for operands of these shapes."""
-        return self._problem(shapes, merged(extents, named), output_shape).result_shape
+        options = self._options("output_shape", named, extents, output_shape=output_shape)
+        return self._problem(shapes, options).result_shape
 
     # -- what it does --------------------------------------------------------------------------
 
@@ -147,13 +141,18 @@ class Contraction(Shown):
         out: Array | None = None,
         dtype: Any = None,
         casting: Casting = "safe",
+        bias: Any = None,
+        activation: str | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
-        values = named if extents is None else merged(extents, named)
-        into = (out, dtype, casting)
-        return self._run(operands, values, output_shape, memory_limit, algorithm, into)
+        options = self._options(
+            "a contraction", named, extents, output_shape=output_shape, memory_limit=memory_limit,
+            algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
+            activation=activation,
+        )  # fmt: skip
+        return self._run(operands, options)
 
     def grad(self, n: int) -> Derivation:
         """Derive the gradient with respect to the operand at position ``n``.
@@ -246,10 +245,10 @@ class Contraction(Shown):
         """
         from contractconv.calculus.compositions import composed
 
-        values = merged(extents, named)
-        problem = self._problem(shapes, values, output_shape)
-        sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self._concrete(sized, values, problem.result_shape)
+        options = self._options("simplify", named, extents, output_shape=output_shape)
+        problem = self._problem(shapes, options)
+        sized = tuple(map(as_shape, shapes))
+        concrete = self._concrete(sized, options, problem.result_shape)
         return Contraction._of(composed(concrete, problem, sized))
 
     def explain(
@@ -279,7 +278,8 @@ class Contraction(Shown):
 
         wanted = None if wrt is None else operand_position(self._spec, wrt)
         sized = [as_shape(shape) for shape in shapes]
-        return explain(self._spec, sized, merged(extents, named), wanted, output_shape, proof)
+        options = self._options("explain", named, extents, output_shape=output_shape)
+        return explain(self._spec, sized, options.extents, wanted, options.output_shape, proof)
 
     def code(
         self,
@@ -316,27 +316,23 @@ class Contraction(Shown):
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import forward_source
 
-        spec, given = self._written(shapes, merged(extents, named), output_shape)
+        options = self._options("code", named, extents, output_shape=output_shape)
+        spec, given = self._written(shapes, options)
         return forward_source(spec, library, operand_names(len(spec.inputs)), given)
 
-    def _written(
-        self,
-        shapes: Sequence[Sequence[int]],
-        extents: dict[str, int],
-        output_shape: Sequence[int] | None,
-    ) -> tuple[Spec, Given]:
+    def _written(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
         """What source is written for, and what it is given beyond the operands."""
         from contractconv.display.sources import Given
 
-        check_values(self._spec, extents)
-        wanted = None if output_shape is None else as_result_shape(output_shape, self._spec)
-        numbers = {name: as_integer(value) for name, value in extents.items()}
+        check_values(self._spec, options.extents)
+        numbers = {name: as_integer(value) for name, value in options.extents.items()}
         values = {n: numbers.pop(n) for n in self._spec.parameters if n in numbers}
+        given = Given(numbers, options.output_shape)
         if shapes:
-            problem = self._problem(shapes, extents, wanted)
+            problem = self._problem(shapes, options)
             sized = tuple(map(as_shape, shapes))
-            return self._concrete(sized, extents, problem.result_shape), Given(numbers, wanted)
-        return bind(self._spec, values), Given(numbers, wanted)
+            return self._concrete(sized, options, problem.result_shape), given
+        return bind(self._spec, values), given
 
     def plan(
         self,
@@ -344,6 +340,7 @@ class Contraction(Shown):
         *shapes: Sequence[int],
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
+        memory_limit: float | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
@@ -354,6 +351,7 @@ class Contraction(Shown):
             *shapes: the shapes of the operands.
             dtype: the kind of numbers, which decides what is fast and what is exact enough.
             algorithm: see :func:`contract`.
+            memory_limit: likewise; the plan says in how many parts that is done.
             output_shape: the shape of the result, where the rules should not choose it.
             extents: extents of indices and values of parameters, by name.
             **named: the same by keyword.
@@ -361,11 +359,15 @@ class Contraction(Shown):
         enter_execution()
         from contractconv.arrays.conversion import as_dtype
         from contractconv.arrays.precision import result_dtype
-        from contractconv.execution.run import planned
+        from contractconv.execution.parts import planned_within
 
-        problem = self._problem(shapes, merged(extents, named), output_shape)
+        options = self._options(
+            "plan", named, extents, output_shape=output_shape, memory_limit=memory_limit,
+            algorithm=algorithm,
+        )  # fmt: skip
+        problem = self._problem(shapes, options)
         numbers = result_dtype(self.reduce, as_dtype(dtype, self._spec.indices))
-        return planned(problem, str(numbers), checked_algorithm(algorithm, self._spec))
+        return planned_within(problem, numbers, options)
 
     def compile(
         self,
@@ -373,64 +375,53 @@ class Contraction(Shown):
         *shapes: Sequence[int],
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
+        memory_limit: float | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Compiled:
-        """Prepare the contraction and its gradients for fixed shapes, one dtype, one algorithm."""
+        """Prepare the contraction and its gradients for fixed shapes; the rest as in :meth:`plan`.
+
+        What it is compiled for is settled: the dtype, the algorithm, the memory limit.
+        """
         enter_execution()
-        from contractconv.arrays.conversion import as_dtype
         from contractconv.execution.compiled import Compiled
 
-        values = merged(extents, named)
-        problem = self._problem(shapes, values, output_shape)
-        sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self._concrete(sized, values, problem.result_shape)
-        numbers = as_dtype(dtype, self._spec.indices)
-        return Compiled(concrete, problem, sized, numbers, checked_algorithm(algorithm, self._spec))
+        options = self._options(
+            "compile", named, extents, output_shape=output_shape, memory_limit=memory_limit,
+            algorithm=algorithm, dtype=dtype,
+        )  # fmt: skip
+        problem = self._problem(shapes, options)
+        sized = tuple(map(as_shape, shapes))
+        concrete = self._concrete(sized, options, problem.result_shape)
+        return Compiled(concrete, problem, sized, options)
+
+    def _options(
+        self, call: str, named: Mapping[str, int], extents: object, **given: Any
+    ) -> Options:
+        return Options.of(self._spec, call, named, extents, **given)
 
     def _problem(
-        self,
-        shapes: Sequence[Sequence[int]],
-        extents: dict[str, int],
-        output_shape: Sequence[int] | None,
-        cotangent: Shape | None = None,
+        self, shapes: Sequence[Sequence[int]], options: Options, cotangent: Shape | None = None
     ) -> Problem:
-        sized = tuple(map(as_shape, shapes))
-        wanted = None if output_shape is None else as_result_shape(output_shape, self._spec)
+        sized, extents, wanted = tuple(map(as_shape, shapes)), options.extents, options.output_shape
         # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
         if any(type(value) is not int for value in extents.values()):
             return resolve(self._spec, sized, extents, wanted, cotangent)
         return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted, cotangent)
 
-    def _concrete(self, shapes: Sequence[Shape], extents: dict[str, int], result: Shape) -> Spec:
+    def _concrete(self, shapes: Sequence[Shape], options: Options, result: Shape) -> Spec:
         """The spec with parameters bound and the ellipsis spelled out."""
-        return expand_dots(split_values(self._spec, extents)[0], shapes, result)
+        return expand_dots(split_values(self._spec, options.extents)[0], shapes, result)
 
-    def _run(
-        self,
-        given: Sequence[Any],
-        extents: dict[str, int],
-        output_shape: Sequence[int] | None,
-        memory_limit: float | None = None,
-        algorithm: Algorithm = "auto",
-        into: tuple[Any, Any, Casting] = _AS_IT_IS,
-    ) -> Array:
+    def _run(self, given: Sequence[Any], options: Options) -> Array:
         enter_execution()
-        from contractconv.arrays import operands
-        from contractconv.execution import run
+        from contractconv.arrays.operands import as_operand
+        from contractconv.execution.calls import called
 
-        checked_algorithm(algorithm, self._spec)
-        limit = None if memory_limit is None else as_bytes(memory_limit)
-        arrays = [operands.as_operand(operand, n) for n, operand in enumerate(given)]
-        problem = self._problem([shape_of(a) for a in arrays], extents, output_shape)
-        if into[0] is into[1] is None and into[2] == "safe":
-            return run.carry_out(problem, arrays, algorithm, limit)
-        from contractconv.arrays.conversion import Conversion
-
-        wanted = Conversion.of(problem, *into)
-        arrays = wanted.operands(problem, arrays)
-        return wanted.filled(run.carry_out(problem, arrays, algorithm, limit))
+        arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
+        problem = self._problem([shape_of(array) for array in arrays], options)
+        return called(problem, arrays, options, self._spec.indices)
 
     # -- showing itself ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import enter_execution, shape_of
+from contractconv.api.calls import shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derivatives import Derived, forward_derivative
@@ -14,6 +14,7 @@ from contractconv.errors import ContractionError
 from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
+from contractconv.planning.options import refuse
 
 if TYPE_CHECKING:
     from contractconv.arrays.views import Array
@@ -166,6 +167,10 @@ class KroneckerFactors:
         /,
         *operands: Any,
         output_shape: Any = None,
+        algorithm: Any = "auto",
+        memory_limit: Any = None,
+        dtype: Any = None,
+        casting: Any = "safe",
         extents: Any = None,
         **named: int,
     ) -> tuple[Array, Array]:
@@ -175,17 +180,24 @@ class KroneckerFactors:
             cotangent: array of the result's shape: a gradient by the result for each example.
             *operands: all forward operands.
             output_shape: the shape of the result, if the forward call was given one.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            dtype: what all arrays are converted to.
+            casting: which conversions to that are allowed.
             extents: what the forward call was given.
             **named: the same by keyword.
         """
-        enter_execution()
         from contractconv.arrays.operands import as_operand
 
-        given = merged(extents, named)
-        right = self.output(cotangent, *operands, output_shape=output_shape, extents=given)
+        refuse("Kronecker factors", named, self.input.forward._spec)
+        how: Any = {
+            "algorithm": algorithm, "memory_limit": memory_limit, "dtype": dtype,
+            "casting": casting, "extents": merged(extents, named),
+        }  # fmt: skip
+        right = self.output(cotangent, *operands, output_shape=output_shape, **how)
         # It fits, and tells of what is still free.
         result = shape_of(as_operand(cotangent, "G"))
-        return self.input(*operands, output_shape=result, extents=given), right
+        return self.input(*operands, output_shape=result, **how), right
 
     def __str__(self) -> str:
         return f"A: {self.input}\nB: {self.output}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import checked_algorithm, enter_execution, forward_call
+from contractconv.api.calls import forward_call
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.aside import enter
 from contractconv.errors import ParameterError
-from contractconv.notation.keywords import merged
+from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
+from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.setting import Algorithm
 
@@ -127,10 +129,10 @@ class Derivation(Shown):
         from contractconv.calculus.compositions import composed
         from contractconv.execution.gradient import backward_problem, backward_shapes
 
-        values = merged(extents, named)
-        problem = self.forward._problem(shapes, values, output_shape)
-        sized = tuple(tuple(shape) for shape in shapes)
-        concrete = self.forward._concrete(sized, values, problem.result_shape)
+        options = self.forward._options("simplify", named, extents, output_shape=output_shape)
+        problem = self.forward._problem(shapes, options)
+        sized = tuple(map(as_shape, shapes))
+        concrete = self.forward._concrete(sized, options, problem.result_shape)
         formulas = derive(concrete, self.operand)
         backward = backward_problem(formulas.scatter, formulas, problem, sized)
         inputs = backward_shapes(formulas, problem, sized)
@@ -203,7 +205,7 @@ class Derivation(Shown):
         """
         from contractconv.verification.certificate import certify
 
-        return certify(self._formulas, merged(extents, named))
+        return certify(self._formulas, self.forward._options("verify", named, extents).extents)
 
     # -- running it ----------------------------------------------------------------------------
 
@@ -214,6 +216,10 @@ class Derivation(Shown):
         *operands: Any,
         output_shape: Sequence[int] | None = None,
         algorithm: Algorithm = "auto",
+        memory_limit: float | None = None,
+        out: Array | None = None,
+        dtype: Any = None,
+        casting: Casting = "safe",
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Array:
@@ -223,7 +229,11 @@ class Derivation(Shown):
             cotangent: array of the result's shape.
             *operands: all forward operands, the differentiated one too.
             output_shape: the shape of the result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            out: an array of exactly the result's shape, which is filled and returned.
+            dtype: what all arrays are converted to.
+            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
             extents: what the forward call was given.
             **named: the same by keyword.
 
@@ -238,22 +248,19 @@ class Derivation(Shown):
             ShapeError: the shapes do not fit, as the forward call finds; or the cotangent has not
                 the result's.
         """
-        enter_execution()
-        from contractconv.arrays.operands import as_operand
         from contractconv.execution.gradient import gradient
 
-        checked_algorithm(algorithm, self.forward._spec)
-        given = as_operand(cotangent, "the cotangent")
-        call = forward_call(
-            self.forward,
-            operands,
-            merged(extents, named),
-            what="a gradient",
-            beside="the cotangent",
-            cotangent=given,
-            output_shape=output_shape,
+        options = self.forward._options(
+            "a gradient", named, extents, output_shape=output_shape, algorithm=algorithm,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+        )  # fmt: skip
+        arrays, takes = (cotangent, *operands), ("the cotangent",)
+        call = forward_call(self.forward, takes, arrays, options, "a gradient")
+        (given,) = call.given.values()
+        made = gradient(
+            call.concrete, self.operand, call.problem, given, call.operands, call.options
         )
-        return gradient(call.concrete, self.operand, call.problem, given, call.operands, algorithm)
+        return call.finished(made)
 
     def code(
         self,
@@ -283,7 +290,8 @@ class Derivation(Shown):
         from contractconv.calculus.symbols import operand_names
         from contractconv.display.sources import gradient_source
 
-        spec, given = self.forward._written(shapes, merged(extents, named), output_shape)
+        options = self.forward._options("code", named, extents, output_shape=output_shape)
+        spec, given = self.forward._written(shapes, options)
         return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)), given)
 
     # -- showing itself ------------------------------------------------------------------------
@@ -366,6 +374,11 @@ class Phase(Shown):
         /,
         *operands: Any,
         output_shape: Any = None,
+        algorithm: Any = "auto",
+        memory_limit: Any = None,
+        out: Any = None,
+        dtype: Any = None,
+        casting: Any = "safe",
         extents: Any = None,
         **named: int,
     ) -> Array:
@@ -375,27 +388,30 @@ class Phase(Shown):
             cotangent: array of the result's shape.
             *operands: all forward operands, as for the derivation.
             output_shape: the shape of the result, if the forward call was given one.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            out: an array of exactly the result's shape, which is filled and returned.
+            dtype: what all arrays are converted to.
+            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
             extents: what the forward call was given; numbers that the phases were split for may
                 be left out.
             **named: the same by keyword.
         """
-        enter_execution()
-        from contractconv.arrays.operands import as_operand
         from contractconv.execution.gradient import phase_gradient
 
-        forward = self._derivation.forward
-        given = as_operand(cotangent, "the cotangent")
-        call = forward_call(
-            forward,
-            operands,
-            self._free(merged(extents, named)),
-            what="a phase",
-            beside="the cotangent",
-            cotangent=given,
-            output_shape=output_shape,
+        forward, formulas = self._derivation.forward, self._derivation._formulas
+        options = forward._options(
+            "a phase", named, extents, output_shape=output_shape, algorithm=algorithm,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+        )  # fmt: skip
+        options = replace(options, extents=self._free(dict(options.extents)))
+        arrays = (cotangent, *operands)
+        call = forward_call(forward, ("the cotangent",), arrays, options, "a phase")
+        (given,) = call.given.values()
+        made = phase_gradient(
+            self._found, formulas, call.problem, given, call.operands, call.options
         )
-        formulas = self._derivation._formulas
-        return phase_gradient(self._found, formulas, call.problem, given, call.operands)
+        return call.finished(made)
 
     def _free(self, values: dict[str, int]) -> dict[str, int]:
         """Leave out the parameters that are bound already, to the same numbers."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import Call, enter_execution, forward_call, shape_of
+from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
-from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -121,7 +120,8 @@ class Derived(Shown):
             getattr(self._derive, "batch", None),
             how.get("kind", ""),
         )
-        return certify_derived(subject, merged(extents, named))
+        options = self.forward._options("verify", named, extents)
+        return certify_derived(subject, options.extents)
 
     def code(self, library: str) -> str:
         """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
@@ -159,6 +159,11 @@ class Derived(Shown):
         /,
         *arrays: Any,
         output_shape: Any = None,
+        algorithm: Any = "auto",
+        memory_limit: Any = None,
+        out: Any = None,
+        dtype: Any = None,
+        casting: Any = "safe",
         extents: Any = None,
         **named: int,
     ) -> Array:
@@ -167,47 +172,50 @@ class Derived(Shown):
         Args:
             *arrays: what :attr:`takes` names, then all forward operands.
             output_shape: the shape of the forward result, if the forward call was given one.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            out: an array of exactly the result's shape, which is filled and returned.
+            dtype: what all arrays are converted to.
+            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
             extents: what the forward call was given.
             **named: the same by keyword.
 
         Returns:
-            A new array.
+            A new array, or ``out``.
 
         Raises:
             OperandError: the number of arrays is wrong, or one is not an array of numbers.
             ShapeError: the shapes do not fit.
         """
-        enter_execution()
-        from contractconv.arrays.operands import as_operand
+        options = self.forward._options(
+            f"the {self.name}", named, extents, output_shape=output_shape, algorithm=algorithm,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+        )  # fmt: skip
+        call = forward_call(self.forward, self.takes, arrays, options, f"the {self.name}")
+        self._check(call)
+        return call.finished(self._made(call))
+
+    def _made(self, call: Call) -> Array:
         from contractconv.calculus.symbols import operand_names
         from contractconv.execution.derived_calls import run_recipe
 
-        count = len(self.takes)
-        given = {r: as_operand(a, r) for r, a in zip(self.takes, arrays[:count], strict=False)}
-        call = forward_call(
-            self.forward,
-            arrays[count:],
-            merged(extents, named),
-            what=f"the {self.name}",
-            beside=" and ".join(self.takes),
-            cotangent=given.get("G"),
-            output_shape=output_shape,
-        )
-        self._check(call, given)
         names = operand_names(len(call.operands))
-        roles = given | dict(zip(names, call.operands, strict=True))
+        roles = call.given | dict(zip(names, call.operands, strict=True))
         if self.real:
             self._check_real(roles)
         recipe = self._derive(call.concrete, self.operand)
-        shape = self._shape(recipe, call)
-        return run_recipe(recipe, call.problem, roles, call.operands, self.operand, shape)
+        return run_recipe(
+            recipe, call.problem, roles, call.operands, self.operand,
+            self._shape(recipe, call), call.options,
+        )  # fmt: skip
 
     def _shape(self, recipe: Recipe, call: Call) -> Shape | None:
         shapes = {"result": call.problem.result_shape, "operand": call.shapes[self.operand]}
         known = [shapes[part] for part in recipe.like]
         return sum(known, ()) if known else None
 
-    def _check(self, call: Call, given: dict[str, Any]) -> None:
+    def _check(self, call: Call) -> None:
+        given = call.given
         if "V" in given and shape_of(given["V"]) != call.shapes[self.operand]:
             raise ShapeError(
                 f"the tangent V has shape {shape_of(given['V'])}, operand {self.operand} of "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import forward_call, shape_of
+from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ShapeError
-from contractconv.notation.keywords import merged
 
 if TYPE_CHECKING:
     from contractconv.arrays.views import Array
@@ -78,6 +78,7 @@ class Second:
 
         return write_second(self._found, self._forward._spec)
 
+    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def __call__(
         self,
         tangent: Any,
@@ -85,6 +86,11 @@ class Second:
         /,
         *operands: Any,
         output_shape: Any = None,
+        algorithm: Any = "auto",
+        memory_limit: Any = None,
+        out: Any = None,
+        dtype: Any = None,
+        casting: Any = "safe",
         extents: Any = None,
         **named: int,
     ) -> Array:
@@ -95,25 +101,30 @@ class Second:
             cotangent: ``G``, of the result's shape.
             *operands: all forward operands.
             output_shape: the shape of the result, if the forward call was given one.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            out: an array of exactly the result's shape, which is filled and returned.
+            dtype: what all arrays are converted to.
+            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
             extents: what the forward call was given.
             **named: the same by keyword.
 
         Returns:
-            An array of the shape of what it is by.
+            An array of the shape of what it is by, or ``out``.
 
         Raises:
             OperandError: the number of operands is wrong, or one is not an array of numbers.
             ShapeError: the shapes do not fit.
         """
-        from contractconv.arrays.operands import as_operand
         from contractconv.calculus.symbols import operand_names
 
-        given = {"V": as_operand(tangent, "V"), "G": as_operand(cotangent, "the cotangent")}
-        call = forward_call(
-            self._forward, operands, merged(extents, named),
-            what="a second derivative", beside="V and the cotangent", cotangent=given["G"],
-            output_shape=output_shape,
+        what, takes = "a second derivative", ("V", "the cotangent")
+        options = self._forward._options(
+            what, named, extents, output_shape=output_shape, algorithm=algorithm,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
         )  # fmt: skip
+        call = forward_call(self._forward, takes, (tangent, cotangent, *operands), options, what)
+        given = dict(zip("VG", call.given.values(), strict=True))
         wanted = call.shapes[self._operand]
         if shape_of(given["V"]) != wanted:
             raise ShapeError(
@@ -122,27 +133,31 @@ class Second:
             )
         names = operand_names(len(call.operands))
         arrays = given | dict(zip(names, call.operands, strict=True))
-        return self._run(call, arrays)
+        return call.finished(self._run(call, arrays))
 
-    def _run(self, call: Any, arrays: dict[str, Any]) -> Array:
+    def _run(self, call: Call, arrays: dict[str, Any]) -> Array:
         import numpy as np
 
         from contractconv.arrays.precision import common_dtype, settled
         from contractconv.execution.derived_calls import run_recipe
         from contractconv.execution.gradient import dtype_of
-        from contractconv.execution.tangent_weights import change_of_local
+        from contractconv.execution.tangent_weights import change_bytes, change_of_local
 
         shape = shape_of(arrays[self.by])
+        numbers = common_dtype(call.operands, call.problem.reduce)
         parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
+        # The sum of the parts, and the part that is added to it.
+        beside = 2 * (len(parts) > 1) * prod(shape) * numbers.itemsize
         if any("Q" in part.roles for part in parts):
-            arrays |= {
-                "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
-            }
+            beside += change_bytes(call.problem)
+        inner = call.options.inside(beside, "what a second derivative is made of")
+        if any("Q" in part.roles for part in parts):
+            change = change_of_local(call.problem, call.operands, self._operand, arrays["V"])
+            arrays |= {"Q": change}
         made = [
-            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape)
+            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape, inner)
             for part in parts
         ]
-        numbers = common_dtype(call.operands, call.problem.reduce)
         total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
         return settled(total, dtype_of(arrays[self.by], numbers))
 

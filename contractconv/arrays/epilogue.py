@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from contractconv.arrays.conversion import fitted
 from contractconv.arrays.views import Array
-from contractconv.errors import OperandError, ShapeError
-
-ACTIVATIONS = ("relu",)
+from contractconv.notation.problem import Shape
+from contractconv.planning.options import Options
 
 
 class Ending(NamedTuple):
@@ -17,7 +17,7 @@ class Ending(NamedTuple):
 
     Attributes:
         bias: one number for each element of the last axis, or ``None``.
-        activation: one of :data:`ACTIVATIONS`, or ``None``.
+        activation: as in :class:`Options`, or ``None``.
     """
 
     bias: Array | None
@@ -31,22 +31,25 @@ class Ending(NamedTuple):
             np.maximum(result, 0, out=result)
 
 
-def ending(bias: Array | None, activation: str | None, shape: tuple[int, ...]) -> Ending | None:
-    """Check what a caller wants to be done to a result of some shape.
+def ending(options: Options, shape: Shape, dtype: np.dtype[Any], wanted: str) -> Ending | None:
+    """Take what a caller wants to be done to a result.
+
+    Args:
+        options: those of the call.
+        shape: the shape of the result.
+        dtype: in what it is summed.
+        wanted: what messages say before the shape and the dtype that a bias must have.
 
     Returns:
         What is to be done; ``None`` if there is nothing.
 
     Raises:
-        OperandError: the activation is unknown.
-        ShapeError: the bias does not fit the last axis.
+        OperandError: the bias is not of numbers that fit.
+        ShapeError: it does not fit the last axis.
     """
-    if activation is not None and activation not in ACTIVATIONS:
-        known = ", ".join(map(repr, ACTIVATIONS))
-        raise OperandError(f"unknown activation {activation!r}: it is {known}, or None")
-    if bias is not None and bias.shape != shape[-1:]:
-        raise ShapeError(
-            f"the bias has shape {bias.shape}, "
-            f"the last axis of the result {shape} needs {shape[-1:]}"
-        )
-    return None if bias is None and activation is None else Ending(bias, activation)
+    if options.bias is options.activation is None:
+        return None
+    bias = options.bias
+    if bias is not None:
+        bias = fitted(bias, "the bias", shape[-1:], dtype, wanted)
+    return Ending(bias, options.activation)

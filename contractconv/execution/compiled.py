@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
+from contractconv.arrays.conversion import Conversion, as_dtype, fitted
 from contractconv.arrays.epilogue import ending
-from contractconv.arrays.operands import as_operand
-from contractconv.arrays.precision import (
-    accumulator,
-    is_rounded,
-    result_dtype,
-    rounded,
-    working_dtype,
-)
+from contractconv.arrays.precision import accumulator, result_dtype, working_dtype
 from contractconv.arrays.views import Array
-from contractconv.errors import OperandError, ShapeError
-from contractconv.execution.gradient import backward, gradient
+from contractconv.errors import OperandError
+from contractconv.execution.gradient import backward, beside_weights, gradient
+from contractconv.execution.parts import planned_within
 from contractconv.execution.profile import Profile, profiled
-from contractconv.execution.run import planned, run
+from contractconv.execution.run import carry_out, run
+from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan
 
 
@@ -36,57 +33,74 @@ class Compiled:
     """
 
     def __init__(
-        self,
-        spec: Spec,
-        problem: Problem,
-        shapes: Sequence[Shape],
-        dtype: np.dtype[Any],
-        algorithm: str = "auto",
+        self, spec: Spec, problem: Problem, shapes: Sequence[Shape], options: Options
     ) -> None:
         self._spec = spec
         self._problem = problem
         self._shapes = tuple(shapes)
-        self._dtype = dtype
+        self._options = options
+        self._dtype = as_dtype(options.dtype, spec.indices)
         # What is added to a result, or contracted back from it, is in the numbers of its sums.
-        self._numbers = accumulator(result_dtype(problem.reduce, dtype))
-        self._algorithm = algorithm
-        numbers = working_dtype(problem, result_dtype(problem.reduce, dtype))
-        self.plan = planned(problem, str(numbers), algorithm)
+        self._numbers = accumulator(result_dtype(problem.reduce, self._dtype))
+        numbers = working_dtype(problem, result_dtype(problem.reduce, self._dtype))
+        self.plan = planned_within(problem, numbers, options)
         self._backward: dict[int, Plan] = {}
 
-    def __call__(self, *operands: Any, bias: Any = None, activation: str | None = None) -> Array:
+    def __call__(
+        self,
+        *operands: Any,
+        bias: Any = None,
+        activation: str | None = None,
+        out: Array | None = None,
+        casting: Casting = "safe",
+        **others: Never,
+    ) -> Array:
         """Contract arrays of the compiled shapes, and finish the result while it is in cache.
 
         Args:
             *operands: the operands.
             bias: an array that is added along the last axis of the result.
             activation: ``"relu"`` makes zero of what is negative then.
+            out: an array of the result's shape that is filled and returned.
+            casting: which conversion to the dtype of ``out`` is allowed.
+            **others: none; what a contraction is compiled for is settled.
 
         Returns:
-            A new array.
+            A new array, or ``out``.
 
         Raises:
             ShapeError: a shape differs from the compiled one, or the bias does not fit.
             OperandError: the number of operands, a dtype or the activation is wrong.
+            ParameterError: an option that was settled, or makes no sense here.
         """
-        arrays = self._checked(operands)
-        if bias is None and activation is None:
-            return run(self.plan, arrays)
-        shape = self._problem.result_shape
-        added = None if bias is None else self._array(bias, "the bias", shape[-1:], self._numbers)
-        return run(self.plan, arrays, ending=ending(added, activation, shape))
+        options = Options.of(
+            self._spec, "a compiled contraction", others,
+            bias=bias, activation=activation, out=out, casting=casting,
+        )  # fmt: skip
+        return self._filled(self._made(self._checked(operands), options), options)
 
-    def vjp(self, n: int, cotangent: Any, *operands: Any) -> Array:
+    def vjp(
+        self,
+        n: int,
+        cotangent: Any,
+        *operands: Any,
+        out: Array | None = None,
+        casting: Casting = "safe",
+        **others: Never,
+    ) -> Array:
         """Contract a cotangent (of the result's shape) back to operand ``n``.
 
         Raises:
             OperandError: there is no operand ``n``.
         """
         n = self._position(n)
+        options = Options.of(self._spec, "a compiled gradient", others, out=out, casting=casting)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
-        steps = self.vjp_plan(n)
-        return gradient(self._spec, n, self._problem, given, arrays, self._algorithm, steps)
+        made = gradient(
+            self._spec, n, self._problem, given, arrays, self._options, self.vjp_plan(n)
+        )
+        return self._filled(made, options)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed.
@@ -96,7 +110,8 @@ class Compiled:
         n = self._position(n)
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
-            made = planned(problem, str(self._numbers), self._algorithm, lenient=True)
+            inner = beside_weights(self._options, self._problem)
+            made = planned_within(problem, self._numbers, inner, lenient=True)
             forward = None if self._problem.reduce == "sum" else self._problem
             self._backward[n] = replace(made, forward=forward)
         return self._backward[n]
@@ -116,6 +131,17 @@ class Compiled:
         """Time each piece of :meth:`vjp`, as :meth:`profile` does."""
         return profiled(lambda: self.vjp(n, cotangent, *operands))
 
+    def _made(self, arrays: Sequence[Array], options: Options) -> Array:
+        shape = self._problem.result_shape
+        finish = ending(options, shape, self._numbers, "compiled for")
+        if self._options.memory_limit is None:
+            return run(self.plan, arrays, finish)
+        return carry_out(self._problem, arrays, self._options, ending=finish)
+
+    def _filled(self, made: Array, options: Options) -> Array:
+        wanted = Conversion.of(options, self._problem.reduce, self._spec.indices)
+        return made if wanted is None else wanted.filled(made)
+
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
 
@@ -131,20 +157,7 @@ class Compiled:
         ]
 
     def _array(self, operand: Any, what: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        if type(operand) is np.ndarray and operand.dtype == dtype and operand.shape == shape:
-            return operand
-        given = as_operand(operand, what)
-        try:
-            array = np.asarray(given, dtype if type(given) is int else None)
-        except OverflowError:
-            raise OperandError(f"{what} is {given}, which {dtype} cannot hold") from None
-        if array.shape != shape:
-            raise ShapeError(f"{what} has shape {array.shape}, compiled for {shape}")
-        # Rounding a float is what a caller asks for; wrapping an integer around is not.
-        rule: Any = "same_kind" if is_rounded(dtype) else "safe"
-        if not np.can_cast(array.dtype, accumulator(dtype), rule):
-            raise OperandError(f"{what} is {array.dtype}, compiled for {self._dtype}")
-        return rounded(array, dtype)
+        return fitted(operand, what, shape, dtype, "compiled for")
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self._shapes))

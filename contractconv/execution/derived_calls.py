@@ -12,10 +12,11 @@ from contractconv.arrays.precision import accumulator, common_dtype, settled, to
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
-from contractconv.execution.gradient import dtype_of, summable
+from contractconv.execution.gradient import beside_weights, dtype_of, left_over, summable
 from contractconv.execution.run import carry_out, derivative_weights
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape
+from contractconv.planning.options import DEFAULTS, Options
 
 
 def run_recipe(
@@ -25,6 +26,7 @@ def run_recipe(
     operands: Sequence[Any],
     operand: int,
     output_shape: Shape | None = None,
+    options: Options = DEFAULTS,
 ) -> Array:
     """Carry out a recipe.
 
@@ -35,6 +37,7 @@ def run_recipe(
         operands: all forward operands, in order.
         operand: the position of the one that is differentiated by.
         output_shape: the shape of the result, where the rules should not choose it.
+        options: by which algorithm, and within which limit.
 
     Returns:
         A new array, of the operand's dtype if it is like it, otherwise of the result's.
@@ -45,9 +48,10 @@ def run_recipe(
     extents = extents_of(recipe, problem)
     dtype = common_dtype(operands, problem.reduce)
     arrays = _in_numbers(given, operands, operand, dtype)
+    inner = left_over(options, given.values(), arrays.values())
     missing = set(recipe.roles).difference(arrays, [ONES])
     if missing:
-        (local,) = missing
+        (local,), inner = missing, beside_weights(inner, problem)
         arrays[local] = derivative_weights(problem, operands)
     taken = [
         np.ones([extents[name] for name in recipe.ones], accumulator(dtype))
@@ -57,7 +61,8 @@ def run_recipe(
     ]
     shapes = [getattr(array, "shape", ()) for array in taken]
     known = {name: size for name, size in extents.items() if name in recipe.spec.indices}
-    result = carry_out(resolve(recipe.spec, shapes, known, output_shape), taken)
+    whole = resolve(recipe.spec, shapes, known, output_shape)
+    result = carry_out(whole, taken, inner)
     if recipe.scale:
         # Without examples nothing was added, and zero stays zero.
         result = np.asarray(result / (prod(extents[name] for name in recipe.scale) or 1))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.arrays.conversion import copied
 from contractconv.arrays.precision import accumulator, common_dtype, settled, towards
 from contractconv.arrays.views import Array
 from contractconv.aside import enter
@@ -15,13 +16,14 @@ from contractconv.caches import kept
 from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS
 from contractconv.engines.llvm.pooling.gradient_kernel import pool_gradient
-from contractconv.execution.run import carry_out, derivative_weights, run
+from contractconv.execution.run import carry_out, derivative_weights, run, weights_bytes
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
+from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import Plan
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def gradient(
     problem: Problem,
     cotangent: Any,
     operands: Sequence[Any],
-    algorithm: str = "auto",
+    options: Options = DEFAULTS,
     steps: Plan | None = None,
 ) -> Array:
     """Contract a cotangent back to one operand.
@@ -46,7 +48,7 @@ def gradient(
         problem: the forward contraction with its shapes.
         cotangent: the gradient with respect to the result, of the result's shape.
         operands: all forward operands.
-        algorithm: what the caller asks for.
+        options: by which algorithm, and within which limit.
         steps: the plan of the backward contraction, if there is one already.
 
     Returns:
@@ -55,15 +57,17 @@ def gradient(
     Raises:
         OperandError: the cotangent is complex, but the result is real.
     """
-    numbers, cotangent, arrays = _in_numbers(problem, cotangent, operands)
-    made = _pooled(problem, cotangent, arrays)
+    numbers, converted, arrays = _in_numbers(problem, cotangent, operands)
+    inner = left_over(options, [cotangent, *operands], [converted, *arrays])
+    made = _pooled(problem, converted, arrays)
     if made is None:
-        given = backward_operands(operand, problem, cotangent, arrays)
-        if steps is not None:
+        inner = beside_weights(inner, problem)
+        given = backward_operands(operand, problem, converted, arrays)
+        if steps is not None and inner.memory_limit is None:
             made = run(steps, given)
         else:
             whole = backward(forward, operand, problem, _shapes(operands))
-            made = carry_out(whole, given, algorithm)
+            made = carry_out(whole, given, inner)
     return settled(made, dtype_of(operands[operand], numbers))
 
 
@@ -83,6 +87,30 @@ def summable(operands: Sequence[Any]) -> list[Any]:
         else operand
         for operand in operands
     ]
+
+
+def left_over(options: Options, given: Iterable[Any], converted: Iterable[Any]) -> Options:
+    """What is left of a limit beside copies in numbers that can be summed.
+
+    Args:
+        options: those of the call.
+        given: what the caller passed.
+        converted: the same in those numbers.
+
+    Raises:
+        MemoryLimitError: nothing is left.
+    """
+    # Sums of short numbers are as large as those copies until they are rounded.
+    return options.inside(2 * copied(given, converted), "what is converted")
+
+
+def beside_weights(options: Options, problem: Problem) -> Options:
+    """What is left of a limit beside the local derivative of a reduction.
+
+    Raises:
+        MemoryLimitError: nothing is left.
+    """
+    return options.inside(weights_bytes(problem), "the local derivative")
 
 
 def dtype_of(operand: Any, numbers: np.dtype[Any]) -> np.dtype[Any]:
@@ -107,7 +135,12 @@ def _pooled(problem: Problem, cotangent: Any, operands: Sequence[Any]) -> Array 
 
 
 def phase_gradient(
-    phase: Phase, formulas: Formulas, problem: Problem, cotangent: Any, operands: Sequence[Any]
+    phase: Phase,
+    formulas: Formulas,
+    problem: Problem,
+    cotangent: Any,
+    operands: Sequence[Any],
+    options: Options = DEFAULTS,
 ) -> Array:
     """Contract a cotangent back to one operand, but only the points of one phase.
 
@@ -117,6 +150,7 @@ def phase_gradient(
         problem: the forward contraction with its shapes.
         cotangent: the gradient with respect to the result, of the result's shape.
         operands: all forward operands.
+        options: by which algorithm, and within which limit.
 
     Returns:
         An array of the operand's shape.
@@ -126,8 +160,10 @@ def phase_gradient(
     inputs = backward_shapes(formulas, problem, shapes)
     extents = phase.extents(whole.extents)
     part = resolve(phase.spec, inputs, extents, output_shape=shapes[formulas.operand])
-    numbers, cotangent, arrays = _in_numbers(problem, cotangent, operands)
-    made = carry_out(part, backward_operands(formulas.operand, problem, cotangent, arrays))
+    numbers, converted, arrays = _in_numbers(problem, cotangent, operands)
+    inner = left_over(options, [cotangent, *operands], [converted, *arrays])
+    inner = beside_weights(inner, problem)
+    made = carry_out(part, backward_operands(formulas.operand, problem, converted, arrays), inner)
     return settled(made, dtype_of(operands[formulas.operand], numbers))
 
 

@@ -61,10 +61,19 @@ def add_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int
         >>> out
         array([10., 21., 32.])
     """
-    kinds = tuple((array.dtype, array.strides) for array in (*arrays, out))
-    parts = _parts(problem, kinds, limit, native.available(), get_num_threads())
+    parts = _parts_of(problem, arrays, out, limit)
     for part in parts.slicing.parts(problem):
         parts.add(part, arrays, out)
+
+
+def slicing_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int) -> Slicing:
+    """How :func:`add_within` cuts a contraction of arrays that lie in memory like these."""
+    return _parts_of(problem, arrays, out, limit).slicing
+
+
+def _parts_of(problem: Problem, arrays: Sequence[Array], out: Array, limit: int) -> _Parts:
+    kinds = tuple((array.dtype, array.strides) for array in (*arrays, out))
+    return _parts(problem, kinds, limit, native.available(), get_num_threads())
 
 
 Kind = tuple[np.dtype[Any], Strides]

@@ -89,15 +89,21 @@ def run_within(steps: Plan, operands: Sequence[Any], limit: int) -> Array | None
         array([[1., 1.],
                [1., 1.]])
     """
-    if not are_ready(steps, operands):
+    if not are_ready(steps, operands) or operands[0].dtype.name != steps.setting.dtype:
         return None
     (step,), arrays = steps.steps, (operands[0], operands[1])
     out = _new(step, arrays[0].dtype)
-    known = known_recipe(step, arrays, out, not step.disjoint)
-    if known is None or known.program.extra(out.nbytes) > limit:
+    known = recipe_within(step, arrays, out, limit)
+    if known is None:
         return None
     known.run(arrays, out, None)
     return out
+
+
+def recipe_within(step: Step, arrays: tuple[Array, Array], out: Array, limit: int) -> Recipe | None:
+    """The program for arrays that lie in memory like these, if it takes so many bytes at most."""
+    known = known_recipe(step, arrays, out, not step.disjoint)
+    return None if known is None or known.program.extra(out.nbytes) > limit else known
 
 
 def multiplied(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
@@ -23,49 +23,65 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
-from contractconv.errors import AlgorithmError
 from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
 from contractconv.execution.slicing import blocks
 from contractconv.machine import memory
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
+from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.plan import Plan, Step, plan
 from contractconv.planning.setting import DIRECT
 
 # Bytes for each element of a mean whose points are counted, and elements at which none matter.
 _BYTES_COUNTED, _FEW_COUNTED = 40, 256
+# Bytes for each point of a local derivative, while it is made.
+_BYTES_DERIVED = 120
 
 
 def carry_out(
     problem: Problem,
     operands: Sequence[Any],
-    algorithm: str = "auto",
-    memory_limit: int | None = None,
+    options: Options = DEFAULTS,
+    dtype: np.dtype[Any] | None = None,
+    ending: Ending | None = None,
 ) -> Array:
     """Plan a contraction for these operands, and carry it out; see :func:`run`.
 
-    Raises:
-        AlgorithmError: a fast algorithm is asked for together with a limit.
+    Args:
+        problem: the contraction.
+        operands: what :func:`contractconv.arrays.operands.as_operand` returned for each.
+        options: by which algorithm, and within which limit.
+        dtype: in what they meet, if they shall be converted.
+        ending: what is done to the result.
     """
-    if memory_limit is not None:
-        if algorithm not in ("auto", "direct"):
-            raise AlgorithmError(f"memory_limit goes with 'auto' or 'direct', not {algorithm!r}")
-        return _run_within(problem, operands, memory_limit, algorithm)
-    dtype = common_dtype(operands, problem.reduce).name
-    return run(planned(problem, dtype, algorithm, operands), operands)
+    dtype = common_dtype(operands, problem.reduce) if dtype is None else dtype
+    if options.memory_limit is None:
+        return run(planned(problem, dtype.name, options, operands), operands, ending)
+    made = _run_within(problem, operands, dtype, options, options.memory_limit)
+    if ending is not None:
+        ending.apply(made)
+    return made
 
 
-def _run_within(problem: Problem, operands: Sequence[Any], limit: int, algorithm: str) -> Array:
+def _run_within(
+    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any], options: Options, limit: int
+) -> Array:
     """By the fastest algorithm that fits a limit, or by numpy, part by part."""
-    dtype = common_dtype(operands, problem.reduce).name
     # Without kernels nothing needs to be planned, or measured, for them.
     with suppress(native.UnfitError):
-        for name in dict.fromkeys((algorithm, "direct")) if native.available() else ():
-            made = run_within(planned(problem, dtype, name), operands, limit)
+        for steps in whole_plans(problem, dtype.name, options):
+            made = run_within(steps, operands, limit)
             if made is not None:
                 return made
-    return _run_parts(problem, operands, np.dtype(dtype), limit)
+    return _run_parts(problem, operands, dtype, limit)
+
+
+def whole_plans(problem: Problem, dtype: str, options: Options) -> Iterator[Plan]:
+    """The plans that are tried within a limit before a contraction is cut, the fastest first."""
+    if native.available():
+        for name in dict.fromkeys((options.algorithm, "direct")):
+            yield planned(problem, dtype, replace(options, algorithm=name))
 
 
 def _run_parts(
@@ -81,11 +97,11 @@ def _run_parts(
     arrays, out = split(problem, operands, numbers), _identity(problem, dtype)
     if problem.points == 0 or 0 in out.shape or any(0 in array.shape for array in arrays):
         return out.reshape(problem.result_shape)
-    for block, place in blocks(problem, _largest_block(problem, numbers, dtype, limit)):
+    for block, place in blocks(problem, largest_block(problem, numbers, dtype, limit)):
         part, room = within(out, place), limit
         if numbers != dtype:
             part = np.full(part.shape, part.flat[0], numbers)
-            room -= part.nbytes
+            room = beside(limit, part.nbytes, "what is rounded")
         add_within(block, arrays, part, room)
         if problem.reduce == "mean":
             _divided(part, block)
@@ -94,7 +110,7 @@ def _run_parts(
     return out.reshape(problem.result_shape)
 
 
-def _largest_block(
+def largest_block(
     problem: Problem, numbers: np.dtype[Any], dtype: np.dtype[Any], limit: int
 ) -> int:
     """Elements of the result that are made at once; what is rounded later takes room until then."""
@@ -106,7 +122,7 @@ def _largest_block(
 def planned(
     problem: Problem,
     dtype: str,
-    algorithm: str = "auto",
+    options: Options = DEFAULTS,
     operands: Sequence[Any] | None = None,
     lenient: bool = False,
 ) -> Plan:
@@ -115,7 +131,7 @@ def planned(
     Args:
         problem: the contraction.
         dtype: in what its operands meet.
-        algorithm: what the caller asks for.
+        options: what the caller asks for.
         operands: what to measure algorithms on; random numbers if there are none.
         lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
@@ -123,9 +139,9 @@ def planned(
     from contractconv.execution.autotune import measured
     from contractconv.execution.calibration import setting
 
-    if algorithm == "measure":
+    if options.algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype))
-    here = setting(problem.points, dtype, algorithm)
+    here = setting(problem.points, dtype, options.algorithm)
     return plan(problem, replace(here, lenient=True) if lenient else here)
 
 
@@ -341,3 +357,12 @@ def _weights(problem: Problem, operands: Sequence[Any]) -> Array:
     if 0 in shape or any(0 in array.shape for array in arrays):
         return np.zeros(shape, dtype)
     return local_derivative(problem, arrays)
+
+
+def weights_bytes(problem: Problem) -> int:
+    """Bytes that :func:`derivative_weights` takes at most."""
+    if problem.reduce == "sum" or (problem.reduce == "mean" and is_direct(problem)):
+        return 0
+    if problem.reduce == "mean":
+        return 2 * _BYTES_COUNTED * prod(problem.output_sizes)
+    return _BYTES_DERIVED * problem.points

@@ -220,7 +220,7 @@ class _Search:
             high //= 2
         low = max(limit, high // 2)
         # Of many operands each try takes long.
-        while high - low > high // 8 and len(self.problem.operands) <= _FEW_OPERANDS:
+        while high - low > max(1, high // 8) and len(self.problem.operands) <= _FEW_OPERANDS:
             middle = (low + high) // 2
             low, high = (middle, high) if self.found(middle) is None else (low, middle)
         return high

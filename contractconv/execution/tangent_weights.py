@@ -14,6 +14,10 @@ from contractconv.arrays.views import Array
 from contractconv.execution.gradient import summable
 from contractconv.execution.run import carry_out
 from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import is_direct
+
+# Bytes for each point, and for each cell of a table of points by elements.
+_BYTES_A_POINT, _BYTES_A_CELL = 400, 200
 
 
 def change_of_local(problem: Problem, operands: Sequence[Any], n: int, tangent: Any) -> Array:
@@ -43,6 +47,13 @@ def change_of_local(problem: Problem, operands: Sequence[Any], n: int, tangent: 
     result = np.zeros(problem.points, dtype)
     result[cells[0]] = _CHANGES[problem.reduce](lined, lined_changes, open_)[places]
     return result.reshape([size for _, size in problem.sizes])
+
+
+def change_bytes(problem: Problem) -> int:
+    """Bytes that :func:`change_of_local` takes at most."""
+    # Of a scatter all points may land on one element: then its tables have a row for each.
+    rows = prod(problem.output_sizes) if not is_direct(problem) else 1
+    return (_BYTES_A_POINT + _BYTES_A_CELL * rows) * problem.points
 
 
 def _over_points(problem: Problem, operands: tuple[Accesses, ...]) -> Problem:

@@ -9,8 +9,8 @@ from contractconv.errors import ParameterError
 
 # Every keyword of a call that takes extents.
 KEYWORDS = frozenset({
-    "algorithm", "casting", "dtype", "extents", "memory_limit", "out", "output_shape", "parameters",
-    "proof", "reduce", "wrt",
+    "activation", "algorithm", "bias", "casting", "dtype", "extents", "memory_limit", "out",
+    "output_shape", "parameters", "proof", "reduce", "wrt",
 })  # fmt: skip
 
 # What numpy's and opt_einsum's calls take besides, and what to do here.

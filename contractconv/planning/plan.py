@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
+from typing import NamedTuple
 
 from contractconv.caches import Shelf, kept
 from contractconv.errors import AlgorithmError
@@ -100,6 +101,20 @@ class Step(Value):
         return described(self.problem, self.choice.phases, pieces, self.setting)
 
 
+class Parts(NamedTuple):
+    """How a contraction is cut such that its temporary arrays fit a limit.
+
+    Attributes:
+        limit: bytes that temporary arrays may take.
+        number: how many parts there are, about; each goes through all steps.
+        sizes: for each index that is cut how many values a part has of it.
+    """
+
+    limit: int
+    number: int
+    sizes: tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True, repr=False)
 class Plan(Value):
     """How one contraction of arrays of known shapes is executed.
@@ -113,12 +128,14 @@ class Plan(Value):
         setting: what algorithms are chosen by.
         forward: the contraction of which this is the gradient, if its reduction has a local
             derivative, which comes first.
+        parts: how it is cut, if there is a memory limit.
     """
 
     problem: Problem
     steps: tuple[Step, ...]
     setting: Setting
     forward: Problem | None = None
+    parts: Parts | None = None
 
     @property
     def flops(self) -> int:

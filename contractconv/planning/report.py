@@ -34,6 +34,11 @@ def summary(plan: Plan) -> str:
     ]
     if plan.missed is not None:
         lines.append(f"algorithm {plan.missed!r} has nothing to work on here: direct")
+    if plan.parts is not None:
+        limit, count, cut = plan.parts
+        sizes = ", ".join(f"{name}={size}" for name, size in cut)
+        parts = f"{count:,} parts" + f", of {sizes} each" * bool(cut) if count > 1 else "at once"
+        lines.append(f"memory limit: {limit:,} bytes: {parts}")
     if plan.forward is not None:
         lines.append(f"  local derivative of {plan.forward.reduce}: {_local(plan)}")
     if plan.at_once is not None:

@@ -20,6 +20,7 @@ from contractconv import Algorithm
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution.products import run_within
 from contractconv.execution.slicing import sliced
+from contractconv.planning.options import DEFAULTS
 from contractconv.planning.plan import plan_afresh
 
 # Bytes of Python objects, which a limit does not count.
@@ -224,7 +225,7 @@ def test_parts_are_few(share: int) -> None:
     """What half of the memory takes is done in a few parts, not in hundreds."""
     spec, operands, _ = CASES["three operands"]
     free = peak_beyond_result(lambda: cc.contract(spec, *operands))
-    problem = cc.Contraction(spec)._problem([x.shape for x in operands], {}, None)
+    problem = cc.Contraction(spec)._problem([x.shape for x in operands], DEFAULTS)
     found = sliced(problem, free // share, 4, ())
     assert found is not None
     assert len(list(found.parts(problem))) <= 8 * share

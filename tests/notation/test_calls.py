@@ -97,7 +97,8 @@ def _takers(kind: type) -> Iterator[tuple[str, Signature]]:
     """The methods that take extents by keyword, and what they take besides."""
     for name, method in inspect.getmembers(kind, inspect.isfunction):
         found = inspect.signature(method)
-        if any(p.kind is Parameter.VAR_KEYWORD for p in found.parameters.values()):
+        takes = any(p.kind is Parameter.VAR_KEYWORD for p in found.parameters.values())
+        if takes and (name == "__call__" or not name.startswith("_")):
             yield f"{kind.__name__}.{name}", found
 
 
