@@ -14,7 +14,7 @@ import pytest
 import contractconv as cc
 from contractconv.planning.options import Options
 
-OPTIONS = {field.name for field in fields(Options)}
+OPTIONS = {field.name for field in fields(Options)} | {"path"}
 
 # A scatter, whose result may have any size, and with a window for fast algorithms.
 SCATTER = cc.Contraction("b i, k -> b (i+k)")
@@ -61,6 +61,7 @@ JVP, JACOBIAN = SCATTER.jvp(0), SCATTER.jacobian(0)
 FACTORS = cc.Contraction("b (i+k), k o -> b i o").curvature(1).kronecker()
 LAYER = (np.ones((3, 5, 2)), X, np.ones((2, 2)))
 PHASE = SCATTER.grad(0).phases()[0]
+CHAIN = cc.Contraction("i j, j k, k l -> i l")
 SHAPES = (X.shape, W.shape)
 
 CASES: dict[str, Case] = {
@@ -110,12 +111,12 @@ CASES: dict[str, Case] = {
     "plan": Case(
         lambda kind, /, **o: SCATTER.plan(*SHAPES, **({"dtype": kind} | o)),
         cc.Contraction.plan,
-        {"output_shape", "algorithm", "memory_limit", "dtype", "extents"},
+        {"output_shape", "algorithm", "memory_limit", "dtype", "extents", "optimize", "path"},
     ),
     "compile": Case(
         lambda kind, /, **o: SCATTER.compile(*SHAPES, **({"dtype": kind} | o)),
         cc.Contraction.compile,
-        {"output_shape", "algorithm", "memory_limit", "dtype", "extents"},
+        {"output_shape", "algorithm", "memory_limit", "dtype", "extents", "optimize", "path"},
     ),
     "extents": Case(
         lambda kind, /, **o: SCATTER.extents(*SHAPES, **o),
@@ -301,6 +302,33 @@ def test_out(name: str) -> None:
         case.run(float, out=short)
     assert case.run(float, out=short, casting="same_kind") is short
     assert (short == wanted).all()
+
+
+@pytest.mark.parametrize("option", ["optimize", "path"])
+@pytest.mark.parametrize("name", taking("optimize"))
+def test_optimize(name: str, option: str) -> None:
+    case, asked = CASES[name], []
+
+    def ask(inputs: Any, *network: Any) -> Any:
+        asked.append(inputs)
+        return [(0, 1), (0, 1)]
+
+    with pytest.raises(cc.AlgorithmError, match=r"^unknown optimize 'fast'"):
+        case.run(float, **{option: "fast"})
+    with pytest.raises(cc.AlgorithmError, match=r"^step 1 of the path takes"):
+        case.run(float, **{option: [(0, 2)]})
+    with pytest.raises(cc.ParameterError, match=r"^path= is another name of optimize="):
+        case.run(float, optimize="greedy", path="greedy")
+    case.run(float, **{option: [(0, 1)]})
+    x = np.ones((2, 2))
+    call: Any = {
+        "contract": lambda **o: cc.contract("i j, j k, k l -> i l", x, x, x, **o),
+        "call": lambda **o: CHAIN(x, x, x, **o),
+        "plan": lambda **o: CHAIN.plan((2, 2), (2, 2), (2, 2), **o),
+        "compile": lambda **o: CHAIN.compile((2, 2), (2, 2), (2, 2), **o),
+    }[name]
+    call(**{option: ask})
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, np.complex128])

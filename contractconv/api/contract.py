@@ -12,7 +12,7 @@ from contractconv.notation.keywords import Casting, meant
 from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
-from contractconv.planning.options import Options
+from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def contract(
     parameters: str | Iterable[str] | None = None,
     output_shape: Sequence[int] | None = None,
     memory_limit: float | None = None,
+    optimize: Optimize | None = None,
+    path: Optimize | None = None,
     algorithm: Algorithm = "auto",
     out: Array | None = None,
     dtype: Any = None,
@@ -47,6 +49,12 @@ def contract(
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
         output_shape: the shape of the result, where the rules should not choose it.
         memory_limit: bytes that temporary arrays may take beyond operands and result.
+        optimize: who chooses the order in which more than two operands meet: a name of
+            opt_einsum's searches (``"auto"`` compares several, by operations and by elements
+            moved; ``"auto-hq"`` more of them), a path as a list of tuples of positions, or an
+            optimizer of opt_einsum or cotengra. Of windows opt_einsum knows nothing: there every
+            name means the search of this library.
+        path: another name of ``optimize``.
         algorithm: ``"auto"`` chooses by predicted time, and stays within 1e-4 of the result's
             scale in float32 (2e-13 in float64); ``"direct"`` sums products as the definition
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
@@ -81,8 +89,9 @@ def contract(
         contraction = _contraction(spec, reduce, parameters)
     options = Options.of(
         contraction._spec, "contract", named, extents,
-        output_shape=output_shape, memory_limit=memory_limit, algorithm=algorithm, out=out,
-        dtype=dtype, casting=casting, bias=bias, activation=activation,
+        output_shape=output_shape, memory_limit=memory_limit, optimize=optimize, path=path,
+        algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
+        activation=activation,
     )  # fmt: skip
     return contraction._run(operands, options)
 

@@ -16,7 +16,7 @@ from contractconv.notation.parser import parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
-from contractconv.planning.options import Options
+from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class Contraction(Shown):
         *operands: Any,
         output_shape: Sequence[int] | None = None,
         memory_limit: float | None = None,
+        optimize: Optimize | None = None,
+        path: Optimize | None = None,
         algorithm: Algorithm = "auto",
         out: Array | None = None,
         dtype: Any = None,
@@ -149,8 +151,8 @@ class Contraction(Shown):
         """Contract arrays; see :func:`contract`."""
         options = self._options(
             "a contraction", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
-            activation=activation,
+            optimize=optimize, path=path, algorithm=algorithm, out=out, dtype=dtype,
+            casting=casting, bias=bias, activation=activation,
         )  # fmt: skip
         return self._run(operands, options)
 
@@ -341,6 +343,8 @@ class Contraction(Shown):
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
         memory_limit: float | None = None,
+        optimize: Optimize | None = None,
+        path: Optimize | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
@@ -352,6 +356,8 @@ class Contraction(Shown):
             dtype: the kind of numbers, which decides what is fast and what is exact enough.
             algorithm: see :func:`contract`.
             memory_limit: likewise; the plan says in how many parts that is done.
+            optimize: likewise; the plan says where its order comes from.
+            path: another name of ``optimize``.
             output_shape: the shape of the result, where the rules should not choose it.
             extents: extents of indices and values of parameters, by name.
             **named: the same by keyword.
@@ -363,7 +369,7 @@ class Contraction(Shown):
 
         options = self._options(
             "plan", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            algorithm=algorithm,
+            algorithm=algorithm, optimize=optimize, path=path,
         )  # fmt: skip
         problem = self._problem(shapes, options)
         numbers = result_dtype(self.reduce, as_dtype(dtype, self._spec.indices))
@@ -376,20 +382,25 @@ class Contraction(Shown):
         dtype: Any = "float64",
         algorithm: Algorithm = "auto",
         memory_limit: float | None = None,
+        optimize: Optimize | None = None,
+        path: Optimize | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Compiled:
         """Prepare the contraction and its gradients for fixed shapes; the rest as in :meth:`plan`.
 
-        What it is compiled for is settled: the dtype, the algorithm, the memory limit.
+        What it is compiled for is settled: the dtype, the algorithm, the memory limit, and the
+        order of the operands, for which ``optimize="auto-hq"`` searches longer by default.
         """
+        if optimize is path is None:
+            optimize = "auto-hq"
         enter_execution()
         from contractconv.execution.compiled import Compiled
 
         options = self._options(
             "compile", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            algorithm=algorithm, dtype=dtype,
+            algorithm=algorithm, optimize=optimize, path=path, dtype=dtype,
         )  # fmt: skip
         problem = self._problem(shapes, options)
         sized = tuple(map(as_shape, shapes))

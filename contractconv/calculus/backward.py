@@ -169,10 +169,10 @@ def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
     target = loss.factors[operand - len(forward.inputs)]
     factors = tuple(f for f in loss.factors if f is not target)
     at = places(forward, operand)[operand]
-    # The ranges do not depend on the target, so the derivative goes under the sum; sympy would
-    # carry it there one range at a time, which takes ten times as long.
-    product = sympy.Mul(*(f.split for f in loss.factors))
-    summand = sympy.diff(product, replace(target, axes=at).split)
+    # Neither ranges nor other factors depend on the target, so the derivative goes under the sum
+    # and to its factor; sympy would carry it there one range, and one factor, at a time, and sort
+    # all of them each time.
+    summand = sympy.diff(target.split, replace(target, axes=at).split)
     if summand == 0:
         # sympy saw that an axis like (1/2) is never a whole number; the string says it as well.
         deltas = tuple(Delta(p, e) for p, e in zip(at, target.axes, strict=True))

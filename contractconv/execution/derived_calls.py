@@ -60,7 +60,8 @@ def run_recipe(
         for role in recipe.roles
     ]
     shapes = [getattr(array, "shape", ()) for array in taken]
-    known = {name: size for name, size in extents.items() if name in recipe.spec.indices}
+    indices = set(recipe.spec.indices)
+    known = {name: size for name, size in extents.items() if name in indices}
     whole = resolve(recipe.spec, shapes, known, output_shape)
     result = carry_out(whole, taken, inner)
     if recipe.scale:

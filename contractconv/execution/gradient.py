@@ -205,7 +205,8 @@ def backward_problem(
         shapes: the shapes of all forward operands.
     """
     inputs = backward_shapes(formulas, problem, shapes)
-    known = {name: size for name, size in problem.sizes if name in spec.indices}
+    indices = set(spec.indices)
+    known = {name: size for name, size in problem.sizes if name in indices}
     return resolve(spec, inputs, known, output_shape=shapes[formulas.operand])
 
 

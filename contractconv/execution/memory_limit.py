@@ -30,6 +30,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.lowering import leaves
+from contractconv.planning.path import Order
 from contractconv.planning.plan import Step, plan_afresh
 from contractconv.planning.setting import DIRECT, FRUGAL
 
@@ -38,7 +39,9 @@ from contractconv.planning.setting import DIRECT, FRUGAL
 _SIXTEENTHS = (16, 12, 8, 5, 3, 1)
 
 
-def add_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int) -> None:
+def add_within(
+    problem: Problem, arrays: Sequence[Array], out: Array, limit: int, order: Order
+) -> None:
     """Carry out a contraction where its result belongs, within a memory limit.
 
     What has another dtype than the result is converted part by part.
@@ -48,6 +51,7 @@ def add_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int
         arrays: its operands, compositions split.
         out: the result, which holds what elements hold on which nothing lands.
         limit: bytes that temporary arrays may take.
+        order: in which the operands meet.
 
     Raises:
         MemoryLimitError: not even one point at a time fits the limit.
@@ -55,25 +59,31 @@ def add_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import order_of
         >>> problem = resolve(parse("(i+k), k -> i"), [(4,), (2,)], {})
         >>> out = np.zeros(3)
-        >>> add_within(problem, [np.arange(4), np.array([1.0, 10.0])], out, limit=1000)
+        >>> arrays = [np.arange(4), np.array([1.0, 10.0])]
+        >>> add_within(problem, arrays, out, 1000, order_of(problem))
         >>> out
         array([10., 21., 32.])
     """
-    parts = _parts_of(problem, arrays, out, limit)
+    parts = _parts_of(problem, arrays, out, limit, order)
     for part in parts.slicing.parts(problem):
         parts.add(part, arrays, out)
 
 
-def slicing_within(problem: Problem, arrays: Sequence[Array], out: Array, limit: int) -> Slicing:
+def slicing_within(
+    problem: Problem, arrays: Sequence[Array], out: Array, limit: int, order: Order
+) -> Slicing:
     """How :func:`add_within` cuts a contraction of arrays that lie in memory like these."""
-    return _parts_of(problem, arrays, out, limit).slicing
+    return _parts_of(problem, arrays, out, limit, order).slicing
 
 
-def _parts_of(problem: Problem, arrays: Sequence[Array], out: Array, limit: int) -> _Parts:
+def _parts_of(
+    problem: Problem, arrays: Sequence[Array], out: Array, limit: int, order: Order
+) -> _Parts:
     kinds = tuple((array.dtype, array.strides) for array in (*arrays, out))
-    return _parts(problem, kinds, limit, native.available(), get_num_threads())
+    return _parts(problem, kinds, limit, order, native.available(), get_num_threads())
 
 
 Kind = tuple[np.dtype[Any], Strides]
@@ -81,9 +91,14 @@ Kind = tuple[np.dtype[Any], Strides]
 
 @kept(most=256)
 def _parts(
-    problem: Problem, kinds: tuple[Kind, ...], limit: int, compiled: bool, threads: int
+    problem: Problem,
+    kinds: tuple[Kind, ...],
+    limit: int,
+    order: Order,
+    compiled: bool,
+    threads: int,
 ) -> _Parts:
-    return _Parts(problem, kinds, limit, compiled)
+    return _Parts(problem, kinds, limit, order, compiled)
 
 
 class _Planned(NamedTuple):
@@ -117,12 +132,19 @@ class _Parts:
         problem: the contraction.
         kinds: dtype and strides of the operands, and of the result.
         limit: bytes that temporary arrays may take.
+        order: in which the operands meet.
         compiled: whether there are kernels.
     """
 
     def __init__(
-        self, problem: Problem, kinds: tuple[Kind, ...], limit: int, compiled: bool
+        self,
+        problem: Problem,
+        kinds: tuple[Kind, ...],
+        limit: int,
+        order: Order,
+        compiled: bool,
     ) -> None:
+        self.order = order
         self.kinds, self.limit = kinds, limit
         self.dtype = kinds[-1][0]
         self.combine = REDUCTIONS[problem.reduce].combine
@@ -133,15 +155,17 @@ class _Parts:
         foreign = frozenset(n for n, (kind, _) in enumerate(self.kinds) if kind != self.dtype)
         size = self.dtype.itemsize
         for share in _SIXTEENTHS if compiled else ():
-            cut = sliced(problem, self.limit * share // 16, size, foreign, compiled=True)
+            cut = sliced(
+                problem, self.limit * share // 16, size, foreign, self.order, compiled=True
+            )
             if cut is None:
                 break
             typical = part_of(cut.typical(problem))
             if typical is None or self._planned(typical, cut).bytes <= self.limit:
                 return cut
-        found = sliced(problem, self.limit, size, foreign)
+        found = sliced(problem, self.limit, size, foreign, self.order)
         if found is None:
-            raise refused(problem, self.limit, size, foreign)
+            raise refused(problem, self.limit, size, foreign, self.order)
         return found
 
     def add(self, problem: Problem, arrays: Sequence[Array], out: Array) -> None:

@@ -19,7 +19,7 @@ from contractconv.execution.run import largest_block, planned, whole_plans
 from contractconv.execution.slicing import blocks
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.options import Options, beside
-from contractconv.planning.plan import Parts, Plan, plan_afresh
+from contractconv.planning.plan import Parts, Plan, order_of, plan_afresh
 from contractconv.planning.setting import DIRECT
 
 
@@ -41,7 +41,7 @@ def planned_within(
         return planned(problem, dtype.name, options, lenient=lenient)
     arrays = [unread(shape_of(term), None, dtype) for term in problem.operands]
     whole = _whole(problem, arrays, dtype, options)
-    return _cut(problem, arrays, dtype, options.memory_limit) if whole is None else whole
+    return whole or _cut(problem, arrays, dtype, options)
 
 
 def _whole(
@@ -58,16 +58,17 @@ def _whole(
     return None
 
 
-def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], limit: int) -> Plan:
+def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], options: Options) -> Plan:
     """The plan of all parts together: each of them goes through the same steps."""
+    limit, order = options.memory_limit or 0, order_of(problem, options.optimize)
     if problem.points == 0 or 0 in problem.output_sizes or any(not a.size for a in arrays):
-        return replace(plan_afresh(problem, DIRECT), parts=Parts(limit, 1, ()))
+        return replace(plan_afresh(problem, DIRECT, order), parts=Parts(limit, 1, ()))
     numbers = working_dtype(problem, dtype)
     cut = list(blocks(problem, largest_block(problem, numbers, dtype, limit)))
     block, _ = cut[(len(cut) - 1) // 2]
     out = unread(block.output_sizes, None, numbers)
     room = beside(limit, out.nbytes * (numbers != dtype), "what is rounded")
-    slicing = slicing_within(block, arrays, out, room)
+    slicing = slicing_within(block, arrays, out, room, order)
     parts = prod(-(-block.extents[name] // chunk) for name, chunk in slicing.chunks)
-    whole = plan_afresh(problem, DIRECT, slicing.order)
+    whole = plan_afresh(problem, DIRECT, order)
     return replace(whole, parts=Parts(limit, len(cut) * parts, slicing.chunks))

@@ -30,7 +30,8 @@ from contractconv.machine import memory
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
 from contractconv.planning.options import DEFAULTS, Options, beside
-from contractconv.planning.plan import Plan, Step, plan
+from contractconv.planning.path import Order
+from contractconv.planning.plan import Plan, Step, order_of, plan
 from contractconv.planning.setting import DIRECT
 
 # Bytes for each element of a mean whose points are counted, and elements at which none matter.
@@ -74,7 +75,7 @@ def _run_within(
             made = run_within(steps, operands, limit)
             if made is not None:
                 return made
-    return _run_parts(problem, operands, dtype, limit)
+    return _run_parts(problem, operands, dtype, limit, order_of(problem, options.optimize))
 
 
 def whole_plans(problem: Problem, dtype: str, options: Options) -> Iterator[Plan]:
@@ -85,7 +86,7 @@ def whole_plans(problem: Problem, dtype: str, options: Options) -> Iterator[Plan
 
 
 def _run_parts(
-    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any], limit: int
+    problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any], limit: int, order: Order
 ) -> Array:
     """By numpy and kernels, part by part, within a limit."""
     whole = plan(problem, DIRECT)
@@ -102,7 +103,7 @@ def _run_parts(
         if numbers != dtype:
             part = np.full(part.shape, part.flat[0], numbers)
             room = beside(limit, part.nbytes, "what is rounded")
-        add_within(block, arrays, part, room)
+        add_within(block, arrays, part, room, order)
         if problem.reduce == "mean":
             _divided(part, block)
         if numbers != dtype:
@@ -140,9 +141,9 @@ def planned(
     from contractconv.execution.calibration import setting
 
     if options.algorithm == "measure":
-        return plan(problem, measured(problem, operands, dtype))
+        return plan(problem, measured(problem, operands, dtype), options.optimize)
     here = setting(problem.points, dtype, options.algorithm)
-    return plan(problem, replace(here, lenient=True) if lenient else here)
+    return plan(problem, replace(here, lenient=True) if lenient else here, options.optimize)
 
 
 def run(

@@ -15,8 +15,8 @@ from contractconv.engines.numpy.footprint import peak
 from contractconv.errors import MemoryLimitError
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, is_direct, labels_of
-from contractconv.planning.path import Pair
-from contractconv.planning.plan import order_of, steps_of
+from contractconv.planning.path import Order
+from contractconv.planning.plan import steps_of
 
 Ranges = tuple[slice, ...]
 Chunks = dict[str, int]
@@ -125,7 +125,7 @@ class Slicing(NamedTuple):
         once: whether each element of the result is made by one part.
     """
 
-    order: tuple[Pair, ...]
+    order: Order
     chunks: tuple[tuple[str, int], ...]
     once: bool
 
@@ -155,6 +155,7 @@ def sliced(
     limit: int,
     itemsize: int,
     converted: Collection[int],
+    order: Order,
     compiled: bool = False,
 ) -> Slicing | None:
     """Find out how to cut a contraction into few parts that fit a limit.
@@ -164,6 +165,7 @@ def sliced(
         limit: bytes that temporary arrays may take.
         itemsize: bytes of one number.
         converted: the operands that have another dtype.
+        order: in which the operands meet.
         compiled: whether what products take is left out.
 
     Returns:
@@ -173,19 +175,20 @@ def sliced(
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import order_of
         >>> problem = resolve(parse("i k, k j -> i j"), [(50, 40), (40, 20)], {})
-        >>> found = sliced(problem, limit=10_000, itemsize=8, converted=())
+        >>> found = sliced(problem, 10_000, itemsize=8, converted=(), order=order_of(problem))
         >>> len(list(found.parts(problem))) < 10
         True
     """
-    return _Search(problem, itemsize, converted, compiled).found(limit)
+    return _Search(problem, itemsize, converted, order, compiled).found(limit)
 
 
 def refused(
-    problem: Problem, limit: int, itemsize: int, converted: Collection[int]
+    problem: Problem, limit: int, itemsize: int, converted: Collection[int], order: Order
 ) -> MemoryLimitError:
     """What to raise if a contraction cannot be cut such that it fits a limit."""
-    least = _Search(problem, itemsize, converted, False).least(limit)
+    least = _Search(problem, itemsize, converted, order, False).least(limit)
     return MemoryLimitError(
         f"a memory limit of {limit} bytes is too small for '{problem}': the least is {least}"
     )
@@ -195,13 +198,18 @@ class _Search:
     """Looks for indices to cut, and for the largest parts that fit."""
 
     def __init__(
-        self, problem: Problem, itemsize: int, converted: Collection[int], compiled: bool
+        self,
+        problem: Problem,
+        itemsize: int,
+        converted: Collection[int],
+        order: Order,
+        compiled: bool,
     ) -> None:
         self.problem = problem
         self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
         self.direct = is_direct(problem)
         self.known: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
-        self.order = order_of(problem)
+        self.order = order
         self.whole = {name: size for name, size in problem.sizes if size > 1}
         # What there is to do without any cut.
         _, self.work = self._taken({})

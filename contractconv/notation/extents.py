@@ -91,15 +91,16 @@ def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str,
 def check_values(spec: Spec, values: Mapping[str, int]) -> None:
     """Refuse names that nothing has, and extents that are negative."""
     _check_names(spec, values)
+    indices = set(spec.indices)
     for name, value in values.items():
-        if name in spec.indices and _integer(name, value) < 0:
+        if name in indices and _integer(name, value) < 0:
             raise ShapeError(f"{name}={value}: an extent is not negative")
 
 
 def _check_names(spec: Spec, values: Iterable[str]) -> None:
+    known_names, has_dots = {*spec.indices, *spec.parameters}, spec.has_dots
     for name in values:
-        spelled = spec.has_dots and names_dots(name)
-        if name not in spec.indices and name not in spec.parameters and not spelled:
+        if name not in known_names and not (has_dots and names_dots(name)):
             known = ", ".join((*spec.indices, *spec.parameters)) or "none"
             hint = f"\n{FOREIGN[name]}" if name in FOREIGN else ""
             raise ShapeError(

@@ -9,13 +9,12 @@ from contractconv.errors import ParameterError
 
 # Every keyword of a call that takes extents.
 KEYWORDS = frozenset({
-    "activation", "algorithm", "bias", "casting", "dtype", "extents", "memory_limit", "out",
-    "output_shape", "parameters", "proof", "reduce", "wrt",
+    "activation", "algorithm", "bias", "casting", "dtype", "extents", "memory_limit",
+    "optimize", "out", "output_shape", "parameters", "path", "proof", "reduce", "wrt",
 })  # fmt: skip
 
 # What numpy's and opt_einsum's calls take besides, and what to do here.
 FOREIGN = {
-    "optimize": "the order of the operands is always planned: leave optimize= out",
     "order": "a result is laid out row by row: pass out= an array of another layout",
     "backend": "arrays are numpy's: leave backend= out",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import index as as_integer
 from typing import Any, SupportsFloat, SupportsIndex, get_args
@@ -17,9 +17,18 @@ from contractconv.errors import (
 from contractconv.notation.keywords import KEYWORDS, Casting, meant, merged
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.path import as_path
 from contractconv.planning.setting import ALGORITHMS, Algorithm
 
 ACTIVATIONS = ("relu",)
+# The names of opt_einsum's searches for an order.
+ORDERS = (
+    "auto", "auto-hq", "optimal", "branch-all", "branch-2", "branch-1", "greedy", "eager",
+    "opportunistic", "dp", "dynamic-programming", "random-greedy", "random-greedy-128",
+)  # fmt: skip
+
+Optimize = bool | str | Sequence[Sequence[int]] | Callable[..., Any]
+"""Who chooses the order of operands: a name of a search, a path, or a path optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Options:
         extents: extents of indices and values of parameters, by name.
         output_shape: the shape of the result, where the rules should not choose it.
         algorithm: how products are summed, or who chooses that.
+        optimize: who chooses the order of the operands: a name, a path of pairs, a path optimizer.
         memory_limit: bytes that temporary arrays may take beyond operands and result.
         dtype: what the operands are converted to.
         casting: what may be converted into what.
@@ -43,6 +53,7 @@ class Options:
     extents: Mapping[str, int] = field(default_factory=dict)
     output_shape: Shape | None = None
     algorithm: Algorithm = "auto"
+    optimize: Any = "auto"
     memory_limit: int | None = None
     dtype: Any = None
     casting: Casting = "safe"
@@ -69,6 +80,11 @@ class Options:
         """
         refuse(call, named, spec)
         values = merged(extents, named)
+        if given.get("path") is not None:
+            if given["optimize"] is not None:
+                raise ParameterError("path= is another name of optimize=: give one of them")
+            given["optimize"] = given["path"]
+        given.pop("path", None)
         said = {name: value for name, value in given.items() if value is not _UNSAID[name]}
         for name in _CHECKS.keys() & said:
             said[name] = _CHECKS[name](said[name], spec)
@@ -158,6 +174,20 @@ def _whole(number: Any) -> int | None:
     return int(float(number)) if whole else None
 
 
+def _as_optimize(optimize: Any, spec: Spec) -> Any:
+    """A name, a path as tuples, or what is called to find one."""
+    if optimize is None or optimize is True:
+        return "auto"
+    if isinstance(optimize, str):
+        return _one_of("optimize", ORDERS, AlgorithmError)(optimize, spec)
+    if callable(optimize):
+        return optimize
+    hint = "".join(meant(name, optimize, spec.indices) for name in ("optimize", "path"))
+    if hint or optimize is False:
+        raise AlgorithmError(f"operands meet in pairs: optimize={optimize!r} is no order{hint}")
+    return as_path(optimize)
+
+
 def _as_bias(bias: Any, spec: Spec) -> Any:
     """What is added; an index of that name has not been meant."""
     hint = meant("bias", bias, spec.indices)
@@ -169,6 +199,7 @@ def _as_bias(bias: Any, spec: Spec) -> Any:
 _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
     "output_shape": _as_result_shape,
     "algorithm": _one_of("algorithm", ALGORITHMS, AlgorithmError),
+    "optimize": _as_optimize,
     "memory_limit": _as_bytes,
     "casting": _one_of("casting", get_args(Casting), OperandError),
     "bias": _as_bias,

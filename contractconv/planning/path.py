@@ -1,72 +1,206 @@
 """In which order the operands of a contraction meet.
 
-opt_einsum orders them. Where an operand is read through a window, opt_einsum is given a path
-optimizer that knows about windows: as long as no step needs the indices of ``(i+k)`` apart,
-the axis itself, of size H, is cheaper to carry along than the I*K points of the window.
+opt_einsum proposes orders. Several of them are scored by operations *and* by elements that are read
+and written: operations alone choose orders that are many times slower. Where an operand is read
+through a window, which opt_einsum cannot know, orders are searched for here: as long as no step
+needs the indices of ``(i+k)`` apart, the axis itself, of size H, is cheaper to carry along than the
+I*K points of the window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import random
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 from itertools import combinations
 from math import prod
-from typing import Any
+from operator import index as as_integer
+from typing import Any, NamedTuple
 
 from contractconv.aside import enter
+from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import labels_of, overlaps
+from contractconv.planning.setting import COMMON
 
 Pair = tuple[int, ...]
+Term = frozenset[str]
 
 # Up to here every order is compared (at most 3^7 splits); beyond, pairs are chosen greedily.
 _EXHAUSTIVE = 7
+# Up to here opt_einsum's dynamic programming, and its random search, do not take long.
+_MOST_DYNAMIC, _MOST_RANDOM = 12, 64
 # Terms that a new one is tried with.
 _MOST_PARTNERS = 64
+# Multiplications that take as long as one element that is read or written.
+MOVED = round(COMMON.multiply / COMMON.move)
 
 
-def contraction_order(problem: Problem) -> tuple[Pair, ...]:
-    """Return positions to contract, step by step, in opt_einsum's convention.
+class Order(NamedTuple):
+    """In which order operands meet, and who says so.
 
-    Each pair is taken out of the list of operands, and its result is appended.
+    Attributes:
+        pairs: positions to contract, step by step, in opt_einsum's convention: what is contracted
+            is taken out of the list of operands, and its result is appended.
+        source: where the order comes from, in words; empty if there was nothing to choose.
+    """
+
+    pairs: tuple[Pair, ...]
+    source: str
+
+
+def contraction_order(problem: Problem, optimize: Any = "auto") -> Order:
+    """Choose an order.
+
+    Args:
+        problem: the contraction.
+        optimize: a name of opt_einsum's, or what is called as its path optimizers are. Of windows
+            opt_einsum's own searches know nothing: there names mean the searches made here.
     """
     count = len(problem.operands)
     if count <= 2:
-        return (tuple(range(count)),)
+        return Order((tuple(range(count)),), "")
     enter("opt_einsum")  # here, because planning two operands does not need it
-    import opt_einsum
-
-    windows = any(a.plain is None and a.terms for term in problem.operands for a in term)
-    optimizer: Any = _window_path(problem) if windows else "auto"
-    equation, shapes = _as_einsum(problem)
-    path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=optimizer)
-    return tuple(tuple(sorted(pair)) for pair in path)
-
-
-def _as_einsum(problem: Problem) -> tuple[str, list[tuple[int, ...]]]:
-    # The plain einsum over the full index space, for opt_einsum's own bookkeeping.
-    import opt_einsum
-
-    letters = {name: opt_einsum.get_symbol(n) for n, name in enumerate(problem.indices)}
-    terms = [labels_of([term]) for term in problem.operands]
-    inputs = ",".join("".join(letters[name] for name in term) for term in terms)
-    read = labels_of(problem.operands)  # an index of the output alone is broadcast afterwards
-    output = "".join(letters[name] for name in read if name in problem.kept)
-    return f"{inputs}->{output}", [tuple(problem.extents[n] for n in term) for term in terms]
+    network = _network(problem)
+    if not isinstance(optimize, str):
+        source = f"{type(optimize).__name__}, as given"
+        return Order(_searched(optimize, network), source)
+    if any(a.plain is None and a.terms for term in problem.operands for a in term):
+        every = count <= _EXHAUSTIVE and optimize != "greedy"
+        found = exhaustive(problem) if every else greedy(problem)
+        return Order(tuple(found), "every order compared" if every else "greedy, with windows")
+    return _of_names(network, _candidates(optimize, count))
 
 
-def _window_path(problem: Problem) -> Any:
-    import opt_einsum
+def _candidates(optimize: str, count: int) -> tuple[str, ...]:
+    """The searches whose orders are compared."""
+    if optimize not in ("auto", "auto-hq"):
+        return (optimize,)
+    dynamic = ("dp",) * (count <= _MOST_DYNAMIC)
+    thorough = ("auto-hq",) * (optimize == "auto-hq" and count <= _MOST_RANDOM)
+    return ("auto", "greedy", *dynamic, *thorough)
 
-    class WindowPath(opt_einsum.paths.PathOptimizer):  # type: ignore[misc]
-        """opt_einsum's interface around :func:`exhaustive` and :func:`greedy`."""
 
-        def __call__(self, inputs: Any, output: Any, size_dict: Any, memory_limit: Any) -> Any:
-            search = exhaustive if len(inputs) <= _EXHAUSTIVE else greedy
-            return [list(pair) for pair in search(problem)]
+class Network(NamedTuple):
+    """A plain einsum over the full index space, as opt_einsum's path optimizers take it."""
 
-    return WindowPath()
+    inputs: list[Term]
+    output: Term
+    sizes: dict[str, int]
+
+
+def _network(problem: Problem) -> Network:
+    from opt_einsum import get_symbol
+
+    letters = {name: get_symbol(n) for n, name in enumerate(problem.indices)}
+    inputs = [frozenset(letters[name] for name in labels_of([t])) for t in problem.operands]
+    read = frozenset().union(*inputs)  # an index of the output alone is broadcast afterwards
+    output = frozenset(letters[name] for name in problem.kept) & read
+    return Network(inputs, output, {letters[name]: size for name, size in problem.sizes})
+
+
+def _of_names(network: Network, names: Sequence[str]) -> Order:
+    """The best of the orders that opt_einsum's searches find."""
+    found = {name: _search(network, name) for name in names}
+    best = min(names, key=lambda name: score(network, found[name]))
+    source = f"{best!r} of opt_einsum"
+    if len(names) > 1:
+        source += f", the best of {', '.join(names)}"
+    return Order(found[best], source)
+
+
+def _search(network: Network, name: str) -> tuple[Pair, ...]:
+    from opt_einsum.paths import get_path_fn
+
+    return _searched(get_path_fn(name), network)
+
+
+def _searched(search: Callable[..., Any], network: Network) -> tuple[Pair, ...]:
+    """The path that a search finds."""
+    # Random searches seed the generator that the caller may be using.
+    state = random.getstate()
+    try:
+        path = search(*network, None)
+    finally:
+        random.setstate(state)
+    return checked_path(path, len(network.inputs))
+
+
+def score(network: Network, path: Sequence[Pair]) -> int:
+    """What an order costs: multiplications, and elements moved in their measure."""
+    uses = Counter(label for term in (*network.inputs, network.output) for label in term)
+    alive, total = list(network.inputs), 0
+    for pair in path:
+        taken = [alive.pop(n) for n in reversed(pair)]
+        joined = frozenset().union(*taken)
+        uses.subtract(label for term in taken for label in term)
+        made = frozenset(label for label in joined if uses[label])
+        uses.update(made)
+        alive.append(made)
+        moved = sum(_points(term, network.sizes) for term in (*taken, made))
+        total += _points(joined, network.sizes) + MOVED * moved
+    return total
+
+
+def _points(term: Term, sizes: Mapping[str, int]) -> int:
+    return prod(sizes[label] for label in term)
+
+
+def checked_path(path: Any, count: int, places: Sequence[int] | None = None) -> tuple[Pair, ...]:
+    """Take a path that was given, or found by others; steps of many operands become pairs.
+
+    Args:
+        path: positions to contract, step by step.
+        count: how many operands there are.
+        places: the position of each operand in the list that the result is for, if that differs.
+
+    Raises:
+        AlgorithmError: it is no path of so many operands.
+
+    Example:
+        >>> checked_path([(0, 1, 2)], 3)
+        ((0, 1), (0, 1))
+        >>> checked_path([(0, 3), (0, 1)], 3)
+        Traceback (most recent call last):
+        contractconv.errors.AlgorithmError: step 1 of the path takes (0, 3), but 3 operands are left
+    """
+    alive = list(range(count))
+    names = sorted(alive, key=(places or alive).__getitem__)
+    pairs: list[Pair] = []
+    for number, step in enumerate(as_path(path), 1):
+        if len(set(step)) < len(step) or not all(0 <= n < len(alive) for n in step) or not step:
+            raise AlgorithmError(
+                f"step {number} of the path takes {tuple(step)}, but {len(alive)} operands are left"
+            )
+        taken = [alive[n] for n in step]
+        alive = [name for name in alive if name not in taken]
+        made = taken[0]
+        for other in taken[1:]:
+            pairs.append(tuple(sorted((names.index(made), names.index(other)))))
+            names = [name for name in names if name not in (made, other)]
+            made = count + len(pairs)
+            names.append(made)
+        alive.append(made)
+    if len(alive) > 1:
+        raise AlgorithmError(f"after {len(pairs)} steps of the path {len(alive)} operands are left")
+    return tuple(pairs) or ((0,),)
+
+
+def as_path(path: Any) -> tuple[tuple[int, ...], ...]:
+    """The steps of a path, also of one that :func:`numpy.einsum_path` returned.
+
+    Raises:
+        AlgorithmError: it has no steps.
+    """
+    try:
+        steps = path[1:] if list(path[:1]) == ["einsum_path"] else path
+        return tuple(tuple(map(as_integer, step)) for step in steps)
+    except TypeError:
+        raise AlgorithmError(
+            f"a path is a list of tuples of positions, as in [(0, 1), (0, 1)], not {path!r}"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +223,11 @@ class Merge:
     def points(self) -> int:
         """Multiplications of the step."""
         return prod(size for _, size in self.sizes)
+
+    @property
+    def cost(self) -> int:
+        """Multiplications, and elements moved in their measure."""
+        return self.points + MOVED * sum(map(_size, (*self.inputs, self.output)))
 
 
 def merge(terms: tuple[Accesses, ...], needed: Collection[str], problem: Problem) -> Merge:
@@ -156,7 +295,7 @@ def _cheapest_split(
         if part > rest:  # each split once
             (cost, left, _), (more, right, _) = best[rest], best[part]
             step = merge((left, right), needed, problem)
-            candidates.append((cost + more + step.points, step.result, (rest, part)))
+            candidates.append((cost + more + step.cost, step.result, (rest, part)))
         part = (part - 1) & subset
     return min(candidates, key=lambda candidate: candidate[0])
 
@@ -220,8 +359,12 @@ class _Greedy:
             _, _, first, second = heappop(self.pairs)
             if first in self.alive and second in self.alive:
                 return first, second
-        first, second, *_ = self.alive
+        # No two share an index any more.
+        first, second = sorted(nsmallest(2, self.alive, key=self._by_size))
         return first, second
+
+    def _by_size(self, number: int) -> tuple[int, int]:
+        return _size(self.alive[number]), number
 
     def _add(self, number: int, term: Accesses) -> None:
         for name in labels_of([term]):
@@ -231,11 +374,9 @@ class _Greedy:
             self._try(other, number)
 
     def _partners(self, number: int, term: Accesses) -> list[int]:
-        """The terms that it may meet: first those that share an index, then the smallest."""
-        near = set().union(*(self.holders[name] for name in labels_of([term])))
-        others = (n for n in self.alive if n != number)
-        by_size = sorted(others, key=lambda n: (n not in near, _size(self.alive[n]), n))
-        return by_size[:_MOST_PARTNERS]
+        """The terms that share an index with it, the smallest of them."""
+        near = set().union(*(self.holders[name] for name in labels_of([term]))) - {number}
+        return nsmallest(_MOST_PARTNERS, near, key=self._by_size)
 
     def _remove(self, *numbers: int) -> None:
         gone = labels_of(self.alive.pop(number) for number in numbers)

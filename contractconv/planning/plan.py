@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contractconv.caches import Shelf, kept
 from contractconv.errors import AlgorithmError
@@ -20,7 +20,7 @@ from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
 from contractconv.planning.lowering import is_leaf, is_tight, leaves
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering
-from contractconv.planning.path import Merge, Pair, contraction_order, merge
+from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
 from contractconv.planning.report import data, report
 from contractconv.planning.setting import DIRECT, Setting
 from contractconv.planning.trimming import trimmed
@@ -128,6 +128,7 @@ class Plan(Value):
         setting: what algorithms are chosen by.
         forward: the contraction of which this is the gradient, if its reduction has a local
             derivative, which comes first.
+        source: where the order of its steps comes from; empty if there was nothing to choose.
         parts: how it is cut, if there is a memory limit.
     """
 
@@ -135,6 +136,7 @@ class Plan(Value):
     steps: tuple[Step, ...]
     setting: Setting
     forward: Problem | None = None
+    source: str = ""
     parts: Parts | None = None
 
     @property
@@ -221,15 +223,25 @@ class Plan(Value):
         return report(self)
 
 
+def plan(problem: Problem, setting: Setting = DIRECT, optimize: Any = "auto") -> Plan:
+    """Plan a contraction; equal problems share one plan.
+
+    Args:
+        problem: the contraction.
+        setting: what algorithms are chosen by.
+        optimize: who chooses the order, see :func:`order_of`.
+    """
+    if isinstance(optimize, Hashable):
+        return _plan(problem, setting, optimize)
+    return plan_afresh(problem, setting, order_of(problem, optimize))
+
+
 @kept(most=1024)
-def plan(problem: Problem, setting: Setting = DIRECT) -> Plan:
-    """Plan a contraction; equal problems share one plan."""
-    return plan_afresh(problem, setting)
+def _plan(problem: Problem, setting: Setting, optimize: Any) -> Plan:
+    return plan_afresh(problem, setting, order_of(problem, optimize))
 
 
-def plan_afresh(
-    problem: Problem, setting: Setting = DIRECT, order: Sequence[Pair] | None = None
-) -> Plan:
+def plan_afresh(problem: Problem, setting: Setting = DIRECT, order: Order | None = None) -> Plan:
     """Plan a contraction that will hardly come again, without remembering the plan.
 
     Args:
@@ -237,9 +249,10 @@ def plan_afresh(
         setting: what algorithms are chosen by.
         order: in which its operands meet, as :func:`order_of` says; the best one if not given.
     """
+    order = order_of(problem) if order is None else order
     steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem, order))
     _check(problem, steps, setting)
-    return Plan(problem, steps, setting)
+    return Plan(problem, steps, setting, source=order.source)
 
 
 def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
@@ -267,21 +280,44 @@ def _misses(steps: tuple[Step, ...], asked: str) -> bool:
     return fast and not any(step.choice.chosen.algorithm == asked for step in steps)
 
 
-def order_of(problem: Problem) -> tuple[Pair, ...]:
+def order_of(problem: Problem, optimize: Any = "auto") -> Order:
     """In which order the operands meet, once each is summed over what it alone has.
+
+    Args:
+        problem: the contraction.
+        optimize: a path of its operands, or what :func:`contraction_order` takes.
+
+    Raises:
+        AlgorithmError: it is no path of these operands, or there is no order to choose.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
-        >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {}))
+        >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {})).pairs
         ((1, 2), (0, 1))
     """
     if problem.reduce not in ("sum", "mean"):
-        return ()
-    return contraction_order(_of_operands(problem, _reduced_terms(problem)))
+        if optimize not in ("auto", "auto-hq"):
+            raise AlgorithmError(
+                f"reduce={problem.reduce!r} reads all operands at once: there is no order to choose"
+            )
+        return Order((), "")
+    if isinstance(optimize, tuple):
+        return Order(checked_path(optimize, len(problem.operands), _places(problem)), "as given")
+    search = _chosen if isinstance(optimize, Hashable) else _chosen_afresh
+    return search(problem, optimize)
 
 
-def steps_of(problem: Problem, order: Sequence[Pair]) -> list[tuple[Pair, Problem]]:
+@kept(most=1024)
+def _chosen(problem: Problem, optimize: Any) -> Order:
+    return _chosen_afresh(problem, optimize)
+
+
+def _chosen_afresh(problem: Problem, optimize: Any) -> Order:
+    return contraction_order(_of_operands(problem, _reduced_terms(problem)), optimize)
+
+
+def steps_of(problem: Problem, order: Order) -> list[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted, in a given order."""
     return list(_steps(problem, order))
 
@@ -294,7 +330,15 @@ def _reduced_terms(problem: Problem) -> tuple[Accesses, ...]:
     return tuple(terms)
 
 
-def _steps(problem: Problem, order: Sequence[Pair] | None = None) -> Iterator[tuple[Pair, Problem]]:
+def _places(problem: Problem) -> list[int]:
+    """Where each operand is then."""
+    numbers = list(range(len(problem.operands)))
+    for position, _ in _reductions_first(problem):
+        numbers.append(numbers.pop(position))
+    return [numbers.index(n) for n in range(len(numbers))]
+
+
+def _steps(problem: Problem, order: Order) -> Iterator[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted."""
     if problem.reduce not in ("sum", "mean"):
         yield tuple(range(len(problem.operands))), problem
@@ -302,17 +346,19 @@ def _steps(problem: Problem, order: Sequence[Pair] | None = None) -> Iterator[tu
     for position, merged in _reductions_first(problem):
         yield (position,), _as_problem(merged)
     terms = list(_reduced_terms(problem))
-    order = contraction_order(_of_operands(problem, tuple(terms))) if order is None else order
-    for number, positions in enumerate(order):
+    uses = Counter(name for term in terms for name in labels_of([term]))
+    uses.update(problem.kept)
+    for positions in order.pairs[:-1]:
         taken = tuple(terms[n] for n in positions)
         terms = [term for n, term in enumerate(terms) if n not in positions]
-        if number == len(order) - 1:
-            yield from _last_steps(problem, positions, taken)
-            break
-        needed = problem.kept | frozenset(labels_of(terms))
+        uses.subtract(name for term in taken for name in labels_of([term]))
+        needed = {name for name in labels_of(taken) if uses[name]}
         merged = merge(taken, needed, problem)
         yield positions, _as_problem(merged)
         terms.append(merged.result)
+        uses.update(labels_of([merged.result]))
+    (last,) = order.pairs[-1:]
+    yield from _last_steps(problem, last, tuple(terms[n] for n in last))
 
 
 def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:

@@ -34,6 +34,8 @@ def summary(plan: Plan) -> str:
     ]
     if plan.missed is not None:
         lines.append(f"algorithm {plan.missed!r} has nothing to work on here: direct")
+    if plan.source:
+        lines.append(f"order: {plan.source}")
     if plan.parts is not None:
         limit, count, cut = plan.parts
         sizes = ", ".join(f"{name}={size}" for name, size in cut)

@@ -21,7 +21,7 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.execution.products import run_within
 from contractconv.execution.slicing import sliced
 from contractconv.planning.options import DEFAULTS
-from contractconv.planning.plan import plan_afresh
+from contractconv.planning.plan import order_of, plan_afresh
 
 # Bytes of Python objects, which a limit does not count.
 OBJECTS = 200_000
@@ -226,7 +226,7 @@ def test_parts_are_few(share: int) -> None:
     spec, operands, _ = CASES["three operands"]
     free = peak_beyond_result(lambda: cc.contract(spec, *operands))
     problem = cc.Contraction(spec)._problem([x.shape for x in operands], DEFAULTS)
-    found = sliced(problem, free // share, 4, ())
+    found = sliced(problem, free // share, 4, (), order_of(problem))
     assert found is not None
     assert len(list(found.parts(problem))) <= 8 * share
 

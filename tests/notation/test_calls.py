@@ -182,7 +182,7 @@ def test_what_is_no_mapping_of_extents(extents: Any) -> None:
             call(extents=extents)
 
 
-@pytest.mark.parametrize("name", ["optimize", "order", "backend"])
+@pytest.mark.parametrize("name", ["order", "backend"])
 def test_keywords_of_numpy_and_opt_einsum(name: str) -> None:
     keywords: Any = {name: "greedy"}
     with pytest.raises(
