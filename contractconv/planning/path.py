@@ -98,7 +98,9 @@ def _network(problem: Problem) -> Network:
     inputs = [frozenset(letters[name] for name in labels_of([t])) for t in problem.operands]
     read = frozenset().union(*inputs)  # an index of the output alone is broadcast afterwards
     output = frozenset(letters[name] for name in problem.kept) & read
-    return Network(inputs, output, {letters[name]: size for name, size in problem.sizes})
+    # Where nothing costs anything, dynamic programming finds nothing.
+    sizes = {letters[name]: max(1, size) for name, size in problem.sizes}
+    return Network(inputs, output, sizes)
 
 
 def _of_names(network: Network, names: Sequence[str]) -> Order:

@@ -93,6 +93,15 @@ def test_a_named_search_is_opt_einsums_and_so_are_its_operations(name: str, opti
     assert plan.flops == info.opt_cost
 
 
+@pytest.mark.parametrize("optimize", ORDERS)
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_empty_networks_have_orders_too(name: str, size: int, optimize: Any) -> None:
+    spec, shapes = NETWORKS[name]
+    arrays = [np.ones((size,) * len(shape), int) for shape in shapes]
+    assert (cc.contract(spec, *arrays, optimize=optimize) == np.einsum(spec, *arrays)).all()
+
+
 @given(data=st.data())
 def test_operations_of_a_given_path_are_those_of_opt_einsum(data: st.DataObject) -> None:
     spec, shapes = NETWORKS[data.draw(st.sampled_from(sorted(NETWORKS)))]
