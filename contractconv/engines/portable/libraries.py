@@ -32,11 +32,10 @@ class Library:
         promoted: the name of the dtype in which some arrays meet.
         cast: an array in the dtype of a name.
         einsum: a string of letters and the arrays.
-        take: the elements of an array at a one-dimensional array of positions along an axis.
+        take: the elements of an array at a numpy array of positions along an axis.
         joined: arrays one after the other along an axis.
         where: a condition, and two arrays.
         reductions: for each but the mean, an array and the axes that are reduced.
-        floating: the name of the dtype of fractions of integers.
         substitutes: dtypes that cannot be computed with, and those that do it instead.
     """
 
@@ -49,7 +48,6 @@ class Library:
     joined: Callable[[Sequence[Any], int], Any]
     where: Callable[[Any, Any, Any], Any]
     reductions: Mapping[str, Reducer]
-    floating: str = "float64"
     substitutes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -110,12 +108,15 @@ def _jax() -> Library:
         cast=lambda array, name: array.astype(jax.dtypes.canonicalize_dtype(name)),
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
-        floating=jnp.result_type(float).name,
     )
 
 
 def _torch() -> Library:
     import torch
+
+    def constant(value: Any, like: Any) -> Any:
+        # Of an array that is read-only, or runs backwards, torch makes a tensor of a copy alone.
+        return torch.tensor(np.array(value), device=like.device)
 
     def product(array: Any, axes: Axes) -> Any:
         for axis in sorted(axes, reverse=True):
@@ -124,8 +125,9 @@ def _torch() -> Library:
 
     def einsum(string: str, *arrays: Any) -> Any:
         first = arrays[0]
-        multiplies = first.is_floating_point() or first.is_complex() or first.device.type == "cpu"
-        return torch.einsum(string, *arrays) if multiplies else summed_products(string, *arrays)
+        if first.is_floating_point() or first.is_complex() or first.device.type == "cpu":
+            return torch.einsum(string, *arrays)
+        return summed_products(torch, string, *arrays)
 
     def promoted(arrays: Sequence[Any]) -> str:
         common = arrays[0].dtype
@@ -134,12 +136,12 @@ def _torch() -> Library:
         return _torch_name(common)
 
     return Library(
-        array=lambda value, like: torch.tensor(np.array(value), device=like.device),
+        array=constant,
         dtype=lambda array: _torch_name(array.dtype),
         promoted=promoted,
         cast=lambda array, name: array.to(getattr(torch, name)),
         einsum=einsum,
-        take=lambda array, positions, axis: array.index_select(axis, positions),
+        take=lambda array, positions, axis: array.index_select(axis, constant(positions, array)),
         joined=torch.cat,
         where=torch.where,
         reductions={
@@ -157,29 +159,13 @@ def _torch_name(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def summed_products(string: str, *arrays: Any) -> Any:
-    """An einsum of torch's tensors without a product of matrices, which integers may lack."""
-    left, output = string.split("->")
-    inputs = left.split(",")
-    order = output + "".join(sorted(set(left) - {",", *output}))
-    product: Any = 1
-    for letters, array in zip(inputs, arrays, strict=True):
-        product = product * _aligned(letters, array, order)
-    gone = tuple(range(len(output), len(order)))
-    return product.sum(gone, dtype=product.dtype) if gone else product
-
-
-def _aligned(letters: str, array: Any, order: str) -> Any:
-    """The tensor with its axes in an order, and with axes of size one for what it lacks."""
-    while len(set(letters)) < len(letters):
-        twice = next(letter for letter in letters if letters.count(letter) > 1)
-        array = array.diagonal(0, letters.index(twice), letters.rindex(twice))
-        letters = letters[: letters.rindex(twice)] + letters[letters.rindex(twice) + 1 :]
-        letters = letters.replace(twice, "") + twice
-    present = [letter for letter in order if letter in letters]
-    sizes = dict(zip(letters, array.shape, strict=True))
-    turned = array.permute([letters.index(letter) for letter in present])
-    return turned.reshape([sizes.get(letter, 1) for letter in order])
+def summed_products(torch: Any, string: str, *arrays: Any) -> Any:
+    """An einsum without products of matrices, which devices may lack for integers."""
+    inputs, output = string.split("->")
+    summed = "".join(sorted(set(inputs) - {",", *output}))
+    product = torch.einsum(f"{inputs}->{output}{summed}", *arrays)
+    axes = tuple(range(len(output), product.ndim))
+    return product.sum(axes, dtype=product.dtype) if axes else product
 
 
 LIBRARIES: dict[str, Callable[[], Library]] = {

@@ -49,8 +49,8 @@ def lowered(problem: Problem) -> Node:
         >>> lowered(resolve(parse("i j, j -> i"), [(2, 3), (3,)])).inputs
         (('i', 'j'), ('j',))
     """
-    if problem.points == 0 or 0 in problem.output_sizes:
-        return Full(problem.result_shape, problem.reduce)
+    if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
+        return Full(problem.result_shape, problem.reduce)  # no point contributes
     combine = "sum" if problem.reduce == "mean" else problem.reduce
     groups = together(problem.output)
     parts = [Positions.of(_chosen(problem.output, group), problem.extents) for group in groups]

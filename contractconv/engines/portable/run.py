@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.precision import ACCUMULATORS, result_dtype
+from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.engines.portable.libraries import Library, library_of
 from contractconv.engines.portable.nodes import (
     Divide,
@@ -21,7 +23,9 @@ from contractconv.engines.portable.nodes import (
     Take,
     Where,
 )
-from contractconv.engines.portable.precision import ACCUMULATORS, identity, result_dtype
+
+# Truth values are added and multiplied as integers: not every library can do it otherwise.
+_SUMMED = {"bool": "int64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,15 @@ class Setting:
         library: how.
         arrays: the operands, in the numbers that are computed with.
         like: an array of the library.
-        numbers: the dtype that is computed with.
-        result: the dtype of the result.
+        numbers: the name of the dtype that is computed with.
+        dtype: the dtype whose identities count.
     """
 
     library: Library
     arrays: tuple[Any, ...]
     like: Any
     numbers: str
-    result: str
+    dtype: np.dtype[Any]
 
     def value(self, node: Node) -> Any:
         """Carry out a node, and all that it reads."""
@@ -48,7 +52,7 @@ class Setting:
 
     def filled(self, sizes: Sequence[int], reduce: str) -> Any:
         """An array of the identity of a reduction."""
-        return self.constant(np.full(tuple(sizes), identity(reduce, self.result)))
+        return self.constant(np.full(tuple(sizes), REDUCTIONS[reduce].identity(self.dtype)))
 
     def constant(self, values: Any) -> Any:
         """Numbers to compute with."""
@@ -68,16 +72,18 @@ def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
         logarithms are floats.
 
     Raises:
-        OperandError: the arrays are of several libraries, or of an unknown one.
+        OperandError: the arrays are of several libraries, of an unknown one, or not of numbers.
         ReductionError: the reduction needs an order and the numbers are complex.
     """
     library, like = library_of(operands)
     arrays = [array if _is_of(array, like) else library.array(array, like) for array in operands]
-    result = result_dtype(reduce, library.promoted(arrays), library.floating)
-    numbers = ACCUMULATORS.get(result, library.substitutes.get(result, result))
+    common = library.promoted(arrays)
+    summed = np.dtype(ACCUMULATORS.get(common, common))
+    made = result_dtype(reduce, summed)
+    numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
     cast = tuple(library.cast(array, numbers) for array in arrays)
-    setting = Setting(library, cast, like, numbers, result)
-    return library.cast(setting.value(node), result)
+    result = Setting(library, cast, like, numbers, made).value(node)
+    return library.cast(result, common if made == summed else made.name)
 
 
 def _is_of(array: Any, like: Any) -> bool:
@@ -107,8 +113,7 @@ def _take(setting: Setting, node: Take) -> Any:
     if (table == outside).any():
         edge = setting.filled((*before, 1, *after), node.reduce)
         joined = setting.library.joined([joined, edge], node.axis)
-    positions = setting.library.array(table.ravel(), setting.like)
-    taken = setting.library.take(joined, positions, node.axis)
+    taken = setting.library.take(joined, table.ravel(), node.axis)
     return taken.reshape((*before, *table.shape, *after))
 
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from contractconv.arrays.views import Array
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
 from contractconv.remembering import Value, remembered
-
-Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
