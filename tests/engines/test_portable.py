@@ -171,6 +171,19 @@ def test_short_floats_are_summed_in_longer_ones() -> None:
         assert made == torch.tensor(5000.0).to(dtype)
 
 
+@pytest.mark.parametrize(
+    ("reduce", "dtype", "expected"),
+    [("sum", "bool", [True] * 4), ("mean", "float32", [2 / 3, 1, 1, 2 / 3])],
+)
+def test_jax_narrows_without_a_word(reduce: str, dtype: str, expected: list[float]) -> None:
+    jax = pytest.importorskip("jax")
+    problem = problem_of("(i+k-1) -> i", [(4,)], {"k": 3}, reduce)
+    with jax.enable_x64(False):
+        made = reference(problem, [jax.numpy.ones(4, bool)])  # a warning is an error
+    assert made.dtype == dtype
+    np.testing.assert_allclose(np.asarray(made, float), expected, rtol=1e-6)
+
+
 def test_wide_identities_of_narrow_integers() -> None:
     torch = pytest.importorskip("torch")
     problem = problem_of("(i+2) -> i", [(2,)], {"i": 2}, "min")
@@ -343,7 +356,6 @@ def toys() -> Library:
 
     return Library(
         array=lambda value, like: Toy(value),
-        dtype=lambda toy: base.dtype(toy.held),
         promoted=lambda given: base.promoted([toy.held for toy in given]),
         cast=held(base.cast),
         einsum=held(base.einsum),

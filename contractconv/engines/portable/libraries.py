@@ -28,8 +28,7 @@ class Library:
 
     Attributes:
         array: a numpy array, and one of the library's beside which it is needed, to an array.
-        dtype: the name of an array's dtype, as numpy has it.
-        promoted: the name of the dtype in which some arrays meet.
+        promoted: numpy's name of the dtype in which some arrays meet.
         cast: an array in the dtype of a name.
         einsum: a string of letters and the arrays.
         take: the elements of an array at a numpy array of positions along an axis.
@@ -40,7 +39,6 @@ class Library:
     """
 
     array: Callable[[Any, Any], Any]
-    dtype: Callable[[Any], str]
     promoted: Callable[[Sequence[Any]], str]
     cast: Callable[[Any, str], Any]
     einsum: Callable[..., Any]
@@ -65,7 +63,6 @@ def numpy_like(xp: Any) -> Library:
 
     return Library(
         array=lambda value, like: xp.asarray(value),
-        dtype=lambda array: array.dtype.name,
         promoted=lambda arrays: np.result_type(*(array.dtype for array in arrays)).name,
         cast=cast,
         einsum=lambda string, *arrays: xp.einsum(string, *arrays, optimize=True),
@@ -133,11 +130,10 @@ def _torch() -> Library:
         common = arrays[0].dtype
         for array in arrays[1:]:
             common = torch.promote_types(common, array.dtype)
-        return _torch_name(common)
+        return str(common).removeprefix("torch.")
 
     return Library(
         array=constant,
-        dtype=lambda array: _torch_name(array.dtype),
         promoted=promoted,
         cast=lambda array, name: array.to(getattr(torch, name)),
         einsum=einsum,
@@ -153,10 +149,6 @@ def _torch() -> Library:
         },
         substitutes={"uint16": "int64", "uint32": "int64"},
     )
-
-
-def _torch_name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def summed_products(torch: Any, string: str, *arrays: Any) -> Any:

@@ -23,6 +23,7 @@ from contractconv.engines.portable.nodes import (
     Take,
     Where,
 )
+from contractconv.errors import ContractionError
 
 # Truth values are added and multiplied as integers: not every library can do it otherwise.
 _SUMMED = {"bool": "int64"}
@@ -74,6 +75,7 @@ def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
     Raises:
         OperandError: the arrays are of several libraries, of an unknown one, or not of numbers.
         ReductionError: the reduction needs an order and the numbers are complex.
+        ContractionError: there are more indices than an einsum has letters.
     """
     library, like = library_of(operands)
     arrays = [array if _is_of(array, like) else library.array(array, like) for array in operands]
@@ -119,6 +121,8 @@ def _take(setting: Setting, node: Take) -> Any:
 
 def _einsum(setting: Setting, node: Einsum) -> Any:
     names = dict.fromkeys(name for labels in node.inputs for name in labels)
+    if len(names) > len(ascii_letters):
+        raise ContractionError(f"{len(names)} indices meet; an einsum has {len(ascii_letters)}")
     letter = dict(zip(names, ascii_letters, strict=False))
     *inputs, output = (
         "".join(letter[name] for name in labels) for labels in (*node.inputs, node.output)
