@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -352,7 +352,7 @@ def test_what_no_operand_has_is_repeated(
     monkeypatch.setenv("CONTRACTCONV_KERNELS", kernels)
     rng = np.random.default_rng(0)
     operands = [rng.integers(-4, 5, shape) for shape in shapes]
-    wanted = cc.contract(spec, *operands, **extents)
+    wanted = cc.contract(spec, *operands, extents=extents)
     floats = (operand.astype(float) for operand in operands)
-    found = cc.contract(spec, *floats, algorithm=algorithm, **extents)
+    found = cc.contract(spec, *floats, algorithm=algorithm, extents=extents)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)
