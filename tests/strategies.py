@@ -22,7 +22,15 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracle import Axis as ReadAxis
-from oracle import fixed_size, min_max, natural_output_shape, plain_index, read_axis, read_spec
+from oracle import (
+    evaluate,
+    fixed_size,
+    min_max,
+    natural_output_shape,
+    plain_index,
+    read_axis,
+    read_spec,
+)
 
 Array = NDArray[Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -63,6 +71,15 @@ class Problem:
     def cotangent(self, seed: int, bound: int = 4, dtype: str = "int64") -> Array:
         """An array of the shape of the output, independent of the operands of the same seed."""
         return filled(self.output_shape, 4 * seed, bound, dtype)
+
+    def bound(self, reduce: str) -> int:
+        """The greatest magnitude of values for which no result leaves 64 bits of an integer."""
+        if reduce != "prod":
+            return 4
+        ones = [np.ones(shape, np.int64) for shape in self.shapes]
+        landed = evaluate(self.spec, ones, self.extents, self.output_shape)
+        factors = max(1, int(landed.max(initial=0)) * len(ones))  # of one element
+        return next(v for v in (4, 3, 2, 1) if v == 1 or v**factors * 4 * self.points < 2**62)
 
     @property
     def points(self) -> int:

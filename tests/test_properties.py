@@ -61,16 +61,6 @@ def _gradient(
     return gradient(problem.spec, n, cotangent, operands, extents, shape, reduce)
 
 
-def _bound(problem: Problem, reduce: Reduction) -> int:
-    """The greatest magnitude of values for which no result leaves the 64 bits of an integer."""
-    if reduce != "prod":
-        return 4
-    ones = [np.ones(shape, np.int64) for shape in problem.shapes]
-    most = int(_evaluate(problem, ones, "sum").max(initial=0))  # points on one element
-    factors = max(1, most * len(ones))
-    return next(v for v in (4, 3, 2, 1) if v == 1 or v**factors * 4 * problem.points < 2**62)
-
-
 def _scale(expected: Array, magnitude: Array) -> float:
     """What a relative error is relative to: cancellation may leave a result far below it."""
     finite = np.abs(np.concatenate([expected.ravel(), magnitude.ravel()]))
@@ -93,14 +83,14 @@ def _assert_close(result: Array, expected: Array, tolerance: float) -> None:
 @pytest.mark.parametrize("reduce", EXACT)
 @given(problem=anything, seed=seeds())
 def test_results_are_exact(reduce: Reduction, problem: Problem, seed: int) -> None:
-    operands = problem.operands(seed, _bound(problem, reduce))
+    operands = problem.operands(seed, problem.bound(reduce))
     _assert_same(_contract(problem, operands, reduce), _evaluate(problem, operands, reduce))
 
 
 @pytest.mark.parametrize("reduce", EXACT)
 @given(problem=anything, seed=seeds())
 def test_gradients_are_exact(reduce: Reduction, problem: Problem, seed: int) -> None:
-    operands = problem.operands(seed, _bound(problem, reduce))
+    operands = problem.operands(seed, problem.bound(reduce))
     cotangent = problem.cotangent(seed)
     for n in range(len(operands)):
         _assert_same(
@@ -208,7 +198,7 @@ def _wide(array: Array) -> Array:
 @given(problem=anything, seed=seeds(), data=st.data())
 def test_inexact_numbers(dtype: str, problem: Problem, seed: int, data: st.DataObject) -> None:
     reduce = data.draw(st.sampled_from(_defined(dtype)), label="reduce")
-    operands = problem.operands(seed, min(2, _bound(problem, reduce)), dtype)
+    operands = problem.operands(seed, min(2, problem.bound(reduce)), dtype)
     cotangent = problem.cotangent(seed, 2, dtype)
     wide = [_wide(array) for array in operands]
     sizes = [np.abs(array) for array in wide]
@@ -271,7 +261,7 @@ LAYOUTS: Mapping[str, Callable[[Array], Array]] = {
 def test_the_layout_of_memory_does_not_matter(
     problem: Problem, seed: int, reduce: Reduction, layout: str
 ) -> None:
-    operands = problem.operands(seed, _bound(problem, reduce))
+    operands = problem.operands(seed, problem.bound(reduce))
     cotangent = problem.cotangent(seed)
     laid_out = [LAYOUTS[layout](array) for array in (cotangent, *operands)]
     expected = _evaluate(problem, operands, reduce)

@@ -185,14 +185,19 @@ class Derivation(Shown):
 
         return seconds(self.forward, self.operand)
 
-    def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:
+    def verify(self, /, *, engines: bool = True, extents: Any = None, **named: int) -> Certificate:
         """Prove the derivation on small arrays, in exact integers.
 
         The formula, both strings and the gradient as it is computed are compared with brute force
         over the definition, element by element; and the gradient must be the transpose of the
         forward map. A symbolic formula is tried with several strides, dilations and paddings.
 
+        Proofs in integers reach no compiled kernel, so forward and backward contraction are also
+        run as floats, by every algorithm of every engine that applies: sums must be the integers
+        exactly, what is transformed within the bound that its plan states.
+
         Args:
+            engines: whether the engines are run, too; compiling kernels may take a second.
             extents: extents and parameters to use; the others are chosen, small and varied.
             **named: the same by keyword.
 
@@ -205,7 +210,8 @@ class Derivation(Shown):
         """
         from contractconv.verification.certificate import certify
 
-        return certify(self._formulas, self.forward._options("verify", named, extents).extents)
+        given = self.forward._options("verify", named, extents).extents
+        return certify(self._formulas, given, engines=engines)
 
     # -- running it ----------------------------------------------------------------------------
 

@@ -198,7 +198,7 @@ def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | 
     if operand.shape != steps.shapes[0]:
         return None
     alone = ending is not None and ending.bias is None and ending.activation == "relu"
-    if problem.points >= FEW_POINTS:
+    if problem.points >= FEW_POINTS and steps.setting.machine.compiled:
         made = _pooled(problem, operand, alone)
     else:
         made, alone = _summed(steps, operand), False
@@ -271,7 +271,8 @@ def _reduce_step(
     leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
     if out is None and step.is_leaf:
         made = memory.empty(problem.output_sizes, dtype)
-        if problem.points >= FEW_POINTS and pool(problem, arrays[0], made):
+        worth = problem.points >= FEW_POINTS and step.setting.machine.compiled
+        if worth and pool(problem, arrays[0], made):
             return made
     if out is None and step.is_tight:
         labels = tuple(access.names[0] for access in problem.output)

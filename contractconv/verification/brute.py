@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
-from math import exp, prod
+from math import exp, inf, log, prod
 from typing import Any
 
 from contractconv.notation.problem import Accesses, Problem
@@ -32,6 +32,17 @@ class BruteForce:
         self.operands = operands
         self.points = list(self._contributing())
         self.local = self._local_derivatives()
+
+    def result(self) -> dict[Place, Any]:
+        """The elements of the result on which points land; the others hold :data:`NOTHING`."""
+        if self.problem.reduce in ("sum", "mean"):
+            total: Counter[Place] = Counter()
+            for point, out, places in self.points:
+                contribution = prod(self._value(n, place) for n, place in enumerate(places))
+                total[out] += self.local[point] * contribution
+            return dict(total)
+        combined = COMBINED[self.problem.reduce]
+        return {out: combined(list(group.values())) for out, group in self._groups().items()}
 
     def gradient(self, n: int, cotangent: Numbers) -> dict[Place, Any]:
         """The derivative of ``Σ cotangent * result`` by each element of operand ``n``."""
@@ -74,18 +85,22 @@ class BruteForce:
 
     def _local_derivatives(self) -> dict[Place, Any]:
         """The derivative of the result by each contribution."""
-        groups: dict[Place, dict[Place, Any]] = {}
-        for point, out, places in self.points:
-            contribution = prod(self._value(n, place) for n, place in enumerate(places))
-            groups.setdefault(out, {})[point] = contribution
         if self.problem.reduce == "mean":
             return self._shares()
         rule = LOCAL[self.problem.reduce]
         return {
             point: weight
-            for group in groups.values()
+            for group in self._groups().values()
             for point, weight in zip(group, rule(list(group.values())), strict=True)
         }
+
+    def _groups(self) -> dict[Place, dict[Place, Any]]:
+        """What each element of the result reduces, by point."""
+        groups: dict[Place, dict[Place, Any]] = {}
+        for point, out, places in self.points:
+            contribution = prod(self._value(n, place) for n, place in enumerate(places))
+            groups.setdefault(out, {})[point] = contribution
+        return groups
 
     def _shares(self) -> dict[Place, Any]:
         """A mean counts every point that lands on an element, also those read outside."""
@@ -136,3 +151,12 @@ LOCAL: dict[str, Callable[[list[Any]], list[Any]]] = {
     "prod": _others,
     "logsumexp": _softmax,
 }
+
+COMBINED: dict[str, Callable[[list[Any]], Any]] = {
+    "max": max,
+    "min": min,
+    "prod": prod,
+    "logsumexp": lambda values: max(values) + log(sum(exp(v - max(values)) for v in values)),
+}
+# What an element holds on which no point lands; zero if it is not listed.
+NOTHING = {"max": -inf, "min": inf, "prod": 1, "logsumexp": -inf}

@@ -34,6 +34,7 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
 from contractconv.verification.brute import BruteForce, Place
 from contractconv.verification.cases import Case, cases, spelled
+from contractconv.verification.engines import Covered, covered, known, large
 from contractconv.verification.judge import TOLERANCE, Judge, numbers_of, sizes_of
 
 # How many terms of formulas are looked at in all cases together.
@@ -73,6 +74,7 @@ class Certificate:
         operand: the position of the operand it was differentiated by.
         checks: the statements that hold.
         cases: the extents and parameters that they were checked with.
+        ran: the ways by which forward and backward contraction were run and compared as well.
         what: what was derived.
         compared: which of the statements the sentence is about.
     """
@@ -81,6 +83,7 @@ class Certificate:
     operand: int
     checks: tuple[Check, ...]
     cases: tuple[tuple[tuple[str, int], ...], ...]
+    ran: tuple[Covered, ...] = ()
     what: str = "gradient"
     compared: str = (
         "formula, strings and computed gradient equal brute force over the definition, and the "
@@ -111,6 +114,7 @@ class Certificate:
     def __str__(self) -> str:
         lines = [f"verified: the {self.what} of '{self.forward}' by operand {self.operand}"]
         lines += [f"  {check}" for check in self.checks]
+        lines += [f"  run by {one}" for one in self.ran]
         cases = [", ".join(f"{name}={value}" for name, value in case) for case in self.cases]
         return "\n".join([*lines, f"  with {'; '.join(cases[:3])}{'; ...' * (len(cases) > 3)}"])
 
@@ -119,6 +123,8 @@ def certify(
     formulas: Formulas,
     values: Mapping[str, int] | None = None,
     report: Report | None = None,
+    *,
+    engines: bool = False,
 ) -> Certificate:
     """Check a derived gradient against the definition.
 
@@ -126,6 +132,7 @@ def certify(
         formulas: the derivation.
         values: extents and parameters to use; the others are chosen, small and varied.
         report: is told after each case how many of how many are done.
+        engines: whether every way of every engine is run, too, on one case.
 
     Returns:
         The certificate.
@@ -147,7 +154,8 @@ def certify(
     chosen = cases(here.forward, values or {})
     share = TERMS // (2 * len(chosen))
     checks = tally((_checks(here, case, share) for case in chosen), len(chosen), report)
-    return Certificate(formulas.forward, formulas.operand, checks, tried(chosen))
+    ran = _ran(here, values or {}) if engines else ()
+    return Certificate(formulas.forward, formulas.operand, checks, tried(chosen), ran)
 
 
 def tally(
@@ -172,6 +180,16 @@ def tried(chosen: Sequence[Case]) -> tuple[tuple[tuple[str, int], ...], ...]:
 
 
 # -- checks --------------------------------------------------------------------------------------
+
+
+def _ran(formulas: Formulas, values: Mapping[str, int]) -> tuple[Covered, ...]:
+    """What each way of each engine makes, on a case that is large enough for all of them."""
+    case = large(formulas, values)
+    rng = np.random.default_rng(case.number)
+    operands = [integers(rng, shape, magnitude(case.problem)) for shape in case.shapes]
+    cotangent = integers(rng, case.problem.result_shape)
+    facts = known(case, operands, cotangent, formulas.operand)
+    return tuple(dict.fromkeys(covered(formulas, facts)))
 
 
 def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:

@@ -95,7 +95,7 @@ def certify_derived(
     checked = (_checks(subject, recipe, case, TERMS // len(chosen)) for case in chosen)
     checks = tally(checked, len(chosen), report)
     return Certificate(
-        subject.forward, subject.operand, checks, tried(chosen), subject.name, _COMPARED
+        subject.forward, subject.operand, checks, tried(chosen), (), subject.name, _COMPARED
     )
 
 

@@ -98,7 +98,7 @@ def test_phases(problem: Problem, seed: int) -> None:
 @pytest.mark.parametrize("spec", ["(2*i+k-1) c, k c o -> i o", "i c, k c o -> (2*i+k-1) o"])
 def test_proofs_on_nothing_hold(spec: str, name: str) -> None:
     for n in (0, 1):
-        assert cc.Contraction(spec).grad(n).verify(**{name: 0}).checks
+        assert cc.Contraction(spec).grad(n).verify(extents={name: 0}).checks
 
 
 @given(problem=empties(), reduce=st.sampled_from(REDUCTIONS))

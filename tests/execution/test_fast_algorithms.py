@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+import contractconv as cc
 from contractconv.arrays.views import Array, Labelled
 from contractconv.aside import undisturbed
 from contractconv.engines.numpy import fft, tile_product
@@ -332,3 +333,26 @@ def test_good_lengths_have_no_large_prime_factor() -> None:
     smooth = {2**a * 3**b * 5**c for a in range(12) for b in range(8) for c in range(6)}
     for least in range(1, 1200):
         assert fft.good_length(least) == min(n for n in smooth if n >= least)
+
+
+@pytest.mark.parametrize("kernels", ["llvm", "numpy"])
+@pytest.mark.parametrize("algorithm", ["toom-cook", "fft"])
+@pytest.mark.parametrize(
+    ("spec", "shapes", "extents"),
+    [
+        ("b (i+k), k -> b i j", ((3, 20), (3,)), {"j": 4}),
+        ("i, k -> (2*i+k) (3*j)", ((9,), (4,)), {"j": 3}),
+        ("b (i-k+2) c, k c o -> j b o i", ((2, 20, 3), (3, 3, 2)), {"j": 2}),
+    ],
+)
+def test_what_no_operand_has_is_repeated(
+    spec: str, shapes: Any, extents: dict[str, int], algorithm: Any, kernels: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", kernels)
+    rng = np.random.default_rng(0)
+    operands = [rng.integers(-4, 5, shape) for shape in shapes]
+    wanted = cc.contract(spec, *operands, extents=extents)
+    floats = (operand.astype(float) for operand in operands)
+    found = cc.contract(spec, *floats, algorithm=algorithm, extents=extents)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)

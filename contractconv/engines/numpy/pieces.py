@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view, output_view
+from contractconv.arrays.views import Labelled, operand_view, output_view
 from contractconv.arrays.work import Work
 from contractconv.engines.numpy import fft, toom_cook
 from contractconv.engines.numpy.matrix_product import (
@@ -42,6 +43,16 @@ class _Leaf(NamedTuple):
         self.add(self.piece, work)
 
 
+class _UnitViews(NamedTuple):
+    """What a fast algorithm works on, and whether it adds to what is there."""
+
+    data: Labelled
+    other: Labelled
+    out: Labelled
+    windows: tuple[UnitWindow, ...]
+    adding: bool
+
+
 def _by_views(piece: Piece, work: Work) -> None:
     one, two = work.arrays
     view = output_view(work.out, piece.problem)
@@ -49,41 +60,50 @@ def _by_views(piece: Piece, work: Work) -> None:
 
 
 def _toom_cook(piece: Piece, work: Work) -> None:
-    data, other, view, windows = _unit_views(piece, work.arrays, work.out)
-    toom_cook.product(
-        data, other, view.labels, windows, piece.decompositions, view, accumulate=work.accumulate
-    )
+    with _unit_views(piece, work) as (data, other, out, windows, adding):
+        toom_cook.product(
+            data, other, out.labels, windows, piece.decompositions, out, accumulate=adding
+        )
 
 
 def _fft(piece: Piece, work: Work) -> None:
-    data, other, view, windows = _unit_views(piece, work.arrays, work.out)
-    fft.product(data, other, view.labels, windows, view, accumulate=work.accumulate)
+    with _unit_views(piece, work) as (data, other, out, windows, adding):
+        fft.product(data, other, out.labels, windows, out, accumulate=adding)
 
 
-def _unit_views(
-    piece: Piece, arrays: Sequence[Array], out: Array
-) -> tuple[Labelled, Labelled, Labelled, tuple[UnitWindow, ...]]:
-    """Operands and result as views in which every window runs along an axis of its own."""
+@contextmanager
+def _unit_views(piece: Piece, work: Work) -> Iterator[_UnitViews]:
+    """Operands and result as views in which every window runs along an axis of its own.
+
+    Along an index that no operand has, what was made once is repeated in the end.
+    """
     problem, which = piece.problem, piece.windows[0].operand
-    data = operand_view(problem, which, arrays[which])
-    other = operand_view(problem, 1 - which, arrays[1 - which])
-    view = output_view(out, problem)
-    units = []
+    data = operand_view(problem, which, work.arrays[which])
+    other = operand_view(problem, 1 - which, work.arrays[1 - which])
+    whole = output_view(work.out, problem)
+    read = tuple(n for n in whole.labels if n in {*data.labels, *other.labels})
+    once = read == whole.labels
+    made = whole if once else Labelled(np.empty(_sizes(whole, read), work.out.dtype), read)
+    out, units = made, []
     for window in piece.windows:
         steps = dict(problem.operands[which][window.axis].terms)
         if steps[window.tap] == -steps[window.result]:
             # Against the result: from the last tap to the first.
-            data, other, view = (_flipped(v, window.tap) for v in (data, other, view))
+            data, other, out = (view.flipped(window.tap) for view in (data, other, out))
         axis = f"{window.result}+{window.tap}"
         data = _joined(data, window, axis)
         units.append(UnitWindow(axis, window.result, window.tap))
-    return data, other, view, tuple(units)
+    yield _UnitViews(data, other, out, tuple(units), work.accumulate and once)
+    if not once:
+        repeated = made.arranged(whole.labels)
+        if work.accumulate:
+            np.add(whole.array, repeated, out=whole.array)
+        else:
+            np.copyto(whole.array, repeated)
 
 
-def _flipped(view: Labelled, label: str) -> Labelled:
-    if label not in view.labels:
-        return view
-    return Labelled(np.flip(view.array, view.labels.index(label)), view.labels)
+def _sizes(view: Labelled, labels: Sequence[str]) -> list[int]:
+    return [view.sizes[label] for label in labels]
 
 
 def _joined(data: Labelled, window: Window, axis: str) -> Labelled:

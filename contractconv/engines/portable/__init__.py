@@ -1,0 +1,1 @@
+"""Any contraction on the arrays of any library, by what all of them have."""
