@@ -128,16 +128,17 @@ class Second:
         import numpy as np
 
         from contractconv.arrays.precision import common_dtype, settled
+        from contractconv.calculus.recognition import CHANGE
         from contractconv.execution.derived_calls import run_recipe
         from contractconv.execution.gradient import dtype_of
-        from contractconv.execution.tangent_weights import change_of_local
+        from contractconv.execution.run import derivative_weights
 
         shape = shape_of(arrays[self.by])
         parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
-        if any("Q" in part.roles for part in parts):
-            arrays |= {
-                "Q": change_of_local(call.problem, call.operands, self._operand, arrays["V"])
-            }
+        if any(CHANGE in part.roles for part in parts):
+            moved = [*call.operands]
+            moved[self._operand] = arrays["V"]
+            arrays[CHANGE] = derivative_weights(call.problem, call.operands, moved)
         made = [
             run_recipe(part, call.problem, arrays, call.operands, self._operand, shape)
             for part in parts

@@ -26,6 +26,7 @@ from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
+from contractconv.reductions.table import REDUCTIONS
 
 
 class Compiled:
@@ -97,7 +98,7 @@ class Compiled:
         if n not in self._backward:
             problem = backward(self._spec, n, self._problem, self._shapes)
             made = planned(problem, str(self._numbers), self._algorithm, lenient=True)
-            forward = None if self._problem.reduce == "sum" else self._problem
+            forward = None if REDUCTIONS[self._problem.reduce].is_sum else self._problem
             self._backward[n] = replace(made, forward=forward)
         return self._backward[n]
 
