@@ -12,7 +12,7 @@ from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve, split_values
 from contractconv.notation.keywords import Casting
-from contractconv.notation.parser import parse
+from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
@@ -459,7 +459,12 @@ class Contraction(Shown):
         return hash(self._spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Contraction._of, (self._spec,)
+        return Contraction._received, (self._spec,)
+
+    @classmethod
+    def _received(cls, spec: Spec) -> Contraction:
+        as_reduction(spec.reduce)  # another process may not know it
+        return cls._of(spec)
 
     def __str__(self) -> str:
         return str(self._spec)

@@ -139,21 +139,23 @@ class Second:
         import numpy as np
 
         from contractconv.arrays.precision import common_dtype, settled
+        from contractconv.calculus.recognition import CHANGE
         from contractconv.execution.derived_calls import run_recipe
         from contractconv.execution.gradient import dtype_of
-        from contractconv.execution.tangent_weights import change_bytes, change_of_local
+        from contractconv.execution.run import change_bytes, derivative_weights
 
         shape = shape_of(arrays[self.by])
         numbers = common_dtype(call.operands, call.problem.reduce)
         parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
         # The sum of the parts, and the part that is added to it.
         beside = 2 * (len(parts) > 1) * prod(shape) * numbers.itemsize
-        if any("Q" in part.roles for part in parts):
+        if any(CHANGE in part.roles for part in parts):
             beside += change_bytes(call.problem)
         inner = call.options.inside(beside, "what a second derivative is made of")
-        if any("Q" in part.roles for part in parts):
-            change = change_of_local(call.problem, call.operands, self._operand, arrays["V"])
-            arrays |= {"Q": change}
+        if any(CHANGE in part.roles for part in parts):
+            moved = [*call.operands]
+            moved[self._operand] = arrays["V"]
+            arrays[CHANGE] = derivative_weights(call.problem, call.operands, moved)
         made = [
             run_recipe(part, call.problem, arrays, call.operands, self._operand, shape, inner)
             for part in parts

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.arrays.views import Array
 from contractconv.errors import OperandError, ReductionError
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import is_direct
+from contractconv.reductions.table import REDUCTIONS
 
 # Numbers too short to be summed in themselves, and in what they are summed. numpy knows the
 # second one from other packages only, so it goes by its name.
@@ -52,8 +52,9 @@ def working_dtype(problem: Problem, dtype: np.dtype[Any]) -> np.dtype[Any]:
     What moves numbers, or chooses among those of one array, rounds nothing as it is.
     """
     if len(problem.operands) == 1:
-        copies = problem.reduce == "sum" and not problem.reduced and is_direct(problem)
-        if copies or REDUCTIONS[problem.reduce].chooses:
+        record = REDUCTIONS[problem.reduce]
+        copies = record.is_sum and not problem.reduced and is_direct(problem)
+        if copies or record.chooses:
             return dtype
     return accumulator(dtype)
 
@@ -65,12 +66,12 @@ def result_dtype(reduce: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
         OperandError: it is not a dtype of numbers.
         ReductionError: the reduction needs an order and the numbers are complex.
     """
-    entry = REDUCTIONS[reduce]
+    record = REDUCTIONS[reduce]
     if not is_number(dtype):
         raise OperandError(f"{dtype} is not a dtype of numbers")
-    if entry.ordered and dtype.kind == "c":
+    if record.ordered and dtype.kind == "c":
         raise ReductionError(f"reduce={reduce!r} needs numbers with an order; {dtype} has none")
-    if entry.floating and dtype.kind in "biu":
+    if not record.exact and dtype.kind in "biu":
         return np.dtype(np.float64)
     return dtype
 

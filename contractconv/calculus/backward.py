@@ -15,8 +15,8 @@ import sympy
 from contractconv.caches import kept
 from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
+from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.reads import OUTPUT, places, reads
-from contractconv.calculus.rules import counted, local_name, local_term
 from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
 from contractconv.notation.spec import Composition, Spec, Term
 from contractconv.remembering import Value, remembered

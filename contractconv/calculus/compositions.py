@@ -12,6 +12,7 @@ from dataclasses import replace
 from contractconv.notation.affine import Affine
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Axis, Composition, Spec, Term
+from contractconv.reductions.table import REDUCTIONS
 
 
 def composed(spec: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
@@ -29,7 +30,7 @@ def composed(spec: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
     # Among equal extremes the first point counts, and what is first the order of indices says.
     inputs = tuple(_term(t, s, extents) for t, s in zip(spec.inputs, shapes, strict=True))
     simple = replace(spec, inputs=inputs, output=_term(spec.output, problem.result_shape, extents))
-    return spec if spec.reduce in ("max", "min") and simple.indices != spec.indices else simple
+    return spec if REDUCTIONS[spec.reduce].chooses and simple.indices != spec.indices else simple
 
 
 def _term(term: Term, shape: Shape, extents: Mapping[str, int]) -> Term:

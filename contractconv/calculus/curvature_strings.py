@@ -37,7 +37,8 @@ from contractconv.calculus.derived_strings import (
 from contractconv.calculus.symbols import index, operand_names, split
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Axis, Composition, Spec, Term, unique_names
+from contractconv.notation.spec import SUM, Axis, Composition, Spec, Term, unique_names
+from contractconv.reductions.table import REDUCTIONS
 
 KINDS = ("expand", "reduce")
 
@@ -220,7 +221,7 @@ class Layer:
     def _check_weight(self, kind: str) -> None:
         if kind not in KINDS:
             raise ContractionError(f"unknown kind {kind!r}: choose one of {', '.join(KINDS)}")
-        if self.spec.reduce != "sum":
+        if not REDUCTIONS[self.spec.reduce].is_sum:
             raise ContractionError(
                 f"Kronecker factors are for sums, not for reduce={self.spec.reduce!r}"
             )
@@ -263,7 +264,7 @@ class Layer:
         self, result: str, terms: Sequence[tuple[str, Term]], output: Term, prime: dict[str, str]
     ) -> Recipe:
         roles, inputs = zip(*(terms or [(ONES, ())]), strict=True)
-        spec = Spec(inputs, output, "sum", self.spec.parameters)
+        spec = Spec(inputs, output, SUM, self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
         shares = tuple(shares_of(self.spec).items())

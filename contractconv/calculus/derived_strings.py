@@ -23,7 +23,8 @@ from contractconv.calculus.equation import Equation, Inside, size
 from contractconv.calculus.reads import places
 from contractconv.calculus.symbols import operand_names
 from contractconv.errors import SpecError
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import SUM, Spec
+from contractconv.reductions.table import REDUCTIONS
 
 TANGENT, ROOT, ONES = "V", "R", "1"
 
@@ -83,7 +84,7 @@ def jvp(forward: Spec, n: int) -> Recipe:
     terms = roles_of(forward)
     target = operand_names(len(forward.inputs))[n]
     roles = tuple(TANGENT if name == target else name for name in terms)
-    spec = Spec(tuple(terms.values()), forward.output, "sum", forward.parameters)
+    spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
     return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=_shares(forward))
 
 
@@ -99,7 +100,7 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     terms = roles_of(forward)
     target = terms.pop(operand_names(len(forward.inputs))[n])
     terms = terms or {ONES: ()}
-    spec = Spec(tuple(terms.values()), (*forward.output, *target), "sum", forward.parameters)
+    spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
     return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=_shares(forward))
 
 
@@ -127,4 +128,4 @@ def gathered(forward: Spec) -> Spec | None:
         return forward
     done = eliminate(equation, fixed_indices(forward))
     last = done[-1].equation if done else equation
-    return None if last.deltas or forward.reduce != "sum" else last.spec
+    return None if last.deltas or not REDUCTIONS[forward.reduce].is_sum else last.spec

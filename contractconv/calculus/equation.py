@@ -14,10 +14,11 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Composition, Reduction, Spec, Term
+from contractconv.notation.spec import SUM, Composition, Reduction, Spec, Term
+from contractconv.reductions.formulas import reduced
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.remembering import Value, remembered
 
 Substitution = Mapping[Any, Any]
@@ -159,7 +160,7 @@ class Equation(Value):
     summed: tuple[sympy.Symbol, ...]
     deltas: tuple[Delta, ...] = ()
     guards: tuple[Guard, ...] = ()
-    reduce: Reduction = "sum"
+    reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
 
@@ -175,9 +176,9 @@ class Equation(Value):
             parts += [delta.sympy for delta in self.deltas]
         else:
             conditions += [sympy.Eq(d.position, d.expression) for d in self.deltas]
-        rule, product = RULES[self.reduce], sympy.Mul(*parts)
-        total = rule.sympy(product, sympy.And(*conditions), self._ranges)
-        if rule.averages:
+        record, product = REDUCTIONS[self.reduce], sympy.Mul(*parts)
+        total = reduced(record, product, sympy.And(*conditions), self._ranges)
+        if record.averages:
             total *= self._share()
         return total / sympy.Mul(*map(size, self.scale)) if self.scale else total
 
@@ -194,12 +195,12 @@ class Equation(Value):
     @property
     def multiplies_deltas(self) -> bool:
         """Whether a delta is a factor: zeros among the candidates of a maximum would count."""
-        return bool(RULES[self.reduce].empty == 0)
+        return REDUCTIONS[self.reduce].linear
 
     @property
     def counts_points(self) -> bool:
         """Whether it is a mean of which every element may have a number of points of its own."""
-        return RULES[self.reduce].averages and bool(self.deltas and self.summed)
+        return REDUCTIONS[self.reduce].averages and bool(self.deltas and self.summed)
 
     @property
     def _ranges(self) -> list[tuple[Symbol, int, Expr]]:

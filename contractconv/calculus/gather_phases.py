@@ -32,6 +32,7 @@ from contractconv.errors import (
 from contractconv.notation.affine import LARGEST_INTEGER, ZERO, Affine, Polynomial
 from contractconv.notation.places import axes, marks
 from contractconv.notation.spec import Composition, Spec, Term, unique_names
+from contractconv.reductions.table import REDUCTIONS
 
 # Every phase is a contraction of its own to plan and to run: a stride of thousands must not start
 # as many of them unasked.
@@ -120,7 +121,7 @@ def phases(gather: Spec) -> tuple[Phase, ...]:
     fractions = _fractions(gather)
     if not fractions:
         return (Phase((), gather),)
-    if gather.reduce == "mean":
+    if REDUCTIONS[gather.reduce].averages:
         raise ReductionError(
             f"a mean divides by all its points, those that the divisions of '{gather}' leave out "
             "too: its phases do not add up"

@@ -18,9 +18,12 @@ from dataclasses import dataclass
 
 from contractconv.calculus.backward import COTANGENT, RESULT, Formulas, derive, shares_of
 from contractconv.calculus.derived_strings import TANGENT, Recipe
-from contractconv.calculus.rules import RULES, local_name
+from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.symbols import operand_names
 from contractconv.notation.spec import Spec
+from contractconv.reductions.table import REDUCTIONS
+
+CHANGE = "Q"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,8 +87,7 @@ def _seconds(formulas: Formulas) -> Iterator[Second]:
 
 def _changes(forward: Spec) -> bool:
     """Whether the local derivative is made of the operands."""
-    local = RULES[forward.reduce].local
-    return local is not None and local.per_point
+    return not REDUCTIONS[forward.reduce].linear
 
 
 def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
@@ -96,12 +98,11 @@ def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
         again = derive(formulas.scatter, place)
         taken = (TANGENT, *(role for m, role in enumerate(roles) if m != place))
         yield Recipe(_name(by), (), again.scatter, taken, shares=shares)
-    local = RULES[forward.reduce].local
-    if by != COTANGENT and local is not None and local.along is not None:
+    if by != COTANGENT and _changes(forward) and not REDUCTIONS[forward.reduce].chooses:
         changed = derive(forward, operand_names(len(forward.inputs)).index(by))
         made = [factor.name for factor in changed.derivative.factors]
         letter = local_name(forward)
-        taken = tuple(local.along[0] if role == letter else role for role in made)
+        taken = tuple(CHANGE if role == letter else role for role in made)
         yield Recipe(_name(by), (), changed.scatter, taken)
 
 

@@ -13,9 +13,10 @@ from contractconv.calculus.backward import Formulas, derive, forward_equation
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
-from contractconv.calculus.rules import RULES, local_name
+from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.symbols import DOTS, operand_names
 from contractconv.notation.spec import Spec
+from contractconv.reductions.table import REDUCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +116,17 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 
 def _loss(formulas: Formulas) -> Step:
     forward = formulas.forward
-    local = RULES[forward.reduce].local
-    if local is None:
+    record = REDUCTIONS[forward.reduce]
+    if record.is_sum:
         sentence = (
             "G says how the loss changes with each element of Y, so it is enough to differentiate "
             "L = Σ G·Y, with Y written out."
         )
         return Step("sum", formulas.loss, sentence)
     sentence = (
-        f"The result changes with each point it reduces by {local_name(forward)}, {local.meaning}; "
-        f"held fixed, and with the cotangent G in front, that makes the loss a plain sum."
+        f"The result changes with each point it reduces by {local_name(forward)}, "
+        f"{record.local.meaning}; held fixed, and with the cotangent G in front, that makes the "
+        f"loss a plain sum."
     )
     return Step("linearise", formulas.loss, sentence)
 

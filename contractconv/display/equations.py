@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
-from contractconv.calculus.recognition import Second
-from contractconv.calculus.rules import RULES
+from contractconv.calculus.recognition import CHANGE, Second
 from contractconv.display.hands import HANDS, Hand
 from contractconv.notation.affine import ONE, Affine, Polynomial
-from contractconv.notation.spec import Composition, Spec
+from contractconv.notation.spec import SUM, Composition, Spec
+from contractconv.reductions.table import REDUCTIONS
 
 
 def write(equation: Equation, script: str) -> str:
@@ -19,11 +18,10 @@ def write(equation: Equation, script: str) -> str:
 def write_second(second: Second, forward: Spec) -> str:
     """Write what a second derivative of a contraction is, as text, without its left side."""
     written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
-    local = RULES[forward.reduce].local
     said = ""
-    if local is not None and local.along is not None and second.by != COTANGENT:
-        letter, meaning = local.along
-        said = f", {letter} being {meaning}"
+    if any(CHANGE in part.roles for part in second.parts):
+        local = REDUCTIONS[forward.reduce].local
+        said = f", {CHANGE} being {local.changed or f'the change along V of {local.meaning}'}"
     return (" + ".join(written) or "0") + said
 
 
@@ -33,13 +31,13 @@ class _Writer:
         self.hand = hand
 
     def equation(self) -> str:
-        source, hand, rule = self.source, self.hand, RULES[self.source.reduce]
+        source, hand, record = self.source, self.hand, REDUCTIONS[self.source.reduce]
         parts = [self.element(factor) for factor in source.factors if factor.over is None]
         if source.multiplies_deltas:
             parts += [self.delta(delta) for delta in source.deltas]
         right = hand.times(parts)
-        if source.summed:
-            right = hand.big(rule, self.names(), right)
+        if source.summed or not record.keeps_one:
+            right = hand.big(record, self.names(), right)
         right = self.divided(right)
         conditions = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
         conditions += [self.guard(guard) for guard in source.guards]
@@ -54,9 +52,11 @@ class _Writer:
         source, hand = self.source, self.hand
         if source.counts_points:
             deltas = hand.times([self.delta(delta) for delta in source.deltas])
-            return hand.mean(hand.at_least_one(hand.big(RULES["sum"], self.names(), deltas)), body)
+            return hand.mean(
+                hand.at_least_one(hand.big(REDUCTIONS[SUM], self.names(), deltas)), body
+            )
         sizes = [name for factor in source.factors for name in factor.over or ()]
-        if RULES[source.reduce].averages:
+        if REDUCTIONS[source.reduce].averages:
             sizes += [index.name for index in source.summed]
         sizes += source.scale
         return hand.mean(hand.sizes(sizes), body) if sizes else body

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from contractconv.calculus.rules import Rule
 from contractconv.calculus.symbols import DOTS
+from contractconv.reductions.record import Record
 
 
 class Text:
@@ -59,13 +59,12 @@ class Text:
         """A product of elements."""
         return " · ".join(factors) or "1"
 
-    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
+    def big(self, record: Record, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        whole = f"{rule.outside} {rule.sign}".strip()
-        return f"{whole}_{{{','.join(indices)}}} {self._inside(rule.inside, body)}"
-
-    def _inside(self, function: str, body: str) -> str:
-        return f"{function}({body})" if function else body
+        body = record.inside.text % body if record.inside else body
+        if indices:
+            body = f"{record.sign.text}_{{{','.join(indices)}}} {body}"
+        return record.outside.text % body if record.outside else body
 
     def sizes(self, names: Sequence[str]) -> str:
         """A product of sizes."""
@@ -147,14 +146,12 @@ class Latex(Text):
         """A product of elements."""
         return r" \, ".join(factors) or "1"
 
-    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
+    def big(self, record: Record, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        sign = _LATEX_SIGNS.get(rule.sign, rf"\{rule.sign}")
-        whole = rf"\{rule.outside} {sign}" if rule.outside else sign
-        return rf"{whole}_{{{', '.join(indices)}}} {self._inside(rule.inside, body)}"
-
-    def _inside(self, function: str, body: str) -> str:
-        return rf"\{function}({body})" if function else body
+        body = record.inside.latex % body if record.inside else body
+        if indices:
+            body = f"{record.sign.latex}_{{{', '.join(indices)}}} {body}"
+        return record.outside.latex % body if record.outside else body
 
     def sizes(self, names: Sequence[str]) -> str:
         """A product of sizes."""
@@ -180,9 +177,6 @@ class Latex(Text):
         """An equation with the conditions under which a point contributes."""
         where = rf" \quad \mathrm{{where}} \ \ {self.separator.join(conditions)}"
         return f"{left} = {right}{where if conditions else ''}"
-
-
-_LATEX_SIGNS = {"Σ": r"\sum", "Π": r"\prod"}
 
 
 class MathML:
@@ -231,13 +225,13 @@ class MathML:
         """A product of elements."""
         return _row('<mspace width="0.15em"/>'.join(factors) or "<mn>1</mn>")
 
-    def big(self, rule: Rule, indices: Sequence[str], body: str) -> str:
+    def big(self, record: Record, indices: Sequence[str], body: str) -> str:
         """A reduction over indices."""
-        sign = _MATHML_SIGNS.get(rule.sign, _tag("mi", rule.sign))
-        whole = f"<munder>{sign}{_row(_COMMA.join(indices))}</munder>{_SPACE}"
-        if rule.inside:
-            body = f"{_tag('mi', rule.inside)}<mo>(</mo>{body}<mo>)</mo>"
-        return _row((f"{_tag('mi', rule.outside)}{_SPACE}" if rule.outside else "") + whole + body)
+        body = record.inside.mathml % body if record.inside else body
+        if indices:
+            under = _row(_COMMA.join(indices))
+            body = f"<munder>{record.sign.mathml}{under}</munder>{_SPACE}{body}"
+        return _row(record.outside.mathml % body if record.outside else body)
 
     def sizes(self, names: Sequence[str]) -> str:
         """A product of sizes."""
@@ -275,7 +269,6 @@ class MathML:
 
 
 _TIMES = "<mo>&#x2062;</mo>"
-_MATHML_SIGNS = {"Σ": "<mo>∑</mo>", "Π": "<mo>∏</mo>"}
 _COMMA = '<mo separator="true">,</mo>'
 _SPACE = '<mspace width="0.2em"/>'
 

@@ -16,6 +16,7 @@ from contractconv.display.lettering import ELLIPSIS, Label, index_texts
 from contractconv.display.spacing import fewest_crossings, filled, mean, spread
 from contractconv.display.tensors import INDEX_GAP, PORT_GAP, Slot, Tensor, kind_of, tensor_of
 from contractconv.notation.spec import Dots, Spec
+from contractconv.reductions.table import REDUCTIONS
 
 RESULT = -1  # the number of the result among the terms, as in the spec
 
@@ -79,7 +80,7 @@ def arrange(
     Returns:
         The layout; the left edge of the picture is at 0.
     """
-    mark = "" if spec.reduce == "sum" else spec.reduce
+    mark = "" if REDUCTIONS[spec.reduce].is_sum else spec.reduce
     reduced = _reduced(spec)
     labels = {name: Label(text, "") for name, text in index_texts(spec, extents or {}).items()}
     labels |= {name: Label(labels[name].text, mark, True) for name in reduced}

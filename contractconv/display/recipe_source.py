@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contractconv.calculus.derived_strings import ONES, Recipe
-from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.sources import forward_source
 from contractconv.display.sources.text import tupled
 from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Spec, Term
+from contractconv.reductions.table import REDUCTIONS
 
 _KEYWORDS = re.compile(r"def forward\((.*?)\):", re.DOTALL)
 _ONES = {
@@ -51,8 +51,7 @@ def recipe_source(
         ContractionError: the library is unknown; the reduction has a local derivative for each
             point; or the result is a scatter into an operand, whose size no string says.
     """
-    local = RULES[forward.reduce].local
-    if local is not None and not recipe.shares:
+    if not REDUCTIONS[forward.reduce].is_sum and not recipe.shares:
         raise ContractionError(
             f"the {title} of '{forward}' meets a local derivative of its "
             f"reduction, {forward.reduce!r}, which has no source by itself; grad(n).code writes "

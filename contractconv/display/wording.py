@@ -7,19 +7,14 @@ from math import prod
 from contractconv.calculus.backward import Formulas
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Inside, size
+from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.reads import places
-from contractconv.calculus.rules import RULES, local_name
 from contractconv.calculus.steps import listed
 from contractconv.calculus.symbols import DOTS
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
-
-_VERBS = {"sum": "summed", "mean": "averaged", "prod": "multiplied"}
-_TAKEN = {"max": "maximum", "min": "minimum", "logsumexp": "logsumexp"}
-_RESULTS = {"sum": "sums {} products", "max": "is the maximum of {}", "min": "is the minimum of {}",
-            "mean": "is the mean of {}", "prod": "is the product of {}",
-            "logsumexp": "is the logsumexp of {}"}  # fmt: skip
+from contractconv.reductions.table import REDUCTIONS
 
 
 def words(explanation: Explanation) -> str:
@@ -41,9 +36,10 @@ def words(explanation: Explanation) -> str:
 
 
 def _treated(reduce: str, they_are: str, over_them: str) -> str:
-    if reduce in _VERBS:
-        return f"{they_are} {_VERBS[reduce]}"
-    return f"the {_TAKEN[reduce]} {over_them} is taken"
+    record = REDUCTIONS[reduce]
+    if record.verb:
+        return f"{they_are} {record.verb}"
+    return f"the {record.noun} {over_them} is taken"
 
 
 def _sizes(explanation: Explanation) -> list[str]:
@@ -66,7 +62,7 @@ def _sizes(explanation: Explanation) -> list[str]:
 
 def counts(explanation: Explanation, plan: Plan) -> str:
     """Say in numbers what a contraction does."""
-    problem, reduce = plan.problem, explanation.spec.reduce
+    problem, record = plan.problem, REDUCTIONS[explanation.spec.reduce]
     shapes = ", ".join(map(str, explanation.shapes))
     said = f"Shapes {shapes} make {problem.result_shape}."
     factors = [extent for name, extent in problem.sizes if name in problem.reduced]
@@ -75,16 +71,18 @@ def counts(explanation: Explanation, plan: Plan) -> str:
         total = f" = {prod(factors):,}" if len(factors) > 1 else ""
         elements = prod(problem.result_shape)
         which = "Its one element" if elements == 1 else f"Each of its {elements:,} elements"
-        said += f" {which} {_RESULTS[reduce].format(terms + total)}."
+        count = terms + total
+        does = f"sums {count} products" if record.is_sum else f"is the {record.noun} of {count}"
+        said += f" {which} {does}."
     return said
 
 
 def letters(gradient: Gradient) -> str:
     """Say what the letters beside the operands mean in a gradient."""
     forward = gradient.formulas.forward
-    local = RULES[forward.reduce].local
+    record = REDUCTIONS[forward.reduce]
     said = "G is the cotangent, the gradient of a loss by Y."
-    return said if local is None else f"{said} {local_name(forward)} is {local.meaning}."
+    return said if record.is_sum else f"{said} {local_name(forward)} is {record.local.meaning}."
 
 
 def proof(gradient: Gradient) -> str:

@@ -23,6 +23,7 @@ from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan
+from contractconv.reductions.table import REDUCTIONS
 
 
 class Compiled:
@@ -112,7 +113,7 @@ class Compiled:
             problem = backward(self._spec, n, self._problem, self._shapes)
             inner = beside_weights(self._options, self._problem)
             made = planned_within(problem, self._numbers, inner, lenient=True)
-            forward = None if self._problem.reduce == "sum" else self._problem
+            forward = None if REDUCTIONS[self._problem.reduce].is_sum else self._problem
             self._backward[n] = replace(made, forward=forward)
         return self._backward[n]
 

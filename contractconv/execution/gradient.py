@@ -25,6 +25,7 @@ from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.lowering import MOST_TAPS, tap_indices
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import Plan
+from contractconv.reductions.table import REDUCTIONS
 
 if TYPE_CHECKING:
     from contractconv.calculus.backward import Formulas
@@ -175,7 +176,8 @@ def backward_operands(
     operand: int, problem: Problem, cotangent: Any, operands: Sequence[Any]
 ) -> list[Any]:
     """What a backward string takes: cotangent, local derivative, the other operands."""
-    weights = [] if problem.reduce == "sum" else [derivative_weights(problem, operands)]
+    summed = REDUCTIONS[problem.reduce].is_sum
+    weights = [] if summed else [derivative_weights(problem, operands)]
     return [cotangent, *weights, *(o for n, o in enumerate(operands) if n != operand)]
 
 
@@ -214,14 +216,14 @@ def backward_shapes(
     formulas: Formulas, problem: Problem, shapes: Sequence[Shape]
 ) -> tuple[Shape, ...]:
     """The shapes of what a backward string takes."""
-    summed = formulas.forward.reduce == "sum"
+    summed = REDUCTIONS[formulas.forward.reduce].is_sum
     weights = [] if summed else [_weights_shape(formulas.forward, problem)]
     others = [shape for n, shape in enumerate(shapes) if n != formulas.operand]
     return (problem.result_shape, *weights, *others)
 
 
 def _weights_shape(forward: Spec, problem: Problem) -> Shape:
-    if forward.reduce != "mean":
+    if not REDUCTIONS[forward.reduce].linear:
         return tuple(size for _, size in problem.sizes)
     return () if is_direct(problem) else problem.result_shape
 

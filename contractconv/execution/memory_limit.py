@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.arrays.views import Array, output_view, unread
 from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
@@ -33,6 +32,8 @@ from contractconv.planning.lowering import leaves
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Step, plan_afresh
 from contractconv.planning.setting import DIRECT, FRUGAL
+from contractconv.reductions.numbers import ufunc
+from contractconv.reductions.table import REDUCTIONS
 
 # What kernels need is known when they are there: parts are looked for that would take so many
 # sixteenths of the limit without it.
@@ -147,7 +148,7 @@ class _Parts:
         self.order = order
         self.kinds, self.limit = kinds, limit
         self.dtype = kinds[-1][0]
-        self.combine = REDUCTIONS[problem.reduce].combine
+        self.combine = ufunc(REDUCTIONS[problem.reduce])
         self.known: dict[tuple[Problem, bool], _Planned] = {}
         self.slicing = self._sliced(problem, compiled and self.dtype in KINDS)
 
@@ -226,10 +227,11 @@ class _Parts:
 
     def _add(self, step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
         """Carry out a step where its result belongs."""
-        if step.problem.reduce in ("sum", "mean") and len(taken.arrays) == 2:
+        linear = REDUCTIONS[step.problem.reduce].linear
+        if linear and len(taken.arrays) == 2:
             _multiply(step, taken, out, accumulate)
             return
-        leaf = sum_leaf if step.problem.reduce in ("sum", "mean") else reduce_leaf
+        leaf = sum_leaf if linear else reduce_leaf
         for problem in leaves(step.problem):
             pooled = not accumulate and problem.points >= FEW_POINTS
             if pooled and len(taken.arrays) == 1 and pool(problem, taken.arrays[0], out):
@@ -290,7 +292,7 @@ def _needed(step: Step, taken: _Taken, out: Array, accumulate: bool) -> int:
 
 
 def _recipe(step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool) -> Recipe | None:
-    if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
+    if not REDUCTIONS[step.problem.reduce].linear or len(arrays) != 2:
         return None
     return known_recipe(step, arrays, out, accumulate)
 

@@ -14,7 +14,6 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import accumulator, common_dtype, rounded, working_dtype
-from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, output_view
@@ -28,16 +27,21 @@ from contractconv.execution.products import are_ready, multiplied, run_product, 
 from contractconv.execution.slicing import blocks
 from contractconv.machine import memory
 from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.notation.spec import SUM
 from contractconv.planning.cost import is_direct
 from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Plan, Step, order_of, plan
 from contractconv.planning.setting import DIRECT
+from contractconv.reductions.numbers import identity, ufunc
+from contractconv.reductions.table import REDUCTIONS
 
 # Bytes for each element of a mean whose points are counted, and elements at which none matter.
 _BYTES_COUNTED, _FEW_COUNTED = 40, 256
 # Bytes for each point of a local derivative, while it is made.
 _BYTES_DERIVED = 120
+# The same where operands move, too, and for each cell of a table of points by elements.
+_BYTES_MOVED, _BYTES_A_CELL = 400, 200
 
 
 def carry_out(
@@ -104,7 +108,7 @@ def _run_parts(
             part = np.full(part.shape, part.flat[0], numbers)
             room = beside(limit, part.nbytes, "what is rounded")
         add_within(block, arrays, part, room, order)
-        if problem.reduce == "mean":
+        if REDUCTIONS[problem.reduce].averages:
             _divided(part, block)
         if numbers != dtype:
             within(out, place)[...] = rounded(part, dtype)
@@ -115,7 +119,7 @@ def largest_block(
     problem: Problem, numbers: np.dtype[Any], dtype: np.dtype[Any], limit: int
 ) -> int:
     """Elements of the result that are made at once; what is rounded later takes room until then."""
-    counted = problem.reduce == "mean" and not is_direct(problem)
+    counted = REDUCTIONS[problem.reduce].averages and not is_direct(problem)
     beside = _BYTES_COUNTED * counted + 4 * numbers.itemsize * (numbers != dtype)
     return max(limit // beside, _FEW_COUNTED) if beside else prod(problem.output_sizes)
 
@@ -182,7 +186,7 @@ def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> Array:
     if ending is not None and _ends_itself(steps, arrays):
         return rounded(multiplied(steps.steps[0], arrays, numbers, ending=ending), dtype)
     result = _run_split(steps, arrays, numbers)
-    if problem.reduce == "mean":
+    if REDUCTIONS[problem.reduce].averages:
         result = _divided(result, problem)
     result = result.reshape(problem.result_shape)
     if ending is not None:
@@ -209,7 +213,7 @@ def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
     # A mean over windows all of whose points count: what they land on is known beforehand.
-    divided = problem.reduce == "mean"
+    divided = REDUCTIONS[problem.reduce].averages
     if divided and not is_direct(problem):
         return None
     made = memory.empty(problem.output_sizes, operand.dtype)
@@ -226,7 +230,7 @@ def _summed(steps: Plan, operand: Array) -> Array | None:
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
     """Whether one piece makes the result as it is given back."""
     problem, first = steps.problem, steps.steps[0]
-    plain = problem.reduce == "sum" and problem.result_shape == problem.output_sizes
+    plain = REDUCTIONS[problem.reduce].is_sum and problem.result_shape == problem.output_sizes
     alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_tight
     whole = problem.points > 0 and len(first.choice.chosen.pieces) == 1
     return plain and alone and whole
@@ -241,7 +245,7 @@ def _run_split(steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> 
 
 
 def _identity(problem: Problem, dtype: np.dtype[Any]) -> Array:
-    return np.full(problem.output_sizes, REDUCTIONS[problem.reduce].identity(dtype), dtype)
+    return np.full(problem.output_sizes, identity(REDUCTIONS[problem.reduce], dtype), dtype)
 
 
 def _run_plan(
@@ -259,7 +263,7 @@ def _run_plan(
 def _run_step(
     step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
 ) -> Array:
-    if step.problem.reduce not in ("sum", "mean") or len(arrays) != 2:
+    if not REDUCTIONS[step.problem.reduce].linear or len(arrays) != 2:
         return _reduce_step(step, arrays, dtype, out)
     return multiplied(step, arrays, dtype, out)
 
@@ -268,7 +272,7 @@ def _reduce_step(
     step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None
 ) -> Array:
     problem = step.problem
-    leaf = sum_leaf if problem.reduce in ("sum", "mean") else reduce_leaf
+    leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
     if out is None and step.is_leaf:
         made = memory.empty(problem.output_sizes, dtype)
         worth = problem.points >= FEW_POINTS and step.setting.machine.compiled
@@ -282,7 +286,7 @@ def _reduce_step(
         return np.broadcast_to(result, problem.output_sizes).copy()
     if out is None:
         out = _identity(problem, dtype)
-    combine = REDUCTIONS[problem.reduce].combine
+    combine = ufunc(REDUCTIONS[problem.reduce])
     for part in step.leaves():
         view = output_view(out, part)
         combine(view.array, leaf(part, arrays, view.labels), out=view.array)
@@ -320,7 +324,7 @@ def landing_points(problem: Problem) -> Array:
     uses = Counter(name for access in problem.output for name in access.names)
     counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
     sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
-    landing = Problem(((),), tuple(counted), sizes, "sum", shape_of(tuple(counted)))
+    landing = Problem(((),), tuple(counted), sizes, SUM, shape_of(tuple(counted)))
     count = _run_split(plan(landing), (np.ones((), np.int64),), np.dtype(np.int64))
     shape = [access.size if access in counted else 1 for access in problem.output]
     return repeats * count.reshape(shape)
@@ -331,23 +335,30 @@ def _lands_once(access: Access, problem: Problem, uses: Counter[str]) -> bool:
     return name is not None and uses[name] == 1 and problem.extents[name] == access.size
 
 
-def derivative_weights(problem: Problem, operands: Sequence[Any]) -> Array:
+def derivative_weights(
+    problem: Problem, operands: Sequence[Any], moved: Sequence[Any] | None = None
+) -> Array:
     """The local derivative of a reduction: what its backward contraction meets.
 
     Args:
         problem: the forward contraction.
         operands: the forward operands.
+        moved: the same with a direction in the place of one operand, if it is not the derivative
+            that is wanted, but how that changes.
 
     Returns:
-        For ``mean``, one over the number of points (a scalar, or one value for each output
-        element); otherwise one value for each point, with axes as in ``problem.indices``.
+        For a mean, one over the number of points (a scalar, or one value for each output element);
+        otherwise one value for each point, with axes as in ``problem.indices``.
+
+    Raises:
+        ReductionError: the reduction has no such derivative.
     """
-    return trace.run("numpy", problem, lambda: _weights(problem, operands))
+    return trace.run("numpy", problem, lambda: _weights(problem, operands, moved))
 
 
-def _weights(problem: Problem, operands: Sequence[Any]) -> Array:
-    dtype = accumulator(common_dtype(operands, problem.reduce))
-    if problem.reduce == "mean":
+def _weights(problem: Problem, operands: Sequence[Any], moved: Sequence[Any] | None) -> Array:
+    dtype = accumulator(common_dtype([*operands, *(moved or ())], problem.reduce))
+    if REDUCTIONS[problem.reduce].averages:
         count = _as_divisor(landing_points(problem), dtype)
         shares = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
         weights = shares.astype(dtype)
@@ -358,13 +369,23 @@ def _weights(problem: Problem, operands: Sequence[Any]) -> Array:
     arrays = prepared(problem, operands, dtype)
     if 0 in shape or any(0 in array.shape for array in arrays):
         return np.zeros(shape, dtype)
-    return local_derivative(problem, arrays)
+    return local_derivative(
+        problem, arrays, None if moved is None else prepared(problem, moved, dtype)
+    )
 
 
 def weights_bytes(problem: Problem) -> int:
     """Bytes that :func:`derivative_weights` takes at most."""
-    if problem.reduce == "sum" or (problem.reduce == "mean" and is_direct(problem)):
+    entry = REDUCTIONS[problem.reduce]
+    if entry.is_sum or (entry.averages and is_direct(problem)):
         return 0
-    if problem.reduce == "mean":
+    if entry.averages:
         return 2 * _BYTES_COUNTED * prod(problem.output_sizes)
     return _BYTES_DERIVED * problem.points
+
+
+def change_bytes(problem: Problem) -> int:
+    """Bytes that it takes at most where operands move, too."""
+    # Of a scatter all points may land on one element: then its tables have a row for each.
+    rows = prod(problem.output_sizes) if not is_direct(problem) else 1
+    return (_BYTES_MOVED + _BYTES_A_CELL * rows) * problem.points

@@ -15,7 +15,10 @@ from contractconv.notation.affine import Affine
 Reduction = Literal["sum", "max", "min", "prod", "mean", "logsumexp"]
 """How contributions to one element combine."""
 
-REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
+REDUCTIONS: list[Reduction] = [*get_args(Reduction)]
+"""Their names; :func:`contractconv.reductions.table.register` adds to them."""
+SUM: Reduction = "sum"
+"""What derivatives are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Spec:
 
     inputs: tuple[Term, ...]
     output: Term
-    reduce: Reduction = "sum"
+    reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from contractconv.planning.lowering import is_tight, leaves, tap_indices, tied_i
 from contractconv.planning.scatter_phases import by_phases
 from contractconv.planning.setting import FEW, Setting
 from contractconv.planning.trimming import trimmed
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.tiles.rounding import EPSILON
 
 # More pieces than this are made anew in every run, one at a time.
@@ -109,7 +110,7 @@ def _parts(step: Problem) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
         return (step,), ()
     whole = trimmed(step)
     assert whole is not None, "of nothing there is nothing to choose"
-    if tied_indices(step) and step.reduce in ("sum", "mean") and len(step.operands) == 2:
+    if tied_indices(step) and REDUCTIONS[step.reduce].linear and len(step.operands) == 2:
         phases = by_phases(step)
         if phases and sum(part.points for part in phases) <= _MOST_PADDING * whole.points:
             return phases, phases
@@ -141,7 +142,7 @@ def _candidates(step: Problem, parts: tuple[Problem, ...], setting: Setting) -> 
 
 def _is_open(step: Problem, setting: Setting) -> bool:
     """Whether anything but the definition comes into question."""
-    products = step.reduce in ("sum", "mean") and len(step.operands) == 2
+    products = REDUCTIONS[step.reduce].linear and len(step.operands) == 2
     if setting.algorithm == "direct" or not products or not setting.rounds:
         return False
     return setting.algorithm != "auto" or step.points >= FEW

@@ -16,6 +16,7 @@ from contractconv.planning.cost import is_direct, overlaps, volume
 from contractconv.planning.lowering import by_taps, tap_indices
 from contractconv.planning.setting import Setting
 from contractconv.planning.trimming import trimmed
+from contractconv.reductions.table import REDUCTIONS
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def products_of(piece: Piece) -> str:
 def reduction_of(piece: Piece) -> str:
     """What a reduction of one operand is, or of the product of several."""
     problem = piece.problem
-    if problem.reduce not in ("sum", "mean"):
+    if not REDUCTIONS[problem.reduce].linear:
         return f"{problem.reduce} over {' '.join(problem.reduced) or 'nothing'}"
     if not problem.reduced:
         return "copy" if is_direct(problem) else "scatter"

@@ -14,6 +14,7 @@ from contractconv.caches import Shelf, kept
 from contractconv.errors import AlgorithmError
 from contractconv.markup import preformatted
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
+from contractconv.notation.spec import SUM
 from contractconv.planning.candidates import Piece, direct, far_apart, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
@@ -24,6 +25,7 @@ from contractconv.planning.path import Merge, Order, Pair, checked_path, contrac
 from contractconv.planning.report import data, report
 from contractconv.planning.setting import DIRECT, Setting
 from contractconv.planning.trimming import trimmed
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.remembering import Value, remembered
 from contractconv.tiles.decomposition import Decomposition
 
@@ -149,7 +151,8 @@ class Plan(Value):
         """Whether it is one sum of products of two arrays, neither empty nor split or joined."""
         problem = self.problem
         joined = problem.result_shape != problem.output_sizes
-        alone = len(self.steps) == 1 and len(problem.operands) == 2 and problem.reduce == "sum"
+        summed = REDUCTIONS[problem.reduce].is_sum
+        alone = len(self.steps) == 1 and len(problem.operands) == 2 and summed
         return alone and not joined and problem.points > 0 and 0 not in problem.output_sizes
 
     @remembered
@@ -166,7 +169,7 @@ class Plan(Value):
         """The axes of the only operand that are summed, if that is all there is to do."""
         problem = self.problem
         names = problem.whole[0] if len(problem.operands) == 1 else None
-        if names is None or problem.reduce != "sum":
+        if names is None or not REDUCTIONS[problem.reduce].is_sum:
             return None
         kept = tuple(name for name in names if name in problem.kept)
         if tuple(access.plain for access in problem.output) != kept or len(kept) == len(names):
@@ -296,7 +299,7 @@ def order_of(problem: Problem, optimize: Any = "auto") -> Order:
         >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {})).pairs
         ((1, 2), (0, 1))
     """
-    if problem.reduce not in ("sum", "mean"):
+    if not REDUCTIONS[problem.reduce].linear:
         if optimize not in ("auto", "auto-hq"):
             raise AlgorithmError(
                 f"reduce={problem.reduce!r} reads all operands at once: there is no order to choose"
@@ -340,7 +343,7 @@ def _places(problem: Problem) -> list[int]:
 
 def _steps(problem: Problem, order: Order) -> Iterator[tuple[Pair, Problem]]:
     """Which operands are taken out of the list, and how they are contracted."""
-    if problem.reduce not in ("sum", "mean"):
+    if not REDUCTIONS[problem.reduce].linear:
         yield tuple(range(len(problem.operands))), problem
         return
     for position, merged in _reductions_first(problem):
@@ -400,4 +403,4 @@ def _of_operands(problem: Problem, terms: tuple[Accesses, ...]) -> Problem:
 
 
 def _as_problem(merged: Merge) -> Problem:
-    return Problem(merged.inputs, merged.output, merged.sizes, "sum", shape_of(merged.output))
+    return Problem(merged.inputs, merged.output, merged.sizes, SUM, shape_of(merged.output))

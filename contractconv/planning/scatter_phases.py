@@ -19,6 +19,7 @@ from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.lowering import leaves, progression, tap_indices, tied_indices
 from contractconv.planning.trimming import trimmed
+from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
@@ -60,7 +61,7 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
         (i-k) c, (2*k) c -> (2*i) {'i': 5, 'c': 8, 'k': 2}
         i c, (1) c -> (2*i+1) {'i': 4, 'c': 8}
     """
-    if problem.reduce not in ("sum", "mean"):
+    if not REDUCTIONS[problem.reduce].linear:
         return None
     if trimmed(problem) is None:
         return ()

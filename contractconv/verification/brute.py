@@ -1,19 +1,21 @@
 """A gradient by the definition, one point of the index space at a time.
 
 Python's own integers and fractions are exact, and nothing here is shared with what it judges but
-the reading of the string: no formula, no plan, no kernel.
+the reading of the string: no formula, no plan, no kernel. A reduction's record has its local
+derivative for this alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
-from math import exp, inf, log, prod
+from math import prod
 from typing import Any
 
 from contractconv.notation.problem import Accesses, Problem
+from contractconv.reductions.table import REDUCTIONS
 
 Place = tuple[int, ...]
 Numbers = Mapping[Place, Any]
@@ -34,15 +36,16 @@ class BruteForce:
         self.local = self._local_derivatives()
 
     def result(self) -> dict[Place, Any]:
-        """The elements of the result on which points land; the others hold :data:`NOTHING`."""
-        if self.problem.reduce in ("sum", "mean"):
+        """The elements of the result on which points land; the others hold the identity."""
+        record = REDUCTIONS[self.problem.reduce]
+        if record.linear:
             total: Counter[Place] = Counter()
             for point, out, places in self.points:
                 contribution = prod(self._value(n, place) for n, place in enumerate(places))
                 total[out] += self.local[point] * contribution
             return dict(total)
-        combined = COMBINED[self.problem.reduce]
-        return {out: combined(list(group.values())) for out, group in self._groups().items()}
+        exact = record.asked(record.definition, "definition to be verified by")
+        return {out: exact(list(group.values())) for out, group in self._groups().items()}
 
     def gradient(self, n: int, cotangent: Numbers) -> dict[Place, Any]:
         """The derivative of ``Σ cotangent * result`` by each element of operand ``n``."""
@@ -85,13 +88,16 @@ class BruteForce:
 
     def _local_derivatives(self) -> dict[Place, Any]:
         """The derivative of the result by each contribution."""
-        if self.problem.reduce == "mean":
+        record = REDUCTIONS[self.problem.reduce]
+        if record.averages:
             return self._shares()
-        rule = LOCAL[self.problem.reduce]
+        if record.is_sum:
+            return {point: 1 for point, _, _ in self.points}
+        weights = record.asked(record.local.exact, "derivative to be verified by")
         return {
             point: weight
             for group in self._groups().values()
-            for point, weight in zip(group, rule(list(group.values())), strict=True)
+            for point, weight in zip(group, weights(list(group.values())), strict=True)
         }
 
     def _groups(self) -> dict[Place, dict[Place, Any]]:
@@ -124,39 +130,3 @@ def _place(accesses: Accesses, values: Mapping[str, int]) -> Place | None:
             return None
         place.append(position)
     return tuple(place)
-
-
-def _first(best: Callable[[Sequence[Any]], Any]) -> Callable[[list[Any]], list[Any]]:
-    def weights(values: list[Any]) -> list[Any]:
-        chosen = values.index(best(values))
-        return [int(n == chosen) for n in range(len(values))]
-
-    return weights
-
-
-def _others(values: list[Any]) -> list[Any]:
-    return [prod(v for m, v in enumerate(values) if m != n) for n in range(len(values))]
-
-
-def _softmax(values: list[Any]) -> list[Any]:
-    top = max(values)
-    total = sum(exp(value - top) for value in values)
-    return [exp(value - top) / total for value in values]
-
-
-LOCAL: dict[str, Callable[[list[Any]], list[Any]]] = {
-    "sum": lambda values: [1] * len(values),
-    "max": _first(max),
-    "min": _first(min),
-    "prod": _others,
-    "logsumexp": _softmax,
-}
-
-COMBINED: dict[str, Callable[[list[Any]], Any]] = {
-    "max": max,
-    "min": min,
-    "prod": prod,
-    "logsumexp": lambda values: max(values) + log(sum(exp(v - max(values)) for v in values)),
-}
-# What an element holds on which no point lands; zero if it is not listed.
-NOTHING = {"max": -inf, "min": inf, "prod": 1, "logsumexp": -inf}

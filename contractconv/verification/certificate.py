@@ -16,8 +16,8 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT, Formulas
 from contractconv.calculus.gather_phases import phases
+from contractconv.calculus.local_derivative import counted, local_name
 from contractconv.calculus.reads import places
-from contractconv.calculus.rules import RULES, counted, local_name
 from contractconv.calculus.symbols import operand_names, scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import (
@@ -32,6 +32,7 @@ from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place
 from contractconv.verification.cases import Case, cases, spelled
 from contractconv.verification.engines import Covered, covered, known, large
@@ -203,7 +204,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     expected = brute.gradient(n, given)
     shape = tuple(access.size for access in case.problem.operands[n])
     subject = f"the gradient of '{formulas.forward}' by operand {n}"
-    exact = case.forward.reduce in ("sum", "max", "min", "prod")
+    exact = REDUCTIONS[case.forward.reduce].exact
     judge = Judge(subject, case, expected, shape, exact)
 
     arrays = named_arrays(case, brute, operands) | {COTANGENT: elements(cotangent)}
@@ -263,7 +264,8 @@ def integers(rng: np.random.Generator, shape: Shape, most: int = 4) -> Array:
 def magnitude(problem: Problem, power: int = 1) -> int:
     """The largest operand for which no result, to a power, leaves the 64 bits of an integer."""
     factors = problem.points * len(problem.operands) * power
-    return 4 if problem.reduce != "prod" or factors <= 24 else 2 if factors <= 48 else 1
+    multiplies = REDUCTIONS[problem.reduce].multiplies
+    return 4 if not multiplies or factors <= 24 else 2 if factors <= 48 else 1
 
 
 def elements(array: Array) -> dict[Place, Any]:
@@ -277,9 +279,9 @@ def named_arrays(
     """The forward operands and the local derivative, as formulas call them."""
     names = operand_names(len(operands))
     arrays: dict[str, Mapping[Any, Any]] = dict(zip(names, map(elements, operands), strict=True))
-    local = RULES[case.forward.reduce].local
-    if local is not None and counted(case.forward) is None:
-        arrays[local_name(case.forward)] = _local(brute, local.per_point)
+    record = REDUCTIONS[case.forward.reduce]
+    if not record.is_sum and counted(case.forward) is None:
+        arrays[local_name(case.forward)] = _local(brute, not record.linear)
     return arrays
 
 
@@ -298,7 +300,7 @@ def _image(
     n: int, case: Case, brute: BruteForce, operands: Sequence[Array], tangent: Array
 ) -> Mapping[Place, Any]:
     """How the result changes with the tangent: as it is computed if the contraction is linear."""
-    if case.forward.reduce != "sum":
+    if not REDUCTIONS[case.forward.reduce].is_sum:
         return brute.directional(n, numbers_of(tangent, case.problem.operands[n]))
     moved = [tangent if m == n else operand for m, operand in enumerate(operands)]
     return numbers_of(run(plan(case.problem), moved), case.problem.output)

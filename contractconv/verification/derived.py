@@ -21,11 +21,11 @@ from contractconv.calculus.curvature_strings import Layer
 from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
 from contractconv.calculus.equation import size
 from contractconv.calculus.reads import OUTPUT, places
-from contractconv.calculus.rules import RULES
 from contractconv.calculus.symbols import operand_names, split
 from contractconv.execution.derived_calls import extents_of, run_recipe
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place
 from contractconv.verification.cases import Case, cases, spelled
 from contractconv.verification.certificate import (
@@ -117,7 +117,7 @@ def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterato
     shape = tuple(
         axis_size for part in recipe.like for axis_size in _split_shape(part, problem, n)
     ) or tuple(extents[axis.plain or ""] for axis in split(here.spec.output))
-    exact = case.forward.reduce in ("sum", "max", "min", "prod") and not recipe.scale
+    exact = REDUCTIONS[case.forward.reduce].exact and not recipe.scale
     judge = Judge(
         f"the {subject.name} of '{subject.forward}' by operand {n}", case, expected, shape, exact
     )
@@ -149,9 +149,8 @@ def _sizes(
     shapes |= {"R": (_COLUMNS, *problem.output_sizes), "G": problem.output_sizes}
     shapes[TANGENT] = shape_of(problem.operands[n])
     shapes |= {role: () for role, _ in recipe.shares}
-    local = RULES[problem.reduce].local
-    per_point = local is not None and local.per_point
-    others = tuple(s for _, s in problem.sizes) if per_point else problem.output_sizes
+    linear = REDUCTIONS[problem.reduce].linear
+    others = problem.output_sizes if linear else tuple(s for _, s in problem.sizes)
     named = places(recipe.spec)
     for term, role in enumerate(recipe.roles):
         sizes = shapes.get(role, others)

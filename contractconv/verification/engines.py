@@ -28,7 +28,8 @@ from contractconv.planning.cost import volume
 from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.setting import COMMON, Algorithm, Setting
-from contractconv.verification.brute import NOTHING, BruteForce
+from contractconv.reductions.table import REDUCTIONS
+from contractconv.verification.brute import BruteForce
 from contractconv.verification.cases import Case, cases
 from contractconv.verification.judge import TOLERANCE, Judge, numbers_of
 
@@ -83,12 +84,12 @@ class Known:
 
     def is_whole(self, dtype: str) -> bool:
         """Whether everything on the way is an integer that floats of a dtype hold exactly."""
-        case = self.case
-        if case.forward.reduce not in ("sum", "max", "min", "prod"):
+        case, record = self.case, REDUCTIONS[self.case.forward.reduce]
+        if not record.exact:
             return False
         factors = [self.cotangent, *self.operands]
         largest = prod(max(1, int(np.abs(array).max(initial=0))) for array in factors)
-        if case.forward.reduce == "prod":
+        if record.multiplies:
             values = [*self.result.values(), *self.gradient.values()]
             return all(abs(value) < _WHOLE[dtype] // 4 for value in values)
         return largest * case.problem.points < _WHOLE[dtype]
@@ -121,7 +122,7 @@ def covered(formulas: Formulas, facts: Known) -> Iterator[Covered]:
 
 def _forward(formulas: Formulas, facts: Known) -> Iterator[Covered]:
     problem, arrays = facts.case.problem, facts.operands
-    nothing = NOTHING.get(problem.reduce, 0)
+    nothing = REDUCTIONS[problem.reduce].identity
     subject = f"'{formulas.forward}'"
     judged = _Judged(facts, subject, facts.result, problem.output_sizes, nothing)
     yield from judged.ways(problem, arrays)
@@ -130,7 +131,7 @@ def _forward(formulas: Formulas, facts: Known) -> Iterator[Covered]:
 def _strings(formulas: Formulas, facts: Known) -> Iterator[Covered]:
     """The backward contraction where it is one of the operands alone."""
     case, n = facts.case, formulas.operand
-    if case.forward.reduce != "sum":
+    if not REDUCTIONS[case.forward.reduce].is_sum:
         return
     problem = backward(case.forward, n, case.problem, case.shapes)
     others = [array for m, array in enumerate(facts.operands) if m != n]

@@ -9,9 +9,8 @@ import pytest
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.arrays.reductions import REDUCTIONS
-from contractconv.calculus.rules import RULES
 from contractconv.notation.spec import REDUCTIONS as NAMES
+from contractconv.reductions.table import REDUCTIONS
 
 # spec, operand, scatter form, gather form
 SUMS = [
@@ -124,5 +123,5 @@ def test_gradients_are_differentiated_again() -> None:
     assert (second(v, g, w) == conv.grad(1)(g, v, w)).all()
 
 
-def test_every_reduction_has_its_entry_in_each_table() -> None:
-    assert set(RULES) == set(REDUCTIONS) == set(NAMES)
+def test_every_reduction_has_its_record() -> None:
+    assert [*REDUCTIONS] == NAMES

@@ -27,13 +27,13 @@ from contractconv import Reduction
 from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.reads import OUTPUT, places
-from contractconv.calculus.rules import RULES
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS
+from contractconv.reductions.table import REDUCTIONS as RECORDS
 from contractconv.verification.brute import BruteForce
 
 SPEECH = ("congruence", "range")  # what is said of a solution that was substituted just before
@@ -94,8 +94,9 @@ class Evaluated:
         self.arrays = dict(zip(operand_names(len(shapes)), whole, strict=True))
         self.arrays["G"] = self._elements(self.cotangent)
         self.local = BruteForce(self.problem, split).local
-        if rule := RULES[case.reduce].local:
-            self.arrays[rule.symbol] = self._local(rule.per_point)
+        record = RECORDS[case.reduce]
+        if not record.is_sum:
+            self.arrays[record.local.letter] = self._local(not record.linear)
 
     def _shape(self, term: str) -> tuple[int, ...]:
         """Axes just as long as the extent rule wants them."""

@@ -647,7 +647,7 @@ def gradient(G, X, *, k, l):
         else values.dtype.kind != "b" and -jnp.inf
     )
     values = jnp.where(in_rows[:, None, None, :, None], values, worst)
-    # S is one at the first maximum, zero elsewhere.
+    # S is one at the first maximum, else zero.
     best = values.max((-2, -1), keepdims=True, initial=worst)
     hits = ((values == best) | (values != values)) & in_rows[:, None, None, :, None]
     flat = hits.reshape(*hits.shape[:4], k * l)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 
 from contractconv.display.sources.dialects import Dialect
 from contractconv.display.sources.lines import Lines
@@ -18,6 +19,9 @@ from contractconv.display.sources.sizes import Sizes
 from contractconv.display.sources.text import indexed, operators, product
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Place, Term
+from contractconv.reductions.record import Record
+
+_SLICES = {0.0: "zeros", 1.0: "ones"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,17 @@ class Body:
         self.letters = letters
         self.sizes = sizes
         self.positions = Positions(dialect, lines, sizes)
-        self.fill: str | None = None
+        self.fill: Record | None = None
         self.masks: list[Factor] | None = None
         self.outside = False
         self._split: set[str] = set()
         self._identities: dict[str, str] = {}
 
-    def identity(self, reduce: str, like: str) -> str:
+    def identity(self, record: Record, like: str) -> str:
         """What an element holds on which nothing lands, as a short text."""
-        text = self.dialect.identity(reduce, like)
+        text = self.dialect.number(record.identity)
+        if isinf(record.identity) and record.exact:
+            text = self.dialect.bound(record.identity, like)
         if operators(text) and like not in self._identities:
             self._identities[like] = self.lines.new("worst", text)
         return self._identities.get(like, text)
@@ -126,9 +132,13 @@ class Body:
         """The array with what is read outside behind it."""
         self.outside = True
         fill = "0" if self.fill is None else self.identity(self.fill, array)
-        slices = {None: "zeros", "prod": "ones"}.get(self.fill, "infinities")
+        held, slices = array, "zeros"
+        if self.fill is not None:
+            number = self.fill.identity
+            slices = _SLICES.get(number, "infinities" if isinf(number) else f"{number:g}")
+            if self.fill.needs_infinity:
+                held = self.dialect.floating(array)
         self.lines.comment(f"Positions outside read the appended slice of {slices}.")
-        held = self.dialect.floating(array) if self.fill == "logsumexp" else array
         return self.dialect.padded(held, padded, fill)
 
     def _key(self, affine: Affine, place: Place, wishes: Iterator[str]) -> tuple[str, bool]:

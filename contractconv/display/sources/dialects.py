@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isinf
 
 from contractconv.display.sources.text import simple, tupled
 from contractconv.errors import ContractionError
@@ -15,10 +16,12 @@ class Dialect:
     """What generated code is written in; what is common to all is here, as numpy says it.
 
     Attributes:
-        module: the short name of the library.
+        library: the name of the library.
+        module: its short name.
         imports: what names stand for, and the lines that import them.
     """
 
+    library = "numpy"
     module = "np"
     imports: tuple[tuple[str, str], ...] = (("np", "import numpy as np"),)
     keep = "keepdims=True"
@@ -65,18 +68,24 @@ class Dialect:
         """Booleans that choose between elements of another array."""
         return condition
 
-    def reduced(self, reduce: str, array: str, axes: Axes, keep: bool = False) -> str:
-        """Add or multiply along some axes of an array."""
-        return f"{array}.{reduce}({', '.join([_axes(axes), *[self.keep] * keep])})"
+    def total(self, array: str, axes: Axes, keep: bool = False) -> str:
+        """Add along some axes of an array."""
+        return f"{array}.sum({self._along(axes, keep)})"
 
-    def extreme(self, reduce: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
+    def product(self, array: str, axes: Axes) -> str:
+        """Multiply along some axes of an array."""
+        return f"{array}.prod({self.axes(axes)})"
+
+    def extreme(self, name: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
         """The maximum or minimum along some axes; the identity, if there is nothing."""
-        more = [*[self.keep] * keep, f"initial={identity}"]
-        return f"{array}.{reduce}({', '.join([_axes(axes), *more])})"
+        return f"{array}.{name}({self._along(axes, keep)}, initial={identity})"
 
-    def logsumexp(self, array: str, axes: Axes) -> str:
-        """Reduce axes to the logarithm of the sum of exponentials."""
-        return self.call("logaddexp.reduce", array, _axes(axes))
+    def axes(self, axes: Axes) -> str:
+        """Axes as an argument."""
+        return str(axes[0]) if len(axes) == 1 else tupled([*map(str, axes)])
+
+    def _along(self, axes: Axes, keep: bool) -> str:
+        return ", ".join([self.axes(axes), *[self.keep] * keep])
 
     def diagonal(self, size: str, like: str) -> str:
         """Booleans, true on the diagonal."""
@@ -86,20 +95,20 @@ class Dialect:
         """An array that can hold infinities."""
         return array
 
-    def identity(self, reduce: str, like: str) -> str:
-        """What an element holds on which nothing lands, for the dtype of another array."""
-        if reduce not in ("max", "min"):
-            return "1" if reduce == "prod" else f"-{self.module}.inf"
-        return self._bound(reduce, like)
+    def number(self, number: float) -> str:
+        """A number that may be infinite."""
+        if isinf(number):
+            return f"{'-' * (number < 0)}{self.module}.inf"
+        return f"{number:g}"
 
-    def _bound(self, reduce: str, like: str) -> str:
-        """The infinity, the last integer or the truth value that no other one is beyond."""
-        kind = f"{like}.dtype.kind"
-        if reduce == "max":
-            number, last = f'{kind} != "b" and -{self.module}.inf', "min"
-        else:
-            number, last = f'{kind} == "b" or {self.module}.inf', "max"
-        return f'{self.module}.iinfo({like}.dtype).{last} if {kind} in "iu" else {number}'
+    def bound(self, infinity: float, like: str) -> str:
+        """The infinity, the last integer or the truth value of a dtype that none is beyond."""
+        kind, number = f"{like}.dtype.kind", self.number(infinity)
+        last, truth = (
+            ("min", f'{kind} != "b" and') if infinity < 0 else ("max", f'{kind} == "b" or')
+        )
+        integer = f"{self.module}.iinfo({like}.dtype).{last}"
+        return f'{integer} if {kind} in "iu" else {truth} {number}'
 
 
 class _Numpy(Dialect):
@@ -108,17 +117,16 @@ class _Numpy(Dialect):
 
 
 class _Jax(Dialect):
+    library = "jax"
     module = "jnp"
     imports = (("jax", "import jax"), ("jnp", "import jax.numpy as jnp"))
 
     def einsum(self, string: str, arrays: Sequence[str]) -> str:
         return self.call("einsum", f'"{string}"', *arrays)
 
-    def logsumexp(self, array: str, axes: Axes) -> str:
-        return f"jax.nn.logsumexp({array}, {_axes(axes)})"
-
 
 class _Torch(Dialect):
+    library = "torch"
     module = "torch"
     keep = "keepdim=True"
     imports = (
@@ -150,38 +158,28 @@ class _Torch(Dialect):
     def mask(self, condition: str, like: str) -> str:
         return f"{simple(condition)}.to({like}.device)"
 
-    def reduced(self, reduce: str, array: str, axes: Axes, keep: bool = False) -> str:
-        if reduce == "prod":  # one axis at a time, the last one first: the others stay in place
-            ordered = sorted(axes) if axes[0] < 0 else sorted(axes, reverse=True)
-            return array + "".join(f".prod({axis if axis >= 0 else -1})" for axis in ordered)
-        return super().reduced(reduce, array, axes, keep)
+    def product(self, array: str, axes: Axes) -> str:
+        # One axis at a time, the last one first: the others stay in place.
+        ordered = sorted(axes) if axes[0] < 0 else sorted(axes, reverse=True)
+        return array + "".join(f".prod({axis if axis >= 0 else -1})" for axis in ordered)
 
-    def extreme(self, reduce: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
-        along = ", ".join([_axes(axes), *[self.keep] * keep])
+    def extreme(self, name: str, array: str, axes: Axes, identity: str, keep: bool) -> str:
+        along = self._along(axes, keep)
         # PyTorch refuses to look for an extremum where there is nothing.
         nothing = f"{array}.sum({along}, dtype={array}.dtype) + {identity}"
-        return f"{array}.a{reduce}({along}) if {array}.numel() else {nothing}"
+        return f"{array}.a{name}({along}) if {array}.numel() else {nothing}"
 
-    def logsumexp(self, array: str, axes: Axes) -> str:
-        return f"{array}.logsumexp({_axes(axes)})"
-
-    def _bound(self, reduce: str, like: str) -> str:
+    def bound(self, infinity: float, like: str) -> str:
         dtype = f"{like}.dtype"
-        if reduce == "max":
-            number, last = "-torch.inf", f"{dtype} != torch.bool and torch.iinfo({dtype}).min"
-        else:
-            number, last = "torch.inf", f"{dtype} == torch.bool or torch.iinfo({dtype}).max"
-        return f"{number} if {like}.is_floating_point() else {last}"
+        last, truth = ("min", "!= torch.bool and") if infinity < 0 else ("max", "== torch.bool or")
+        integer = f"{dtype} {truth} torch.iinfo({dtype}).{last}"
+        return f"{self.number(infinity)} if {like}.is_floating_point() else {integer}"
 
     def diagonal(self, size: str, like: str) -> str:
         return self.call("eye", size, "dtype=torch.bool", f"device={like}.device")
 
 
-def _axes(axes: Axes) -> str:
-    return str(axes[0]) if len(axes) == 1 else tupled([*map(str, axes)])
-
-
-DIALECTS: dict[str, type[Dialect]] = {"numpy": _Numpy, "torch": _Torch, "jax": _Jax}
+DIALECTS: dict[str, type[Dialect]] = {each.library: each for each in (_Numpy, _Torch, _Jax)}
 
 
 def dialect(library: str) -> Dialect:

@@ -25,7 +25,8 @@ from contractconv.display.sources.wrapping import docstring, wrapped
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import operand_position
-from contractconv.notation.spec import Spec, Term
+from contractconv.notation.spec import SUM, Spec, Term
+from contractconv.reductions.table import REDUCTIONS
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def forward_source(spec: Spec, library: str, names: Sequence[str], given: Given 
         <BLANKLINE>
     """
     _check(spec, given)
-    form = gathered(spec) if spec.reduce == "sum" else spec
+    form = gathered(spec) if REDUCTIONS[spec.reduce].is_sum else spec
     function = _Function(spec, form, library, names, given)
-    if spec.reduce in ("sum", "mean"):
+    if REDUCTIONS[spec.reduce].linear:
         function.sum_up(form)
     else:
         function.reduce()
@@ -109,9 +110,11 @@ def gradient_source(
     _check(forward, given)
     operand = operand_position(forward, operand)
     formulas = derive(forward, operand)
-    every_point = forward.reduce not in ("sum", "mean") and not keeps_every_index(forward)
+    record = REDUCTIONS[forward.reduce]
+    idle = record.keeps_one and keeps_every_index(forward)
+    every_point = not (record.linear or idle)
     # Without a local derivative that has an axis for each index, the gradient is that of a sum.
-    one = formulas if every_point else derive(replace(forward, reduce="sum"), operand)
+    one = formulas if every_point else derive(replace(forward, reduce=SUM), operand)
     gather = not every_point and collects(one)
     form = one.gather if gather else one.scatter
     function = _Function(forward, form, library, names, given, operand)
@@ -138,7 +141,7 @@ def _check(spec: Spec, given: Given) -> None:
 
 
 def _reduction(spec: Spec) -> str:
-    return f' (reduce="{spec.reduce}")' * (spec.reduce != "sum")
+    return f' (reduce="{spec.reduce}")' * (not REDUCTIONS[spec.reduce].is_sum)
 
 
 # The keyword of a shape of the result that was given.
@@ -218,7 +221,7 @@ class _Function:
         terms = zip(self.operands, form.inputs, strict=True)
         factors = [self.body.read(array, n, term) for n, (array, term) in enumerate(terms)]
         slots = self.body.slots(RESULT, form.output, natural=self._natural)
-        mean = self.spec.reduce == "mean"
+        mean = REDUCTIONS[self.spec.reduce].averages
         placed = self._landing(slots) if mean else self._placed(slots)
         value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
         if mean:
@@ -234,7 +237,7 @@ class _Function:
 
     def differentiate_sum(self, form: Spec) -> None:
         """Write the gradient of a sum or a mean."""
-        if self.spec.reduce == "mean":
+        if REDUCTIONS[self.spec.reduce].averages:
             self._average(self.arrays[RESULT])
         others = [n for n in range(len(self.operands)) if n != self.target]
         factors = [

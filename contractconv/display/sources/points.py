@@ -1,4 +1,4 @@
-"""Reductions that look at every point: maximum, minimum, product, logsumexp.
+"""Reductions that look at every point: all but sums and means.
 
 The products of all points are computed, those that do not count are replaced by the identity of
 the reduction, and the reduced axes are the last ones.
@@ -14,14 +14,8 @@ from contractconv.display.sources.positions import Indices
 from contractconv.display.sources.solving import RESULT
 from contractconv.display.sources.text import operators
 from contractconv.notation.spec import Spec
-
-# What the local derivative is called, and what it is.
-_LOCAL = {
-    "max": ("S", "one at the first maximum, zero elsewhere"),
-    "min": ("S", "one at the first minimum, zero elsewhere"),
-    "prod": ("P", "the product of all other points"),
-    "logsumexp": ("P", "the softmax over the reduced points"),
-}
+from contractconv.reductions.record import Record
+from contractconv.reductions.table import REDUCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +23,7 @@ class Points:
     """The index space of a reduction.
 
     Attributes:
-        reduce: the reduction.
+        record: the reduction.
         factors: the operands, read at every point.
         slots: the axes of the result.
         out: the indices of the result, a position for each axis on which products are put.
@@ -38,7 +32,7 @@ class Points:
         placed: where points land, as arrays of booleans.
     """
 
-    reduce: str
+    record: Record
     factors: list[Factor]
     slots: list[Slot]
     out: Indices
@@ -74,20 +68,28 @@ def points(
     rest = tuple(name for name in spec.indices if name not in out)
     body.positions.order = (*out, *rest)
     # One operand can hold the identity itself; in a product it would be multiplied.
-    single = len(operands) == 1 and not (apart and spec.reduce in ("max", "min"))
-    body.fill, body.masks = (spec.reduce, None) if single else (None, [])
+    record = REDUCTIONS[spec.reduce]
+    single = len(operands) == 1 and not (apart and record.chooses)
+    body.fill, body.masks = (record, None) if single else (None, [])
     terms = zip(operands, spec.inputs, strict=True)
     factors = [body.read(array, n, term) for n, (array, term) in enumerate(terms)]
     placed = body.place(slots)
-    return Points(spec.reduce, factors, slots, out, rest, [*(body.masks or []), *placed], placed)
+    return Points(record, factors, slots, out, rest, [*(body.masks or []), *placed], placed)
 
 
 def reduce_points(body: Body, found: Points) -> str:
-    """Reduce the products of all points, as an expression."""
+    """Reduce the products of all points, as an expression.
+
+    Raises:
+        ReductionError: the reduction has no source.
+    """
+    source = found.record.asked(found.record.source, "source")
     axes = _axes_as_they_are(found)
-    if axes is not None:
-        return _reduced(body, found.reduce, found.factors[0].text, axes)
-    return _reduced(body, found.reduce, _values(body, found), found.last)
+    array = _values(body, found) if axes is None else found.factors[0].text
+    axes = found.last if axes is None else axes
+    if not axes and found.record.keeps_one:
+        return array
+    return str(source(Writer(body, found, array, array), array, axes))
 
 
 def _axes_as_they_are(found: Points) -> tuple[int, ...] | None:
@@ -98,20 +100,6 @@ def _axes_as_they_are(found: Points) -> tuple[int, ...] | None:
     if others or found.masks or kept != found.out or not once:
         return None
     return tuple(n for n, name in enumerate(factor.indices) if name in found.reduced)
-
-
-def _reduced(body: Body, reduce: str, array: str, axes: tuple[int, ...]) -> str:
-    if not axes:
-        return array
-    if reduce == "logsumexp":
-        return body.dialect.logsumexp(array, axes)
-    if reduce == "prod":
-        return body.dialect.reduced(reduce, array, axes)
-    return _extreme(body, reduce, array, axes)
-
-
-def _extreme(body: Body, reduce: str, array: str, axes: tuple[int, ...], keep: bool = False) -> str:
-    return body.dialect.extreme(reduce, array, axes, body.identity(reduce, array), keep)
 
 
 def _values(body: Body, found: Points) -> str:
@@ -125,7 +113,7 @@ def _values(body: Body, found: Points) -> str:
     values = product if plain else body.lines.new("values", product)
     if not found.masks:
         return values
-    identity = body.identity(found.reduce, values)
+    identity = body.identity(found.record, values)
     mask = _mask(body, found.masks, found.indices, values)
     repeated = Factor(values, present).among(found.indices)
     masked = body.dialect.call("where", mask, repeated, identity)
@@ -147,65 +135,71 @@ def local_derivative(body: Body, found: Points, like: str) -> Factor:
         found: the points.
         like: the array whose dtype the gradient gets.
     """
+    record, local = found.record, found.record.local
+    source = record.asked(local.source, "source of its derivative")
     values = _values(body, found)
-    symbol, meaning = _LOCAL[found.reduce]
-    name = body.lines.names.fresh(symbol)
-    body.lines.comment(f"{name} is {meaning}.")
-    _DERIVED[found.reduce](body, found, values, name, like)
+    name = body.lines.names.fresh(local.letter)
+    body.lines.comment(f"{name} is {local.meaning}.")
+    if record.needs_infinity and not (body.outside or found.masks):
+        values = body.lines.assign("values", body.dialect.floating(values))
+    source(Writer(body, found, values, like), values, name)
     return Factor(name, found.indices)
 
 
-def _selected(body: Body, found: Points, values: str, name: str, like: str) -> None:
-    """One at the first extremum of the points that count, zero elsewhere."""
-    best = body.lines.new("best", _extreme(body, found.reduce, values, found.last, keep=True))
-    hits = f"({values} == {best}) | ({values} != {values})"
-    if found.masks:
-        mask = _mask(body, found.masks, found.indices, values)
-        hits = f"({hits}) & {mask}"
-    hits = body.lines.new("hits", hits)
-    flat = _flat(body, found, hits)
-    first = f"{flat} & ({flat}.cumsum(-1) == 1)"
-    body.lines.chain(name, body.dialect.truths(first, like), *_unflattened(found, values))
+class Writer:
+    """What the record of a reduction writes with.
 
+    Args:
+        body: where to write.
+        found: the points.
+        values: the variable of all points, or of what is reduced.
+        like: the array whose dtype the result gets.
 
-def _others(body: Body, found: Points, values: str, name: str, like: str) -> None:
-    """The product of all other points; zero where a point does not land."""
-    flat = _flat(body, found, values)
-    diagonal = body.dialect.diagonal(body.sizes.extents(found.reduced), flat)
-    others = body.dialect.call("where", diagonal, "1", f"{flat}[..., None, :]")
-    product = body.dialect.reduced("prod", "", (-1,)) + body.dialect.cast(like)
-    body.lines.chain(name, others, product, *_unflattened(found, values))
-    if found.placed:
-        mask = _mask(body, found.placed, found.indices, values)
-        body.lines.assign(name, body.dialect.call("where", mask, name, "0"))
+    Attributes:
+        dialect: the library's words.
+        lines: what is written.
+        last: the reduced axes of ``values``, counted from the end.
+    """
 
+    def __init__(self, body: Body, found: Points, values: str, like: str) -> None:
+        self.dialect, self.lines, self.last = body.dialect, body.lines, found.last
+        self.values, self.like = values, like
+        self._body, self._found = body, found
 
-def _softmax(body: Body, found: Points, values: str, name: str, like: str) -> None:
-    """Exponentials over their sum, shifted such that the greatest is one."""
-    if not (body.outside or found.masks):
-        values = body.lines.assign("values", body.dialect.floating(values))
-    lowest = body.identity("logsumexp", values)
-    top = body.dialect.extreme("max", values, found.last, lowest, keep=True)
-    top = body.lines.new("top", top)
-    body.lines.assign(top, body.dialect.call("where", body.dialect.call("isfinite", top), top, "0"))
-    body.lines.assign(name, body.dialect.call("exp", f"{values} - {top}"))
-    total = body.lines.new("total", body.dialect.reduced("sum", name, found.last, keep=True))
-    some = body.dialect.call("where", f"{total} == 0", "1", total)
-    body.lines.assign(name, f"{name} / {some}")
+    def extreme(self, name: str, array: str, axes: Sequence[int], keep: bool = False) -> str:
+        """The ``"max"`` or ``"min"`` along some axes; the identity where there is nothing."""
+        identity = self._body.identity(self._found.record, array)
+        return self.dialect.extreme(name, array, axes, identity, keep)
 
+    def counted(self, condition: str) -> str:
+        """A condition, and that a point counts."""
+        masks = self._found.masks
+        return f"({condition}) & {self._mask(masks)}" if masks else condition
 
-_DERIVED = {"max": _selected, "min": _selected, "prod": _others, "logsumexp": _softmax}
+    def landed(self, variable: str) -> None:
+        """Make a variable zero where a point lands nowhere."""
+        if self._found.placed:
+            mask = self._mask(self._found.placed)
+            self.lines.assign(variable, self.dialect.call("where", mask, variable, "0"))
 
+    def _mask(self, masks: Sequence[Factor]) -> str:
+        return _mask(self._body, masks, self._found.indices, self.values)
 
-def _flat(body: Body, found: Points, values: str) -> str:
-    """An array with all reduced axes as one, the last."""
-    if len(found.reduced) == 1:
-        return values
-    out = found.out
-    kept = body.sizes.extents(out) if len(out) < 2 else f"*{values}.shape[:{len(out)}]"
-    sizes = filter(None, [kept, body.sizes.extents(found.reduced)])
-    return body.lines.new("flat", f"{values}.reshape({', '.join(sizes)})")
+    def flat(self, array: str) -> str:
+        """An array of all points with the reduced axes as one, the last."""
+        found, sizes = self._found, self._body.sizes
+        if len(found.reduced) == 1:
+            return array
+        out = found.out
+        kept = sizes.extents(out) if len(out) < 2 else f"*{array}.shape[:{len(out)}]"
+        shape = filter(None, [kept, sizes.extents(found.reduced)])
+        return self.lines.new("flat", f"{array}.reshape({', '.join(shape)})")
 
+    def spread(self, variable: str, *chain: str) -> None:
+        """Give a variable what was flat, with methods behind it, on all axes."""
+        back = [f".reshape({self.values}.shape)"] * (len(self._found.reduced) != 1)
+        self.lines.chain(variable, *chain, *back)
 
-def _unflattened(found: Points, values: str) -> list[str]:
-    return [f".reshape({values}.shape)"] * (len(found.reduced) != 1)
+    def diagonal(self, flat: str) -> str:
+        """Booleans for pairs of flat points, true where both are the same."""
+        return self.dialect.diagonal(self._body.sizes.extents(self._found.reduced), flat)

@@ -15,6 +15,7 @@ from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.lowering import is_leaf, tap_indices
 from contractconv.planning.path import Pair
+from contractconv.reductions.table import REDUCTIONS
 
 # Bytes of a position, and of what finding out whether it lies inside takes beside it.
 _POSITION = 48
@@ -51,7 +52,7 @@ def peak(
         result = 0 if last else itemsize * prod(problem.output_sizes)
         terms = zip(taken, problem.operands, strict=True)
         copies = sum(itemsize * prod(shape_of(term)) for n, term in terms if foreign[n])
-        multiplied = problem.reduce in ("sum", "mean") and len(taken) == 2
+        multiplied = REDUCTIONS[problem.reduce].linear and len(taken) == 2
         work = 0 if compiled and multiplied else of_step(problem, itemsize, adding and last)
         most = max(most, sum(alive) + copies + result + work)
         alive = [size for n, size in enumerate(alive) if n not in taken] + [result]
@@ -82,7 +83,7 @@ class _Leaf:
         """What it takes."""
         problem = self.problem
         padded = itemsize * sum(map(self._padded, problem.operands))
-        if problem.reduce not in ("sum", "mean"):
+        if not REDUCTIONS[problem.reduce].linear:
             return padded + self._reduced(itemsize)
         if len(problem.operands) == 1:
             return padded + 2 * itemsize * self.result

@@ -26,6 +26,7 @@ from contractconv.planning.candidates import Piece
 from contractconv.planning.lowerings import Lowering, products_of, reduction_of
 from contractconv.planning.scatter_phases import Window
 from contractconv.planning.setting import Setting
+from contractconv.reductions.table import REDUCTIONS
 
 
 class _Leaf(NamedTuple):
@@ -148,7 +149,7 @@ def _plain(name: str) -> Lowering:
 
 
 def _multiplies(piece: Piece) -> bool:
-    return len(piece.problem.operands) == 2 and piece.problem.reduce in ("sum", "mean")
+    return len(piece.problem.operands) == 2 and REDUCTIONS[piece.problem.reduce].linear
 
 
 def _reduces(piece: Piece, _: Setting) -> bool:

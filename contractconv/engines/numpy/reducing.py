@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.reductions import REDUCTIONS, Reduction
+from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.lowering import MOST_TAPS
+from contractconv.reductions.numbers import identity, ufunc
+from contractconv.reductions.record import Record
+from contractconv.reductions.table import REDUCTIONS
 
 # Elements of a block of products; a product of several operands has no view of its own.
 BLOCK = 1 << 20
 
 Labels = tuple[str, ...]
+Arrays = tuple[Array, ...]
 
 
-def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
+def reduce_leaf(problem: Problem, arrays: Arrays, labels: Labels) -> Array:
     """Carry out one leaf with any reduction but the sum.
 
     Args:
@@ -37,27 +41,27 @@ def reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> 
 
 def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
     sizes = tuple(problem.extents[label] for label in labels)
-    entry = REDUCTIONS[problem.reduce]
+    record = REDUCTIONS[problem.reduce]
     out = np.empty(sizes, arrays[0].dtype)
     if len(arrays) == 1:
-        out[...] = _reduced(_one_view(problem, arrays[0]), labels, entry)
+        out[...] = _reduced(_one_view(problem, arrays[0]), labels, record)
         return out
     for leading in _blocks(problem, labels):
         part = problem
         for label, start, stop in leading:
             part = part.restricted(label, start, stop - start)
         values, valid = _product_of_operands(part, arrays)
-        held = np.where(valid, values, entry.identity(values.dtype))
+        held = np.where(valid, values, identity(record, values.dtype))
         keys = {label: slice(start, stop) for label, start, stop in leading}
         key: tuple[Any, ...] = tuple(keys.get(label, slice(None)) for label in labels)
         place = out[(*key, ...)]
-        place[...] = _reduced(Labelled(held, part.indices), labels, entry)
+        place[...] = _reduced(Labelled(held, part.indices), labels, record)
     return out
 
 
 def _one_view(problem: Problem, array: Array) -> Labelled:
-    identity = REDUCTIONS[problem.reduce].identity(array.dtype)
-    view = operand_view(problem, 0, array, identity)
+    outside = identity(REDUCTIONS[problem.reduce], array.dtype)
+    view = operand_view(problem, 0, array, outside)
     # An index that the operand lacks repeats every point.
     sizes = [problem.extents[label] for label in problem.indices]
     return Labelled(np.broadcast_to(view.arranged(problem.indices), sizes), problem.indices)
@@ -75,29 +79,29 @@ def _blocks(problem: Problem, labels: Labels) -> Iterator[tuple[tuple[str, int, 
         yield ((label, start, min(start + chunk, size)),)
 
 
-def _reduced(view: Labelled, labels: Labels, entry: Reduction) -> Array:
+def _reduced(view: Labelled, labels: Labels, record: Record) -> Array:
     gone = tuple(label for label in view.labels if label not in labels)
     sizes = [view.array.shape[view.labels.index(label)] for label in gone]
-    if not gone:
+    if not gone and record.keeps_one:
         return view.arranged(labels)
     kept = tuple(label for label in view.labels if label in labels)
     axes = tuple(view.labels.index(label) for label in gone)
-    if entry.at_once is not None:
-        return Labelled(entry.at_once(view.array, axes), kept).arranged(labels)
+    if record.at_once is not None:
+        return Labelled(record.at_once(view.array, axes, summed), kept).arranged(labels)
     if prod(sizes) > MOST_TAPS:
         total = view.array
         for axis in sorted(axes, reverse=True):
-            total = entry.combine.reduce(total, axis=axis, dtype=view.array.dtype)
+            total = ufunc(record).reduce(total, axis=axis, dtype=view.array.dtype)
         return Labelled(total, kept).arranged(labels)
     taps = (dict(zip(gone, v, strict=True)) for v in product(*map(range, sizes)))
     result = view.at(next(taps)).arranged(labels).copy()
     for tap in taps:
-        entry.combine(result, view.at(tap).arranged(labels), out=result)
+        ufunc(record)(result, view.at(tap).arranged(labels), out=result)
     return result
 
 
 def _product_of_operands(
-    problem: Problem, arrays: tuple[Array, ...], by_index: Labels | None = None
+    problem: Problem, arrays: Arrays, by_index: Labels | None = None
 ) -> tuple[Array, Array]:
     """The value of every point of the index space, and whether it contributes."""
     indices = problem.indices if by_index is None else by_index
@@ -136,58 +140,80 @@ def _numerator(access: Access, problem: Problem, indices: Labels) -> Array:
     return total
 
 
-def local_derivative(problem: Problem, arrays: tuple[Array, ...]) -> Array:
+def local_derivative(problem: Problem, arrays: Arrays, moved: Arrays | None = None) -> Array:
     """How the result changes with each point's product of operands.
 
     Args:
         problem: any contraction; all its extents are positive.
         arrays: the operands, all of the reduction's dtype.
+        moved: the same with a direction in the place of one operand, if it is not the derivative
+            that is wanted, but how that changes.
 
     Returns:
         An array with one axis for each of ``problem.indices``; zero where no point contributes.
+
+    Raises:
+        ReductionError: the reduction has no such derivative.
+    """
+    record = REDUCTIONS[problem.reduce]
+    if moved is None:
+        values = record.asked(record.local.values, "derivative")
+        return _of_elements(problem, (arrays,), lambda at, valid: values(at, valid, summed))
+    change = record.asked(record.local.change, "second derivative")
+
+    def changed(at: Array, changes: Array, valid: Array) -> Array:
+        return np.where(valid, change(at, np.where(valid, changes, 0), valid), 0)
+
+    return _of_elements(problem, (arrays, moved), changed)
+
+
+def _of_elements(
+    problem: Problem, given: Sequence[Arrays], function: Callable[..., Array]
+) -> Array:
+    """Apply a function to the points of each element: to products of operands, and which count.
+
+    Args:
+        problem: the contraction.
+        given: its operands, several times.
+        function: takes arrays of ``(points, ...)``, a product for each of the given, and booleans.
     """
     order = (*problem.reduced, *(n for n in problem.indices if n in problem.kept))
-    values, valid = _product_of_operands(problem, arrays, order)
-    valid = valid & _inside(problem.output, problem, order)
-    derivative = REDUCTIONS[problem.reduce].derivative
-    assert derivative is not None, "sums and means have no local derivative for each point"
+    products, valid = zip(*(_product_of_operands(problem, a, order) for a in given), strict=True)
+    arrays = [*products, valid[0] & _inside(problem.output, problem, order)]
     count = len(problem.reduced)
     names = [access.plain for access in problem.output]
     if all(names) and len(set(names)) == len(names):
-        points = prod(values.shape[:count])
-        flat = (points, *values.shape[count:])
-        local = derivative(values.reshape(flat), valid.reshape(flat)).reshape(values.shape)
-    else:
-        local = _grouped_derivative(problem, order, values, valid, derivative)
-    return local.transpose([order.index(name) for name in problem.indices])
-
-
-def _grouped_derivative(
-    problem: Problem,
-    order: Labels,
-    values: Array,
-    valid: Array,
-    derivative: Callable[[Array, Array], Array],
-) -> Array:
-    """For a scatter: line up, for each output element, the points that land on it."""
+        shape = arrays[0].shape
+        flat = (prod(shape[:count]), *shape[count:])
+        made = function(*(array.reshape(flat) for array in arrays)).reshape(shape)
+        return made.transpose([order.index(name) for name in problem.indices])
     back = [order.index(name) for name in problem.indices]
+    sizes = [problem.extents[name] for name in problem.indices]
+    lines = [array.transpose(back).ravel() for array in arrays]
+    return _grouped(_elements(problem), lines, function).reshape(sizes)
+
+
+def _elements(problem: Problem) -> Array:
+    """The number of the element that each point lands on; -1 where it lands on none."""
+    order = problem.indices
     place = np.zeros((1,) * len(order), int)
-    landed = _inside(problem.output, problem, order)
     for access in problem.output:
         place = place * access.size + _numerator(access, problem, order) // access.divisor
-    place = np.where(landed, place, -1)
-    flat = np.broadcast_to(place, values.shape).transpose(back).ravel()
-    by_place = np.argsort(flat, kind="stable")
-    ordered = flat[by_place]
-    first = np.searchsorted(ordered, ordered, side="left")
-    rank = np.arange(len(flat)) - first
-    table = (int(rank[ordered >= 0].max(initial=-1)) + 1, prod(problem.output_sizes))
-    lined, open_ = np.zeros(table, values.dtype), np.zeros(table, bool)
-    here = ordered >= 0
-    cell = (rank[here], ordered[here])
-    lined[cell] = values.transpose(back).ravel()[by_place[here]]
-    open_[cell] = valid.transpose(back).ravel()[by_place[here]]
-    local = np.zeros(len(flat), values.dtype)
-    local[by_place[here]] = derivative(lined, open_)[cell]
-    shaped = local.reshape([problem.extents[name] for name in problem.indices])
-    return shaped.transpose([problem.indices.index(name) for name in order])
+    place = np.where(_inside(problem.output, problem, order), place, -1)
+    return np.broadcast_to(place, [problem.extents[name] for name in order]).ravel()
+
+
+def _grouped(element: Array, lines: Sequence[Array], function: Callable[..., Array]) -> Array:
+    """For a scatter: line up, for each element, the points that land on it."""
+    by_element = np.argsort(element, kind="stable")
+    by_element = by_element[element[by_element] >= 0]
+    ordered = element[by_element]
+    rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered, side="left")
+    table = (int(rank.max(initial=-1)) + 1, int(element.max(initial=-1)) + 1)
+    cell = (rank, ordered)
+    lined = [np.zeros(table, line.dtype) for line in lines]
+    for full, line in zip(lined, lines, strict=True):
+        full[cell] = line[by_element]
+    made = np.zeros(len(element), lines[0].dtype)
+    made[by_element] = function(*lined)[cell]
+    return made

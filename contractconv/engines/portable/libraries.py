@@ -34,7 +34,7 @@ class Library:
         take: the elements of an array at a numpy array of positions along an axis.
         joined: arrays one after the other along an axis.
         where: a condition, and two arrays.
-        reductions: for each but the mean, an array and the axes that are reduced.
+        reductions: by the ufunc that combines two contributions, of an array and axes.
         substitutes: dtypes that cannot be computed with, and those that do it instead.
     """
 
@@ -70,11 +70,11 @@ def numpy_like(xp: Any) -> Library:
         joined=lambda arrays, axis: xp.concatenate(arrays, axis=axis),
         where=xp.where,
         reductions={
-            "sum": lambda array, axes: xp.sum(array, axis=axes, dtype=array.dtype),
-            "prod": lambda array, axes: xp.prod(array, axis=axes, dtype=array.dtype),
-            "max": lambda array, axes: xp.max(array, axis=axes),
-            "min": lambda array, axes: xp.min(array, axis=axes),
-            "logsumexp": lambda array, axes: _logsumexp(xp, array, axes),
+            "add": lambda array, axes: xp.sum(array, axis=axes, dtype=array.dtype),
+            "multiply": lambda array, axes: xp.prod(array, axis=axes, dtype=array.dtype),
+            "maximum": lambda array, axes: xp.max(array, axis=axes),
+            "minimum": lambda array, axes: xp.min(array, axis=axes),
+            "logaddexp": lambda array, axes: _logsumexp(xp, array, axes),
         },
     )
 
@@ -141,11 +141,11 @@ def _torch() -> Library:
         joined=torch.cat,
         where=torch.where,
         reductions={
-            "sum": lambda array, axes: array.sum(axes, dtype=array.dtype),
-            "prod": product,
-            "max": torch.amax,
-            "min": torch.amin,
-            "logsumexp": torch.logsumexp,
+            "add": lambda array, axes: array.sum(axes, dtype=array.dtype),
+            "multiply": product,
+            "maximum": torch.amax,
+            "minimum": torch.amin,
+            "logaddexp": torch.logsumexp,
         },
         substitutes={"uint16": "int64", "uint32": "int64"},
     )

@@ -24,6 +24,8 @@ from contractconv.engines.portable.nodes import (
 )
 from contractconv.engines.portable.tables import Arrivals, Positions, Rows, together
 from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.notation.spec import SUM
+from contractconv.reductions.table import REDUCTIONS
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def lowered(problem: Problem) -> Node:
     """
     if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
         return Full(problem.result_shape, problem.reduce)  # no point contributes
-    combine = "sum" if problem.reduce == "mean" else problem.reduce
+    combine = SUM if REDUCTIONS[problem.reduce].linear else problem.reduce
     groups = together(problem.output)
     parts = [Positions.of(_chosen(problem.output, group), problem.extents) for group in groups]
     kept = tuple(name for part in parts for name in part.names)
@@ -99,10 +101,10 @@ def _reduced(problem: Problem, reduce: str, kept: Labels) -> Factor:
     """The products of all points, reduced to some indices in order."""
     # One operand can hold the identity itself; in a product it would be multiplied.
     alone = len(problem.operands) == 1
-    read = [_read(problem, n, reduce if alone else "sum") for n in range(len(problem.operands))]
+    read = [_read(problem, n, reduce if alone else SUM) for n in range(len(problem.operands))]
     factors = [factor for factor, _ in read]
     factors += _ones(problem, [name for name in problem.reduced if not _has(factors, name)])
-    if reduce == "sum" and len(factors) > 1:
+    if reduce == SUM and len(factors) > 1:
         return _contracted(problem, factors, kept)
     values = _contracted(problem, factors, _labels(factors))
     outside = tuple(part for _, parts in read for part in parts)
@@ -113,7 +115,7 @@ def _reduced(problem: Problem, reduce: str, kept: Labels) -> Factor:
 
 def _without(values: Factor, gone: Labels, reduce: str) -> Factor:
     axes = tuple(n for n, name in enumerate(values.labels) if name in gone)
-    if not axes:
+    if not axes and REDUCTIONS[reduce].keeps_one:
         return values
     rest = tuple(name for name in values.labels if name not in gone)
     return Factor(Reduce(values.node, reduce, axes), rest)
@@ -151,7 +153,7 @@ def _placed(node: Node, problem: Problem, parts: list[Positions], reduce: str) -
             node = _scattered(node, axis, part, reduce)
             landings.append((axis, part))
         axis += len(part.accesses)
-    if problem.reduce != "mean":
+    if not REDUCTIONS[problem.reduce].averages:
         return node
     repeats = prod(problem.extents[name] for name in problem.reduced)
     return Divide(node, tuple(landings), repeats)

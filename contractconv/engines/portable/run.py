@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.precision import ACCUMULATORS, result_dtype
-from contractconv.arrays.reductions import REDUCTIONS
 from contractconv.engines.portable.libraries import Library, library_of
 from contractconv.engines.portable.nodes import (
     Divide,
@@ -24,6 +23,8 @@ from contractconv.engines.portable.nodes import (
     Where,
 )
 from contractconv.errors import ContractionError
+from contractconv.reductions.numbers import identity
+from contractconv.reductions.table import REDUCTIONS
 
 # Truth values are added and multiplied as integers: not every library can do it otherwise.
 _SUMMED = {"bool": "int64"}
@@ -53,7 +54,7 @@ class Setting:
 
     def filled(self, sizes: Sequence[int], reduce: str) -> Any:
         """An array of the identity of a reduction."""
-        return self.constant(np.full(tuple(sizes), REDUCTIONS[reduce].identity(self.dtype)))
+        return self.constant(np.full(tuple(sizes), identity(REDUCTIONS[reduce], self.dtype)))
 
     def constant(self, values: Any) -> Any:
         """Numbers to compute with."""
@@ -74,7 +75,8 @@ def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
 
     Raises:
         OperandError: the arrays are of several libraries, of an unknown one, or not of numbers.
-        ReductionError: the reduction needs an order and the numbers are complex.
+        ReductionError: the reduction needs an order and the numbers are complex; or no library
+            has it.
         ContractionError: there are more indices than an einsum has letters.
     """
     library, like = library_of(operands)
@@ -144,7 +146,13 @@ def _where(setting: Setting, node: Where) -> Any:
 
 
 def _reduce(setting: Setting, node: Reduce) -> Any:
-    return setting.library.reductions[node.reduce](setting.value(node.source), node.axes)
+    record, source, axes = REDUCTIONS[node.reduce], setting.value(node.source), node.axes
+    if not axes:  # to some libraries none are all
+        source, axes = source.reshape((*source.shape, 1)), (len(source.shape),)
+    if record.portable is not None:
+        return record.portable(setting.library, source, axes)
+    native = setting.library.reductions.get(record.combine) if record.keeps_one else None
+    return record.asked(native, "portable way")(source, axes)
 
 
 def _divide(setting: Setting, node: Divide) -> Any:

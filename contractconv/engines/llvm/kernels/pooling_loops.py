@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from contractconv.engines.llvm.kernels.finish import Finish, finished
@@ -44,6 +45,9 @@ TAP = 3
 _CHUNK, _BLOCK = 64, 4096
 # Bytes. Processors look ahead by themselves, but not beyond the end of a page.
 _AHEAD = 4096
+# By the ufunc that merges contributions: what nothing makes, and how an extreme compares with what
+# it replaces.
+LOOPS = {"add": (0.0, ""), "maximum": (-inf, ">"), "minimum": (inf, "<")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Form:
     """What is decided when a kernel is written.
 
     Attributes:
-        reduce: ``"sum"``, ``"max"`` or ``"min"``.
+        combine: how contributions are merged, one of :data:`LOOPS`.
         vectors: how many vectors are worked on together.
         step: how many numbers of the operand lie from one lane to the next; 0 if only the table
             of arguments says it, and then ``vectors`` is 1.
@@ -64,7 +68,7 @@ class Form:
         taps: how many taps every result has, if they are few and the same; otherwise 0.
     """
 
-    reduce: str
+    combine: str
     vectors: int
     step: int
     contiguous: bool
@@ -76,15 +80,15 @@ class Form:
 
     @property
     def beyond(self) -> str:
-        """How an extremum compares with what it replaces."""
-        return ">" if self.reduce == "max" else "<"
+        """How an extremum compares with what it replaces; nothing for a sum."""
+        return LOOPS[self.combine][1]
 
 
 @cache
 def pooling(dtype: str, form: Form) -> Native:
     """The kernel that reduces windows."""
     ends = "d" * form.divided + "r" * form.rectified
-    name = f"pool_{form.reduce}{ends}_{form.vectors}by{form.step}_{dtype}"
+    name = f"pool_{form.combine}{ends}_{form.vectors}by{form.step}_{dtype}"
     return build(name, dtype, lambda emitter: _Pooling(emitter, form).write(), form)
 
 
@@ -236,8 +240,7 @@ class _Pooling(Walk):
     def _reduced(self, place: list[Int], counts: list[Int | None]) -> list[Vector]:
         e = self.e
         start, stop = self.taps(place)
-        identity = {"sum": 0.0, "max": float("-inf"), "min": float("inf")}[self.form.reduce]
-        nothing = [e.constant(identity)] * len(counts)
+        nothing = [e.constant(LOOPS[self.form.combine][0])] * len(counts)
 
         def tap(which: Int, totals: list[Vector]) -> list[Vector]:
             return self._combined(totals, self.read(place[0] + self.tap(which)[0], counts))
@@ -255,7 +258,7 @@ class _Pooling(Walk):
 
     def _combined(self, totals: list[Vector], values: list[Vector]) -> list[Vector]:
         pairs = list(zip(totals, values, strict=True))
-        if self.form.reduce == "sum":
+        if not self.form.beyond:
             return [total + value for total, value in pairs]
         return [self._further(total, value) for total, value in pairs]
 

@@ -67,7 +67,7 @@ def spreading(dtype: str, form: Form) -> Native:
 
 
 def _built(verb: str, writer: type[Walk], dtype: str, form: Form) -> Native:
-    name = f"{verb}_{form.reduce}_{form.vectors}by{form.step}_{dtype}"
+    name = f"{verb}_{form.combine}_{form.vectors}by{form.step}_{dtype}"
     return build(name, dtype, lambda emitter: writer(emitter, form).write(), (verb, form))
 
 

@@ -21,6 +21,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
+from contractconv.reductions.table import REDUCTIONS
 
 Labels = tuple[str, ...]
 # For each index the bytes from one of its values to the next: operand, result, and beside them.
@@ -54,7 +55,7 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
     """Reduce the windows of one operand.
 
     Args:
-        problem: a leaf of one operand with reduce ``"max"``, ``"min"``, ``"sum"`` or ``"mean"``.
+        problem: a leaf of one operand that is summed, averaged, or of which an extreme is chosen.
         array: the operand, compositions split.
         out: the whole result, of the same dtype, of which the leaf's part is written.
         end: what is done to results.
@@ -106,7 +107,8 @@ def kind(*arrays: Array) -> str | None:
 
 def is_pooling(problem: Problem) -> bool:
     """Whether one operand is reduced in a way that there are kernels for."""
-    known = problem.reduce in ("sum", "mean", "max", "min")
+    record = REDUCTIONS[problem.reduce]
+    known = record.combine in kernel.LOOPS and (record.linear or record.chooses)
     return known and len(problem.operands) == 1 and bool(problem.reduced)
 
 
@@ -176,7 +178,7 @@ def form(problem: Problem, along: Sequence[int], lane: str, dtype: str) -> kerne
     wide = -(-problem.extents[lane] // number.lanes)
     most = native.registers()[0] // 8 if step else 1
     return kernel.Form(
-        "sum" if problem.reduce == "mean" else problem.reduce,
+        REDUCTIONS[problem.reduce].combine,
         -(-wide // -(-wide // most)),
         step,
         along[1] == number.size,

@@ -35,6 +35,7 @@ from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.lowering import by_taps, is_leaf
+from contractconv.reductions.table import REDUCTIONS
 
 # Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.
 _FEW_TAPS = 64
@@ -115,7 +116,7 @@ def _prepared(
     problem: Problem, strides: tuple[Strides, Strides], dtype: str, threads: int
 ) -> _Ready | None:
     """Make a gradient ready for an operand and a cotangent of these strides."""
-    repeats = problem.reduce in ("sum", "mean") and not by_taps(problem)
+    repeats = REDUCTIONS[problem.reduce].linear and not by_taps(problem)
     if repeats or not is_pooling(problem) or not is_leaf(problem):
         return None
     shape, size = shape_of(problem.operands[0]), native.number(dtype).size
@@ -151,7 +152,7 @@ class _Gathering:
         self.problem, self.strides, self.dtype, self.threads = problem, strides, dtype, threads
         self.number = native.number(dtype)
         self.accesses = problem.operands[0]
-        self.selects = problem.reduce in ("max", "min")
+        self.selects = REDUCTIONS[problem.reduce].chooses
         self.given = steps_of(problem.output, strides[1])
         self._taps = volume(problem.reduced, problem.extents)
 
@@ -283,7 +284,7 @@ class _Gathering:
         if self.selects:
             function = vjp_loops.collecting(self.dtype, written)
         else:
-            divided = self.problem.reduce == "mean"
+            divided = REDUCTIONS[self.problem.reduce].averages
             places[kernel.SCALE] = np.array([self._taps], self.dtype)
             function = kernel.pooling(self.dtype, replace(written, divided=divided))
         return _Step(walk, function, places)
@@ -345,9 +346,9 @@ def _added(
     walk, written = found
     if not np.all(abs(walk.taps[:, 1]) < _MOST_BYTES):
         return None
-    kernels = {"max": vjp_loops.dropping, "min": vjp_loops.dropping}
-    function = kernels.get(problem.reduce, vjp_loops.spreading)(dtype, written)
-    points = volume(problem.reduced, problem.extents) if problem.reduce == "mean" else 1
+    record = REDUCTIONS[problem.reduce]
+    function = (vjp_loops.dropping if record.chooses else vjp_loops.spreading)(dtype, written)
+    points = volume(problem.reduced, problem.extents) if record.averages else 1
     places = {
         place: Place(region, start(term, s))
         for place, region, term, s in zip(

@@ -1,0 +1,1 @@
+"""How contributions to one element combine: one record each, in one table."""

@@ -1,0 +1,102 @@
+"""The table of reductions; :func:`register` adds one, and everything knows it.
+
+The gradient of any reduction is a plain sum of products. A sum needs nothing but the cotangent and
+the other operands; the other reductions meet one more operand, their local derivative.
+"""
+
+from __future__ import annotations
+
+from math import inf, prod
+from typing import cast
+
+from contractconv.caches import clear_caches
+from contractconv.errors import ReductionError
+from contractconv.notation.spec import REDUCTIONS as NAMES
+from contractconv.notation.spec import Reduction
+from contractconv.reductions import exact, source
+from contractconv.reductions.record import Function, Local, Record, Sign, late
+
+_NUMBERS, _FORMULAS = "contractconv.reductions.numbers:", "contractconv.reductions.formulas:"
+
+SUM = Sign("Σ", r"\sum", "<mo>∑</mo>", 0, late("sympy:Sum"))
+PRODUCT = Sign("Π", r"\prod", "<mo>∏</mo>", 1, late("sympy:Product"))
+MAXIMUM = Sign("max", r"\max", "<mi>max</mi>", -inf, late(f"{_FORMULAS}Maximum"))
+MINIMUM = Sign("min", r"\min", "<mi>min</mi>", inf, late(f"{_FORMULAS}Minimum"))
+_LOG = Function("log %s", r"\log %s", '<mi>log</mi><mspace width="0.2em"/>%s', late("sympy:log"))
+_EXP = Function("exp(%s)", r"\exp(%s)", "<mi>exp</mi><mo>(</mo>%s<mo>)</mo>", late("sympy:exp"))
+
+_RECORDS = (
+    Record("sum", 0, "add", SUM, "sum", "summed", linear=True),
+    Record(
+        "max", -inf, "maximum", MAXIMUM, "maximum", chooses=True, ordered=True,
+        definition=max, source=source.extreme("max"),
+        local=Local(
+            "S", "one at the first maximum, else zero", late(f"{_NUMBERS}greatest"),
+            exact.first(max), source.selected("max"),
+        ),
+    ),
+    Record(
+        "min", inf, "minimum", MINIMUM, "minimum", chooses=True, ordered=True,
+        definition=min, source=source.extreme("min"),
+        local=Local(
+            "S", "one at the first minimum, else zero", late(f"{_NUMBERS}least"),
+            exact.first(min), source.selected("min"),
+        ),
+    ),
+    Record(
+        "prod", 1, "multiply", PRODUCT, "product", "multiplied",
+        definition=prod, source=source.product,
+        local=Local(
+            "P", "the product of all other points", late(f"{_NUMBERS}others"),
+            exact.others, source.others, late(f"{_NUMBERS}change_of_others"),
+        ),
+    ),
+    Record(
+        "mean", 0, "add", SUM, "mean", "averaged", linear=True, averages=True, exact=False,
+        local=Local("M", "one over the number of points averaged"),
+    ),
+    Record(
+        "logsumexp", -inf, "logaddexp", SUM, "logsumexp", ordered=True, exact=False,
+        outside=_LOG, inside=_EXP,
+        at_once=late(f"{_NUMBERS}logsumexp"), definition=exact.logsumexp,
+        source=source.logsumexp,
+        local=Local(
+            "P", "the softmax over the reduced points", late(f"{_NUMBERS}softmax"),
+            exact.softmax, source.softmax, late(f"{_NUMBERS}change_of_softmax"),
+            "P·(v - Σ P·v), with v a point's product with V in it",
+        ),
+    ),
+)  # fmt: skip
+
+REDUCTIONS = {record.name: record for record in _RECORDS}
+
+
+def register(record: Record) -> None:
+    """Add a reduction.
+
+    Args:
+        record: what there is to know of it; ``reduce=`` takes its name from now on.
+
+    Raises:
+        ReductionError: there is one of this name.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import contractconv as cc
+        >>> register(replace(REDUCTIONS["max"], name="greatest"))
+        >>> cc.contract("i j -> i", [[1, 3], [5, 2]], reduce="greatest")
+        array([3, 5])
+        >>> unregister("greatest")
+    """
+    if record.name in NAMES:
+        raise ReductionError(f"there is a reduction {record.name!r} already")
+    REDUCTIONS[record.name] = record
+    NAMES.append(cast("Reduction", record.name))
+
+
+def unregister(name: str) -> None:
+    """Take a reduction out again that :func:`register` has added."""
+    NAMES.remove(cast("Reduction", name))
+    del REDUCTIONS[name]
+    # Another one may come by this name.
+    clear_caches()
