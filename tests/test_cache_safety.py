@@ -631,8 +631,9 @@ def test_without_a_place_everyone_is_the_first(place: Path) -> None:
 
 KERNELS = """
 import numpy as np, contractconv as cc
-x = np.ones((9, {0}), "float32")
-assert (cc.contract("i k, k j -> i j", x, np.ones(({0}, {1}), "float32")) == {0}).all()
+x = np.ones((10, {0}), "float32")
+y = cc.contract("(i+k) c, k c j -> i j", x, np.ones((2, {0}, {1}), "float32"))
+assert (y == 2 * {0}).all()
 """
 
 

@@ -12,7 +12,7 @@ from contractconv.notation.keywords import Casting, meant
 from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
-from contractconv.planning.options import Optimize, Options
+from contractconv.planning.options import Optimize
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -87,13 +87,11 @@ def contract(
         contraction = Contraction._of(read)
     else:
         contraction = _contraction(spec, reduce, parameters)
-    options = Options.of(
-        contraction._spec, "contract", named, extents,
-        output_shape=output_shape, memory_limit=memory_limit, optimize=optimize, path=path,
-        algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
-        activation=activation,
+    return contraction._called(
+        "contract", operands, named, extents, output_shape=output_shape,
+        memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
+        dtype=dtype, casting=casting, bias=bias, activation=activation,
     )  # fmt: skip
-    return contraction._run(operands, options)
 
 
 def _contraction(

@@ -16,7 +16,7 @@ from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
-from contractconv.planning.options import Optimize, Options
+from contractconv.planning.options import DEFAULTS, Optimize, Options, unsaid
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -149,12 +149,11 @@ class Contraction(Shown):
         **named: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
-        options = self._options(
-            "a contraction", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            optimize=optimize, path=path, algorithm=algorithm, out=out, dtype=dtype,
-            casting=casting, bias=bias, activation=activation,
+        return self._called(
+            "a contraction", operands, named, extents, output_shape=output_shape,
+            memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
+            dtype=dtype, casting=casting, bias=bias, activation=activation,
         )  # fmt: skip
-        return self._run(operands, options)
 
     def grad(self, n: int) -> Derivation:
         """Derive the gradient with respect to the operand at position ``n``.
@@ -424,6 +423,32 @@ class Contraction(Shown):
     def _concrete(self, shapes: Sequence[Shape], options: Options, result: Shape) -> Spec:
         """The spec with parameters bound and the ellipsis spelled out."""
         return expand_dots(split_values(self._spec, options.extents)[0], shapes, result)
+
+    def _called(
+        self, call: str, operands: Sequence[Any], named: Mapping[str, int], extents: object,
+        **given: Any,
+    ) -> Array:  # fmt: skip
+        """Contract arrays; what is ready for such arrays needs nothing to be looked at again."""
+        plain = not named and extents is None and unsaid(given)
+        made = self._ready(operands) if plain else None
+        if made is None:
+            made = self._run(operands, self._options(call, named, extents, **given))
+        return made
+
+    def _ready(self, given: Sequence[Any]) -> Array | None:
+        enter_execution()
+        from contractconv.execution import ready
+
+        known = ready.known_call(self._spec, given)
+        if known is None and ready.layout(given) is not None:
+            from contractconv.arrays.operands import as_operand
+            from contractconv.execution.run import ready_for
+
+            arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
+            known = ready_for(self._problem([shape_of(a) for a in arrays], DEFAULTS), arrays)
+            if known is not None:
+                ready.remember_call(self._spec, given, known)
+        return None if known is None else known(given)
 
     def _run(self, given: Sequence[Any], options: Options) -> Array:
         enter_execution()

@@ -22,9 +22,10 @@ TERMS = 64
 _ROW = 512
 # Elements that are summed in one go, and those of the sums of blocks that are kept meanwhile.
 _LARGE, _PARTIAL = 1 << 22, 1 << 18
-# Products that a BLAS is given at once: of two vectors it adds up many lanes at a time, of a vector
+# Products that a BLAS is given at once: of two vectors it adds up many lanes at a time
+# (and of longer ones in threads, which wait for each other longer than they add), of a vector
 # and a matrix line by line, of small matrices all in one line, and of large ones in blocks.
-_DOT, _VECTOR, _SMALL, _LARGE_MATRIX = 1 << 15, 1024, 512, 2048
+_DOT, _VECTOR, _SMALL, _LARGE_MATRIX = 1 << 13, 1024, 512, 2048
 # Elements of a small matrix.
 _FEW = 1 << 12
 
@@ -80,7 +81,7 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
         array([[9000.]], dtype=float32)
     """
     depth = left.shape[-1]
-    block = _depth(left.shape[-2], right.shape[-1])
+    block = terms_at_once(left.shape[-2], right.shape[-1])
     if depth <= block or left.dtype.kind not in "fc":
         return np.matmul(left, right, out=out)
     blocks = depth // block
@@ -100,7 +101,8 @@ def _first(array: Array, axis: int) -> Array:
     return array.transpose((axis, *range(axis), *range(axis + 1, array.ndim)))
 
 
-def _depth(rows: int, columns: int) -> int:
+def terms_at_once(rows: int, columns: int) -> int:
+    """Products of which a BLAS may make each number of a matrix in one go."""
     if rows == columns == 1:
         return _DOT
     if rows == 1 or columns == 1:

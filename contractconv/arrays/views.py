@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -36,6 +37,26 @@ class Labelled(NamedTuple):
         """The indices in the order of memory, the innermost one last."""
         order = sorted(range(self.array.ndim), key=lambda n: -abs(self.array.strides[n]))
         return tuple(self.labels[n] for n in order)
+
+    def merges(self, *groups: tuple[str, ...]) -> bool:
+        """Whether each group of axes is one axis in memory already."""
+        strides, sizes = self.steps, self.sizes
+        for group in groups:
+            long = [label for label in group if sizes[label] != 1]
+            for outer, inner in pairwise(long):
+                if strides[outer] != strides[inner] * sizes[inner]:
+                    return False
+        return True
+
+    def runs_along(self, rows: tuple[str, ...], columns: tuple[str, ...]) -> bool:
+        """Whether consecutive rows, rather than columns, are neighbours in memory."""
+        strides, sizes = self.steps, self.sizes
+
+        def run(group: tuple[str, ...]) -> tuple[int, int]:
+            long = [label for label in group if sizes[label] != 1]
+            return min(((abs(strides[n]), -sizes[n]) for n in long), default=(1 << 62, 0))
+
+        return run(rows) < run(columns)
 
     def at(self, values: Mapping[str, int]) -> Labelled:
         """Hold some indices at one value each."""

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from contractconv.arrays.work import Ready, Work
 from contractconv.engines.llvm.pieces import COMPILED
-from contractconv.engines.numpy.pieces import BY_NUMPY
+from contractconv.engines.numpy.pieces import BY_NUMPY, EINSUM
 from contractconv.planning.candidates import Piece
 from contractconv.planning.lowerings import register, table
 
-# What is compiled comes first where there is a kernel for it.
+# What is compiled comes before what is not, but plain products and sums are for numpy's own.
 register(BY_NUMPY)
 register(COMPILED)
+register(EINSUM)
 
 
 def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> bool:

@@ -13,6 +13,7 @@ from contractconv.arrays.work import Work
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.pieces import Recipe, recipe
 from contractconv.execution.pieces import run_pieces
+from contractconv.execution.ready import step_ready
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
@@ -133,6 +134,12 @@ def multiplied(
         >>> multiplied(step, (np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0])), np.dtype(float))
         array([21., 32.])
     """
+    work = step_ready(step, arrays) if out is None else None
+    if work is not None:
+        made = work(arrays)
+        if ending is not None:
+            ending.apply(made)
+        return made
     accumulate = out is not None or not step.disjoint
     if out is None:
         out = _new(step, dtype)
@@ -142,8 +149,8 @@ def multiplied(
         done = known.ends
     else:
         alone = len(step.choice.chosen.pieces) == 1
-        work = Work(arrays, out, accumulate, step.setting, ending if alone else None)
-        done = run_pieces(step.pieces(), work, step.disjoint)
+        given = Work(arrays, out, accumulate, step.setting, ending if alone else None)
+        done = run_pieces(step.pieces(), given, step.disjoint)
     if ending is not None and not done:
         ending.apply(out)
     return out

@@ -14,21 +14,23 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import accumulator, common_dtype, rounded, working_dtype
-from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, output_view
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
+from contractconv.engines.numpy.einsum.step import Prepared
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
 from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.products import are_ready, multiplied, run_product, run_within
+from contractconv.execution.ready import as_divisor, ready, step_ready
 from contractconv.execution.slicing import blocks
 from contractconv.machine import memory
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import is_direct
+from contractconv.planning.einsum import as_einsum
 from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Plan, Step, order_of, plan
@@ -67,6 +69,12 @@ def carry_out(
     if ending is not None:
         ending.apply(made)
     return made
+
+
+def ready_for(problem: Problem, operands: Sequence[Any]) -> Prepared | None:
+    """What carries out a contraction of such arrays by numpy; ``None`` if that is not its plan."""
+    dtype = common_dtype(operands, problem.reduce).name
+    return ready(planned(problem, dtype), operands) if as_einsum(problem) is not None else None
 
 
 def _run_within(
@@ -174,6 +182,13 @@ def run(
 
 def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> Array:
     problem = steps.problem
+    work = ready(steps, operands)
+    # What is rounded in the end is not ended before.
+    if work is not None and (ending is None or all(o.dtype in KINDS for o in operands)):
+        made = work(operands)
+        if ending is not None:
+            ending.apply(made)
+        return made
     if are_ready(steps, operands):
         return run_product(steps, (operands[0], operands[1]), ending)
     if steps.is_reduction:
@@ -202,10 +217,9 @@ def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | 
     if operand.shape != steps.shapes[0]:
         return None
     alone = ending is not None and ending.bias is None and ending.activation == "relu"
-    if problem.points >= FEW_POINTS and steps.setting.machine.compiled:
-        made = _pooled(problem, operand, alone)
-    else:
-        made, alone = _summed(steps, operand), False
+    if problem.points < FEW_POINTS or not steps.setting.machine.compiled:
+        return None
+    made = _pooled(problem, operand, alone)
     if made is not None and ending is not None and not alone:
         ending.apply(made)
     return made
@@ -218,13 +232,6 @@ def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
         return None
     made = memory.empty(problem.output_sizes, operand.dtype)
     return made if pool(problem, operand, made, End(divided, rectified)) else None
-
-
-def _summed(steps: Plan, operand: Array) -> Array | None:
-    axes = steps.summed_axes
-    if axes is None:
-        return None
-    return trace.run("numpy", steps.problem, lambda: summed(operand, axes))
 
 
 def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
@@ -272,6 +279,9 @@ def _reduce_step(
     step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None
 ) -> Array:
     problem = step.problem
+    work = step_ready(step, arrays) if out is None else None
+    if work is not None:
+        return work(arrays)
     leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
     if out is None and step.is_leaf:
         made = memory.empty(problem.output_sizes, dtype)
@@ -299,17 +309,11 @@ def _divided(total: Array, problem: Problem) -> Array:
 
 
 def _divide(total: Array, problem: Problem) -> Array:
-    count = _as_divisor(landing_points(problem), total.dtype)
+    count = as_divisor(landing_points(problem), total.dtype)
     if count.all():  # asking at every element takes longer than dividing
         return np.divide(total, count, out=total, casting="same_kind")
     some = np.broadcast_to(count != 0, total.shape)
     return np.divide(total, count, out=total, where=some, casting="same_kind")
-
-
-def _as_divisor(count: Array, dtype: np.dtype[Any]) -> Array:
-    """A count in numbers that hold it exactly, those of a dtype if they do."""
-    narrow = count.astype(np.finfo(dtype).dtype)
-    return narrow if (narrow == count).all() else count.astype(np.float64)
 
 
 def landing_points(problem: Problem) -> Array:
@@ -359,7 +363,7 @@ def derivative_weights(
 def _weights(problem: Problem, operands: Sequence[Any], moved: Sequence[Any] | None) -> Array:
     dtype = accumulator(common_dtype([*operands, *(moved or ())], problem.reduce))
     if REDUCTIONS[problem.reduce].averages:
-        count = _as_divisor(landing_points(problem), dtype)
+        count = as_divisor(landing_points(problem), dtype)
         shares = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
         weights = shares.astype(dtype)
         if is_direct(problem):

@@ -22,7 +22,7 @@ Native = Callable[[int], None]
 _MOST, _LEAST = 32 << 20, 1 << 12
 # Bytes of a line of the cache, and of the smallest result that begins at one.
 LINE = 64
-_LARGE = 1 << 12
+LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
@@ -138,7 +138,7 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     size = prod(shape) * dtype.itemsize
-    if size < _LARGE:
+    if size < LARGE:
         small: Array = make(shape, dtype)
         return small
     raw = make(size + LINE, np.uint8)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from contractconv.notation.affine import Affine
+from contractconv.remembering import Value, remembered
 
 Reduction = Literal["sum", "max", "min", "prod", "mean", "logsumexp"]
 """How contributions to one element combine."""
@@ -56,8 +57,8 @@ Axis = Affine | Composition | Dots
 Term = tuple[Axis, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+@dataclass(frozen=True)
+class Spec(Value):
     """A parsed contraction.
 
     Attributes:
@@ -71,6 +72,14 @@ class Spec:
     output: Term
     reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @remembered
+    def _hash(self) -> int:
+        # Specs are keys of what is ready for the next call.
+        return hash((self.inputs, self.output, self.reduce, self.parameters))
 
     def __post_init__(self) -> None:
         rank = {name: position for position, name in enumerate(self.prominence)}

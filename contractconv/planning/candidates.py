@@ -9,6 +9,8 @@ from math import log2, prod, sqrt
 
 from contractconv.caches import kept
 from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.planning.cost import volume
+from contractconv.planning.roles import roles
 from contractconv.planning.scatter_phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
 from contractconv.planning.trimming import points_inside
@@ -252,16 +254,8 @@ class _Sizes:
 def _sizes(leaf: Problem, without: Sequence[Window] = ()) -> _Sizes:
     hidden = {n for w in without for n in (w.result, w.tap)}
     names = [{n for a in term for n in a.names} - hidden for term in leaf.operands]
-    kept, extents = leaf.kept, leaf.extents
-
-    def volume(labels: set[str]) -> int:
-        return prod(extents[n] for n in labels)
-
-    first, second = names[0], names[-1]
-    return _Sizes(
-        volume(first & second & kept), volume((first - second) & kept),
-        volume((second - first) & kept), volume((first | second) - kept),
-    )  # fmt: skip
+    found = roles(names[0], names[-1], leaf.kept, leaf.indices)
+    return _Sizes(*(volume(labels, leaf.extents) for labels in found))
 
 
 def _matrix_seconds(batch: int, rows: int, columns: int, summed: int, setting: Setting) -> float:

@@ -31,6 +31,8 @@ class Lowering:
             :class:`contractconv.arrays.work.Ready`; ``None`` if it cannot on these arrays.
         describe: what happens to the piece, in a few words.
         ends: whether what it prepares does to the result what is to be done at its end.
+        makes: from a step and arrays that lie in memory in some way to what makes the result of
+            such arrays, a new array; then nothing needs to be prepared.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Lowering:
     prepare: Callable[[Piece, Any], Any]
     describe: Callable[[Piece], str]
     ends: bool = False
+    makes: Callable[[Problem, Any], Any] | None = None
 
 
 # The algorithm of a piece that stands for the gradient of its contraction, its local derivative

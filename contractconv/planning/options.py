@@ -126,6 +126,11 @@ def beside(limit: int, taken: int, what: str) -> int:
 DEFAULTS = Options()
 
 
+def unsaid(given: Mapping[str, object]) -> bool:
+    """Whether a caller has left all of some options as they are."""
+    return all(value is _LEFT[name] for name, value in given.items())
+
+
 def refuse(call: str, named: Mapping[str, object], spec: Spec) -> None:
     """Refuse options that a call does not take, rather than ignore them.
 
@@ -207,3 +212,5 @@ _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
 }
 # What a call has not been told; compared by identity, since arrays are among the options.
 _UNSAID = {name: getattr(DEFAULTS, name) for name in Options.__slots__}
+# What signatures have in their place.
+_LEFT = {**_UNSAID, "optimize": None, "path": None}

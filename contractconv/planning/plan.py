@@ -20,7 +20,7 @@ from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
 from contractconv.planning.lowering import is_leaf, is_tight, leaves
-from contractconv.planning.lowerings import Lowering, described, gradient_lowering
+from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
 from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
 from contractconv.planning.report import data, report
 from contractconv.planning.setting import DIRECT, Setting
@@ -96,6 +96,13 @@ class Step(Value):
         """The pieces as contractions that strided views can express."""
         return (piece.problem for piece in self.pieces())
 
+    @remembered
+    def making(self) -> Lowering | None:
+        """What makes the result as a new array; ``None`` if it is put together from pieces."""
+        pieces = self.choice.chosen.pieces
+        found = lowering_of(pieces[0], self.setting) if len(pieces) == 1 else None
+        return found if found is not None and found.makes is not None else None
+
     @property
     def lowering(self) -> str:
         """How the step is carried out, in words."""
@@ -132,6 +139,7 @@ class Plan(Value):
             derivative, which comes first.
         source: where the order of its steps comes from; empty if there was nothing to choose.
         parts: how it is cut, if there is a memory limit.
+        ready: what execution keeps for operands that lie in memory as earlier ones did.
     """
 
     problem: Problem
@@ -140,6 +148,7 @@ class Plan(Value):
     forward: Problem | None = None
     source: str = ""
     parts: Parts | None = None
+    ready: Shelf = field(default_factory=Shelf, init=False, repr=False, compare=False)
 
     @property
     def flops(self) -> int:
@@ -163,18 +172,6 @@ class Plan(Value):
         alone = len(self.steps) == 1 and len(problem.operands) == 1 and self.steps[0].is_leaf
         empty = 0 in (problem.points, *problem.output_sizes, *(n for s in self.shapes for n in s))
         return alone and not joined and not empty
-
-    @remembered
-    def summed_axes(self) -> tuple[int, ...] | None:
-        """The axes of the only operand that are summed, if that is all there is to do."""
-        problem = self.problem
-        names = problem.whole[0] if len(problem.operands) == 1 else None
-        if names is None or not REDUCTIONS[problem.reduce].is_sum:
-            return None
-        kept = tuple(name for name in names if name in problem.kept)
-        if tuple(access.plain for access in problem.output) != kept or len(kept) == len(names):
-            return None
-        return tuple(n for n, name in enumerate(names) if name not in problem.kept)
 
     @remembered
     def shapes(self) -> tuple[Shape, ...]:

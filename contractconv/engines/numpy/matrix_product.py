@@ -25,6 +25,7 @@ from contractconv.machine.sharing import carried_out, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
 from contractconv.planning.lowering import by_taps
+from contractconv.planning.roles import roles
 
 # Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
 BLOCK = 1 << 18
@@ -170,17 +171,14 @@ class _Product:
     """A matrix product of two views over the indices they share."""
 
     def __init__(self, left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
-        labels = out.labels
-        summed = {n for n in left.labels if n in right.labels and n not in labels}
-        self.batch = tuple(n for n in labels if n in left.labels and n in right.labels)
-        self.rows = tuple(n for n in labels if n in left.labels and n not in right.labels)
-        self.columns = tuple(n for n in labels if n in right.labels and n not in left.labels)
-        if self.rows and labels[-1] in self.rows and self.columns:
+        larger = max((left, right), key=lambda view: view.array.size)
+        order = (*out.labels, *(n for n in larger.by_stride if n not in out.labels))
+        found = roles(left.labels, right.labels, out.labels, order)
+        if found.rows and out.labels[-1] in found.rows and found.columns:
             # Put the result's last axis into the columns, so that it is written in place.
             left, right = right, left
-            self.rows, self.columns = self.columns, self.rows
-        larger = max((left, right), key=lambda view: view.array.size)
-        self.summed = tuple(n for n in larger.by_stride if n in summed)
+            found = roles(left.labels, right.labels, out.labels, order)
+        self.batch, self.rows, self.columns, self.summed = found
         self.left, self.right = left, right
         self.out, self.accumulate = out, accumulate
         self.known: list[Array | None] = [None, None]
@@ -218,7 +216,7 @@ class _Product:
             view
             for view, groups in ((self.left, (self.rows, self.summed)),
                                  (self.right, (self.summed, self.columns)))
-            if view.array.size > BLOCK and not _mergeable(view, groups)
+            if view.array.size > BLOCK and not view.merges(*groups)
         ]  # fmt: skip
         return max(packed, key=lambda view: view.array.size, default=None)
 
@@ -250,7 +248,7 @@ class _Product:
         target = out.arranged((*self.batch, *self.rows, *self.columns))
         if accumulate:
             np.add(target, multiplied(a, b).reshape(target.shape), out=target)
-        elif _mergeable(out, (self.rows, self.columns)):
+        elif out.merges(self.rows, self.columns):
             multiplied(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
             target[...] = multiplied(a, b).reshape(target.shape)
@@ -269,7 +267,7 @@ class _Product:
         batch = lead.shape[: len(self.batch)]
         height = prod(lead.shape[len(batch) : len(batch) + len(rows)])
         width = prod(lead.shape[len(batch) + len(rows) :])
-        if _mergeable(view, (rows, columns)) or not _runs_along(view, rows, columns):
+        if view.merges(rows, columns) or not view.runs_along(rows, columns):
             return lead.reshape((*batch, height, width))
         # The longer runs in memory lie along the rows: pack the transposed matrix.
         turned = view.arranged((*self.batch, *columns, *rows))
@@ -288,25 +286,3 @@ def _cut_order(view: Labelled, out: Labelled) -> Labels:
     if out.array.size <= BLOCK:
         return view.by_stride
     return tuple(sorted(view.by_stride, key=lambda label: label not in out.labels))
-
-
-def _mergeable(view: Labelled, groups: tuple[Labels, ...]) -> bool:
-    """Whether each group of axes is one axis in memory already."""
-    strides, sizes = view.steps, view.sizes
-    for group in groups:
-        long = [label for label in group if sizes[label] != 1]
-        for outer, inner in pairwise(long):
-            if strides[outer] != strides[inner] * sizes[inner]:
-                return False
-    return True
-
-
-def _runs_along(view: Labelled, rows: Labels, columns: Labels) -> bool:
-    """Whether consecutive rows, rather than columns, are neighbours in memory."""
-    strides, sizes = view.steps, view.sizes
-
-    def run(group: Labels) -> tuple[int, int]:
-        long = [label for label in group if sizes[label] != 1]
-        return min(((abs(strides[n]), -sizes[n]) for n in long), default=(1 << 62, 0))
-
-    return run(rows) < run(columns)

@@ -13,6 +13,7 @@ from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Labelled, operand_view, output_view
 from contractconv.arrays.work import Work
 from contractconv.engines.numpy import fft, toom_cook
+from contractconv.engines.numpy.einsum.step import prepared
 from contractconv.engines.numpy.matrix_product import (
     DEPTHWISE,
     MULTIPLIED,
@@ -23,6 +24,7 @@ from contractconv.engines.numpy.matrix_product import (
 )
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.planning.candidates import Piece
+from contractconv.planning.einsum import Way, way
 from contractconv.planning.lowerings import Lowering, products_of, reduction_of
 from contractconv.planning.scatter_phases import Window
 from contractconv.planning.setting import Setting
@@ -156,6 +158,25 @@ def _reduces(piece: Piece, _: Setting) -> bool:
     return piece.algorithm == "direct" and not _multiplies(piece)
 
 
+def _whole(name: str, *ways: Way) -> Lowering:
+    """A way for steps without windows, each by one operation."""
+
+    def applies(piece: Piece, setting: Setting) -> bool:
+        direct = piece.algorithm == "direct"
+        return direct and way(piece.problem, setting.machine.compiled) in ways
+
+    def describe(piece: Piece) -> str:
+        return products_of(piece) if _multiplies(piece) else reduction_of(piece)
+
+    return Lowering(name, applies, lambda *_: None, describe, makes=prepared)
+
+
+EINSUM = (
+    _whole("numpy", Way.COPY, Way.SUM),
+    _whole(MULTIPLIED, Way.MULTIPLY),
+    _whole(PRODUCT, Way.MATRIX),
+    _whole("einsum", Way.ELEMENTWISE),
+)
 BY_NUMPY = (
     _fast("tiles by BLAS", "toom-cook", _toom_cook),
     _fast("numpy", "fft", _fft),

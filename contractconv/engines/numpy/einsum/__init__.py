@@ -1,0 +1,1 @@
+"""Steps without windows: each by the one operation of numpy that does it."""

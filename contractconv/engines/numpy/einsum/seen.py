@@ -1,0 +1,108 @@
+"""How an operand is seen: from an array to a view of it, or to a copy where no view would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+
+from contractconv.arrays.views import Array, Labelled
+from contractconv.planning.roles import Labels
+
+View = Callable[[Array], Array]
+
+
+def as_it_is(array: Array) -> Array:
+    """The array itself."""
+    return array
+
+
+def then(*views: View) -> View:
+    """One way of seeing after the other."""
+    first, *others = [view for view in views if view is not as_it_is] or [as_it_is]
+    if not others:
+        return first
+    second = then(*others)
+    return lambda array: second(first(array))
+
+
+def transposed(axes: Sequence[int]) -> View:
+    """The axes in another order."""
+    order = tuple(axes)
+    if order == tuple(range(len(order))):
+        return as_it_is
+    return lambda array: array.transpose(order)
+
+
+def reshaped(before: tuple[int, ...], shape: tuple[int, ...]) -> View:
+    """Another shape."""
+    return as_it_is if before == shape else lambda array: array.reshape(shape)
+
+
+def last_two_swapped(array: Array) -> Array:
+    """Matrices, transposed."""
+    return array.swapaxes(-1, -2)
+
+
+def diagonal(term: Labels, shape: tuple[int, ...], long: Collection[str]) -> tuple[View, Labels]:
+    """Each index of more than one value once: of one that stands twice the diagonal.
+
+    Returns:
+        How an operand is seen, and the indices of the axes that are left.
+    """
+    labels = tuple(n for n in term if n in long)
+    kept = tuple(dict.fromkeys(labels))
+    look = reshaped(shape, tuple(size for n, size in zip(term, shape, strict=True) if n in long))
+    if len(kept) == len(labels):
+        return look, kept
+    numbers = [kept.index(n) for n in labels]
+    return then(look, lambda array: np.einsum(array, numbers, list(range(len(kept))))), kept
+
+
+def follow(outer: str, inner: str, views: Sequence[Labelled]) -> bool:
+    """Whether two neighbours lie like one axis in every view that has them."""
+    return all(view.merges((outer, inner)) for view in views if inner in view.labels)
+
+
+def as_matrices(
+    view: Labelled, look: View, groups: tuple[Labels, Labels, Labels], shape: tuple[int, ...]
+) -> View:
+    """An operand as matrices that a BLAS can read.
+
+    Args:
+        view: what ``look`` makes of the operand.
+        look: how it is seen.
+        groups: the indices of the batch, of the rows and of the columns.
+        shape: that of the batch, which may be one axis, then rows and columns.
+    """
+    batch, rows, columns = groups
+    joined = len(shape) - 2 < len(batch)
+    if view.merges(rows, columns, *([batch] if joined else [])):
+        made = then(look, _arranged(view, (*batch, *rows, *columns), shape))
+        seen = view.arranged((*batch, *rows, *columns)).reshape(shape)
+        return made if _is_readable(seen) else then(made, np.ascontiguousarray)
+    if not view.runs_along(rows, columns):
+        made = then(look, _arranged(view, (*batch, *rows, *columns), shape))
+        return then(made, np.ascontiguousarray)
+    # The longer runs in memory lie along the rows: copy the transposed matrices.
+    turned = (*shape[:-2], shape[-1], shape[-2])
+    made = then(look, _arranged(view, (*batch, *columns, *rows), turned))
+    return then(made, np.ascontiguousarray, last_two_swapped)
+
+
+def _arranged(view: Labelled, labels: Labels, shape: tuple[int, ...]) -> View:
+    axes = [view.labels.index(n) for n in labels]
+    return then(transposed(axes), reshaped(tuple(view.array.shape[n] for n in axes), shape))
+
+
+def _is_readable(matrices: Array) -> bool:
+    """Whether numbers lie side by side along rows or columns, and these one after the other."""
+    (rows, columns), (down, along) = matrices.shape[-2:], matrices.strides[-2:]
+    return _is_lines(rows, columns, down, along, matrices.itemsize) or _is_lines(
+        columns, rows, along, down, matrices.itemsize
+    )
+
+
+def _is_lines(count: int, length: int, step: int, inner: int, size: int) -> bool:
+    neighbours = inner == size or length == 1
+    return neighbours and (count == 1 or (step >= length * size and step % size == 0))
