@@ -15,6 +15,7 @@ from contractconv.caches import Shelf
 from contractconv.engines.numpy.einsum.step import Prepared
 from contractconv.notation.problem import Problem, Shape
 from contractconv.planning.plan import Plan, Step
+from contractconv.reductions.table import REDUCTIONS
 
 _NOTHING = object()
 # What is ready for a string and arrays of some layout, where nothing else is given.
@@ -176,7 +177,7 @@ def _made(step: Step, arrays: Sequence[Array]) -> Prepared | None:
 def _ended(
     work: Prepared, problem: Problem, numbers: np.dtype[Any], dtype: np.dtype[Any]
 ) -> Prepared:
-    shape, mean = problem.result_shape, problem.reduce == "mean"
+    shape, mean = problem.result_shape, REDUCTIONS[problem.reduce].averages
     if not mean and shape == problem.output_sizes and numbers == dtype:
         return work
     points = np.asarray(prod(problem.extents[n] for n in problem.reduced))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.roles import Labels, Roles, roles
+from contractconv.reductions.table import REDUCTIONS
 
 # Points at which a kernel is worth its call, and of a matrix product of a batch: numpy begins each
 # anew, and in a larger one a BLAS is faster than any kernel of ours.
@@ -82,7 +83,7 @@ def way(problem: Problem, compiled: bool) -> Way | None:
     if (
         not problem.points
         or step is None
-        or problem.reduce not in ("sum", "mean")
+        or not REDUCTIONS[problem.reduce].linear
         or len(step.terms) > 2
     ):
         return None
