@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.calls import enter_execution, shape_of
+from contractconv.api.forward_operands import enter_execution, shape_of
 from contractconv.api.shown import Shown
 from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots

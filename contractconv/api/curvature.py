@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derivatives import Derived, forward_derivative
+from contractconv.api.forward_operands import shape_of
 from contractconv.errors import ContractionError
 from contractconv.notation.keywords import merged
 from contractconv.notation.places import operand_position

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import forward_call
 from contractconv.api.contraction import Contraction
+from contractconv.api.forward_operands import forward_call
 from contractconv.api.shown import Shown
 from contractconv.aside import enter
 from contractconv.errors import ParameterError

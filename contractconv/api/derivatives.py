@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
+from contractconv.api.forward_operands import Call, forward_call, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.places import operand_position

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from contractconv.api.calls import Call, forward_call, shape_of
 from contractconv.api.contraction import Contraction
+from contractconv.api.forward_operands import Call, forward_call, shape_of
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
-from contractconv.planning.lowering import MOST_TAPS, tap_indices
+from contractconv.planning.leaves import MOST_TAPS, tap_indices
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS

@@ -12,10 +12,10 @@ from contractconv.arrays.views import Array, output_view, unread
 from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
 from contractconv.caches import kept
+from contractconv.engines.llvm.compiled_ways import Recipe
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
-from contractconv.engines.llvm.pieces import Recipe
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
 from contractconv.engines.numpy.footprint import of_leaf, of_step
 from contractconv.engines.numpy.matrix_product import sum_leaf
@@ -28,7 +28,7 @@ from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
 from contractconv.planning.candidates import Piece
-from contractconv.planning.lowering import leaves
+from contractconv.planning.leaves import leaves
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Step, plan_afresh
 from contractconv.planning.setting import DIRECT, FRUGAL

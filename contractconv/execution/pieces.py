@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from contractconv.arrays.work import Ready, Work
-from contractconv.engines.llvm.pieces import COMPILED
-from contractconv.engines.numpy.pieces import BY_NUMPY, EINSUM
+from contractconv.engines.llvm.compiled_ways import COMPILED
+from contractconv.engines.numpy.numpy_ways import BY_NUMPY, EINSUM
 from contractconv.planning.candidates import Piece
 from contractconv.planning.lowerings import register, table
 

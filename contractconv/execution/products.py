@@ -10,8 +10,8 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
 from contractconv.arrays.work import Work
+from contractconv.engines.llvm.compiled_ways import Recipe, recipe
 from contractconv.engines.llvm.direct import KINDS
-from contractconv.engines.llvm.pieces import Recipe, recipe
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.ready import step_ready
 from contractconv.machine import memory

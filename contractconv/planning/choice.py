@@ -11,7 +11,7 @@ from contractconv.notation.problem import Problem
 from contractconv.planning import candidates
 from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import volume
-from contractconv.planning.lowering import is_tight, leaves, tap_indices, tied_indices
+from contractconv.planning.leaves import is_tight, leaves, tap_indices, tied_indices
 from contractconv.planning.scatter_phases import by_phases
 from contractconv.planning.setting import FEW, Setting
 from contractconv.planning.trimming import trimmed

@@ -13,7 +13,7 @@ from typing import Any
 from contractconv.notation.problem import Problem
 from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import is_direct, overlaps, volume
-from contractconv.planning.lowering import by_taps, tap_indices
+from contractconv.planning.leaves import by_taps, tap_indices
 from contractconv.planning.setting import Setting
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS

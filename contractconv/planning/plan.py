@@ -19,7 +19,7 @@ from contractconv.planning.candidates import Piece, direct, far_apart, long_wind
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.lowering import is_leaf, is_tight, leaves
+from contractconv.planning.leaves import is_leaf, is_tight, leaves
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
 from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
 from contractconv.planning.report import data, report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from contractconv.engines.portable.lowering import lowered
-from contractconv.engines.portable.run import run
+from contractconv.engines.portable.interpreter import run
+from contractconv.engines.portable.translation import lowered
 from contractconv.notation.problem import Problem
 
 

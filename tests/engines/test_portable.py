@@ -20,15 +20,15 @@ from strategies import Array, Problem, empties, problems, seeds, windows
 import contractconv as cc
 from contractconv import Reduction
 from contractconv.arrays.precision import common_dtype
+from contractconv.engines.portable.interpreter import run
 from contractconv.engines.portable.libraries import (
     LIBRARIES,
     Library,
     numpy_like,
     summed_products,
 )
-from contractconv.engines.portable.lowering import lowered
 from contractconv.engines.portable.nodes import Einsum, Operand
-from contractconv.engines.portable.run import run
+from contractconv.engines.portable.translation import lowered
 from contractconv.notation import problem as notation
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
@@ -299,7 +299,7 @@ def test_nodes_travel() -> None:
 
 def test_reading_nodes_imports_no_library() -> None:
     code = (
-        "import sys, numpy as np; from contractconv.engines.portable.run import run;"
+        "import sys, numpy as np; from contractconv.engines.portable.interpreter import run;"
         "from contractconv.engines.portable.nodes import Operand;"
         "run(Operand(0, (2,)), 'sum', [np.ones(2)]);"
         "print(*{'torch', 'jax', 'cupy', 'dask', 'sympy', 'llvmlite'} & set(sys.modules))"

@@ -21,9 +21,9 @@ from contractconv.execution.run import landing_points, run
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
-from contractconv.planning import lowering
+from contractconv.planning import leaves
 from contractconv.planning import scatter_phases as module
-from contractconv.planning.lowering import is_leaf, tap_indices
+from contractconv.planning.leaves import is_leaf, tap_indices
 from contractconv.planning.plan import plan_afresh
 from contractconv.planning.scatter_phases import Window, by_phases, unit_windows, windows
 
@@ -347,7 +347,7 @@ def test_idle_values_and_overlaps_are_noticed(fault: str, monkeypatch: pytest.Mo
     problem = problem_of(spec, (4, 2), (3, 2), to=(9,))
     monkeypatch.setattr(module, fault, planted[fault])
     # Otherwise idle values are left out in the end.
-    monkeypatch.setattr(lowering, "trimmed", lambda problem: problem)
+    monkeypatch.setattr(leaves, "trimmed", lambda problem: problem)
     phases = phases_of(problem)
     assert_exact(spec, problem, phases)
     with pytest.raises(AssertionError):

@@ -444,7 +444,7 @@ ALLOWED = {
     "cli.py": {"sum"},
     "calculus/steps.py": {"sum"},  # a step of a derivation
     "planning/lowerings.py": {"sum"},  # a way of carrying out
-    "engines/portable/lowering.py": {"prod"},  # whose identities are ones
+    "engines/portable/translation.py": {"prod"},  # whose identities are ones
     "display/sources/naming.py": {"max", "min"},  # functions of Python
     "display/sources/dialects.py": {"max", "min"},  # attributes of an iinfo
 }

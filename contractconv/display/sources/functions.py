@@ -11,7 +11,7 @@ from contractconv.display.sources.dialects import dialect
 from contractconv.display.sources.helpers import helpers
 from contractconv.display.sources.lines import Lines, fits
 from contractconv.display.sources.naming import Letters, Names, checked_names
-from contractconv.display.sources.points import local_derivative, points, reduce_points
+from contractconv.display.sources.reduced_points import local_derivative, points, reduce_points
 from contractconv.display.sources.sizes import Sizes
 from contractconv.display.sources.solving import RESULT, only_in_result, solve
 from contractconv.display.sources.strings import (

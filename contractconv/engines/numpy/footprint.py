@@ -13,7 +13,7 @@ from contractconv.engines.numpy import depthwise, reducing, shift_and_add
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
-from contractconv.planning.lowering import is_leaf, tap_indices
+from contractconv.planning.leaves import is_leaf, tap_indices
 from contractconv.planning.path import Pair
 from contractconv.reductions.table import REDUCTIONS
 

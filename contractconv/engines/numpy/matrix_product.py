@@ -24,7 +24,7 @@ from contractconv.machine import memory
 from contractconv.machine.sharing import carried_out, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
-from contractconv.planning.lowering import by_taps
+from contractconv.planning.leaves import by_taps
 from contractconv.planning.roles import roles
 
 # Elements of a packed block: 1 MiB of float32, half of a common second-level cache.

@@ -13,7 +13,7 @@ from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.planning.lowering import MOST_TAPS
+from contractconv.planning.leaves import MOST_TAPS
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.record import Record
 from contractconv.reductions.table import REDUCTIONS

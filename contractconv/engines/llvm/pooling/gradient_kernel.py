@@ -34,7 +34,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
-from contractconv.planning.lowering import by_taps, is_leaf
+from contractconv.planning.leaves import by_taps, is_leaf
 from contractconv.reductions.table import REDUCTIONS
 
 # Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.

@@ -62,7 +62,7 @@ class Setting:
 
 
 def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
-    """Carry out what :func:`~contractconv.engines.portable.lowering.lowered` describes.
+    """Carry out what :func:`~contractconv.engines.portable.translation.lowered` describes.
 
     Args:
         node: the node of the result.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import contractconv as cc
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.lowering import leaves, progression, tap_indices
+from contractconv.planning.leaves import leaves, progression, tap_indices
 
 
 def problem_of(

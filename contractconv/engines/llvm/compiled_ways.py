@@ -25,7 +25,7 @@ from contractconv.engines.llvm.tiles import layer_roles, tiled_product
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.candidates import Piece
-from contractconv.planning.lowering import is_leaf
+from contractconv.planning.leaves import is_leaf
 from contractconv.planning.lowerings import (
     GRADIENT,
     Lowering,
