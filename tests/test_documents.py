@@ -14,6 +14,7 @@ import contractconv
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGE = ROOT / "contractconv"
 MODULES = [m.name for m in pkgutil.walk_packages(contractconv.__path__, "contractconv.")]
 
 
@@ -43,6 +44,19 @@ def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
     missing = [link for link in links if not (path.parent / link).exists()]
     assert not missing
+
+
+def test_the_house_is_as_it_is_described() -> None:
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = re.findall(r"`((?:tests|contractconv)/[\w./]+)`", said)
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    # Rooms in backticks, and files of theirs with a dot in between.
+    rooms = {name.split(".")[1] for name in MODULES}
+    dotted = set(re.findall(r"`(\w+)\.([\w.]+)`", said))
+    inside = {f"contractconv.{room}.{rest}" for room, rest in dotted if room in rooms}
+    assert inside
+    assert [name for name in inside if not {name, name.rpartition(".")[0]} & {*MODULES}] == []
+    assert [room for room in rooms if f"`{room}" not in said and (PACKAGE / room).is_dir()] == []
 
 
 @pytest.mark.parametrize(
