@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import is_
 from typing import Any, Never
@@ -14,7 +14,7 @@ from contractconv.arrays.epilogue import ending
 from contractconv.arrays.precision import accumulator, result_dtype, working_dtype
 from contractconv.arrays.views import Array
 from contractconv.caches import Shelf
-from contractconv.errors import OperandError
+from contractconv.errors import OperandError, ParameterError
 from contractconv.execution.gradient import backward, beside_weights, gradient
 from contractconv.execution.parts import planned_within
 from contractconv.execution.profile import Profile, profiled
@@ -78,13 +78,15 @@ class Compiled:
             OperandError: the number of operands, a dtype or the activation is wrong.
             ParameterError: an option that was settled, or makes no sense here.
         """
-        plain = bias is None and activation is None and out is None and not others
+        plain = (
+            bias is None and activation is None and out is None and casting == "safe" and not others
+        )
         known = self._ready.get(layout(operands)) if plain else None  # nothing is kept for None
         if known is not None:
             made: Array = known(operands)
             return made
-        options = Options.of(
-            self._spec, "a compiled contraction", others,
+        options = self._asked(
+            "a compiled contraction", others,
             bias=bias, activation=activation, out=out, casting=casting,
         )  # fmt: skip
         arrays = self._checked(operands)
@@ -115,7 +117,7 @@ class Compiled:
             OperandError: there is no operand ``n``.
         """
         n = self._position(n)
-        options = Options.of(self._spec, "a compiled gradient", others, out=out, casting=casting)
+        options = self._asked("a compiled gradient", others, out=out, casting=casting)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         made = gradient(
@@ -162,6 +164,13 @@ class Compiled:
     def _filled(self, made: Array, options: Options) -> Array:
         wanted = Conversion.of(options, self._problem.reduce, self._spec.indices)
         return made if wanted is None else wanted.filled(made)
+
+    def _asked(self, call: str, others: Mapping[str, Any], **given: Any) -> Options:
+        options = Options.of(self._spec, call, others, **given)
+        if others:
+            name, value = next(iter(others.items()))
+            raise ParameterError(f"{call} has its extents already, and takes no {name}={value!r}")
+        return options
 
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)

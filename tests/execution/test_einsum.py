@@ -281,3 +281,17 @@ def test_kernels_are_for_batches() -> None:
     assert chosen("i b, i b -> b", (999, 99), (999, 99)) is Way.ELEMENTWISE
     assert chosen("i j b, i b -> j b", (40, 99, 64), (40, 64)) is Way.KERNEL
     assert chosen("i k, k j -> i j", (999, 99), (99, 999)) is Way.MATRIX
+
+
+def test_options_are_looked_at_when_everything_is_ready_too() -> None:
+    a = np.ones((8, 8))
+    run = cc.Contraction("i j, j k -> i k").compile((8, 8), (8, 8))
+    for _ in range(2):
+        assert np.array_equal(run(a, a), a @ a)
+        cc.contract("i j, j k -> i k", a, a)
+    wrong: Any
+    for wrong in ({"casting": "nonsense"}, {"activation": "nonsense"}, {"out": 3}, {"l": 3}):
+        with pytest.raises(cc.ContractionError):
+            run(a, a, **wrong)
+        with pytest.raises(cc.ContractionError):
+            cc.contract("i j, j k -> i k", a, a, **wrong)

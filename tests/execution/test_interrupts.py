@@ -26,9 +26,9 @@ BEGINNING = """
 import gc, os, random, signal, sys, time
 import numpy as np
 import contractconv as cc
-from contractconv.execution import blas, sharing
-from contractconv.engines.llvm.kernels import copies, crew, native, products, transforms
-from contractconv.engines.llvm.kernels import pooling as pools
+from contractconv.machine import blas, sharing
+from contractconv.engines.llvm.kernels import copies, dispatch, native, product_loops, transforms
+from contractconv.engines.llvm.kernels import pooling_loops as pools
 
 random.seed(0)
 rng = np.random.default_rng(0)
@@ -143,8 +143,8 @@ check_that_helpers_help()
 LOADING = """
 ALGORITHMS = ("toom-cook",)
 caches = (
-    products.kernel, transforms.kernel, copies.kernel, pools.pooling, crew.perform, crew.lead,
-    crew.serve,
+    product_loops.kernel, transforms.kernel, copies.kernel, pools.pooling, dispatch.perform,
+    dispatch.lead, dispatch.serve,
 )
 
 def forget():

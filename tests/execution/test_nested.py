@@ -24,7 +24,7 @@ BEGINNING = """
 import gc, os, signal, sys, threading, time
 import numpy as np
 import contractconv as cc
-from contractconv.execution import sharing
+from contractconv.machine import sharing
 
 os.environ["CONTRACTCONV_KERNELS"] = sys.argv[1]
 cc.set_num_threads(int(sys.argv[2]))
