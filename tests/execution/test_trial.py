@@ -23,10 +23,11 @@ import sys
 import numpy as np, contractconv as cc
 from contractconv.engines.llvm.kernels import native
 {before}
-x, w = np.arange(300).reshape(20, 15), np.arange(600).reshape(15, 40) % 7
+x, w = np.arange(600).reshape(2, 20, 15), np.arange(360).reshape(3, 15, 8) % 7
 {between}
-found = cc.contract("i k, k j -> i j", x.astype("float32"), w.astype("float32"))
-assert (found == cc.contract("i k, k j -> i j", x, w)).all()
+layer = cc.Contraction("b (i+k-1) c, k c o -> b i o")
+found = layer(x.astype("float32"), w.astype("float32"))
+assert (found == layer(x, w)).all()
 print(native.available())
 """
 LONG = """
