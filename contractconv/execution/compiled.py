@@ -24,9 +24,13 @@ from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.options import Options
+from contractconv.planning.options import ACTIVATIONS, DEFAULTS, Options
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
+from contractconv.remembering import remembered
+
+# What needs no second look.
+_USUAL = (None, *ACTIVATIONS)
 
 
 class Compiled:
@@ -81,24 +85,33 @@ class Compiled:
         plain = (
             bias is None and activation is None and out is None and casting == "safe" and not others
         )
-        known = self._ready.get(layout(operands)) if plain else None  # nothing is kept for None
+        if not plain:
+            options = Options(bias=bias, activation=activation)
+            if out is not None or casting != "safe" or others or activation not in _USUAL:
+                options = self._asked(
+                    "a compiled contraction", others,
+                    bias=bias, activation=activation, out=out, casting=casting,
+                )  # fmt: skip
+            return self._filled(self._made(self._checked(operands), options), options)
+        known = self._ready.get(layout(operands)) if self._is_straight else None
         if known is not None:
             made: Array = known(operands)
             return made
-        options = self._asked(
-            "a compiled contraction", others,
-            bias=bias, activation=activation, out=out, casting=casting,
-        )  # fmt: skip
         arrays = self._checked(operands)
-        if plain:
+        if self._is_straight:
             self._keep(operands, arrays)
-        return self._filled(self._made(arrays, options), options)
+        return self._made(arrays, DEFAULTS)
+
+    @remembered
+    def _is_straight(self) -> bool:
+        """Whether no step has a window or needs a kernel, so that calls can be kept ready."""
+        limited = self._options.memory_limit is not None
+        return not limited and all(step.making is not None for step in self.plan.steps)
 
     def _keep(self, operands: Sequence[Any], arrays: Sequence[Array]) -> None:
         """Keep what carries out a call for the next one, if operands are taken as they are."""
-        as_they_are = self._options.memory_limit is None and all(map(is_, operands, arrays))
-        work = ready(self.plan, arrays) if as_they_are else None
-        key = layout(operands)
+        work = ready(self.plan, arrays) if all(map(is_, operands, arrays)) else None
+        key = layout(operands)  # nothing is kept for None
         if work is not None and key is not None:
             self._ready.put(key, work, 0)
 
@@ -117,13 +130,16 @@ class Compiled:
             OperandError: there is no operand ``n``.
         """
         n = self._position(n)
-        options = self._asked("a compiled gradient", others, out=out, casting=casting)
+        plain = out is None and casting == "safe" and not others
+        options = DEFAULTS
+        if not plain:
+            options = self._asked("a compiled gradient", others, out=out, casting=casting)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         made = gradient(
             self._spec, n, self._problem, given, arrays, self._options, self.vjp_plan(n)
         )
-        return self._filled(made, options)
+        return made if plain else self._filled(made, options)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed.

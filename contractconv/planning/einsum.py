@@ -14,6 +14,11 @@ from contractconv.reductions.table import REDUCTIONS
 # Points at which a kernel is worth its call, and of a matrix product of a batch: numpy begins each
 # anew, and in a larger one a BLAS is faster than any kernel of ours.
 _WORTH_A_KERNEL, _LARGE_PRODUCT = 1 << 16, 1 << 18
+# Up to so many a single one is left to kernels: BLAS wakes threads of its own, and they and ours
+# wait for each other to let the processors go.
+_MOST_ALONE = 1 << 24
+# Of fewer points a sum is done before a kernel is called, of more all wait for memory.
+_SUMS_OF_KERNELS = range(1 << 14, 1 << 18)
 # Points of a matrix product that is no faster than products of numbers in long rows.
 _TINY_PRODUCT = 1 << 9
 
@@ -88,7 +93,9 @@ def way(problem: Problem, compiled: bool) -> Way | None:
     ):
         return None
     if len(step.terms) == 1:
-        return Way.COPY if problem.kept.issuperset(step.terms[0]) else Way.SUM
+        if problem.kept.issuperset(step.terms[0]):
+            return Way.COPY
+        return Way.KERNEL if compiled and problem.points in _SUMS_OF_KERNELS else Way.SUM
     first, second = map(frozenset, step.terms)
     if not (first ^ second) <= problem.kept:
         return None
@@ -104,7 +111,8 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
     together = batch > 1 and _innermost(step, problem) in found.batch and (tiny or not matrix)
     # Where each number is read once, no kernel is faster than memory is.
     again = together and rows * columns > 1
-    small = batch > 1 and matrix and rows * columns * summed <= _LARGE_PRODUCT
+    most = _LARGE_PRODUCT if batch > 1 else _MOST_ALONE
+    small = matrix and rows * columns * summed <= most
     if compiled and problem.points >= _WORTH_A_KERNEL and (again or small):
         return Way.KERNEL
     return Way.ELEMENTWISE if together else Way.MATRIX
