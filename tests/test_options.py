@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pytest
+from allocations import peak_beyond_result
 
 import contractconv as cc
 from contractconv.planning.options import Options
@@ -411,13 +411,6 @@ def test_derived_calls_keep_a_limit_or_refuse_it(spec: str, dtype: str, what: st
 
 
 def peak(call: Callable[[], Any]) -> int:
-    """Bytes allocated at the highest point of a second call, less those of the result."""
+    """The peak of a second call."""
     call()
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        result = call()
-        return tracemalloc.get_traced_memory()[1] - before - int(result.nbytes)
-    finally:
-        tracemalloc.stop()
+    return peak_beyond_result(call)

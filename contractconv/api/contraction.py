@@ -429,35 +429,29 @@ class Contraction(Shown):
         **given: Any,
     ) -> Array:  # fmt: skip
         """Contract arrays; what is ready for such arrays needs nothing to be looked at again."""
-        plain = not named and extents is None and unsaid(given)
-        made = self._ready(operands) if plain else None
-        if made is None:
-            made = self._run(operands, self._options(call, named, extents, **given))
-        return made
-
-    def _ready(self, given: Sequence[Any]) -> Array | None:
         enter_execution()
-        from contractconv.execution import ready
+        from contractconv.execution.ready import known_call
 
-        known = ready.known_call(self._spec, given)
-        if known is None and ready.layout(given) is not None:
-            from contractconv.arrays.operands import as_operand
-            from contractconv.execution.run import ready_for
-
-            arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
-            known = ready_for(self._problem([shape_of(a) for a in arrays], DEFAULTS), arrays)
-            if known is not None:
-                ready.remember_call(self._spec, given, known)
-        return None if known is None else known(given)
+        plain = not named and extents is None and unsaid(given)
+        known = known_call(self._spec, operands) if plain else None
+        if known is not None:
+            return known(operands)
+        options = DEFAULTS if plain else self._options(call, named, extents, **given)
+        return self._run(operands, options)
 
     def _run(self, given: Sequence[Any], options: Options) -> Array:
-        enter_execution()
         from contractconv.arrays.operands import as_operand
         from contractconv.execution.calls import called
+        from contractconv.execution.ready import remember_call
+        from contractconv.execution.run import ready_for
 
         arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
         problem = self._problem([shape_of(array) for array in arrays], options)
-        return called(problem, arrays, options, self._spec.indices)
+        work = ready_for(problem, arrays) if options is DEFAULTS else None
+        if work is None:
+            return called(problem, arrays, options, self._spec.indices)
+        remember_call(self._spec, given, work)
+        return work(arrays)
 
     # -- showing itself ------------------------------------------------------------------------
 

@@ -24,13 +24,10 @@ from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.options import ACTIVATIONS, DEFAULTS, Options
+from contractconv.planning.options import DEFAULTS, Options, unsaid
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.remembering import remembered
-
-# What needs no second look.
-_USUAL = (None, *ACTIVATIONS)
 
 
 class Compiled:
@@ -82,25 +79,19 @@ class Compiled:
             OperandError: the number of operands, a dtype or the activation is wrong.
             ParameterError: an option that was settled, or makes no sense here.
         """
-        plain = (
-            bias is None and activation is None and out is None and casting == "safe" and not others
-        )
-        if not plain:
-            options = Options(bias=bias, activation=activation)
-            if out is not None or casting != "safe" or others or activation not in _USUAL:
-                options = self._asked(
-                    "a compiled contraction", others,
-                    bias=bias, activation=activation, out=out, casting=casting,
-                )  # fmt: skip
-            return self._filled(self._made(self._checked(operands), options), options)
-        known = self._ready.get(layout(operands)) if self._is_straight else None
+        options = self._asked(
+            "a compiled contraction", others,
+            bias=bias, activation=activation, out=out, casting=casting,
+        )  # fmt: skip
+        straight = options is DEFAULTS and self._is_straight
+        known = self._ready.get(layout(operands)) if straight else None
         if known is not None:
             made: Array = known(operands)
             return made
         arrays = self._checked(operands)
-        if self._is_straight:
+        if straight:
             self._keep(operands, arrays)
-        return self._made(arrays, DEFAULTS)
+        return self._filled(self._made(arrays, options), options)
 
     @remembered
     def _is_straight(self) -> bool:
@@ -130,16 +121,13 @@ class Compiled:
             OperandError: there is no operand ``n``.
         """
         n = self._position(n)
-        plain = out is None and casting == "safe" and not others
-        options = DEFAULTS
-        if not plain:
-            options = self._asked("a compiled gradient", others, out=out, casting=casting)
+        options = self._asked("a compiled gradient", others, out=out, casting=casting)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         made = gradient(
             self._spec, n, self._problem, given, arrays, self._options, self.vjp_plan(n)
         )
-        return made if plain else self._filled(made, options)
+        return self._filled(made, options)
 
     def vjp_plan(self, n: int) -> Plan:
         """How the backward contraction of operand ``n`` is executed.
@@ -178,10 +166,14 @@ class Compiled:
         return carry_out(self._problem, arrays, self._options, ending=finish)
 
     def _filled(self, made: Array, options: Options) -> Array:
+        if options is DEFAULTS:
+            return made
         wanted = Conversion.of(options, self._problem.reduce, self._spec.indices)
         return made if wanted is None else wanted.filled(made)
 
     def _asked(self, call: str, others: Mapping[str, Any], **given: Any) -> Options:
+        if not others and unsaid(given):
+            return DEFAULTS
         options = Options.of(self._spec, call, others, **given)
         if others:
             name, value = next(iter(others.items()))

@@ -92,7 +92,7 @@ class Spec(Value):
         """The terms of the operands, then that of the result."""
         return (*self.inputs, self.output)
 
-    @property
+    @remembered
     def indices(self) -> tuple[str, ...]:
         """Every index once: the output's first, then the reduced ones as they appear."""
         return unique_names((self.output, *self.inputs))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from allocations import peak_beyond_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import natural_output_shape
@@ -44,18 +43,6 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "three operands": ("b i c, b j c, b k c -> i j k", (X[:, 0], X[:, 1], X[:, 2]), {}),
     "plain sum": ("b h w c -> b c", (X,), {}),
 }  # fmt: skip
-
-
-def peak_beyond_result(call: Callable[[], Any]) -> int:
-    """Bytes allocated at the highest point of a call, less those of the result."""
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        result = call()
-        return tracemalloc.get_traced_memory()[1] - before - int(result.nbytes)
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("case", CASES)
