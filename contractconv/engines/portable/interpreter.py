@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from string import ascii_letters
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,14 +16,20 @@ from contractconv.engines.portable.nodes import (
     Divide,
     Einsum,
     Full,
+    Labels,
+    Land,
     Node,
     Operand,
+    Read,
     Reduce,
     Reshape,
-    Take,
+    Terms,
     Where,
+    alone,
 )
+from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table
 from contractconv.errors import ContractionError
+from contractconv.notation.problem import shape_of
 from contractconv.reductions.numbers import identity
 from contractconv.reductions.table import REDUCTIONS
 
@@ -98,7 +105,7 @@ def _is_of(array: Any, like: Any) -> bool:
 
 
 def _operand(setting: Setting, node: Operand) -> Any:
-    return setting.arrays[node.number].reshape(node.sizes)
+    return setting.arrays[node.number].reshape(shape_of(node.axes))
 
 
 def _full(setting: Setting, node: Full) -> Any:
@@ -109,33 +116,57 @@ def _reshape(setting: Setting, node: Reshape) -> Any:
     return setting.value(node.source).reshape(node.sizes)
 
 
-def _take(setting: Setting, node: Take) -> Any:
-    """Join the axes to one, append what stands outside, and take."""
-    source, table, outside = setting.value(node.source), node.table.table, node.table.outside
-    before, after = source.shape[: node.axis], source.shape[node.axis + node.count :]
-    joined = source.reshape((*before, outside, *after))
-    if (table == outside).any():
-        edge = setting.filled((*before, 1, *after), node.reduce)
-        joined = setting.library.joined([joined, edge], node.axis)
-    taken = setting.library.take(joined, table.ravel(), node.axis)
-    return taken.reshape((*before, *table.shape, *after))
+def _read(setting: Setting, node: Read) -> Any:
+    """Take part after part, unless its axes are whole."""
+    array, axis = _turned(setting, setting.value(node.source), node.term.order), 0
+    for part in _positions(node.term):
+        if part.whole:
+            axis += len(part.axes)
+        else:
+            array = _taken(setting, array, axis, len(part.axes), part, node.reduce)
+            axis += len(part.names)
+    return array
+
+
+def _taken(
+    setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str
+) -> Any:
+    """Take by a table, whose axes stand for some axes: join those, append what stands outside."""
+    before, after = array.shape[:axis], array.shape[axis + count :]
+    joined = array.reshape((*before, table.outside, *after))
+    if (table.table == table.outside).any():
+        edge = setting.filled((*before, 1, *after), reduce)
+        joined = setting.library.joined([joined, edge], axis)
+    taken = setting.library.take(joined, table.table.ravel(), axis)
+    return taken.reshape((*before, *table.table.shape, *after))
+
+
+def _turned(setting: Setting, array: Any, order: Sequence[int]) -> Any:
+    """The axes in another order."""
+    if list(order) == sorted(order):
+        return array
+    names = tuple(f"x{axis}" for axis in range(len(order)))
+    return _contracted(setting, [array], [names], tuple(names[axis] for axis in order))
 
 
 def _einsum(setting: Setting, node: Einsum) -> Any:
-    names = dict.fromkeys(name for labels in node.inputs for name in labels)
+    return _contracted(setting, map(setting.value, node.sources), node.inputs, node.output)
+
+
+def _contracted(
+    setting: Setting, arrays: Iterable[Any], inputs: Sequence[Labels], output: Labels
+) -> Any:
+    names = dict.fromkeys(name for labels in inputs for name in labels)
     if len(names) > len(ascii_letters):
         raise ContractionError(f"{len(names)} indices meet; an einsum has {len(ascii_letters)}")
     letter = dict(zip(names, ascii_letters, strict=False))
-    *inputs, output = (
-        "".join(letter[name] for name in labels) for labels in (*node.inputs, node.output)
-    )
-    sources = [setting.value(source) for source in node.sources]
-    return setting.library.einsum(f"{','.join(inputs)}->{output}", *sources)
+    *words, word = ("".join(letter[name] for name in labels) for labels in (*inputs, output))
+    return setting.library.einsum(f"{','.join(words)}->{word}", *arrays)
 
 
 def _where(setting: Setting, node: Where) -> Any:
     inside: Any = True
-    for part in node.conditions:
+    for part in _positions(node):
         order = sorted(part.names, key=node.labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
         extents = dict(part.extents)
@@ -146,7 +177,12 @@ def _where(setting: Setting, node: Where) -> Any:
 
 
 def _reduce(setting: Setting, node: Reduce) -> Any:
-    record, source, axes = REDUCTIONS[node.reduce], setting.value(node.source), node.axes
+    axes = tuple(node.labels.index(name) for name in node.gone)
+    return _without(setting, setting.value(node.source), axes, node.reduce)
+
+
+def _without(setting: Setting, source: Any, axes: tuple[int, ...], reduce: str) -> Any:
+    record = REDUCTIONS[reduce]
     if not axes:  # to some libraries none are all
         source, axes = source.reshape((*source.shape, 1)), (len(source.shape),)
     if record.portable is not None:
@@ -155,22 +191,48 @@ def _reduce(setting: Setting, node: Reduce) -> Any:
     return record.asked(native, "portable way")(source, axes)
 
 
+def _land(setting: Setting, node: Land) -> Any:
+    """Gather what arrives at each element, reduce it, and put it where the element is."""
+    array, axis = setting.value(node.source), 0
+    for part in _positions(node.term):
+        if not alone(part):
+            arrivals = Arrivals(part)
+            array = _taken(setting, array, axis, len(part.names), arrivals, node.reduce)
+            if arrivals.most > 1:
+                array = _without(setting, array, (axis + len(arrivals.shape),), node.reduce)
+            if not arrivals.everywhere:
+                array = _taken(setting, array, axis, 1, Rows(arrivals), node.reduce)
+        axis += len(part.axes)
+    return _turned(setting, array, argsort(node.term.order))
+
+
 def _divide(setting: Setting, node: Divide) -> Any:
-    source = setting.value(node.source)
-    points: Any = np.asarray(node.repeats, np.float64)
-    for axis, part in node.landings:
-        behind = len(source.shape) - axis - len(part.sizes)
-        points = points * part.counts.reshape((*part.sizes, *(1,) * behind))
-    return source / setting.constant(np.maximum(points, 1))
+    points: Any = np.asarray(prod(node.repeats), np.float64)
+    for part in _positions(node.term):
+        counts = np.ones((1,) * len(part.axes)) if alone(part) else part.counts
+        points = np.multiply.outer(points, counts)
+    points = points.transpose(argsort(node.term.order))
+    return setting.value(node.source) / setting.constant(np.maximum(points, 1))
+
+
+def _positions(term: Terms | Where) -> tuple[Positions, ...]:
+    """The parts, which are tables where numbers are carried out."""
+    return cast("tuple[Positions, ...]", term.conditions if isinstance(term, Where) else term.parts)
+
+
+def argsort(order: Sequence[int]) -> list[int]:
+    """Where each place is in an order."""
+    return sorted(range(len(order)), key=order.__getitem__)
 
 
 RULES: dict[type[Node], Callable[[Setting, Any], Any]] = {
     Operand: _operand,
     Full: _full,
     Reshape: _reshape,
-    Take: _take,
+    Read: _read,
     Einsum: _einsum,
     Where: _where,
     Reduce: _reduce,
+    Land: _land,
     Divide: _divide,
 }

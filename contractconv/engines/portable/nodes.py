@@ -1,17 +1,41 @@
 """What is done for a contraction, as immutable nodes over the nodes that they read.
 
-A handful of kinds suffices for the whole notation, as every array library has them: to take by a
-table of positions, to contract plain indices, to choose, to reduce.
+A handful of kinds suffices for the whole notation: to read at every point, to contract plain
+indices, to choose, to reduce, to land. Nodes know their axes by what all axes can say, so there are
+nodes of numbers, which :mod:`interpreter` carries out on the arrays of any library, and nodes of
+symbols, which :mod:`contractconv.display.sources` prints.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from contractconv.engines.portable.tables import Positions, Table
-from contractconv.notation.problem import Shape
+from typing import Any, Protocol
 
 Labels = tuple[str, ...]
+
+
+Axes = tuple[Any, ...]
+"""Axes of a term, compositions split: each has the ``names`` of its indices."""
+
+
+class Part(Protocol):
+    """Axes of one term that share indices, so that they are met together."""
+
+    @property
+    def axes(self) -> Axes:
+        """The axes."""
+
+    @property
+    def names(self) -> Labels:
+        """Their indices, each once."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether each axis certainly is that of an index alone, which runs all along it."""
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a point may lie outside."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +43,14 @@ class Operand:
     """An operand, compositions split."""
 
     number: int
-    sizes: Shape
+    axes: Axes
 
 
 @dataclass(frozen=True)
 class Full:
     """An array of the identity of a reduction; of ones, for a product."""
 
-    sizes: Shape
+    sizes: tuple[Any, ...]
     reduce: str
 
 
@@ -35,20 +59,53 @@ class Reshape:
     """The same elements in another shape."""
 
     source: Node
-    sizes: Shape
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Take:
-    """Elements by a table of positions, whose axes stand for the ``count`` axes from ``axis`` on.
+class Terms:
+    """Where the axes of a term are met.
 
-    What the table has outside reads the identity of a reduction.
+    Attributes:
+        parts: the axes, those together that share indices.
+        order: the place of each of these axes in the term.
     """
 
+    parts: tuple[Part, ...]
+    order: tuple[int, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether each axis certainly is that of an index that no other one has, all along."""
+        return all(map(alone, self.parts))
+
+    @property
+    def labels(self) -> Labels:
+        """The indices once the axes are read, part after part: whole axes stay as they are."""
+        return tuple(
+            name
+            for part in self.parts
+            for name in ([n for a in part.axes for n in a.names] if part.whole else part.names)
+        )
+
+    @property
+    def axes(self) -> Axes:
+        """The axes in the order of the term."""
+        found = dict(zip(self.order, (a for part in self.parts for a in part.axes), strict=True))
+        return tuple(found[place] for place in sorted(found))
+
+
+def alone(part: Part) -> bool:
+    """Whether a part is one whole axis."""
+    return part.whole and len(part.axes) == 1
+
+
+@dataclass(frozen=True)
+class Read:
+    """An operand at every point, part after part; outside, the identity of a reduction."""
+
     source: Node
-    axis: int
-    count: int
-    table: Table
+    term: Terms
     reduce: str
 
 
@@ -74,17 +131,33 @@ class Where:
 
     source: Node
     labels: Labels
-    conditions: tuple[Positions, ...]
+    conditions: tuple[Part, ...]
     reduce: str
 
 
 @dataclass(frozen=True)
 class Reduce:
-    """The reduction of some axes."""
+    """The reduction of the indices that are gone, of those that label the axes of the source."""
 
     source: Node
+    labels: Labels
+    gone: Labels
     reduce: str
-    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Land:
+    """The axes of a term, made of their indices: what lands on one element is reduced.
+
+    Attributes:
+        source: the indices of one part after the other.
+        term: where points land.
+        reduce: how they meet.
+    """
+
+    source: Node
+    term: Terms
+    reduce: str
 
 
 @dataclass(frozen=True)
@@ -93,13 +166,13 @@ class Divide:
 
     Attributes:
         source: a sum.
-        landings: where points land, with the first of the axes that they land on.
-        repeats: how many points share each place.
+        term: where points land.
+        repeats: how many values each index has that is summed up before.
     """
 
     source: Node
-    landings: tuple[tuple[int, Positions], ...]
-    repeats: int
+    term: Terms
+    repeats: tuple[Any, ...]
 
 
-Node = Operand | Full | Reshape | Take | Einsum | Where | Reduce | Divide
+Node = Operand | Full | Reshape | Read | Einsum | Where | Reduce | Land | Divide
