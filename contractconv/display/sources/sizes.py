@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
@@ -99,10 +100,17 @@ class Sizes:
             return self._shape(place, self._called(place))
         return self._result(place, axis)
 
-    def fits(self, place: Place) -> bool:
+    def holds(self, place: Place, met: Affine) -> bool:
         """Whether an axis of the forward contraction certainly has every element that is met."""
+        if place not in self.solution.windows or not never_below(met):
+            return False
         axis = self.axis(place)
-        return place in self.solution.windows and isinstance(axis, Affine) and never_below(axis)
+        # The summands may stand in another order.
+        return (
+            isinstance(axis, Affine)
+            and axis == replace(met, terms=axis.terms)
+            and {*met.terms} == {*axis.terms}
+        )
 
     def lines(self) -> list[str]:
         """The lines that define what was asked for, and refuse shapes that do not agree."""

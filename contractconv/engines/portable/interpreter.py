@@ -128,9 +128,7 @@ def _read(setting: Setting, node: Read) -> Any:
     return array
 
 
-def _taken(
-    setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str
-) -> Any:
+def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str) -> Any:
     """Take by a table, whose axes stand for some axes: join those, append what stands outside."""
     before, after = array.shape[:axis], array.shape[axis + count :]
     joined = array.reshape((*before, table.outside, *after))

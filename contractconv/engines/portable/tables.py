@@ -162,4 +162,3 @@ class Rows(Value):
 
 
 Table = Positions | Arrivals | Rows
-

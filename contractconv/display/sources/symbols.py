@@ -1,0 +1,102 @@
+"""Contractions of symbols, as nodes are made of them: a size is a text, a number a polynomial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contractconv.display.sources.sizes import Sizes
+from contractconv.engines.portable.translation import Contraction
+from contractconv.notation.affine import Affine
+from contractconv.notation.spec import Composition, Place, Term
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """An axis of the forward contraction, and the expression that it is met at.
+
+    Attributes:
+        affine: the expression.
+        place: the axis.
+        inside: whether every element that is met certainly is there.
+        unit: whether the axis has the one element that is met, and no other.
+    """
+
+    affine: Affine
+    place: Place
+    inside: bool = False
+    unit: bool = False
+
+    @property
+    def plain(self) -> str | None:
+        """The index, if it stands alone; then all sizes are made to agree with its extent."""
+        return self.affine.plain
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The indices, in the order in which they are written."""
+        return self.affine.names
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a point may lie outside."""
+        return not self.plain and (self.affine.fractional or not self.inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Axes that are met together."""
+
+    axes: tuple[Met, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their indices, each once."""
+        return tuple(dict.fromkeys(name for axis in self.axes for name in axis.names))
+
+    @property
+    def whole(self) -> bool:
+        """Whether each axis is that of an index alone."""
+        return all(axis.plain for axis in self.axes)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a point may lie outside."""
+        return any(axis.leaves for axis in self.axes)
+
+
+def contraction(
+    sizes: Sizes,
+    operands: Iterable[tuple[int, Term]],
+    output: tuple[int, Term],
+    reduce: str,
+    natural: bool = False,
+) -> Contraction:
+    """What is translated to nodes.
+
+    Args:
+        sizes: the sizes of everything.
+        operands: the term of each operand, with the number of the array that it is read from.
+        output: where products are put, with the number of the term that has these sizes.
+        reduce: how they are combined.
+        natural: whether the axes of the result have the sizes that they ask for.
+    """
+    read = tuple((number, met(sizes, number, term)) for number, term in operands)
+    placed = met(sizes, *output, natural)
+    kept = {name for axis in placed for name in axis.names}
+    named = dict.fromkeys(name for _, axes in read for axis in axes for name in axis.names)
+    reduced = tuple(name for name in named if name not in kept)
+    return Contraction(read, placed, reduced, reduce, Group, str)
+
+
+def met(sizes: Sizes, number: int, term: Term, natural: bool = False) -> tuple[Met, ...]:
+    """The axes of a term, each index of a composition with one of its own."""
+    axes: list[Met] = []
+    for position, axis in enumerate(term):
+        place = (number, position)
+        if isinstance(axis, Composition):
+            axes += [Met(Affine.index(name), place) for name in axis.names]
+        elif isinstance(axis, Affine):
+            inside = not axis.plain and sizes.holds(place, axis)
+            axes.append(Met(axis, place, inside, natural and not axis.terms and not axis.offset))
+    return tuple(axes)
