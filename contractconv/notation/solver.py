@@ -16,6 +16,7 @@ from contractconv.errors import ShapeError, with_carets
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import axes, give, marks, relabelled, shapes_line
 from contractconv.notation.problem import Shape
+from contractconv.notation.reach import places
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 _KEYWORD: Place = (-2, None)
@@ -237,14 +238,8 @@ class Solver:
         """How many values of ``unknown`` stay inside, by the boundary rule."""
         coefficients = {name: c.number for name, c in axis.terms}
         step = coefficients.pop(unknown)
-        low = high = axis.offset.number
-        for name, coefficient in coefficients.items():
-            span = coefficient * max(0, known[name] - 1)
-            low, high = low + min(0, span), high + max(0, span)
-        if step < 0:  # the mirror image: as much as reaches past the end is allowed below zero
-            low, high = size - 1 - high, size - 1 - low
-        room = size - 1 + max(0, -low) - high
-        extent = room // abs(step) + 1
+        others = ((c, max(0, known[name] - 1)) for name, c in coefficients.items())
+        extent: int = places(size, step, axis.offset.number, others)
         if extent >= bool(coefficients):  # without a window, nothing at all is fine: x[2:] of two
             return extent
         if coefficients:

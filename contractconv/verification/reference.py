@@ -33,4 +33,4 @@ def reference(problem: Problem, arrays: Sequence[Any]) -> Any:
         >>> reference(window, [np.arange(4), np.array([1, -1])]).tolist()
         [-1, -1, -1]
     """
-    return run(lowered(problem), problem.reduce, arrays)
+    return run(lowered(problem), problem, arrays)

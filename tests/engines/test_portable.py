@@ -290,19 +290,22 @@ def test_plain_indices_go_to_einsum() -> None:
 
 
 def test_nodes_travel() -> None:
-    node = lowered(problem_of("b i c, k c -> b (2*i+k)", [(2, 5, 3), (3, 3)], {}))
+    problem = problem_of("b i c, k c -> b (2*i+k)", [(2, 5, 3), (3, 3)], {})
+    node = lowered(problem)
     operands = [np.ones((2, 5, 3)), np.ones((3, 3))]
     copied = pickle.loads(pickle.dumps(node))
     assert copied == node
-    np.testing.assert_array_equal(run(copied, "sum", operands), run(node, "sum", operands))
+    np.testing.assert_array_equal(run(copied, problem, operands), run(node, problem, operands))
 
 
 def test_reading_nodes_imports_no_library() -> None:
     code = (
         "import sys, numpy as np; from contractconv.engines.portable.interpreter import run;"
         "from contractconv.engines.portable.nodes import Operand;"
-        "from contractconv.notation.problem import Access;"
-        "run(Operand(0, (Access.along('i', 2),)), 'sum', [np.ones(2)]);"
+        "from contractconv.notation.problem import Access, Problem;"
+        "axes = (Access.along('i', 2),);"
+        "problem = Problem((axes,), axes, (('i', 2),), 'sum', (2,));"
+        "run(Operand(0, axes), problem, [np.ones(2)]);"
         "print(*{'torch', 'jax', 'cupy', 'dask', 'sympy', 'llvmlite'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from contractconv.display.sources.dialects import Dialect
 from contractconv.display.sources.lines import Lines
-from contractconv.display.sources.reaches import never_below
-from contractconv.display.sources.sizes import Sizes
+from contractconv.display.sources.sizes import Sizes, never_below
 from contractconv.display.sources.symbols import Met
 from contractconv.display.sources.text import Part, grouped, multiples, operators, product, total
 from contractconv.engines.portable.nodes import Labels

@@ -2,8 +2,8 @@
 
 Every boundary is met in one way. The positions at which an axis is read are an array of integers;
 those beyond the axis are sent to a slice that is appended to it, which holds the identity of the
-reduction. What lands on an axis meets a factor that is one where its position is what is said there.
-What is left is an einsum over plain indices.
+reduction. Where something lands on an axis, a factor is one. What is left is an einsum over plain
+indices.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from contractconv.engines.portable.nodes import (
     Land,
     Node,
     Operand,
-    Part,
     Read,
     Reduce,
     Where,
@@ -139,7 +138,7 @@ class Printer:
         if axis.plain:
             return ":"
         at = self.positions.array(axis, next(wishes) if axis.names else "")
-        if not axis.leaves:
+        if not axis.leaves():
             return at
         conditions = self.positions.conditions(axis, at)
         size, whole = self.sizes.size(axis.place), self.positions.whole(axis, at)
@@ -174,13 +173,13 @@ class Printer:
             self._identities[like] = self.lines.new("worst", text)
         return self._identities.get(like, text)
 
-    def asked(self, parts: Sequence[Part]) -> None:
+    def asked(self, axes: Axes) -> None:
         """Have the conditions of some axes at hand, once they are read."""
-        self._inside |= {axis: None for part in parts for axis in part.axes if axis.leaves}
+        self._inside |= dict.fromkeys(axes)
 
-    def inside(self, parts: Sequence[Part]) -> list[Array]:
+    def inside(self, axes: Axes) -> list[Array]:
         """Where axes are met inside."""
-        return [mask for part in parts for axis in part.axes if (mask := self._inside.get(axis))]
+        return [mask for axis in axes if (mask := self._inside.get(axis))]
 
     def masked(
         self, factors: Sequence[Array], masks: Sequence[Array], labels: Labels, record: Record
@@ -333,10 +332,10 @@ def _operand(printer: Printer, node: Operand) -> Array:
 
 
 def _read(printer: Printer, node: Read) -> Array:
-    array, axes = printer.value(node.source).text, node.term.axes
+    array, axes = printer.value(node.source).text, node.axes
     wishes = iter(called(sum(1 for axis in axes if axis.names and not axis.plain)))
     keys = [printer.key(axis, wishes) for axis in axes]
-    outside = [int(axis.leaves) for axis in axes]
+    outside = [int(axis.leaves()) for axis in axes]
     padded = printer.padded(array, outside, REDUCTIONS[node.reduce]) if any(outside) else array
     printer.lines.chain(array, padded, *_subscripts(axes, keys))
     return Array(array, tuple(n for a in axes for n in printer.positions.ordered(a.names)))
@@ -360,9 +359,9 @@ def _einsum(printer: Printer, node: Einsum) -> Array:
 def _where(printer: Printer, node: Where) -> Array:
     labels = tuple(sorted(node.labels, key=printer.sizes.spec.indices.index))
     printer.positions.order = labels
-    printer.asked(node.conditions)
+    printer.asked(node.axes)
     factors = printer.factors(node.source)
-    masks = printer.inside(node.conditions)
+    masks = printer.inside(node.axes)
     return printer.masked(factors, masks, labels, REDUCTIONS[node.reduce])
 
 
@@ -375,7 +374,7 @@ def _reduce(printer: Printer, node: Reduce) -> Array:
 
 
 def _land(printer: Printer, node: Land) -> Array:
-    axes, record = node.term.axes, REDUCTIONS[node.reduce]
+    axes, record = node.axes, REDUCTIONS[node.reduce]
     if record.linear:
         factors = printer.factors(node.source)
         return printer.contracted([*factors, *printer.placed(axes)], printer.out(axes))
@@ -387,7 +386,7 @@ def _land(printer: Printer, node: Land) -> Array:
 
 
 def _divide(printer: Printer, node: Divide) -> Array:
-    axes = node.term.axes
+    axes = node.axes
     out = printer.out(axes)
     value = printer.contracted(printer.factors(node.source), out).text
     return Array(printer.divided(value, axes, node.repeats), out)

@@ -11,17 +11,17 @@ from dataclasses import replace
 
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
-from contractconv.display.sources.reaches import never_below, reach, sign
+from contractconv.display.sources.quantities import Quantity
 from contractconv.display.sources.solving import RESULT, Found, Solution, plain
 from contractconv.display.sources.text import (
     grouped,
     multiples,
-    negated,
     product,
     total,
     tupled,
 )
-from contractconv.notation.affine import ONE, Affine
+from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.reach import places, reached
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 
@@ -179,20 +179,11 @@ class Sizes:
 
     def _count(self, index: str, axis: Affine, size: str) -> str:
         """The number of places of a window, as the notation's rule says."""
-        step = dict(axis.terms)[index]
-        others = Affine(tuple(t for t in axis.terms if t[0] != index), axis.offset)
         # Without a tap a window is as large as with one.
-        rest = reach(others, lambda name: f"max(1, {self.extent(name)})", self.rename)
-        if sign(step) < 0:  # the mirror image: what reaches past the end may reach below zero
-            past = total([*rest.offset, *rest.up, (1, ""), (-1, size)])
-            room = [(1, f"max(0, {past})"), *rest.offset, *negated(rest.down)]
-            step = -step
-        else:
-            room = [(1, size), *rest.both_sides(), *negated(rest.up), (-1, "")]
-        if step == ONE:
-            return total([*room, (1, "")])
-        stride = grouped(total(multiples(step, self.rename)), (" + ", " - ", " * "))
-        return f"{grouped(total(room))} // {stride} + 1"
+        extents = {n: f"max(1, {self.extent(n)})" for n in axis.names if n != index}
+        step = dict(axis.terms)[index].number
+        offset = Quantity.number(axis.offset.number)
+        return str(places(Quantity.of(size), step, offset, _steps(axis, extents)))
 
     def _result(self, place: Place, axis: Affine) -> str:
         """The natural size of an axis of the result."""
@@ -210,24 +201,11 @@ class Sizes:
     def _natural(self, axis: Affine) -> str:
         if axis.parameters:
             return self._reached(axis)
-        formula = self._span(axis)
-        extents = self.extents(axis.names)
-        return f"{formula} if {extents} else 0" if extents else formula
-
-    def _span(self, axis: Affine) -> str:
-        """How many elements from zero on an axis meets, if any index has a value."""
-        bounds = reach(axis, self.extent, self.rename)
-        divisor = total(multiples(axis.divisor, self.rename))
-        if axis.fractional:
-            by = grouped(divisor, (" + ", " - ", " * "))
-            last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
-            below = bounds.below()
-            return f"max(0, {last} - {grouped(total(below))} // {by})" if below else last
-        constant = axis.offset.constant
-        if not axis.terms and constant is not None:
-            return str(max(0, constant + 1))
-        text = total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
-        return f"max(0, {text})" if bounds.below() else text
+        extents = {name: self.extent(name) for name in axis.names}
+        number, divisor = axis.offset.number, axis.divisor.number
+        offset = Quantity.number(number) if extents else number
+        size = str(reached(offset, divisor, _steps(axis, extents)))
+        return f"{size} if {product([*extents.values()])} else 0" if extents else size
 
     def _reached(self, axis: Affine) -> str:
         numbers = [total(multiples(p, self.rename)) for p in (axis.offset, axis.divisor)]
@@ -260,7 +238,24 @@ class Sizes:
         return f"{', '.join(known.get(n, '_') for n in range(rank))} = {shape}"
 
 
+def never_below(axis: Affine) -> bool:
+    """Whether an axis certainly is never met below zero."""
+    return all(_sign(p) > 0 for p in (axis.divisor, axis.offset, *(c for _, c in axis.terms)))
+
+
+def _sign(polynomial: Polynomial) -> int:
+    """1 or -1 of a number (zero counts as 1), 0 if there are parameters, whose values decide it."""
+    if polynomial.constant is None:
+        return 0
+    return 1 if polynomial.constant >= 0 else -1
+
+
+def _steps(axis: Affine, extents: Mapping[str, str]) -> list[tuple[int, Quantity]]:
+    """The coefficients of some indices, and how far these go."""
+    return [(c.number, Quantity.of(extents[n], least=1) - 1) for n, c in axis.terms if n in extents]
+
+
 def _reaches_less(axis: Affine) -> bool:
     """Whether an axis with one index surely begins inside, however short it is."""
     ((_, step),) = axis.terms
-    return sign(step) * sign(axis.offset) < 0 or not axis.offset
+    return _sign(step) * _sign(axis.offset) < 0 or not axis.offset

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contractconv.display.sources.sizes import Sizes
+from contractconv.engines.portable.nodes import names_of
 from contractconv.engines.portable.translation import Contraction
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Place, Term
@@ -29,7 +30,7 @@ class Met:
 
     @property
     def plain(self) -> str | None:
-        """The index, if it stands alone; then all sizes are made to agree with its extent."""
+        """The index, if it stands alone."""
         return self.affine.plain
 
     @property
@@ -37,32 +38,9 @@ class Met:
         """The indices, in the order in which they are written."""
         return self.affine.names
 
-    @property
     def leaves(self) -> bool:
         """Whether a point may lie outside."""
         return not self.plain and (self.affine.fractional or not self.inside)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Axes that are met together."""
-
-    axes: tuple[Met, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Their indices, each once."""
-        return tuple(dict.fromkeys(name for axis in self.axes for name in axis.names))
-
-    @property
-    def whole(self) -> bool:
-        """Whether each axis is that of an index alone."""
-        return all(axis.plain for axis in self.axes)
-
-    @property
-    def leaves(self) -> bool:
-        """Whether a point may lie outside."""
-        return any(axis.leaves for axis in self.axes)
 
 
 def contraction(
@@ -83,10 +61,14 @@ def contraction(
     """
     read = tuple((number, met(sizes, number, term)) for number, term in operands)
     placed = met(sizes, *output, natural)
-    kept = {name for axis in placed for name in axis.names}
-    named = dict.fromkeys(name for _, axes in read for axis in axes for name in axis.names)
-    reduced = tuple(name for name in named if name not in kept)
-    return Contraction(read, placed, reduced, reduce, Group, str)
+    named = names_of(tuple(axis for _, axes in read for axis in axes))
+    reduced = tuple(name for name in named if name not in names_of(placed))
+    return Contraction(read, placed, reduced, reduce, str, _whole, Met.leaves)
+
+
+def _whole(axis: Met) -> bool:
+    # All sizes are made to agree with the extent of an index that stands alone.
+    return axis.plain is not None
 
 
 def met(sizes: Sizes, number: int, term: Term, natural: bool = False) -> tuple[Met, ...]:

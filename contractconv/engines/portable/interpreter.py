@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from string import ascii_letters
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +23,12 @@ from contractconv.engines.portable.nodes import (
     Read,
     Reduce,
     Reshape,
-    Terms,
     Where,
-    alone,
+    names_of,
 )
-from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table
+from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table, together
 from contractconv.errors import ContractionError
-from contractconv.notation.problem import shape_of
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.reductions.numbers import identity
 from contractconv.reductions.table import REDUCTIONS
 
@@ -47,6 +46,7 @@ class Setting:
         like: an array of the library.
         numbers: the name of the dtype that is computed with.
         dtype: the dtype whose identities count.
+        extents: of every index.
     """
 
     library: Library
@@ -54,6 +54,11 @@ class Setting:
     like: Any
     numbers: str
     dtype: np.dtype[Any]
+    extents: Mapping[str, int]
+
+    def positions(self, axes: Sequence[Access]) -> Positions:
+        """Where some axes are met together."""
+        return Positions.of(tuple(axes), self.extents)
 
     def value(self, node: Node) -> Any:
         """Carry out a node, and all that it reads."""
@@ -68,12 +73,12 @@ class Setting:
         return self.library.cast(self.library.array(values, self.like), self.numbers)
 
 
-def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
+def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
     """Carry out what :func:`~contractconv.engines.portable.translation.lowered` describes.
 
     Args:
         node: the node of the result.
-        reduce: the reduction of the contraction.
+        problem: what it is the result of.
         operands: arrays of one library, numpy's among them as they like, compositions not split.
 
     Returns:
@@ -90,10 +95,10 @@ def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
     arrays = [array if _is_of(array, like) else library.array(array, like) for array in operands]
     common = library.promoted(arrays)
     summed = np.dtype(ACCUMULATORS.get(common, common))
-    made = result_dtype(reduce, summed)
+    made = result_dtype(problem.reduce, summed)
     numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
     cast = tuple(library.cast(array, numbers) for array in arrays)
-    result = Setting(library, cast, like, numbers, made).value(node)
+    result = Setting(library, cast, like, numbers, made, problem.extents).value(node)
     return library.cast(result, common if made == summed else made.name)
 
 
@@ -117,15 +122,16 @@ def _reshape(setting: Setting, node: Reshape) -> Any:
 
 
 def _read(setting: Setting, node: Read) -> Any:
-    """Take part after part, unless its axes are whole."""
-    array, axis = _turned(setting, setting.value(node.source), node.term.order), 0
-    for part in _positions(node.term):
-        if part.whole:
-            axis += len(part.axes)
-        else:
-            array = _taken(setting, array, axis, len(part.axes), part, node.reduce)
-            axis += len(part.names)
-    return array
+    """Take the axes that share indices at once."""
+    groups, axis = together(node.axes), 0
+    array = _turned(setting, setting.value(node.source), [n for group in groups for n in group])
+    labels: Labels = ()
+    for group in groups:
+        positions = setting.positions([node.axes[n] for n in group])
+        if not positions.whole:
+            array = _taken(setting, array, axis, len(group), positions, node.reduce)
+        labels, axis = labels + positions.names, axis + len(positions.names)
+    return _contracted(setting, [array], [labels], names_of(node.axes))
 
 
 def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str) -> Any:
@@ -141,8 +147,6 @@ def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, re
 
 def _turned(setting: Setting, array: Any, order: Sequence[int]) -> Any:
     """The axes in another order."""
-    if list(order) == sorted(order):
-        return array
     names = tuple(f"x{axis}" for axis in range(len(order)))
     return _contracted(setting, [array], [names], tuple(names[axis] for axis in order))
 
@@ -154,6 +158,8 @@ def _einsum(setting: Setting, node: Einsum) -> Any:
 def _contracted(
     setting: Setting, arrays: Iterable[Any], inputs: Sequence[Labels], output: Labels
 ) -> Any:
+    if [*inputs] == [output]:
+        return next(iter(arrays))
     names = dict.fromkeys(name for labels in inputs for name in labels)
     if len(names) > len(ascii_letters):
         raise ContractionError(f"{len(names)} indices meet; an einsum has {len(ascii_letters)}")
@@ -164,11 +170,12 @@ def _contracted(
 
 def _where(setting: Setting, node: Where) -> Any:
     inside: Any = True
-    for part in _positions(node):
+    for axis in node.axes:
+        part = setting.positions([axis])
         order = sorted(part.names, key=node.labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
-        extents = dict(part.extents)
-        inside = inside & turned.reshape([extents.get(name, 1) for name in node.labels])
+        sizes = [setting.extents[name] if name in order else 1 for name in node.labels]
+        inside = inside & turned.reshape(sizes)
     condition = setting.library.array(inside, setting.like)
     elsewhere = setting.filled((), node.reduce)
     return setting.library.where(condition, setting.value(node.source), elsewhere)
@@ -191,35 +198,40 @@ def _without(setting: Setting, source: Any, axes: tuple[int, ...], reduce: str) 
 
 def _land(setting: Setting, node: Land) -> Any:
     """Gather what arrives at each element, reduce it, and put it where the element is."""
-    array, axis = setting.value(node.source), 0
-    for part in _positions(node.term):
-        if not alone(part):
-            arrivals = Arrivals(part)
-            array = _taken(setting, array, axis, len(part.names), arrivals, node.reduce)
-            if arrivals.most > 1:
-                array = _without(setting, array, (axis + len(arrivals.shape),), node.reduce)
-            if not arrivals.everywhere:
-                array = _taken(setting, array, axis, 1, Rows(arrivals), node.reduce)
+    groups = together(node.axes)
+    parts = [setting.positions([node.axes[n] for n in group]) for group in groups]
+    labels = tuple(name for part in parts for name in part.names)
+    array = _contracted(setting, [setting.value(node.source)], [names_of(node.axes)], labels)
+    axis = 0
+    for part in parts:
+        if not part.whole:
+            array = _scattered(setting, array, axis, part, node.reduce)
         axis += len(part.axes)
-    return _turned(setting, array, argsort(node.term.order))
+    return _turned(setting, array, _inverse(groups))
+
+
+def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
+    arrivals = Arrivals(part)
+    array = _taken(setting, array, axis, len(part.names), arrivals, reduce)
+    if arrivals.most > 1:
+        array = _without(setting, array, (axis + len(arrivals.shape),), reduce)
+    if arrivals.everywhere:
+        return array
+    return _taken(setting, array, axis, 1, Rows(arrivals), reduce)
 
 
 def _divide(setting: Setting, node: Divide) -> Any:
+    groups = together(node.axes)
     points: Any = np.asarray(prod(node.repeats), np.float64)
-    for part in _positions(node.term):
-        counts = np.ones((1,) * len(part.axes)) if alone(part) else part.counts
-        points = np.multiply.outer(points, counts)
-    points = points.transpose(argsort(node.term.order))
-    return setting.value(node.source) / setting.constant(np.maximum(points, 1))
+    for group in groups:
+        points = np.multiply.outer(points, setting.positions([node.axes[n] for n in group]).counts)
+    points = setting.constant(np.maximum(points.transpose(_inverse(groups)), 1))
+    return setting.value(node.source) / points
 
 
-def _positions(term: Terms | Where) -> tuple[Positions, ...]:
-    """The parts, which are tables where numbers are carried out."""
-    return cast("tuple[Positions, ...]", term.conditions if isinstance(term, Where) else term.parts)
-
-
-def argsort(order: Sequence[int]) -> list[int]:
-    """Where each place is in an order."""
+def _inverse(groups: Sequence[Sequence[int]]) -> list[int]:
+    """Where each axis is, among those of all groups."""
+    order = [axis for group in groups for axis in group]
     return sorted(range(len(order)), key=order.__getitem__)
 
 

@@ -1,41 +1,19 @@
 """What is done for a contraction, as immutable nodes over the nodes that they read.
 
 A handful of kinds suffices for the whole notation: to read at every point, to contract plain
-indices, to choose, to reduce, to land. Nodes know their axes by what all axes can say, so there are
-nodes of numbers, which :mod:`interpreter` carries out on the arrays of any library, and nodes of
-symbols, which :mod:`contractconv.display.sources` prints.
+indices, to choose, to reduce, to land. Of an axis, a node only knows the ``names`` of its indices.
+So there are nodes of numbers, which :mod:`interpreter` carries out on arrays of any library, and
+nodes of symbols, which :mod:`contractconv.display.sources` prints.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 Labels = tuple[str, ...]
-
-
 Axes = tuple[Any, ...]
-"""Axes of a term, compositions split: each has the ``names`` of its indices."""
-
-
-class Part(Protocol):
-    """Axes of one term that share indices, so that they are met together."""
-
-    @property
-    def axes(self) -> Axes:
-        """The axes."""
-
-    @property
-    def names(self) -> Labels:
-        """Their indices, each once."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether each axis certainly is that of an index alone, which runs all along it."""
-
-    @property
-    def leaves(self) -> bool:
-        """Whether a point may lie outside."""
+Sizes = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +28,7 @@ class Operand:
 class Full:
     """An array of the identity of a reduction; of ones, for a product."""
 
-    sizes: tuple[Any, ...]
+    sizes: Sizes
     reduce: str
 
 
@@ -59,53 +37,18 @@ class Reshape:
     """The same elements in another shape."""
 
     source: Node
-    sizes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Where the axes of a term are met.
-
-    Attributes:
-        parts: the axes, those together that share indices.
-        order: the place of each of these axes in the term.
-    """
-
-    parts: tuple[Part, ...]
-    order: tuple[int, ...]
-
-    @property
-    def alone(self) -> bool:
-        """Whether each axis certainly is that of an index that no other one has, all along."""
-        return all(map(alone, self.parts))
-
-    @property
-    def labels(self) -> Labels:
-        """The indices once the axes are read, part after part: whole axes stay as they are."""
-        return tuple(
-            name
-            for part in self.parts
-            for name in ([n for a in part.axes for n in a.names] if part.whole else part.names)
-        )
-
-    @property
-    def axes(self) -> Axes:
-        """The axes in the order of the term."""
-        found = dict(zip(self.order, (a for part in self.parts for a in part.axes), strict=True))
-        return tuple(found[place] for place in sorted(found))
-
-
-def alone(part: Part) -> bool:
-    """Whether a part is one whole axis."""
-    return part.whole and len(part.axes) == 1
+    sizes: Sizes
 
 
 @dataclass(frozen=True)
 class Read:
-    """An operand at every point, part after part; outside, the identity of a reduction."""
+    """The source at every point: an axis for each index, in the order of first mention.
+
+    What lies outside its axes is the identity of a reduction.
+    """
 
     source: Node
-    term: Terms
+    axes: Axes
     reduce: str
 
 
@@ -120,18 +63,11 @@ class Einsum:
 
 @dataclass(frozen=True)
 class Where:
-    """The source at points that meet an element of every axis, elsewhere the identity.
-
-    Attributes:
-        source: one axis for each label.
-        labels: the indices of its axes.
-        conditions: the axes.
-        reduce: whose identity stands elsewhere.
-    """
+    """The source, whose axes have labels, at points inside some axes; elsewhere the identity."""
 
     source: Node
     labels: Labels
-    conditions: tuple[Part, ...]
+    axes: Axes
     reduce: str
 
 
@@ -147,32 +83,34 @@ class Reduce:
 
 @dataclass(frozen=True)
 class Land:
-    """The axes of a term, made of their indices: what lands on one element is reduced.
+    """The reverse of reading: axes made of their indices, where points that meet are reduced.
 
-    Attributes:
-        source: the indices of one part after the other.
-        term: where points land.
-        reduce: how they meet.
+    The source has an axis for each index, in the order of first mention.
     """
 
     source: Node
-    term: Terms
+    axes: Axes
     reduce: str
 
 
 @dataclass(frozen=True)
 class Divide:
-    """The source over the number of points of each element; over one, if there are none.
+    """A sum over the number of points of each element; over one, if there are none.
 
     Attributes:
-        source: a sum.
-        term: where points land.
-        repeats: how many values each index has that is summed up before.
+        source: the sum.
+        axes: where points landed.
+        repeats: how many values each index had that was summed up before.
     """
 
     source: Node
-    term: Terms
-    repeats: tuple[Any, ...]
+    axes: Axes
+    repeats: Sizes
 
 
 Node = Operand | Full | Reshape | Read | Einsum | Where | Reduce | Land | Divide
+
+
+def names_of(axes: Axes) -> Labels:
+    """The indices of some axes, in the order of first mention."""
+    return tuple(dict.fromkeys(name for axis in axes for name in axis.names))

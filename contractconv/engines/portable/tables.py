@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.engines.portable.nodes import names_of
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
 from contractconv.remembering import Value, remembered
 
@@ -34,8 +35,7 @@ class Positions(Value):
     @staticmethod
     def of(axes: Accesses, extents: Mapping[str, int]) -> Positions:
         """The positions of some axes, given the extent of every index."""
-        names = dict.fromkeys(name for access in axes for name in access.names)
-        return Positions(axes, tuple((name, extents[name]) for name in names))
+        return Positions(axes, tuple((name, extents[name]) for name in names_of(axes)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,14 +44,9 @@ class Positions(Value):
 
     @property
     def whole(self) -> bool:
-        """Whether each axis is that of an index alone, which runs all along it."""
-        extents = dict(self.extents)
-        return all(a.plain is not None and extents[a.plain] == a.size for a in self.axes)
-
-    @property
-    def leaves(self) -> bool:
-        """Whether a point lies outside."""
-        return not self.inside.all()
+        """Whether it is one axis, all along which an index runs alone."""
+        sizes = tuple(extent for _, extent in self.extents)
+        return [a.plain for a in self.axes] == [*self.names] and self.sizes == sizes
 
     @property
     def sizes(self) -> Shape:
@@ -162,3 +157,19 @@ class Rows(Value):
 
 
 Table = Positions | Arrivals | Rows
+
+
+def together(axes: Accesses) -> list[tuple[int, ...]]:
+    """The numbers of the axes, those together that share an index.
+
+    Example:
+        >>> a, b = Access.along("i", 2), Access.along("j", 3)
+        >>> together((a, b, Access((("i", 1), ("k", 1)), 0, 1, 4)))
+        [(0, 2), (1,)]
+    """
+    groups: list[tuple[int, ...]] = []
+    for number, axis in enumerate(axes):
+        shares = [g for g in groups if any({*axis.names} & {*axes[n].names} for n in g)]
+        groups = [g for g in groups if g not in shares]
+        groups.append((*(n for g in shares for n in g), number))
+    return sorted(tuple(sorted(group)) for group in groups)

@@ -19,15 +19,13 @@ from contractconv.engines.portable.nodes import (
     Land,
     Node,
     Operand,
-    Part,
     Read,
     Reduce,
     Reshape,
-    Terms,
     Where,
+    names_of,
 )
-from contractconv.engines.portable.tables import Positions
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.reductions.table import REDUCTIONS
 
@@ -49,16 +47,18 @@ class Contraction:
         output: the axes of the result.
         reduced: the indices that the output lacks.
         reduce: how contributions combine.
-        part: what is known of axes that are met together.
-        extent: the extent of an index.
+        extent: of an index.
+        whole: whether an axis certainly is that of an index alone, which runs all along it.
+        leaves: whether a point may lie outside an axis.
     """
 
     operands: tuple[tuple[int, Axes], ...]
     output: Axes
     reduced: Labels
     reduce: str
-    part: Callable[[Any], Part]
     extent: Callable[[str], Any]
+    whole: Callable[[Any], bool]
+    leaves: Callable[[Any], bool]
 
 
 def lowered(problem: Problem) -> Node:
@@ -78,79 +78,59 @@ def lowered(problem: Problem) -> Node:
     """
     if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
         return Full(problem.result_shape, problem.reduce)  # no point contributes
-    operands = tuple(enumerate(problem.operands))
     extents = problem.extents
-    node = translated(
-        Contraction(
-            operands, problem.output, problem.reduced, problem.reduce,
-            lambda axes: Positions.of(axes, extents), extents.__getitem__,
-        )
+
+    def whole(axis: Access) -> bool:
+        return axis.plain is not None and extents[axis.plain] == axis.size
+
+    def leaves(axis: Access) -> bool:
+        low, high = axis.reach(extents)
+        return axis.divisor > 1 or low < 0 or high >= axis.size
+
+    operands = tuple(enumerate(problem.operands))
+    made = Contraction(
+        operands, problem.output, problem.reduced, problem.reduce,
+        extents.__getitem__, whole, leaves,
     )  # fmt: skip
-    whole = problem.output_sizes == problem.result_shape
-    return node if whole else Reshape(node, problem.result_shape)
+    joined = problem.output_sizes != problem.result_shape
+    return Reshape(translated(made), problem.result_shape) if joined else translated(made)
 
 
 def translated(contraction: Contraction) -> Node:
     """Describe what is done for a contraction; compositions of the result are not joined."""
-    record = REDUCTIONS[contraction.reduce]
+    record, axes = REDUCTIONS[contraction.reduce], contraction.output
     combine = SUM if record.linear else contraction.reduce
-    term = _met(contraction, contraction.output)
-    kept = tuple(name for part in term.parts for name in part.names)
+    kept = names_of(axes)
     node = _reduced(contraction, combine, kept).node
-    if not term.alone:
-        node = Land(node, term, combine)
+    if len(kept) < len(axes) or not all(map(contraction.whole, axes)):
+        node = Land(node, axes, combine)
     if not record.averages:
         return node
-    return Divide(node, term, tuple(map(contraction.extent, contraction.reduced)))
-
-
-def _met(contraction: Contraction, axes: Axes) -> Terms:
-    groups = together(axes)
-    parts = tuple(contraction.part(tuple(axes[n] for n in group)) for group in groups)
-    return Terms(parts, tuple(n for group in groups for n in group))
-
-
-def together(axes: Axes) -> list[tuple[int, ...]]:
-    """The numbers of the axes, those together that share an index.
-
-    Example:
-        >>> from contractconv.notation.problem import Access
-        >>> a, b = Access.along("i", 2), Access.along("j", 3)
-        >>> together((a, b, Access((("i", 1), ("k", 1)), 0, 1, 4)))
-        [(0, 2), (1,)]
-    """
-    groups: list[tuple[int, ...]] = []
-    for number, axis in enumerate(axes):
-        shares = [g for g in groups if any({*axis.names} & {*axes[n].names} for n in g)]
-        groups = [g for g in groups if g not in shares]
-        groups.append((*(n for g in shares for n in g), number))
-    return sorted(tuple(sorted(group)) for group in groups)
+    return Divide(node, axes, tuple(map(contraction.extent, contraction.reduced)))
 
 
 # --- products and their reduction ------------------------------------------------------------
 
 
-def points(contraction: Contraction, reduce: str) -> tuple[list[Factor], tuple[Part, ...]]:
-    """The factors of all points, and where they may be read outside.
+def points(contraction: Contraction, reduce: str) -> tuple[list[Factor], Axes]:
+    """The factors of all points, and the axes that may be read outside.
 
     Args:
         contraction: what is translated.
         reduce: whose identity is read there.
     """
-    read = [_read(contraction, number, axes, reduce) for number, axes in contraction.operands]
-    factors = [factor for factor, _ in read]
+    factors = [_read(contraction, number, axes, reduce) for number, axes in contraction.operands]
     missing = [name for name in contraction.reduced if not _has(factors, name)]
-    return factors + _ones(contraction, missing), tuple(part for _, parts in read for part in parts)
+    outside = filter(contraction.leaves, (a for _, axes in contraction.operands for a in axes))
+    return factors + _ones(contraction, missing), tuple(outside)
 
 
-def _read(
-    contraction: Contraction, number: int, axes: Axes, reduce: str
-) -> tuple[Factor, list[Part]]:
-    """An operand with an index on each axis, and where it may be read outside."""
-    node, term = Operand(number, axes), _met(contraction, axes)
-    if all(part.whole for part in term.parts):
-        return Factor(node, tuple(name for axis in axes for name in axis.names)), []
-    return Factor(Read(node, term, reduce), term.labels), [p for p in term.parts if p.leaves]
+def _read(contraction: Contraction, number: int, axes: Axes, reduce: str) -> Factor:
+    """An operand with an index on each axis."""
+    node = Operand(number, axes)
+    if all(map(contraction.whole, axes)):
+        return Factor(node, tuple(name for axis in axes for name in axis.names))
+    return Factor(Read(node, axes, reduce), names_of(axes))
 
 
 def _reduced(contraction: Contraction, reduce: str, kept: Labels) -> Factor:
