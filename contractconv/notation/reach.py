@@ -19,13 +19,14 @@ def reach(offset: Any, steps: Steps) -> tuple[Any, Any]:
         >>> reach(-1, [(2, 3), (-1, 4)])
         (-5, 5)
     """
-    low = high = offset
+    low: Any = 0
+    high: Any = 0
     for coefficient, last in steps:
         if coefficient < 0:
             low = low + coefficient * last
         else:
             high = high + coefficient * last
-    return low, high
+    return low + offset, high + offset
 
 
 def places(size: Any, step: int, offset: Any, steps: Steps) -> Any:

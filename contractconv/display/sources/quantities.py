@@ -37,6 +37,8 @@ class Quantity:
         more = Quantity(((other, ""),), other, other) if isinstance(other, int) else other
         return Quantity(self.parts + more.parts, self.least + more.least, self.most + more.most)
 
+    __radd__ = __add__
+
     def __neg__(self) -> Quantity:
         return Quantity(tuple(negated(self.parts)), -self.most, -self.least)
 
