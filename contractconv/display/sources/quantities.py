@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isinf
 
 from contractconv.display.sources.text import Part, grouped, negated, total
 
@@ -58,7 +58,8 @@ class Quantity:
         if divisor == 1 or self.least == self.most == 0:
             return self
         text = f"{grouped(str(self))} // {divisor}"
-        return Quantity.of(text, self.least // divisor, self.most // divisor)
+        least, most = (n if isinf(n) else n // divisor for n in (self.least, self.most))
+        return Quantity.of(text, least, most)
 
     def positive(self) -> Quantity:
         """Itself where it is above zero, else zero."""

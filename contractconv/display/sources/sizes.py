@@ -12,7 +12,7 @@ from dataclasses import replace
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
 from contractconv.display.sources.quantities import Quantity
-from contractconv.display.sources.solving import RESULT, Found, Solution, plain
+from contractconv.display.sources.solving import RESULT, Places, Solution, plain
 from contractconv.display.sources.text import (
     grouped,
     multiples,
@@ -126,15 +126,15 @@ class Sizes:
 
     # -- where sizes come from -----------------------------------------------------------------
 
-    def _found(self, index: str, found: Found) -> str:
-        place, axis = found.places[0], found.axis
+    def _found(self, index: str, places: Places) -> str:
+        place, axis = places[0], self.axis(places[0])
         if plain(axis):
             return self._shape(place, index)
         if self.solution.dynamic and place[0] != RESULT:
             return self._define(index, f'{self._fitting()}["{index}"]')
         if isinstance(axis, Composition):
             return self._define(index, self._factor(index, axis, place))
-        return self._counted(index, found.places)
+        return self._counted(index, places)
 
     def _define(self, index: str, formula: str) -> str:
         name = self._names.extent(index)
