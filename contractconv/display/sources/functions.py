@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from contractconv.calculus.backward import derive
-from contractconv.display.sources.derivatives import local_derivative
 from contractconv.display.sources.dialects import dialect
 from contractconv.display.sources.helpers import helpers
 from contractconv.display.sources.lines import Lines
+from contractconv.display.sources.meetings import contraction
 from contractconv.display.sources.naming import Letters, Names, checked_names
+from contractconv.display.sources.pointwise import local_derivative
 from contractconv.display.sources.printer import Printer
 from contractconv.display.sources.sizes import Sizes
 from contractconv.display.sources.solving import RESULT, only_in_result, solve
@@ -20,7 +21,6 @@ from contractconv.display.sources.strings import (
     keeps_every_index,
     parameters_in_order,
 )
-from contractconv.display.sources.symbols import contraction
 from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.display.sources.wrapping import docstring, wrapped
 from contractconv.engines.portable.translation import Contraction, translated
@@ -208,7 +208,7 @@ class _Function:
     def contract(self, form: Spec) -> None:
         """Write the contraction."""
         made = self._contraction(form)
-        self.printer.finish(translated(made), made.output, None, RESULT)
+        self.printer.finish(translated(made), made.output, None)
 
     def differentiate_sum(self, form: Spec) -> None:
         """Write the gradient of a sum or a mean."""
@@ -239,8 +239,7 @@ class _Function:
 
     def _collect(self, operands: Iterable[tuple[int, Term]], target: Term) -> None:
         made = contraction(self.sizes, operands, (self.target, target), SUM)
-        array = self.operands[self.target]
-        self.printer.finish(translated(made), made.output, array, self.target)
+        self.printer.finish(translated(made), made.output, self.operands[self.target])
 
     # -- the text ------------------------------------------------------------------------------
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from contractconv.display.sources.dialects import Dialect
 from contractconv.display.sources.lines import Lines
+from contractconv.display.sources.meetings import Met
 from contractconv.display.sources.sizes import Sizes, never_below
-from contractconv.display.sources.symbols import Met
-from contractconv.display.sources.text import Part, grouped, multiples, operators, product, total
+from contractconv.display.sources.text import (
+    Part,
+    grouped,
+    indexed,
+    multiples,
+    operators,
+    product,
+    total,
+)
 from contractconv.engines.portable.nodes import Labels
 from contractconv.notation.affine import Affine
 
@@ -21,13 +30,22 @@ def called(count: int) -> list[str]:
     return _CALLED.get(count, ["rows"] * count)
 
 
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array in the generated code: its text, and the index of each of its axes."""
+
+    text: str
+    labels: Labels
+
+    def among(self, labels: Labels) -> str:
+        """The array, broadcastable to one with all of some indices in the same order."""
+        first = min((labels.index(name) for name in self.labels), default=len(labels))
+        behind = labels[first:]
+        return indexed(self.text, [":" if name in self.labels else "None" for name in behind])
+
+
 class Positions:
     """Arrays of positions along axes of the forward contraction.
-
-    Args:
-        dialect: what they are written in.
-        lines: where they are written.
-        sizes: the sizes of everything.
 
     Attributes:
         order: the indices in the order in which arrays have them; ``None`` for the order of each
@@ -69,8 +87,8 @@ class Positions:
         low = [f"0 <= {at}"] * (not never_below(affine))
         return [*whole, *low, f"{at} < {product([divisor, size])}"]
 
-    def landing(self, position: str, axis: Met, wish: str) -> tuple[str, Labels]:
-        """Where the position on an axis is what the axis says, and the indices of that array."""
+    def landing(self, position: str, axis: Met, wish: str) -> Array:
+        """Where the position on an axis is what the axis says."""
         affine = axis.affine
         indices = (position, *self.ordered(affine.names))
         if self.order is not None and position in self.order:
@@ -84,7 +102,7 @@ class Positions:
                 text = self.array(axis, wish)
         elif operators(text):
             text = self.lines.new(wish, text)
-        return f"{left} == {text}", indices
+        return Array(f"{left} == {text}", indices)
 
     def _divisor(self, affine: Affine) -> str:
         """The divisor of an axis; nothing for one."""

@@ -9,16 +9,17 @@ indices.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isinf
 from typing import Any
 
 from contractconv.display.sources.dialects import Dialect
 from contractconv.display.sources.lines import Lines, fits
+from contractconv.display.sources.meetings import Met
 from contractconv.display.sources.naming import Letters
-from contractconv.display.sources.positions import Positions, both, called
+from contractconv.display.sources.pointwise import Writer
+from contractconv.display.sources.positions import Array, Positions, both, called
 from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.symbols import Met
 from contractconv.display.sources.text import indexed, operators
 from contractconv.engines.portable.nodes import (
     Axes,
@@ -39,28 +40,10 @@ from contractconv.reductions.table import REDUCTIONS
 _SLICES = {0.0: "zeros", 1.0: "ones"}
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array in the generated code: its text, and the index of each of its axes."""
-
-    text: str
-    labels: Labels
-
-    def among(self, labels: Labels) -> str:
-        """The array, broadcastable to one with all of some indices in the same order."""
-        first = min((labels.index(name) for name in self.labels), default=len(labels))
-        behind = labels[first:]
-        return indexed(self.text, [":" if name in self.labels else "None" for name in behind])
-
-
 class Printer:
     """Writes a function from top to bottom.
 
-    Args:
-        dialect: what it is written in.
-        lines: where it is written.
-        letters: the letters of the indices.
-        sizes: the sizes of everything.
+    Attributes:
         arrays: the variables of the operands, by number.
         like: the array whose dtype the result gets.
     """
@@ -142,17 +125,13 @@ class Printer:
             return at
         conditions = self.positions.conditions(axis, at)
         size, whole = self.sizes.size(axis.place), self.positions.whole(axis, at)
-        if not axis.names:
-            inside = " and ".join(conditions)
-            if axis in self._inside:
-                self._inside[axis] = Array(self.dialect.call("asarray", inside), ())
-            return (
-                f"{whole} if {inside} else {size}" if len(conditions) > 1 else f"min({at}, {size})"
-            )
-        inside = both(conditions)
+        inside = both(conditions) if axis.names else " and ".join(conditions)
         if axis in self._inside:
-            inside = self.lines.new(f"in_{at}", inside)
-            self._inside[axis] = Array(inside, self.positions.ordered(axis.names))
+            inside = self.lines.new(f"in_{at}", inside) if axis.names else inside
+            text = inside if axis.names else self.dialect.call("asarray", inside)
+            self._inside[axis] = Array(text, self.positions.ordered(axis.names))
+        if not axis.names:
+            return f"{whole} if {inside} else {size}"
         return self.lines.assign(at, self.dialect.call("where", inside, whole, size))
 
     def padded(self, array: str, padded: Sequence[int], record: Record) -> str:
@@ -233,22 +212,17 @@ class Printer:
         return tuple(index for index in self.slots(axes) if index is not None)
 
     def landing(self, axes: Axes, kind: Callable[[str], str] = str) -> list[Array]:
-        """Where the position on an axis is what the axis says.
+        """Where the position on an axis is what the axis says, if not just an index stands there.
 
-        Args:
-            axes: of the result.
-            kind: makes of a condition what is wanted.
-
-        Returns:
-            An array for each axis on which not just an index stands.
+        A condition is made the kind of text that is wanted.
         """
         slots = zip(self.slots(axes), axes, strict=True)
         placed = [(index, axis) for index, axis in slots if index and index != axis.plain]
         arrays = []
         for (position, axis), wish in zip(placed, called(len(placed)), strict=True):
-            condition, labels = self.positions.landing(position, axis, wish)
+            condition = self.positions.landing(position, axis, wish)
             name = f"place_{self._letters[position]}" if len(placed) > 1 else "place"
-            arrays.append(Array(self.lines.new(name, kind(condition)), labels))
+            arrays.append(Array(self.lines.new(name, kind(condition.text)), condition.labels))
         return arrays
 
     def placed(self, axes: Axes) -> list[Array]:
@@ -266,7 +240,7 @@ class Printer:
         source = record.asked(record.source, "source")
         axes = tuple(n for n, name in enumerate(values.labels) if name in gone)
         rest = tuple(name for name in values.labels if name not in gone)
-        return Array(str(source(Writer(self, record), values.text, axes)), rest)
+        return Array(str(source(Writer(self, record, values), values.text, axes)), rest)
 
     # -- the result ----------------------------------------------------------------------------
 
@@ -277,13 +251,9 @@ class Printer:
         return self.divided(cotangent, axes, repeats, units=True)
 
     def divided(self, value: str, axes: Axes, repeats: Sequence[str], units: bool = False) -> str:
-        """Divide by the number of points that land on each element.
+        """Divide by the number of points of each element, among which indices may be repeated.
 
-        Args:
-            value: what to divide.
-            axes: of the result.
-            repeats: the indices that are summed up before.
-            units: whether the value has the axes of size one that the result has.
+        The value may have the axes of size one (``units``) that the result will have.
         """
         repeated = self.sizes.extents(repeats)
         placed = self.placed(axes)
@@ -300,15 +270,8 @@ class Printer:
             value = self.lines.new("Y", value)
         return f"{value} / {divisor}"
 
-    def finish(self, node: Node, axes: Axes, array: str | None, number: int) -> None:
-        """Give the result its shape and return it.
-
-        Args:
-            node: the result, compositions split.
-            axes: its axes.
-            array: the operand that has its shape, if one does.
-            number: of its term in the forward contraction.
-        """
+    def finish(self, node: Node, axes: Axes, array: str | None) -> None:
+        """Return a node with some axes in its shape, which may be that of an array."""
         value = self.contracted(self.factors(node), self.out(axes)).text
         slots = self.slots(axes)
         if len({axis.place for axis in axes}) == len(axes):
@@ -341,15 +304,13 @@ def _read(printer: Printer, node: Read) -> Array:
     return Array(array, tuple(n for a in axes for n in printer.positions.ordered(a.names)))
 
 
-def _subscripts(axes: Axes, keys: Sequence[str]) -> list[str]:
-    """Constants at once, then one array of positions after another."""
-    constants = [":" if axis.names else key for axis, key in zip(axes, keys, strict=True)]
-    texts, before = [indexed("", constants)], 0
+def _subscripts(axes: Axes, keys: Sequence[str]) -> Iterator[str]:
+    """One array of positions, or one constant, after another."""
+    before = 0
     for axis, key in zip(axes, keys, strict=True):
-        if axis.names:
-            texts.append(indexed("", [":"] * before + [key]))
-            before += len(axis.names)
-    return [text for text in texts if text]
+        if not axis.plain:
+            yield indexed("", [":"] * before + [key])
+        before += len(axis.names)
 
 
 def _einsum(printer: Printer, node: Einsum) -> Array:
@@ -401,21 +362,3 @@ RULES: dict[type[Node], Callable[[Printer, Any], Array]] = {
     Land: _land,
     Divide: _divide,
 }
-
-
-class Writer:
-    """What the record of a reduction writes with.
-
-    Attributes:
-        dialect: the library's words.
-        lines: what is written.
-    """
-
-    def __init__(self, printer: Printer, record: Record) -> None:
-        self.dialect, self.lines = printer.dialect, printer.lines
-        self._printer, self._record = printer, record
-
-    def extreme(self, name: str, array: str, axes: Sequence[int], keep: bool = False) -> str:
-        """The ``"max"`` or ``"min"`` along some axes; the identity where there is nothing."""
-        identity = self._printer.identity(self._record, array)
-        return self.dialect.extreme(name, array, axes, identity, keep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isinf
 
-from contractconv.display.sources.text import Part, grouped, negated, total
+from contractconv.display.sources.text import Part, grouped, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Quantity:
     __radd__ = __add__
 
     def __neg__(self) -> Quantity:
-        return Quantity(tuple(negated(self.parts)), -self.most, -self.least)
+        return Quantity(tuple((-n, text) for n, text in self.parts), -self.most, -self.least)
 
     def __sub__(self, other: Quantity | int) -> Quantity:
         return self + -other

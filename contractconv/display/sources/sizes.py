@@ -192,9 +192,7 @@ class Sizes:
         if position not in self._results:
             formula = self._natural(axis)
             if not formula.isdigit():
-                name = self._names.extent(self._called(place))
-                self._formulas.append(f"{name} = {formula}")
-                formula = name
+                formula = self._define(self._called(place), formula)
             self._results[position] = formula
         return self._results[position]
 

@@ -52,12 +52,8 @@ def contraction(
 ) -> Contraction:
     """What is translated to nodes.
 
-    Args:
-        sizes: the sizes of everything.
-        operands: the term of each operand, with the number of the array that it is read from.
-        output: where products are put, with the number of the term that has these sizes.
-        reduce: how they are combined.
-        natural: whether the axes of the result have the sizes that they ask for.
+    Terms come with the numbers of forward ones that have their sizes. The axes of a ``natural``
+    result have the sizes that they ask for.
     """
     read = tuple((number, met(sizes, number, term)) for number, term in operands)
     placed = met(sizes, *output, natural)

@@ -1,15 +1,19 @@
-"""Local derivatives of reductions that look at every point: the second operand of gradients."""
+"""Reductions that look at every point, and their local derivatives: the records write them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from contractconv.display.sources.printer import Array, Printer, Writer
+from contractconv.display.sources.positions import Array
 from contractconv.engines.portable.nodes import Labels
 from contractconv.engines.portable.translation import Contraction, points
 from contractconv.notation.spec import SUM
 from contractconv.reductions.record import Record
 from contractconv.reductions.table import REDUCTIONS
+
+if TYPE_CHECKING:
+    from contractconv.display.sources.printer import Printer
 
 
 def local_derivative(printer: Printer, contraction: Contraction) -> Array:
@@ -30,28 +34,24 @@ def local_derivative(printer: Printer, contraction: Contraction) -> Array:
     read = [each for factor in factors for each in printer.factors(factor.node)]
     placed = printer.landing(contraction.output)
     masks = [*printer.inside(outside), *placed]
-    values = printer.masked(read, masks, labels, record).text
+    values = printer.masked(read, masks, labels, record)
     name = printer.lines.names.fresh(local.letter)
     printer.lines.comment(f"{name} is {local.meaning}.")
     if record.needs_infinity and not (outside or masks):
-        values = printer.lines.assign("values", printer.dialect.floating(values))
-    source(PointWriter(printer, record, values, (out, reduced), masks, placed), values, name)
+        floating = printer.dialect.floating(values.text)
+        values = Array(printer.lines.assign("values", floating), labels)
+    source(Writer(printer, record, values, reduced, masks, placed), values.text, name)
     return Array(name, labels)
 
 
-class PointWriter(Writer):
-    """What the record of a reduction writes the derivative by each point with.
-
-    Args:
-        printer: what else is written with.
-        record: of the reduction.
-        values: the variable of all points.
-        labels: their indices, those that are kept and those that are reduced.
-        masks: where points count, as far as the values do not say it.
-        placed: where points land.
+class Writer:
+    """What the record of a reduction writes with.
 
     Attributes:
-        last: the reduced axes of ``values``, counted from the end.
+        dialect: the library's words.
+        lines: what is written.
+        values: the variable of all points, or of what is reduced.
+        last: its reduced axes, counted from the end, if they are the last ones.
         like: the array whose dtype the result gets.
     """
 
@@ -59,16 +59,26 @@ class PointWriter(Writer):
         self,
         printer: Printer,
         record: Record,
-        values: str,
-        labels: tuple[Labels, Labels],
-        masks: Sequence[Array],
-        placed: Sequence[Array],
+        values: Array,
+        reduced: Labels = (),
+        masks: Sequence[Array] = (),
+        placed: Sequence[Array] = (),
     ) -> None:
-        super().__init__(printer, record)
-        self.values, self.like = values, printer.like
-        self._out, self._reduced = labels
-        self.last = tuple(range(-len(self._reduced), 0))
-        self._masks, self._placed = masks, placed
+        self.dialect, self.lines = printer.dialect, printer.lines
+        self.values, self.like = values.text, printer.like
+        self.last = tuple(range(-len(reduced), 0))
+        self._printer, self._record = printer, record
+        self._labels, self._reduced, self._masks, self._placed = (
+            values.labels,
+            reduced,
+            masks,
+            placed,
+        )
+
+    def extreme(self, name: str, array: str, axes: Sequence[int], keep: bool = False) -> str:
+        """The ``"max"`` or ``"min"`` along some axes; the identity where there is nothing."""
+        identity = self._printer.identity(self._record, array)
+        return self.dialect.extreme(name, array, axes, identity, keep)
 
     def counted(self, condition: str) -> str:
         """A condition, and that a point counts."""
@@ -81,13 +91,14 @@ class PointWriter(Writer):
             self.lines.assign(variable, self.dialect.call("where", mask, variable, "0"))
 
     def _mask(self, masks: Sequence[Array]) -> str:
-        return self._printer.mask(masks, (*self._out, *self._reduced), self.values)
+        return self._printer.mask(masks, self._labels, self.values)
 
     def flat(self, array: str) -> str:
         """An array of all points with the reduced axes as one, the last."""
         if len(self._reduced) == 1:
             return array
-        out, sizes = self._out, self._printer.sizes
+        sizes = self._printer.sizes
+        out = self._labels[: len(self._labels) - len(self._reduced)]
         kept = sizes.extents(out) if len(out) < 2 else f"*{array}.shape[:{len(out)}]"
         shape = filter(None, [kept, sizes.extents(self._reduced)])
         return self.lines.new("flat", f"{array}.reshape({', '.join(shape)})")
