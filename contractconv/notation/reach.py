@@ -30,15 +30,9 @@ def reach(offset: Any, steps: Steps) -> tuple[Any, Any]:
 
 
 def places(size: Any, step: int, offset: Any, steps: Steps) -> Any:
-    """How many values an index has with which a window stays inside its axis.
+    """How many values an index that takes a ``step`` has with which a window stays inside an axis.
 
     As much as reaches below zero may reach past the end; of what runs backwards, the reverse.
-
-    Args:
-        size: of the axis.
-        step: the coefficient of the index.
-        offset: of the window.
-        steps: the other indices.
 
     Example:
         >>> places(8, 2, -1, [(1, 2)])
@@ -51,7 +45,7 @@ def places(size: Any, step: int, offset: Any, steps: Steps) -> Any:
 
 
 def reached(offset: Any, divisor: int, steps: Steps) -> Any:
-    """How many elements an axis needs for what it is met at; as many at its end stay away as below.
+    """How many elements an axis of the result has: as many at its end stay away as below zero.
 
     Example:
         >>> reached(-1, 1, [(2, 3), (1, 2)])

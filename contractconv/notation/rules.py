@@ -16,6 +16,7 @@ from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 Extent = TypeVar("Extent")
 Placed = Sequence[tuple[Place, Axis]]
+Said = tuple[Extent, Place]
 
 
 class Rules(ABC, Generic[Extent]):
@@ -49,17 +50,13 @@ class Rules(ABC, Generic[Extent]):
         """Whether the shape of the result may tell of an index."""
 
     @abstractmethod
-    def factor(
-        self, place: Place, axis: Composition, name: str, known: Mapping[str, Extent]
+    def told(
+        self, place: Place, axis: Axis, name: str, known: Mapping[str, Extent]
     ) -> Extent | None:
-        """The one factor that is not known; nothing, if it may be anything."""
+        """What an axis says of the one index that is not known, if it says anything."""
 
     @abstractmethod
-    def fitting(self, place: Place, axis: Affine, name: str, known: Mapping[str, Extent]) -> Extent:
-        """How many values of the one index that is not known stay inside."""
-
-    @abstractmethod
-    def same(self, name: str, first: Extent, source: Place, second: Extent, place: Place) -> Extent:
+    def same(self, name: str, first: Said[Extent], second: Said[Extent]) -> Extent:
         """What two windows say of an index, which ought to be the same."""
 
     def missing(self, known: Collection[str]) -> list[str]:
@@ -93,22 +90,22 @@ class Rules(ABC, Generic[Extent]):
             unknown = {name for name in axis.names if name not in known}
             if len(unknown) == 1 and (place[0] >= 0 or all(map(self.hears, unknown))):
                 (name,) = unknown
-                extent = said[name] if name in said else self.factor(place, axis, name, known)
+                extent = said[name] if name in said else self.told(place, axis, name, known)
                 if extent is not None:
                     known[name] = extent
                     self.sources.setdefault(name, place)
         return len(known) > before
 
     def _follow_windows(self, known: dict[str, Extent], said: Mapping[str, Extent]) -> bool:
-        found: dict[str, tuple[Extent, Place]] = {}
+        found: dict[str, Said[Extent]] = {}
         for place, axis, every in self.windows:
             unknown = [name for name in every if name not in known]
             if len(unknown) == 1:
                 (name,) = unknown
-                other = name in said
-                extent = said[name] if other else self.fitting(place, axis, name, known)
+                extent = said[name] if name in said else self.told(place, axis, name, known)
+                assert extent is not None, "windows always tell"
                 before = found.setdefault(name, (extent, place))
-                found[name] = (self.same(name, *before, extent, place), before[1])
+                found[name] = (self.same(name, before, (extent, place)), before[1])
         for name, (extent, place) in found.items():
             known[name] = extent
             self.sources.setdefault(name, place)

@@ -16,7 +16,7 @@ from contractconv.notation.affine import Affine
 from contractconv.notation.places import axes, give, marks, relabelled, shapes_line
 from contractconv.notation.problem import Shape
 from contractconv.notation.reach import places
-from contractconv.notation.rules import Rules
+from contractconv.notation.rules import Rules, Said
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 _KEYWORD: Place = (-2, None)
@@ -76,8 +76,8 @@ class Solver(Rules[int]):
     def _take_plain(self) -> None:
         for place, axis in self.inputs:
             if isinstance(axis, Affine) and axis.plain:
-                self._compare(axis.plain, self._size(place), place)
-                self.extents[axis.plain] = self._size(place)
+                self._compare(axis.plain, size := self._size(place), place)
+                self.extents[axis.plain] = size
 
     def _take_result(self) -> None:
         for place, axis in self.outputs:
@@ -94,8 +94,7 @@ class Solver(Rules[int]):
 
     def hears(self, name: str) -> bool:
         """Whether the shape of the result may tell of an index: of no operand's, as a rule."""
-        told = self._told is not None
-        return self.result is not None or (told and name not in self.read)
+        return self._spoken is not None and (self.result is not None or name not in self.read)
 
     # -- what follows ----------------------------------------------------------------------------
 
@@ -152,10 +151,10 @@ class Solver(Rules[int]):
             self._check_windows(self.extents, {*said, *self._stated})
         return self.extents
 
-    def factor(
-        self, place: Place, axis: Composition, name: str, known: Mapping[str, int]
-    ) -> int | None:
-        """The one factor that is not known; nothing, if it may be anything."""
+    def told(self, place: Place, axis: Axis, name: str, known: Mapping[str, int]) -> int | None:
+        """What an axis says of the one index that is not known, if it says anything."""
+        if isinstance(axis, Affine):
+            return self._fitting(place, axis, name, known)
         size = self._size(place)
         others = prod(known[other] for other in axis.names if other != name)
         times = axis.names.count(name)
@@ -171,8 +170,8 @@ class Solver(Rules[int]):
             hint="" if place[0] >= 0 or self.result is not None else self._misfit(),
         )
 
-    def fitting(self, place: Place, axis: Affine, name: str, known: Mapping[str, int]) -> int:
-        """How many values of the one index that is not known stay inside, by the boundary rule."""
+    def _fitting(self, place: Place, axis: Affine, name: str, known: Mapping[str, int]) -> int:
+        """How many values of an index stay inside, by the boundary rule."""
         size = self._size(place)
         coefficients = {index: c.number for index, c in axis.terms}
         step = coefficients.pop(name)
@@ -188,15 +187,11 @@ class Solver(Rules[int]):
             hint=f"give the extent, {give([name])}, if the window is meant to reach outside",
         )
 
-    def same(self, name: str, first: int, source: Place, second: int, place: Place) -> int:
-        """What two windows say of an index.
-
-        Raises:
-            ShapeError: it is not the same.
-        """
-        if first != second:
-            raise self._disagree(name, first, source, second, place)
-        return first
+    def same(self, name: str, first: Said[int], second: Said[int]) -> int:
+        """What two windows say of an index, or an error."""
+        if first[0] != second[0]:
+            raise self._disagree(name, *first, *second)
+        return first[0]
 
     def _too_large(
         self, place: Place, axis: Affine, free: Sequence[str], known: Mapping[str, int]
@@ -264,7 +259,7 @@ class Solver(Rules[int]):
         hint = f"give {give([name])}"
         if not read and len(name) > 1 and set(name) <= set(self.spec.indices):
             hint += f"; or did you mean '{' '.join(name)}'? {name!r} is one index"
-        if not read and self.cotangent is not None and not self._told:
+        if not read and self.cotangent is not None and not self._spoken:
             hint += f"\n{self._misfit()}"
         raise self.error(f"unknown extent: {name}; {reason}", *places, hint=hint)
 
@@ -294,21 +289,21 @@ class Solver(Rules[int]):
         for place, axis, every in self.windows:
             names = [name for name in every if name not in self._given]
             if names and fixed.isdisjoint(names):
-                limits = {n: self.fitting(place, axis, n, known) for n in names}
+                limits = {n: self._fitting(place, axis, n, known) for n in names}
                 if all(known[name] > limit for name, limit in limits.items()):
                     raise self._too_large(place, axis, names, known)
 
     # -- axes and their sizes --------------------------------------------------------------------
 
     @property
-    def _told(self) -> Shape | None:
+    def _spoken(self) -> Shape | None:
         """The shape that speaks for the result, if it is one."""
         shape = self.cotangent if self.result is None else self.result
         return shape if shape is not None and len(shape) == len(self.spec.output) else None
 
     def _size(self, place: Place) -> int:
         number, position = place
-        shape = self._told if number < 0 else self.shapes[number]
+        shape = self._spoken if number < 0 else self.shapes[number]
         assert shape is not None
         assert position is not None
         return shape[position]

@@ -201,10 +201,7 @@ class Printer:
             seen.add(axis.plain)
             return axis.plain
         position = self._letters.position()
-        if axis.plain:
-            self.sizes.alias(position, axis.plain)
-        else:
-            self.sizes.name_position(position, axis.place)
+        self.sizes.name_position(position, axis.place, axis.plain)
         return position
 
     def out(self, axes: Axes) -> Labels:

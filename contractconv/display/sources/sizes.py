@@ -53,8 +53,7 @@ class Sizes:
         self._fitted: list[str] = []
         self._shapes: dict[int, dict[int, str]] = {}
         self._results: dict[int, str] = {}
-        self._positions: dict[str, Place] = {}
-        self._aliases: dict[str, str] = {}
+        self._positions: dict[str, tuple[Place, str | None]] = {}
         self._calls: dict[Place, str] = {}
         self._formulas: list[str] = []
 
@@ -62,13 +61,9 @@ class Sizes:
         """The variable of a parameter."""
         return self._arguments[parameter]
 
-    def name_position(self, name: str, place: Place) -> None:
-        """Give a name to the position on an axis: its extent is the axis's size."""
-        self._positions[name] = place
-
-    def alias(self, position: str, index: str) -> None:
-        """Give a position as many values as an index has."""
-        self._aliases[position] = index
+    def name_position(self, name: str, place: Place, index: str | None = None) -> None:
+        """Give a name to the position on an axis; its extent is that of the index there, if any."""
+        self._positions[name] = (place, index)
 
     def axis(self, place: Place) -> Axis:
         """An axis of the forward contraction."""
@@ -78,9 +73,9 @@ class Sizes:
 
     def extent(self, index: str) -> str:
         """The number of values of an index."""
-        index = self._aliases.get(index, index)
         if index in self._positions:
-            return self.size(self._positions[index])
+            place, same = self._positions[index]
+            return self.extent(same) if same else self.size(place)
         if index not in self._extents:
             self._extents[index] = self._found(index, self.solution.found[index])
         return self._extents[index]
@@ -213,7 +208,7 @@ class Sizes:
     def _called(self, place: Place) -> str:
         """What the position on an axis is called."""
         for name, where in self._positions.items():
-            if where == place:
+            if where == (place, None):
                 return name
         used = {*self.spec.indices, *self._positions, *self._calls.values()}
         free = next((name for name in POSITIONS if name not in used), "n")

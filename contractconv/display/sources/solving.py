@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from contractconv.notation.affine import Affine
-from contractconv.notation.rules import Placed, Rules
+from contractconv.notation.rules import Placed, Rules, Said
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 RESULT = -1  # the number of the result among the terms, as in the notation
@@ -79,21 +79,16 @@ class _Symbols(Rules[Places]):
 
     def __init__(self, spec: Spec, told: Collection[str]) -> None:
         super().__init__(spec)
-        self._told = told
+        self._hearing = told
 
     def hears(self, name: str) -> bool:
-        return name in self._told
+        return name in self._hearing
 
-    def factor(
-        self, place: Place, axis: Composition, name: str, known: Mapping[str, Places]
-    ) -> Places:
+    def told(self, place: Place, axis: Axis, name: str, known: Mapping[str, Places]) -> Places:
         return (place,)
 
-    def fitting(self, place: Place, axis: Affine, name: str, known: Mapping[str, Places]) -> Places:
-        return (place,)
-
-    def same(self, name: str, first: Places, source: Place, second: Places, place: Place) -> Places:
-        return tuple(dict.fromkeys((*first, *second)))
+    def same(self, name: str, first: Said[Places], second: Said[Places]) -> Places:
+        return tuple(dict.fromkeys((*first[0], *second[0])))
 
     def found(self, arguments: Collection[str]) -> dict[str, Places]:
         """The extents that follow, beside those that are arguments."""
