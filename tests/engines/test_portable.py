@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ from strategies import Array, Problem, empties, problems, seeds, windows
 import contractconv as cc
 from contractconv import Reduction
 from contractconv.arrays.precision import common_dtype
+from contractconv.display.sources import printer
+from contractconv.engines.portable import interpreter, nodes
 from contractconv.engines.portable.interpreter import run
 from contractconv.engines.portable.libraries import (
     LIBRARIES,
@@ -287,6 +289,13 @@ def test_plain_indices_go_to_einsum() -> None:
         (("b", "i", "j", "j"), ("j", "k")),
         ("k", "b"),
     )
+
+
+def test_every_kind_of_node_has_a_rule() -> None:
+    kinds = set(get_args(nodes.Node))
+    assert set(interpreter.RULES) == kinds
+    # Ones belong to the einsum that needs them; a source puts a result into shape at its end.
+    assert set(printer.RULES) == kinds - {nodes.Full, nodes.Reshape}
 
 
 def test_nodes_travel() -> None:

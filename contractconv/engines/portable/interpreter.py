@@ -28,7 +28,7 @@ from contractconv.engines.portable.nodes import (
 )
 from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table, together
 from contractconv.errors import ContractionError
-from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.reductions.numbers import identity
 from contractconv.reductions.table import REDUCTIONS
 
@@ -56,9 +56,11 @@ class Setting:
     dtype: np.dtype[Any]
     extents: Mapping[str, int]
 
-    def positions(self, axes: Sequence[Access]) -> Positions:
-        """Where some axes are met together."""
-        return Positions.of(tuple(axes), self.extents)
+    def parts(self, axes: Accesses) -> tuple[list[Positions], list[int]]:
+        """Where axes are met, those together that share an index, and in which order they are."""
+        groups = together(axes)
+        parts = [Positions.of(tuple(axes[n] for n in group), self.extents) for group in groups]
+        return parts, [n for group in groups for n in group]
 
     def value(self, node: Node) -> Any:
         """Carry out a node, and all that it reads."""
@@ -123,14 +125,13 @@ def _reshape(setting: Setting, node: Reshape) -> Any:
 
 def _read(setting: Setting, node: Read) -> Any:
     """Take the axes that share indices at once."""
-    groups, axis = together(node.axes), 0
-    array = _turned(setting, setting.value(node.source), [n for group in groups for n in group])
-    labels: Labels = ()
-    for group in groups:
-        positions = setting.positions([node.axes[n] for n in group])
-        if not positions.whole:
-            array = _taken(setting, array, axis, len(group), positions, node.reduce)
-        labels, axis = labels + positions.names, axis + len(positions.names)
+    parts, order = setting.parts(node.axes)
+    array, axis = _turned(setting, setting.value(node.source), order), 0
+    for part in parts:
+        if not part.whole:
+            array = _taken(setting, array, axis, len(part.axes), part, node.reduce)
+        axis += len(part.names)
+    labels = tuple(name for part in parts for name in part.names)
     return _contracted(setting, [array], [labels], names_of(node.axes))
 
 
@@ -170,8 +171,7 @@ def _contracted(
 
 def _where(setting: Setting, node: Where) -> Any:
     inside: Any = True
-    for axis in node.axes:
-        part = setting.positions([axis])
+    for part in setting.parts(node.axes)[0]:
         order = sorted(part.names, key=node.labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
         sizes = [setting.extents[name] if name in order else 1 for name in node.labels]
@@ -198,8 +198,7 @@ def _without(setting: Setting, source: Any, axes: tuple[int, ...], reduce: str) 
 
 def _land(setting: Setting, node: Land) -> Any:
     """Gather what arrives at each element, reduce it, and put it where the element is."""
-    groups = together(node.axes)
-    parts = [setting.positions([node.axes[n] for n in group]) for group in groups]
+    parts, order = setting.parts(node.axes)
     labels = tuple(name for part in parts for name in part.names)
     array = _contracted(setting, [setting.value(node.source)], [names_of(node.axes)], labels)
     axis = 0
@@ -207,7 +206,7 @@ def _land(setting: Setting, node: Land) -> Any:
         if not part.whole:
             array = _scattered(setting, array, axis, part, node.reduce)
         axis += len(part.axes)
-    return _turned(setting, array, _inverse(groups))
+    return _turned(setting, array, _inverse(order))
 
 
 def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
@@ -221,17 +220,16 @@ def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce:
 
 
 def _divide(setting: Setting, node: Divide) -> Any:
-    groups = together(node.axes)
+    parts, order = setting.parts(node.axes)
     points: Any = np.asarray(prod(node.repeats), np.float64)
-    for group in groups:
-        points = np.multiply.outer(points, setting.positions([node.axes[n] for n in group]).counts)
-    points = setting.constant(np.maximum(points.transpose(_inverse(groups)), 1))
+    for part in parts:
+        points = np.multiply.outer(points, part.counts)
+    points = setting.constant(np.maximum(points.transpose(_inverse(order)), 1))
     return setting.value(node.source) / points
 
 
-def _inverse(groups: Sequence[Sequence[int]]) -> list[int]:
-    """Where each axis is, among those of all groups."""
-    order = [axis for group in groups for axis in group]
+def _inverse(order: Sequence[int]) -> list[int]:
+    """Where each axis is in an order."""
     return sorted(range(len(order)), key=order.__getitem__)
 
 
