@@ -14,7 +14,7 @@ from contractconv.display.sources.naming import Letters, Names, checked_names
 from contractconv.display.sources.pointwise import local_derivative
 from contractconv.display.sources.printer import Printer
 from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.solving import RESULT, only_in_result, solve
+from contractconv.display.sources.solving import RESULT, solve
 from contractconv.display.sources.strings import (
     collects,
     gathered,
@@ -166,7 +166,7 @@ class _Function:
         self.target = RESULT if operand is None else operand
         self.operands = checked_names(spec, names)
         taken = Names(spec, self.operands)
-        solution = solve(spec, given.extents, self._told())
+        solution = solve(spec, given.extents, given.output_shape is not None, operand is not None)
         keywords = [*parameters_in_order(spec), *solution.arguments]
         self.keywords = {name: taken.argument(name) for name in keywords}
         self.arrays = dict(enumerate(self.operands))
@@ -184,12 +184,6 @@ class _Function:
         for position, axis in enumerate(form.output):
             if isinstance(axis, Affine) and axis.plain and axis.plain not in spec.indices:
                 self.sizes.name_position(axis.plain, (self.target, position))
-
-    def _told(self) -> list[str]:
-        """The indices of which the result's shape may tell: a cotangent's of no operand's."""
-        if self.given.output_shape is not None:
-            return [name for axis in self.spec.output for name in axis.names]
-        return only_in_result(self.spec) if self.target != RESULT else []
 
     def _guard(self, form: Spec) -> None:
         """Refuse what was given and does not fit, and divisions by zero."""
@@ -214,7 +208,7 @@ class _Function:
         """Write the gradient of a sum or a mean."""
         if REDUCTIONS[self.spec.reduce].averages:
             made = self._contraction(self.spec)
-            mean = self.printer.averaged(self.arrays[RESULT], made.output, made.reduced)
+            mean = self.printer.divided(self.arrays[RESULT], made.output, made.reduced, True)
             self.lines.assign(self.arrays[RESULT], mean)
         self._collect(zip([RESULT, *self._others], form.inputs, strict=True), form.output)
 

@@ -38,6 +38,10 @@ class Met:
         """The indices, in the order in which they are written."""
         return self.affine.names
 
+    def whole(self) -> bool:
+        """Whether an index stands alone: then all sizes are made to agree with its extent."""
+        return self.plain is not None
+
     def leaves(self) -> bool:
         """Whether a point may lie outside."""
         return not self.plain and (self.affine.fractional or not self.inside)
@@ -59,12 +63,7 @@ def contraction(
     placed = met(sizes, *output, natural)
     named = names_of(tuple(axis for _, axes in read for axis in axes))
     reduced = tuple(name for name in named if name not in names_of(placed))
-    return Contraction(read, placed, reduced, reduce, str, _whole, Met.leaves)
-
-
-def _whole(axis: Met) -> bool:
-    # All sizes are made to agree with the extent of an index that stands alone.
-    return axis.plain is not None
+    return Contraction(read, placed, reduced, reduce, str, Met.whole, Met.leaves)
 
 
 def met(sizes: Sizes, number: int, term: Term, natural: bool = False) -> tuple[Met, ...]:

@@ -21,19 +21,8 @@ from contractconv.display.sources.pointwise import Writer
 from contractconv.display.sources.positions import Array, Positions, both, called
 from contractconv.display.sources.sizes import Sizes
 from contractconv.display.sources.text import indexed, operators
-from contractconv.engines.portable.nodes import (
-    Axes,
-    Divide,
-    Einsum,
-    Full,
-    Labels,
-    Land,
-    Node,
-    Operand,
-    Read,
-    Reduce,
-    Where,
-)
+from contractconv.engines.portable import nodes
+from contractconv.engines.portable.nodes import Axes, Labels, Node
 from contractconv.reductions.record import Record
 from contractconv.reductions.table import REDUCTIONS
 
@@ -78,9 +67,11 @@ class Printer:
 
     def factors(self, node: Node) -> list[Array]:
         """What is multiplied and summed; ones are left to the einsum that needs them."""
-        if isinstance(node, Einsum):
-            return [f for s in node.sources if not isinstance(s, Full) for f in self.factors(s)]
-        if isinstance(node, Reduce) and REDUCTIONS[node.reduce].linear:
+        if isinstance(node, nodes.Einsum):
+            return [
+                f for s in node.sources if not isinstance(s, nodes.Full) for f in self.factors(s)
+            ]
+        if isinstance(node, nodes.Reduce) and REDUCTIONS[node.reduce].linear:
             return self.factors(node.source)
         return [self.value(node)]
 
@@ -241,21 +232,17 @@ class Printer:
 
     # -- the result ----------------------------------------------------------------------------
 
-    def averaged(self, cotangent: str, axes: Axes, repeats: Sequence[str]) -> str:
-        """A cotangent over the number of points that were averaged."""
-        if self.placed(axes):
-            self.split(cotangent, axes)
-        return self.divided(cotangent, axes, repeats, units=True)
-
     def divided(self, value: str, axes: Axes, repeats: Sequence[str], units: bool = False) -> str:
         """Divide by the number of points of each element, among which indices may be repeated.
 
-        The value may have the axes of size one (``units``) that the result will have.
+        A variable may have the axes of size one (``units``), and joined ones, of the result.
         """
         repeated = self.sizes.extents(repeats)
         placed = self.placed(axes)
         if not placed:
             return f"{value} / max(1, {repeated})" if repeated else value
+        if units:
+            self.split(value, axes)
         slots = self.slots(axes)
         labels = tuple(slot or str(n) for n, slot in enumerate(slots) if slot or units)
         counted = tuple(n for n in labels if any(n in factor.labels for factor in placed))
@@ -285,13 +272,13 @@ class Printer:
 # --- one rule for each kind ------------------------------------------------------------------
 
 
-def _operand(printer: Printer, node: Operand) -> Array:
+def _operand(printer: Printer, node: nodes.Operand) -> Array:
     array = printer.arrays[node.number]
     printer.split(array, node.axes)
     return Array(array, tuple(name for axis in node.axes for name in axis.names))
 
 
-def _read(printer: Printer, node: Read) -> Array:
+def _read(printer: Printer, node: nodes.Read) -> Array:
     array, axes = printer.value(node.source).text, node.axes
     wishes = iter(called(sum(1 for axis in axes if axis.names and not axis.plain)))
     keys = [printer.key(axis, wishes) for axis in axes]
@@ -310,11 +297,11 @@ def _subscripts(axes: Axes, keys: Sequence[str]) -> Iterator[str]:
         before += len(axis.names)
 
 
-def _einsum(printer: Printer, node: Einsum) -> Array:
+def _einsum(printer: Printer, node: nodes.Einsum) -> Array:
     return printer.contracted(printer.factors(node), node.output)
 
 
-def _where(printer: Printer, node: Where) -> Array:
+def _where(printer: Printer, node: nodes.Where) -> Array:
     labels = tuple(sorted(node.labels, key=printer.sizes.spec.indices.index))
     printer.positions.order = labels
     printer.asked(node.axes)
@@ -323,7 +310,7 @@ def _where(printer: Printer, node: Where) -> Array:
     return printer.masked(factors, masks, labels, REDUCTIONS[node.reduce])
 
 
-def _reduce(printer: Printer, node: Reduce) -> Array:
+def _reduce(printer: Printer, node: nodes.Reduce) -> Array:
     record = REDUCTIONS[node.reduce]
     if record.linear:
         rest = (name for name in node.labels if name not in node.gone)
@@ -331,7 +318,7 @@ def _reduce(printer: Printer, node: Reduce) -> Array:
     return printer.reduced(printer.variable(printer.value(node.source)), node.gone, record)
 
 
-def _land(printer: Printer, node: Land) -> Array:
+def _land(printer: Printer, node: nodes.Land) -> Array:
     axes, record = node.axes, REDUCTIONS[node.reduce]
     if record.linear:
         factors = printer.factors(node.source)
@@ -343,7 +330,7 @@ def _land(printer: Printer, node: Land) -> Array:
     return printer.reduced(values, gone, record) if gone else values
 
 
-def _divide(printer: Printer, node: Divide) -> Array:
+def _divide(printer: Printer, node: nodes.Divide) -> Array:
     axes = node.axes
     out = printer.out(axes)
     value = printer.contracted(printer.factors(node.source), out).text
@@ -351,11 +338,11 @@ def _divide(printer: Printer, node: Divide) -> Array:
 
 
 RULES: dict[type[Node], Callable[[Printer, Any], Array]] = {
-    Operand: _operand,
-    Read: _read,
-    Einsum: _einsum,
-    Where: _where,
-    Reduce: _reduce,
-    Land: _land,
-    Divide: _divide,
+    nodes.Operand: _operand,
+    nodes.Read: _read,
+    nodes.Einsum: _einsum,
+    nodes.Where: _where,
+    nodes.Reduce: _reduce,
+    nodes.Land: _land,
+    nodes.Divide: _divide,
 }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
@@ -100,12 +99,9 @@ class Sizes:
         if place not in self.solution.windows or not never_below(met):
             return False
         axis = self.axis(place)
-        # The summands may stand in another order.
-        return (
-            isinstance(axis, Affine)
-            and axis == replace(met, terms=axis.terms)
-            and {*met.terms} == {*axis.terms}
-        )
+        if not isinstance(axis, Affine) or {*met.terms} != {*axis.terms}:
+            return False
+        return (met.offset, met.divisor) == (axis.offset, axis.divisor)
 
     def lines(self) -> list[str]:
         """The lines that define what was asked for, and refuse shapes that do not agree."""

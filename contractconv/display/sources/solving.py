@@ -40,16 +40,17 @@ class Solution:
     windows: frozenset[Place]
 
 
-def solve(spec: Spec, given: Iterable[str] = (), result: Iterable[str] = ()) -> Solution:
+def solve(spec: Spec, given: Iterable[str], shaped: bool, cotangent: bool) -> Solution:
     """Determine the extents of a contraction from shapes.
 
     Args:
         spec: the contraction.
         given: the indices whose extents are given by name.
-        result: the indices of which the shape of the result may tell.
+        shaped: whether the shape of the result is given.
+        cotangent: whether a cotangent has it, which tells of what no operand has.
     """
     arguments = [*given]
-    rules = _Symbols(spec, frozenset(result))
+    rules = _Symbols(spec, shaped, cotangent)
     while True:
         found = rules.found(arguments)
         missing = rules.missing({*found, *arguments})
@@ -63,12 +64,6 @@ def solve(spec: Spec, given: Iterable[str] = (), result: Iterable[str] = ()) -> 
     return Solution(ordered, found, dynamic, frozenset(chosen))
 
 
-def only_in_result(spec: Spec) -> list[str]:
-    """The indices of which no operand can tell: the shape of a cotangent tells of them alone."""
-    read = {name for term in spec.inputs for axis in term for name in axis.names}
-    return [name for name in spec.indices if name not in read]
-
-
 def plain(axis: Axis) -> str | None:
     """The index that stands alone on an axis, if one does."""
     return axis.plain if isinstance(axis, Affine) else None
@@ -77,12 +72,12 @@ def plain(axis: Axis) -> str | None:
 class _Symbols(Rules[Places]):
     """What follows from what, wherever that may be read."""
 
-    def __init__(self, spec: Spec, told: Collection[str]) -> None:
+    def __init__(self, spec: Spec, shaped: bool, cotangent: bool) -> None:
         super().__init__(spec)
-        self._hearing = told
+        self._shaped, self._cotangent = shaped, cotangent
 
     def hears(self, name: str) -> bool:
-        return name in self._hearing
+        return self._shaped or (self._cotangent and name not in self.read)
 
     def told(self, place: Place, axis: Axis, name: str, known: Mapping[str, Places]) -> Places:
         return (place,)

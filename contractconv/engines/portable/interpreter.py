@@ -11,21 +11,9 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.precision import ACCUMULATORS, result_dtype
+from contractconv.engines.portable import nodes
 from contractconv.engines.portable.libraries import Library, library_of
-from contractconv.engines.portable.nodes import (
-    Divide,
-    Einsum,
-    Full,
-    Labels,
-    Land,
-    Node,
-    Operand,
-    Read,
-    Reduce,
-    Reshape,
-    Where,
-    names_of,
-)
+from contractconv.engines.portable.nodes import Labels, Node, names_of
 from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table, together
 from contractconv.errors import ContractionError
 from contractconv.notation.problem import Accesses, Problem, shape_of
@@ -101,6 +89,7 @@ def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
     numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
     cast = tuple(library.cast(array, numbers) for array in arrays)
     result = Setting(library, cast, like, numbers, made, problem.extents).value(node)
+    result = result.reshape(problem.result_shape)
     return library.cast(result, common if made == summed else made.name)
 
 
@@ -111,19 +100,15 @@ def _is_of(array: Any, like: Any) -> bool:
 # --- one rule for each kind ------------------------------------------------------------------
 
 
-def _operand(setting: Setting, node: Operand) -> Any:
+def _operand(setting: Setting, node: nodes.Operand) -> Any:
     return setting.arrays[node.number].reshape(shape_of(node.axes))
 
 
-def _full(setting: Setting, node: Full) -> Any:
+def _full(setting: Setting, node: nodes.Full) -> Any:
     return setting.filled(node.sizes, node.reduce)
 
 
-def _reshape(setting: Setting, node: Reshape) -> Any:
-    return setting.value(node.source).reshape(node.sizes)
-
-
-def _read(setting: Setting, node: Read) -> Any:
+def _read(setting: Setting, node: nodes.Read) -> Any:
     """Take the axes that share indices at once."""
     parts, order = setting.parts(node.axes)
     array, axis = _turned(setting, setting.value(node.source), order), 0
@@ -152,7 +137,7 @@ def _turned(setting: Setting, array: Any, order: Sequence[int]) -> Any:
     return _contracted(setting, [array], [names], tuple(names[axis] for axis in order))
 
 
-def _einsum(setting: Setting, node: Einsum) -> Any:
+def _einsum(setting: Setting, node: nodes.Einsum) -> Any:
     return _contracted(setting, map(setting.value, node.sources), node.inputs, node.output)
 
 
@@ -169,7 +154,7 @@ def _contracted(
     return setting.library.einsum(f"{','.join(words)}->{word}", *arrays)
 
 
-def _where(setting: Setting, node: Where) -> Any:
+def _where(setting: Setting, node: nodes.Where) -> Any:
     inside: Any = True
     for part in setting.parts(node.axes)[0]:
         order = sorted(part.names, key=node.labels.index)
@@ -181,7 +166,7 @@ def _where(setting: Setting, node: Where) -> Any:
     return setting.library.where(condition, setting.value(node.source), elsewhere)
 
 
-def _reduce(setting: Setting, node: Reduce) -> Any:
+def _reduce(setting: Setting, node: nodes.Reduce) -> Any:
     axes = tuple(node.labels.index(name) for name in node.gone)
     return _without(setting, setting.value(node.source), axes, node.reduce)
 
@@ -196,7 +181,7 @@ def _without(setting: Setting, source: Any, axes: tuple[int, ...], reduce: str) 
     return record.asked(native, "portable way")(source, axes)
 
 
-def _land(setting: Setting, node: Land) -> Any:
+def _land(setting: Setting, node: nodes.Land) -> Any:
     """Gather what arrives at each element, reduce it, and put it where the element is."""
     parts, order = setting.parts(node.axes)
     labels = tuple(name for part in parts for name in part.names)
@@ -219,7 +204,7 @@ def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce:
     return _taken(setting, array, axis, 1, Rows(arrivals), reduce)
 
 
-def _divide(setting: Setting, node: Divide) -> Any:
+def _divide(setting: Setting, node: nodes.Divide) -> Any:
     parts, order = setting.parts(node.axes)
     points: Any = np.asarray(prod(node.repeats), np.float64)
     for part in parts:
@@ -234,13 +219,12 @@ def _inverse(order: Sequence[int]) -> list[int]:
 
 
 RULES: dict[type[Node], Callable[[Setting, Any], Any]] = {
-    Operand: _operand,
-    Full: _full,
-    Reshape: _reshape,
-    Read: _read,
-    Einsum: _einsum,
-    Where: _where,
-    Reduce: _reduce,
-    Land: _land,
-    Divide: _divide,
+    nodes.Operand: _operand,
+    nodes.Full: _full,
+    nodes.Read: _read,
+    nodes.Einsum: _einsum,
+    nodes.Where: _where,
+    nodes.Reduce: _reduce,
+    nodes.Land: _land,
+    nodes.Divide: _divide,
 }

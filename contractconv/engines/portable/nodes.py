@@ -33,14 +33,6 @@ class Full:
 
 
 @dataclass(frozen=True)
-class Reshape:
-    """The same elements in another shape."""
-
-    source: Node
-    sizes: Sizes
-
-
-@dataclass(frozen=True)
 class Read:
     """The source at every point: an axis for each index, in the order of first mention.
 
@@ -108,7 +100,7 @@ class Divide:
     repeats: Sizes
 
 
-Node = Operand | Full | Reshape | Read | Einsum | Where | Reduce | Land | Divide
+Node = Operand | Full | Read | Einsum | Where | Reduce | Land | Divide
 
 
 def names_of(axes: Axes) -> Labels:

@@ -10,21 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contractconv.engines.portable.nodes import (
-    Axes,
-    Divide,
-    Einsum,
-    Full,
-    Labels,
-    Land,
-    Node,
-    Operand,
-    Read,
-    Reduce,
-    Reshape,
-    Where,
-    names_of,
-)
+from contractconv.engines.portable import nodes
+from contractconv.engines.portable.nodes import Axes, Labels, Node, names_of
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.reductions.table import REDUCTIONS
@@ -68,7 +55,7 @@ def lowered(problem: Problem) -> Node:
         problem: any contraction.
 
     Returns:
-        The node of the result, of shape ``problem.result_shape``.
+        The node of the result, compositions not joined.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -77,7 +64,7 @@ def lowered(problem: Problem) -> Node:
         (('i', 'j'), ('j',))
     """
     if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
-        return Full(problem.result_shape, problem.reduce)  # no point contributes
+        return nodes.Full(problem.result_shape, problem.reduce)  # no point contributes
     extents = problem.extents
 
     def whole(axis: Access) -> bool:
@@ -92,21 +79,20 @@ def lowered(problem: Problem) -> Node:
         operands, problem.output, problem.reduced, problem.reduce,
         extents.__getitem__, whole, leaves,
     )  # fmt: skip
-    joined = problem.output_sizes != problem.result_shape
-    return Reshape(translated(made), problem.result_shape) if joined else translated(made)
+    return translated(made)
 
 
 def translated(contraction: Contraction) -> Node:
-    """Describe what is done for a contraction; compositions of the result are not joined."""
+    """Describe what is done for a contraction, of numbers or of symbols."""
     record, axes = REDUCTIONS[contraction.reduce], contraction.output
     combine = SUM if record.linear else contraction.reduce
     kept = names_of(axes)
     node = _reduced(contraction, combine, kept).node
     if len(kept) < len(axes) or not all(map(contraction.whole, axes)):
-        node = Land(node, axes, combine)
+        node = nodes.Land(node, axes, combine)
     if not record.averages:
         return node
-    return Divide(node, axes, tuple(map(contraction.extent, contraction.reduced)))
+    return nodes.Divide(node, axes, tuple(map(contraction.extent, contraction.reduced)))
 
 
 # --- products and their reduction ------------------------------------------------------------
@@ -127,10 +113,10 @@ def points(contraction: Contraction, reduce: str) -> tuple[list[Factor], Axes]:
 
 def _read(contraction: Contraction, number: int, axes: Axes, reduce: str) -> Factor:
     """An operand with an index on each axis."""
-    node = Operand(number, axes)
+    node = nodes.Operand(number, axes)
     if all(map(contraction.whole, axes)):
         return Factor(node, tuple(name for axis in axes for name in axis.names))
-    return Factor(Read(node, axes, reduce), names_of(axes))
+    return Factor(nodes.Read(node, axes, reduce), names_of(axes))
 
 
 def _reduced(contraction: Contraction, reduce: str, kept: Labels) -> Factor:
@@ -143,7 +129,7 @@ def _reduced(contraction: Contraction, reduce: str, kept: Labels) -> Factor:
     labels = tuple(dict.fromkeys(name for factor in factors for name in factor.labels))
     values = _contracted(contraction, factors, labels)
     if outside and not single:
-        values = Factor(Where(values.node, labels, outside, reduce), labels)
+        values = Factor(nodes.Where(values.node, labels, outside, reduce), labels)
     return _contracted(contraction, [_without(values, contraction.reduced, reduce)], kept)
 
 
@@ -152,7 +138,7 @@ def _without(values: Factor, reduced: Labels, reduce: str) -> Factor:
     if not gone and REDUCTIONS[reduce].keeps_one:
         return values
     rest = tuple(name for name in values.labels if name not in reduced)
-    return Factor(Reduce(values.node, values.labels, gone, reduce), rest)
+    return Factor(nodes.Reduce(values.node, values.labels, gone, reduce), rest)
 
 
 def _contracted(contraction: Contraction, factors: list[Factor], labels: Labels) -> Factor:
@@ -161,13 +147,13 @@ def _contracted(contraction: Contraction, factors: list[Factor], labels: Labels)
     factors = factors + _ones(contraction, missing)
     if [factor.labels for factor in factors] == [labels]:
         return factors[0]
-    nodes = tuple(factor.node for factor in factors)
-    return Factor(Einsum(nodes, tuple(factor.labels for factor in factors), labels), labels)
+    sources = tuple(factor.node for factor in factors)
+    return Factor(nodes.Einsum(sources, tuple(factor.labels for factor in factors), labels), labels)
 
 
 def _ones(contraction: Contraction, names: Sequence[str]) -> list[Factor]:
     sizes = tuple(map(contraction.extent, names))
-    return [Factor(Full(sizes, "prod"), tuple(names))] if names else []
+    return [Factor(nodes.Full(sizes, "prod"), tuple(names))] if names else []
 
 
 def _has(factors: Sequence[Factor], name: str) -> bool:
