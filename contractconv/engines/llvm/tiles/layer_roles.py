@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
@@ -18,10 +18,11 @@ from contractconv.engines.llvm.program import offsets
 from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
+from contractconv.planning.roles import Labels, roles
 from contractconv.planning.scatter_phases import Window
 from contractconv.tiles.decomposition import Decomposition, decomposition
 
-Labels = tuple[str, ...]
+Letter = Literal["a", "b", "c"]
 # Values of indices that all three sides have: each of them has calls of its own.
 _MOST_BATCHES = 128
 
@@ -56,6 +57,26 @@ class Lane:
     second: int
 
 
+class Tensor(NamedTuple):
+    """What one factor of the decompositions applies to: data, results or taps.
+
+    Attributes:
+        is_result: whether it is what is computed.
+        lane: bytes from one lane to the next.
+        line: bytes from one tile to the next, if every tile is a line of its own; otherwise 0.
+        lines: where the lines of tiles begin.
+        tiles: where the elements of the tiles of a line lie.
+        tiles_a_line: how many tiles that is.
+    """
+
+    is_result: bool
+    lane: int
+    line: int
+    lines: Array
+    tiles: Array
+    tiles_a_line: int
+
+
 @dataclass(frozen=True)
 class Layer:
     """A leaf whose indices have found their places.
@@ -73,6 +94,7 @@ class Layer:
         columns: those of the other operand, and of the result.
         window_steps: for each window axis of the data, bytes from one position to the next.
         dtype: of the numbers.
+        is_forward: whether the other operand has the taps; otherwise the result has.
     """
 
     problem: Problem
@@ -87,6 +109,7 @@ class Layer:
     columns: Lane
     window_steps: tuple[int, ...]
     dtype: str
+    is_forward: bool
 
     @staticmethod
     def of(
@@ -118,7 +141,7 @@ class Layer:
         steps = tuple(strides[which][w.axis] for w in windows)
         return Layer(
             problem, axes, parts, data, other, out, groups.lines, groups.batch, channels, columns,
-            steps, dtype,
+            steps, dtype, role == "forward",
         )  # fmt: skip
 
     @property
@@ -149,19 +172,28 @@ class Layer:
         """Extent and step of some indices on one side."""
         return [(self.problem.extents[n], side.steps.get(n, 0)) for n in labels]
 
-    def data_table(self) -> Array:
-        """Where the elements of the tiles of the data lie."""
-        return element_table([axis.data_places() for axis in self.axes], self.window_steps)
+    def tensor(self, letter: Letter) -> Tensor:
+        """What a factor applies to: ``"a"`` to data, ``"b"`` to results, ``"c"`` to taps."""
+        side, axes = self._side(letter), self.axes
+        is_result = side is self.out
+        if letter == "a":
+            lane = self.channels.first
+            table = element_table([axis.data_places() for axis in axes], self.window_steps)
+        else:
+            lane = self.columns.second if is_result else self.columns.first
+            along = [axis.result if letter == "b" else axis.tap for axis in axes]
+            places = [a.result_places() if letter == "b" else a.tap_places() for a in axes]
+            table = element_table(places, [side.steps[name] for name in along])
+        if letter == "c":
+            line = self.channels.second
+            return Tensor(is_result, lane, line, offsets((self.channels.size, line)), table, 1)
+        lines = offsets(*self.loops(self.lines, side))
+        return Tensor(is_result, lane, 0, lines, table, self.tiles_a_line)
 
-    def result_table(self, side: Side) -> Array:
-        """Where the elements of tiles lie on the side that has the results of the windows."""
-        steps = [side.steps[axis.result] for axis in self.axes]
-        return element_table([axis.result_places() for axis in self.axes], steps)
-
-    def tap_table(self, side: Side) -> Array:
-        """Where the taps of the windows lie."""
-        steps = [side.steps[axis.tap] for axis in self.axes]
-        return element_table([axis.tap_places() for axis in self.axes], steps)
+    def _side(self, letter: Letter) -> Side:
+        if letter == "a":
+            return self.data
+        return self.other if (letter == "c") == self.is_forward else self.out
 
     def batches(self) -> Iterator[tuple[int, int, int]]:
         """For every value of the batch indices the bytes to add to each side."""
@@ -196,23 +228,14 @@ class _Groups(NamedTuple):
 def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
     which, opened = windows[0].operand, _opened(windows)
     data, other = (_names(problem.operands[n]) - opened for n in (which, 1 - which))
-    forward = windows[0].role == "forward"
-    found: dict[str, list[str]] = {name: [] for name in _Groups._fields}
-    for name in (n for n in problem.indices if n not in opened):
-        place = _place(name in data, name in other, name in problem.kept, forward)
-        if place is None:
-            return None
-        found[place].append(name)
-    return _Groups(**{place: tuple(names) for place, names in found.items()})
-
-
-def _place(of_data: bool, of_other: bool, kept: bool, forward: bool) -> str | None:
-    if of_data and of_other:
-        summed = "channels" if forward else "lines"
-        return "batch" if kept else summed
-    if of_data and kept:
-        return "lines" if forward else "channels"
-    return "columns" if of_other and kept else None
+    order = [n for n in problem.indices if n not in opened]
+    batch, rows, columns, summed = roles(data, other, problem.kept, order)
+    placed = {*batch, *rows, *columns, *summed} == {*order}
+    if not placed or any((n in data) != (n in other) for n in summed):
+        return None
+    if windows[0].role == "forward":
+        return _Groups(rows, batch, summed, columns)
+    return _Groups(summed, batch, rows, columns)
 
 
 def _opened(windows: Sequence[Window]) -> set[str]:
