@@ -263,7 +263,6 @@ class Nest:
         return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
 
     def _left(self, address: Int, masks: Any) -> list[Vector]:
-        e, wide = self.e, self.tile.vectors
-        if not self.tile.elementwise:
-            return [e.broadcast(address)] * wide
-        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(wide)]
+        if self.tile.elementwise:
+            return self._right(address, masks)
+        return [self.e.broadcast(address)] * self.tile.vectors

@@ -202,7 +202,9 @@ class _Gathering:
             kernel.RESULT: Place("result", start(self.problem.output, self.strides[1])),
             kernel.BESIDE: Place("out", start(self.accesses, self.strides[2])),
         }
-        function = vjp_loops.giving(self.dtype, replace(form, past_cache=self._is_large(lane)))
+        function = vjp_loops.kernel(
+            "give", self.dtype, replace(form, past_cache=self._is_large(lane))
+        )
         return Program([self._pieces(_Step(walk, function, places))])
 
     def _goes_together(self, lane: int, name: str) -> bool:
@@ -266,7 +268,9 @@ class _Gathering:
             kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
             kernel.RESULT: Place("shared"),
         }
-        function = vjp_loops.choosing(self.dtype, replace(written, contiguous=True, taps=taps))
+        function = vjp_loops.kernel(
+            "choose", self.dtype, replace(written, contiguous=True, taps=taps)
+        )
         return _Step(walk, function, places)
 
     def _collect(
@@ -282,7 +286,7 @@ class _Gathering:
             kernel.BESIDE: Place("shared"),
         }
         if self.selects:
-            function = vjp_loops.collecting(self.dtype, written)
+            function = vjp_loops.kernel("collect", self.dtype, written)
         else:
             divided = REDUCTIONS[self.problem.reduce].averages
             places[kernel.SCALE] = np.array([self._taps], self.dtype)
@@ -347,7 +351,7 @@ def _added(
     if not np.all(abs(walk.taps[:, 1]) < _MOST_BYTES):
         return None
     record = REDUCTIONS[problem.reduce]
-    function = (vjp_loops.dropping if record.chooses else vjp_loops.spreading)(dtype, written)
+    function = vjp_loops.kernel("drop" if record.chooses else "spread", dtype, written)
     points = volume(problem.reduced, problem.extents) if record.averages else 1
     places = {
         place: Place(region, start(term, s))
