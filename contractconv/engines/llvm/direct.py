@@ -16,7 +16,15 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.number import DTYPES
 from contractconv.engines.llvm.loop_nest import Nest, choose
-from contractconv.engines.llvm.packing import Copy, Reading, Strides, reading, steps_of, writing
+from contractconv.engines.llvm.packing import (
+    Copy,
+    Reading,
+    Strides,
+    reading,
+    start_of,
+    steps_of,
+    writing,
+)
 from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
 from contractconv.engines.llvm.window_reuse import along
@@ -336,7 +344,7 @@ class _Leaf:
     ) -> None:
         labels = (*self.nest.batch, *self.nest.rows, self.nest.lane)
         there = steps_of(part.output, self.strides[2])
-        start = sum(a.offset * s for a, s in zip(part.output, self.strides[2], strict=True))
+        start = start_of(part.output, self.strides[2])
         shape = tuple(part.extents[n] for n in labels)
         source = End(made, tuple(steps[n] for n in labels))
         target = End(Place(out, start), tuple(there[n] for n in labels))

@@ -107,17 +107,16 @@ def reading(
         n != left_out and (low < 0 or high >= accesses[n].size)
         for n, (low, high) in enumerate(boxes)
     )
-    starts = tuple(access.offset for access in accesses)
     if not outside:
         steps = steps_of(accesses, strides)
         if lane is None or steps.get(lane) == itemsize:
-            return Reading(_dot(starts, strides), steps, None)
+            return Reading(start_of(accesses, strides), steps, None)
     if entire and not outside:
         boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lane)
     shape = tuple(high - low + 1 for low, high in boxes)
     copied = _strides(shape, order, itemsize)
-    first = _dot([start - low for start, (low, _) in zip(starts, boxes, strict=True)], copied)
+    first = _dot([a.offset - low for a, (low, _) in zip(accesses, boxes, strict=True)], copied)
     return Reading(first, steps_of(accesses, copied), _copy(accesses, boxes, order, outside))
 
 
@@ -146,8 +145,7 @@ def writing(
     """
     steps = steps_of(problem.output, strides)
     if steps[lane] == itemsize and not tidy:
-        start = tuple(access.offset for access in problem.output)
-        return Reading(_dot(start, strides), steps, None), False
+        return Reading(start_of(problem.output, strides), steps, None), False
     packed: dict[str, int] = {}
     step = itemsize
     for label in (lane, *reversed(labels)):
@@ -165,7 +163,12 @@ def steps_of(accesses: Accesses, strides: Strides) -> dict[str, int]:
     return steps
 
 
-def _dot(numbers: tuple[int, ...] | list[int], strides: Strides) -> int:
+def start_of(accesses: Accesses, strides: Strides) -> int:
+    """Bytes from the beginning of an array to where all indices are zero."""
+    return _dot([access.offset for access in accesses], strides)
+
+
+def _dot(numbers: Sequence[int], strides: Strides) -> int:
     return sum(number * stride for number, stride in zip(numbers, strides, strict=True))
 
 

@@ -14,12 +14,12 @@ from contractconv.caches import weighed
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of, steps_of
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
-from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
 from contractconv.reductions.table import REDUCTIONS
 
@@ -127,17 +127,12 @@ def _prepared(
     walk, form = found
     function = kernel.pooling(dtype, replace(form, divided=end.divided, rectified=end.rectified))
     places = {
-        kernel.OPERAND: Place("operand", start(terms[0], strides[0])),
-        kernel.RESULT: Place("out", start(terms[1], strides[1])),
+        kernel.OPERAND: Place("operand", start_of(terms[0], strides[0])),
+        kernel.RESULT: Place("out", start_of(terms[1], strides[1])),
         kernel.SCALE: np.array([volume(problem.reduced, problem.extents)], dtype),
     }
     pieces = walk.pieces(problem.points, threads)
     return Prepared(Program([walk.calls(function, places, pieces)]))
-
-
-def start(accesses: Accesses, strides: Strides) -> int:
-    """Bytes from the beginning of an array to where all indices are zero."""
-    return sum(a.offset * stride for a, stride in zip(accesses, strides, strict=True))
 
 
 def windows(
@@ -165,7 +160,7 @@ def windows(
     labels = order(problem, lane, steps[0])
     loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
     along = [step.get(lane, 0) for step in steps]
-    runs, lanes = _runs(problem.extents[lane], along, classes.get(lane, []))
+    runs, lanes = _runs(_record(lane, problem, [{lane: step} for step in along], classes))
     walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))
     return walk, walk.known(forms[lane], dtype)
 
@@ -209,41 +204,17 @@ def order(problem: Problem, lane: str, there: Mapping[str, int]) -> tuple[Labels
     return outer, moving[:1], (*single[len(outer) :], *moving[1:])
 
 
-class _Edges(NamedTuple):
-    """Where the values of an index meet other taps of an axis, and what each such place adds.
-
-    Attributes:
-        starts: the first value of each range that meets the same taps.
-        weight: what a range adds to the number of a class, more than the one before it.
-    """
-
-    starts: Array
-    weight: int
-
-    def at(self, values: Array) -> Array:
-        """What some values add to the number of a class."""
-        return self.weight * (np.searchsorted(self.starts, values, side="right") - 1)
-
-
-Classes = dict[str, list[_Edges]]
-
-
-def _record(name: str, problem: Problem, steps: Steps, classes: Classes) -> Array:
-    """For every value of an index: bytes in each array, and the number of a class."""
+def _record(name: str, problem: Problem, steps: Steps, classes: Mapping[str, Array]) -> Array:
+    """For every value of an index: bytes in each array, and what it adds to the class."""
     values = np.arange(problem.extents[name])
-    record = np.outer(values, [*(s.get(name, 0) for s in steps), 0])
-    for edges in classes.get(name, []):
-        record[:, -1] += edges.at(values)
-    return record
+    bytes_ = [values * step.get(name, 0) for step in steps]
+    return np.stack([*bytes_, classes.get(name, 0 * values)], axis=1)
 
 
-def _runs(count: int, along: Sequence[int], classes: Sequence[_Edges]) -> tuple[Array, Array]:
+def _runs(lanes: Array) -> tuple[Array, Array]:
     """Lanes of one class that follow each other: the record of the first one, and how many."""
-    starts = np.unique(np.concatenate([[0], *(edges.starts for edges in classes)]))
-    records = np.outer(starts, [*along, 0])
-    for edges in classes:
-        records[:, -1] += edges.at(starts)
-    return records, np.diff(starts, append=count)
+    starts = np.flatnonzero(np.diff(lanes[:, -1], prepend=-1))
+    return lanes[starts], np.diff(starts, append=len(lanes))
 
 
 def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
@@ -254,12 +225,12 @@ def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
     return np.cumsum([0, *inside.sum(axis=1)]), np.ascontiguousarray(chosen)
 
 
-def _classes(problem: Problem) -> tuple[Classes, Array] | None:
-    """What each kept index adds to the class, and for every class which taps lie inside."""
+def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
+    """What the values of kept indices add to the class, and for every class the taps inside."""
     count = volume(problem.reduced, problem.extents)
     if count > MOST_ENTRIES:
         return None
-    inside, classes = np.ones((1, count), bool), Classes()
+    inside, classes = np.ones((1, count), bool), dict[str, Array]()
     for access in problem.operands[0]:
         low, high = access.reach(problem.extents)
         if low >= 0 and high < access.size:
@@ -271,7 +242,8 @@ def _classes(problem: Problem) -> tuple[Classes, Array] | None:
         if len(kept) > 1 or len(starts) * inside.size > MOST_ENTRIES:
             return None
         for name in kept:
-            classes.setdefault(name, []).append(_Edges(starts, len(inside)))
+            which = np.searchsorted(starts, np.arange(problem.extents[name]), side="right") - 1
+            classes[name] = classes.get(name, 0) + len(inside) * which
         places = np.add.outer(dict(access.terms)[kept[0]] * starts if kept else starts, taps)
         kinds = (places >= 0) & (places < access.size)
         inside = (kinds[:, None] & inside).reshape(-1, count)

@@ -15,7 +15,7 @@ from contractconv.arrays.views import Array, contiguous
 from contractconv.caches import weighed
 from contractconv.engines.llvm.kernels import native, vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of, steps_of
 from contractconv.engines.llvm.pooling.forward import (
     FEW_POINTS,
     MOST_ENTRIES,
@@ -23,7 +23,6 @@ from contractconv.engines.llvm.pooling.forward import (
     is_pooling,
     kind,
     order,
-    start,
     windows,
 )
 from contractconv.engines.llvm.pooling.taps import Met, combined, met
@@ -119,16 +118,13 @@ def _prepared(
     repeats = REDUCTIONS[problem.reduce].linear and not by_taps(problem)
     if repeats or not is_pooling(problem) or not is_leaf(problem):
         return None
-    shape, size = shape_of(problem.operands[0]), native.number(dtype).size
-    gradient = tuple(size * prod(shape[n + 1 :]) for n in range(len(shape)))
-    gathered = _Gathering(problem, (*strides, gradient), dtype, threads).program()
+    gradient = contiguous(problem, native.number(dtype).size)[0]
+    ways = _Gradient(problem, (*strides, gradient), dtype, threads)
+    gathered = ways.gathered()
     if gathered is not None:
         return _Ready(Prepared(gathered), adds=False)
-    added = _added(problem, (*strides, gradient), dtype, threads)
+    added = ways.added()
     return None if added is None else _Ready(Prepared(added), adds=True)
-
-
-# --- each element asks its windows -------------------------------------------------------------
 
 
 class _Step(NamedTuple):
@@ -139,8 +135,8 @@ class _Step(NamedTuple):
     places: dict[int, Any]
 
 
-class _Gathering:
-    """Every element of the gradient sums the cotangents of the windows that it is a tap of."""
+class _Gradient:
+    """Ways to a gradient."""
 
     def __init__(
         self,
@@ -156,8 +152,12 @@ class _Gathering:
         self.given = steps_of(problem.output, strides[1])
         self._taps = volume(problem.reduced, problem.extents)
 
-    def program(self) -> Program | None:
-        """What has to be done; ``None`` if elements cannot ask, or it does not pay."""
+    def gathered(self) -> Program | None:
+        """Every element sums the cotangents of the windows that it is a tap of.
+
+        Returns:
+            What has to be done; ``None`` if elements cannot ask, or it does not pay.
+        """
         lane = self._lane_axis()
         found = None if lane is None else self._met(lane)
         if lane is None or found is None:
@@ -192,20 +192,38 @@ class _Gathering:
 
     def _give(self, lane: int, name: str) -> Program | None:
         """Windows that have no element in common write to all of theirs."""
-        read, written = (steps_of(self.accesses, self.strides[n]) for n in (0, 2))
-        found = windows(self.problem, (read, self.given, written), self.dtype, name)
+        found = self._windows(name)
         if found is None:
             return None
         walk, form = found
-        places = {
-            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
-            kernel.RESULT: Place("result", start(self.problem.output, self.strides[1])),
-            kernel.BESIDE: Place("out", start(self.accesses, self.strides[2])),
-        }
         function = vjp_loops.kernel(
             "give", self.dtype, replace(form, past_cache=self._is_large(lane))
         )
-        return Program([self._pieces(_Step(walk, function, places))])
+        return Program([self._pieces(_Step(walk, function, self._everywhere()))])
+
+    def added(self) -> Program | None:
+        """Cotangents are added one by one, to a gradient of zeros."""
+        found = self._windows()
+        if found is None or not np.all(abs(found[0].taps[:, 1]) < _MOST_BYTES):
+            return None
+        record = REDUCTIONS[self.problem.reduce]
+        function = vjp_loops.kernel("drop" if record.chooses else "spread", self.dtype, found[1])
+        share = 1 / self._taps if record.averages else 1
+        places = self._everywhere() | {kernel.SCALE: np.array([share], self.dtype)}
+        # Windows that a middle loop moves overlap.
+        return Program([self._pieces(_Step(found[0], function, places), whole=True)])
+
+    def _windows(self, lane: str | None = None) -> tuple[Walk, kernel.Form] | None:
+        """How the windows of the operand, of the cotangent and of the gradient are gone through."""
+        read, written = (steps_of(self.accesses, self.strides[n]) for n in (0, 2))
+        return windows(self.problem, (read, self.given, written), self.dtype, lane)
+
+    def _everywhere(self) -> dict[int, Any]:
+        return {
+            kernel.OPERAND: Place("operand", start_of(self.accesses, self.strides[0])),
+            kernel.RESULT: Place("result", start_of(self.problem.output, self.strides[1])),
+            kernel.BESIDE: Place("out", start_of(self.accesses, self.strides[2])),
+        }
 
     def _goes_together(self, lane: int, name: str) -> bool:
         """Whether both steps have the same outer loop."""
@@ -265,7 +283,7 @@ class _Gathering:
         # Taps that are written out are numbered as if none of them were missing.
         taps = written.taps if written.taps == self._taps else 0
         places: dict[int, Any] = {
-            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
+            kernel.OPERAND: Place("operand", start_of(self.accesses, self.strides[0])),
             kernel.RESULT: Place("shared"),
         }
         function = vjp_loops.kernel(
@@ -281,7 +299,7 @@ class _Gathering:
         written = walk.known(form(self.problem, along, name, self.dtype), self.dtype)
         written = replace(written, past_cache=self._is_large(lane))
         places: dict[int, Any] = {
-            kernel.OPERAND: Place("result", start(self.problem.output, self.strides[1])),
+            kernel.OPERAND: Place("result", start_of(self.problem.output, self.strides[1])),
             kernel.RESULT: Place("out"),
             kernel.BESIDE: Place("shared"),
         }
@@ -334,31 +352,3 @@ def _is_met_once(problem: Problem) -> bool:
         return False
     met = [a.offset + offsets(*((extents[n], step) for n, step in a.terms)) for a in operand]
     return all(np.array_equal(np.sort(m), range(a.size)) for m, a in zip(met, operand, strict=True))
-
-
-# --- cotangents are added one by one -----------------------------------------------------------
-
-
-def _added(
-    problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
-) -> Program | None:
-    terms = (problem.operands[0], problem.output, problem.operands[0])
-    steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
-    found = windows(problem, steps, dtype)
-    if found is None:
-        return None
-    walk, written = found
-    if not np.all(abs(walk.taps[:, 1]) < _MOST_BYTES):
-        return None
-    record = REDUCTIONS[problem.reduce]
-    function = vjp_loops.kernel("drop" if record.chooses else "spread", dtype, written)
-    points = volume(problem.reduced, problem.extents) if record.averages else 1
-    places = {
-        place: Place(region, start(term, s))
-        for place, region, term, s in zip(
-            (kernel.OPERAND, kernel.RESULT, kernel.BESIDE), ("operand", "result", "out"),
-            terms, strides, strict=True,
-        )
-    } | {kernel.SCALE: np.array([1 / points], dtype)}  # fmt: skip
-    # Windows that a middle loop moves overlap.
-    return Program([walk.calls(function, places, walk.pieces(problem.points, threads, whole=True))])
