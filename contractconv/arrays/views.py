@@ -113,7 +113,7 @@ Pad = Callable[[Array, list[tuple[int, int]], Any], Array]
 def unread(shape: Sequence[int], strides: Sequence[int] | None, dtype: np.dtype[Any]) -> Array:
     """An array that nobody reads, of some shape and strides; without gaps if there are none."""
     if strides is None:
-        strides = [dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape))]
+        strides = gapless(shape, dtype.itemsize)
     return as_strided(np.empty(1, dtype), shape, strides)
 
 
@@ -129,10 +129,35 @@ def stand_ins(problem: Problem, dtype: np.dtype[Any]) -> list[Labelled]:
     ]
 
 
+def gapless(shape: Sequence[int], itemsize: int = 1) -> tuple[int, ...]:
+    """The strides of an array without gaps, in row-major order."""
+    return tuple(itemsize * prod(shape[n + 1 :]) for n in range(len(shape)))
+
+
 def contiguous(problem: Problem, itemsize: int) -> tuple[tuple[int, ...], ...]:
     """The strides of operands and result without gaps, in bytes."""
-    shapes = [shape_of(term) for term in (*problem.operands, problem.output)]
-    return tuple(tuple(itemsize * prod(s[n + 1 :]) for n in range(len(s))) for s in shapes)
+    return tuple(gapless(shape_of(t), itemsize) for t in (*problem.operands, problem.output))
+
+
+def steps_of(accesses: Accesses, strides: Sequence[int]) -> dict[str, int]:
+    """Bytes from one value of each index to the next."""
+    steps: dict[str, int] = {}
+    for access, stride in zip(accesses, strides, strict=True):
+        for name, coefficient in access.terms:
+            steps[name] = steps.get(name, 0) + coefficient * stride
+    return steps
+
+
+def put(values: Array, target: Array, adding: bool) -> None:
+    """Write numbers, or add them to what is there."""
+    np.add(target, values, out=target) if adding else np.copyto(target, values)
+
+
+def overlap(low: int, high: int, size: int) -> tuple[slice, slice]:
+    """The part of a range, the last one included, that lies on an axis: within both of them."""
+    first = min(max(low, 0), size)
+    stop = max(first, min(high + 1, size))
+    return slice(first - low, stop - low), slice(first, stop)
 
 
 def operand_view(
@@ -169,27 +194,19 @@ def output_view(out: Array, problem: Problem) -> Labelled:
 
 
 def _padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
-    shape = [high - low + 1 for low, high in reaches]
-    buffer = np.full(shape, fill, array.dtype)
-    into, outof = [], []
-    for (low, high), size in zip(reaches, array.shape, strict=True):
-        first, last = max(low, 0), min(high, size - 1)
-        into.append(slice(first - low, max(first, last + 1) - low))
-        outof.append(slice(first, max(first, last + 1)))
-    buffer[tuple(into)] = array[tuple(outof)]
+    buffer = np.full([high - low + 1 for low, high in reaches], fill, array.dtype)
+    there = [overlap(*reach, size) for reach, size in zip(reaches, array.shape, strict=True)]
+    buffer[tuple(into for into, _ in there)] = array[tuple(outof for _, outof in there)]
     return buffer
 
 
 def _strided(
     array: Array, accesses: Accesses, extents: Mapping[str, int], starts: list[int]
 ) -> Labelled:
-    steps: dict[str, int] = {}
-    for access, stride in zip(accesses, array.strides, strict=True):
-        for name, coefficient in access.terms:
-            # Of one value no step is taken, which may be wider than an address.
-            step = coefficient * stride if extents[name] > 1 else 0
-            steps[name] = steps.get(name, 0) + step
+    steps = steps_of(accesses, array.strides)
+    # Of one value no step is taken, which may be wider than an address.
+    strides = [step if extents[name] > 1 else 0 for name, step in steps.items()]
     key: tuple[Any, ...] = tuple(slice(start, start + 1) for start in starts)
     corner = array[(*key, ...)]
     shape = [extents[name] for name in steps]
-    return Labelled(as_strided(corner, shape, list(steps.values())), tuple(steps))
+    return Labelled(as_strided(corner, shape, strides), tuple(steps))

@@ -11,13 +11,12 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.precision import accumulator, working_dtype
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous, output_view
+from contractconv.arrays.views import Array, contiguous, output_view, put, steps_of
 from contractconv.arrays.work import Work
 from contractconv.caches import weighed
 from contractconv.engines.llvm import direct
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
-from contractconv.engines.llvm.packing import steps_of
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
 from contractconv.engines.llvm.pooling.gradient_kernel import UNPOOLING, can_pool_back
 from contractconv.engines.llvm.program import Prepared, Program
@@ -146,7 +145,7 @@ class _Program(NamedTuple):
 def _bring(problem: Problem, made: Array, work: Work) -> None:
     """Put what a piece has made where it belongs."""
     view, part = output_view(work.out, problem).array, output_view(made, problem).array
-    np.add(view, part, out=view) if work.accumulate else np.copyto(view, part)
+    put(part, view, work.accumulate)
 
 
 def _is_worth(piece: Piece, setting: Setting) -> bool:

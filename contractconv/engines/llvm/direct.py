@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, steps_of
 from contractconv.caches import weighed
 from contractconv.engines.llvm.copying import End, add_copy, add_zeros
 from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
@@ -16,15 +16,7 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.number import DTYPES
 from contractconv.engines.llvm.loop_nest import Nest, choose
-from contractconv.engines.llvm.packing import (
-    Copy,
-    Reading,
-    Strides,
-    reading,
-    start_of,
-    steps_of,
-    writing,
-)
+from contractconv.engines.llvm.packing import Copy, Reading, Strides, reading, start_of, writing
 from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
 from contractconv.engines.llvm.window_reuse import along

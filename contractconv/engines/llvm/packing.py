@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import prod
 
+from contractconv.arrays.views import gapless, overlap, steps_of
+from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
 
 Strides = tuple[int, ...]
@@ -44,7 +45,7 @@ class Copy:
     @property
     def strides(self) -> tuple[int, ...]:
         """How many numbers lie from one to the next along each axis."""
-        return tuple(prod(self.shape[n + 1 :]) for n in range(len(self.shape)))
+        return gapless(self.shape)
 
     def shares(self, count: int) -> Iterator[Copy]:
         """Parts of the copy that can be made at the same time."""
@@ -53,14 +54,11 @@ class Copy:
             yield self
             return
         axis = max(range(len(sizes)), key=lambda n: (sizes[n] >= count, -n))
-        bounds = [sizes[axis] * n // count for n in range(count + 1)]
-        for start, stop in pairwise(bounds):
-            if stop > start:
-                into, outof = list(self.into), list(self.outof)
-                into[axis] = _within(into[axis], start, stop)
-                own = self.order[axis]
-                outof[own] = _within(outof[own], start, stop)
-                yield replace(self, into=tuple(into), outof=tuple(outof))
+        own = self.order[axis]
+        for some in evenly(sizes[axis], count):
+            into, outof = list(self.into), list(self.outof)
+            into[axis], outof[own] = _within(into[axis], some), _within(outof[own], some)
+            yield replace(self, into=tuple(into), outof=tuple(outof))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +76,8 @@ class Reading:
     copy: Copy | None
 
 
-def _within(part: slice, start: int, stop: int) -> slice:
-    return slice(part.start + start, part.start + stop)
+def _within(part: slice, some: range) -> slice:
+    return slice(part.start + some.start, part.start + some.stop)
 
 
 def reading(
@@ -115,9 +113,15 @@ def reading(
         boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lane)
     shape = tuple(high - low + 1 for low, high in boxes)
-    copied = _strides(shape, order, itemsize)
+    packed = dict(zip(order, gapless([shape[axis] for axis in order], itemsize), strict=True))
+    copied = tuple(packed[axis] for axis in range(len(shape)))
     first = _dot([a.offset - low for a, (low, _) in zip(accesses, boxes, strict=True)], copied)
-    return Reading(first, steps_of(accesses, copied), _copy(accesses, boxes, order, outside))
+    both = [overlap(*box, access.size) for box, access in zip(boxes, accesses, strict=True)]
+    copy = Copy(
+        tuple(shape[axis] for axis in order), order, tuple(both[axis][0] for axis in order),
+        tuple(outof for _, outof in both), outside,
+    )  # fmt: skip
+    return Reading(first, steps_of(accesses, copied), copy)
 
 
 def writing(
@@ -146,21 +150,9 @@ def writing(
     steps = steps_of(problem.output, strides)
     if steps[lane] == itemsize and not tidy:
         return Reading(start_of(problem.output, strides), steps, None), False
-    packed: dict[str, int] = {}
-    step = itemsize
-    for label in (lane, *reversed(labels)):
-        packed[label] = step
-        step *= problem.extents[label]
-    return Reading(0, packed, None), True
-
-
-def steps_of(accesses: Accesses, strides: Strides) -> dict[str, int]:
-    """Bytes from one value of each index to the next."""
-    steps: dict[str, int] = {}
-    for access, stride in zip(accesses, strides, strict=True):
-        for name, coefficient in access.terms:
-            steps[name] = steps.get(name, 0) + coefficient * stride
-    return steps
+    names = (*labels, lane)
+    packed = gapless([problem.extents[name] for name in names], itemsize)
+    return Reading(0, dict(zip(names, packed, strict=True)), None), True
 
 
 def start_of(accesses: Accesses, strides: Strides) -> int:
@@ -179,31 +171,3 @@ def _memory_order(accesses: Accesses, strides: Strides, lane: str | None) -> tup
         return lane in accesses[axis].names, -abs(strides[axis])
 
     return tuple(sorted(range(len(accesses)), key=place))
-
-
-def _strides(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> Strides:
-    strides = [0] * len(shape)
-    step = itemsize
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= shape[axis]
-    return tuple(strides)
-
-
-def _copy(
-    accesses: Accesses, boxes: list[tuple[int, int]], order: tuple[int, ...], padded: bool
-) -> Copy:
-    into, outof, shape = [], [], []
-    for access, (low, high) in zip(accesses, boxes, strict=True):
-        first = min(max(low, 0), access.size)
-        stop = max(first, min(high + 1, access.size))
-        into.append(slice(first - low, stop - low))
-        outof.append(slice(first, stop))
-        shape.append(high - low + 1)
-    return Copy(
-        tuple(shape[axis] for axis in order),
-        order,
-        tuple(into[axis] for axis in order),
-        tuple(outof),
-        padded,
-    )

@@ -8,6 +8,7 @@ from itertools import chain, pairwise, product
 from math import prod
 
 from contractconv.engines.llvm.loop_nest import Nest
+from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.trimming import inside
 
@@ -177,8 +178,7 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
         size = problem.extents[label]
         count = min(size, pieces)
         if count > 1:
-            bounds = [size * n // count for n in range(count + 1)]
-            cuts.append([(label, a, b - a) for a, b in pairwise(bounds)])
+            cuts.append([(label, some.start, len(some)) for some in evenly(size, count)])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):

@@ -8,15 +8,15 @@ it is repeated; where the result does not have it, it is summed in the end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
-from contractconv.arrays.views import Array, Labelled
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.arrays.views import Array, Labelled, put
+from contractconv.machine.sharing import carried_out, evenly, portions
 
 Labels = tuple[str, ...]
 
@@ -74,7 +74,7 @@ def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: 
         _sum(part, other, labels, lane, place.shape)
         for part, other, _ in _lanes(big, small, out, (name, lane), most)
     )
-    np.add(place, total, out=place) if accumulate else np.copyto(place, total)
+    put(total, place, accumulate)
 
 
 def _lanes(
@@ -156,8 +156,7 @@ def _sum(
     longest = max(gone, key=sizes.__getitem__, default=lane)
     points = _SLOWNESS * big.array.size
     parts = 1 if longest == lane else portions(points)
-    ends = [sizes[longest] * n // parts for n in range(parts + 1)]
-    ranges = [(longest, start, stop) for start, stop in pairwise(ends) if start < stop]
+    ranges = [(longest, some.start, some.stop) for some in evenly(sizes[longest], parts)]
 
     def work(run: Sequence[Range]) -> list[Array]:
         return [_swept(within(big, [box]), within(small, [box]), labels) for box in run]

@@ -8,7 +8,7 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise, product
+from itertools import chain, product
 from math import prod
 from typing import Any
 
@@ -17,11 +17,11 @@ import numpy as np
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view, stand_ins
+from contractconv.arrays.views import Array, Labelled, operand_view, put, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
 from contractconv.machine import memory
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.machine.sharing import carried_out, evenly, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
 from contractconv.planning.leaves import by_taps
@@ -73,7 +73,7 @@ def add_leaf(
     if any(n not in read for n in out.labels):
         labels = tuple(n for n in out.labels if n in read)
         made = Labelled(sum_leaf(problem, arrays, labels), labels).arranged(out.labels)
-        np.add(out.array, made, out=out.array) if accumulate else np.copyto(out.array, made)
+        put(made, out.array, accumulate)
         return
     if shift_and_add.few_results(problem):
         trace.run(
@@ -161,10 +161,7 @@ def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
 
 def _multiply(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
     factors = left.arranged(out.labels), right.arranged(out.labels)
-    if accumulate:
-        np.add(out.array, np.multiply(*factors), out=out.array)
-    else:
-        np.multiply(*factors, out=out.array)
+    put(np.multiply(*factors), out.array, True) if accumulate else np.multiply(*factors, out.array)
 
 
 class _Product:
@@ -227,10 +224,8 @@ class _Product:
     def _run_sums(self, cuts: Sequence[tuple[Range, ...]], points: int) -> None:
         """Sum some blocks at a time; all sums are added in the end."""
         out, parts = self.out.array, portions(points)
-        ends = [len(cuts) * n // parts for n in range(parts + 1)]
-        groups = [cuts[start:stop] for start, stop in pairwise(ends) if start < stop]
-        total = added(chain(*carried_out(self._sums, groups, points)))
-        np.add(out, total, out=out) if self.accumulate else np.copyto(out, total)
+        groups = [cuts[some.start : some.stop] for some in evenly(len(cuts), parts)]
+        put(added(chain(*carried_out(self._sums, groups, points))), out, self.accumulate)
 
     def _sums(self, groups: Sequence[Sequence[tuple[Range, ...]]]) -> list[Array]:
         return [added(self._few(cuts)) for cuts in groups]

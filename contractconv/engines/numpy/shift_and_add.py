@@ -20,7 +20,7 @@ import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, multiplied
-from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.arrays.views import Array, Labelled, operand_view, put
 from contractconv.caches import kept
 from contractconv.machine.sharing import carried_out, portions
 from contractconv.notation.problem import Problem
@@ -246,8 +246,7 @@ class _Shifted:
                     np.add(view, products[here], out=view)
                 if some is not total:
                     np.add(total, some, out=total)
-        target = out.arranged(self.made)
-        np.add(target, total, out=target) if self.accumulate else np.copyto(target, total)
+        put(total, out.arranged(self.made), self.accumulate)
 
     def _products(self, data: Labelled, taps: Array) -> Array:
         made = multiplied(taps, _matrix(data, self.layout.batch, self.layout.depth, self.free))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from itertools import chain, pairwise
+from itertools import chain
 from itertools import product as combinations
 from math import prod
 from typing import Any, Literal, NamedTuple, Protocol
@@ -23,10 +23,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, put
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.machine.sharing import carried_out, evenly, portions
 
 # Elements of the transformed taps that are kept while the tiles pass by.
 MOST_TAPS = 8 * BLOCK
@@ -235,8 +235,7 @@ class TiledProduct:
 
     def _backward(self, fixed: Block, accumulate: bool, scratch: Scratches) -> None:
         passing, parts = self._passing(fixed), portions(self._shared)
-        ends = [len(passing) * n // parts for n in range(parts + 1)]
-        groups = [passing[a:b] for a, b in pairwise(ends) if a < b]
+        groups = [passing[some.start : some.stop] for some in evenly(len(passing), parts)]
 
         def work(groups: Sequence[Sequence[Block]]) -> list[Array]:
             if parts == 1:
@@ -424,8 +423,4 @@ def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def _write(target: Array, values: Array, add: bool) -> None:
-    values = values.reshape(target.shape)
-    if add:
-        np.add(target, values, out=target)
-    else:
-        target[...] = values
+    put(values.reshape(target.shape), target, add)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous
+from contractconv.arrays.views import Array, contiguous, steps_of
 from contractconv.caches import weighed
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, start_of, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
 from contractconv.machine.threads import get_num_threads

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous
+from contractconv.arrays.views import Array, contiguous, steps_of
 from contractconv.caches import weighed
 from contractconv.engines.llvm.kernels import native, vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, start_of, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.forward import (
     FEW_POINTS,
     MOST_ENTRIES,

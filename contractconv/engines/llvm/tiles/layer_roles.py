@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, NamedTuple
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, steps_of
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.program import offsets
 from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
 from contractconv.notation.problem import Access, Accesses, Problem
