@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from contractconv.notation.problem import Accesses, Problem, shape_of
 
 Array = NDArray[Any]
+Labels = tuple[str, ...]
 
 
 class Labelled(NamedTuple):
@@ -105,6 +106,13 @@ class Labelled(NamedTuple):
         moved = self.array.transpose([self.labels.index(label) for label in present])
         key = tuple(slice(None) if label in self.labels else None for label in labels)
         return moved[(*key, ...)]  # the dots keep an array of no axes from becoming a number
+
+    def matrix(self, batch: Labels, rows: Labels, columns: Labels) -> Array:
+        """Bring a view to the shape (batch..., rows, columns)."""
+        lead = self.arranged((*batch, *rows, *columns))
+        shape = lead.shape[len(batch) :]
+        sides = prod(shape[: len(rows)]), prod(shape[len(rows) :])
+        return lead.reshape((*lead.shape[: len(batch)], *sides))
 
 
 Pad = Callable[[Array, list[tuple[int, int]], Any], Array]

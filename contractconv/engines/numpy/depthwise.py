@@ -15,10 +15,8 @@ import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
-from contractconv.arrays.views import Array, Labelled, put
+from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.machine.sharing import carried_out, evenly, portions
-
-Labels = tuple[str, ...]
 
 # Elements of a lane at which a loop costs little beside its multiplications.
 _LANE = 1 << 12

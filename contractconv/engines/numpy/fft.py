@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, Labels
 from contractconv.caches import kept
 from contractconv.engines.numpy.tile_product import (
     MOST_TAPS,
-    Labels,
     Letter,
     Scratch,
     TiledProduct,

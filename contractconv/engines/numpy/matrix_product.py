@@ -8,7 +8,7 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, product
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy as np
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view, put, stand_ins
+from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
+from contractconv.engines.numpy.reducing import tap_by_tap
 from contractconv.machine import memory
 from contractconv.machine.sharing import carried_out, evenly, portions
 from contractconv.notation.problem import Problem
@@ -32,7 +33,6 @@ BLOCK = 1 << 18
 # Blocks whose products are added one after the other.
 _FEW_BLOCKS = 32
 
-Labels = tuple[str, ...]
 # What the ways are called in plans.
 SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT = "shift and add", "ufunc", "depthwise sums", "BLAS"
 
@@ -130,33 +130,22 @@ def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
         np.copyto(made, copied)
         return made
     if by_taps(problem):
-        return _add_slices(view, gone, labels)
+        return tap_by_tap(np.add, view, labels)
+    return _without(view, gone).arranged(labels)
+
+
+def _without(view: Labelled, gone: Labels) -> Labelled:
+    """Sum over some indices."""
+    if not gone:
+        return view
     axes = tuple(view.labels.index(label) for label in gone)
-    kept = tuple(label for label in view.labels if label in labels)
-    return Labelled(summed(view.array, axes), kept).arranged(labels)
-
-
-def _add_slices(view: Labelled, taps: Labels, labels: Labels) -> Array:
-    sizes = [view.array.shape[view.labels.index(tap)] for tap in taps]
-    total: Array | None = None
-    for values in product(*map(range, sizes)):
-        piece = view.at(dict(zip(taps, values, strict=True))).arranged(labels)
-        if total is None:
-            total = piece.copy()
-        else:
-            np.add(total, piece, out=total)
-    assert total is not None
-    return total
+    return Labelled(summed(view.array, axes), tuple(n for n in view.labels if n not in gone))
 
 
 def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
     """Sum over the indices that occur nowhere else, before the product."""
     gone = tuple(n for n in view.labels if n not in other.labels and n not in labels)
-    if not gone:
-        return view
-    axes = tuple(view.labels.index(label) for label in gone)
-    kept = tuple(n for n in view.labels if n not in gone)
-    return Labelled(summed(view.array, axes), kept)
+    return _without(view, gone)
 
 
 def _multiply(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
@@ -258,15 +247,10 @@ class _Product:
 
     def _matrix(self, view: Labelled, rows: Labels, columns: Labels) -> Array:
         """Bring a view to the shape (batch..., rows, columns)."""
-        lead = view.arranged((*self.batch, *rows, *columns))
-        batch = lead.shape[: len(self.batch)]
-        height = prod(lead.shape[len(batch) : len(batch) + len(rows)])
-        width = prod(lead.shape[len(batch) + len(rows) :])
         if view.merges(rows, columns) or not view.runs_along(rows, columns):
-            return lead.reshape((*batch, height, width))
+            return view.matrix(self.batch, rows, columns)
         # The longer runs in memory lie along the rows: pack the transposed matrix.
-        turned = view.arranged((*self.batch, *columns, *rows))
-        return turned.reshape((*batch, width, height)).swapaxes(-1, -2)
+        return view.matrix(self.batch, columns, rows).swapaxes(-1, -2)
 
 
 _ADDING: dict[str, Callable[[Labelled, Labelled, Labelled, bool], None]] = {

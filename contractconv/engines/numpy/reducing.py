@@ -11,8 +11,9 @@ import numpy as np
 
 from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.arrays.views import Array, Labelled, Labels, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import volume
 from contractconv.planning.leaves import MOST_TAPS
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.record import Record
@@ -21,7 +22,6 @@ from contractconv.reductions.table import REDUCTIONS
 # Elements of a block of products; a product of several operands has no view of its own.
 BLOCK = 1 << 20
 
-Labels = tuple[str, ...]
 Arrays = tuple[Array, ...]
 
 
@@ -81,22 +81,27 @@ def _blocks(problem: Problem, labels: Labels) -> Iterator[tuple[tuple[str, int, 
 
 def _reduced(view: Labelled, labels: Labels, record: Record) -> Array:
     gone = tuple(label for label in view.labels if label not in labels)
-    sizes = [view.array.shape[view.labels.index(label)] for label in gone]
     if not gone and record.keeps_one:
         return view.arranged(labels)
     kept = tuple(label for label in view.labels if label in labels)
     axes = tuple(view.labels.index(label) for label in gone)
     if record.at_once is not None:
         return Labelled(record.at_once(view.array, axes, summed), kept).arranged(labels)
-    if prod(sizes) > MOST_TAPS:
+    if volume(gone, view.sizes) > MOST_TAPS:
         total = view.array
         for axis in sorted(axes, reverse=True):
             total = ufunc(record).reduce(total, axis=axis, dtype=view.array.dtype)
         return Labelled(total, kept).arranged(labels)
-    taps = (dict(zip(gone, v, strict=True)) for v in product(*map(range, sizes)))
+    return tap_by_tap(ufunc(record), view, labels)
+
+
+def tap_by_tap(combine: np.ufunc, view: Labelled, labels: Labels) -> Array:
+    """Reduce over the indices that are not among some, one value of them after the other."""
+    sizes = {n: size for n, size in view.sizes.items() if n not in labels}
+    taps = (dict(zip(sizes, v, strict=True)) for v in product(*map(range, sizes.values())))
     result = view.at(next(taps)).arranged(labels).copy()
     for tap in taps:
-        ufunc(record)(result, view.at(tap).arranged(labels), out=result)
+        combine(result, view.at(tap).arranged(labels), out=result)
     return result
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.arrays.views import Array, Labelled, put
+from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
 from contractconv.machine.sharing import carried_out, evenly, portions
@@ -40,7 +40,6 @@ _FEW = 512
 MOST_KEPT = 4 * MOST_TAPS
 _MOST_IDLE = 8
 
-Labels = tuple[str, ...]
 Letter = Literal["A", "B", "C"]
 Block = dict[str, tuple[int, int]]
 Combine = Callable[[Array, Array, Array], Any]

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, Labels
 from contractconv.engines.numpy.tile_product import (
     LETTERS,
-    Labels,
     Letter,
     Scratch,
     TiledProduct,
