@@ -21,7 +21,6 @@ from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
 from contractconv.engines.llvm.window_reuse import along
 from contractconv.machine.memory import LINE, lines
-from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Problem
 
@@ -37,12 +36,19 @@ _MOST_ALONE = 1 << 21
 _SAVED_A_CALL = 1 << 15
 
 
+def kind(dtype: np.dtype[Any]) -> str | None:
+    """What kernels call the numbers of a dtype; ``None`` if there are no kernels for them."""
+    return KINDS.get(dtype) if native.available() else None
+
+
+@weighed(weight)
 def prepared(
     problem: Problem,
     strides: tuple[Strides, ...],
-    dtype: np.dtype[Any],
+    dtype: str,
     accumulate: bool,
-    finish: Finish = RAW,
+    finish: Finish,
+    threads: int,
 ) -> Program | None:
     """Make a leaf ready to run.
 
@@ -52,31 +58,16 @@ def prepared(
         dtype: of all three.
         accumulate: whether to add to what is there.
         finish: what is done to the result; a bias is along its last axis.
+        threads: how many share the work.
 
     Returns:
         What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no
         kernel for it.
     """
-    name = KINDS.get(dtype)
-    if name is None or len(problem.operands) != 2 or not native.available():
-        return None
-    return _prepared(problem, strides, name, accumulate, finish, get_num_threads())
-
-
-@weighed(weight)
-def _prepared(
-    problem: Problem,
-    strides: tuple[Strides, ...],
-    dtype: str,
-    accumulate: bool,
-    finish: Finish,
-    threads: int,
-) -> Program | None:
     nest = nest_of(problem, strides, dtype)
     if nest is None or not problem.reduced:
         return None
-    leaf = _Leaf(problem, nest, strides, dtype, accumulate, finish, threads)
-    return leaf.program()
+    return _Leaf(problem, nest, strides, dtype, accumulate, finish, threads).program()
 
 
 def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:

@@ -14,8 +14,9 @@ from math import prod
 from contractconv.engines.llvm.kernels.native import number
 from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
 from contractconv.notation.problem import Access, Problem
+from contractconv.planning.cost import labels_of, volume
+from contractconv.planning.roles import Labels, roles
 
-Labels = tuple[str, ...]
 # Cycles, roughly: moving a number into a tidy copy; setting out for another tap.
 _COPY, _TAP = 1.0, 6.0
 
@@ -68,18 +69,17 @@ def choose(
 def _candidates(
     problem: Problem, steps: tuple[Mapping[str, int], ...], dtype: str
 ) -> Iterator[Nest]:
-    names = [frozenset(n for a in term for n in a.names) for term in problem.operands]
+    names = [set(labels_of([term])) for term in problem.operands]
     if not problem.kept <= names[0] | names[1]:
         return
+    found = roles(names[0], names[1], problem.kept, problem.indices)
     for lane in (n for n in problem.indices if n in problem.kept):
-        for vectors in (0, 1):
-            scalars = 1 - vectors
-            elementwise = lane in names[scalars]
+        for vectors, rows in ((0, found.columns), (1, found.rows)):
+            elementwise = lane in found.batch
             needed = (0, 1) if elementwise else (vectors,)
             if all(_can_be_lane(lane, problem.operands[n]) for n in needed):
-                alone = names[scalars] - names[vectors] - {lane}
-                rows = tuple(n for n in problem.indices if n in problem.kept and n in alone)
-                yield _nest(problem, steps, dtype, vectors, lane, rows, elementwise)
+                alone = tuple(n for n in rows if n != lane)
+                yield _nest(problem, steps, dtype, vectors, lane, alone, elementwise)
 
 
 def _can_be_lane(lane: str, term: tuple[Access, ...]) -> bool:
@@ -124,10 +124,10 @@ def _cycles(
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
     extents, tile = problem.extents, nest.tile
     wide = -(-extents[nest.lane] // number(dtype).lanes)
-    rows = prod(extents[n] for n in nest.rows)
+    rows = volume(nest.rows, extents)
     high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * prod(extents[n] for n in nest.batch)
-    summed = prod(extents[n] for n in nest.summed)
+    tiles = -(-wide // tile.vectors) * (rows / high) * volume(nest.batch, extents)
+    summed = volume(nest.summed, extents)
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
@@ -138,5 +138,5 @@ def _cycles(
         if steps[place].get(nest.lane) != itemsize:
             total += _COPY * prod(a.size for a in problem.operands[place])
     if steps[2].get(nest.lane) != itemsize:
-        total += 2 * _COPY * prod(extents[n] for n in problem.kept)
+        total += 2 * _COPY * volume(problem.kept, extents)
     return total

@@ -11,7 +11,7 @@ import numpy as np
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, contiguous, steps_of
 from contractconv.caches import weighed
-from contractconv.engines.llvm.direct import KINDS
+from contractconv.engines.llvm.direct import kind
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
@@ -72,8 +72,8 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
         array([[2., 3.],
                [6., 7.]])
     """
-    dtype = kind(array, out)
-    if dtype is None:
+    dtype = kind(array.dtype)
+    if dtype is None or out.dtype != array.dtype:
         return False
     program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
     if program is None:
@@ -95,14 +95,6 @@ def can_pool(problem: Problem, dtype: str | None) -> bool:
     terms = (*problem.operands, problem.output)
     steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
     return windows(problem, steps, dtype) is not None
-
-
-def kind(*arrays: Array) -> str | None:
-    """What kernels call the dtype of some arrays; ``None`` if there are no kernels for them."""
-    dtype = KINDS.get(arrays[0].dtype)
-    if any(array.dtype != arrays[0].dtype for array in arrays):
-        return None
-    return dtype if native.available() else None
 
 
 def is_pooling(problem: Problem) -> bool:

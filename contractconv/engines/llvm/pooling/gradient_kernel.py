@@ -13,6 +13,7 @@ import numpy as np
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, contiguous, steps_of
 from contractconv.caches import weighed
+from contractconv.engines.llvm.direct import kind
 from contractconv.engines.llvm.kernels import native, vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
@@ -21,7 +22,6 @@ from contractconv.engines.llvm.pooling.forward import (
     MOST_ENTRIES,
     form,
     is_pooling,
-    kind,
     order,
     windows,
 )
@@ -71,8 +71,8 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
         >>> made if made is not None else "there is no compiler"
         array([0., 2., 1., 0.])
     """
-    dtype = kind(array, cotangent)
-    if dtype is None:
+    dtype = kind(array.dtype)
+    if dtype is None or cotangent.dtype != array.dtype:
         return None
     ready = _prepared(problem, (array.strides, cotangent.strides), dtype, get_num_threads())
     if ready is None:
