@@ -57,7 +57,6 @@ def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) ->
     """Split compositions and convert to the common dtype.
 
     Args:
-        problem: the contraction.
         operands: what :func:`as_operand` returned for each, compositions not yet split.
         dtype: in what they meet.
 

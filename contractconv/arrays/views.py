@@ -174,8 +174,6 @@ def operand_view(
     """Read an operand through its axes, one axis of the view for each index.
 
     Args:
-        problem: a leaf.
-        number: which of its operands.
         array: the operand, its compositions already split.
         fill: what a read outside the array yields.
         pad: makes the padded copy.

@@ -15,7 +15,6 @@ class End(NamedTuple):
     """Where a copy begins or ends.
 
     Attributes:
-        place: of the first number.
         strides: bytes from one number to the next along each axis.
     """
 
@@ -36,12 +35,6 @@ def add_copy(
     """Append the call that copies a view into another one, or adds it.
 
     Args:
-        calls: what the call is appended to.
-        dtype: ``"float32"`` or ``"float64"``.
-        shape: of both views.
-        source: where the numbers lie.
-        target: where they go.
-        adding: whether they are added to what is there.
         finish: what is done to them; then they are neighbours along one axis where they go.
         bias: what is added along this axis then.
     """

@@ -55,10 +55,7 @@ def prepared(
     Args:
         problem: a leaf of two operands, summed.
         strides: those of both operands and of the result, in bytes.
-        dtype: of all three.
-        accumulate: whether to add to what is there.
         finish: what is done to the result; a bias is along its last axis.
-        threads: how many share the work.
 
     Returns:
         What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no

@@ -84,14 +84,6 @@ class Sums:
     """A block of sums of products.
 
     Attributes:
-        dtype: ``"float32"`` or ``"float64"``.
-        nest: its loop nest.
-        extents: of its indices.
-        scalars: the factor that has the rows.
-        vectors: the other factor.
-        out: the sums.
-        adding: whether they are added to what is there.
-        finish: what is done to them.
         bias: what is added along the last axis.
         bounds: outside of what a window reads nothing.
     """

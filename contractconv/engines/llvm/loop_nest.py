@@ -31,7 +31,6 @@ class Nest:
         rows: indices of the scalars and the result.
         batch: other indices of the result.
         summed: indices that are summed, the innermost one last.
-        tile: the sums that stay in registers.
     """
 
     vectors: int
@@ -48,10 +47,7 @@ def choose(
     """Choose the cheapest nest for a leaf of two operands.
 
     Args:
-        problem: the leaf.
         steps: for both operands and the result, bytes from one value of an index to the next.
-        dtype: ``"float32"`` or ``"float64"``.
-        itemsize: its bytes.
 
     Returns:
         The nest; ``None`` if no index of the result can run along the lanes.

@@ -92,10 +92,7 @@ def reading(
     """Say how a block reads an operand.
 
     Args:
-        problem: the block: a leaf.
-        accesses: the axes of the operand.
         strides: the strides of its array in bytes.
-        itemsize: the bytes of one number.
         lane: an index along which numbers must be neighbours, if there is one.
         entire: whether a copy is of all the operand, so that other blocks can read it, too.
         left_out: an axis outside of which nothing will be read, whatever its accesses say.
@@ -136,12 +133,8 @@ def writing(
     """Say how a block writes the result.
 
     Args:
-        problem: the block: a leaf.
         strides: those of the whole result in bytes.
-        itemsize: the bytes of one number.
         lane: the index along which numbers are written side by side.
-        labels: the other indices of the result.
-        tidy: whether a tidy array is asked for.
 
     Returns:
         Where its numbers go, and whether that is a tidy array (with the axes ``labels``, then

@@ -61,10 +61,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     """Cut a leaf.
 
     Args:
-        problem: the leaf.
-        nest: its loop nest.
         copied: which operands are read from a copy.
-        itemsize: the bytes of one number.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
@@ -200,7 +197,6 @@ def unpadded(
     padding at all.
 
     Args:
-        problem: the leaf.
         adding: whether parts may add up, the first one being the only one that writes all of the
             result; otherwise each writes a part of its own.
         left_out: an operand and one of its axes, outside of which nothing will be read anyway.

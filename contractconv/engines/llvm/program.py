@@ -32,7 +32,6 @@ class Call(NamedTuple):
     """A kernel call; or one of several calls that are made again and again, in turns.
 
     Attributes:
-        function: the kernel.
         arguments: each is an integer, an array of offsets (which is kept alive), or a place.
         steps: what numbers and places gain from one time to the next.
         times: how often it is made.
@@ -65,10 +64,6 @@ class Calls:
         """Append the calls for each of some numbers: the same, but for places that move evenly.
 
         They are made for two numbers only, as there may be as many numbers as an array is long.
-
-        Args:
-            make: appends the calls for one number.
-            numbers: the numbers.
         """
         if len(numbers) < 3:
             for number in numbers:
@@ -251,7 +246,6 @@ class _State:
 
     Attributes:
         heads: for each thread the program with the addresses of this run.
-        counters: what threads count on.
     """
 
     heads: Table
@@ -264,8 +258,6 @@ class _Tables(NamedTuple):
     Attributes:
         heads: for each thread the program without the addresses of a run.
         first: where in a head the addresses of the caller's regions begin.
-        regions: what these are called.
-        counters: how many counters there are.
     """
 
     heads: Table

@@ -27,8 +27,6 @@ class Along(NamedTuple):
         rows: the indices of a tile's rows: those of lines, then the one that moves the window.
         length: how many results lie along it.
         tap: the index inside it.
-        tile: the sums that stay in registers.
-        window: what they read.
         bytes_a_place: from one place of the window to the next.
     """
 
@@ -47,9 +45,7 @@ def along(
 
     Args:
         nest: the loop nest; only where a tile needs a load for every product there is much to save.
-        extents: of all indices.
         scalars: bytes from one value of each index to the next in the operand of the rows.
-        lanes: numbers in a vector.
 
     Returns:
         ``None`` if results share nothing, or too little.

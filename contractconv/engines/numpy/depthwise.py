@@ -29,13 +29,7 @@ _MOST_TERMS = 64
 
 
 def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
-    """Whether matrices would be vectors, along which nothing is summed.
-
-    Args:
-        left: one operand.
-        right: the other one.
-        labels: the indices of the result.
-    """
+    """Whether matrices would be vectors, along which nothing is summed."""
     rows, columns = (
         [n for n in labels if n in one.labels and n not in two.labels]
         for one, two in ((left, right), (right, left))
@@ -51,14 +45,7 @@ def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
 
 
 def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
-    """Write sums of products, or add them to what is there.
-
-    Args:
-        left: one operand.
-        right: the other one.
-        out: the result.
-        accumulate: whether to add.
-    """
+    """Write sums of products, or add them to what is there."""
     big, small = _by_size(left, right)
     lane = _innermost(big)
     name, most = _joined(lane, big, small, out)

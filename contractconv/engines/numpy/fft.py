@@ -48,10 +48,7 @@ def product(
         data: has each window's ``axis``, of as many elements as its windows reach.
         other: has each window's ``tap``, or each window's ``result``; this is the role of the
             windows, as in :func:`contractconv.engines.numpy.toom_cook.product`.
-        labels: the labels of the result.
-        windows: one or more windows, all in the same role.
         out: where the result is written; any strides, labels in any order.
-        accumulate: add the result to what ``out`` holds.
 
     Raises:
         ShapeError: an axis is not of the size that its window asks for.

@@ -33,7 +33,6 @@ def peak(
     Args:
         steps: which operands are taken out of the list, and how they are contracted.
         converted: the operands that are converted to another dtype when they are taken.
-        itemsize: bytes of one number.
         adding: whether the last result is added to what is there.
         compiled: whether products are left out, which kernels may make with next to nothing.
 

@@ -42,8 +42,6 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
 
     Args:
         problem: a leaf with one or two operands.
-        arrays: the operands, all of one dtype.
-        labels: the indices of the result, in order.
 
     Returns:
         A new array with one axis for each label; indices that no operand has are of size one.
@@ -61,14 +59,7 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
 def add_leaf(
     problem: Problem, arrays: tuple[Array, Array], out: Labelled, *, accumulate: bool
 ) -> None:
-    """Carry out one leaf of two operands where its result belongs.
-
-    Args:
-        problem: the leaf.
-        arrays: the operands, all of one dtype.
-        out: where the result is written, or what it is added to.
-        accumulate: whether to add.
-    """
+    """Carry out one leaf of two operands where its result belongs."""
     read = labels_of(problem.operands)
     if any(n not in read for n in out.labels):
         labels = tuple(n for n in out.labels if n in read)

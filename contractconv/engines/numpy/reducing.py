@@ -30,8 +30,6 @@ def reduce_leaf(problem: Problem, arrays: Arrays, labels: Labels) -> Array:
 
     Args:
         problem: a leaf with any number of operands.
-        arrays: the operands, all of one dtype.
-        labels: the indices of the result, in order.
 
     Returns:
         A new array with one axis for each label.
@@ -178,7 +176,6 @@ def _of_elements(
     """Apply a function to the points of each element: to products of operands, and which count.
 
     Args:
-        problem: the contraction.
         given: its operands, several times.
         function: takes arrays of ``(points, ...)``, a product for each of the given, and booleans.
     """

@@ -54,7 +54,6 @@ class _Layout(NamedTuple):
 
     Attributes:
         which: the operand with the windows; the other one has the taps.
-        shifts: the windows.
         places: the axes of that operand on which they are.
         batch: the indices of both operands that are kept.
         rows: those of the data alone, without windows.
@@ -109,12 +108,6 @@ def add_shifted(
     problem: Problem, arrays: tuple[Array, Array], out: Labelled, accumulate: bool
 ) -> None:
     """Carry out a leaf with few results.
-
-    Args:
-        problem: the leaf.
-        arrays: the operands, all of one dtype.
-        out: where the result is written, or what it is added to.
-        accumulate: whether to add.
 
     Raises:
         ValueError: the leaf has none of the windows that this is for.

@@ -105,7 +105,6 @@ class Transform(Protocol):
         taps: how many taps each window has.
         points: how many products a tile takes.
         size: how many numbers of ``dtype`` a transformed tile takes.
-        dtype: of the tiles.
     """
 
     outputs: tuple[int, ...]
@@ -168,11 +167,8 @@ class TiledProduct:
     """``results[rows, columns] = data[rows, depth] · taps[depth, columns]`` on tiles.
 
     Args:
-        transform: how tiles are transformed.
-        windows: one or more windows, all in the same role.
         data: has each window's ``axis``, of as many elements as its windows reach.
         other: has each window's ``tap``, or each window's ``result``.
-        out: where the result is written, or what it is added to.
 
     Raises:
         ShapeError: an axis is not of the size that its window or transform asks for.

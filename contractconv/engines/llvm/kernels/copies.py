@@ -36,7 +36,6 @@ def kernel(dtype: str, how: str, adding: bool = False, finish: Finish = RAW) -> 
     """One of the kernels.
 
     Args:
-        dtype: ``"float32"`` or ``"float64"``.
         how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
             axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
         adding: whether numbers are added to the target.

@@ -43,7 +43,6 @@ class Tile:
     """The sums that stay in registers.
 
     Attributes:
-        rows: rows of the tile.
         vectors: vectors of the tile; a panel is as wide.
         elementwise: whether the first factor has a value for each lane, instead of one a row.
     """

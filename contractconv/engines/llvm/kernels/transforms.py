@@ -46,7 +46,6 @@ class Transform:
         matrices: for each axis a row for every output of the transform.
         collecting: whether it goes from products to elements.
         contiguous: whether channels are neighbours where tiles lie.
-        adding: whether elements are added to.
         turned: whether tiles are neighbours instead: then squares of tiles and channels are
             turned in registers.
         finish: what is done to elements before they are stored.

@@ -56,9 +56,7 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
 
     Args:
         problem: a leaf of one operand that is summed, averaged, or of which an extreme is chosen.
-        array: the operand, compositions split.
         out: the whole result, of the same dtype, of which the leaf's part is written.
-        end: what is done to results.
 
     Returns:
         Whether it was done; if not, there is no kernel for it.
@@ -86,7 +84,6 @@ def can_pool(problem: Problem, dtype: str | None) -> bool:
     """Whether there is a kernel for a leaf of one operand, arrays lying without gaps.
 
     Args:
-        problem: the leaf.
         dtype: what kernels call its numbers; ``None`` if they do not know them.
     """
     if dtype is None or not is_pooling(problem) or problem.points < FEW_POINTS:
@@ -133,9 +130,7 @@ def windows(
     """How the windows of a leaf are gone through.
 
     Args:
-        problem: the leaf.
         steps: in operand, result and, if there is one, the array beside them.
-        dtype: of the operand.
         lane: the index along the lanes; the cheapest one unless it is given.
 
     Returns:

@@ -57,7 +57,6 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     Args:
         problem: a contraction of one operand, as
             :func:`~contractconv.engines.llvm.pooling.forward.pool` takes it, but no scatter.
-        array: the operand, compositions split.
         cotangent: the gradient with respect to the result, of shape ``problem.output_sizes``.
 
     Returns:
@@ -89,7 +88,6 @@ def can_pool_back(problem: Problem, dtype: str | None) -> bool:
     """Whether there is a kernel for the gradient of a contraction, arrays lying without gaps.
 
     Args:
-        problem: the contraction.
         dtype: what kernels call its numbers; ``None`` if they do not know them.
     """
     if dtype is None or len(problem.operands) != 1 or problem.points < FEW_POINTS:

@@ -82,18 +82,14 @@ class Layer:
     """A leaf whose indices have found their places.
 
     Attributes:
-        problem: the leaf.
         axes: its window axes, cut into tiles.
         parts: for each of these the decomposition of a tile.
         data: the operand that is read through windows.
-        other: the other operand.
-        out: the result.
         lines: the indices that count lines of tiles.
         batch: the indices that all three sides have.
         channels: those of the data, and of what else has them.
         columns: those of the other operand, and of the result.
         window_steps: for each window axis of the data, bytes from one position to the next.
-        dtype: of the numbers.
         is_forward: whether the other operand has the taps; otherwise the result has.
     """
 
@@ -206,7 +202,6 @@ def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] 
     """The indices that kernels run along: the channels and the columns.
 
     Args:
-        problem: a leaf of two operands.
         windows: its windows, all of one operand and of one role.
 
     Returns:

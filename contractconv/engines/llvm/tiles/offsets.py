@@ -22,7 +22,6 @@ class Axis:
         tap: the index that counts the points of a window.
         data: how the data's axis is met: ``step*result + step*tap + offset`` or with a minus.
         outputs: values of ``result`` that a tile covers.
-        results: how many there are.
         taps: values of ``tap``.
     """
 

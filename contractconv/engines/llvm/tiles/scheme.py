@@ -27,14 +27,7 @@ _SHARE, _BESIDE = 10, 900 << 10
 
 
 class Scheme:
-    """What all schemes share: sizes, transforms and calls.
-
-    Args:
-        layer: what is computed.
-        accumulate: whether results are added to what is there.
-        threads: how many threads share the work.
-        finish: what is done to the result.
-    """
+    """What all schemes share: sizes, transforms and calls."""
 
     def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish = RAW) -> None:
         self.layer, self.accumulate, self.threads = layer, accumulate, threads
@@ -68,11 +61,7 @@ class Scheme:
         Those of an operand become products; those of the result come of products.
 
         Args:
-            calls: what the call is appended to.
-            letter: the factor.
             base: where the first lane lies.
-            tiles: which ones.
-            lanes: how many.
             products: where products lie.
             steps: bytes from one matrix of them to the next, and from one tile to the next.
             more: of the result, whether it is ``adding``, its ``finish``, and its ``bias``.
@@ -137,7 +126,6 @@ class Scheme:
         """How many tiles are worked on at once: what fits the scratch, in whole register tiles.
 
         Args:
-            tiles: how many there are.
             bytes_a_tile: what one of them takes.
             high: the rows of a register tile.
             part: one in so many bytes of the scratch is enough.

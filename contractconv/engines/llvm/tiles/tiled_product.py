@@ -40,10 +40,7 @@ def prepared(
         windows: those of the leaf, all of one operand, the data, and of one role.
         outputs: for each window how many results a tile covers.
         strides: of the operands in their order and of the result, in bytes.
-        dtype: of all three.
-        accumulate: whether results are added to what is there.
         finish: what is done to the result; a bias is along its last axis.
-        threads: how many share the work.
     """
     layer = Layer.of(problem, windows, outputs, strides, dtype)
     if layer is None or (finish != RAW and not _finishes(problem, windows)):

@@ -32,8 +32,6 @@ class _Part:
         data: bytes to the first channel of the data.
         other: bytes to the first column of the other operand.
         out: bytes to the first number of the result.
-        channels: how many there are.
-        columns: how many there are.
     """
 
     data: int
