@@ -23,6 +23,7 @@ from contractconv.engines.llvm.window_reuse import along
 from contractconv.machine.memory import LINE, lines
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Problem
+from contractconv.planning.trimming import reaches_outside
 
 # The names of the numbers that kernels are compiled for.
 KINDS = {np.dtype(name): name for name in DTYPES}
@@ -185,9 +186,8 @@ class _Leaf:
         axes = [n for n, access in enumerate(term) if pair & set(access.names)]
         if len(axes) != 1 or set(term[axes[0]].names) != pair:
             return None
-        low, high = self.problem.operands[which][axes[0]].reach(self.problem.extents)
-        padded = low < 0 or high >= term[axes[0]].size
-        return (which, axes[0]) if padded else None
+        access = self.problem.operands[which][axes[0]]
+        return (which, axes[0]) if reaches_outside(access, self.problem.extents) else None
 
     def _bounds(self, part: Problem) -> Bounds | None:
         """The axis that is left open, as a part reads it; a copy has zeros outside."""

@@ -13,6 +13,7 @@ from math import prod
 from contractconv.arrays.views import gapless, overlap, steps_of
 from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
 # Numbers from which on a copy is made in parts.
@@ -99,8 +100,8 @@ def reading(
     """
     boxes = [access.reach(problem.extents) for access in accesses]
     outside = any(
-        n != left_out and (low < 0 or high >= accesses[n].size)
-        for n, (low, high) in enumerate(boxes)
+        n != left_out and reaches_outside(access, problem.extents)
+        for n, access in enumerate(accesses)
     )
     if not outside:
         steps = steps_of(accesses, strides)

@@ -11,7 +11,7 @@ from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
-from contractconv.planning.trimming import inside
+from contractconv.planning.trimming import inside, reaches_outside
 
 # The first of some values of an index, and how many there are.
 Span = tuple[int, int]
@@ -223,8 +223,7 @@ def _without_padding(
 ) -> list[Problem]:
     """Cut a leaf where one axis is read outside; nothing if that is impossible."""
     access = problem.operands[number][axis]
-    low, high = access.reach(problem.extents)
-    if low >= 0 and high < access.size:
+    if not reaches_outside(access, problem.extents):
         return [problem]
     pair = _window(access, problem, adding)
     if pair is None:

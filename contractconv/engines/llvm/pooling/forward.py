@@ -21,6 +21,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
+from contractconv.planning.trimming import reaches_outside
 from contractconv.reductions.table import REDUCTIONS
 
 Labels = tuple[str, ...]
@@ -219,8 +220,7 @@ def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
         return None
     inside, classes = np.ones((1, count), bool), dict[str, Array]()
     for access in problem.operands[0]:
-        low, high = access.reach(problem.extents)
-        if low >= 0 and high < access.size:
+        if not reaches_outside(access, problem.extents):
             continue
         kept = [name for name in access.names if name in problem.kept]
         taps = _places(access, problem)

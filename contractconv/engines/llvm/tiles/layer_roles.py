@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from contractconv.arrays.views import Array, steps_of
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.program import offsets
-from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
+from contractconv.engines.llvm.tiles.offsets import Axis, Letter, element_table
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.planning.cost import volume
+from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
 from contractconv.planning.scatter_phases import Window
+from contractconv.planning.trimming import reaches_outside
+from contractconv.remembering import remembered
 from contractconv.tiles.decomposition import Decomposition, decomposition
 
-Letter = Literal["a", "b", "c"]
 # Values of indices that all three sides have: each of them has calls of its own.
 _MOST_BATCHES = 128
 
@@ -83,19 +84,16 @@ class Layer:
 
     Attributes:
         axes: its window axes, cut into tiles.
-        parts: for each of these the decomposition of a tile.
         data: the operand that is read through windows.
         lines: the indices that count lines of tiles.
         batch: the indices that all three sides have.
         channels: those of the data, and of what else has them.
         columns: those of the other operand, and of the result.
-        window_steps: for each window axis of the data, bytes from one position to the next.
         is_forward: whether the other operand has the taps; otherwise the result has.
     """
 
     problem: Problem
     axes: tuple[Axis, ...]
-    parts: tuple[Decomposition, ...]
     data: Side
     other: Side
     out: Side
@@ -103,7 +101,6 @@ class Layer:
     batch: Labels
     channels: Lane
     columns: Lane
-    window_steps: tuple[int, ...]
     dtype: str
     is_forward: bool
 
@@ -132,13 +129,20 @@ class Layer:
         columns = _lane(groups.columns, problem, other.steps, out.steps, size)
         if channels is None or columns is None or not _are_dense(channels, columns, role, dtype):
             return None
-        axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
-        parts = tuple(decomposition(axis.outputs, axis.taps) for axis in axes)
-        steps = tuple(strides[which][w.axis] for w in windows)
-        return Layer(
-            problem, axes, parts, data, other, out, groups.lines, groups.batch, channels, columns,
-            steps, dtype, role == "forward",
+        axes = tuple(
+            Axis(w.result, w.tap, problem.operands[which][w.axis], size, problem.extents[w.result],
+                 problem.extents[w.tap], strides[which][w.axis])
+            for w, size in zip(windows, outputs, strict=True)
         )  # fmt: skip
+        return Layer(
+            problem, axes, data, other, out, groups.lines, groups.batch, channels, columns,
+            dtype, role == "forward",
+        )  # fmt: skip
+
+    @remembered
+    def parts(self) -> tuple[Decomposition, ...]:
+        """The decomposition of a tile of each axis."""
+        return tuple(decomposition(axis.outputs, axis.taps) for axis in self.axes)
 
     @property
     def products(self) -> int:
@@ -172,14 +176,11 @@ class Layer:
         """What a factor applies to: ``"a"`` to data, ``"b"`` to results, ``"c"`` to taps."""
         side, axes = self._side(letter), self.axes
         is_result = side is self.out
+        lane = self.columns.second if is_result else self.columns.first
         if letter == "a":
             lane = self.channels.first
-            table = element_table([axis.data_places() for axis in axes], self.window_steps)
-        else:
-            lane = self.columns.second if is_result else self.columns.first
-            along = [axis.result if letter == "b" else axis.tap for axis in axes]
-            places = [a.result_places() if letter == "b" else a.tap_places() for a in axes]
-            table = element_table(places, [side.steps[name] for name in along])
+        steps = [axis.step(letter, side.steps) for axis in axes]
+        table = element_table([axis.places(letter) for axis in axes], steps)
         if letter == "c":
             line = self.channels.second
             return Tensor(is_result, lane, line, offsets((self.channels.size, line)), table, 1)
@@ -222,7 +223,7 @@ class _Groups(NamedTuple):
 
 def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
     which, opened = windows[0].operand, _opened(windows)
-    data, other = (_names(problem.operands[n]) - opened for n in (which, 1 - which))
+    data, other = ({*labels_of([problem.operands[n]])} - opened for n in (which, 1 - which))
     order = [n for n in problem.indices if n not in opened]
     batch, rows, columns, summed = roles(data, other, problem.kept, order)
     placed = {*batch, *rows, *columns, *summed} == {*order}
@@ -237,19 +238,14 @@ def _opened(windows: Sequence[Window]) -> set[str]:
     return {name for window in windows for name in (window.result, window.tap)}
 
 
-def _names(term: Accesses) -> set[str]:
-    return {name for access in term for name in access.names}
-
-
 def _pads(problem: Problem, windows: Sequence[Window]) -> bool:
     """Whether an operand is read outside of itself along an axis that is not decomposed."""
     opened = {(w.operand, w.axis) for w in windows}
-    for number, term in enumerate(problem.operands):
-        for axis, access in enumerate(term):
-            low, high = access.reach(problem.extents)
-            if (number, axis) not in opened and (low < 0 or high >= access.size):
-                return True
-    return False
+    return any(
+        (number, axis) not in opened and reaches_outside(access, problem.extents)
+        for number, term in enumerate(problem.operands)
+        for axis, access in enumerate(term)
+    )
 
 
 def _sides(

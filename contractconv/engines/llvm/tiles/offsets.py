@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.notation.problem import Access, Problem
+from contractconv.notation.problem import Access
 
+Letter = Literal["a", "b", "c"]
 NOWHERE = -(1 << 60)
 
 
@@ -23,6 +25,7 @@ class Axis:
         data: how the data's axis is met: ``step*result + step*tap + offset`` or with a minus.
         outputs: values of ``result`` that a tile covers.
         taps: values of ``tap``.
+        stride: bytes from one position on the data's axis to the next.
     """
 
     result: str
@@ -31,6 +34,7 @@ class Axis:
     outputs: int
     results: int
     taps: int
+    stride: int
 
     @property
     def tiles(self) -> int:
@@ -43,43 +47,28 @@ class Axis:
         steps = dict(self.data.terms)
         return steps[self.tap] == -steps[self.result]
 
-    def data_places(self) -> Array:
-        """Positions on the data's axis: a row for every tile; outside the axis ``NOWHERE``."""
-        step = dict(self.data.terms)[self.result]
+    def places(self, letter: Letter) -> Array:
+        """Where the elements of tiles are on the axis that a factor applies to.
+
+        Returns:
+            A row for every tile, ``NOWHERE`` outside: positions on the data's axis, values of
+            ``result``, or those of ``tap`` in the order in which every tile meets them.
+        """
+        if letter == "c":
+            taps = np.arange(self.taps)
+            return (taps[::-1] if self.flipped else taps).reshape(1, self.taps)
         first = np.arange(self.tiles) * self.outputs
-        element = np.arange(self.outputs + self.taps - 1)
-        if self.flipped:
-            element = element - (self.taps - 1)
+        if letter == "b":
+            places = np.add.outer(first, np.arange(self.outputs))
+            return np.where(places < self.results, places, NOWHERE)
+        element = np.arange(self.outputs + self.taps - 1) - self.flipped * (self.taps - 1)
+        step = dict(self.data.terms)[self.result]
         places = step * np.add.outer(first, element) + self.data.offset
         return np.where((places >= 0) & (places < self.data.size), places, NOWHERE)
 
-    def result_places(self) -> Array:
-        """Values of ``result``: a row for every tile; beyond the last one ``NOWHERE``."""
-        places = np.arange(self.tiles * self.outputs).reshape(self.tiles, self.outputs)
-        return np.where(places < self.results, places, NOWHERE)
-
-    def tap_places(self) -> Array:
-        """Values of ``tap`` in the order in which a tile meets them, as one row."""
-        taps = np.arange(self.taps)
-        return (taps[::-1] if self.flipped else taps).reshape(1, self.taps)
-
-
-def axes_of(
-    problem: Problem, operand: int, windows: Sequence[tuple[int, str, str]], outputs: Sequence[int]
-) -> tuple[Axis, ...]:
-    """The window axes of a leaf.
-
-    Args:
-        problem: the leaf; on every window both steps have the same absolute value.
-        operand: which operand is read through windows.
-        windows: axis, result and tap of each window.
-        outputs: for each window how many results a tile covers.
-    """
-    return tuple(
-        Axis(result, tap, problem.operands[operand][axis], size, problem.extents[result],
-             problem.extents[tap])
-        for (axis, result, tap), size in zip(windows, outputs, strict=True)
-    )  # fmt: skip
+    def step(self, letter: Letter, steps: Mapping[str, int]) -> int:
+        """Bytes from one of these places to the next, given those of the indices."""
+        return self.stride if letter == "a" else steps[self.result if letter == "b" else self.tap]
 
 
 def element_table(places: Sequence[Array], strides: Sequence[int]) -> Array:
