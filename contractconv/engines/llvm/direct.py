@@ -10,16 +10,24 @@ import numpy as np
 
 from contractconv.arrays.views import Array, steps_of
 from contractconv.caches import weighed
-from contractconv.engines.llvm.copying import End, add_copy, add_zeros
 from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.number import DTYPES
-from contractconv.engines.llvm.loop_nest import Nest, choose
-from contractconv.engines.llvm.packing import Copy, Reading, Strides, reading, start_of, writing
+from contractconv.engines.llvm.loop_nest import Nest, along, choose
+from contractconv.engines.llvm.packing import (
+    Copy,
+    End,
+    Reading,
+    Strides,
+    add_copy,
+    add_zeros,
+    reading,
+    start_of,
+    writing,
+)
 from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
-from contractconv.engines.llvm.window_reuse import along
 from contractconv.machine.memory import LINE, lines
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Problem
@@ -72,7 +80,7 @@ def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest 
     """The loop nest for a leaf; ``None`` if there is none."""
     terms = (*problem.operands, problem.output)
     steps = tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
-    return choose(problem, steps, dtype, native.number(dtype).size)
+    return choose(problem, steps, dtype)
 
 
 class _Leaf:

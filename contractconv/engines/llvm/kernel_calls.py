@@ -12,9 +12,8 @@ from contractconv.engines.llvm.kernels import native, window_loops
 from contractconv.engines.llvm.kernels import product_loops as kernel
 from contractconv.engines.llvm.kernels.finish import Finish
 from contractconv.engines.llvm.kernels.window_loops import Window
-from contractconv.engines.llvm.loop_nest import Nest
+from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place
-from contractconv.engines.llvm.window_reuse import Along, along
 from contractconv.notation.problem import Access
 from contractconv.planning.trimming import inside
 

@@ -6,7 +6,8 @@ or panel after panel of columns where the transformed tiles do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import product_loops as multiply
@@ -28,14 +29,36 @@ _CHUNK = 64
 _DEEP = 1 << 20
 
 
+# Bytes to the first number of data, of the other operand and of the result.
+Sides = tuple[int, int, int]
+# Makes pieces of work of a group, for one value of the batch, with what is shared at a place.
+Pieces = Callable[[range, Sides, int], Iterable[Calls]]
+
+
 class Result(Scheme):
     """What both ways to a result share: the windows meet the taps of the other operand."""
+
+    group: int
 
     def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
         super().__init__(layer, accumulate, threads, finish)
         self.channels, self.columns = layer.channels.size, layer.columns.size
         self.channel_bytes = self.up(self.channels)
         self.blank = max(self.channel_bytes, self.up(self.columns)) + LINE
+        self.batches = list(layer.batches())
+
+    def stages(self, whole: int, step: int, shared: Pieces, passing: Pieces) -> list[list[Calls]]:
+        """What threads share, a group of it at a time, and then what passes by that."""
+        found: list[list[Calls]] = []
+        for start in range(0, whole, self.group):
+            group = range(start, min(start + self.group, whole))
+            for work in (shared, passing):
+                made = (
+                    work(group, sides, n * self.layer.products * step)
+                    for n, sides in enumerate(self.batches)
+                )
+                found.append(list(chain(*made)))
+        return found
 
     def wide(self, tile: multiply.Tile) -> None:
         """Cut the columns into panels as wide as a tile of sums."""
@@ -80,24 +103,14 @@ class Forward(Result):
         """First the kernel's products, then the results; for all panels, or for some at a time."""
         layer, n = self.layer, self.layer.products
         self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
-        batches = list(layer.batches())
-        self._fit(len(batches))
-        stages: list[list[Calls]] = []
-        for start in range(0, self.panels, self.group):
-            panels = range(start, min(start + self.group, self.panels))
-            first: list[Calls] = []
-            second: list[Calls] = []
-            for g, (data, other, out) in enumerate(batches):
-                place = g * n * self.weight_step
-                first += self._kernels(panels, other, place)
-                second += self._results(panels, data, out, place)
-            stages += first, second
+        self._fit(len(self.batches))
+        stages = self.stages(self.panels, self.weight_step, self._kernels, self._results)
         scratch = n * (self.product_in + self.product_out)
-        shared = n * self.weight_step * len(batches)
+        shared = n * self.weight_step * len(self.batches)
         # What becomes of the kernel does not depend on where data and result lie.
         common = (
             layer.tensor("c").tiles.tobytes(), layer.channels, layer.columns, layer.parts,
-            self.tile, self.group, tuple(other for _, other, _ in batches),
+            self.tile, self.group, tuple(other for _, other, _ in self.batches),
         )  # fmt: skip
         return Program(stages, shared, scratch, self.blank, common=common)
 
@@ -127,7 +140,7 @@ class Forward(Result):
         """Bytes of a matrix of products."""
         return self.block * self.panel_bytes + LINE
 
-    def _kernels(self, panels: range, base: int, place: int) -> Iterator[Calls]:
+    def _kernels(self, panels: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Transform the kernel: a piece for each panel and part of the channels."""
         chunk = max(16, -(-self.channels * len(panels) // (4 * self.threads)))
         for n, panel in enumerate(panels):
@@ -136,10 +149,10 @@ class Forward(Result):
                 row = n * self.channels + start
                 products = Place("shared", place + row * self.panel_bytes)
                 channels = range(start, min(start + chunk, self.channels))
-                self.spread_kernel(calls, base, panel, channels, products, self.weight_step)
+                self.spread_kernel(calls, sides[1], panel, channels, products, self.weight_step)
                 yield calls
 
-    def _results(self, panels: range, data: int, out: int, place: int) -> Iterator[Calls]:
+    def _results(self, panels: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Go through blocks of tiles: a piece for some blocks that follow each other."""
         blocks = -(-self.layer.tiles // self.block)
         steps = self.product_in, self.weight_step, self.product_out
@@ -147,7 +160,7 @@ class Forward(Result):
         whole = self.layer.tiles // self.block
 
         def make(calls: Calls, block: int) -> None:
-            self._block(calls, panels, (data, out, place), block * self.block, tables)
+            self._block(calls, panels, sides, place, block * self.block, tables)
 
         for piece in evenly(blocks, 4 * self.threads):
             calls = Calls()
@@ -159,14 +172,14 @@ class Forward(Result):
         self,
         calls: Calls,
         panels: range,
-        bases: tuple[int, int, int],
+        sides: Sides,
+        place: int,
         first: int,
         tables: dict[str, Array],
     ) -> None:
-        data, out, place = bases
         tiles = range(first, min(first + self.block, self.layer.tiles))
         sums = Place("scratch", self.layer.products * self.product_in)
-        self.spread_data(calls, data, tiles, Place("scratch"), self.product_in)
+        self.spread_data(calls, sides[0], tiles, Place("scratch"), self.product_in)
         for n, panel in enumerate(panels):
             weights = place + n * self.channels * self.panel_bytes
             for start in range(0, self.channels, _LINE):
@@ -177,7 +190,7 @@ class Forward(Result):
                     run=min(_LINE, self.channels - start), run_scalars=self.number.size,
                     run_vectors=self.panel_bytes, accumulate=int(start > 0), **tables,
                 )  # fmt: skip
-            self.collect(calls, out, panel, tiles, sums, self.product_out)
+            self.collect(calls, sides[2], panel, tiles, sums, self.product_out)
 
 
 class Deep(Result):
@@ -207,24 +220,14 @@ class Deep(Result):
 
     def build(self) -> Program:
         """First the products of all tiles, or of some at a time, then the results."""
-        layer, n = self.layer, self.layer.products
-        batches = list(layer.batches())
-        self._fit(len(batches))
+        n = self.layer.products
+        self._fit(len(self.batches))
         self.data_step = self.group * self.channel_bytes + LINE
         self.weight_step = self.chunk * self.panel_bytes + LINE
         self.product_step = self.group * self.panel_bytes + LINE
-        stages: list[list[Calls]] = []
-        for start in range(0, layer.tiles, self.group):
-            tiles = range(start, min(start + self.group, layer.tiles))
-            first: list[Calls] = []
-            second: list[Calls] = []
-            for g, (data, other, out) in enumerate(batches):
-                place = g * n * self.data_step
-                first += self._tiles(tiles, data, place)
-                second += [self._panel(p, tiles, other, out, place) for p in range(self.panels)]
-            stages += first, second
+        stages = self.stages(self.layer.tiles, self.data_step, self._tiles, self._results)
         scratch = n * (self.weight_step + self.product_step)
-        shared = n * self.data_step * len(batches)
+        shared = n * self.data_step * len(self.batches)
         return Program(stages, shared, scratch, self.blank)
 
     def _fit(self, batches: int) -> None:
@@ -243,15 +246,20 @@ class Deep(Result):
             if n * (shared + self.threads * scratch) <= self.room:
                 break
 
-    def _tiles(self, tiles: range, base: int, place: int) -> Iterator[Calls]:
+    def _tiles(self, tiles: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Transform the data: a piece for some tiles."""
         for part in evenly(len(tiles), 4 * self.threads):
             calls = Calls()
             products = Place("shared", place + part.start * self.channel_bytes)
-            self.spread_data(calls, base, tiles[part.start : part.stop], products, self.data_step)
+            some = tiles[part.start : part.stop]
+            self.spread_data(calls, sides[0], some, products, self.data_step)
             yield calls
 
-    def _panel(self, panel: int, tiles: range, other: int, out: int, place: int) -> Calls:
+    def _results(self, tiles: range, sides: Sides, place: int) -> Iterator[Calls]:
+        """Go through the panels: a piece for each."""
+        return (self._panel(panel, tiles, sides, place) for panel in range(self.panels))
+
+    def _panel(self, panel: int, tiles: range, sides: Sides, place: int) -> Calls:
         """Transform the kernel for one panel and multiply, some channels at a time."""
         n, size = self.layer.products, self.number.size
         weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
@@ -260,12 +268,12 @@ class Deep(Result):
         calls = Calls()
         for start in range(0, self.channels, self.chunk):
             channels = range(start, min(start + self.chunk, self.channels))
-            self.spread_kernel(calls, other, panel, channels, weights, self.weight_step)
+            self.spread_kernel(calls, sides[1], panel, channels, weights, self.weight_step)
             self.multiply(
                 calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
                 out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=len(channels),
                 run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
                 **tables,
             )  # fmt: skip
-        self.collect(calls, out, panel, tiles, sums, self.product_step)
+        self.collect(calls, sides[2], panel, tiles, sums, self.product_step)
         return calls

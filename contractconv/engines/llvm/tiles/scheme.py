@@ -14,8 +14,7 @@ from contractconv.engines.llvm.kernels import product_loops as multiply
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.transforms import Transform
 from contractconv.engines.llvm.program import Calls, Place, offsets
-from contractconv.engines.llvm.tiles.layer_roles import Layer, Tensor
-from contractconv.engines.llvm.tiles.offsets import Letter
+from contractconv.engines.llvm.tiles.layer_roles import Layer, Letter, Tensor
 
 LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
 # Bytes of scratch that a thread works in: most of a second level of cache.
