@@ -15,18 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from itertools import chain
-from itertools import product as combinations
 from math import prod
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.arrays.boxes import boxes
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
 from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.planning.roles import roles
 
 # Elements of the transformed taps that are kept while the tiles pass by.
 MOST_TAPS = 8 * BLOCK
@@ -148,9 +149,7 @@ def _extents(
     windows: Sequence[UnitWindow], views: Sequence[Labelled], cuts: Sequence[Sequence[_Cut]]
 ) -> dict[str, int]:
     """How many values every label has, tiles included."""
-    extents: dict[str, int] = {}
-    for view in views:
-        extents |= zip(view.labels, view.array.shape, strict=True)
+    extents = {label: size for view in views for label, size in view.sizes.items()}
     for window, result, tap in zip(windows, *cuts[1:], strict=True):
         axis, results, taps = (extents[label] for label in window)
         # A view of tiles beyond the end of an array would read foreign memory.
@@ -186,7 +185,7 @@ class TiledProduct:
         results, taps = (out, other) if self._is_forward else (other, out)
         views, cuts = (data, results, taps), _cuts(transform, windows)
         extents = _extents(windows, views, cuts)
-        batch, rows, depth, columns, single = _groups(*map(_by_stride, views, cuts))
+        batch, rows, columns, depth, single = _groups(*map(_by_stride, views, cuts))
         groups = ((batch, rows, depth), (batch, rows, columns), (batch + single, depth, columns))
         vectors = prod(extents[label] for label in (*depth, *columns)) == 1
         self._data, self._results, self._taps = (
@@ -289,31 +288,23 @@ def _added(total: Array, term: Array) -> Array:
 
 
 def _groups(data: list[str], results: list[str], taps: list[str]) -> tuple[Labels, ...]:
-    """Batch, rows, depth and columns, and the labels of the taps alone."""
-    return (
-        tuple(n for n in data if n in results and n in taps),
-        tuple(n for n in data if n in results and n not in taps),
-        tuple(n for n in data if n not in results),
-        tuple(n for n in results if n not in data),
-        tuple(n for n in taps if n not in data and n not in results),
-    )
+    """Batch, rows, columns and depth, and the labels of the taps alone."""
+    order = dict.fromkeys((*data, *results))
+    batch, rows, columns, depth = roles(data, taps, results, order)
+    return batch, rows, columns, depth, tuple(n for n in taps if n not in order)
 
 
 def _by_stride(view: Labelled, cuts: Sequence[_Cut]) -> list[str]:
     """The labels in the order of memory, tiles in the place of their axis."""
     names = {cut.axis: cut.tiles for cut in cuts}
-    order = sorted(range(view.array.ndim), key=lambda n: -abs(view.array.strides[n]))
-    return [names.get(view.labels[n], view.labels[n]) for n in order]
+    return [names.get(label, label) for label in view.by_stride]
 
 
 def _blocks(extents: Mapping[str, int], most: int) -> Iterator[Block]:
     """Cut a box along its first sides into boxes of at most ``most`` points, or of one."""
-    ranges, rest = [], prod(extents.values())
-    for extent in extents.values():
-        rest //= extent
-        chunk = max(1, min(extent, most // rest))
-        ranges.append([(n, min(n + chunk, extent)) for n in range(0, extent, chunk)])
-    return (dict(zip(extents, choice, strict=True)) for choice in combinations(*ranges))
+    whole = {label: (0, extent) for label, extent in extents.items()}
+    for box in boxes(tuple(extents.values()), tuple(extents), most):
+        yield whole | {label: (start, stop) for label, start, stop in box}
 
 
 def _volume(labels: Sequence[str], block: Block) -> int:
