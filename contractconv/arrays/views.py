@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -115,9 +115,6 @@ class Labelled(NamedTuple):
         return lead.reshape((*lead.shape[: len(batch)], *sides))
 
 
-Pad = Callable[[Array, list[tuple[int, int]], Any], Array]
-
-
 def unread(shape: Sequence[int], strides: Sequence[int] | None, dtype: np.dtype[Any]) -> Array:
     """An array that nobody reads, of some shape and strides; without gaps if there are none."""
     if strides is None:
@@ -127,12 +124,8 @@ def unread(shape: Sequence[int], strides: Sequence[int] | None, dtype: np.dtype[
 
 def stand_ins(problem: Problem, dtype: np.dtype[Any]) -> list[Labelled]:
     """Views of operands without gaps, as :func:`operand_view` makes them, that nobody reads."""
-
-    def padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
-        return unread([high - low + 1 for low, high in reaches], None, array.dtype)
-
     return [
-        operand_view(problem, number, unread(shape_of(term), None, dtype), pad=padded)
+        operand_view(problem, number, unread(shape_of(term), None, dtype), None)
         for number, term in enumerate(problem.operands)
     ]
 
@@ -168,15 +161,12 @@ def overlap(low: int, high: int, size: int) -> tuple[slice, slice]:
     return slice(first - low, stop - low), slice(first, stop)
 
 
-def operand_view(
-    problem: Problem, number: int, array: Array, fill: Any = 0, pad: Pad | None = None
-) -> Labelled:
+def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> Labelled:
     """Read an operand through its axes, one axis of the view for each index.
 
     Args:
         array: the operand, its compositions already split.
-        fill: what a read outside the array yields.
-        pad: makes the padded copy.
+        fill: what a read outside the array yields; ``None`` if nobody reads at all.
 
     Returns:
         A view of ``array``, or of a padded copy where the accesses reach outside.
@@ -188,7 +178,7 @@ def operand_view(
     reaches = [access.reach(extents) for access in accesses]
     starts = [access.offset for access in accesses]
     if any(low < 0 or high >= a.size for (low, high), a in zip(reaches, accesses, strict=True)):
-        array = (pad or _padded)(array, reaches, fill)
+        array = _padded(array, reaches, fill)
         starts = [start - low for start, (low, _) in zip(starts, reaches, strict=True)]
     return _strided(array, accesses, extents, starts)
 
@@ -200,7 +190,10 @@ def output_view(out: Array, problem: Problem) -> Labelled:
 
 
 def _padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
-    buffer = np.full([high - low + 1 for low, high in reaches], fill, array.dtype)
+    shape = [high - low + 1 for low, high in reaches]
+    if fill is None:
+        return unread(shape, None, array.dtype)
+    buffer = np.full(shape, fill, array.dtype)
     there = [overlap(*reach, size) for reach, size in zip(reaches, array.shape, strict=True)]
     buffer[tuple(into for into, _ in there)] = array[tuple(outof for _, outof in there)]
     return buffer
