@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view
@@ -50,9 +51,7 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
             part = part.restricted(label, start, stop - start)
         values, valid = _product_of_operands(part, arrays)
         held = np.where(valid, values, identity(record, values.dtype))
-        keys = {label: slice(start, stop) for label, start, stop in leading}
-        key: tuple[Any, ...] = tuple(keys.get(label, slice(None)) for label in labels)
-        place = out[(*key, ...)]
+        place = within(Labelled(out, labels), leading).array
         place[...] = _reduced(Labelled(held, part.indices), labels, record)
     return out
 
@@ -65,16 +64,13 @@ def _one_view(problem: Problem, array: Array) -> Labelled:
     return Labelled(np.broadcast_to(view.arranged(problem.indices), sizes), problem.indices)
 
 
-def _blocks(problem: Problem, labels: Labels) -> Iterator[tuple[tuple[str, int, int], ...]]:
+def _blocks(problem: Problem, labels: Labels) -> Iterable[tuple[Range, ...]]:
     """Ranges of the result's leading index that keep a block of products small."""
-    if not labels or problem.points <= BLOCK:
-        yield ()
-        return
+    if not labels:
+        return [()]
     label = max(labels, key=lambda name: problem.extents[name])
     size = problem.extents[label]
-    chunk = max(1, BLOCK * size // problem.points)
-    for start in range(0, size, chunk):
-        yield ((label, start, min(start + chunk, size)),)
+    return boxes((size,), (label,), BLOCK * size // max(problem.points, 1))
 
 
 def _reduced(view: Labelled, labels: Labels, record: Record) -> Array:
