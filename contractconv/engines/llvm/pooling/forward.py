@@ -27,6 +27,9 @@ from contractconv.reductions.table import REDUCTIONS
 Labels = tuple[str, ...]
 # For each index the bytes from one of its values to the next: operand, result, and beside them.
 Steps = Sequence[Mapping[str, int]]
+# Where values of an index begin that meet the same taps of an axis, and what each such place adds
+# to the number of a class.
+Edge = tuple[Array, int]
 # Fewer points than this are not worth compiling a kernel for.
 FEW_POINTS = 1 << 12
 # Entries of a table of taps, which is kept for the next call.
@@ -146,10 +149,17 @@ def windows(
         lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype), n))
     steps = [*steps, {}][:3]
     labels = order(problem, lane, steps[0])
-    loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
-    along = [step.get(lane, 0) for step in steps]
-    runs, lanes = _runs(_record(lane, problem, [{lane: step} for step in along], classes))
-    walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))
+
+    def record(name: str) -> Array:
+        values = np.arange(problem.extents[name])
+        return _records(values, [step.get(name, 0) for step in steps], classes.get(name, []))
+
+    loops = tuple(nested(map(record, loop)) for loop in labels)
+    along, edges = [step.get(lane, 0) for step in steps], classes.get(lane, [])
+    # Lanes of one class that follow each other go together.
+    starts = np.unique(np.concatenate([[0], *(at for at, _ in edges)]))
+    runs, lanes = _records(starts, along, edges), np.diff(starts, append=problem.extents[lane])
+    walk = Walk(runs, lanes, loops, along, *_taps(nested(map(record, problem.reduced)), inside))
     return walk, walk.known(forms[lane], dtype)
 
 
@@ -192,33 +202,26 @@ def order(problem: Problem, lane: str, there: Mapping[str, int]) -> tuple[Labels
     return outer, moving[:1], (*single[len(outer) :], *moving[1:])
 
 
-def _record(name: str, problem: Problem, steps: Steps, classes: Mapping[str, Array]) -> Array:
-    """For every value of an index: bytes in each array, and what it adds to the class."""
-    values = np.arange(problem.extents[name])
-    bytes_ = [values * step.get(name, 0) for step in steps]
-    return np.stack([*bytes_, classes.get(name, 0 * values)], axis=1)
+def _records(values: Array, steps: Sequence[int], edges: Sequence[Edge]) -> Array:
+    """For some values of an index: bytes in each array, and what they add to the class."""
+    every = [values * step for step in steps]
+    classes = [weight * (np.searchsorted(at, values, side="right") - 1) for at, weight in edges]
+    return np.stack([*every, sum(classes, 0 * values)], axis=1)
 
 
-def _runs(lanes: Array) -> tuple[Array, Array]:
-    """Lanes of one class that follow each other: the record of the first one, and how many."""
-    starts = np.flatnonzero(np.diff(lanes[:, -1], prepend=-1))
-    return lanes[starts], np.diff(starts, append=len(lanes))
-
-
-def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
+def _taps(every: Array, inside: Array) -> tuple[Array, Array]:
     """Where the taps of every class begin, and the taps."""
-    every = nested(_record(name, problem, steps, {}) for name in problem.reduced)
     every = np.stack([every[:, 0], every[:, 2], np.arange(len(every))], axis=1)
     chosen = np.broadcast_to(every, (*inside.shape, kernel.TAP))[inside]
     return np.cumsum([0, *inside.sum(axis=1)]), np.ascontiguousarray(chosen)
 
 
-def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
-    """What the values of kept indices add to the class, and for every class the taps inside."""
+def _classes(problem: Problem) -> tuple[dict[str, list[Edge]], Array] | None:
+    """Where the classes of kept indices change, and for every class which taps lie inside."""
     count = volume(problem.reduced, problem.extents)
     if count > MOST_ENTRIES:
         return None
-    inside, classes = np.ones((1, count), bool), dict[str, Array]()
+    inside, classes = np.ones((1, count), bool), dict[str, list[Edge]]()
     for access in problem.operands[0]:
         if not reaches_outside(access, problem.extents):
             continue
@@ -229,8 +232,7 @@ def _classes(problem: Problem) -> tuple[dict[str, Array], Array] | None:
         if len(kept) > 1 or len(starts) * inside.size > MOST_ENTRIES:
             return None
         for name in kept:
-            which = np.searchsorted(starts, np.arange(problem.extents[name]), side="right") - 1
-            classes[name] = classes.get(name, 0) + len(inside) * which
+            classes.setdefault(name, []).append((starts, len(inside)))
         places = np.add.outer(dict(access.terms)[kept[0]] * starts if kept else starts, taps)
         kinds = (places >= 0) & (places < access.size)
         inside = (kinds[:, None] & inside).reshape(-1, count)
