@@ -17,6 +17,7 @@ from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.planning.roles import roles
 
 # Elements of a lane at which a loop costs little beside its multiplications.
 _LANE = 1 << 12
@@ -30,11 +31,8 @@ _MOST_TERMS = 64
 
 def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
     """Whether matrices would be vectors, along which nothing is summed."""
-    rows, columns = (
-        [n for n in labels if n in one.labels and n not in two.labels]
-        for one, two in ((left, right), (right, left))
-    )
-    if (rows and columns) or not any(n in left.labels and n in right.labels for n in labels):
+    found = roles(left.labels, right.labels, labels, labels)
+    if (found.rows and found.columns) or not found.batch:
         return False
     big, small = _by_size(left, right)
     lane = _innermost(big)
