@@ -19,6 +19,7 @@ from contractconv.engines.llvm.kernels.values import Int, Vector
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _NOTHING = ir.VoidType()
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+_BYTES = {I8: 1, I32: 4, _ELEMENTS["float32"]: 4, _ELEMENTS["float64"]: 8}
 
 
 class Emitter:
@@ -136,7 +137,7 @@ class Emitter:
     def load(self, address: Int, mask: Any = None, element: Any = None) -> Vector:
         """Neighbouring numbers in memory; lanes that are masked out are zero and not read."""
         kind = ir.VectorType(element or self.element, self.number.lanes)
-        pointer, size = self._pointer(address, kind), _size(kind.element)
+        pointer, size = self._pointer(address, kind), _BYTES[kind.element]
         if mask is None:
             return Vector(self, self.builder.load(pointer, align=size))
         nothing = ir.Constant(kind, [0] * self.number.lanes)
@@ -146,7 +147,7 @@ class Emitter:
     def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
         """Write lanes to neighbouring numbers in memory, but those that are masked out."""
         kind = vector.value.type
-        pointer, size = self._pointer(address, kind), _size(kind.element)
+        pointer, size = self._pointer(address, kind), _BYTES[kind.element]
         if mask is None:
             self.builder.store(vector.value, pointer, align=size)
             return
@@ -171,12 +172,12 @@ class Emitter:
     def scalar(self, address: Int, element: Any = None) -> Any:
         """One number of memory."""
         kind = element or self.element
-        return self.builder.load(self._pointer(address, kind), align=_size(kind))
+        return self.builder.load(self._pointer(address, kind), align=_BYTES[kind])
 
     def put_scalar(self, scalar: Any, address: Int) -> None:
         """Write one number to memory."""
         pointer = self._pointer(address, scalar.type)
-        self.builder.store(scalar, pointer, align=_size(scalar.type))
+        self.builder.store(scalar, pointer, align=_BYTES[scalar.type])
 
     def _pointer(self, address: Int, kind: Any) -> Any:
         return self.builder.inttoptr(address.value, kind.as_pointer())
@@ -260,7 +261,7 @@ class Emitter:
 
     def _suffix(self, kind: Any) -> str:
         letter = "i" if isinstance(kind.element, ir.IntType) else "f"
-        return f"v{kind.count}{letter}{8 * _size(kind.element)}"
+        return f"v{kind.count}{letter}{8 * _BYTES[kind.element]}"
 
     def _call(self, name: str, result: Any, *given: Any) -> Any:
         """Call what LLVM itself knows by a name."""
@@ -368,14 +369,3 @@ class Emitter:
         """End the function and return the module as text."""
         self.builder.ret_void()
         return str(self.module)
-
-
-def _size(kind: Any) -> int:
-    """Bytes of one number."""
-    return (
-        kind.width // 8
-        if isinstance(kind, ir.IntType)
-        else 4
-        if kind == _ELEMENTS["float32"]
-        else 8
-    )

@@ -87,8 +87,9 @@ class Scheme:
         if not tensor.is_result:
             matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
         size = self.number.size
-        turned = tensor.lane != size == tensor.line and not tensor.is_result
-        return Transform(matrices, tensor.is_result, tensor.lane == size, turned=turned, **more)
+        contiguous = tensor.lane == size
+        turned = not contiguous and tensor.line == size and not tensor.is_result
+        return Transform(matrices, tensor.is_result, contiguous, turned=turned, **more)
 
     def _tensor(self, letter: Letter) -> Tensor:
         if letter not in self._tensors:
