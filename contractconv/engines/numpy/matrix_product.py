@@ -221,12 +221,10 @@ class _Product:
     def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
         a, b = self._factor(0, box), self._factor(1, box)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
-        if accumulate:
-            np.add(target, multiplied(a, b).reshape(target.shape), out=target)
-        elif out.merges(self.rows, self.columns):
+        if not accumulate and out.merges(self.rows, self.columns):
             multiplied(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
-            target[...] = multiplied(a, b).reshape(target.shape)
+            put(multiplied(a, b).reshape(target.shape), target, accumulate)
 
     def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
         known = self.known[which]
