@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import Call, forward_call, shape_of
+from contractconv.api.forward_operands import Call, Called, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.places import operand_position
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contractconv.verification.certificate import Certificate
 
 
-class Derived(Shown):
+class Derived(Called, Shown):
     """A contraction derived from another one, whose operands have roles.
 
     Attributes:
@@ -153,59 +153,19 @@ class Derived(Shown):
             self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
-    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
-    def __call__(
-        self,
-        /,
-        *arrays: Any,
-        output_shape: Any = None,
-        algorithm: Any = "auto",
-        memory_limit: Any = None,
-        out: Any = None,
-        dtype: Any = None,
-        casting: Any = "safe",
-        extents: Any = None,
-        **named: int,
-    ) -> Array:
-        """Carry it out.
-
-        Args:
-            *arrays: what :attr:`takes` names, then all forward operands.
-            output_shape: the shape of the forward result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`, as for the next ones.
-            memory_limit: bytes that temporary arrays may take beyond operands and result.
-            out: an array of exactly the result's shape, which is filled and returned.
-            dtype: what all arrays are converted to.
-            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
-            extents: what the forward call was given.
-            **named: the same by keyword.
-
-        Returns:
-            A new array, or ``out``.
-
-        Raises:
-            OperandError: the number of arrays is wrong, or one is not an array of numbers.
-            ShapeError: the shapes do not fit.
-        """
-        options = self.forward._options(
-            f"the {self.name}", named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
-        )  # fmt: skip
-        call = forward_call(self.forward, self.takes, arrays, options, f"the {self.name}")
-        self._check(call)
-        return call.finished(self._made(call))
+    @property
+    def _title(self) -> str:
+        return f"the {self.name}"
 
     def _made(self, call: Call) -> Array:
-        from contractconv.calculus.symbols import operand_names
         from contractconv.execution.derived_calls import run_recipe
 
-        names = operand_names(len(call.operands))
-        roles = call.given | dict(zip(names, call.operands, strict=True))
+        self._check(call)
         if self.real:
-            self._check_real(roles)
+            self._check_real(call.roles)
         recipe = self._derive(call.concrete, self.operand)
         return run_recipe(
-            recipe, call.problem, roles, call.operands, self.operand,
+            recipe, call.problem, call.roles, call.operands, self.operand,
             self._shape(recipe, call), call.options,
         )  # fmt: skip
 
@@ -244,17 +204,8 @@ class Derived(Shown):
     def _shown_spec(self) -> Spec:
         return self._recipe.spec
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Derived) and self._identity() == other._identity()
-
-    def __hash__(self) -> int:
-        return hash(self._identity())
-
     def _identity(self) -> tuple[Any, ...]:
         return self.forward, self.operand, self.takes, self._derive
-
-    def __str__(self) -> str:
-        return str(self._recipe.spec)
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.forward!r} by operand {self.operand}>"
