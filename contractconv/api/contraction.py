@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.forward_operands import called, enter_execution
 from contractconv.api.shown import Written
 from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, check_values, resolve, split_values
+from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.places import operand_position
@@ -184,9 +183,10 @@ class Contraction(Written):
             >>> pool.jvp(0)(np.array([10, 20, 30, 40]), np.array([5, 1, 2, 7]), k=2)
             array([10, 40])
         """
-        from contractconv.api.derivatives import forward_derivative
+        from contractconv.api.derivatives import Derived
+        from contractconv.calculus.derived_strings import jvp
 
-        return forward_derivative(self, n)
+        return Derived(self, n, "forward derivative", ("V",), jvp)
 
     def jacobian(self, n: int) -> Derived:
         """Derive the Jacobian by the operand at position ``n`` as a contraction.
@@ -206,9 +206,10 @@ class Contraction(Written):
             >>> Contraction("b i, i o -> b o").jacobian(0)(np.ones((8, 3)), np.ones((3, 2))).shape
             (8, 2, 8, 3)
         """
-        from contractconv.api.derivatives import jacobian
+        from contractconv.api.derivatives import Derived
+        from contractconv.calculus.derived_strings import jacobian
 
-        return jacobian(self, n)
+        return Derived(self, n, "Jacobian", (), jacobian).checked()
 
     def curvature(self, n: int, batch: str | Sequence[str] | None = None) -> Curvature:
         """Derive the curvature of a loss behind this layer, by the operand at position ``n``.
@@ -256,18 +257,6 @@ class Contraction(Written):
         sized = [as_shape(shape) for shape in shapes]
         options = self._options("explain", named, extents, output_shape=output_shape)
         return explain(self._spec, sized, options.extents, wanted, options.output_shape, proof)
-
-    def _written(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
-        """What source is written for, and what it is given beyond the operands."""
-        from contractconv.display.sources import Given
-
-        check_values(self._spec, options.extents)
-        numbers = {name: as_integer(value) for name, value in options.extents.items()}
-        values = {n: numbers.pop(n) for n in self._spec.parameters if n in numbers}
-        given = Given(numbers, options.output_shape)
-        if shapes:
-            return self._fitted(shapes, options)[2], given
-        return bind(self._spec, values), given
 
     def plan(
         self,
@@ -390,11 +379,10 @@ class Contraction(Written):
 
     # -- being a value -------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, *given: object) -> NoReturn:
         raise AttributeError("a Contraction is immutable")
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a Contraction is immutable")
+    __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Contraction) and self._spec == other._spec

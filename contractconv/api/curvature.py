@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
-from contractconv.api.derivatives import Derived, forward_derivative
+from contractconv.api.derivatives import Derived
 from contractconv.api.forward_operands import shape_of
 from contractconv.errors import ContractionError
 from contractconv.notation.keywords import merged
@@ -59,7 +59,7 @@ class Curvature:
     @property
     def jvp(self) -> Derived:
         """The Jacobian times a tangent."""
-        return forward_derivative(self.forward, self.operand)
+        return self.forward.jvp(self.operand)
 
     @property
     def vjp(self) -> Derivation:

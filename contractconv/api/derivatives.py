@@ -214,17 +214,3 @@ class Derived(Called, Shown):
 def _is_complex(array: Any) -> bool:
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     return isinstance(array, complex) or kind == "c"
-
-
-def forward_derivative(forward: Contraction, n: int) -> Derived:
-    """The Jacobian of a contraction times a tangent, by operand ``n``."""
-    from contractconv.calculus.derived_strings import jvp
-
-    return Derived(forward, n, "forward derivative", ("V",), jvp)
-
-
-def jacobian(forward: Contraction, n: int) -> Derived:
-    """The Jacobian of a contraction by operand ``n``."""
-    from contractconv.calculus.derived_strings import jacobian
-
-    return Derived(forward, n, "Jacobian", (), jacobian).checked()

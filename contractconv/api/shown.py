@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from operator import index as as_integer
 from typing import TYPE_CHECKING, Any
+
+from contractconv.notation.extents import bind, check_values
 
 if TYPE_CHECKING:
     import sympy
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from contractconv.display.sources import Given
     from contractconv.notation.problem import Problem, Shape
     from contractconv.notation.spec import Spec
+    from contractconv.planning.options import Options
 
 
 class Shown(ABC):
@@ -197,5 +201,18 @@ class Written(Shown):
 
         forward = self._forward
         options = forward._options("code", named, extents, output_shape=output_shape)
-        spec, given = forward._written(shapes, options)
+        spec, given = self._given(shapes, options)
         return self._source(spec, library, operand_names(len(spec.inputs)), given)
+
+    def _given(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
+        """What source is written for, and what it is given beyond the operands."""
+        from contractconv.display.sources import Given
+
+        spec = self._forward._spec
+        check_values(spec, options.extents)
+        numbers = {name: as_integer(value) for name, value in options.extents.items()}
+        values = {name: numbers.pop(name) for name in spec.parameters if name in numbers}
+        given = Given(numbers, options.output_shape)
+        if shapes:
+            return self._forward._fitted(shapes, options)[2], given
+        return bind(spec, values), given
