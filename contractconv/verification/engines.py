@@ -23,14 +23,14 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.errors import ShapeError
 from contractconv.execution.gradient import backward, gradient
 from contractconv.execution.run import run
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.setting import COMMON, Algorithm, Setting
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.verification.brute import BruteForce
 from contractconv.verification.cases import Case, cases
+from contractconv.verification.drawn import Drawn
 from contractconv.verification.judge import TOLERANCE, Judge, numbers_of
 
 _DTYPES = ("float32", "float64")
@@ -135,8 +135,8 @@ def _strings(formulas: Formulas, facts: Known) -> Iterator[Covered]:
         return
     problem = backward(case.forward, n, case.problem, case.shapes)
     others = [array for m, array in enumerate(facts.operands) if m != n]
-    shape = tuple(access.size for access in case.problem.operands[n])
-    yield from _Judged(facts, _subject(formulas), facts.gradient, shape).ways(
+    shape = shape_of(case.problem.operands[n])
+    yield from _Judged(facts, subject_of(formulas), facts.gradient, shape).ways(
         problem, [facts.cotangent, *others]
     )
 
@@ -144,8 +144,8 @@ def _strings(formulas: Formulas, facts: Known) -> Iterator[Covered]:
 def _gradients(formulas: Formulas, facts: Known) -> Iterator[Covered]:
     """The gradient as it is called, local derivative and all."""
     case, n = facts.case, formulas.operand
-    shape = tuple(access.size for access in case.problem.operands[n])
-    judged = _Judged(facts, _subject(formulas), facts.gradient, shape)
+    shape = shape_of(case.problem.operands[n])
+    judged = _Judged(facts, subject_of(formulas), facts.gradient, shape)
     for dtype in _DTYPES:
         floats = [array.astype(dtype) for array in facts.operands]
         with traced() as ran:
@@ -156,7 +156,8 @@ def _gradients(formulas: Formulas, facts: Known) -> Iterator[Covered]:
         yield judged.judged(f"{names}, {dtype}", made, 0.0, dtype)
 
 
-def _subject(formulas: Formulas) -> str:
+def subject_of(formulas: Formulas) -> str:
+    """What is judged of a gradient, for messages."""
     return f"the gradient of '{formulas.forward}' by operand {formulas.operand}"
 
 
@@ -227,9 +228,8 @@ def _admitted(step: Any) -> float:
     return float(chosen.bound * volume(problem.reduced, problem.extents))
 
 
-def known(case: Case, operands: Sequence[Array], cotangent: Array, n: int) -> Known:
+def known(drawn: Drawn, cotangent: Array, n: int) -> Known:
     """Work out by brute force what is expected of a case."""
-    split = list(map(numbers_of, operands, case.problem.operands))
-    brute = BruteForce(case.problem, split)
+    case, brute = drawn.case, drawn.brute
     given = numbers_of(cotangent, case.problem.output)
-    return Known(case, operands, cotangent, brute.result(), brute.gradient(n, given))
+    return Known(case, drawn.operands, cotangent, brute.result(), brute.gradient(n, given))
