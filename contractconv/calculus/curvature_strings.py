@@ -34,10 +34,18 @@ from contractconv.calculus.derived_strings import (
     gathered,
     refuse_dots,
 )
-from contractconv.calculus.symbols import index, operand_names, split
+from contractconv.calculus.symbols import index, is_plain, operand_names
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import SUM, Axis, Composition, Spec, Term, unique_names
+from contractconv.notation.spec import (
+    SUM,
+    Composition,
+    Spec,
+    Term,
+    composed_names,
+    lone_names,
+    unique_names,
+)
 from contractconv.reductions.table import REDUCTIONS
 
 KINDS = ("expand", "reduce")
@@ -75,7 +83,7 @@ class Layer:
 
     def _batch(self, given: Sequence[str] | None) -> tuple[str, ...]:
         # What lands on one element with another index is no example of its own.
-        alone = _alone((self.spec.output,)).union(*map(_composed, self.spec.output))
+        alone = {*lone_names((self.spec.output,)), *composed_names((self.spec.output,))}
         if given is None:
             return tuple(name for name in self.kept[:1] if name in alone)
         wrong = [name for name in given if name not in alone]
@@ -123,7 +131,7 @@ class Layer:
 
     def _squared(self, first: Mapping[str, Term], shared: Sequence[str]) -> Recipe:
         """Both copies share some indices of the result; only the others may be solved for."""
-        held = _alone((*first.values(), self.target))
+        held = lone_names((*first.values(), self.target))
         lonely = set(self.spec.indices).difference(shared, held)
         first, ones = self._with_ones(first, lonely)
         derivative = derive(self.spec, self.n).derivative
@@ -145,7 +153,7 @@ class Layer:
         return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
     def _check_gathered(self) -> None:
-        if not _plain(self.spec.output):
+        if not is_plain(self.spec.output):
             raise SpecError(f"the scatter in the output of '{self.spec}' has no gather form")
 
     def _no_diagonal(self) -> SpecError:
@@ -225,7 +233,7 @@ class Layer:
             raise ContractionError(
                 f"Kronecker factors are for sums, not for reduce={self.spec.reduce!r}"
             )
-        if not _plain(self.target):
+        if not is_plain(self.target):
             raise ContractionError(
                 f"Kronecker factors are for weights, whose axes are indices of their own; "
                 f"operand {self.n} of '{self.spec}' is read through '{_text(self.target)}'"
@@ -267,7 +275,7 @@ class Layer:
         spec = Spec(inputs, output, SUM, self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
-        shares = tuple(shares_of(self.spec).items())
+        shares = shares_of(self.spec)
         return Recipe(result, like, spec, roles, copies, self.result_axes, shares=shares)
 
 
@@ -287,20 +295,6 @@ def _matrix(names: Sequence[str], prime: Mapping[str, str]) -> Term:
     if len(names) == 1:
         return Affine.index(names[0]), Affine.index(copies[0])
     return Composition(tuple(names)), Composition(tuple(copies))
-
-
-def _plain(term: Term) -> bool:
-    """Whether every index stands alone on its axis, and only once."""
-    names = [axis.plain for axis in split(term)]
-    return None not in names and len(set(names)) == len(names)
-
-
-def _alone(terms: Iterable[Term]) -> set[str | None]:
-    return {axis.plain for term in terms for axis in term if isinstance(axis, Affine)}
-
-
-def _composed(axis: Axis) -> tuple[str, ...]:
-    return axis.names if isinstance(axis, Composition) else ()
 
 
 def _names_in(expression: sympy.Expr) -> set[str]:

@@ -13,6 +13,7 @@ import sympy
 
 from contractconv.calculus.backward import (
     RESULT,
+    Shares,
     fixed_indices,
     forward_equation,
     roles_of,
@@ -54,12 +55,12 @@ class Recipe:
     result_axes: tuple[tuple[str, int], ...] = ()
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
-    shares: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    shares: Shares = ()
 
     @property
     def equation(self) -> Equation:
         """The string as an equation, in which the roles have their names."""
-        equation = forward_equation(self.spec, self.result, self.roles, dict(self.shares))
+        equation = forward_equation(self.spec, self.result, self.roles, self.shares)
         sizes = self._shared_sizes()
         guards = tuple(
             replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
@@ -85,7 +86,7 @@ def jvp(forward: Spec, n: int) -> Recipe:
     target = operand_names(len(forward.inputs))[n]
     roles = tuple(TANGENT if name == target else name for name in terms)
     spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=_shares(forward))
+    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward))
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -101,11 +102,7 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     target = terms.pop(operand_names(len(forward.inputs))[n])
     terms = terms or {ONES: ()}
     spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
-    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=_shares(forward))
-
-
-def _shares(forward: Spec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(shares_of(forward).items())
+    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=shares_of(forward))
 
 
 def refuse_dots(forward: Spec) -> None:

@@ -17,8 +17,8 @@ without such an axis has a block to itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import index as as_integer
 
 from contractconv.calculus.lattice import Congruence, Coset, Lattice, Vector, independent, solve
@@ -31,7 +31,14 @@ from contractconv.errors import (
 )
 from contractconv.notation.affine import LARGEST_INTEGER, ZERO, Affine, Polynomial
 from contractconv.notation.places import axes, marks
-from contractconv.notation.spec import Composition, Spec, Term, unique_names
+from contractconv.notation.spec import (
+    Axis,
+    Composition,
+    Spec,
+    composed_names,
+    lone_names,
+    unique_names,
+)
 from contractconv.reductions.table import REDUCTIONS
 
 # Every phase is a contraction of its own to plan and to run: a stride of thousands must not start
@@ -162,11 +169,11 @@ class _Splitting:
     @staticmethod
     def of(spec: Spec, fractions: Sequence[Affine]) -> _Splitting:
         divided = {name for axis in fractions for name in axis.names}
-        kept, composed = set(unique_names((spec.output,))), _composed(spec)
+        kept, composed = set(unique_names((spec.output,))), composed_names(spec.terms)
         # The first index of a block is the most likely one to stay whole.
         names = sorted(divided, key=lambda name: (name not in composed, spec.indices.index(name)))
         sides = ([n for n in names if n in kept], [n for n in names if n not in kept])
-        alone = _with_own_axis(spec)
+        alone = lone_names(spec.terms)  # whose own axis is as long as their extent
         blocks = [block for side in sides for block in _blocks(side, alone, fractions)]
         return _Splitting(tuple(fractions), tuple(blocks))
 
@@ -212,7 +219,7 @@ class _Splitting:
 
 
 def _blocks(
-    names: Sequence[str], alone: set[str], fractions: Sequence[Affine]
+    names: Sequence[str], alone: Collection[str], fractions: Sequence[Affine]
 ) -> list[tuple[str, ...]]:
     blocks: list[tuple[str, ...]] = [(name,) for name in names if name not in alone]
     rest = [name for name in names if name in alone]
@@ -223,15 +230,6 @@ def _blocks(
         blocks.append(block)
         rest = [name for name in rest if name not in block]
     return blocks
-
-
-def _with_own_axis(spec: Spec) -> set[str]:
-    """The indices with an axis of their own, as long as their extent."""
-    return {axis.plain for _, axis in axes(spec) if isinstance(axis, Affine) and axis.plain}
-
-
-def _composed(spec: Spec) -> set[str]:
-    return {n for _, axis in axes(spec) if isinstance(axis, Composition) for n in axis.names}
 
 
 def _column(name: str, fractions: Sequence[Affine]) -> Vector:
@@ -260,18 +258,14 @@ def _substituted(axis: Affine, places: Substitution) -> Affine:
 
 
 def _substituted_everywhere(spec: Spec, places: Substitution) -> Spec:
-    def term(axes_of_term: Term) -> Term:
-        return tuple(_substituted(a, places) if isinstance(a, Affine) else a for a in axes_of_term)
-
-    split = replace(spec, inputs=tuple(map(term, spec.inputs)), output=term(spec.output))
-    for _, axis in axes(split):
-        if isinstance(axis, Affine) and axis.largest > LARGEST_INTEGER:
-            raise ContractionError(f"a phase of '{spec}' has numbers of more than 18 digits")
+    split = spec.mapped(lambda a: _substituted(a, places) if isinstance(a, Affine) else a)
+    if any(axis.largest > LARGEST_INTEGER for axis in split.axes):
+        raise ContractionError(f"a phase of '{spec}' has numbers of more than 18 digits")
     return split
 
 
 def _check_compositions(spec: Spec, names: Sequence[str], part: Lattice) -> None:
-    composed = _composed(spec)
+    composed = composed_names(spec.terms)
     for name, step in zip(names, part.diagonal, strict=True):
         if step > 1 and name in composed:
             message = f"{name} must be split modulo {step}, but stands in a composition"
@@ -280,10 +274,8 @@ def _check_compositions(spec: Spec, names: Sequence[str], part: Lattice) -> None
             raise ContractionError(with_carets(message, *marks(spec, places), hint))
 
 
-def _ties(axis: object, name: str) -> bool:
-    if isinstance(axis, Composition):
-        return name in axis.names
-    return isinstance(axis, Affine) and axis.fractional and name in axis.names
+def _ties(axis: Axis, name: str) -> bool:
+    return name in axis.names and (axis.fractional or isinstance(axis, Composition))
 
 
 def _check_count(spec: Spec, solutions: Coset, part: Lattice) -> None:

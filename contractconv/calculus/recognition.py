@@ -92,7 +92,7 @@ def _changes(forward: Spec) -> bool:
 
 def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
     forward = formulas.forward
-    shares = tuple(shares_of(forward).items())
+    shares = shares_of(forward)
     if by in roles:
         place = roles.index(by)
         again = derive(formulas.scatter, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.recognition import CHANGE, Second
 from contractconv.display.hands import HANDS, Hand
-from contractconv.notation.affine import ONE, Affine, Polynomial
+from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
 from contractconv.reductions.table import REDUCTIONS
 
@@ -94,15 +94,13 @@ class _Writer:
         return self.hand.divided(number, self.sum(Affine((), axis.divisor)), inline)
 
     def sum(self, axis: Affine) -> str:
-        """The numerator, a positive part first: a leading minus reads badly."""
+        """The numerator."""
         parts = [part for name, number in axis.terms for part in _parts(number, name)]
         parts += _parts(axis.offset)
-        lead = next((n for n, (value, _) in enumerate(parts) if value > 0), 0)
-        ordered = [*parts[lead : lead + 1], *parts[:lead], *parts[lead + 1 :]]
         return self.hand.signed(
             [
                 (value < 0, self.hand.product(abs(value), list(map(self.hand.symbol, symbols))))
-                for value, symbols in ordered
+                for value, symbols in positive_first(parts)
             ]
         )
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from contractconv.display.lettering import ELLIPSIS, Label, index_texts
 from contractconv.display.spacing import fewest_crossings, filled, mean, spread
 from contractconv.display.tensors import INDEX_GAP, PORT_GAP, Slot, Tensor, kind_of, tensor_of
-from contractconv.notation.spec import Dots, Spec
+from contractconv.notation.spec import Spec, has_dots
 from contractconv.reductions.table import REDUCTIONS
 
 RESULT = -1  # the number of the result among the terms, as in the spec
@@ -93,7 +93,7 @@ def arrange(
 
 
 def _reduced(spec: Spec) -> tuple[str, ...]:
-    dots = spec.has_dots and not any(isinstance(axis, Dots) for axis in spec.output)
+    dots = spec.has_dots and not has_dots(spec.output)
     return (*spec.reduced, *([ELLIPSIS] if dots else []))
 
 

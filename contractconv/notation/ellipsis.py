@@ -9,7 +9,7 @@ from dataclasses import replace
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import wrong_rank
 from contractconv.notation.problem import Shape
-from contractconv.notation.spec import Axis, Dots, Spec, Term
+from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 
 _SPELLED = re.compile("_*dots[0-9]+")
 
@@ -25,7 +25,7 @@ def expand_dots(
     if not spec.has_dots:
         return spec
     counts = [
-        len(shape) - len(term) + 1 if any(isinstance(a, Dots) for a in term) else 0
+        len(shape) - len(term) + 1 if has_dots(term) else 0
         for term, shape in zip(spec.inputs, shapes, strict=True)
     ]
     for number, count in enumerate(counts):
@@ -42,7 +42,7 @@ def expand_dots(
         for term, pairs in zip(spec.inputs, aligned, strict=True)
     )
     kept: Sequence[Axis] = [Affine.index(name) for name in names]
-    if output_shape is not None and any(isinstance(axis, Dots) for axis in spec.output):
+    if output_shape is not None and has_dots(spec.output):
         count = len(output_shape) - len(spec.output) + 1
         sizes = _dots_sizes(spec.output, tuple(output_shape), max(count, 0))
         if len(sizes) <= len(names):

@@ -131,7 +131,7 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
                 with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
     bound = spec.bind(numbers)
-    large = [p for p, a in axes(bound) if isinstance(a, Affine) and a.largest > LARGEST_INTEGER]
+    large = [place for place, axis in axes(bound) if axis.largest > LARGEST_INTEGER]
     if large:
         message = f"a number of more than 18 digits with {given}"
         raise ParameterError(with_carets(message, *marks(spec, large)))
@@ -155,16 +155,13 @@ def _integer(name: str, value: object) -> int:
 
 
 def _used_parameters(spec: Spec) -> list[str]:
-    used: set[str] = set()
-    for _, axis in axes(spec):
-        if isinstance(axis, Affine):
-            used |= axis.parameters
+    used = set[str]().union(*(axis.parameters for axis in spec.axes))
     return [name for name in spec.parameters if name in used]
 
 
 def _places_of(spec: Spec, parameters: Iterable[str]) -> list[Place]:
     wanted = set(parameters)
-    return [p for p, axis in axes(spec) if isinstance(axis, Affine) and axis.parameters & wanted]
+    return [place for place, axis in axes(spec) if axis.parameters & wanted]
 
 
 def _checked_result(solver: Solver, output_shape: Sequence[int]) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 from math import prod
 from random import Random
@@ -195,8 +195,4 @@ def _size(axis: Axis, extents: Mapping[str, int], pattern: int) -> int:
 
 def spelled(spec: Spec) -> Spec:
     """The ellipsis stands for any axes; one axis shows what there is to see."""
-
-    def written(term: Term) -> Term:
-        return tuple(Affine.index(DOTS) if isinstance(a, Dots) else a for a in term)
-
-    return replace(spec, inputs=tuple(map(written, spec.inputs)), output=written(spec.output))
+    return spec.mapped(lambda axis: Affine.index(DOTS) if isinstance(axis, Dots) else axis)
