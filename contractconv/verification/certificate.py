@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -132,24 +133,28 @@ def certify(
         bind(here.gather, given)  # a stride of zero, which a formula may divide by
     chosen = cases(here.forward, values or {})
     share = TERMS // (2 * len(chosen))
-    checks = tally((_checks(here, case, share) for case in chosen), len(chosen), report)
+    checks = tally(_told((_checks(here, case, share) for case in chosen), len(chosen), report))
     ran = _ran(here, values or {}) if engines else ()
     return Certificate(formulas.forward, formulas.operand, checks, tried(chosen), ran)
 
 
-def tally(
+def _told(
     checked: Iterable[Iterable[Check]], count: int, report: Report | None
-) -> tuple[Check, ...]:
-    """Add up what was checked in all cases."""
-    total: dict[str, Check] = {}
+) -> Iterator[Iterable[Check]]:
     for number, checks in enumerate(checked, 1):
-        for check in checks:
-            before = total.get(check.statement, replace(check, numbers=0, of=0))
-            total[check.statement] = replace(
-                check, numbers=check.numbers + before.numbers, of=check.of + before.of
-            )
+        yield checks
         if report is not None:
             report(number, count)
+
+
+def tally(checked: Iterable[Iterable[Check]]) -> tuple[Check, ...]:
+    """Add up what was checked in all cases."""
+    total: dict[str, Check] = {}
+    for check in chain.from_iterable(checked):
+        before = total.get(check.statement, replace(check, numbers=0, of=0))
+        total[check.statement] = replace(
+            check, numbers=check.numbers + before.numbers, of=check.of + before.of
+        )
     return tuple(total.values())
 
 

@@ -31,7 +31,7 @@ from contractconv.notation.spec import Spec, Term
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place, added
 from contractconv.verification.cases import Case, cases, spelled
-from contractconv.verification.certificate import TERMS, Certificate, Report, tally, tried
+from contractconv.verification.certificate import TERMS, Certificate, tally, tried
 from contractconv.verification.drawn import Drawn, elements
 from contractconv.verification.judge import Check, Judge, sizes_of
 
@@ -64,15 +64,12 @@ class Subject:
     kind: str = ""
 
 
-def certify_derived(
-    subject: Subject, values: Mapping[str, int] | None = None, report: Report | None = None
-) -> Certificate:
+def certify_derived(subject: Subject, values: Mapping[str, int] | None = None) -> Certificate:
     """Check a recipe against the definition.
 
     Args:
         subject: what is derived.
         values: extents and parameters to use; the others are chosen, small and varied.
-        report: is told after each case how many of how many are done.
 
     Returns:
         The certificate.
@@ -86,7 +83,7 @@ def certify_derived(
     twice = len(set(recipe.roles)) < len(recipe.roles)
     chosen = cases(forward, values or {}, _POINTS_TWICE if twice else None)
     checked = (_checks(subject, recipe, case, TERMS // len(chosen)) for case in chosen)
-    checks = tally(checked, len(chosen), report)
+    checks = tally(checked)
     return Certificate(
         subject.forward, subject.operand, checks, tried(chosen), (), subject.name, _COMPARED
     )

@@ -916,7 +916,9 @@ def everything(c: cc.Contraction, given: Mapping[str, Any], **extents: int) -> d
             f"jvp {n}": c.jvp(n)(tangent, x, w, extents=extents),
             f"jacobian {n}": c.jacobian(n)(x, w, extents=extents),
             f"product {n}": curvature.product()(tangent, x, w, extents=extents),
-            f"product {n}, root": curvature.product(root=True)(tangent, root, x, w, extents=extents),
+            f"product {n}, root": curvature.product(root=True)(
+                tangent, root, x, w, extents=extents
+            ),
             f"diagonal {n}": curvature.diagonal()(x, w, extents=extents),
             f"diagonal {n}, root": curvature.diagonal(root=True)(root, x, w, extents=extents),
         }

@@ -1,8 +1,8 @@
 """What is printed of well-known contractions, kept as text that a review can read.
 
 A file a contraction: the explanation for a terminal (without its proofs, of which certificates
-have tests of their own), whose plans are those of the machine ``COMMON`` and depend on no processor,
-then the same plans where nothing is compiled. Renew all of them, and read the difference::
+have tests of their own), whose plans are those of the machine ``COMMON`` and depend on no
+processor, then the same plans where nothing is compiled. Renew all of them, and read the difference::
 
     python tests/display/test_snapshots.py
 """
