@@ -184,9 +184,10 @@ class Contraction(Written):
             array([10, 40])
         """
         from contractconv.api.derivatives import Derived
-        from contractconv.calculus.derived_strings import jvp
+        from contractconv.calculus.derived_strings import Subject, jvp
 
-        return Derived(self, n, "forward derivative", ("V",), jvp)
+        n = operand_position(self._spec, n)
+        return Derived(self, Subject(self._spec, n, "forward derivative", ("V",), jvp))
 
     def jacobian(self, n: int) -> Derived:
         """Derive the Jacobian by the operand at position ``n`` as a contraction.
@@ -207,9 +208,10 @@ class Contraction(Written):
             (8, 2, 8, 3)
         """
         from contractconv.api.derivatives import Derived
-        from contractconv.calculus.derived_strings import jacobian
+        from contractconv.calculus.derived_strings import Subject, jacobian
 
-        return Derived(self, n, "Jacobian", (), jacobian).checked()
+        n = operand_position(self._spec, n)
+        return Derived(self, Subject(self._spec, n, "Jacobian", (), jacobian)).checked()
 
     def curvature(self, n: int, batch: str | Sequence[str] | None = None) -> Curvature:
         """Derive the curvature of a loss behind this layer, by the operand at position ``n``.

@@ -99,8 +99,13 @@ class Curvature:
         )
 
     def _derived(self, name: str, takes: tuple[str, ...], part: str, **how: Any) -> Derived:
+        from contractconv.calculus.derived_strings import Subject
+
         derive = _Part(part, tuple(how.items()), self._batch)
-        return Derived(self.forward, self.operand, name, takes, derive, real=True).checked()
+        subject = Subject(
+            self.forward._spec, self.operand, name, takes, derive, self._batch, how.get("kind", "")
+        )
+        return Derived(self.forward, subject, real=True).checked()
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.api.forward_operands import Call, Called, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
-from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
     from contractconv.api.derivation import Step
     from contractconv.arrays.views import Array
-    from contractconv.calculus.derived_strings import Recipe
+    from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
 
@@ -34,30 +32,19 @@ class Derived(Called, Shown):
         real: whether complex arrays are refused, because they would have to be conjugated.
     """
 
-    def __init__(
-        self,
-        forward: Contraction,
-        n: int,
-        name: str,
-        takes: tuple[str, ...],
-        derive: Callable[[Spec, int], Recipe],
-        real: bool = False,
-    ) -> None:
-        self.forward = forward
-        self.operand = operand_position(forward._spec, n)
-        self.name = name
-        self.takes = takes
-        self.real = real
-        self._derive = derive
+    def __init__(self, forward: Contraction, subject: Subject, real: bool = False) -> None:
+        self.forward, self.real = forward, real
+        self.operand, self.name, self.takes = subject.operand, subject.name, subject.takes
+        self._subject = subject
 
     def checked(self) -> Derived:
         """Return the object itself, or refuse what cannot be derived before it is called."""
-        self._derive(self.forward._spec, self.operand)
+        _ = self._recipe
         return self
 
     @property
     def _recipe(self) -> Recipe:
-        return self._derive(self.forward._spec, self.operand)
+        return self._subject.recipe
 
     @property
     def contraction(self) -> Contraction:
@@ -108,20 +95,11 @@ class Derived(Called, Shown):
               string = brute force                            66 numbers, exact
               with i=4, k=3; i=3, k=4; i=3, k=3
         """
-        from contractconv.verification.derived import Subject, certify_derived
+        from contractconv.verification.derived import certify_derived
 
-        how = dict(getattr(self._derive, "how", ()))
-        subject = Subject(
-            self.forward._spec,
-            self.operand,
-            self.name,
-            self.takes,
-            self._derive,
-            getattr(self._derive, "batch", None),
-            how.get("kind", ""),
+        return certify_derived(
+            self._subject, self.forward._options("verify", named, extents).extents
         )
-        options = self.forward._options("verify", named, extents)
-        return certify_derived(subject, options.extents)
 
     def code(self, library: str) -> str:
         """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
@@ -163,7 +141,7 @@ class Derived(Called, Shown):
         self._check(call)
         if self.real:
             self._check_real(call.roles)
-        recipe = self._derive(call.concrete, self.operand)
+        recipe = self._subject.derive(call.concrete, self.operand)
         return run_recipe(
             recipe, call.problem, call.roles, call.operands, self.operand,
             self._shape(recipe, call), call.options,
@@ -205,7 +183,7 @@ class Derived(Called, Shown):
         return self._recipe.spec
 
     def _identity(self) -> tuple[Any, ...]:
-        return self.forward, self.operand, self.takes, self._derive
+        return self.forward, self._subject
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.forward!r} by operand {self.operand}>"

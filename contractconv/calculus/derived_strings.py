@@ -7,6 +7,7 @@ the forward derivative and the Jacobian; :mod:`contractconv.calculus.curvature_s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import sympy
@@ -78,6 +79,38 @@ class Recipe:
                 mine = size(position.name)
                 sizes[mine] = first.setdefault((role, number), mine)
         return sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is derived from a contraction, and by which operand.
+
+    Attributes:
+        forward: the contraction.
+        operand: the position of the operand that it is about.
+        name: what it is, for messages.
+        takes: the roles of what it is called with before the operands.
+        derive: makes the recipe for a spec and an operand.
+        batch: the indices that number examples; ``None`` for the result's first one.
+        kind: of Kronecker factors.
+    """
+
+    forward: Spec
+    operand: int
+    name: str
+    takes: tuple[str, ...]
+    derive: Callable[[Spec, int], Recipe]
+    batch: tuple[str, ...] | None = None
+    kind: str = ""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe for the contraction as it is.
+
+        Raises:
+            ContractionError: it cannot be derived.
+        """
+        return self.derive(self.forward, self.operand)
 
 
 def jvp(forward: Spec, n: int) -> Recipe:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import index as as_integer
 
 from contractconv.calculus.lattice import Congruence, Coset, Lattice, Vector, independent, solve
 from contractconv.errors import (
@@ -77,7 +76,7 @@ class Phase:
             An extent, which may be 0, for each index given. Every index starts at 0.
 
         Raises:
-            ShapeError: an extent is missing, or is no extent.
+            ShapeError: an extent is missing.
 
         Example:
             >>> from contractconv.notation.parser import parse
@@ -85,7 +84,7 @@ class Phase:
             >>> odd.extents({"h": 9, "k": 3})
             {'h': 4, 'k': 1}
         """
-        found = {n: _extent(n, sizes[n]) for n in self.spec.indices if n in sizes}
+        found = {name: sizes[name] for name in self.spec.indices if name in sizes}
         for name, place in self.residues:
             for needed in place.names:
                 if needed not in found:
@@ -285,16 +284,6 @@ def _check_count(spec: Spec, solutions: Coset, part: Lattice) -> None:
             f"'{spec}' has {count} phases, the most is {MOST_PHASES}; "
             "the scatter form needs no division"
         )
-
-
-def _extent(name: str, size: object) -> int:
-    try:
-        extent = as_integer(size)  # type: ignore[arg-type]
-    except TypeError:
-        raise ShapeError(f"{name}={size!r} is not an integer") from None
-    if extent < 0:
-        raise ShapeError(f"{name}={extent}: an extent is not negative")
-    return extent
 
 
 def _count(name: str, place: Affine, extents: Mapping[str, int]) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
@@ -21,13 +20,13 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.curvature_strings import Layer
-from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
+from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe, Subject
 from contractconv.calculus.equation import size
 from contractconv.calculus.reads import OUTPUT, places
 from contractconv.calculus.symbols import operand_names, split
 from contractconv.execution.derived_calls import extents_of, run_recipe
 from contractconv.notation.problem import Problem, Shape, shape_of
-from contractconv.notation.spec import Spec, Term
+from contractconv.notation.spec import Term
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place, added
 from contractconv.verification.cases import Case, cases, spelled
@@ -39,29 +38,6 @@ _COLUMNS = 2  # of a root of a Hessian
 # Where operands are taken twice, a formula has about as many terms as the square of this.
 _POINTS_TWICE = 100
 _COMPARED = "formula and string as it is run equal brute force over the definition"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is to be certified.
-
-    Attributes:
-        forward: the contraction.
-        operand: the position of the operand that it is about.
-        name: what it is, for messages.
-        takes: the roles of what it is called with before the operands.
-        derive: makes the recipe for a spec and an operand.
-        batch: the indices that number examples; ``None`` for the result's first one.
-        kind: of Kronecker factors.
-    """
-
-    forward: Spec
-    operand: int
-    name: str
-    takes: tuple[str, ...]
-    derive: Callable[[Spec, int], Recipe]
-    batch: tuple[str, ...] | None = None
-    kind: str = ""
 
 
 def certify_derived(subject: Subject, values: Mapping[str, int] | None = None) -> Certificate:

@@ -2,7 +2,9 @@
 
 A file a contraction: the explanation for a terminal (without its proofs, of which certificates
 have tests of their own), whose plans are those of the machine ``COMMON`` and depend on no
-processor, then the same plans where nothing is compiled. Renew all of them, and read the difference::
+processor, then the same plans where nothing is compiled.
+
+Renew all of them, and read the difference::
 
     python tests/display/test_snapshots.py
 """
