@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.forward_operands import called, enter_execution
 from contractconv.api.shown import Written
-from contractconv.caches import kept
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, resolve, split_values
+from contractconv.notation.extents import bind, resolved, split_values
 from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.places import operand_position
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from contractconv.display.sources import Given
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
-
-
-@kept(most=4096)
-def _resolved(
-    spec: Spec,
-    shapes: tuple[Shape, ...],
-    values: tuple[tuple[str, int], ...],
-    output_shape: Shape | None,
-    cotangent: Shape | None,
-) -> Problem:
-    return resolve(spec, shapes, dict(values), output_shape, cotangent)
 
 
 class Contraction(Written):
@@ -337,11 +325,8 @@ class Contraction(Written):
     def _problem(
         self, shapes: Sequence[Sequence[int]], options: Options, cotangent: Shape | None = None
     ) -> Problem:
-        sized, extents, wanted = tuple(map(as_shape, shapes)), options.extents, options.output_shape
-        # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
-        if any(type(value) is not int for value in extents.values()):
-            return resolve(self._spec, sized, extents, wanted, cotangent)
-        return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted, cotangent)
+        sized = tuple(map(as_shape, shapes))
+        return resolved(self._spec, sized, options.extents, options.output_shape, cotangent)
 
     def _fitted(
         self, shapes: Sequence[Sequence[int]], options: Options

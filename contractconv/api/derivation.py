@@ -53,7 +53,7 @@ class Derivation(Called, Written):
         dX[b, h, c] = Σ_{o,k} G[b, (h-k+1)/2, o] · W[k, c, o]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i
     """
 
-    takes = (THE_COTANGENT,)
+    takes, _title = (THE_COTANGENT,), "a gradient"
 
     def __init__(self, forward: Contraction, operand: int) -> None:
         self.forward = forward
@@ -189,10 +189,6 @@ class Derivation(Called, Written):
 
     # -- running and writing it ----------------------------------------------------------------
 
-    @property
-    def _title(self) -> str:
-        return "a gradient"
-
     def _made(self, call: Call) -> Array:
         from contractconv.execution.gradient import gradient
 
@@ -274,7 +270,7 @@ class Phase(Called, Shown):
         meaning: what each index that was split stood for, ``"h = 2*h+1, k = 2*k"``.
     """
 
-    takes = (THE_COTANGENT,)
+    takes, _title = (THE_COTANGENT,), "a phase"
 
     def __init__(
         self, derivation: Derivation, found: PhaseFormula, parameters: Mapping[str, int]
@@ -285,10 +281,6 @@ class Phase(Called, Shown):
         self._parameters = parameters
         self.contraction = Contraction._of(found.spec)
         self.meaning = found.meaning
-
-    @property
-    def _title(self) -> str:
-        return "a phase"
 
     def _made(self, call: Call) -> Array:
         from contractconv.execution.gradient import phase_gradient

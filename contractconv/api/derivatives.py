@@ -35,7 +35,7 @@ class Derived(Called, Shown):
     def __init__(self, forward: Contraction, subject: Subject, real: bool = False) -> None:
         self.forward, self.real = forward, real
         self.operand, self.name, self.takes = subject.operand, subject.name, subject.takes
-        self._subject = subject
+        self._subject, self._title = subject, f"the {subject.name}"
 
     def checked(self) -> Derived:
         """Return the object itself, or refuse what cannot be derived before it is called."""
@@ -131,19 +131,16 @@ class Derived(Called, Shown):
             self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
-    @property
-    def _title(self) -> str:
-        return f"the {self.name}"
-
     def _made(self, call: Call) -> Array:
         from contractconv.execution.derived_calls import run_recipe
 
         self._check(call)
+        roles = call.roles
         if self.real:
-            self._check_real(call.roles)
+            self._check_real(roles)
         recipe = self._subject.derive(call.concrete, self.operand)
         return run_recipe(
-            recipe, call.problem, call.roles, call.operands, self.operand,
+            recipe, call.problem, roles, call.operands, self.operand,
             self._shape(recipe, call), call.options,
         )  # fmt: skip
 

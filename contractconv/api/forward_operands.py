@@ -140,11 +140,7 @@ class Called(ABC):
     forward: Contraction
     operand: int
     takes: tuple[str, ...]
-
-    @property
-    @abstractmethod
-    def _title(self) -> str:
-        """What is called, for messages: ``"a gradient"``."""
+    _title: str  # what is called, for messages
 
     @abstractmethod
     def _made(self, call: Call) -> Array:

@@ -39,7 +39,7 @@ class Second(Called):
         array([0, 5, 3])
     """
 
-    takes = ("V", THE_COTANGENT)
+    takes, _title = ("V", THE_COTANGENT), "a second derivative"
 
     def __init__(self, forward: Contraction, operand: int, number: int) -> None:
         self.forward = forward
@@ -79,10 +79,6 @@ class Second(Called):
         from contractconv.display.equations import write_second
 
         return write_second(self._found, self.forward._spec)
-
-    @property
-    def _title(self) -> str:
-        return "a second derivative"
 
     def _made(self, call: Call) -> Array:
         import numpy as np

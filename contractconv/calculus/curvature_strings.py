@@ -143,7 +143,10 @@ class Layer:
         done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
         if any(not _names_in(delta.expression) <= set(shared) for delta in last.deltas):
-            raise self._no_diagonal()
+            raise SpecError(
+                f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be "
+                f"squared"
+            )
         first, output = dict(zip(first, last.spec.inputs, strict=True)), last.spec.output
         lost = set(shared).difference(_names(first), unique_names((output,)))
         first, more = self._with_ones(first, lost)
@@ -155,11 +158,6 @@ class Layer:
     def _check_gathered(self) -> None:
         if not is_plain(self.spec.output):
             raise SpecError(f"the scatter in the output of '{self.spec}' has no gather form")
-
-    def _no_diagonal(self) -> SpecError:
-        return SpecError(
-            f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be squared"
-        )
 
     # -- Kronecker factors -----------------------------------------------------------------------
 
@@ -236,7 +234,8 @@ class Layer:
         if not is_plain(self.target):
             raise ContractionError(
                 f"Kronecker factors are for weights, whose axes are indices of their own; "
-                f"operand {self.n} of '{self.spec}' is read through '{_text(self.target)}'"
+                f"operand {self.n} of '{self.spec}' is read through "
+                f"'{' '.join(map(str, self.target))}'"
             )
 
     # -- putting strings together ----------------------------------------------------------------
@@ -305,7 +304,3 @@ def _free(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _text(term: Term) -> str:
-    return " ".join(map(str, term))

@@ -206,6 +206,9 @@ class Affine:
             self.divisor * other.divisor,
         )
 
+    def __sub__(self, other: Affine) -> Affine:
+        return self + other.scaled(-ONE)
+
     def scaled(self, factor: Polynomial) -> Affine:
         """Multiply by a number."""
         return Affine.of(

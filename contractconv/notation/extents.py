@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from operator import index as as_integer
 
+from contractconv.caches import kept
 from contractconv.errors import ParameterError, ShapeError, with_carets
 from contractconv.notation.affine import LARGEST_INTEGER, Affine
 from contractconv.notation.ellipsis import dots_labels, expand_dots, names_dots
@@ -67,6 +68,31 @@ def resolve(
     problem = _problem(solver)
     _check_places(solver, problem)
     return problem
+
+
+def resolved(
+    spec: Spec,
+    shapes: tuple[Shape, ...],
+    values: Mapping[str, int],
+    output_shape: Shape | None,
+    cotangent: Shape | None,
+) -> Problem:
+    """The same as :func:`resolve`, remembered for the next call."""
+    # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
+    if any(type(value) is not int for value in values.values()):
+        return resolve(spec, shapes, values, output_shape, cotangent)
+    return _resolved(spec, shapes, tuple(sorted(values.items())), output_shape, cotangent)
+
+
+@kept(most=4096)
+def _resolved(
+    spec: Spec,
+    shapes: tuple[Shape, ...],
+    values: tuple[tuple[str, int], ...],
+    output_shape: Shape | None,
+    cotangent: Shape | None,
+) -> Problem:
+    return resolve(spec, shapes, dict(values), output_shape, cotangent)
 
 
 def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str, int]]:
