@@ -90,6 +90,29 @@ class Judge:
         split = np.asarray(result).reshape(self.shape)
         return self._compare(statement, lambda place: split[place].item())
 
+    def near(self, statement: str, made: Array, bound: float, nothing: float = 0.0) -> int:
+        """Compare a large array at once, within a bound of its own.
+
+        Args:
+            statement: what is compared.
+            made: the array.
+            bound: how far its elements may be from the expected ones.
+            nothing: what is expected where nothing is.
+
+        Returns:
+            How many elements it has.
+        """
+        split, wanted = np.asarray(made).reshape(self.shape), np.full(self.shape, float(nothing))
+        for place, value in self.expected.items():
+            wanted[place] = float(value)
+        with np.errstate(invalid="ignore"):  # of two infinities, which are equal
+            wrong = ~(np.abs(split - wanted) <= bound) & (split != wanted)
+        for place in map(tuple, np.argwhere(wrong).tolist()):
+            raise self.wrong(
+                f"{statement} at {place}: found {split[place]}, expected {wanted[place]}"
+            )
+        return split.size
+
     def _compare(
         self, statement: str, value: Callable[[Place], Any], most: int | None = None
     ) -> Check:
