@@ -25,7 +25,6 @@ from contractconv.errors import (
     ContractionError,
     ParameterError,
     ReductionError,
-    ShapeError,
     with_carets,
 )
 from contractconv.notation.affine import LARGEST_INTEGER, ZERO, Affine, Polynomial
@@ -75,9 +74,6 @@ class Phase:
         Returns:
             An extent, which may be 0, for each index given. Every index starts at 0.
 
-        Raises:
-            ShapeError: an extent is missing.
-
         Example:
             >>> from contractconv.notation.parser import parse
             >>> even, odd = phases(parse("((h-k)/2), k -> h"))
@@ -86,9 +82,6 @@ class Phase:
         """
         found = {name: sizes[name] for name in self.spec.indices if name in sizes}
         for name, place in self.residues:
-            for needed in place.names:
-                if needed not in found:
-                    raise ShapeError(f"unknown extent: {needed}; '{self}' needs it")
             found[name] = _count(name, place, found)
         return found
 
@@ -185,7 +178,7 @@ class _Splitting:
         columns = [_column(name, self.fractions) for name in self.names]
         rows = list(zip(*columns, strict=True)) or [()] * len(self.fractions)
         return [
-            Congruence(row, _number(axis.offset), _number(axis.divisor))
+            Congruence(row, axis.offset.number, axis.divisor.number)
             for row, axis in zip(rows, self.fractions, strict=True)
         ]
 
@@ -232,12 +225,7 @@ def _blocks(
 
 
 def _column(name: str, fractions: Sequence[Affine]) -> Vector:
-    return tuple(_number(dict(axis.terms).get(name, ZERO)) for axis in fractions)
-
-
-def _number(value: Polynomial) -> int:
-    assert value.constant is not None, "fractions have no parameters any more"
-    return value.constant
+    return tuple(dict(axis.terms).get(name, ZERO).number for axis in fractions)
 
 
 def _places(names: Sequence[str], residue: Vector, part: Lattice) -> Iterable[Affine]:
@@ -288,9 +276,9 @@ def _check_count(spec: Spec, solutions: Coset, part: Lattice) -> None:
 
 def _count(name: str, place: Affine, extents: Mapping[str, int]) -> int:
     """How many values, from 0 on, an index needs to reach the end of what it stood for."""
-    steps = {index: _number(coefficient) for index, coefficient in place.terms}
+    steps = {index: coefficient.number for index, coefficient in place.terms}
     step = steps.pop(name)
-    room = extents[name] - 1 - _number(place.offset)
+    room = extents[name] - 1 - place.offset.number
     # The other indices only take away: the more of them, the further this one goes.
     room -= sum(other * max(0, extents[index] - 1) for index, other in steps.items())
     return max(0, room // step + 1)
