@@ -223,7 +223,7 @@ def _accesses(term: Term, shape: Shape, extents: Mapping[str, int]) -> Accesses:
     accesses: list[Access] = []
     for axis, size in zip(term, shape, strict=True):
         if isinstance(axis, Affine):
-            accesses.append(_access(axis, size))
+            accesses.append(Access.by(axis, size))
         else:
             accesses += [Access.along(name, extents[name]) for name in axis.names]
     return tuple(accesses)
@@ -239,19 +239,10 @@ def _output_size(axis: Axis, extents: Mapping[str, int], told: int | None) -> in
         return told
     if 0 in sizes:
         return 0
-    access = _access(axis, 0)
+    access = Access.by(axis, 0)
     low, high = access.reach(extents)
     least = -(-low // access.divisor)
     return max(0, high // access.divisor + 1 - max(0, -least))
-
-
-def _access(axis: Affine, size: int) -> Access:
-    return Access(
-        tuple((name, coefficient.number) for name, coefficient in axis.terms),
-        axis.offset.number,
-        axis.divisor.number,
-        size,
-    )
 
 
 # -- numbers that no machine counts to -------------------------------------------------------------
