@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contractconv.arrays.conversion import Conversion
     from contractconv.arrays.views import Array
 
-# What messages call a cotangent, and what formulas do.
+# What messages call a cotangent, which is G in formulas.
 THE_COTANGENT = "the cotangent"
 
 
