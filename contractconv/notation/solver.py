@@ -75,13 +75,13 @@ class Solver(Rules[int]):
 
     def _take_plain(self) -> None:
         for place, axis in self.inputs:
-            if isinstance(axis, Affine) and axis.plain:
+            if axis.plain:
                 self._compare(axis.plain, size := self._size(place), place)
                 self.extents[axis.plain] = size
 
     def _take_result(self) -> None:
         for place, axis in self.outputs:
-            if isinstance(axis, Affine) and axis.plain and self.hears(axis.plain):
+            if axis.plain and self.hears(axis.plain):
                 if self.result is not None:
                     self._compare(axis.plain, self._size(place), place)
                 self._stated.setdefault(axis.plain, self._size(place))
@@ -319,7 +319,7 @@ def _root(number: int, times: int) -> int:
 
 
 def _what_to_give(unknown: Sequence[str], axis: Axis) -> str:
-    if isinstance(axis, Affine) and axis.fractional:
+    if axis.fractional:
         return f"give {give(unknown, ' and ')}"
     enough = f"{len(unknown) - 1} of " * (len(unknown) > 2)
     return f"give {enough}{give(unknown, ', ' if enough else ' or ')}"
