@@ -28,7 +28,8 @@ from contractconv.machine.threads import processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
-from contractconv.planning.candidates import Piece, toom_cook_seconds
+from contractconv.planning.piece import Piece
+from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FEW, Machine, Setting
 
@@ -99,16 +100,16 @@ def _measured(compiled: bool) -> Machine:
     product = _problem("i k, k j -> i j", (384, 512), (512, 384))
     tiny = _problem("i k, k j -> i j", (16, 16), (16, 16))
     layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
-    call = _seconds(Piece(tiny, "direct", (), (), 0.0), compiled)
-    took = max(_seconds(Piece(product, "direct", (), (), 0.0), compiled) - call, 1e-9)
+    call = _seconds(Piece(tiny), compiled)
+    took = max(_seconds(Piece(product), compiled) - call, 1e-9)
     # numpy multiplies on all threads by itself, whatever we say.
     threads = 1 if compiled else processors()
     guess = Machine(1, compiled, product.points / took / threads, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
-    found = windows(layer)
-    took = _seconds(Piece(layer, "toom-cook", found, (4, 4), 0.0), compiled)
-    still = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1e30)))
-    moving = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1.0))) - still
+    tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
+    took = _seconds(tiles, compiled)
+    still = seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
+    moving = seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
     return replace(guess, move=moving / max(took - still, took / 4))
 
 

@@ -27,9 +27,9 @@ from contractconv.execution.slicing import Part, Ranges, Slicing, part_of, refus
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
-from contractconv.planning.candidates import Piece
 from contractconv.planning.leaves import leaves
 from contractconv.planning.path import Order
+from contractconv.planning.piece import Piece
 from contractconv.planning.plan import Step, plan_afresh
 from contractconv.planning.setting import DIRECT, FRUGAL
 from contractconv.reductions.numbers import ufunc
@@ -315,7 +315,7 @@ def _multiply(step: Step, taken: _Taken, out: Array, accumulate: bool) -> None:
     pieces: Iterable[Piece] = listed
     if not _fit(listed, taken.room, out.itemsize, accumulate):
         # Tap by tap it takes less, but writes an element more than once.
-        pieces = (Piece(leaf, "direct", (), (), 0.0) for leaf in leaves(step.problem))
+        pieces = map(Piece, leaves(step.problem))
         if not accumulate and not step.is_leaf:
             out[...] = 0
             accumulate = True
