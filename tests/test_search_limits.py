@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.planning import path, tilings
+from contractconv.planning import lowerings, path, tilings
 from contractconv.tiles.decomposition import MOST_PRODUCTS
 
 # Seconds that no search takes.
@@ -70,7 +70,7 @@ def test_layers_of_many_dimensions_are_planned(
 
 def test_many_tiles_are_not_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
-    seconds = tilings.seconds_of
+    seconds = lowerings.seconds_of
 
     def counted(*given: Any) -> float:
         nonlocal count

@@ -126,17 +126,13 @@ class Derivation(Shown):
             b i c, k c -> b (i k) c
         """
         from contractconv.calculus.backward import derive
-        from contractconv.calculus.compositions import composed
-        from contractconv.execution.gradient import backward_problem, backward_shapes
+        from contractconv.planning.derived_problems import simplified
 
         options = self.forward._options("simplify", named, extents, output_shape=output_shape)
         problem = self.forward._problem(shapes, options)
         sized = tuple(map(as_shape, shapes))
         concrete = self.forward._concrete(sized, options, problem.result_shape)
-        formulas = derive(concrete, self.operand)
-        backward = backward_problem(formulas.scatter, formulas, problem, sized)
-        inputs = backward_shapes(formulas, problem, sized)
-        return Contraction._of(composed(formulas.scatter, backward, inputs))
+        return Contraction._of(simplified(derive(concrete, self.operand), problem, sized))
 
     # -- how it came about, and that it is right -----------------------------------------------
 
@@ -403,7 +399,8 @@ class Phase(Shown):
                 be left out.
             **named: the same by keyword.
         """
-        from contractconv.execution.gradient import phase_gradient
+        from contractconv.execution.gradient import gradient
+        from contractconv.planning.derived_problems import phase_problem
 
         forward, formulas = self._derivation.forward, self._derivation._formulas
         options = forward._options(
@@ -414,8 +411,9 @@ class Phase(Shown):
         arrays = (cotangent, *operands)
         call = forward_call(forward, ("the cotangent",), arrays, options, "a phase")
         (given,) = call.given.values()
-        made = phase_gradient(
-            self._found, formulas, call.problem, given, call.operands, call.options
+        part = phase_problem(self._found, formulas, call.problem, call.shapes)
+        made = gradient(
+            call.concrete, formulas.operand, call.problem, given, call.operands, call.options, part
         )
         return call.finished(made)
 

@@ -197,7 +197,7 @@ class Derived(Shown):
 
     def _made(self, call: Call) -> Array:
         from contractconv.calculus.symbols import operand_names
-        from contractconv.execution.derived_calls import run_recipe
+        from contractconv.execution.gradient import run_recipe
 
         names = operand_names(len(call.operands))
         roles = call.given | dict(zip(names, call.operands, strict=True))

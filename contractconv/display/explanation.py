@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
-from contractconv.calculus.compositions import composed
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write, write_second
 from contractconv.display.fast import Fast, fast
-from contractconv.execution.gradient import backward, backward_problem, backward_shapes
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.derived_problems import backward, simplified
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting
@@ -182,8 +181,7 @@ def _explained(
         return Gradient(formulas, told, again, proof)
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
-    scattered = backward_problem(here.scatter, here, problem, shapes)
-    simple = composed(here.scatter, scattered, backward_shapes(here, problem, shapes))
+    simple = simplified(here, problem, shapes)
     return Gradient(
         formulas,
         told,

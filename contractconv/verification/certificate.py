@@ -20,17 +20,13 @@ from contractconv.calculus.local_derivative import counted, local_name
 from contractconv.calculus.reads import places
 from contractconv.calculus.symbols import operand_names, scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
-from contractconv.execution.gradient import (
-    backward_operands,
-    backward_problem,
-    gradient,
-    phase_gradient,
-)
+from contractconv.execution.gradient import backward_operands, gradient
 from contractconv.execution.run import run
 from contractconv.markup import preformatted
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.derived_problems import backward_problem, phase_problem
 from contractconv.planning.plan import plan
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place
@@ -219,7 +215,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
         problem = _fitted(judge, formulas, form, spec)
         statement = f"{form} string = brute force"
         yield Check(statement, *judge.array(statement, run(plan(problem), factors)))
-    if parts := _phases(formulas, case, cotangent, operands):
+    if parts := _phases(formulas, case, factors):
         statement = "sum of phases = brute force"
         yield Check(statement, *judge.array(statement, sum(parts[1:], parts[0])))
     result = gradient(case.forward, n, case.problem, cotangent, operands)
@@ -242,9 +238,7 @@ def _fitted(judge: Judge, formulas: Formulas, form: str, spec: Spec) -> Problem:
         raise judge.wrong(f"the {form} string fits no gradient: {error}") from None
 
 
-def _phases(
-    formulas: Formulas, case: Case, cotangent: Array, operands: Sequence[Array]
-) -> list[Array]:
+def _phases(formulas: Formulas, case: Case, factors: Sequence[Array]) -> list[Array]:
     """The parts of a gradient with a congruence; nothing if there is none, or no way to split."""
     here = replace(formulas, gather=case.bound(formulas.gather))
     try:
@@ -253,7 +247,8 @@ def _phases(
         return []  # a composition is in the way, or the phases are too many
     if not any(phase.residues for phase in found):
         return []
-    return [phase_gradient(phase, here, case.problem, cotangent, operands) for phase in found]
+    parts = (phase_problem(phase, here, case.problem, case.shapes) for phase in found)
+    return [run(plan(part), factors) for part in parts]
 
 
 def integers(rng: np.random.Generator, shape: Shape, most: int = 4) -> Array:

@@ -19,7 +19,11 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.packing import steps_of
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
-from contractconv.engines.llvm.pooling.gradient_kernel import UNPOOLING, can_pool_back
+from contractconv.engines.llvm.pooling.gradient_kernel import (
+    UNPOOLING,
+    can_pool_back,
+    pool_gradient,
+)
 from contractconv.engines.llvm.program import Prepared, Program
 from contractconv.engines.llvm.tiles import layer_roles, tiled_product
 from contractconv.machine.weight import weight
@@ -297,5 +301,8 @@ TILES = Lowering(
     seconds_of_tiles, error_of_tiles, "toom-cook", ends=True,
 )  # fmt: skip
 POOL = Lowering(POOLING, _pools, lambda *_: None, reduction_of)
-UNPOOL = Lowering(UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT)
+UNPOOL = Lowering(
+    UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT,
+    makes=lambda problem, _: lambda given: pool_gradient(problem, *given),
+)  # fmt: skip
 COMPILED = (KERNEL, TILES, POOL, UNPOOL)
