@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +13,6 @@ from typing import NamedTuple
 
 from contractconv.arrays.boxes import boxes
 from contractconv.engines.numpy.footprint import peak
-from contractconv.errors import MemoryLimitError
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, is_direct, labels_of
 from contractconv.planning.path import Order
@@ -150,52 +150,25 @@ class Slicing(NamedTuple):
         return problem
 
 
-def sliced(
-    problem: Problem,
-    limit: int,
-    itemsize: int,
-    converted: Collection[int],
-    order: Order,
-    compiled: bool = False,
-) -> Slicing | None:
-    """Find out how to cut a contraction into few parts that fit a limit.
+class Search:
+    """Looks for indices to cut, and for the largest parts that fit a memory limit.
 
     Args:
         problem: the contraction, of at least one point.
-        limit: bytes that temporary arrays may take.
         itemsize: bytes of one number.
         converted: the operands that have another dtype.
         order: in which the operands meet.
         compiled: whether what products take is left out.
-
-    Returns:
-        The parts; ``None`` if not even one point at a time fits the limit, or there would be so
-        many parts that more time were spent between them than in them.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> from contractconv.planning.plan import order_of
         >>> problem = resolve(parse("i k, k j -> i j"), [(50, 40), (40, 20)], {})
-        >>> found = sliced(problem, 10_000, itemsize=8, converted=(), order=order_of(problem))
+        >>> found = Search(problem, 8, (), order_of(problem)).found(10_000)
         >>> len(list(found.parts(problem))) < 10
         True
     """
-    return _Search(problem, itemsize, converted, order, compiled).found(limit)
-
-
-def refused(
-    problem: Problem, limit: int, itemsize: int, converted: Collection[int], order: Order
-) -> MemoryLimitError:
-    """What to raise if a contraction cannot be cut such that it fits a limit."""
-    least = _Search(problem, itemsize, converted, order, False).least(limit)
-    return MemoryLimitError(
-        f"a memory limit of {limit} bytes is too small for '{problem}': the least is {least}"
-    )
-
-
-class _Search:
-    """Looks for indices to cut, and for the largest parts that fit."""
 
     def __init__(
         self,
@@ -203,7 +176,7 @@ class _Search:
         itemsize: int,
         converted: Collection[int],
         order: Order,
-        compiled: bool,
+        compiled: bool = False,
     ) -> None:
         self.problem = problem
         self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
@@ -211,11 +184,14 @@ class _Search:
         self.known: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
         self.order = order
         self.whole = {name: size for name, size in problem.sizes if size > 1}
-        # What there is to do without any cut.
-        _, self.work = self._taken({})
 
     def found(self, limit: int) -> Slicing | None:
-        """Few parts that fit a limit; ``None`` if there are none, or too many."""
+        """Few parts that fit a limit.
+
+        Returns:
+            ``None`` if not even one point at a time fits it, or there would be so many parts that
+            more time were spent between them than in them.
+        """
         chunks = self._chunks(limit)
         if chunks is None or self._too_many(chunks):
             return None
@@ -236,7 +212,7 @@ class _Search:
     def _too_many(self, chunks: Chunks) -> bool:
         """Whether more time would be spent between parts than in them."""
         count = prod(-(-self.whole[name] // chunk) for name, chunk in chunks.items())
-        return count > _MOST_PARTS and self.work < count * _FEW
+        return count > _MOST_PARTS and self._taken({})[1] < count * _FEW
 
     def _chunks(self, limit: int) -> Chunks | None:
         """How many values of each index that is cut a part has; ``None`` if none is enough."""
@@ -272,17 +248,12 @@ class _Search:
 
     def _grown(self, chunks: Chunks, name: str, limit: int) -> Chunks:
         """As many values of an index in a part as fit, in parts of equal size."""
-        low, high = 1, self.whole[name]
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._bytes({**chunks, name: middle}) <= limit:
-                low = middle
-            else:
-                high = middle - 1
-        if low == self.whole[name]:
+        size = self.whole[name]
+        tried = range(2, size + 1)
+        most = 1 + bisect_right(tried, limit, key=lambda n: self._bytes({**chunks, name: n}))
+        if most == size:
             return {n: chunk for n, chunk in chunks.items() if n != name}
-        count = -(-self.whole[name] // low)
-        return {**chunks, name: -(-self.whole[name] // count)}
+        return {**chunks, name: -(-size // -(-size // most))}
 
     def _bytes(self, chunks: Chunks) -> int:
         return self._taken(chunks)[0]

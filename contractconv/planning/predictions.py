@@ -15,7 +15,7 @@ from contractconv.planning.piece import Piece
 from contractconv.planning.roles import roles
 from contractconv.planning.scatter_phases import Window, windows
 from contractconv.planning.setting import Setting
-from contractconv.planning.trimming import points_inside
+from contractconv.planning.trimming import inside
 from contractconv.tiles.rounding import (
     EPSILON,
     Growth,
@@ -40,6 +40,8 @@ _APART = 3.0
 _ALONE = 8.0
 # Numbers a second that numpy moves at most, where that is not a mere copy.
 _NUMPY = 4e9
+# Of a long index so many values say how much of the others lies inside an axis.
+_TRIED = 1 << 10
 # An FFT is of tiles that are so many times as long as there are taps.
 _FFT_TILE = 8
 
@@ -202,7 +204,14 @@ def _share(access: Access, leaf: Problem) -> float:
     low, high = access.reach(leaf.extents)
     if low >= 0 and high < access.size:
         return 1.0
-    return points_inside(access, leaf.extents) / volume(access.names, leaf.extents)
+    (few, along), (many, step) = sorted((leaf.extents[n], step) for n, step in access.terms)
+    values = range(0, few, max(1, few // _TRIED))
+    count = 0
+    for value in values:
+        at = access.offset + along * value
+        first, last = inside(step, at, at - access.size + 1)
+        count += max(0, min(last, many - 1) - max(first, 0) + 1)
+    return count / (len(values) * many)
 
 
 def _lies_apart(part: Problem) -> bool:

@@ -46,7 +46,7 @@ def decomposed(leaf: Problem, algorithm: str, setting: Setting, careful: bool) -
     if not found:
         return []
     axes, pieces = {w.axis for w in found}, []
-    for part in unit_windows(leaf, _pairs(found)):
+    for part in unit_windows(leaf, found):
         kept = tuple(w for w in windows(part) if w.axis in axes)
         if not kept:
             pieces.append(Piece(part))
@@ -64,7 +64,7 @@ def long_windows(leaf: Problem) -> bool:
 
 def far_apart(leaf: Problem) -> bool:
     """Whether strides would split the windows of a leaf into too many parts."""
-    return unit_count(leaf, _pairs(_of_several_taps(leaf))) > _MOST_PARTS
+    return unit_count(leaf, _of_several_taps(leaf)) > _MOST_PARTS
 
 
 def _worth_decomposing(leaf: Problem) -> list[Window]:
@@ -73,7 +73,7 @@ def _worth_decomposing(leaf: Problem) -> list[Window]:
     There are none where strides would split it into too many parts.
     """
     names = [{n for access in term for n in access.names} for term in leaf.operands]
-    opened = {name for pair in _pairs(windows(leaf)) for name in pair}
+    opened = {name for w in windows(leaf) for name in (w.result, w.tap)}
     if any(n in names[0] ^ names[-1] for n in leaf.reduced if n not in opened):
         return []
     return [] if far_apart(leaf) else _of_several_taps(leaf)
@@ -81,10 +81,6 @@ def _worth_decomposing(leaf: Problem) -> list[Window]:
 
 def _of_several_taps(leaf: Problem) -> list[Window]:
     return [w for w in windows(leaf) if leaf.extents[w.tap] > 1]
-
-
-def _pairs(found: Sequence[Window]) -> list[tuple[str, str]]:
-    return [(w.result, w.tap) for w in found]
 
 
 @kept(most=4096)

@@ -43,6 +43,12 @@ def test_points_that_read_padding_are_left_out(
     assert predictions._inside(problem) == pytest.approx(inside)
 
 
+@pytest.mark.parametrize("long", [10**4, 10**12])
+def test_of_long_indices_not_all_values_are_tried(long: int) -> None:
+    problem = problem_of("(i+k), k -> i", (long,), (long,), i=long)
+    assert predictions._inside(problem) == pytest.approx(0.5, abs=1e-3)
+
+
 def test_a_layer_without_padding_has_all_its_points() -> None:
     problem = problem_of("b (2*i+k) c, k c o -> b i o", (2, 9, 3), (3, 3, 4))
     assert predictions._inside(problem) == 1
