@@ -12,9 +12,7 @@ from contractconv.planning.lowerings import prepared, register
 from contractconv.planning.piece import Piece
 
 # What is compiled comes before what is not, but plain products and sums are for numpy's own.
-register(BY_NUMPY)
-register(COMPILED)
-register(EINSUM)
+register([*EINSUM, *COMPILED, *BY_NUMPY])
 
 
 def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> bool:

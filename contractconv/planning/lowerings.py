@@ -63,8 +63,9 @@ table: list[Lowering] = []
 
 def register(entries: Sequence[Lowering]) -> None:
     """Put ways into the table, in front of those that are there."""
+    if table:
+        clear_caches()  # what is planned may go another way now
     table[:0] = entries
-    clear_caches()  # what is planned may go another way now
 
 
 def withdraw(entries: Iterable[Lowering]) -> None:
