@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,6 @@ from contractconv.arrays.views import Array, output_view, unread
 from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
 from contractconv.caches import kept
-from contractconv.engines.llvm.compiled_ways import Recipe
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
@@ -98,29 +97,15 @@ class _Stage(NamedTuple):
     room: int
 
     @property
-    def linear(self) -> bool:
-        """Whether it is a sum, of products perhaps."""
-        return REDUCTIONS[self.step.problem.reduce].linear
-
-    @property
-    def recipe(self) -> Recipe | None:
-        """The kernels that carry it out, if there are some."""
-        if not self.linear or len(self.arrays) != 2:
-            return None
-        return known_recipe(self.step, self.arrays, self.out, self.accumulate)
-
-    @property
     def needed(self) -> int:
-        """Bytes that there must be, by kernels or by numpy, beyond those that are left."""
-        problem, size = self.step.problem, self.out.itemsize
-        least = of_step(problem, size, self.accumulate)
-        listed = self.step.choice.chosen.pieces
-        if listed and len(self.arrays) == 2:
-            least = min(least, max(of_leaf(p.problem, size, self.accumulate) for p in listed))
-        known = self.recipe
-        if known is not None and _fits(known, self.out, least):
-            least = known.program.extra(self.out.nbytes)
-        return least - self.room
+        """Bytes that there must be beyond those that are left, in the way that takes least."""
+        return min(size for size, _ in _ways(self)) - self.room
+
+    def run(self) -> None:
+        """Carry it out in the fastest way that fits."""
+        ways = _ways(self)
+        fitting = (work for size, work in ways if size <= self.room)
+        next(fitting, ways[-1][1])()
 
 
 class Parts:
@@ -150,7 +135,6 @@ class Parts:
         self.order = order
         self.kinds, self.limit = kinds, limit
         self.dtype = kinds[-1][0]
-        self.combine = ufunc(REDUCTIONS[problem.reduce])
         # The steps of all parts that are equal problems, and bytes that they take at once.
         self.known: dict[tuple[Problem, bool], tuple[tuple[Step, ...], int]] = {}
         self.slicing = self._sliced(problem, compiled and self.dtype in KINDS)
@@ -190,7 +174,7 @@ class Parts:
             return
         views = [within(a, at) for a, at in zip(arrays, part.inputs, strict=True)]
         for stage in self._stages(steps, views, within(out, part.output), self.slicing.once):
-            self._add(stage)
+            stage.run()
 
     def _halves(self, problem: Problem, least: int) -> Iterator[Problem]:
         """A part that does not fit, in two along its longest index."""
@@ -262,24 +246,6 @@ class Parts:
             return unread(sizes, None, self.dtype)
         return (memory.empty if step.complete else memory.zeros)(sizes, self.dtype)
 
-    def _add(self, stage: _Stage) -> None:
-        """Carry out a step where its result belongs."""
-        step, arrays, out, accumulate, _ = stage
-        if stage.linear and len(arrays) == 2:
-            _multiply(stage)
-            return
-        leaf = sum_leaf if stage.linear else reduce_leaf
-        for problem in leaves(step.problem):
-            pooled = not accumulate and problem.points >= FEW_POINTS
-            if pooled and len(arrays) == 1 and pool(problem, arrays[0], out):
-                continue
-            view = output_view(out, problem)
-            made = leaf(problem, arrays, view.labels)
-            if accumulate:
-                self.combine(view.array, made, out=view.array)
-            else:
-                view.array[...] = made
-
 
 _parts = kept(most=256)(Parts)
 
@@ -291,28 +257,50 @@ def within(array: Array, ranges: Ranges) -> Array:
     return part
 
 
-def _fits(known: Recipe, out: Array, room: int) -> bool:
-    """Whether kernels take so many bytes at most, with a result that lies like this one."""
-    taken = known.program.extra(out.nbytes)
+def _ways(stage: _Stage) -> list[tuple[int, Callable[[], object]]]:
+    """How a step can be carried out, and the bytes that each way takes, the fastest first."""
+    step, arrays, out, accumulate, _ = stage
+    # Tap by tap it takes little, but writes an element more than once.
+    least = of_step(step.problem, out.itemsize, accumulate)
+    if len(arrays) != 2 or not REDUCTIONS[step.problem.reduce].linear:
+        return [(least, lambda: _reduce(stage))]
+    ways: list[tuple[int, Callable[[], object]]] = []
+    known = known_recipe(step, arrays, out, accumulate)
     # Results that are summed in the end are made like the first one, without gaps.
-    compact = taken == known.program.extra(0) or out.flags.c_contiguous
-    return compact and taken <= room
+    if known is not None:
+        taken = known.program.extra(out.nbytes)
+        if taken == known.program.extra(0) or out.flags.c_contiguous:
+            ways.append((taken, lambda: known.run(arrays, out, None)))
+    listed = step.choice.chosen.pieces
+    if listed:
+        most = max(of_leaf(piece.problem, out.itemsize, accumulate) for piece in listed)
+        ways.append((most, lambda: _by_numpy(listed, stage, accumulate)))
+    return [*ways, (least, lambda: _tap_by_tap(stage))]
 
 
-def _multiply(stage: _Stage) -> None:
-    """By kernels, if what they need fits; otherwise by numpy."""
-    step, arrays, out, accumulate, room = stage
-    known = stage.recipe
-    if known is not None and _fits(known, out, room):
-        known.run(arrays, out, None)
-        return
-    pieces: Iterable[Piece] = step.choice.chosen.pieces
-    sizes = (of_leaf(piece.problem, out.itemsize, accumulate) for piece in pieces)
-    if max(sizes, default=room + 1) > room:
-        # Tap by tap it takes less, but writes an element more than once.
-        pieces = map(Piece, leaves(step.problem))
-        if not accumulate and not step.is_leaf:
-            out[...] = 0
-            accumulate = True
+def _tap_by_tap(stage: _Stage) -> None:
+    again = not stage.accumulate and not stage.step.is_leaf
+    if again:
+        stage.out[...] = 0
+    _by_numpy(map(Piece, leaves(stage.step.problem)), stage, stage.accumulate or again)
+
+
+def _by_numpy(pieces: Iterable[Piece], stage: _Stage, accumulate: bool) -> None:
     # A thread of our own has no helpers, whose blocks would come on top.
-    undisturbed(lambda: run_pieces(pieces, Work(arrays, out, accumulate, FRUGAL)))
+    undisturbed(lambda: run_pieces(pieces, Work(stage.arrays, stage.out, accumulate, FRUGAL)))
+
+
+def _reduce(stage: _Stage) -> None:
+    step, arrays, out, accumulate, _ = stage
+    record = REDUCTIONS[step.problem.reduce]
+    leaf = sum_leaf if record.linear else reduce_leaf
+    for problem in leaves(step.problem):
+        pooled = not accumulate and problem.points >= FEW_POINTS
+        if pooled and len(arrays) == 1 and pool(problem, arrays[0], out):
+            continue
+        view = output_view(out, problem)
+        made = leaf(problem, arrays, view.labels)
+        if accumulate:
+            ufunc(record)(view.array, made, out=view.array)
+        else:
+            view.array[...] = made

@@ -89,19 +89,17 @@ def out_of_proportion(problem: Problem) -> tuple[Access, ...]:
 
     Indices that both stride may reach far beyond an axis, although each value of them meets it.
     """
-    volumes = [prod(map(_positive, shape_of(term))) for term in (*problem.operands, problem.output)]
+    terms = (*problem.operands, problem.output)
+    volumes = [prod(max(size, 1) for size in shape_of(term)) for term in terms]
     most = max(_MOST_PADDING * sum(volumes), _SMALL)
     return tuple(access for term in problem.operands for access in _too_far(term, problem, most))
 
 
-def _positive(size: int) -> int:
-    return max(size, 1)
-
-
 def _too_far(term: Accesses, problem: Problem, most: int) -> list[Access]:
     """The windows of one operand to do without, those first that reach furthest."""
-    spans = {n: high - low + 1 for n, (low, high) in enumerate(_reaches(term, problem))}
-    padded = prod(spans.values())
+    reaches = [access.reach(problem.extents) for access in term]
+    spans = [high - low + 1 for low, high in reaches]
+    padded = prod(spans)
     if padded <= most:
         return []
     found = []
@@ -111,7 +109,3 @@ def _too_far(term: Accesses, problem: Problem, most: int) -> list[Access]:
             padded = padded * term[n].size // spans[n]
             found.append(term[n])
     return found
-
-
-def _reaches(term: Accesses, problem: Problem) -> list[tuple[int, int]]:
-    return [access.reach(problem.extents) for access in term]
