@@ -1,7 +1,8 @@
-"""How fast this machine is: measured once, and kept for the next process.
+"""How fast this machine is, and how fast algorithms are on the very operands.
 
-Two contractions are timed, a matrix product and a small convolution by tiles. What they take, by
-the same formulas that predict times later, gives the figures of :class:`Machine`.
+For the machine two contractions are timed once, and kept for the next process: a matrix product
+and a small convolution by tiles. What they take, by the same formulas that predict times later,
+gives the figures of :class:`Machine`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -20,22 +23,28 @@ from contractconv import cache as disk
 from contractconv.arrays.precision import ACCUMULATORS
 from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
+from contractconv.caches import Shelf
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.number import DTYPES
+from contractconv.errors import AlgorithmError
 from contractconv.execution.pieces import run_pieces
+from contractconv.execution.run import run
 from contractconv.machine import blas
-from contractconv.machine.threads import processors
+from contractconv.machine.threads import get_num_threads, processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.piece import Piece
+from contractconv.planning.plan import plan
 from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
-from contractconv.planning.setting import COMMON, FEW, Machine, Setting
+from contractconv.planning.setting import COMMON, FAST, FEW, Machine, Setting
 
-_ROUNDS = 30
+_ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
+# The settings that took the least time.
+_found = Shelf()
 
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
@@ -59,6 +68,47 @@ def machine(compiled: bool) -> Machine:
     except native.UnfitError:
         found = _machine(False)
     return replace(found, threads=processors())
+
+
+def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Setting:
+    """The setting whose plan took the least time on some operands.
+
+    What was found is remembered, for the same contraction in the same process.
+
+    Args:
+        problem: the contraction.
+        operands: its operands; random numbers if there are none.
+        dtype: in what they meet.
+    """
+    key = (problem, dtype, get_num_threads())
+    found: Setting | None = _found.get(key)
+    if found is None:
+        if operands is None:
+            draw = np.random.default_rng(0).standard_normal
+            operands = [draw(shape_of(term)).astype(dtype) for term in problem.operands]
+        given = operands
+        found = min(
+            _settings(problem, dtype),
+            key=lambda tried: least(lambda: run(plan(problem, tried), given), _FEW_ROUNDS),
+        )
+        _found.put(key, found, 0)
+    return found
+
+
+def _settings(problem: Problem, dtype: str) -> list[Setting]:
+    """One setting for each algorithm that a step of the contraction can be carried out by."""
+    plain = setting(problem.points, dtype, "direct")
+    if not plain.rounds:
+        return [plain]
+    figures = machine(plain.machine.compiled)
+    found = [replace(plain, measured=True, machine=figures)]
+    for algorithm in FAST:
+        other = Setting(dtype, algorithm, figures, measured=True)
+        with suppress(AlgorithmError):
+            steps = plan(problem, other).steps
+            if any(step.choice.chosen.algorithm == algorithm for step in steps):
+                found.append(other)
+    return found
 
 
 @cache

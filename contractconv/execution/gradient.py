@@ -13,6 +13,7 @@ from contractconv.arrays.conversion import copied
 from contractconv.arrays.precision import accumulator, common_dtype, settled, towards
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels.native import UnfitError
+from contractconv.execution.calibration import setting
 from contractconv.execution.run import carry_out, derivative_weights, run, weights_bytes
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
@@ -184,9 +185,6 @@ def _way(
     """What carries out the whole gradient at once, as its plan says if there is one."""
     if derived is not None:
         return derived.at_once if isinstance(derived, Plan) else None
-    # It runs contractions.
-    from contractconv.execution.calibration import setting
-
     kind = accumulator(numbers).name
     return gradient_lowering(problem, setting(problem.points, kind, "direct"))
 

@@ -172,8 +172,8 @@ class Parts:
             for half in self._halves(problem, needed):
                 self.add(half, arrays, out)
             return
-        views = [within(a, at) for a, at in zip(arrays, part.inputs, strict=True)]
-        for stage in self._stages(steps, views, within(out, part.output), self.slicing.once):
+        *views, made = map(within, (*arrays, out), part.places)
+        for stage in self._stages(steps, views, made, self.slicing.once):
             stage.run()
 
     def _halves(self, problem: Problem, least: int) -> Iterator[Problem]:
@@ -191,9 +191,7 @@ class Parts:
             steps = plan_afresh(part.problem, DIRECT, self.order).steps
             *views, out = (
                 unread(tuple(at.stop - at.start for at in where), strides, dtype)
-                for (dtype, strides), where in zip(
-                    self.kinds, (*part.inputs, part.output), strict=True
-                )
+                for (dtype, strides), where in zip(self.kinds, part.places, strict=True)
             )
             stages = self._stages(steps, views, out, once, tried=True)
             beyond = max(stage.needed for stage in stages)

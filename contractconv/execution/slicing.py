@@ -37,13 +37,11 @@ class Part(NamedTuple):
 
     Attributes:
         problem: what it computes.
-        inputs: for each operand what it reads.
-        output: the part of the result that it is added to.
+        places: for each operand what it reads, and at last what it writes of the result.
     """
 
     problem: Problem
-    inputs: tuple[Ranges, ...]
-    output: Ranges
+    places: tuple[Ranges, ...]
 
 
 def part_of(problem: Problem) -> Part | None:
@@ -54,32 +52,30 @@ def part_of(problem: Problem) -> Part | None:
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(i+k-1), k -> i"), [(9,), (3,)], {}).restricted("i", 4, 2)
         >>> part = part_of(problem)
-        >>> print(part.problem, part.inputs, part.output)
-        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),)) (slice(4, 6, None),)
+        >>> print(part.problem, part.places)
+        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),), (slice(4, 6, None),))
     """
-    terms = []
-    for accesses in (*problem.operands, problem.output):
-        placed = [_placed(access, problem.extents) for access in accesses]
-        met = [place for place in placed if place is not None]
-        if len(met) < len(placed):
-            return None
-        terms.append((tuple(a for a, _ in met), tuple(where for _, where in met)))
-    *operands, (output, there) = terms
-    reached = Problem(
-        tuple(term for term, _ in operands), output, problem.sizes, problem.reduce, shape_of(output)
-    )
-    return Part(reached, tuple(where for _, where in operands), there)
-
-
-def _placed(access: Access, extents: Mapping[str, int]) -> tuple[Access, slice] | None:
-    """The part of an axis that is met, and how it is met there."""
-    low, high = access.reach(extents)
-    start = max(0, -(-low // access.divisor))
-    stop = min(access.size, high // access.divisor + 1)
-    if start >= stop:
+    terms = (*problem.operands, problem.output)
+    places = tuple(tuple(_met(access, problem.extents) for access in term) for term in terms)
+    if any(at.start >= at.stop for place in places for at in place):
         return None
-    offset = access.offset - start * access.divisor
-    return Access(access.terms, offset, access.divisor, stop - start), slice(start, stop)
+    *operands, output = (_cropped(*pair) for pair in zip(terms, places, strict=True))
+    reached = Problem(tuple(operands), output, problem.sizes, problem.reduce, shape_of(output))
+    return Part(reached, places)
+
+
+def _met(access: Access, extents: Mapping[str, int]) -> slice:
+    """The part of an axis that is met, which may be empty."""
+    low, high = access.reach(extents)
+    return slice(max(0, -(-low // access.divisor)), min(access.size, high // access.divisor + 1))
+
+
+def _cropped(term: Accesses, place: Ranges) -> Accesses:
+    """How a part of an array is met."""
+    return tuple(
+        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
+        for a, at in zip(term, place, strict=True)
+    )
 
 
 def blocks(problem: Problem, most: int) -> Iterator[tuple[Problem, Ranges]]:
@@ -109,10 +105,7 @@ def _block(problem: Problem, place: Ranges) -> Problem:
         name = access.plain
         if name is not None and uses[name] == 1 and problem.extents[name] == access.size:
             problem = problem.restricted(name, at.start, at.stop - at.start)
-    output = tuple(
-        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
-        for a, at in zip(problem.output, place, strict=True)
-    )
+    output = _cropped(problem.output, place)
     return replace(problem, output=output, result_shape=shape_of(output))
 
 
@@ -120,33 +113,28 @@ class Slicing(NamedTuple):
     """How a contraction is cut.
 
     Attributes:
-        order: in which order the operands meet, in all parts.
         chunks: for each index that is cut how many values a part has of it.
         once: whether each element of the result is made by one part.
     """
 
-    order: Order
     chunks: tuple[tuple[str, int], ...]
     once: bool
 
     def parts(self, problem: Problem) -> Iterator[Problem]:
         """Contractions of the same operands that together have all points, each of them once."""
-        ranges = [
-            [(name, start, min(chunk, problem.extents[name] - start))
-             for start in range(0, problem.extents[name], chunk)]
-            for name, chunk in self.chunks
-        ]  # fmt: skip
-        for choice in product(*ranges):
-            part = problem
-            for name, start, count in choice:
-                part = part.restricted(name, start, count)
-            yield part
+        cuts = ([(n, s) for s in range(0, problem.extents[n], c)] for n, c in self.chunks)
+        for starts in product(*cuts):
+            yield self._from(problem, dict(starts))
 
     def typical(self, problem: Problem) -> Problem:
         """A part from the middle, which is as large as any."""
+        middle = {n: (problem.extents[n] // c - 1) // 2 * c for n, c in self.chunks}
+        return self._from(problem, middle)
+
+    def _from(self, problem: Problem, starts: Mapping[str, int]) -> Problem:
         for name, chunk in self.chunks:
-            start = (problem.extents[name] // chunk - 1) // 2 * chunk
-            problem = problem.restricted(name, start, chunk)
+            start = starts[name]
+            problem = problem.restricted(name, start, min(chunk, problem.extents[name] - start))
         return problem
 
 
@@ -195,7 +183,7 @@ class Search:
         chunks = self._chunks(limit)
         if chunks is None or self._too_many(chunks):
             return None
-        return Slicing(self.order, tuple(chunks.items()), self._once(chunks))
+        return Slicing(tuple(chunks.items()), self._once(chunks))
 
     def least(self, limit: int) -> int:
         """A limit that is large enough, and hardly larger than it must be."""
