@@ -50,11 +50,16 @@ _found = Shelf()
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
     """What algorithms are chosen by, for a contraction of so many points."""
     compiled = ACCUMULATORS.get(dtype, dtype) in DTYPES and native.available()
-    common = replace(COMMON, threads=processors(), compiled=compiled)
+    common = _common(dtype, algorithm, processors(), compiled)
     # What is small, exact or settled already needs no figures.
-    if algorithm == "direct" or points < FEW or not Setting(dtype, algorithm, common).rounds:
-        return Setting(dtype, algorithm, common)
+    if algorithm == "direct" or points < FEW or not common.rounds:
+        return common
     return Setting(dtype, algorithm, machine(compiled))
+
+
+@cache
+def _common(dtype: str, algorithm: str, threads: int, compiled: bool) -> Setting:
+    return Setting(dtype, algorithm, replace(COMMON, threads=threads, compiled=compiled))
 
 
 def machine(compiled: bool) -> Machine:

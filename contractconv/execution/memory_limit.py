@@ -103,9 +103,11 @@ class _Stage(NamedTuple):
 
     def run(self) -> None:
         """Carry it out in the fastest way that fits."""
-        ways = _ways(self)
-        fitting = (work for size, work in ways if size <= self.room)
-        next(fitting, ways[-1][1])()
+        for size, work in _ways(self):
+            chosen = work
+            if size <= self.room:
+                break
+        chosen()
 
 
 class Parts:
@@ -255,25 +257,23 @@ def within(array: Array, ranges: Ranges) -> Array:
     return part
 
 
-def _ways(stage: _Stage) -> list[tuple[int, Callable[[], object]]]:
+def _ways(stage: _Stage) -> Iterator[tuple[int, Callable[[], object]]]:
     """How a step can be carried out, and the bytes that each way takes, the fastest first."""
     step, arrays, out, accumulate, _ = stage
-    # Tap by tap it takes little, but writes an element more than once.
-    least = of_step(step.problem, out.itemsize, accumulate)
-    if len(arrays) != 2 or not REDUCTIONS[step.problem.reduce].linear:
-        return [(least, lambda: _reduce(stage))]
-    ways: list[tuple[int, Callable[[], object]]] = []
-    known = known_recipe(step, arrays, out, accumulate)
-    # Results that are summed in the end are made like the first one, without gaps.
-    if known is not None:
-        taken = known.program.extra(out.nbytes)
-        if taken == known.program.extra(0) or out.flags.c_contiguous:
-            ways.append((taken, lambda: known.run(arrays, out, None)))
-    listed = step.choice.chosen.pieces
-    if listed:
-        most = max(of_leaf(piece.problem, out.itemsize, accumulate) for piece in listed)
-        ways.append((most, lambda: _by_numpy(listed, stage, accumulate)))
-    return [*ways, (least, lambda: _tap_by_tap(stage))]
+    one_by_one = _reduce
+    if len(arrays) == 2 and REDUCTIONS[step.problem.reduce].linear:
+        known = known_recipe(step, arrays, out, accumulate)
+        taken = 0 if known is None else known.program.extra(out.nbytes)
+        # Results that are summed in the end are made like the first one, without gaps.
+        if known and (taken == known.program.extra(0) or out.flags.c_contiguous):
+            yield taken, lambda: known.run(arrays, out, None)
+        listed = step.choice.chosen.pieces
+        if listed:
+            most = max(of_leaf(piece.problem, out.itemsize, accumulate) for piece in listed)
+            yield most, lambda: _by_numpy(listed, stage, accumulate)
+        one_by_one = _tap_by_tap
+    # That takes little, but writes an element more than once.
+    yield of_step(step.problem, out.itemsize, accumulate), lambda: one_by_one(stage)
 
 
 def _tap_by_tap(stage: _Stage) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contractconv.caches import clear_caches
+from contractconv.caches import clear_caches, kept
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import is_direct, overlaps, volume
 from contractconv.planning.leaves import by_taps, tap_indices
@@ -94,6 +94,7 @@ def lowering_of(piece: Piece, setting: Setting) -> Lowering:
     return found
 
 
+@kept(most=1024)
 def gradient_lowering(forward: Problem, setting: Setting) -> Lowering | None:
     """The way in which a gradient is carried out at once, without a backward contraction."""
     return _applying(Piece(forward, GRADIENT), setting)

@@ -14,7 +14,7 @@ from contractconv.arrays.trace import traced
 from contractconv.arrays.views import operand_view, output_view
 from contractconv.engines.llvm.kernels import native
 from contractconv.planning import lowerings
-from contractconv.planning.lowerings import Lowering, register, withdraw
+from contractconv.planning.lowerings import GRADIENT, Lowering, register, withdraw
 
 CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 POOL = "b (2*i+k) (2*j+l) c -> b i j c"
@@ -184,3 +184,26 @@ def test_the_error_of_a_way_from_outside_is_what_a_plan_says() -> None:
         step = cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0]
         assert step.choice.chosen.error == 0.125
     assert cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0].choice.chosen.error < 1e-5
+
+
+def test_a_gradient_from_outside_is_taken_and_named() -> None:
+    """Local derivative and backward contraction at once, wherever a gradient is asked for."""
+    contraction, x, g = cc.Contraction("i k -> i", reduce="max"), np.zeros((3, 4)), np.ones(3)
+    sevens = Lowering(
+        "sevens",
+        lambda piece, _: str(piece.problem) == "i k -> i",
+        lambda *_: None,
+        lambda _: "sevens",
+        seconds=lambda *_: 1e-12,
+        takes=GRADIENT,
+        makes=lambda problem, _: lambda given: np.full_like(given[0], 7),
+    )
+    register([sevens])
+    try:
+        run = contraction.compile(x.shape)
+        assert "(sevens)" in str(run.vjp_plan(0))
+        assert (run.vjp(0, g, x) == 7).all()
+        assert (contraction.grad(0)(g, x) == 7).all()
+    finally:
+        withdraw([sevens])
+    assert (contraction.grad(0)(g, x) == [1, 0, 0, 0]).all()
