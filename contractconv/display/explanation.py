@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,19 +176,16 @@ def _explained(
     problem: Problem | None,
 ) -> Gradient:
     spec, n = formulas.forward, formulas.operand
-    told, again = steps(formulas), second_derivatives(formulas)
+    found = Gradient(formulas, steps(formulas), second_derivatives(formulas), proof)
     if problem is None:
-        return Gradient(formulas, told, again, proof)
+        return found
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
     simple = simplified(here, problem, shapes)
-    return Gradient(
-        formulas,
-        told,
-        again,
-        proof,
-        _planned(backward(concrete, n, problem, shapes)),
-        simple if simple != here.scatter else None,
+    return replace(
+        found,
+        plan=_planned(backward(concrete, n, problem, shapes)),
+        simplified=simple if simple != here.scatter else None,
     )
 
 

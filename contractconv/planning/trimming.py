@@ -7,6 +7,7 @@ dilations and offsets. All of it is solved in closed form: nothing here goes thr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 from contractconv.caches import kept
@@ -82,6 +83,12 @@ def inside(step: int, above: int, below: int) -> tuple[int, int]:
     if step > 0:
         return -(above // step), -below // step
     return -(-below // -step), above // -step
+
+
+def reaches_outside(access: Access, extents: Mapping[str, int]) -> bool:
+    """Whether some values of its indices lead beyond either end of an axis, undivided."""
+    low, high = access.reach(extents)
+    return low < 0 or high >= access.size
 
 
 def out_of_proportion(problem: Problem) -> tuple[Access, ...]:
