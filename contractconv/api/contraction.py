@@ -442,16 +442,13 @@ class Contraction(Shown):
     def _run(self, given: Sequence[Any], options: Options) -> Array:
         from contractconv.arrays.operands import as_operand
         from contractconv.execution.calls import called
-        from contractconv.execution.ready import remember_call
-        from contractconv.execution.run import ready_for
+        from contractconv.execution.run import first_call
 
         arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
         problem = self._problem([shape_of(array) for array in arrays], options)
-        work = ready_for(problem, arrays) if options is DEFAULTS else None
-        if work is None:
-            return called(problem, arrays, options, self._spec.indices)
-        remember_call(self._spec, given, work)
-        return work(arrays)
+        if options is DEFAULTS:
+            return first_call(self._spec, problem, arrays)
+        return called(problem, arrays, options, self._spec.indices)
 
     # -- showing itself ------------------------------------------------------------------------
 

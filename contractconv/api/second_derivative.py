@@ -142,7 +142,7 @@ class Second:
         from contractconv.calculus.recognition import CHANGE
         from contractconv.execution.derived_calls import run_recipe
         from contractconv.execution.gradient import dtype_of
-        from contractconv.execution.run import change_bytes, derivative_weights
+        from contractconv.execution.weights import change_bytes, derivative_weights
 
         shape = shape_of(arrays[self.by])
         numbers = common_dtype(call.operands, call.problem.reduce)

@@ -13,7 +13,8 @@ from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
 from contractconv.execution.gradient import beside_weights, dtype_of, left_over, summable
-from contractconv.execution.run import carry_out, derivative_weights
+from contractconv.execution.run import carry_out
+from contractconv.execution.weights import derivative_weights
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.planning.options import DEFAULTS, Options

@@ -16,7 +16,8 @@ from contractconv.caches import kept
 from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS
 from contractconv.engines.llvm.pooling.gradient_kernel import pool_gradient
-from contractconv.execution.run import carry_out, derivative_weights, run, weights_bytes
+from contractconv.execution.run import carry_out, run
+from contractconv.execution.weights import derivative_weights, weights_bytes
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape, shape_of
