@@ -264,7 +264,9 @@ def _closed(ready: Ready, steps: Plan, numbers: np.dtype[Any], dtype: np.dtype[A
 def _or_pooled(ready: Ready, steps: Plan) -> Ready:
     """The same, but a mean is divided, and a result rectified, as it is reduced by a kernel."""
     problem = steps.problem
-    if problem.points < FEW_POINTS or not steps.setting.machine.compiled:
+    if steps.steps[0].making is not None or not steps.setting.machine.compiled:
+        return ready
+    if problem.points < FEW_POINTS:
         return ready
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
