@@ -12,7 +12,7 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
-from contractconv.arrays.precision import common_dtype, rounded, working_dtype
+from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
@@ -215,6 +215,8 @@ def _made_ready(
 
 def _taken(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Callable[[Array], Array] | None:
     """How an operand is converted, and its compositions split; ``None`` if nothing is to do."""
+    if operand.dtype == np.float16 and numbers == np.float32:
+        return lambda array: widened(array).reshape(shape)
     if operand.dtype != numbers:
         return lambda array: np.array(array, numbers, order="C").reshape(shape)
     return None if operand.shape == shape else lambda array: array.reshape(shape)

@@ -19,7 +19,7 @@ _WORTH_A_KERNEL, _MOST_ONE_BY_ONE = 1 << 16, 1 << 20
 _ALONE, _MOST_SHARED = 1 << 18, 1 << 24
 # Points of a product that are worth a call of BLAS, if there are many; rows, columns or terms
 # of one that takes so long that nobody minds copies; values of a last index that fill vectors.
-_WORTH_A_CALL, _THICK, _LONG_ROW = 1 << 9, 16, 4
+_WORTH_A_CALL, _THICK, _LONG_ROW = 1 << 10, 16, 4
 # Elements that are copied in the time of one of many calls of BLAS, and before a copy begins.
 CALL, BEGUN = 150, 1 << 10
 # Of fewer points a sum is done before a kernel is called, of more all wait for memory.
@@ -189,7 +189,7 @@ def arranged(
         ('a', 'n', 'p')
         >>> sizes = {"n": 2, "s": 2, "a": 640, "p": 2}
         >>> arranged([("n", "s"), ("a", "s", "p")], ("n", "a", "p"), "a", sizes)
-        ('n', 'a', 'p')
+        ('a', 'p', 'n')
     """
     names = [tuple(n for n in term if n in kept) for term in terms]
     if len(terms) == 1 or len(names[0]) + len(names[1]) > len(kept):

@@ -25,7 +25,7 @@ _LINE = 1 << 10
 # Numbers of a matrix that BLAS multiplies by a vector in one thread, real and complex ones.
 _ALONE, _ALONE_COMPLEX = 9215, 4095
 # Rows that are worth that, how many are added at most, and of how many sums the sum is short.
-_FEW_ROWS, _DEPTH, _FEW_PARTIAL = 8, 1 << 10, 1 << 8
+_FEW_ROWS, _DEPTH, _FEW_PARTIAL = 8, 1 << 8, 1 << 7
 # Integers up to here are exact in double precision; and so many products are worth going there.
 _EXACT, _WORTH = 1 << 53, 1 << 12
 
