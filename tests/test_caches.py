@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import contractconv as cc
 from contractconv import caches
 from contractconv.caches import Shelf, clear_caches, weighed
 
@@ -128,6 +131,7 @@ def test_a_sum_that_has_gone_wrong_is_counted_anew(
 SOAK = """
 import gc, tracemalloc
 import numpy as np, contractconv as cc
+import contractconv as cc
 from contractconv import caches
 caches.BUDGET = 1 << 20
 tracemalloc.start()
@@ -170,3 +174,53 @@ def test_new_lengths_take_a_bounded_memory() -> None:
     # Kernels are kept for ever, and plans by number: but no tables beyond the budget.
     assert sizes[-1] < sizes[0] + (4 << 20)
     assert after < before - (1 << 19)
+
+
+def functions_kept_by(name: str) -> set[str]:
+    """Files of the package that take this from functools."""
+    package = Path(cc.__file__).parent
+    return {
+        str(path.relative_to(package).as_posix())
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (
+            (isinstance(node, ast.ImportFrom) and node.module == "functools")
+            and any(alias.name == name for alias in node.names)
+        )
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) == f"functools.{name}")
+    }
+
+
+def test_what_is_kept_by_shapes_is_in_the_register() -> None:
+    """Whoever keeps results by himself is not cleared: only what one process has once may."""
+    assert functions_kept_by("lru_cache") == {"caches.py"}
+    once = ("engines/llvm/kernels/", "engines/portable/libraries.py", "execution/calibration.py")
+    assert all(file.startswith((*once, "machine/")) for file in functions_kept_by("cache"))
+    assert not functions_kept_by("cached_property")
+
+
+LEFT = """
+import functools, gc
+import numpy as np
+import contractconv as cc
+from contractconv.notation.problem import Problem
+
+for n in range(30):
+    x, w = np.ones((2, 20 + n, 8), np.float32), np.ones((3, 8, 8), np.float32)
+    c = cc.Contraction("b (i+k-1) c, k c o -> b i o")
+    run = c.compile(x.shape, w.shape, dtype="float32")
+    run.vjp(0, run(x, w), x, w), run.vjp(1, run(x, w), x, w)
+    cc.contract("b (i+k) c -> b i c", x, reduce="max", k=2)
+    cc.contract("i j, j k, k l -> i l", np.ones((4, n + 2)), np.ones((n + 2, 3)), np.ones((3, 9)))
+    cc.contract("i, (i+k-1) -> k", np.ones(40 + n), np.ones(40), k=5, memory_limit=10_000)
+    del run, c
+cc.clear_caches()
+gc.collect()
+print(sum(isinstance(thing, Problem) for thing in gc.get_objects()))
+"""
+
+
+def test_when_they_are_cleared_no_problem_is_left() -> None:
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, check=True)
+    # The ones by which the machine is measured are there once a process.
+    assert int(done.stdout) < 20

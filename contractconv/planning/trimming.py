@@ -8,9 +8,9 @@ dilations and offsets. All of it is solved in closed form: nothing here goes thr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from math import prod
 
+from contractconv.caches import kept
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 
 # A round narrows each index by what the others have lost in the one before; one or two are usual.
@@ -19,7 +19,7 @@ _MOST_ROUNDS = 32
 _MOST_PADDING, _SMALL = 4, 1 << 12
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024)
 def trimmed(problem: Problem) -> Problem | None:
     """Restrict every index to the values at which some point can contribute.
 
