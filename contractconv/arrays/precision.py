@@ -7,12 +7,12 @@ digits enough for long ones, and are rounded once, when they are given back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.caches import kept
 from contractconv.errors import OperandError, ReductionError
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import is_direct
@@ -47,7 +47,7 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype
 
 
-@cache
+@kept(most=1)
 def _halves() -> Array:
     """Every number of half precision, by its bits."""
     return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
