@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -132,7 +131,7 @@ class _Progress:
             self.bar = _bar(total)
             if self.bar is None:
                 self.due = monotonic() + _PATIENCE
-                _say(f"contractconv: verifying, {done} of {total} cases")
+                write(f"contractconv: verifying, {done} of {total} cases\n")
 
 
 # Seconds without a sign of life.
@@ -148,12 +147,6 @@ def _bar(total: int) -> Any:
     except ImportError:
         return None
     return tqdm(total=total, desc="contractconv: verifying", unit="case", leave=False)
-
-
-def _say(line: str) -> None:
-    """Nobody needs to listen: a closed or full stderr is no reason to stop."""
-    with suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -49,13 +49,12 @@ class MemoryLimitError(ContractionError):
     """The contraction cannot be carried out within the given memory limit."""
 
 
-def point_at(text: str, spans: Sequence[Span], indent: str = "  ") -> str:
+def point_at(text: str, spans: Sequence[Span]) -> str:
     """Return ``text`` with a line of carets below it, clipped to a readable window.
 
     Args:
         text: the contraction string.
         spans: half-open ``(start, end)`` character ranges to mark.
-        indent: what to put before both lines.
 
     Returns:
         Two lines; the second one holds the carets.
@@ -70,7 +69,7 @@ def point_at(text: str, spans: Sequence[Span], indent: str = "  ") -> str:
             marks[column - begin] = "^"
     shown = "".join(" " if ch in "\t\n\r\v\f" else ch for ch in text[begin:end])
     under = " " * len(prefix) + "".join(marks).rstrip()
-    return f"{indent}{prefix}{shown}{suffix}\n{indent}{under}"
+    return f"  {prefix}{shown}{suffix}\n  {under}"
 
 
 def spec_error(message: str, text: str, *spans: Span, hint: str = "") -> SpecError:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
+from contractconv.api.forward_operands import called
 from contractconv.caches import kept
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.keywords import Casting, meant
@@ -87,8 +88,8 @@ def contract(
         contraction = Contraction._of(read)
     else:
         contraction = _contraction(spec, reduce, parameters)
-    return contraction._called(
-        "contract", operands, named, extents, output_shape=output_shape,
+    return called(
+        contraction, "contract", operands, named, extents, output_shape=output_shape,
         memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
         dtype=dtype, casting=casting, bias=bias, activation=activation,
     )  # fmt: skip

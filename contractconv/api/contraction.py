@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import index as as_integer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.forward_operands import enter_execution, shape_of
-from contractconv.api.shown import Shown
-from contractconv.caches import kept
+from contractconv.api.forward_operands import called, enter_execution
+from contractconv.api.shown import Written
 from contractconv.notation.ellipsis import expand_dots
-from contractconv.notation.extents import bind, check_values, resolve, split_values
+from contractconv.notation.extents import bind, resolved, split_values
 from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
-from contractconv.planning.options import DEFAULTS, Optimize, Options, unsaid
+from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
@@ -31,18 +29,7 @@ if TYPE_CHECKING:
     from contractconv.planning.plan import Plan
 
 
-@kept(most=4096)
-def _resolved(
-    spec: Spec,
-    shapes: tuple[Shape, ...],
-    values: tuple[tuple[str, int], ...],
-    output_shape: Shape | None,
-    cotangent: Shape | None,
-) -> Problem:
-    return resolve(spec, shapes, dict(values), output_shape, cotangent)
-
-
-class Contraction(Shown):
+class Contraction(Written):
     """A contraction of arrays, defined by a string; immutable, hashable, without arrays.
 
     Args:
@@ -149,8 +136,8 @@ class Contraction(Shown):
         **named: int,
     ) -> Array:
         """Contract arrays; see :func:`contract`."""
-        return self._called(
-            "a contraction", operands, named, extents, output_shape=output_shape,
+        return called(
+            self, "a contraction", operands, named, extents, output_shape=output_shape,
             memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
             dtype=dtype, casting=casting, bias=bias, activation=activation,
         )  # fmt: skip
@@ -184,9 +171,11 @@ class Contraction(Shown):
             >>> pool.jvp(0)(np.array([10, 20, 30, 40]), np.array([5, 1, 2, 7]), k=2)
             array([10, 40])
         """
-        from contractconv.api.derivatives import forward_derivative
+        from contractconv.api.derivatives import Derived
+        from contractconv.calculus.derived_strings import Subject, jvp
 
-        return forward_derivative(self, n)
+        n = operand_position(self._spec, n)
+        return Derived(self, Subject(self._spec, n, "forward derivative", ("V",), jvp))
 
     def jacobian(self, n: int) -> Derived:
         """Derive the Jacobian by the operand at position ``n`` as a contraction.
@@ -206,9 +195,11 @@ class Contraction(Shown):
             >>> Contraction("b i, i o -> b o").jacobian(0)(np.ones((8, 3)), np.ones((3, 2))).shape
             (8, 2, 8, 3)
         """
-        from contractconv.api.derivatives import jacobian
+        from contractconv.api.derivatives import Derived
+        from contractconv.calculus.derived_strings import Subject, jacobian
 
-        return jacobian(self, n)
+        n = operand_position(self._spec, n)
+        return Derived(self, Subject(self._spec, n, "Jacobian", (), jacobian)).checked()
 
     def curvature(self, n: int, batch: str | Sequence[str] | None = None) -> Curvature:
         """Derive the curvature of a loss behind this layer, by the operand at position ``n``.
@@ -226,31 +217,6 @@ class Contraction(Shown):
         from contractconv.api.curvature import Curvature
 
         return Curvature(self, n, batch)
-
-    def simplify(
-        self,
-        /,
-        *shapes: Sequence[int],
-        output_shape: Any = None,
-        extents: Any = None,
-        **named: int,
-    ) -> Contraction:
-        """Return the same contraction, for these shapes, with fewer index expressions.
-
-        A window whose stride is its extent neither overlaps nor leaves a gap: it is a
-        composition. Parameters are bound and the ellipsis is spelled out.
-
-        Example:
-            >>> print(Contraction("b (2*i+k) -> b i").simplify((8, 6), k=2))
-            b (i k) -> b i
-        """
-        from contractconv.calculus.compositions import composed
-
-        options = self._options("simplify", named, extents, output_shape=output_shape)
-        problem = self._problem(shapes, options)
-        sized = tuple(map(as_shape, shapes))
-        concrete = self._concrete(sized, options, problem.result_shape)
-        return Contraction._of(composed(concrete, problem, sized))
 
     def explain(
         self,
@@ -281,59 +247,6 @@ class Contraction(Shown):
         sized = [as_shape(shape) for shape in shapes]
         options = self._options("explain", named, extents, output_shape=output_shape)
         return explain(self._spec, sized, options.extents, wanted, options.output_shape, proof)
-
-    def code(
-        self,
-        library: str,
-        /,
-        *shapes: Sequence[int],
-        output_shape: Sequence[int] | None = None,
-        extents: Mapping[str, int] | None = None,
-        **named: int,
-    ) -> str:
-        """Return runnable source of the contraction for ``"numpy"``, ``"torch"`` or ``"jax"``.
-
-        The source is a function of the operands. By keyword it takes the extents that no shape
-        determines, and all that is given here; unbound parameters stay symbols that the function
-        takes as well. Sizes that do not agree raise a ``ValueError``.
-
-        Args:
-            library: what it is written for.
-            *shapes: the shapes of the operands, which spell an ellipsis out; other shapes of the
-                same ranks fit as well.
-            output_shape: the shape of the result, where the rules should not choose it.
-            extents: extents of indices and values of parameters, by name.
-            **named: the same by keyword.
-
-        Raises:
-            ContractionError: the library is unknown, or the contraction has no such source.
-            ShapeError: the shapes and extents do not fit.
-
-        Example:
-            >>> same = Contraction("(i+k-1), k -> i").code("numpy", i=8)  # one more at the end
-            >>> "def forward(X, W, *, i=8):" in same
-            True
-        """
-        from contractconv.calculus.symbols import operand_names
-        from contractconv.display.sources import forward_source
-
-        options = self._options("code", named, extents, output_shape=output_shape)
-        spec, given = self._written(shapes, options)
-        return forward_source(spec, library, operand_names(len(spec.inputs)), given)
-
-    def _written(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
-        """What source is written for, and what it is given beyond the operands."""
-        from contractconv.display.sources import Given
-
-        check_values(self._spec, options.extents)
-        numbers = {name: as_integer(value) for name, value in options.extents.items()}
-        values = {n: numbers.pop(n) for n in self._spec.parameters if n in numbers}
-        given = Given(numbers, options.output_shape)
-        if shapes:
-            problem = self._problem(shapes, options)
-            sized = tuple(map(as_shape, shapes))
-            return self._concrete(sized, options, problem.result_shape), given
-        return bind(self._spec, values), given
 
     def plan(
         self,
@@ -401,9 +314,7 @@ class Contraction(Shown):
             "compile", named, extents, output_shape=output_shape, memory_limit=memory_limit,
             algorithm=algorithm, optimize=optimize, path=path, dtype=dtype,
         )  # fmt: skip
-        problem = self._problem(shapes, options)
-        sized = tuple(map(as_shape, shapes))
-        concrete = self._concrete(sized, options, problem.result_shape)
+        problem, sized, concrete = self._fitted(shapes, options)
         return Compiled(concrete, problem, sized, options)
 
     def _options(
@@ -414,41 +325,20 @@ class Contraction(Shown):
     def _problem(
         self, shapes: Sequence[Sequence[int]], options: Options, cotangent: Shape | None = None
     ) -> Problem:
-        sized, extents, wanted = tuple(map(as_shape, shapes)), options.extents, options.output_shape
-        # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
-        if any(type(value) is not int for value in extents.values()):
-            return resolve(self._spec, sized, extents, wanted, cotangent)
-        return _resolved(self._spec, sized, tuple(sorted(extents.items())), wanted, cotangent)
+        sized = tuple(map(as_shape, shapes))
+        return resolved(self._spec, sized, options.extents, options.output_shape, cotangent)
+
+    def _fitted(
+        self, shapes: Sequence[Sequence[int]], options: Options
+    ) -> tuple[Problem, tuple[Shape, ...], Spec]:
+        """The problem of operands of these shapes, the shapes checked, and the concrete spec."""
+        sized = tuple(map(as_shape, shapes))
+        problem = self._problem(sized, options)
+        return problem, sized, self._concrete(sized, options, problem.result_shape)
 
     def _concrete(self, shapes: Sequence[Shape], options: Options, result: Shape) -> Spec:
         """The spec with parameters bound and the ellipsis spelled out."""
         return expand_dots(split_values(self._spec, options.extents)[0], shapes, result)
-
-    def _called(
-        self, call: str, operands: Sequence[Any], named: Mapping[str, int], extents: object,
-        **given: Any,
-    ) -> Array:  # fmt: skip
-        """Contract arrays; what is ready for such arrays needs nothing to be looked at again."""
-        enter_execution()
-        from contractconv.execution.ready import known_call
-
-        plain = not named and extents is None and unsaid(given)
-        known = known_call(self._spec, operands) if plain else None
-        if known is not None:
-            return known(operands)
-        options = DEFAULTS if plain else self._options(call, named, extents, **given)
-        return self._run(operands, options)
-
-    def _run(self, given: Sequence[Any], options: Options) -> Array:
-        from contractconv.arrays.operands import as_operand
-        from contractconv.execution.calls import called
-        from contractconv.execution.run import first_call
-
-        arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
-        problem = self._problem([shape_of(array) for array in arrays], options)
-        if options is DEFAULTS:
-            return first_call(self._spec, problem, arrays)
-        return called(problem, arrays, options, self._spec.indices)
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -460,13 +350,26 @@ class Contraction(Shown):
     def _shown_spec(self) -> Spec:
         return self._spec
 
+    @property
+    def _forward(self) -> Contraction:
+        return self
+
+    def _simplified(self, concrete: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
+        from contractconv.calculus.compositions import composed
+
+        return composed(concrete, problem, shapes)
+
+    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
+        from contractconv.display.sources import forward_source
+
+        return forward_source(spec, library, names, given)
+
     # -- being a value -------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, *given: object) -> NoReturn:
         raise AttributeError("a Contraction is immutable")
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a Contraction is immutable")
+    __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Contraction) and self._spec == other._spec
@@ -481,9 +384,6 @@ class Contraction(Shown):
     def _received(cls, spec: Spec) -> Contraction:
         as_reduction(spec.reduce)  # another process may not know it
         return cls._of(spec)
-
-    def __str__(self) -> str:
-        return str(self._spec)
 
     def __repr__(self) -> str:
         reduce = f", reduce={self.reduce!r}" * (self.reduce != "sum")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
-from contractconv.api.derivatives import Derived, forward_derivative
+from contractconv.api.derivatives import Derived
 from contractconv.api.forward_operands import shape_of
 from contractconv.errors import ContractionError
 from contractconv.notation.keywords import merged
@@ -59,7 +59,7 @@ class Curvature:
     @property
     def jvp(self) -> Derived:
         """The Jacobian times a tangent."""
-        return forward_derivative(self.forward, self.operand)
+        return self.forward.jvp(self.operand)
 
     @property
     def vjp(self) -> Derivation:
@@ -99,8 +99,13 @@ class Curvature:
         )
 
     def _derived(self, name: str, takes: tuple[str, ...], part: str, **how: Any) -> Derived:
+        from contractconv.calculus.derived_strings import Subject
+
         derive = _Part(part, tuple(how.items()), self._batch)
-        return Derived(self.forward, self.operand, name, takes, derive, real=True).checked()
+        subject = Subject(
+            self.forward._spec, self.operand, name, takes, derive, self._batch, how.get("kind", "")
+        )
+        return Derived(self.forward, subject, real=True).checked()
 
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"

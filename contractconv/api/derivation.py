@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import forward_call
-from contractconv.api.shown import Shown
+from contractconv.api.forward_operands import THE_COTANGENT, Call, Called
+from contractconv.api.shown import Shown, Written
 from contractconv.aside import enter
 from contractconv.errors import ParameterError
-from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
-from contractconv.notation.problem import as_shape
+from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.setting import Algorithm
+from contractconv.planning.options import Options
 
 if TYPE_CHECKING:
     import sympy
@@ -26,18 +25,23 @@ if TYPE_CHECKING:
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.gather_phases import Phase as PhaseFormula
     from contractconv.calculus.steps import Step as StepFormula
+    from contractconv.display.sources import Given
     from contractconv.verification.certificate import Certificate
 
 
-class Derivation(Shown):
+class Derivation(Called, Written):
     """The gradient of a contraction with respect to one operand, derived.
 
     It is called with the cotangent (the gradient of a loss with respect to the result) and all
-    forward operands. The formula is derived with sympy when it is first looked at.
+    forward operands, and returns an array of the operand's shape and dtype; that of integers is in
+    the numbers it was made in. For complex operands this is the derivative of
+    ``Σ cotangent * result`` itself; nothing is conjugated. Of a real operand among complex ones it
+    is the real part. The formula is derived with sympy when it is first looked at.
 
     Attributes:
         forward: the contraction that was differentiated.
         operand: the position of the operand it was differentiated by.
+        takes: the cotangent, before the forward operands.
 
     Example:
         >>> d = Contraction("b (2*i+k-1) c, k c o -> b i o").grad(0)
@@ -48,6 +52,8 @@ class Derivation(Shown):
         >>> print(d.formula)
         dX[b, h, c] = Σ_{o,k} G[b, (h-k+1)/2, o] · W[k, c, o]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i
     """
+
+    takes, _title = (THE_COTANGENT,), "a gradient"
 
     def __init__(self, forward: Contraction, operand: int) -> None:
         self.forward = forward
@@ -105,38 +111,6 @@ class Derivation(Shown):
         derivation = Derivation(bound, self.operand)
         found = phases(derivation._formulas.gather)
         return tuple(Phase(derivation, phase, parameters) for phase in found)
-
-    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
-    def simplify(
-        self,
-        /,
-        *shapes: Sequence[int],
-        output_shape: Any = None,
-        extents: Any = None,
-        **named: int,
-    ) -> Contraction:
-        """Return the scatter form for forward operands of these shapes, simplified.
-
-        Where windows do not overlap (their stride is their extent), no condition is left and the
-        gradient is a plain composition.
-
-        Example:
-            >>> pool = Contraction("b (2*i+k) c, k c -> b i c")
-            >>> print(pool.grad(0).simplify((8, 6, 3), (2, 3)))
-            b i c, k c -> b (i k) c
-        """
-        from contractconv.calculus.backward import derive
-        from contractconv.calculus.compositions import composed
-        from contractconv.execution.gradient import backward_problem, backward_shapes
-
-        options = self.forward._options("simplify", named, extents, output_shape=output_shape)
-        problem = self.forward._problem(shapes, options)
-        sized = tuple(map(as_shape, shapes))
-        concrete = self.forward._concrete(sized, options, problem.result_shape)
-        formulas = derive(concrete, self.operand)
-        backward = backward_problem(formulas.scatter, formulas, problem, sized)
-        inputs = backward_shapes(formulas, problem, sized)
-        return Contraction._of(composed(formulas.scatter, backward, inputs))
 
     # -- how it came about, and that it is right -----------------------------------------------
 
@@ -213,92 +187,29 @@ class Derivation(Shown):
         given = self.forward._options("verify", named, extents).extents
         return certify(self._formulas, given, engines=engines)
 
-    # -- running it ----------------------------------------------------------------------------
+    # -- running and writing it ----------------------------------------------------------------
 
-    def __call__(
-        self,
-        cotangent: Any,
-        /,
-        *operands: Any,
-        output_shape: Sequence[int] | None = None,
-        algorithm: Algorithm = "auto",
-        memory_limit: float | None = None,
-        out: Array | None = None,
-        dtype: Any = None,
-        casting: Casting = "safe",
-        extents: Mapping[str, int] | None = None,
-        **named: int,
-    ) -> Array:
-        """Contract a cotangent back to the operand.
-
-        Args:
-            cotangent: array of the result's shape.
-            *operands: all forward operands, the differentiated one too.
-            output_shape: the shape of the result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`, as for the next ones.
-            memory_limit: bytes that temporary arrays may take beyond operands and result.
-            out: an array of exactly the result's shape, which is filled and returned.
-            dtype: what all arrays are converted to.
-            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
-            extents: what the forward call was given.
-            **named: the same by keyword.
-
-        Returns:
-            An array of the operand's shape and dtype; that of integers is in the numbers it was
-            made in. For complex operands this is the derivative of ``Σ cotangent * result``
-            itself; nothing is conjugated. Of a real operand among complex ones it is the real part.
-
-        Raises:
-            OperandError: the number of operands is wrong, one is not an array of numbers, or the
-                cotangent is complex, but the result is real.
-            ShapeError: the shapes do not fit, as the forward call finds; or the cotangent has not
-                the result's.
-        """
+    def _made(self, call: Call) -> Array:
         from contractconv.execution.gradient import gradient
 
-        options = self.forward._options(
-            "a gradient", named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
-        )  # fmt: skip
-        arrays, takes = (cotangent, *operands), ("the cotangent",)
-        call = forward_call(self.forward, takes, arrays, options, "a gradient")
-        (given,) = call.given.values()
-        made = gradient(
-            call.concrete, self.operand, call.problem, given, call.operands, call.options
+        return gradient(
+            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
         )
-        return call.finished(made)
 
-    def code(
-        self,
-        library: str,
-        /,
-        *shapes: Sequence[int],
-        output_shape: Sequence[int] | None = None,
-        extents: Mapping[str, int] | None = None,
-        **named: int,
-    ) -> str:
-        """Return runnable source of the gradient for ``"numpy"``, ``"torch"`` or ``"jax"``.
+    @property
+    def _forward(self) -> Contraction:
+        return self.forward
 
-        The source is a function of the cotangent and all operands; by keyword it takes what the
-        source of the contraction takes, see :meth:`Contraction.code`.
+    def _simplified(self, concrete: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
+        from contractconv.calculus.backward import derive
+        from contractconv.execution.gradient import simplified
 
-        Args:
-            library: what it is written for.
-            *shapes: the shapes of the forward operands, which spell an ellipsis out.
-            output_shape: the shape of the forward result, where the rules should not choose it.
-            extents: what the forward call is given.
-            **named: the same by keyword.
+        return simplified(derive(concrete, self.operand), problem, shapes)
 
-        Raises:
-            ContractionError: the library is unknown, or the contraction has no such source.
-            ShapeError: the shapes and extents do not fit.
-        """
-        from contractconv.calculus.symbols import operand_names
+    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
         from contractconv.display.sources import gradient_source
 
-        options = self.forward._options("code", named, extents, output_shape=output_shape)
-        spec, given = self.forward._written(shapes, options)
-        return gradient_source(spec, self.operand, library, operand_names(len(spec.inputs)), given)
+        return gradient_source(spec, self.operand, library, names, given)
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -307,14 +218,6 @@ class Derivation(Shown):
 
     def _shown_spec(self) -> Spec:
         return self._formulas.gather
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Derivation):
-            return NotImplemented
-        return (self.forward, self.operand) == (other.forward, other.operand)
-
-    def __hash__(self) -> int:
-        return hash((self.forward, self.operand))
 
     def __str__(self) -> str:
         return str(self.scatter)
@@ -355,8 +258,11 @@ class Step(Shown):
         printer.text(repr(self) if cycle or len(printer.stack) > 1 else str(self))
 
 
-class Phase(Shown):
+class Phase(Called, Shown):
     """One residue class of a strided gradient: a contraction without a division.
+
+    It is called as the derivation is, and returns its part of the gradient, in the operand's shape;
+    numbers that the phases were split for may be left out.
 
     Attributes:
         contraction: the phase as a contraction of the gather's operands; its new indices have
@@ -364,69 +270,38 @@ class Phase(Shown):
         meaning: what each index that was split stood for, ``"h = 2*h+1, k = 2*k"``.
     """
 
+    takes, _title = (THE_COTANGENT,), "a phase"
+
     def __init__(
         self, derivation: Derivation, found: PhaseFormula, parameters: Mapping[str, int]
     ) -> None:
         self._derivation = derivation
+        self.forward, self.operand = derivation.forward, derivation.operand
         self._found = found
         self._parameters = parameters
         self.contraction = Contraction._of(found.spec)
         self.meaning = found.meaning
 
-    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
-    def __call__(
-        self,
-        cotangent: Any,
-        /,
-        *operands: Any,
-        output_shape: Any = None,
-        algorithm: Any = "auto",
-        memory_limit: Any = None,
-        out: Any = None,
-        dtype: Any = None,
-        casting: Any = "safe",
-        extents: Any = None,
-        **named: int,
-    ) -> Array:
-        """Return this phase's part of the gradient, in the operand's shape.
-
-        Args:
-            cotangent: array of the result's shape.
-            *operands: all forward operands, as for the derivation.
-            output_shape: the shape of the result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`, as for the next ones.
-            memory_limit: bytes that temporary arrays may take beyond operands and result.
-            out: an array of exactly the result's shape, which is filled and returned.
-            dtype: what all arrays are converted to.
-            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
-            extents: what the forward call was given; numbers that the phases were split for may
-                be left out.
-            **named: the same by keyword.
-        """
+    def _made(self, call: Call) -> Array:
         from contractconv.execution.gradient import phase_gradient
 
-        forward, formulas = self._derivation.forward, self._derivation._formulas
-        options = forward._options(
-            "a phase", named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
-        )  # fmt: skip
-        options = replace(options, extents=self._free(dict(options.extents)))
-        arrays = (cotangent, *operands)
-        call = forward_call(forward, ("the cotangent",), arrays, options, "a phase")
-        (given,) = call.given.values()
-        made = phase_gradient(
+        formulas, given = self._derivation._formulas, call.given["G"]
+        return phase_gradient(
             self._found, formulas, call.problem, given, call.operands, call.options
         )
-        return call.finished(made)
 
-    def _free(self, values: dict[str, int]) -> dict[str, int]:
+    def _told(self, options: Options) -> Options:
         """Leave out the parameters that are bound already, to the same numbers."""
+        values = dict(options.extents)
         for name, bound in self._parameters.items():
             if values.pop(name, bound) != bound:
                 raise ParameterError(
                     f"{name} is {bound} in these phases: split the gradient once more for another"
                 )
-        return values
+        return replace(options, extents=values)
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self._derivation, self._found
 
     def _shown_equation(self) -> Equation:
         from contractconv.calculus.backward import forward_equation
@@ -437,9 +312,6 @@ class Phase(Shown):
 
     def _shown_spec(self) -> Spec:
         return self._found.spec
-
-    def __str__(self) -> str:
-        return str(self.contraction)
 
     def __repr__(self) -> str:
         return f"<phase {self} of {self._derivation!r}>"

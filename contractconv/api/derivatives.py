@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import Call, forward_call, shape_of
+from contractconv.api.forward_operands import Call, Called, shape_of
 from contractconv.api.shown import Shown
 from contractconv.errors import OperandError, ShapeError
-from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
     from contractconv.api.derivation import Step
     from contractconv.arrays.views import Array
-    from contractconv.calculus.derived_strings import Recipe
+    from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
 
 
-class Derived(Shown):
+class Derived(Called, Shown):
     """A contraction derived from another one, whose operands have roles.
 
     Attributes:
@@ -34,30 +32,19 @@ class Derived(Shown):
         real: whether complex arrays are refused, because they would have to be conjugated.
     """
 
-    def __init__(
-        self,
-        forward: Contraction,
-        n: int,
-        name: str,
-        takes: tuple[str, ...],
-        derive: Callable[[Spec, int], Recipe],
-        real: bool = False,
-    ) -> None:
-        self.forward = forward
-        self.operand = operand_position(forward._spec, n)
-        self.name = name
-        self.takes = takes
-        self.real = real
-        self._derive = derive
+    def __init__(self, forward: Contraction, subject: Subject, real: bool = False) -> None:
+        self.forward, self.real = forward, real
+        self.operand, self.name, self.takes = subject.operand, subject.name, subject.takes
+        self._subject, self._title = subject, f"the {subject.name}"
 
     def checked(self) -> Derived:
         """Return the object itself, or refuse what cannot be derived before it is called."""
-        self._derive(self.forward._spec, self.operand)
+        _ = self._recipe
         return self
 
     @property
     def _recipe(self) -> Recipe:
-        return self._derive(self.forward._spec, self.operand)
+        return self._subject.recipe
 
     @property
     def contraction(self) -> Contraction:
@@ -108,20 +95,11 @@ class Derived(Shown):
               string = brute force                            66 numbers, exact
               with i=4, k=3; i=3, k=4; i=3, k=3
         """
-        from contractconv.verification.derived import Subject, certify_derived
+        from contractconv.verification.derived import certify_derived
 
-        how = dict(getattr(self._derive, "how", ()))
-        subject = Subject(
-            self.forward._spec,
-            self.operand,
-            self.name,
-            self.takes,
-            self._derive,
-            getattr(self._derive, "batch", None),
-            how.get("kind", ""),
+        return certify_derived(
+            self._subject, self.forward._options("verify", named, extents).extents
         )
-        options = self.forward._options("verify", named, extents)
-        return certify_derived(subject, options.extents)
 
     def code(self, library: str) -> str:
         """Return runnable source for ``"numpy"``, ``"torch"`` or ``"jax"``.
@@ -153,57 +131,14 @@ class Derived(Shown):
             self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
-    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
-    def __call__(
-        self,
-        /,
-        *arrays: Any,
-        output_shape: Any = None,
-        algorithm: Any = "auto",
-        memory_limit: Any = None,
-        out: Any = None,
-        dtype: Any = None,
-        casting: Any = "safe",
-        extents: Any = None,
-        **named: int,
-    ) -> Array:
-        """Carry it out.
-
-        Args:
-            *arrays: what :attr:`takes` names, then all forward operands.
-            output_shape: the shape of the forward result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`, as for the next ones.
-            memory_limit: bytes that temporary arrays may take beyond operands and result.
-            out: an array of exactly the result's shape, which is filled and returned.
-            dtype: what all arrays are converted to.
-            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
-            extents: what the forward call was given.
-            **named: the same by keyword.
-
-        Returns:
-            A new array, or ``out``.
-
-        Raises:
-            OperandError: the number of arrays is wrong, or one is not an array of numbers.
-            ShapeError: the shapes do not fit.
-        """
-        options = self.forward._options(
-            f"the {self.name}", named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
-        )  # fmt: skip
-        call = forward_call(self.forward, self.takes, arrays, options, f"the {self.name}")
-        self._check(call)
-        return call.finished(self._made(call))
-
     def _made(self, call: Call) -> Array:
-        from contractconv.calculus.symbols import operand_names
         from contractconv.execution.derived_calls import run_recipe
 
-        names = operand_names(len(call.operands))
-        roles = call.given | dict(zip(names, call.operands, strict=True))
+        self._check(call)
+        roles = call.roles
         if self.real:
             self._check_real(roles)
-        recipe = self._derive(call.concrete, self.operand)
+        recipe = self._subject.derive(call.concrete, self.operand)
         return run_recipe(
             recipe, call.problem, roles, call.operands, self.operand,
             self._shape(recipe, call), call.options,
@@ -244,17 +179,8 @@ class Derived(Shown):
     def _shown_spec(self) -> Spec:
         return self._recipe.spec
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Derived) and self._identity() == other._identity()
-
-    def __hash__(self) -> int:
-        return hash(self._identity())
-
     def _identity(self) -> tuple[Any, ...]:
-        return self.forward, self.operand, self.takes, self._derive
-
-    def __str__(self) -> str:
-        return str(self._recipe.spec)
+        return self.forward, self._subject
 
     def __repr__(self) -> str:
         return f"<{self.name} of {self.forward!r} by operand {self.operand}>"
@@ -263,17 +189,3 @@ class Derived(Shown):
 def _is_complex(array: Any) -> bool:
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     return isinstance(array, complex) or kind == "c"
-
-
-def forward_derivative(forward: Contraction, n: int) -> Derived:
-    """The Jacobian of a contraction times a tangent, by operand ``n``."""
-    from contractconv.calculus.derived_strings import jvp
-
-    return Derived(forward, n, "forward derivative", ("V",), jvp)
-
-
-def jacobian(forward: Contraction, n: int) -> Derived:
-    """The Jacobian of a contraction by operand ``n``."""
-    from contractconv.calculus.derived_strings import jacobian
-
-    return Derived(forward, n, "Jacobian", (), jacobian).checked()

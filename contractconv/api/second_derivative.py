@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import Call, forward_call, shape_of
+from contractconv.api.forward_operands import THE_COTANGENT, Call, Called, shape_of
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contractconv.calculus.derived_strings import Recipe
 
 
-class Second:
+class Second(Called):
     """The derivative of ``⟨V, dX⟩`` by one of the arrays that a gradient ``dX`` is made of.
 
     ``print`` it to read what it is: a known contraction with ``V`` in another's place, or strings
@@ -39,9 +39,11 @@ class Second:
         array([0, 5, 3])
     """
 
+    takes, _title = ("V", THE_COTANGENT), "a second derivative"
+
     def __init__(self, forward: Contraction, operand: int, number: int) -> None:
-        self._forward = forward
-        self._operand = operand
+        self.forward = forward
+        self.operand = operand
         self._number = number
         found = _of(forward._spec, operand)[number]
         self.by = found.by
@@ -76,66 +78,9 @@ class Second:
         """The right-hand side in index notation, with what ``Q`` stands for."""
         from contractconv.display.equations import write_second
 
-        return write_second(self._found, self._forward._spec)
+        return write_second(self._found, self.forward._spec)
 
-    # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
-    def __call__(
-        self,
-        tangent: Any,
-        cotangent: Any,
-        /,
-        *operands: Any,
-        output_shape: Any = None,
-        algorithm: Any = "auto",
-        memory_limit: Any = None,
-        out: Any = None,
-        dtype: Any = None,
-        casting: Any = "safe",
-        extents: Any = None,
-        **named: int,
-    ) -> Array:
-        """Work it out.
-
-        Args:
-            tangent: ``V``, the cotangent of the gradient, of the differentiated operand's shape.
-            cotangent: ``G``, of the result's shape.
-            *operands: all forward operands.
-            output_shape: the shape of the result, if the forward call was given one.
-            algorithm: see :func:`contractconv.contract`, as for the next ones.
-            memory_limit: bytes that temporary arrays may take beyond operands and result.
-            out: an array of exactly the result's shape, which is filled and returned.
-            dtype: what all arrays are converted to.
-            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
-            extents: what the forward call was given.
-            **named: the same by keyword.
-
-        Returns:
-            An array of the shape of what it is by, or ``out``.
-
-        Raises:
-            OperandError: the number of operands is wrong, or one is not an array of numbers.
-            ShapeError: the shapes do not fit.
-        """
-        from contractconv.calculus.symbols import operand_names
-
-        what, takes = "a second derivative", ("V", "the cotangent")
-        options = self._forward._options(
-            what, named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
-        )  # fmt: skip
-        call = forward_call(self._forward, takes, (tangent, cotangent, *operands), options, what)
-        given = dict(zip("VG", call.given.values(), strict=True))
-        wanted = call.shapes[self._operand]
-        if shape_of(given["V"]) != wanted:
-            raise ShapeError(
-                f"V has shape {shape_of(given['V'])}, operand {self._operand} of "
-                f"'{self._forward}' has {wanted}"
-            )
-        names = operand_names(len(call.operands))
-        arrays = given | dict(zip(names, call.operands, strict=True))
-        return call.finished(self._run(call, arrays))
-
-    def _run(self, call: Call, arrays: dict[str, Any]) -> Array:
+    def _made(self, call: Call) -> Array:
         import numpy as np
 
         from contractconv.arrays.precision import common_dtype, settled
@@ -144,9 +89,15 @@ class Second:
         from contractconv.execution.gradient import dtype_of
         from contractconv.execution.weights import change_bytes, derivative_weights
 
+        arrays = call.roles
+        given, wanted = shape_of(arrays["V"]), call.shapes[self.operand]
+        if given != wanted:
+            raise ShapeError(
+                f"V has shape {given}, operand {self.operand} of '{self.forward}' has {wanted}"
+            )
         shape = shape_of(arrays[self.by])
         numbers = common_dtype(call.operands, call.problem.reduce)
-        parts: tuple[Recipe, ...] = _of(call.concrete, self._operand)[self._number].parts
+        parts: tuple[Recipe, ...] = _of(call.concrete, self.operand)[self._number].parts
         # The sum of the parts, and the part that is added to it.
         beside = 2 * (len(parts) > 1) * prod(shape) * numbers.itemsize
         if any(CHANGE in part.roles for part in parts):
@@ -154,14 +105,17 @@ class Second:
         inner = call.options.inside(beside, "what a second derivative is made of")
         if any(CHANGE in part.roles for part in parts):
             moved = [*call.operands]
-            moved[self._operand] = arrays["V"]
+            moved[self.operand] = arrays["V"]
             arrays[CHANGE] = derivative_weights(call.problem, call.operands, moved)
         made = [
-            run_recipe(part, call.problem, arrays, call.operands, self._operand, shape, inner)
+            run_recipe(part, call.problem, arrays, call.operands, self.operand, shape, inner)
             for part in parts
         ]
         total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
         return settled(total, dtype_of(arrays[self.by], numbers))
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.forward, self.operand, self._number
 
     def __str__(self) -> str:
         return str(self._found)

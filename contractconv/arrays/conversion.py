@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.operands import as_operand
+from contractconv.arrays.operands import as_operand, held
 from contractconv.arrays.precision import accumulator, is_rounded, result_dtype, rounded
 from contractconv.arrays.views import Array
 from contractconv.errors import OperandError, ShapeError
@@ -95,11 +95,7 @@ class Conversion:
             OperandError: it may not be converted, or is a number too large for that.
         """
         self.check(operand, name)
-        try:
-            return operand if self.dtype is None else np.asarray(operand, self.dtype)
-        except OverflowError:
-            message = f"{name} is {operand}, which {self.dtype} cannot hold"
-            raise OperandError(message) from None
+        return operand if self.dtype is None else held(operand, self.dtype, name)
 
     def check_result(self, dtype: np.dtype[Any], shape: Shape) -> None:
         """Refuse an array that cannot hold the result.
@@ -159,10 +155,7 @@ def fitted(operand: Any, what: str, shape: Shape, dtype: np.dtype[Any], of: str 
     if type(operand) is np.ndarray and operand.dtype == dtype and operand.shape == shape:
         return operand
     given = as_operand(operand, what)
-    try:
-        array = np.asarray(given, dtype if type(given) is int else None)
-    except OverflowError:
-        raise OperandError(f"{what} is {given}, which {dtype} cannot hold") from None
+    array = held(given, dtype if type(given) is int else None, what)
     if array.shape != shape:
         raise ShapeError(f"{what} has shape {array.shape}, {of} {shape}")
     # Rounding a float is what a caller asks for; wrapping an integer around is not.

@@ -53,11 +53,22 @@ def as_operand(operand: Any, which: int | str) -> Any:
     return array
 
 
+def held(operand: Any, dtype: np.dtype[Any] | None, what: str) -> Array:
+    """Something as an array of a dtype, if there is one.
+
+    Raises:
+        OperandError: it is a Python number larger than the dtype can hold.
+    """
+    try:
+        return np.asarray(operand, dtype)
+    except OverflowError:
+        raise OperandError(f"{what} is {operand}, which {dtype} cannot hold") from None
+
+
 def prepared(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     """Split compositions and convert to the common dtype.
 
     Args:
-        problem: the contraction.
         operands: what :func:`as_operand` returned for each, compositions not yet split.
         dtype: in what they meet.
 
@@ -85,10 +96,7 @@ def split(problem: Problem, operands: Sequence[Any], dtype: np.dtype[Any]) -> tu
     """
     arrays = []
     for number, operand in enumerate(operands):
-        try:
-            array = np.asarray(operand, dtype if type(operand) in NUMBERS else None)
-        except OverflowError:
-            message = f"operand {number} is {operand}, which {dtype} cannot hold"
-            raise OperandError(message) from None
+        kind = dtype if type(operand) in NUMBERS else None
+        array = held(operand, kind, f"operand {number}")
         arrays.append(array.reshape(shape_of(problem.operands[number])))
     return tuple(arrays)

@@ -74,7 +74,6 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
     Args:
         left: of shape ``(..., rows, depth)``.
         right: of shape ``(..., depth, columns)``.
-        out: where the product is written.
 
     Example:
         >>> multiplied(np.ones((1, 9000), np.float32), np.ones((9000, 1), np.float32))

@@ -18,8 +18,6 @@ class Ran(NamedTuple):
 
     Attributes:
         way: by what, as :class:`contractconv.planning.lowerings.Lowering` is named.
-        problems: the pieces that ran together.
-        seconds: how long that took.
     """
 
     way: str

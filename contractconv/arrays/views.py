@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from contractconv.notation.problem import Accesses, Problem, shape_of
 
 Array = NDArray[Any]
+Labels = tuple[str, ...]
 
 
 class Labelled(NamedTuple):
@@ -106,46 +107,66 @@ class Labelled(NamedTuple):
         key = tuple(slice(None) if label in self.labels else None for label in labels)
         return moved[(*key, ...)]  # the dots keep an array of no axes from becoming a number
 
-
-Pad = Callable[[Array, list[tuple[int, int]], Any], Array]
+    def matrix(self, batch: Labels, rows: Labels, columns: Labels) -> Array:
+        """Bring a view to the shape (batch..., rows, columns)."""
+        lead = self.arranged((*batch, *rows, *columns))
+        shape = lead.shape[len(batch) :]
+        sides = prod(shape[: len(rows)]), prod(shape[len(rows) :])
+        return lead.reshape((*lead.shape[: len(batch)], *sides))
 
 
 def unread(shape: Sequence[int], strides: Sequence[int] | None, dtype: np.dtype[Any]) -> Array:
     """An array that nobody reads, of some shape and strides; without gaps if there are none."""
     if strides is None:
-        strides = [dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape))]
+        strides = gapless(shape, dtype.itemsize)
     return as_strided(np.empty(1, dtype), shape, strides)
 
 
 def stand_ins(problem: Problem, dtype: np.dtype[Any]) -> list[Labelled]:
     """Views of operands without gaps, as :func:`operand_view` makes them, that nobody reads."""
-
-    def padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
-        return unread([high - low + 1 for low, high in reaches], None, array.dtype)
-
     return [
-        operand_view(problem, number, unread(shape_of(term), None, dtype), pad=padded)
+        operand_view(problem, number, unread(shape_of(term), None, dtype), None)
         for number, term in enumerate(problem.operands)
     ]
 
 
+def gapless(shape: Sequence[int], itemsize: int = 1) -> tuple[int, ...]:
+    """The strides of an array without gaps, in row-major order."""
+    return tuple(itemsize * prod(shape[n + 1 :]) for n in range(len(shape)))
+
+
 def contiguous(problem: Problem, itemsize: int) -> tuple[tuple[int, ...], ...]:
     """The strides of operands and result without gaps, in bytes."""
-    shapes = [shape_of(term) for term in (*problem.operands, problem.output)]
-    return tuple(tuple(itemsize * prod(s[n + 1 :]) for n in range(len(s))) for s in shapes)
+    return tuple(gapless(shape_of(t), itemsize) for t in (*problem.operands, problem.output))
 
 
-def operand_view(
-    problem: Problem, number: int, array: Array, fill: Any = 0, pad: Pad | None = None
-) -> Labelled:
+def steps_of(accesses: Accesses, strides: Sequence[int]) -> dict[str, int]:
+    """Bytes from one value of each index to the next."""
+    steps: dict[str, int] = {}
+    for access, stride in zip(accesses, strides, strict=True):
+        for name, coefficient in access.terms:
+            steps[name] = steps.get(name, 0) + coefficient * stride
+    return steps
+
+
+def put(values: Array, target: Array, adding: bool) -> None:
+    """Write numbers, or add them to what is there."""
+    np.add(target, values, out=target) if adding else np.copyto(target, values)
+
+
+def overlap(low: int, high: int, size: int) -> tuple[slice, slice]:
+    """The part of a range, the last one included, that lies on an axis: within both of them."""
+    first = min(max(low, 0), size)
+    stop = max(first, min(high + 1, size))
+    return slice(first - low, stop - low), slice(first, stop)
+
+
+def operand_view(problem: Problem, number: int, array: Array, fill: Any = 0) -> Labelled:
     """Read an operand through its axes, one axis of the view for each index.
 
     Args:
-        problem: a leaf.
-        number: which of its operands.
         array: the operand, its compositions already split.
-        fill: what a read outside the array yields.
-        pad: makes the padded copy.
+        fill: what a read outside the array yields; ``None`` if nobody reads at all.
 
     Returns:
         A view of ``array``, or of a padded copy where the accesses reach outside.
@@ -157,7 +178,7 @@ def operand_view(
     reaches = [access.reach(extents) for access in accesses]
     starts = [access.offset for access in accesses]
     if any(low < 0 or high >= a.size for (low, high), a in zip(reaches, accesses, strict=True)):
-        array = (pad or _padded)(array, reaches, fill)
+        array = _padded(array, reaches, fill)
         starts = [start - low for start, (low, _) in zip(starts, reaches, strict=True)]
     return _strided(array, accesses, extents, starts)
 
@@ -170,26 +191,21 @@ def output_view(out: Array, problem: Problem) -> Labelled:
 
 def _padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
     shape = [high - low + 1 for low, high in reaches]
+    if fill is None:
+        return unread(shape, None, array.dtype)
     buffer = np.full(shape, fill, array.dtype)
-    into, outof = [], []
-    for (low, high), size in zip(reaches, array.shape, strict=True):
-        first, last = max(low, 0), min(high, size - 1)
-        into.append(slice(first - low, max(first, last + 1) - low))
-        outof.append(slice(first, max(first, last + 1)))
-    buffer[tuple(into)] = array[tuple(outof)]
+    there = [overlap(*reach, size) for reach, size in zip(reaches, array.shape, strict=True)]
+    buffer[tuple(into for into, _ in there)] = array[tuple(outof for _, outof in there)]
     return buffer
 
 
 def _strided(
     array: Array, accesses: Accesses, extents: Mapping[str, int], starts: list[int]
 ) -> Labelled:
-    steps: dict[str, int] = {}
-    for access, stride in zip(accesses, array.strides, strict=True):
-        for name, coefficient in access.terms:
-            # Of one value no step is taken, which may be wider than an address.
-            step = coefficient * stride if extents[name] > 1 else 0
-            steps[name] = steps.get(name, 0) + step
+    steps = steps_of(accesses, array.strides)
+    # Of one value no step is taken, which may be wider than an address.
+    strides = [step if extents[name] > 1 else 0 for name, step in steps.items()]
     key: tuple[Any, ...] = tuple(slice(start, start + 1) for start in starts)
     corner = array[(*key, ...)]
     shape = [extents[name] for name in steps]
-    return Labelled(as_strided(corner, shape, list(steps.values())), tuple(steps))
+    return Labelled(as_strided(corner, shape, strides), tuple(steps))

@@ -7,7 +7,7 @@ what the deltas say is read off twice. Left in place they are a *scatter*; elimi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sympy
@@ -18,10 +18,12 @@ from contractconv.calculus.equation import Delta, Element, Equation
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.reads import OUTPUT, places, reads
 from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
-from contractconv.notation.spec import Composition, Spec, Term
+from contractconv.notation.spec import Spec, Term, composed_names
 from contractconv.remembering import Value, remembered
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
+# Operands that are one over the extents of some indices.
+Shares = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def forward_equation(
     spec: Spec,
     result: str = RESULT,
     names: Sequence[str] | None = None,
-    shares: Mapping[str, tuple[str, ...]] | None = None,
+    shares: Shares = (),
 ) -> Equation:
     """The contraction itself as an equation, ``Y[...] = Σ ...``.
 
@@ -124,10 +126,10 @@ def all_names(spec: Spec) -> tuple[str, ...]:
     return (*dots[:1], *(name for name in spec.indices if name != DOTS))
 
 
-def element(name: str, term: Term, shares: Mapping[str, tuple[str, ...]] | None = None) -> Element:
+def element(name: str, term: Term, shares: Shares = ()) -> Element:
     """The array ``name``, read as a term of a string says."""
     axes = tuple(expression(axis) for axis in split(term))
-    return Element(name, axes, term, (shares or {}).get(name))
+    return Element(name, axes, term, dict(shares).get(name))
 
 
 def roles_of(forward: Spec) -> dict[str, Term]:
@@ -137,16 +139,15 @@ def roles_of(forward: Spec) -> dict[str, Term]:
     return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
 
 
-def shares_of(forward: Spec) -> dict[str, tuple[str, ...]]:
+def shares_of(forward: Spec) -> Shares:
     """The local derivative that is one over the extents of some indices, if there is one."""
     over = counted(forward)
-    return {} if over is None else {local_name(forward): over}
+    return () if over is None else ((local_name(forward), over),)
 
 
 def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
     """The indices inside compositions, which cannot become an expression."""
-    axes = (axis for term in spec.terms for axis in term)
-    return frozenset(index(n) for a in axes if isinstance(a, Composition) for n in a.names)
+    return frozenset(map(index, composed_names(spec.terms)))
 
 
 def _loss(forward: Spec, operand: int) -> Equation:

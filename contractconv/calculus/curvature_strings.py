@@ -34,10 +34,18 @@ from contractconv.calculus.derived_strings import (
     gathered,
     refuse_dots,
 )
-from contractconv.calculus.symbols import index, operand_names, split
+from contractconv.calculus.symbols import index, is_plain, operand_names
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import SUM, Axis, Composition, Spec, Term, unique_names
+from contractconv.notation.spec import (
+    SUM,
+    Composition,
+    Spec,
+    Term,
+    composed_names,
+    lone_names,
+    unique_names,
+)
 from contractconv.reductions.table import REDUCTIONS
 
 KINDS = ("expand", "reduce")
@@ -75,7 +83,7 @@ class Layer:
 
     def _batch(self, given: Sequence[str] | None) -> tuple[str, ...]:
         # What lands on one element with another index is no example of its own.
-        alone = _alone((self.spec.output,)).union(*map(_composed, self.spec.output))
+        alone = {*lone_names((self.spec.output,)), *composed_names((self.spec.output,))}
         if given is None:
             return tuple(name for name in self.kept[:1] if name in alone)
         wrong = [name for name in given if name not in alone]
@@ -123,7 +131,7 @@ class Layer:
 
     def _squared(self, first: Mapping[str, Term], shared: Sequence[str]) -> Recipe:
         """Both copies share some indices of the result; only the others may be solved for."""
-        held = _alone((*first.values(), self.target))
+        held = lone_names((*first.values(), self.target))
         lonely = set(self.spec.indices).difference(shared, held)
         first, ones = self._with_ones(first, lonely)
         derivative = derive(self.spec, self.n).derivative
@@ -135,7 +143,10 @@ class Layer:
         done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
         if any(not _names_in(delta.expression) <= set(shared) for delta in last.deltas):
-            raise self._no_diagonal()
+            raise SpecError(
+                f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be "
+                f"squared"
+            )
         first, output = dict(zip(first, last.spec.inputs, strict=True)), last.spec.output
         lost = set(shared).difference(_names(first), unique_names((output,)))
         first, more = self._with_ones(first, lost)
@@ -145,13 +156,8 @@ class Layer:
         return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
     def _check_gathered(self) -> None:
-        if not _plain(self.spec.output):
+        if not is_plain(self.spec.output):
             raise SpecError(f"the scatter in the output of '{self.spec}' has no gather form")
-
-    def _no_diagonal(self) -> SpecError:
-        return SpecError(
-            f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be squared"
-        )
 
     # -- Kronecker factors -----------------------------------------------------------------------
 
@@ -225,10 +231,11 @@ class Layer:
             raise ContractionError(
                 f"Kronecker factors are for sums, not for reduce={self.spec.reduce!r}"
             )
-        if not _plain(self.target):
+        if not is_plain(self.target):
             raise ContractionError(
                 f"Kronecker factors are for weights, whose axes are indices of their own; "
-                f"operand {self.n} of '{self.spec}' is read through '{_text(self.target)}'"
+                f"operand {self.n} of '{self.spec}' is read through "
+                f"'{' '.join(map(str, self.target))}'"
             )
 
     # -- putting strings together ----------------------------------------------------------------
@@ -267,7 +274,7 @@ class Layer:
         spec = Spec(inputs, output, SUM, self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
-        shares = tuple(shares_of(self.spec).items())
+        shares = shares_of(self.spec)
         return Recipe(result, like, spec, roles, copies, self.result_axes, shares=shares)
 
 
@@ -289,20 +296,6 @@ def _matrix(names: Sequence[str], prime: Mapping[str, str]) -> Term:
     return Composition(tuple(names)), Composition(tuple(copies))
 
 
-def _plain(term: Term) -> bool:
-    """Whether every index stands alone on its axis, and only once."""
-    names = [axis.plain for axis in split(term)]
-    return None not in names and len(set(names)) == len(names)
-
-
-def _alone(terms: Iterable[Term]) -> set[str | None]:
-    return {axis.plain for term in terms for axis in term if isinstance(axis, Affine)}
-
-
-def _composed(axis: Axis) -> tuple[str, ...]:
-    return axis.names if isinstance(axis, Composition) else ()
-
-
 def _names_in(expression: sympy.Expr) -> set[str]:
     return {symbol.name for symbol in expression.free_symbols if not symbol.is_nonnegative}
 
@@ -311,7 +304,3 @@ def _free(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _text(term: Term) -> str:
-    return " ".join(map(str, term))

@@ -7,12 +7,14 @@ the forward derivative and the Jacobian; :mod:`contractconv.calculus.curvature_s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import sympy
 
 from contractconv.calculus.backward import (
     RESULT,
+    Shares,
     fixed_indices,
     forward_equation,
     roles_of,
@@ -54,12 +56,12 @@ class Recipe:
     result_axes: tuple[tuple[str, int], ...] = ()
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
-    shares: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    shares: Shares = ()
 
     @property
     def equation(self) -> Equation:
         """The string as an equation, in which the roles have their names."""
-        equation = forward_equation(self.spec, self.result, self.roles, dict(self.shares))
+        equation = forward_equation(self.spec, self.result, self.roles, self.shares)
         sizes = self._shared_sizes()
         guards = tuple(
             replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
@@ -79,13 +81,45 @@ class Recipe:
         return sizes
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is derived from a contraction, and by which operand.
+
+    Attributes:
+        forward: the contraction.
+        operand: the position of the operand that it is about.
+        name: what it is, for messages.
+        takes: the roles of what it is called with before the operands.
+        derive: makes the recipe for a spec and an operand.
+        batch: the indices that number examples; ``None`` for the result's first one.
+        kind: of Kronecker factors.
+    """
+
+    forward: Spec
+    operand: int
+    name: str
+    takes: tuple[str, ...]
+    derive: Callable[[Spec, int], Recipe]
+    batch: tuple[str, ...] | None = None
+    kind: str = ""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe for the contraction as it is.
+
+        Raises:
+            ContractionError: it cannot be derived.
+        """
+        return self.derive(self.forward, self.operand)
+
+
 def jvp(forward: Spec, n: int) -> Recipe:
     """The change of the result for a change ``V`` of operand ``n``: Jacobian times vector."""
     terms = roles_of(forward)
     target = operand_names(len(forward.inputs))[n]
     roles = tuple(TANGENT if name == target else name for name in terms)
     spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=_shares(forward))
+    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward))
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -101,11 +135,7 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     target = terms.pop(operand_names(len(forward.inputs))[n])
     terms = terms or {ONES: ()}
     spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
-    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=_shares(forward))
-
-
-def _shares(forward: Spec) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(shares_of(forward).items())
+    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=shares_of(forward))
 
 
 def refuse_dots(forward: Spec) -> None:

@@ -17,21 +17,26 @@ without such an axis has a block to itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from operator import index as as_integer
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from contractconv.calculus.lattice import Congruence, Coset, Lattice, Vector, independent, solve
 from contractconv.errors import (
     ContractionError,
     ParameterError,
     ReductionError,
-    ShapeError,
     with_carets,
 )
 from contractconv.notation.affine import LARGEST_INTEGER, ZERO, Affine, Polynomial
 from contractconv.notation.places import axes, marks
-from contractconv.notation.spec import Composition, Spec, Term, unique_names
+from contractconv.notation.spec import (
+    Axis,
+    Composition,
+    Spec,
+    composed_names,
+    lone_names,
+    unique_names,
+)
 from contractconv.reductions.table import REDUCTIONS
 
 # Every phase is a contraction of its own to plan and to run: a stride of thousands must not start
@@ -69,20 +74,14 @@ class Phase:
         Returns:
             An extent, which may be 0, for each index given. Every index starts at 0.
 
-        Raises:
-            ShapeError: an extent is missing, or is no extent.
-
         Example:
             >>> from contractconv.notation.parser import parse
             >>> even, odd = phases(parse("((h-k)/2), k -> h"))
             >>> odd.extents({"h": 9, "k": 3})
             {'h': 4, 'k': 1}
         """
-        found = {n: _extent(n, sizes[n]) for n in self.spec.indices if n in sizes}
+        found = {name: sizes[name] for name in self.spec.indices if name in sizes}
         for name, place in self.residues:
-            for needed in place.names:
-                if needed not in found:
-                    raise ShapeError(f"unknown extent: {needed}; '{self}' needs it")
             found[name] = _count(name, place, found)
         return found
 
@@ -162,11 +161,11 @@ class _Splitting:
     @staticmethod
     def of(spec: Spec, fractions: Sequence[Affine]) -> _Splitting:
         divided = {name for axis in fractions for name in axis.names}
-        kept, composed = set(unique_names((spec.output,))), _composed(spec)
+        kept, composed = set(unique_names((spec.output,))), composed_names(spec.terms)
         # The first index of a block is the most likely one to stay whole.
         names = sorted(divided, key=lambda name: (name not in composed, spec.indices.index(name)))
         sides = ([n for n in names if n in kept], [n for n in names if n not in kept])
-        alone = _with_own_axis(spec)
+        alone = lone_names(spec.terms)  # whose own axis is as long as their extent
         blocks = [block for side in sides for block in _blocks(side, alone, fractions)]
         return _Splitting(tuple(fractions), tuple(blocks))
 
@@ -179,7 +178,7 @@ class _Splitting:
         columns = [_column(name, self.fractions) for name in self.names]
         rows = list(zip(*columns, strict=True)) or [()] * len(self.fractions)
         return [
-            Congruence(row, _number(axis.offset), _number(axis.divisor))
+            Congruence(row, axis.offset.number, axis.divisor.number)
             for row, axis in zip(rows, self.fractions, strict=True)
         ]
 
@@ -212,7 +211,7 @@ class _Splitting:
 
 
 def _blocks(
-    names: Sequence[str], alone: set[str], fractions: Sequence[Affine]
+    names: Sequence[str], alone: Collection[str], fractions: Sequence[Affine]
 ) -> list[tuple[str, ...]]:
     blocks: list[tuple[str, ...]] = [(name,) for name in names if name not in alone]
     rest = [name for name in names if name in alone]
@@ -225,22 +224,8 @@ def _blocks(
     return blocks
 
 
-def _with_own_axis(spec: Spec) -> set[str]:
-    """The indices with an axis of their own, as long as their extent."""
-    return {axis.plain for _, axis in axes(spec) if isinstance(axis, Affine) and axis.plain}
-
-
-def _composed(spec: Spec) -> set[str]:
-    return {n for _, axis in axes(spec) if isinstance(axis, Composition) for n in axis.names}
-
-
 def _column(name: str, fractions: Sequence[Affine]) -> Vector:
-    return tuple(_number(dict(axis.terms).get(name, ZERO)) for axis in fractions)
-
-
-def _number(value: Polynomial) -> int:
-    assert value.constant is not None, "fractions have no parameters any more"
-    return value.constant
+    return tuple(dict(axis.terms).get(name, ZERO).number for axis in fractions)
 
 
 def _places(names: Sequence[str], residue: Vector, part: Lattice) -> Iterable[Affine]:
@@ -260,18 +245,14 @@ def _substituted(axis: Affine, places: Substitution) -> Affine:
 
 
 def _substituted_everywhere(spec: Spec, places: Substitution) -> Spec:
-    def term(axes_of_term: Term) -> Term:
-        return tuple(_substituted(a, places) if isinstance(a, Affine) else a for a in axes_of_term)
-
-    split = replace(spec, inputs=tuple(map(term, spec.inputs)), output=term(spec.output))
-    for _, axis in axes(split):
-        if isinstance(axis, Affine) and axis.largest > LARGEST_INTEGER:
-            raise ContractionError(f"a phase of '{spec}' has numbers of more than 18 digits")
+    split = spec.mapped(lambda a: _substituted(a, places) if isinstance(a, Affine) else a)
+    if any(axis.largest > LARGEST_INTEGER for axis in split.axes):
+        raise ContractionError(f"a phase of '{spec}' has numbers of more than 18 digits")
     return split
 
 
 def _check_compositions(spec: Spec, names: Sequence[str], part: Lattice) -> None:
-    composed = _composed(spec)
+    composed = composed_names(spec.terms)
     for name, step in zip(names, part.diagonal, strict=True):
         if step > 1 and name in composed:
             message = f"{name} must be split modulo {step}, but stands in a composition"
@@ -280,10 +261,8 @@ def _check_compositions(spec: Spec, names: Sequence[str], part: Lattice) -> None
             raise ContractionError(with_carets(message, *marks(spec, places), hint))
 
 
-def _ties(axis: object, name: str) -> bool:
-    if isinstance(axis, Composition):
-        return name in axis.names
-    return isinstance(axis, Affine) and axis.fractional and name in axis.names
+def _ties(axis: Axis, name: str) -> bool:
+    return name in axis.names and (axis.fractional or isinstance(axis, Composition))
 
 
 def _check_count(spec: Spec, solutions: Coset, part: Lattice) -> None:
@@ -295,21 +274,11 @@ def _check_count(spec: Spec, solutions: Coset, part: Lattice) -> None:
         )
 
 
-def _extent(name: str, size: object) -> int:
-    try:
-        extent = as_integer(size)  # type: ignore[arg-type]
-    except TypeError:
-        raise ShapeError(f"{name}={size!r} is not an integer") from None
-    if extent < 0:
-        raise ShapeError(f"{name}={extent}: an extent is not negative")
-    return extent
-
-
 def _count(name: str, place: Affine, extents: Mapping[str, int]) -> int:
     """How many values, from 0 on, an index needs to reach the end of what it stood for."""
-    steps = {index: _number(coefficient) for index, coefficient in place.terms}
+    steps = {index: coefficient.number for index, coefficient in place.terms}
     step = steps.pop(name)
-    room = extents[name] - 1 - _number(place.offset)
+    room = extents[name] - 1 - place.offset.number
     # The other indices only take away: the more of them, the further this one goes.
     room -= sum(other * max(0, extents[index] - 1) for index, other in steps.items())
     return max(0, room // step + 1)

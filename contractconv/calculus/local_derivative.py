@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contractconv.calculus.symbols import DOTS, split
+from contractconv.calculus.symbols import DOTS, is_plain, split
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Dots, Spec, Term, unique_names
 from contractconv.reductions.table import REDUCTIONS
@@ -40,15 +40,8 @@ def counted(spec: Spec) -> tuple[str, ...] | None:
     Returns:
         ``None`` if it differs from element to element, or if the reduction is no mean.
     """
-    if not REDUCTIONS[spec.reduce].averages or not _every_element_alike(spec):
+    if not REDUCTIONS[spec.reduce].averages or not is_plain(spec.output):
         return None
     kept = {axis.plain for axis in split(spec.output)}
-    dots = any(isinstance(axis, Dots) for term in spec.inputs for axis in term)
-    lost = (DOTS,) * (dots and DOTS not in kept)
+    lost = (DOTS,) * (spec.has_dots and DOTS not in kept)
     return (*lost, *(name for name in spec.reduced if name not in kept))
-
-
-def _every_element_alike(spec: Spec) -> bool:
-    names = [name for axis in spec.output for name in axis.names]
-    plain = all(not isinstance(axis, Affine) or axis.plain for axis in spec.output)
-    return plain and len(set(names)) == len(names)

@@ -13,7 +13,7 @@ import sympy
 from contractconv.caches import kept
 from contractconv.calculus.equation import Divides, Guard, Inside, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
-from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Axis, Spec
 
 OUTPUT = -1
@@ -73,13 +73,10 @@ def _never_leaves(axis: Affine, term: int, spec: Spec) -> bool:
     An expression without a minus is never negative. Its other end is kept inside where nothing but
     this axis determines one of its indices, and where it determines its own size, as in the output.
     """
-    if axis.fractional or not all(map(_non_negative, (axis.offset, *(c for _, c in axis.terms)))):
+    numbers = (axis.offset, *(coefficient for _, coefficient in axis.terms))
+    if axis.fractional or any(value < 0 for number in numbers for _, value in number.terms):
         return False
     return term == OUTPUT or any(_holders(name, spec) == {axis} for name in axis.names)
-
-
-def _non_negative(number: Polynomial) -> bool:
-    return all(value >= 0 for _, value in number.terms)
 
 
 def _holders(name: str, spec: Spec) -> set[Axis]:

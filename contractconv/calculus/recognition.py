@@ -35,14 +35,12 @@ class Second:
         parts: the contractions that add up to it; none if it is zero.
         same_as: what it is, ``Y`` or ``dW``; ``None`` for contractions of its own.
         roles: who plays which role in that, where it is not the same array: ``(("X", "V"),)``.
-        almost: whether it is zero only almost everywhere.
     """
 
     by: str
     parts: tuple[Recipe, ...]
     same_as: str | None = None
     roles: tuple[tuple[str, str], ...] = ()
-    almost: bool = False
 
     @property
     def spec(self) -> Spec:
@@ -82,7 +80,7 @@ def _seconds(formulas: Formulas) -> Iterator[Second]:
         if linear:
             yield Second(by, tuple(parts), known, ((names[n], TANGENT),))
         else:
-            yield Second(by, tuple(parts), almost=not parts)
+            yield Second(by, tuple(parts))
 
 
 def _changes(forward: Spec) -> bool:
@@ -92,7 +90,7 @@ def _changes(forward: Spec) -> bool:
 
 def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
     forward = formulas.forward
-    shares = tuple(shares_of(forward).items())
+    shares = shares_of(forward)
     if by in roles:
         place = roles.index(by)
         again = derive(formulas.scatter, place)

@@ -228,7 +228,8 @@ def _end(formulas: Formulas, scattered: Equation) -> Step:
         ", in which a fraction counts only where it is a whole number inside its axis, "
         "as every index does"
     )
-    return Step("read off", equation, f"{sentence}{fraction * _divides(formulas)}.", string)
+    divides = any(isinstance(guard, Divides) for guard in equation.guards)
+    return Step("read off", equation, f"{sentence}{fraction * divides}.", string)
 
 
 def _of_what_stays(equation: Equation) -> str:
@@ -243,10 +244,6 @@ def _of_what_stays(equation: Equation) -> str:
         f"No axis of another array could say what the delta says, {whatever}so the delta stays, "
         f"and the scatter form is the only one."
     )
-
-
-def _divides(formulas: Formulas) -> bool:
-    return any(isinstance(guard, Divides) for guard in formulas.collected.guards)
 
 
 def _said(formula: Any, equation: Equation) -> str:

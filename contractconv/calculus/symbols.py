@@ -64,7 +64,7 @@ def parameter(name: str) -> sympy.Symbol:
 
 def scaling(spec: Spec) -> frozenset[str]:
     """The parameters that multiply or divide, which are positive; the others only shift."""
-    axes = [a for term in spec.terms for a in term if isinstance(a, Affine)]
+    axes = [axis for axis in spec.axes if isinstance(axis, Affine)]
     numbers = [n for a in axes for n in (a.divisor, *(c for _, c in a.terms))]
     return frozenset(name for number in numbers for name in number.names)
 
@@ -80,6 +80,12 @@ def split(term: Term) -> tuple[Affine, ...]:
         else:
             axes.append(axis)
     return tuple(axes)
+
+
+def is_plain(term: Term) -> bool:
+    """Whether every index of a term stands alone on its axis, and only once."""
+    names = [axis.plain for axis in split(term)]
+    return None not in names and len(set(names)) == len(names)
 
 
 def joined(axes: Iterable[Affine], like: Term) -> Term:

@@ -71,16 +71,13 @@ _STYLE = f"""
 """
 
 
-def diagram(
-    spec: Spec, names: Sequence[str], result: str, extents: Mapping[str, int] | None = None
-) -> str:
+def diagram(spec: Spec, names: Sequence[str], result: str) -> str:
     """Draw a contraction as a tensor network.
 
     Args:
         spec: the contraction.
         names: the operands' names, as many as there are operands.
         result: the result's name.
-        extents: extents to write beside the names of the indices.
 
     Returns:
         An ``svg`` element, complete by itself: for a file of its own or inside a page.
@@ -95,7 +92,7 @@ def diagram(
     """
     if len(names) != len(spec.inputs):
         raise ValueError(f"{len(spec.inputs)} operands need as many names, not {len(names)}")
-    layout = arrange(spec, names, result, extents)
+    layout = arrange(spec, names, result)
     levels = _levels(layout)
     width, height = _number(layout.width), _number(levels.height)
     parts = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.recognition import CHANGE, Second
 from contractconv.display.hands import HANDS, Hand
-from contractconv.notation.affine import ONE, Affine, Polynomial
+from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
 from contractconv.reductions.table import REDUCTIONS
 
@@ -35,13 +35,13 @@ class _Writer:
         parts = [self.element(factor) for factor in source.factors if factor.over is None]
         if source.multiplies_deltas:
             parts += [self.delta(delta) for delta in source.deltas]
-        right = hand.times(parts)
+        right = hand.multiplied(parts)
         if source.summed or not record.keeps_one:
             right = hand.big(record, self.names(), right)
         right = self.divided(right)
         conditions = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
         conditions += [self.guard(guard) for guard in source.guards]
-        return hand.equation(self.element(source.left), right, conditions)
+        return hand.stated(self.element(source.left), right, conditions)
 
     def names(self) -> list[str]:
         """The reduced indices."""
@@ -51,15 +51,14 @@ class _Writer:
         """What is reduced, divided by the numbers of points that are averaged."""
         source, hand = self.source, self.hand
         if source.counts_points:
-            deltas = hand.times([self.delta(delta) for delta in source.deltas])
-            return hand.mean(
-                hand.at_least_one(hand.big(REDUCTIONS[SUM], self.names(), deltas)), body
-            )
+            deltas = hand.multiplied([self.delta(delta) for delta in source.deltas])
+            count = hand.at_least_one % hand.big(REDUCTIONS[SUM], self.names(), deltas)
+            return hand.mean % (count, body)
         sizes = [name for factor in source.factors for name in factor.over or ()]
         if REDUCTIONS[source.reduce].averages:
             sizes += [index.name for index in source.summed]
         sizes += source.scale
-        return hand.mean(hand.sizes(sizes), body) if sizes else body
+        return hand.mean % (hand.sizes(sizes), body) if sizes else body
 
     def element(self, element: Element) -> str:
         remaining = iter(element.axes)
@@ -67,43 +66,41 @@ class _Writer:
         for axis in element.like:
             if isinstance(axis, Composition):
                 names = [self.axis(self.source.written(next(remaining))) for _ in axis.names]
-                axes.append(self.hand.composition(names))
+                axes.append(self.hand.composed(names))
             else:
                 axes.append(self.axis(self.source.written(next(remaining))))
-        return self.hand.element(self.hand.symbol(element.name), axes)
+        return self.hand.met(self.hand.symbol(element.name), axes)
 
     def delta(self, delta: Delta) -> str:
         position, expression = map(self.source.written, (delta.position, delta.expression))
-        return self.hand.delta(self.axis(position), self.axis(expression))
+        return self.hand.delta % (self.axis(position), self.axis(expression))
 
     def tie(self, delta: Delta) -> str:
         position, expression = map(self.source.written, (delta.position, delta.expression))
-        return self.hand.equal(self.axis(position), self.axis(expression, inline=False))
+        return self.hand.equal % (self.axis(position), self.axis(expression, inline=False))
 
     def guard(self, guard: Guard) -> str:
         if isinstance(guard, Divides):
             divisor, number = map(self.source.written, (guard.divisor, guard.number))
-            return self.hand.divides(self.axis(divisor), self.axis(number))
+            return self.hand.divides % (self.axis(divisor), self.axis(number))
         position = self.source.written(guard.position)
-        size = self.hand.size(guard.size.name.removeprefix("N_"))
-        return self.hand.inside(self.axis(position, inline=False), size)
+        size = self.hand.size % self.hand.symbol(guard.size.name.removeprefix("N_"))
+        return self.hand.inside % (self.axis(position, inline=False), size)
 
     def axis(self, axis: Affine, inline: bool = True) -> str:
         number = self.sum(axis)
         if axis.divisor == ONE:
             return number
-        return self.hand.fraction(number, self.sum(Affine((), axis.divisor)), inline)
+        return self.hand.divided(number, self.sum(Affine((), axis.divisor)), inline)
 
     def sum(self, axis: Affine) -> str:
-        """The numerator, a positive part first: a leading minus reads badly."""
+        """The numerator."""
         parts = [part for name, number in axis.terms for part in _parts(number, name)]
         parts += _parts(axis.offset)
-        lead = next((n for n, (value, _) in enumerate(parts) if value > 0), 0)
-        ordered = [*parts[lead : lead + 1], *parts[:lead], *parts[lead + 1 :]]
         return self.hand.signed(
             [
                 (value < 0, self.hand.product(abs(value), list(map(self.hand.symbol, symbols))))
-                for value, symbols in ordered
+                for value, symbols in positive_first(parts)
             ]
         )
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
-from contractconv.calculus.compositions import composed
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.recognition import Second, second_derivatives
 from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write, write_second
 from contractconv.display.fast import Fast, fast
-from contractconv.execution.gradient import backward, backward_problem, backward_shapes
+from contractconv.execution.gradient import backward, simplified
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -177,20 +176,16 @@ def _explained(
     problem: Problem | None,
 ) -> Gradient:
     spec, n = formulas.forward, formulas.operand
-    told, again = steps(formulas), second_derivatives(formulas)
+    found = Gradient(formulas, steps(formulas), second_derivatives(formulas), proof)
     if problem is None:
-        return Gradient(formulas, told, again, proof)
+        return found
     concrete = expand_dots(spec, shapes, problem.result_shape)
     here = derive(concrete, n)
-    scattered = backward_problem(here.scatter, here, problem, shapes)
-    simple = composed(here.scatter, scattered, backward_shapes(here, problem, shapes))
-    return Gradient(
-        formulas,
-        told,
-        again,
-        proof,
-        _planned(backward(concrete, n, problem, shapes)),
-        simple if simple != here.scatter else None,
+    simple = simplified(here, problem, shapes)
+    return replace(
+        found,
+        plan=_planned(backward(concrete, n, problem, shapes)),
+        simplified=simple if simple != here.scatter else None,
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from contractconv.display.lettering import ELLIPSIS, Label, index_texts
+from contractconv.display.lettering import ELLIPSIS, Label, shortened
 from contractconv.display.spacing import fewest_crossings, filled, mean, spread
 from contractconv.display.tensors import INDEX_GAP, PORT_GAP, Slot, Tensor, kind_of, tensor_of
-from contractconv.notation.spec import Dots, Spec
+from contractconv.notation.spec import Spec, has_dots
 from contractconv.reductions.table import REDUCTIONS
 
 RESULT = -1  # the number of the result among the terms, as in the spec
@@ -66,24 +66,23 @@ class Layout:
     threads: tuple[Thread, ...]
 
 
-def arrange(
-    spec: Spec, names: Sequence[str], result: str, extents: Mapping[str, int] | None = None
-) -> Layout:
+def arrange(spec: Spec, names: Sequence[str], result: str) -> Layout:
     """Give every tensor, axis and index of a contraction its place.
 
     Args:
         spec: the contraction.
         names: the operands' names.
         result: the result's name.
-        extents: extents to write behind the indices' names; others are ignored.
 
     Returns:
         The layout; the left edge of the picture is at 0.
     """
     mark = "" if REDUCTIONS[spec.reduce].is_sum else spec.reduce
     reduced = _reduced(spec)
-    labels = {name: Label(text, "") for name, text in index_texts(spec, extents or {}).items()}
-    labels |= {name: Label(labels[name].text, mark, True) for name in reduced}
+    labels = {
+        name: Label(shortened(name), mark * (name in reduced), name in reduced)
+        for name in (*spec.indices, *[ELLIPSIS] * spec.has_dots)
+    }
     rooms = {name: label.reach() for name, label in labels.items()}
     tensors = {n: tensor_of(term, names[n], "", rooms) for n, term in enumerate(spec.inputs)}
     # Where products land on the same element, it is the result at which they are reduced.
@@ -93,7 +92,7 @@ def arrange(
 
 
 def _reduced(spec: Spec) -> tuple[str, ...]:
-    dots = spec.has_dots and not any(isinstance(axis, Dots) for axis in spec.output)
+    dots = spec.has_dots and not has_dots(spec.output)
     return (*spec.reduced, *([ELLIPSIS] if dots else []))
 
 

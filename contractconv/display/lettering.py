@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from typing import NamedTuple
-
-from contractconv.notation.spec import Spec
 
 ELLIPSIS = "..."
 
@@ -59,24 +56,6 @@ def text_width(text: str, size: float) -> float:
     """
     wide = sum(unicodedata.east_asian_width(ch) in "WF" for ch in text)
     return (len(text) * _ADVANCE + wide * (1 - _ADVANCE)) * size
-
-
-def index_texts(spec: Spec, extents: Mapping[str, int]) -> dict[str, str]:
-    """What is written at each index of a contraction, the ellipsis being one.
-
-    Args:
-        spec: the contraction.
-        extents: extents to write behind the indices' names; others are ignored.
-
-    Example:
-        >>> from contractconv.notation.parser import parse
-        >>> index_texts(parse("... i, i j -> ... j"), {"i": 3})
-        {'j': 'j', 'i': 'i: 3', '...': '...'}
-    """
-    texts = {name: shortened(name) for name in spec.indices}
-    for name in texts:
-        texts[name] += f": {extents[name]}" if name in extents else ""
-    return texts | ({ELLIPSIS: ELLIPSIS} if spec.has_dots else {})
 
 
 def typeset(expression: str) -> str:

@@ -19,7 +19,7 @@ from contractconv.display.sources import forward_source
 from contractconv.display.sources.text import tupled
 from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Composition, Spec, Term
+from contractconv.notation.spec import Composition, Spec, Term, lone_names
 from contractconv.reductions.table import REDUCTIONS
 
 _KEYWORDS = re.compile(r"def forward\((.*?)\):", re.DOTALL)
@@ -67,7 +67,7 @@ def recipe_source(
 
 
 def _whole(term: Term) -> bool:
-    return all(isinstance(axis, Composition) or getattr(axis, "plain", None) for axis in term)
+    return all(isinstance(axis, Composition) or axis.plain for axis in term)
 
 
 def _snake(title: str) -> str:
@@ -76,8 +76,7 @@ def _snake(title: str) -> str:
 
 def _unsaid(spec: Spec, terms: Sequence[Term], said: Sequence[str]) -> list[str]:
     """The indices that stand alone on no axis of these terms."""
-    axes = [axis for term in terms for axis in term]
-    alone = {axis.plain for axis in axes if isinstance(axis, Affine)}
+    alone = lone_names(terms)
     return [name for name in spec.indices if name not in alone and name not in said]
 
 
@@ -168,7 +167,6 @@ class _Module:
         """The extent of an index as the size of an axis; ``None`` if no array has it alone."""
         for role, term in self.terms:
             for axis, entry in enumerate(term):
-                alone = isinstance(entry, Affine) and entry.plain == name
-                if alone and role in self.arguments:
+                if entry.plain == name and role in self.arguments:
                     return f"{role}.shape[{axis}]"
         return None

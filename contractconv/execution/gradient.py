@@ -223,6 +223,14 @@ def backward_shapes(
     return (problem.result_shape, *weights, *others)
 
 
+def simplified(formulas: Formulas, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
+    """The scatter form for these shapes, windows that do not overlap written as compositions."""
+    from contractconv.calculus.compositions import composed
+
+    scatter = backward_problem(formulas.scatter, formulas, problem, shapes)
+    return composed(formulas.scatter, scatter, backward_shapes(formulas, problem, shapes))
+
+
 def _weights_shape(forward: Spec, problem: Problem) -> Shape:
     if not REDUCTIONS[forward.reduce].linear:
         return tuple(size for _, size in problem.sizes)

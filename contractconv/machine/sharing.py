@@ -51,7 +51,19 @@ def carried_out(
     """
     if portions(points) == 1:
         return [work(parts)]
-    return together(work, _runs(parts, sharers(points)))
+    runs = [parts[some.start : some.stop] for some in evenly(len(parts), sharers(points))]
+    return together(work, runs)
+
+
+def evenly(count: int, pieces: int) -> list[range]:
+    """Cut so many things into pieces of about one size; there are at most as many, at least one.
+
+    Example:
+        >>> evenly(7, 3), evenly(2, 3)
+        ([range(0, 2), range(2, 4), range(4, 7)], [range(0, 1), range(1, 2)])
+    """
+    pieces = max(1, min(pieces, count))
+    return [range(count * n // pieces, count * (n + 1) // pieces) for n in range(pieces)]
 
 
 def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Part]]) -> list[Made]:
@@ -70,12 +82,6 @@ def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Par
         if helpers is not None:
             lenders.give(helpers)
     return job.results()
-
-
-def _runs(parts: Sequence[Part], threads: int) -> list[Sequence[Part]]:
-    count = max(1, min(threads, len(parts)))
-    ends = [len(parts) * n // count for n in range(count + 1)]
-    return [parts[ends[n] : ends[n + 1]] for n in range(count)]
 
 
 class _Job(Generic[Part, Made]):

@@ -6,13 +6,15 @@ stride may stay a symbol until it is bound. Everything here is exact and immutab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import gcd
 from operator import mul
+from typing import TypeVar
 
 Monomial = tuple[str, ...]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,9 @@ class Affine:
             self.divisor * other.divisor,
         )
 
+    def __sub__(self, other: Affine) -> Affine:
+        return self + other.scaled(-ONE)
+
     def scaled(self, factor: Polynomial) -> Affine:
         """Multiply by a number."""
         return Affine.of(
@@ -260,9 +265,13 @@ def _numerator(terms: tuple[tuple[str, Polynomial], ...], offset: Polynomial) ->
         else:
             parts.append((1, f"({coefficient})*{name}"))
     parts += [(value, "*".join(monomial)) for monomial, value in offset.terms]
-    # A leading minus reads badly: put the first positive part in front, as in (5-i).
+    return join_signed(positive_first(parts))
+
+
+def positive_first(parts: Sequence[tuple[int, Part]]) -> list[tuple[int, Part]]:
+    """A leading minus reads badly: put the first positive part in front, as in (5-i)."""
     lead = next((n for n, (value, _) in enumerate(parts) if value > 0), 0)
-    return join_signed([*parts[lead : lead + 1], *parts[:lead], *parts[lead + 1 :]])
+    return [*parts[lead : lead + 1], *parts[:lead], *parts[lead + 1 :]]
 
 
 def _grouped(text: str, operators: str = "+-") -> str:

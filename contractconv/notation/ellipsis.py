@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import wrong_rank
 from contractconv.notation.problem import Shape
-from contractconv.notation.spec import Axis, Dots, Spec, Term
+from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 
 _SPELLED = re.compile("_*dots[0-9]+")
 
@@ -24,32 +24,22 @@ def expand_dots(
     """
     if not spec.has_dots:
         return spec
-    counts = [
-        len(shape) - len(term) + 1 if any(isinstance(a, Dots) for a in term) else 0
-        for term, shape in zip(spec.inputs, shapes, strict=True)
-    ]
-    for number, count in enumerate(counts):
-        if count < 0:
+    for number, (term, shape) in enumerate(zip(spec.inputs, shapes, strict=True)):
+        if has_dots(term) and len(shape) < len(term) - 1:
             raise wrong_rank(spec, shapes, number)
-    names = _fresh(max(counts, default=0), {*spec.indices, *spec.parameters})
-    aligned = [
-        list(zip(names[len(names) - count :], _dots_sizes(term, shape, count), strict=True))
-        for term, shape, count in zip(spec.inputs, shapes, counts, strict=True)
-    ]
-    wide = {name for pairs in aligned for name, size in pairs if size != 1}
-    inputs = tuple(
-        _spelled(term, [_broadcast(name, size, wide) for name, size in pairs])
-        for term, pairs in zip(spec.inputs, aligned, strict=True)
-    )
-    kept: Sequence[Axis] = [Affine.index(name) for name in names]
-    if output_shape is not None and any(isinstance(axis, Dots) for axis in spec.output):
-        count = len(output_shape) - len(spec.output) + 1
-        sizes = _dots_sizes(spec.output, tuple(output_shape), max(count, 0))
-        if len(sizes) <= len(names):
-            pairs = zip(names[len(names) - len(sizes) :], sizes, strict=True)
-            kept = [_broadcast(name, size, wide) for name, size in pairs]
-    output = _spelled(spec.output, kept)
-    return replace(spec, inputs=inputs, output=output)
+    sizes = list(map(_dots_sizes, spec.inputs, shapes))
+    names = _fresh(max(map(len, sizes), default=0), {*spec.indices, *spec.parameters})
+    wide = {name for one in sizes for name, size in _aligned(names, one) if size != 1}
+
+    def spelled(term: Term, sizes: Shape) -> Term:
+        axes = [_broadcast(name, size, wide) for name, size in _aligned(names, sizes)]
+        return _spelled(term, axes)
+
+    output = _spelled(spec.output, [Affine.index(name) for name in names])
+    if output_shape is not None:
+        told = _dots_sizes(spec.output, tuple(output_shape))
+        output = spelled(spec.output, told) if len(told) <= len(names) else output
+    return replace(spec, inputs=tuple(map(spelled, spec.inputs, sizes)), output=output)
 
 
 def dots_labels(spec: Spec, spelled: Spec) -> dict[str, str]:
@@ -80,9 +70,15 @@ def _broadcast(name: str, size: int, wide: set[str]) -> Axis:
     return Affine.of(()) if size == 1 and name in wide else Affine.index(name)
 
 
-def _dots_sizes(term: Term, shape: Shape, count: int) -> Shape:
-    start = next((n for n, axis in enumerate(term) if isinstance(axis, Dots)), 0)
-    return tuple(shape[start : start + count])
+def _dots_sizes(term: Term, shape: Shape) -> Shape:
+    """The sizes of the axes for which the ellipsis of a term stands."""
+    start = next((n for n, axis in enumerate(term) if isinstance(axis, Dots)), len(shape))
+    return tuple(shape[start : start + max(0, len(shape) - len(term) + 1)])
+
+
+def _aligned(names: Sequence[str], sizes: Shape) -> Iterator[tuple[str, int]]:
+    """The last names, one for each size."""
+    return zip(names[len(names) - len(sizes) :], sizes, strict=True)
 
 
 def _spelled(term: Term, axes: Sequence[Axis]) -> Term:

@@ -149,7 +149,7 @@ class Expression:
         self._whole(left)
         self._whole(right)
         result = {
-            "+": self._add, "-": self._subtract,
+            "+": lambda a, b: a.affine + b.affine, "-": lambda a, b: a.affine - b.affine,
             "*": self._multiply, "2i": self._multiply, "/": self._divide,
         }  # fmt: skip
         value = result[operator](left, right)
@@ -162,12 +162,6 @@ class Expression:
                 "a division must span the whole axis", value, value,
                 hint="bring it to one denominator: ((h-k+1)/2), not (h/2-k)",
             )  # fmt: skip
-
-    def _add(self, left: _Value, right: _Value) -> Affine:
-        return left.affine + right.affine
-
-    def _subtract(self, left: _Value, right: _Value) -> Affine:
-        return left.affine + right.affine.scaled(Polynomial.of(-1))
 
     def _multiply(self, left: _Value, right: _Value) -> Affine:
         if left.affine.terms and right.affine.terms:

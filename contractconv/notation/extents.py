@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from operator import index as as_integer
 
+from contractconv.caches import kept
 from contractconv.errors import ParameterError, ShapeError, with_carets
 from contractconv.notation.affine import LARGEST_INTEGER, Affine
 from contractconv.notation.ellipsis import dots_labels, expand_dots, names_dots
@@ -67,6 +68,31 @@ def resolve(
     problem = _problem(solver)
     _check_places(solver, problem)
     return problem
+
+
+def resolved(
+    spec: Spec,
+    shapes: tuple[Shape, ...],
+    values: Mapping[str, int],
+    output_shape: Shape | None,
+    cotangent: Shape | None,
+) -> Problem:
+    """The same as :func:`resolve`, remembered for the next call."""
+    # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
+    if any(type(value) is not int for value in values.values()):
+        return resolve(spec, shapes, values, output_shape, cotangent)
+    return _resolved(spec, shapes, tuple(sorted(values.items())), output_shape, cotangent)
+
+
+@kept(most=4096)
+def _resolved(
+    spec: Spec,
+    shapes: tuple[Shape, ...],
+    values: tuple[tuple[str, int], ...],
+    output_shape: Shape | None,
+    cotangent: Shape | None,
+) -> Problem:
+    return resolve(spec, shapes, dict(values), output_shape, cotangent)
 
 
 def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str, int]]:
@@ -131,7 +157,7 @@ def bind(spec: Spec, values: Mapping[str, int]) -> Spec:
                 with_carets(f"division by zero with {given}", *marks(spec, [place]))
             )
     bound = spec.bind(numbers)
-    large = [p for p, a in axes(bound) if isinstance(a, Affine) and a.largest > LARGEST_INTEGER]
+    large = [place for place, axis in axes(bound) if axis.largest > LARGEST_INTEGER]
     if large:
         message = f"a number of more than 18 digits with {given}"
         raise ParameterError(with_carets(message, *marks(spec, large)))
@@ -155,16 +181,13 @@ def _integer(name: str, value: object) -> int:
 
 
 def _used_parameters(spec: Spec) -> list[str]:
-    used: set[str] = set()
-    for _, axis in axes(spec):
-        if isinstance(axis, Affine):
-            used |= axis.parameters
+    used = set[str]().union(*(axis.parameters for axis in spec.axes))
     return [name for name in spec.parameters if name in used]
 
 
 def _places_of(spec: Spec, parameters: Iterable[str]) -> list[Place]:
     wanted = set(parameters)
-    return [p for p, axis in axes(spec) if isinstance(axis, Affine) and axis.parameters & wanted]
+    return [place for place, axis in axes(spec) if axis.parameters & wanted]
 
 
 def _checked_result(solver: Solver, output_shape: Sequence[int]) -> Shape:
@@ -200,7 +223,7 @@ def _accesses(term: Term, shape: Shape, extents: Mapping[str, int]) -> Accesses:
     accesses: list[Access] = []
     for axis, size in zip(term, shape, strict=True):
         if isinstance(axis, Affine):
-            accesses.append(_access(axis, size))
+            accesses.append(Access.by(axis, size))
         else:
             accesses += [Access.along(name, extents[name]) for name in axis.names]
     return tuple(accesses)
@@ -216,19 +239,10 @@ def _output_size(axis: Axis, extents: Mapping[str, int], told: int | None) -> in
         return told
     if 0 in sizes:
         return 0
-    access = _access(axis, 0)
+    access = Access.by(axis, 0)
     low, high = access.reach(extents)
     least = -(-low // access.divisor)
     return max(0, high // access.divisor + 1 - max(0, -least))
-
-
-def _access(axis: Affine, size: int) -> Access:
-    return Access(
-        tuple((name, coefficient.number) for name, coefficient in axis.terms),
-        axis.offset.number,
-        axis.divisor.number,
-        size,
-    )
 
 
 # -- numbers that no machine counts to -------------------------------------------------------------

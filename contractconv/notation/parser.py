@@ -12,7 +12,16 @@ from dataclasses import replace
 from contractconv.errors import ReductionError, SpecError, spec_error
 from contractconv.notation.affine import Affine
 from contractconv.notation.expression import Expression, Source
-from contractconv.notation.spec import REDUCTIONS, Axis, Composition, Dots, Reduction, Spec, Term
+from contractconv.notation.spec import (
+    REDUCTIONS,
+    Axis,
+    Composition,
+    Dots,
+    Reduction,
+    Spec,
+    Term,
+    has_dots,
+)
 from contractconv.notation.tokens import NAME, Token, is_index, tokenize, unknown_character
 
 # Limits that no sensible contraction meets; they keep an absurd string from costing time.
@@ -174,7 +183,7 @@ class _Reader:
         return names
 
     def _dots(self, token: Token, axes: Sequence[Axis]) -> Dots:
-        if any(isinstance(axis, Dots) for axis in axes):
+        if has_dots(tuple(axes)):
             raise self.source.error("a term has at most one ellipsis", token)
         return Dots()
 
@@ -238,6 +247,6 @@ def implicit_output(inputs: tuple[Term, ...]) -> Term:
     count: dict[str, int] = {}
     for name in (name for term in inputs for axis in term for name in axis.names):
         count[name] = count.get(name, 0) + 1
-    dots = any(isinstance(axis, Dots) for term in inputs for axis in term)
+    dots = any(map(has_dots, inputs))
     once = sorted(name for name, times in count.items() if times == 1)
     return (*([Dots()] * dots), *(Affine.index(name) for name in once))

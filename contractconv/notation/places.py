@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import index as as_integer
 from typing import SupportsIndex
 
 from contractconv.errors import OperandError, ShapeError, Span, with_carets
 from contractconv.notation.keywords import KEYWORDS
 from contractconv.notation.problem import Shape
-from contractconv.notation.spec import Axis, Dots, Place, Spec, render
+from contractconv.notation.spec import Axis, Place, Spec, has_dots, render
 
 
 def axes(spec: Spec) -> Iterable[tuple[Place, Axis]]:
@@ -28,10 +27,7 @@ def marks(spec: Spec, places: Iterable[Place]) -> tuple[str, list[Span]]:
 
 def relabelled(spec: Spec, labels: Mapping[str, str]) -> Spec:
     """A spec as messages show it: with other names for some indices."""
-    if not labels:
-        return spec
-    inputs = tuple(tuple(axis.renamed(labels) for axis in term) for term in spec.inputs)
-    return replace(spec, inputs=inputs, output=tuple(axis.renamed(labels) for axis in spec.output))
+    return spec.mapped(lambda axis: axis.renamed(labels)) if labels else spec
 
 
 def give(names: Iterable[str], between: str = ", ") -> str:
@@ -55,8 +51,7 @@ def wrong_count(spec: Spec, given: int) -> OperandError:
 def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
     """Build the error for an operand that has not as many axes as its term."""
     term, rank = spec.inputs[number], len(shapes[number])
-    dots = any(isinstance(axis, Dots) for axis in term)
-    wanted = f"at least {len(term) - 1}" if dots else str(len(term))
+    wanted = f"at least {len(term) - 1}" if has_dots(term) else str(len(term))
     message = (
         f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, but its term has {wanted}"
     )

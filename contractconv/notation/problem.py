@@ -12,7 +12,7 @@ from math import gcd, prod
 from operator import index as as_integer
 
 from contractconv.errors import ShapeError
-from contractconv.notation.affine import join_signed
+from contractconv.notation.affine import Affine, join_signed
 from contractconv.remembering import Value, remembered
 
 Shape = tuple[int, ...]
@@ -31,6 +31,12 @@ class Access:
     def along(name: str, size: int) -> Access:
         """Return the axis on which ``name`` stands alone."""
         return Access(((name, 1),), 0, 1, size)
+
+    @staticmethod
+    def by(axis: Affine, size: int) -> Access:
+        """Return the access that an axis without parameters says."""
+        terms = tuple((name, coefficient.number) for name, coefficient in axis.terms)
+        return Access(terms, axis.offset.number, axis.divisor.number, size)
 
     @staticmethod
     def of(terms: Iterable[tuple[str, int]], offset: int, divisor: int, size: int) -> Access:

@@ -85,13 +85,13 @@ class Solver:
 
     def _take_plain(self) -> None:
         for place, axis, size in self._inputs:
-            if isinstance(axis, Affine) and axis.plain:
+            if axis.plain:
                 self._compare(axis.plain, size, place)
                 self.extents[axis.plain] = size
 
     def _take_result(self) -> None:
         for place, axis, size in self._outputs():
-            if isinstance(axis, Affine) and axis.plain and self._speaks_of(axis.plain):
+            if axis.plain and self._speaks_of(axis.plain):
                 if self.result is not None:
                     self._compare(axis.plain, size, place)
                 self._stated.setdefault(axis.plain, size)
@@ -376,7 +376,7 @@ def _root(number: int, times: int) -> int:
 
 
 def _what_to_give(unknown: Sequence[str], axis: Axis) -> str:
-    if isinstance(axis, Affine) and axis.fractional:
+    if axis.fractional:
         return f"give {give(unknown, ' and ')}"
     enough = f"{len(unknown) - 1} of " * (len(unknown) > 2)
     return f"give {enough}{give(unknown, ', ' if enough else ' or ')}"

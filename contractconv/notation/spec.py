@@ -6,9 +6,9 @@ contraction give equal specs, whatever blanks and order of summands they were ty
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from contractconv.notation.affine import Affine
 from contractconv.remembering import Value, remembered
@@ -22,8 +22,26 @@ SUM: Reduction = "sum"
 """What derivatives are made of."""
 
 
+class _Whole:
+    """An axis that is no expression: what it answers where one is asked what is in it."""
+
+    __slots__ = ()
+    plain: None = None
+    fractional = False
+    largest = 0
+    parameters: frozenset[str] = frozenset()
+
+    def bind(self, values: Mapping[str, int]) -> Self:
+        """Nothing is in it that could be bound."""
+        return self
+
+    def ordered(self, rank: Mapping[str, int]) -> Self:
+        """Its order means something."""
+        return self
+
+
 @dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(_Whole):
     """A row-major composition ``(h w c)``: the axis ``h*W*C + w*C + c``."""
 
     names: tuple[str, ...]
@@ -37,7 +55,7 @@ class Composition:
 
 
 @dataclass(frozen=True, slots=True)
-class Dots:
+class Dots(_Whole):
     """The ellipsis: any number of axes, aligned at the right as numpy broadcasts."""
 
     @property
@@ -83,8 +101,9 @@ class Spec(Value):
 
     def __post_init__(self) -> None:
         rank = {name: position for position, name in enumerate(self.prominence)}
-        object.__setattr__(self, "inputs", tuple(_ordered(t, rank) for t in self.inputs))
-        object.__setattr__(self, "output", _ordered(self.output, rank))
+        *inputs, output = (tuple(axis.ordered(rank) for axis in term) for term in self.terms)
+        object.__setattr__(self, "inputs", tuple(inputs))
+        object.__setattr__(self, "output", output)
         object.__setattr__(self, "parameters", tuple(sorted(set(self.parameters))))
 
     @property
@@ -111,24 +130,28 @@ class Spec(Value):
         operand has by itself (the cotangent, backward), or else the output.
         """
         terms = (*self.inputs[:1], self.output, *self.inputs[1:])
-        axes = (axis for term in terms for axis in term if isinstance(axis, Affine))
-        plain = [axis.plain for axis in axes if axis.plain]
-        others = sorted(set(unique_names(self.terms)).difference(plain))
-        return tuple(dict.fromkeys([*plain, *others]))
+        plain = lone_names(terms)
+        return (*plain, *sorted(set(unique_names(self.terms)).difference(plain)))
 
     @property
     def has_dots(self) -> bool:
         """Whether any term has an ellipsis."""
-        return any(isinstance(axis, Dots) for term in self.terms for axis in term)
+        return any(map(has_dots, self.terms))
+
+    @property
+    def axes(self) -> Iterator[Axis]:
+        """Every axis, the output's last."""
+        return (axis for term in self.terms for axis in term)
+
+    def mapped(self, change: Callable[[Axis], Axis]) -> Spec:
+        """Change every axis."""
+        *inputs, output = (tuple(map(change, term)) for term in self.terms)
+        return replace(self, inputs=tuple(inputs), output=output)
 
     def bind(self, values: Mapping[str, int]) -> Spec:
         """Put integers in the place of parameters."""
-        return replace(
-            self,
-            inputs=tuple(_bound(term, values) for term in self.inputs),
-            output=_bound(self.output, values),
-            parameters=tuple(name for name in self.parameters if name not in values),
-        )
+        unbound = tuple(name for name in self.parameters if name not in values)
+        return replace(self.mapped(lambda axis: axis.bind(values)), parameters=unbound)
 
     def __str__(self) -> str:
         return render(self)[0]
@@ -145,12 +168,20 @@ def unique_names(terms: tuple[Term, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _ordered(term: Term, rank: Mapping[str, int]) -> Term:
-    return tuple(axis.ordered(rank) if isinstance(axis, Affine) else axis for axis in term)
+def lone_names(terms: Iterable[Term]) -> tuple[str, ...]:
+    """The indices that stand alone on some axis, each once."""
+    return tuple(dict.fromkeys(axis.plain for term in terms for axis in term if axis.plain))
 
 
-def _bound(term: Term, values: Mapping[str, int]) -> Term:
-    return tuple(axis.bind(values) if isinstance(axis, Affine) else axis for axis in term)
+def composed_names(terms: Iterable[Term]) -> frozenset[str]:
+    """The indices in compositions."""
+    axes = (axis for term in terms for axis in term if isinstance(axis, Composition))
+    return frozenset(name for axis in axes for name in axis.names)
+
+
+def has_dots(term: Term) -> bool:
+    """Whether a term has an ellipsis."""
+    return any(isinstance(axis, Dots) for axis in term)
 
 
 Place = tuple[int, int | None]
@@ -191,10 +222,9 @@ def _numbered(spec: Spec) -> Iterator[tuple[int, Term]]:
 def _needs_blank(spec: Spec) -> bool:
     # Without a blank inside any term, a name of several letters would be read as letters.
     single_axes = all(len(term) <= 1 for term in spec.terms)
-    composed = any(isinstance(axis, Composition) for term in spec.terms for axis in term)
-    affine = [axis for term in spec.terms for axis in term if isinstance(axis, Affine)]
-    used = {name for axis in affine for name in (*axis.names, *axis.parameters)}
-    return single_axes and not composed and any(len(name) > 1 for name in used)
+    used = {name for axis in spec.axes for name in (*axis.names, *axis.parameters)}
+    named = single_axes and any(len(name) > 1 for name in used)
+    return named and not composed_names(spec.terms)
 
 
 def _with_blanks(axis: Axis) -> str:

@@ -85,6 +85,12 @@ def inside(step: int, above: int, below: int) -> tuple[int, int]:
     return -(-below // -step), above // -step
 
 
+def reaches_outside(access: Access, extents: Mapping[str, int]) -> bool:
+    """Whether some values of its indices lead beyond either end of an axis, undivided."""
+    low, high = access.reach(extents)
+    return low < 0 or high >= access.size
+
+
 def out_of_proportion(problem: Problem) -> tuple[Access, ...]:
     """The windows of which a padded copy would be much larger than operands and result.
 

@@ -6,8 +6,9 @@ the other operands; the other reductions meet one more operand, their local deri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, prod
-from typing import cast
+from typing import Any, cast
 
 from contractconv.caches import clear_caches
 from contractconv.errors import ReductionError
@@ -25,24 +26,24 @@ MINIMUM = Sign("min", r"\min", "<mi>min</mi>", inf, late(f"{_FORMULAS}Minimum"))
 _LOG = Function("log %s", r"\log %s", '<mi>log</mi><mspace width="0.2em"/>%s', late("sympy:log"))
 _EXP = Function("exp(%s)", r"\exp(%s)", "<mi>exp</mi><mo>(</mo>%s<mo>)</mo>", late("sympy:exp"))
 
+
+def _extreme(
+    name: str, identity: float, sign: Sign, values: str, best: Callable[..., Any]
+) -> Record:
+    noun = f"{name}imum"
+    meaning = f"one at the first {noun}, else zero"
+    weights = late(f"{_NUMBERS}{values}")
+    local = Local("S", meaning, weights, exact.first(best), source.selected(name))
+    return Record(
+        name, identity, noun, sign, noun, chooses=True, ordered=True,
+        definition=best, source=source.extreme(name), local=local,
+    )  # fmt: skip
+
+
 _RECORDS = (
     Record("sum", 0, "add", SUM, "sum", "summed", linear=True),
-    Record(
-        "max", -inf, "maximum", MAXIMUM, "maximum", chooses=True, ordered=True,
-        definition=max, source=source.extreme("max"),
-        local=Local(
-            "S", "one at the first maximum, else zero", late(f"{_NUMBERS}greatest"),
-            exact.first(max), source.selected("max"),
-        ),
-    ),
-    Record(
-        "min", inf, "minimum", MINIMUM, "minimum", chooses=True, ordered=True,
-        definition=min, source=source.extreme("min"),
-        local=Local(
-            "S", "one at the first minimum, else zero", late(f"{_NUMBERS}least"),
-            exact.first(min), source.selected("min"),
-        ),
-    ),
+    _extreme("max", -inf, MAXIMUM, "greatest", max),
+    _extreme("min", inf, MINIMUM, "least", min),
     Record(
         "prod", 1, "multiply", PRODUCT, "product", "multiplied",
         definition=prod, source=source.product,

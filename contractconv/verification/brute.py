@@ -8,17 +8,18 @@ derivative for this alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.reductions.table import REDUCTIONS
 
 Place = tuple[int, ...]
 Numbers = Mapping[Place, Any]
+Key = TypeVar("Key")
 
 
 class BruteForce:
@@ -39,37 +40,30 @@ class BruteForce:
         """The elements of the result on which points land; the others hold the identity."""
         record = REDUCTIONS[self.problem.reduce]
         if record.linear:
-            total: Counter[Place] = Counter()
-            for point, out, places in self.points:
-                contribution = prod(self._value(n, place) for n, place in enumerate(places))
-                total[out] += self.local[point] * contribution
-            return dict(total)
+            return added((out, self.local[p] * self._product(at)) for p, out, at in self.points)
         exact = record.asked(record.definition, "definition to be verified by")
         return {out: exact(list(group.values())) for out, group in self._groups().items()}
 
     def gradient(self, n: int, cotangent: Numbers) -> dict[Place, Any]:
         """The derivative of ``Σ cotangent * result`` by each element of operand ``n``."""
-        total: Counter[Place] = Counter()
-        for point, out, places in self.points:
-            others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
-            total[places[n]] += cotangent[out] * self.local[point] * others
-        return dict(total)
+        return added((at, cotangent[out] * slope) for (out, at), slope in self._slopes(n))
 
     def directional(self, n: int, tangent: Numbers) -> dict[Place, Any]:
         """How the result changes if operand ``n`` changes by the tangent."""
-        total: Counter[Place] = Counter()
-        for point, out, places in self.points:
-            others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
-            total[out] += tangent[places[n]] * self.local[point] * others
-        return dict(total)
+        return added((out, tangent[at] * slope) for (out, at), slope in self._slopes(n))
 
     def jacobian(self, n: int) -> dict[tuple[Place, Place], Any]:
         """The derivative of each element of the result by each of operand ``n``, where not zero."""
-        total: Counter[tuple[Place, Place]] = Counter()
+        return added(self._slopes(n))
+
+    def _slopes(self, n: int) -> Iterator[tuple[tuple[Place, Place], Any]]:
+        """For each point the element it lands on, that of operand ``n``, and what ties them."""
         for point, out, places in self.points:
             others = prod(self._value(m, at) for m, at in enumerate(places) if m != n)
-            total[out, places[n]] += self.local[point] * others
-        return dict(total)
+            yield (out, places[n]), self.local[point] * others
+
+    def _product(self, places: Sequence[Place]) -> Any:
+        return prod(self._value(n, place) for n, place in enumerate(places))
 
     def _value(self, n: int, place: Place) -> Any:
         return self.operands[n][place]
@@ -104,8 +98,7 @@ class BruteForce:
         """What each element of the result reduces, by point."""
         groups: dict[Place, dict[Place, Any]] = {}
         for point, out, places in self.points:
-            contribution = prod(self._value(n, place) for n, place in enumerate(places))
-            groups.setdefault(out, {})[point] = contribution
+            groups.setdefault(out, {})[point] = self._product(places)
         return groups
 
     def _shares(self) -> dict[Place, Any]:
@@ -118,6 +111,14 @@ class BruteForce:
                 landed[point] = out
         count = Counter(landed.values())
         return {point: Fraction(1, count[out]) for point, out in landed.items()}
+
+
+def added(pairs: Iterable[tuple[Key, Any]]) -> dict[Key, Any]:
+    """Add up the numbers that come with the same key."""
+    total: dict[Key, Any] = {}
+    for key, number in pairs:
+        total[key] = total.get(key, 0) + number
+    return total
 
 
 def _place(accesses: Accesses, values: Mapping[str, int]) -> Place | None:

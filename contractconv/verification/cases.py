@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 from math import prod
 from random import Random
@@ -12,7 +12,7 @@ from contractconv.calculus.symbols import DOTS, scaling
 from contractconv.errors import ParameterError, ShapeError
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import bind, resolve, split_values
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Access, Problem, Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term
 
 # Brute force goes point by point: small problems show a fault as well as large ones. All cases
@@ -183,20 +183,15 @@ def _size(axis: Axis, extents: Mapping[str, int], pattern: int) -> int:
         return prod(extents[name] for name in axis.names)
     if axis.plain is not None:
         return extents[axis.plain]
-    low = high = axis.offset.constant or 0
-    for name, coefficient in axis.terms:
-        step = (coefficient.constant or 0) * (extents[name] - 1)
-        low, high = low + min(0, step), high + max(0, step)
-    divisor = axis.divisor.constant or 1
+    access = Access.by(axis, 0)
+    low, high = access.reach(extents)
+    past = high // access.divisor + 1 + pattern
     # A fraction determines no extent, so it may well be read past its end.
-    cut = 1 if axis.fractional else max(0, -low)
-    return max(1 if axis.fractional else 2, high // divisor + 1 - cut * (pattern == 0) + pattern)
+    if axis.fractional:
+        return max(1, past - (pattern == 0))
+    return max(2, past - max(0, -low) * (pattern == 0))
 
 
 def spelled(spec: Spec) -> Spec:
     """The ellipsis stands for any axes; one axis shows what there is to see."""
-
-    def written(term: Term) -> Term:
-        return tuple(Affine.index(DOTS) if isinstance(a, Dots) else a for a in term)
-
-    return replace(spec, inputs=tuple(map(written, spec.inputs)), output=written(spec.output))
+    return spec.mapped(lambda axis: Affine.index(DOTS) if isinstance(axis, Dots) else axis)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,8 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT, Formulas
 from contractconv.calculus.gather_phases import phases
-from contractconv.calculus.local_derivative import counted, local_name
 from contractconv.calculus.reads import places
-from contractconv.calculus.symbols import operand_names, scaling
+from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import (
     backward_operands,
@@ -29,41 +29,20 @@ from contractconv.execution.gradient import (
 from contractconv.execution.run import run
 from contractconv.markup import preformatted
 from contractconv.notation.extents import bind
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import plan
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place
 from contractconv.verification.cases import Case, cases, spelled
-from contractconv.verification.engines import Covered, covered, known, large
-from contractconv.verification.judge import TOLERANCE, Judge, numbers_of, sizes_of
+from contractconv.verification.drawn import Drawn
+from contractconv.verification.engines import Covered, covered, large, subject_of
+from contractconv.verification.judge import TOLERANCE, Check, Judge, numbers_of, sizes_of
 
 # How many terms of formulas are looked at in all cases together.
 TERMS = 200_000
 
 Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One statement that was checked.
-
-    Attributes:
-        statement: what was compared.
-        numbers: how many numbers of each side were compared.
-        exact: whether in integers; otherwise within 1e-12.
-        of: how many numbers there are; of a large sum only some are worked out.
-    """
-
-    statement: str
-    numbers: int
-    exact: bool
-    of: int
-
-    def __str__(self) -> str:
-        how = "exact" if self.exact else f"within {TOLERANCE:g}"
-        some = f" of {self.of:,}" if self.of > self.numbers else ""
-        return f"{self.statement:<42} {self.numbers:>7,} numbers{some}, {how}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -154,24 +133,28 @@ def certify(
         bind(here.gather, given)  # a stride of zero, which a formula may divide by
     chosen = cases(here.forward, values or {})
     share = TERMS // (2 * len(chosen))
-    checks = tally((_checks(here, case, share) for case in chosen), len(chosen), report)
+    checks = tally(_told((_checks(here, case, share) for case in chosen), len(chosen), report))
     ran = _ran(here, values or {}) if engines else ()
     return Certificate(formulas.forward, formulas.operand, checks, tried(chosen), ran)
 
 
-def tally(
+def _told(
     checked: Iterable[Iterable[Check]], count: int, report: Report | None
-) -> tuple[Check, ...]:
-    """Add up what was checked in all cases."""
-    total: dict[str, Check] = {}
+) -> Iterator[Iterable[Check]]:
     for number, checks in enumerate(checked, 1):
-        for check in checks:
-            before = total.get(check.statement, replace(check, numbers=0, of=0))
-            total[check.statement] = replace(
-                check, numbers=check.numbers + before.numbers, of=check.of + before.of
-            )
+        yield checks
         if report is not None:
             report(number, count)
+
+
+def tally(checked: Iterable[Iterable[Check]]) -> tuple[Check, ...]:
+    """Add up what was checked in all cases."""
+    total: dict[str, Check] = {}
+    for check in chain.from_iterable(checked):
+        before = total.get(check.statement, replace(check, numbers=0, of=0))
+        total[check.statement] = replace(
+            check, numbers=check.numbers + before.numbers, of=check.of + before.of
+        )
     return tuple(total.values())
 
 
@@ -185,46 +168,34 @@ def tried(chosen: Sequence[Case]) -> tuple[tuple[tuple[str, int], ...], ...]:
 
 def _ran(formulas: Formulas, values: Mapping[str, int]) -> tuple[Covered, ...]:
     """What each way of each engine makes, on a case that is large enough for all of them."""
-    case = large(formulas, values)
-    rng = np.random.default_rng(case.number)
-    operands = [integers(rng, shape, magnitude(case.problem)) for shape in case.shapes]
-    cotangent = integers(rng, case.problem.result_shape)
-    facts = known(case, operands, cotangent, formulas.operand)
-    return tuple(dict.fromkeys(covered(formulas, facts)))
+    return tuple(dict.fromkeys(covered(formulas, Drawn(large(formulas, values)))))
 
 
 def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
-    n = formulas.operand
-    rng = np.random.default_rng(case.number)
-    operands = [integers(rng, shape, magnitude(case.problem)) for shape in case.shapes]
-    cotangent = integers(rng, case.problem.result_shape)
-    split = list(map(numbers_of, operands, case.problem.operands))
-    brute = BruteForce(case.problem, split)
+    n, drawn = formulas.operand, Drawn(case)
+    operands, brute = drawn.operands, drawn.brute
+    cotangent = drawn.integers(case.problem.result_shape)
     given = numbers_of(cotangent, case.problem.output)
-    expected = brute.gradient(n, given)
-    shape = tuple(access.size for access in case.problem.operands[n])
-    subject = f"the gradient of '{formulas.forward}' by operand {n}"
     exact = REDUCTIONS[case.forward.reduce].exact
-    judge = Judge(subject, case, expected, shape, exact)
+    shape = shape_of(case.problem.operands[n])
+    judge = Judge(subject_of(formulas), case, brute.gradient(n, given), shape, exact)
 
-    arrays = named_arrays(case, brute, operands) | {COTANGENT: elements(cotangent)}
-    known = sizes_of(case, places(formulas.forward, n))
+    arrays = drawn.named(**{COTANGENT: cotangent})
+    sizes = sizes_of(case, places(formulas.forward, n))
     for statement, equation in (
         ("formula = brute force", formulas.collected),
         ("formula with deltas = brute force", formulas.placed),
     ):
-        yield Check(statement, *judge.formula(statement, equation, arrays, known, terms))
+        yield judge.formula(statement, equation, arrays, sizes, terms)
     factors = backward_operands(n, case.problem, cotangent, operands)
     for form, spec in (("scatter", formulas.scatter), ("gather", formulas.gather)):
         problem = _fitted(judge, formulas, form, spec)
-        statement = f"{form} string = brute force"
-        yield Check(statement, *judge.array(statement, run(plan(problem), factors)))
+        yield judge.array(f"{form} string = brute force", run(plan(problem), factors))
     if parts := _phases(formulas, case, cotangent, operands):
-        statement = "sum of phases = brute force"
-        yield Check(statement, *judge.array(statement, sum(parts[1:], parts[0])))
+        yield judge.array("sum of phases = brute force", sum(parts[1:], parts[0]))
     result = gradient(case.forward, n, case.problem, cotangent, operands)
-    yield Check("gradient = brute force", *judge.array("gradient = brute force", result))
-    tangent = integers(rng, case.shapes[n])
+    yield judge.array("gradient = brute force", result)
+    tangent = drawn.integers(case.shapes[n])
     image = _image(n, case, brute, operands, tangent)
     dot = "⟨G, c(…, V, …)⟩ = ⟨d(G, …), V⟩"
     forward = sum(given[at] * v for at, v in image.items())
@@ -254,46 +225,6 @@ def _phases(
     if not any(phase.residues for phase in found):
         return []
     return [phase_gradient(phase, here, case.problem, cotangent, operands) for phase in found]
-
-
-def integers(rng: np.random.Generator, shape: Shape, most: int = 4) -> Array:
-    """Small integers without zero, which would hide a fault."""
-    return np.asarray(rng.integers(1, most + 1, shape) * rng.choice([-1, 1], shape))
-
-
-def magnitude(problem: Problem, power: int = 1) -> int:
-    """The largest operand for which no result, to a power, leaves the 64 bits of an integer."""
-    factors = problem.points * len(problem.operands) * power
-    multiplies = REDUCTIONS[problem.reduce].multiplies
-    return 4 if not multiplies or factors <= 24 else 2 if factors <= 48 else 1
-
-
-def elements(array: Array) -> dict[Place, Any]:
-    """The elements of an array by position."""
-    return {place: value.item() for place, value in np.ndenumerate(np.asarray(array))}
-
-
-def named_arrays(
-    case: Case, brute: BruteForce, operands: Sequence[Array]
-) -> dict[str, Mapping[Any, Any]]:
-    """The forward operands and the local derivative, as formulas call them."""
-    names = operand_names(len(operands))
-    arrays: dict[str, Mapping[Any, Any]] = dict(zip(names, map(elements, operands), strict=True))
-    record = REDUCTIONS[case.forward.reduce]
-    if not record.is_sum and counted(case.forward) is None:
-        arrays[local_name(case.forward)] = _local(brute, not record.linear)
-    return arrays
-
-
-def _local(brute: BruteForce, per_point: bool) -> dict[Any, Any]:
-    """The local derivative by position: zero at points that do not contribute."""
-    problem = brute.problem
-    if per_point:
-        return dict.fromkeys(np.ndindex(*(size for _, size in problem.sizes)), 0) | brute.local
-    outputs = np.zeros(problem.output_sizes, object)
-    for point, out, _ in brute.points:
-        outputs[out] = brute.local[point]
-    return dict(np.ndenumerate(outputs.reshape(problem.result_shape)))
 
 
 def _image(

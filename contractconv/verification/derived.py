@@ -9,38 +9,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from contractconv.arrays.views import Array
+from contractconv.calculus.backward import COTANGENT
 from contractconv.calculus.curvature_strings import Layer
-from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe
+from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe, Subject
 from contractconv.calculus.equation import size
 from contractconv.calculus.reads import OUTPUT, places
 from contractconv.calculus.symbols import operand_names, split
 from contractconv.execution.derived_calls import extents_of, run_recipe
 from contractconv.notation.problem import Problem, Shape, shape_of
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Term
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.verification.brute import BruteForce, Place
+from contractconv.verification.brute import BruteForce, Place, added
 from contractconv.verification.cases import Case, cases, spelled
-from contractconv.verification.certificate import (
-    TERMS,
-    Certificate,
-    Check,
-    Report,
-    elements,
-    integers,
-    magnitude,
-    named_arrays,
-    tally,
-    tried,
-)
-from contractconv.verification.judge import Judge, numbers_of, sizes_of
+from contractconv.verification.certificate import TERMS, Certificate, tally, tried
+from contractconv.verification.drawn import Drawn, elements
+from contractconv.verification.judge import Check, Judge, sizes_of
 
 _COLUMNS = 2  # of a root of a Hessian
 # Where operands are taken twice, a formula has about as many terms as the square of this.
@@ -48,38 +40,12 @@ _POINTS_TWICE = 100
 _COMPARED = "formula and string as it is run equal brute force over the definition"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is to be certified.
-
-    Attributes:
-        forward: the contraction.
-        operand: the position of the operand that it is about.
-        name: what it is, for messages.
-        takes: the roles of what it is called with before the operands.
-        derive: makes the recipe for a spec and an operand.
-        batch: the indices that number examples; ``None`` for the result's first one.
-        kind: of Kronecker factors.
-    """
-
-    forward: Spec
-    operand: int
-    name: str
-    takes: tuple[str, ...]
-    derive: Callable[[Spec, int], Recipe]
-    batch: tuple[str, ...] | None = None
-    kind: str = ""
-
-
-def certify_derived(
-    subject: Subject, values: Mapping[str, int] | None = None, report: Report | None = None
-) -> Certificate:
+def certify_derived(subject: Subject, values: Mapping[str, int] | None = None) -> Certificate:
     """Check a recipe against the definition.
 
     Args:
         subject: what is derived.
         values: extents and parameters to use; the others are chosen, small and varied.
-        report: is told after each case how many of how many are done.
 
     Returns:
         The certificate.
@@ -93,7 +59,7 @@ def certify_derived(
     twice = len(set(recipe.roles)) < len(recipe.roles)
     chosen = cases(forward, values or {}, _POINTS_TWICE if twice else None)
     checked = (_checks(subject, recipe, case, TERMS // len(chosen)) for case in chosen)
-    checks = tally(checked, len(chosen), report)
+    checks = tally(checked)
     return Certificate(
         subject.forward, subject.operand, checks, tried(chosen), (), subject.name, _COMPARED
     )
@@ -101,40 +67,46 @@ def certify_derived(
 
 def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterator[Check]:
     problem, n = case.problem, subject.operand
-    rng = np.random.default_rng(case.number)
-    most = min(magnitude(problem, 2), 3)
-    operands = [integers(rng, shape, most) for shape in case.shapes]
-    shapes = {"V": case.shapes[n], "G": problem.result_shape}
-    shapes["R"] = (_COLUMNS, *problem.result_shape)
-    given = {role: integers(rng, shapes[role], most) for role in subject.takes}
-    brute = BruteForce(problem, list(map(numbers_of, operands, problem.operands)))
-    expected = _Expected(subject, case, brute, given).of(recipe.result)
+    drawn = Drawn(case, power=2, most=3)
+    whole = _Shapes(case.shapes[n], problem.result_shape)
+    given = {role: drawn.integers(whole.of_roles[role], drawn.most) for role in subject.takes}
+    expected = _Expected(subject, case, drawn.brute, given).of(recipe.result)
 
     extents = extents_of(recipe, problem)
-    names = operand_names(len(operands))
-    arrays = given | dict(zip(names, operands, strict=True))
+    arrays = given | dict(zip(operand_names(len(drawn.operands)), drawn.operands, strict=True))
     here = subject.derive(case.forward, n)
-    shape = tuple(
-        axis_size for part in recipe.like for axis_size in _split_shape(part, problem, n)
-    ) or tuple(extents[axis.plain or ""] for axis in split(here.spec.output))
+    shape = _Shapes.split(problem, n).like(recipe)
+    if shape is None:
+        shape = tuple(extents[axis.plain or ""] for axis in split(here.spec.output))
     exact = REDUCTIONS[case.forward.reduce].exact and not recipe.scale
-    judge = Judge(
-        f"the {subject.name} of '{subject.forward}' by operand {n}", case, expected, shape, exact
-    )
+    named = f"the {subject.name} of '{subject.forward}' by operand {n}"
+    judge = Judge(named, case, expected, shape, exact)
     known = sizes_of(case, {}) | _sizes(recipe, problem, extents, n, shape)
-    numbers = named_arrays(case, brute, operands)
-    numbers |= {role: elements(array) for role, array in given.items()}
-    numbers[ONES] = elements(np.ones([extents[name] for name in recipe.ones], int))
-    statement = "formula = brute force"
-    yield Check(statement, *judge.formula(statement, recipe.equation, numbers, known, terms))
-    whole = {"result": problem.result_shape, "operand": case.shapes[n]}
-    wanted = sum((whole[part] for part in recipe.like), ()) if recipe.like else None
-    made = run_recipe(here, problem, arrays, operands, n, wanted)
-    yield Check("string = brute force", *judge.array("string = brute force", made))
+    ones = np.ones([extents[name] for name in recipe.ones], int)
+    numbers = drawn.named(**given, **{ONES: ones})
+    yield judge.formula("formula = brute force", recipe.equation, numbers, known, terms)
+    made = run_recipe(here, problem, arrays, drawn.operands, n, whole.like(recipe))
+    yield judge.array("string = brute force", made)
 
 
-def _split_shape(part: str, problem: Problem, n: int) -> Shape:
-    return problem.output_sizes if part == "result" else shape_of(problem.operands[n])
+class _Shapes(NamedTuple):
+    """The shapes of the operand and of the result, with compositions joined or split."""
+
+    operand: Shape
+    result: Shape
+
+    @staticmethod
+    def split(problem: Problem, n: int) -> _Shapes:
+        return _Shapes(shape_of(problem.operands[n]), problem.output_sizes)
+
+    @property
+    def of_roles(self) -> dict[str, Shape]:
+        """Those of a tangent, a cotangent and a root."""
+        return {TANGENT: self.operand, COTANGENT: self.result, ROOT: (_COLUMNS, *self.result)}
+
+    def like(self, recipe: Recipe) -> Shape | None:
+        """That of what a recipe makes; ``None`` if its string says it all."""
+        return sum((getattr(self, part) for part in recipe.like), ()) if recipe.like else None
 
 
 def _sizes(
@@ -143,11 +115,10 @@ def _sizes(
     """The sizes that a recipe's formula speaks of: extents, and those of computed axes."""
     known = {size(name): extent for name, extent in extents.items()}
     known |= {size(name): _COLUMNS for name in recipe.spec.indices if name not in extents}
-    parts = dict(zip(operand_names(len(problem.operands)), problem.operands, strict=True))
-    shapes = {role: shape_of(parts[role]) for role in parts}
+    names = operand_names(len(problem.operands))
+    shapes = dict(zip(names, map(shape_of, problem.operands), strict=True))
+    shapes |= _Shapes.split(problem, n).of_roles
     shapes |= {ONES: tuple(extents[name] for name in recipe.ones)}
-    shapes |= {"R": (_COLUMNS, *problem.output_sizes), "G": problem.output_sizes}
-    shapes[TANGENT] = shape_of(problem.operands[n])
     shapes |= {role: () for role, _ in recipe.shares}
     linear = REDUCTIONS[problem.reduce].linear
     others = problem.output_sizes if linear else tuple(s for _, s in problem.sizes)
@@ -162,26 +133,17 @@ class _Expected:
     """What a recipe should make, from the Jacobian."""
 
     def __init__(
-        self, subject: Subject, case: Case, brute: BruteForce, given: Mapping[str, Any]
+        self, subject: Subject, case: Case, brute: BruteForce, given: Mapping[str, Array]
     ) -> None:
-        self.subject, self.problem = subject, case.problem
+        self.subject, self.problem, self.spec = subject, case.problem, case.forward
         self.jacobian = brute.jacobian(subject.operand)
-        self.given = {
-            role: numbers_of(array, case.problem.operands[subject.operand])
-            for role, array in given.items()
-            if role == TANGENT
-        }
-        self.given |= {
-            role: elements(np.asarray(array).reshape([*lead, *case.problem.output_sizes]))
-            for role, array, lead in ((r, a, [_COLUMNS] * (r == ROOT)) for r, a in given.items())
-            if role != TANGENT
-        }
-        self.spec = case.forward
+        shapes = _Shapes.split(case.problem, subject.operand).of_roles
+        self.given = {r: elements(array.reshape(shapes[r])) for r, array in given.items()}
 
     def of(self, result: str) -> dict[Place, Any]:
         """The elements by position, those that are missing being zero."""
         make: dict[str, Callable[[], dict[Place, Any]]] = {
-            "dY": lambda: self._moved(self.given[TANGENT]),
+            "dY": self._moved,
             "J": lambda: {(*out, *at): value for (out, at), value in self.jacobian.items()},
             "HV": self._product,
             "D": self._diagonal,
@@ -190,120 +152,94 @@ class _Expected:
         }
         return make[result]()
 
-    def _moved(self, tangent: Mapping[Place, Any]) -> dict[Place, Any]:
-        total: defaultdict[Place, Any] = defaultdict(int)
-        for (out, at), value in self.jacobian.items():
-            total[out] += value * tangent[at]
-        return dict(total)
+    def _moved(self) -> dict[Place, Any]:
+        tangent = self.given[TANGENT]
+        return added((out, value * tangent[at]) for (out, at), value in self.jacobian.items())
 
-    @property
+    @cached_property
     def _layer(self) -> Layer:
         return Layer(self.spec, self.subject.operand, self.subject.batch)
 
-    def _coordinates(self, names: Sequence[str], of: Sequence[Any]) -> list[int]:
-        """Where indices stand in a position of some axes."""
-        held = [axis.plain for axis in of]
-        return [held.index(name) for name in names]
-
-    def _examples(self) -> Callable[[Place], Place]:
-        layer = self._layer
-        chosen = self._coordinates(layer.batch, split(layer.spec.output))
-        return lambda out: tuple(out[c] for c in chosen)
+    @cached_property
+    def _example(self) -> Callable[[Place], Place]:
+        return _picked(self._layer.batch, self._layer.spec.output)
 
     def _columns(self) -> list[Mapping[Place, Any]]:
         root = self.given[ROOT]
         return [{at[1:]: v for at, v in root.items() if at[0] == r} for r in range(_COLUMNS)]
 
     def _product(self) -> dict[Place, Any]:
-        moved = self._moved(self.given[TANGENT])
+        moved = self._moved()
         if ROOT in self.given:
-            moved = self._through_hessian(moved)
-        total: defaultdict[Place, Any] = defaultdict(int)
-        for (out, at), value in self.jacobian.items():
-            total[at] += value * moved.get(out, 0)
-        return dict(total)
+            moved = added(self._through_hessian(moved))
+        return added((at, v * moved.get(out, 0)) for (out, at), v in self.jacobian.items())
 
-    def _through_hessian(self, moved: Mapping[Place, Any]) -> dict[Place, Any]:
+    def _through_hessian(self, moved: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
         """``Σ_r R_r R_rᵀ u``, where examples have nothing to do with each other."""
-        example, total = self._examples(), defaultdict[Place, Any](int)
         for column in self._columns():
-            inner: defaultdict[Place, Any] = defaultdict(int)
-            for out, value in moved.items():
-                inner[example(out)] += column[out] * value
-            for out, value in column.items():
-                total[out] += value * inner[example(out)]
-        return dict(total)
+            inner = added((self._example(out), column[out] * v) for out, v in moved.items())
+            yield from ((out, v * inner.get(self._example(out), 0)) for out, v in column.items())
 
     def _diagonal(self) -> dict[Place, Any]:
-        total: defaultdict[Place, Any] = defaultdict(int)
+        entries = self.jacobian.items()
         if ROOT not in self.given:
-            for (_, at), value in self.jacobian.items():
-                total[at] += value * value
-            return dict(total)
-        example = self._examples()
-        for column in self._columns():
-            inner: defaultdict[tuple[Place, Place], Any] = defaultdict(int)
-            for (out, at), value in self.jacobian.items():
-                inner[at, example(out)] += column[out] * value
-            for (at, _), value in inner.items():
-                total[at] += value * value
-        return dict(total)
+            return added((at, value * value) for (_, at), value in entries)
+        inner = [
+            added(((at, self._example(out)), column[out] * v) for (out, at), v in entries)
+            for column in self._columns()
+        ]
+        return added((at, v * v) for column in inner for (at, _), v in column.items())
 
     # -- Kronecker factors -----------------------------------------------------------------------
 
     def _input_factor(self) -> dict[Place, Any]:
         """Outer products of what multiplies the weight in one element that it makes."""
-        layer = self._layer
-        summed, made, groups = layer.weight_indices
-        result, weight = split(layer.spec.output), split(layer.target)
-        first = self._coordinates(made, weight)
-        key = self._coordinates(summed, weight)
-        rows: defaultdict[tuple[Place, Place], dict[Place, Any]] = defaultdict(dict)
-        group = self._coordinates(groups, weight)
-        where = self._where(layer, result)
-        for (out, at), value in self.jacobian.items():
-            if any(at[c] for c in first):
-                continue
-            row = rows[tuple(at[c] for c in group), where(out)]
-            name = tuple(at[c] for c in key)
-            row[name] = row.get(name, 0) + value
-        count = self._count(layer.example_indices[1]) if self.subject.kind == "reduce" else 1
-        return self._outer(rows, Fraction(1, count * count or 1))
+        target, where = self._layer.target, self._where()
+        key, first, group = (_picked(names, target) for names in self._layer.weight_indices)
+        rows = added(
+            ((group(at), where(out), key(at)), value)
+            for (out, at), value in self.jacobian.items()
+            if not any(first(at))
+        )
+        reduces = self.subject.kind == "reduce"
+        count = self._count(self._layer.example_indices[1]) if reduces else 1
+        return _outer(rows, Fraction(1, count * count or 1))
 
     def _output_factor(self) -> dict[Place, Any]:
         """Outer products of cotangents."""
-        layer = self._layer
-        _, made, groups = layer.weight_indices
-        result = split(layer.spec.output)
-        group, key = self._coordinates(groups, result), self._coordinates(made, result)
-        where = self._where(layer, result)
-        rows: defaultdict[tuple[Place, Place], dict[Place, Any]] = defaultdict(dict)
-        for out, value in self.given["G"].items():
-            row = rows[tuple(out[c] for c in group), where(out)]
-            name = tuple(out[c] for c in key)
-            row[name] = row.get(name, 0) + value
-        batch, spots = layer.example_indices
-        count = self._count([*batch, *(spots if self.subject.kind == "expand" else [])])
-        return self._outer(rows, Fraction(1, count or 1))
+        output, where = self._layer.spec.output, self._where()
+        key, group = (_picked(names, output) for names in self._layer.weight_indices[1:])
+        entries = self.given[COTANGENT].items()
+        rows = added(((group(out), where(out), key(out)), value) for out, value in entries)
+        return _outer(rows, Fraction(1, self._count(self._apart) or 1))
 
-    def _where(self, layer: Layer, result: Sequence[Any]) -> Callable[[Place], Place]:
+    @property
+    def _apart(self) -> list[str]:
         """What keeps contributions apart: the example, and the place unless places are added."""
-        batch, spots = layer.example_indices
-        apart = self._coordinates(
-            [*batch, *(spots if self.subject.kind == "expand" else [])], result
-        )
-        return lambda out: tuple(out[c] for c in apart)
+        batch, spots = self._layer.example_indices
+        return [*batch, *(spots if self.subject.kind == "expand" else [])]
+
+    def _where(self) -> Callable[[Place], Place]:
+        return _picked(self._apart, self._layer.spec.output)
 
     def _count(self, names: Sequence[str]) -> int:
-        layer = self._layer
-        chosen = self._coordinates(names, split(layer.spec.output))
-        return prod(self.problem.output_sizes[c] for c in chosen)
+        return prod(_picked(names, self._layer.spec.output)(self.problem.output_sizes))
 
-    def _outer(
-        self, rows: Mapping[tuple[Place, Place], Mapping[Place, Any]], scale: Fraction
-    ) -> dict[Place, Any]:
-        total: defaultdict[Place, Any] = defaultdict(int)
-        for (group, _), row in rows.items():
-            for (one, a), (other, b) in product(row.items(), repeat=2):
-                total[*group, *one, *other] += a * b * scale
-        return dict(total)
+
+def _picked(names: Sequence[str], term: Term) -> Callable[[Place], Place]:
+    """What some indices are at a position of the axes of a term."""
+    held = [axis.plain for axis in split(term)]
+    chosen = [held.index(name) for name in names]
+    return lambda place: tuple(place[c] for c in chosen)
+
+
+def _outer(entries: Mapping[tuple[Place, Place, Place], Any], scale: Fraction) -> dict[Place, Any]:
+    """The sum of the outer products of rows: entries are by group, row, and place in the row."""
+    rows: defaultdict[tuple[Place, Place], list[tuple[Place, Any]]] = defaultdict(list)
+    for (group, where, name), value in entries.items():
+        rows[group, where].append((name, value))
+    return added(
+        ((*group, *one, *other), a * b * scale)
+        for (group, _), row in rows.items()
+        for (one, a), (other, b) in product(row, repeat=2)
+    )

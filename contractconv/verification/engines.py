@@ -7,7 +7,7 @@ directly must be the integers exactly, what is transformed within the bound that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -23,14 +23,14 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.errors import ShapeError
 from contractconv.execution.gradient import backward, gradient
 from contractconv.execution.run import run
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.setting import COMMON, Algorithm, Setting
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.verification.brute import BruteForce
 from contractconv.verification.cases import Case, cases
+from contractconv.verification.drawn import Drawn
 from contractconv.verification.judge import TOLERANCE, Judge, numbers_of
 
 _DTYPES = ("float32", "float64")
@@ -64,37 +64,6 @@ class Covered:
         return f"{self.way:<35} {self.numbers:>7,} numbers, {how}"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What brute force says of one case.
-
-    Attributes:
-        case: the numbers.
-        operands: the forward operands, of small integers.
-        cotangent: the gradient with respect to the result.
-        result: the result of the contraction.
-        gradient: that of the operand.
-    """
-
-    case: Case
-    operands: Sequence[Array]
-    cotangent: Array
-    result: Mapping[Any, Any]
-    gradient: Mapping[Any, Any]
-
-    def is_whole(self, dtype: str) -> bool:
-        """Whether everything on the way is an integer that floats of a dtype hold exactly."""
-        case, record = self.case, REDUCTIONS[self.case.forward.reduce]
-        if not record.exact:
-            return False
-        factors = [self.cotangent, *self.operands]
-        largest = prod(max(1, int(np.abs(array).max(initial=0))) for array in factors)
-        if record.multiplies:
-            values = [*self.result.values(), *self.gradient.values()]
-            return all(abs(value) < _WHOLE[dtype] // 4 for value in values)
-        return largest * case.problem.points < _WHOLE[dtype]
-
-
 def large(formulas: Formulas, values: Mapping[str, int]) -> Case:
     """A case of so many points that everything is worth its while, if what is given allows it."""
     case = cases(formulas.forward, values)[0]
@@ -109,68 +78,62 @@ def large(formulas: Formulas, values: Mapping[str, int]) -> Case:
     return case
 
 
-def covered(formulas: Formulas, facts: Known) -> Iterator[Covered]:
+def covered(formulas: Formulas, drawn: Drawn) -> Iterator[Covered]:
     """Compare what every way makes with what it should.
 
     Raises:
         CertificateError: it differs.
     """
-    yield from _forward(formulas, facts)
-    yield from _strings(formulas, facts)
-    yield from _gradients(formulas, facts)
+    ways = _Ways(formulas, drawn)
+    yield from ways.forward()
+    yield from ways.strings()
+    yield from ways.gradients()
 
 
-def _forward(formulas: Formulas, facts: Known) -> Iterator[Covered]:
-    problem, arrays = facts.case.problem, facts.operands
-    nothing = REDUCTIONS[problem.reduce].identity
-    subject = f"'{formulas.forward}'"
-    judged = _Judged(facts, subject, facts.result, problem.output_sizes, nothing)
-    yield from judged.ways(problem, arrays)
-
-
-def _strings(formulas: Formulas, facts: Known) -> Iterator[Covered]:
-    """The backward contraction where it is one of the operands alone."""
-    case, n = facts.case, formulas.operand
-    if not REDUCTIONS[case.forward.reduce].is_sum:
-        return
-    problem = backward(case.forward, n, case.problem, case.shapes)
-    others = [array for m, array in enumerate(facts.operands) if m != n]
-    shape = tuple(access.size for access in case.problem.operands[n])
-    yield from _Judged(facts, _subject(formulas), facts.gradient, shape).ways(
-        problem, [facts.cotangent, *others]
-    )
-
-
-def _gradients(formulas: Formulas, facts: Known) -> Iterator[Covered]:
-    """The gradient as it is called, local derivative and all."""
-    case, n = facts.case, formulas.operand
-    shape = tuple(access.size for access in case.problem.operands[n])
-    judged = _Judged(facts, _subject(formulas), facts.gradient, shape)
-    for dtype in _DTYPES:
-        floats = [array.astype(dtype) for array in facts.operands]
-        with traced() as ran:
-            made = gradient(
-                case.forward, n, case.problem, facts.cotangent.astype(dtype), floats, _DIRECTLY
-            )
-        names = " and ".join(dict.fromkeys(one.way for one in ran)) or "nothing to do"
-        yield judged.judged(f"{names}, {dtype}", made, 0.0, dtype)
-
-
-def _subject(formulas: Formulas) -> str:
+def subject_of(formulas: Formulas) -> str:
+    """What is judged of a gradient, for messages."""
     return f"the gradient of '{formulas.forward}' by operand {formulas.operand}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Compares one array with what is expected, however it is made."""
+class _Ways:
+    """Everything that is run of one derivation on one case, and what brute force says of it."""
 
-    known: Known
-    subject: str
-    expected: Mapping[Any, Any]
-    shape: tuple[int, ...]
-    nothing: float = 0.0
+    def __init__(self, formulas: Formulas, drawn: Drawn) -> None:
+        self.case, self.n = drawn.case, formulas.operand
+        self.problem, self.operands = self.case.problem, drawn.operands
+        self.cotangent = drawn.integers(self.problem.result_shape)
+        given = numbers_of(self.cotangent, self.problem.output)
+        shape = shape_of(self.problem.operands[self.n])
+        result, gradient = drawn.brute.result(), drawn.brute.gradient(self.n, given)
+        subject, sizes = f"'{formulas.forward}'", self.problem.output_sizes
+        self.result = Judge(subject, self.case, result, sizes, False)
+        self.gradient = Judge(subject_of(formulas), self.case, gradient, shape, False)
 
-    def ways(self, problem: Problem, arrays: Sequence[Array]) -> Iterator[Covered]:
+    def forward(self) -> Iterator[Covered]:
+        """The contraction itself."""
+        nothing = REDUCTIONS[self.problem.reduce].identity
+        return self._contracted(self.problem, self.operands, self.result, nothing)
+
+    def strings(self) -> Iterator[Covered]:
+        """The backward contraction where it is one of the operands alone."""
+        if not REDUCTIONS[self.problem.reduce].is_sum:
+            return iter(())
+        problem = backward(self.case.forward, self.n, self.problem, self.case.shapes)
+        others = [array for m, array in enumerate(self.operands) if m != self.n]
+        return self._contracted(problem, [self.cotangent, *others], self.gradient)
+
+    def gradients(self) -> Iterator[Covered]:
+        """The gradient as it is called, local derivative and all."""
+        for dtype in _DTYPES:
+            floats = [array.astype(dtype) for array in self.operands]
+            given = self.cotangent.astype(dtype)
+            with traced() as ran:
+                made = gradient(self.case.forward, self.n, self.problem, given, floats, _DIRECTLY)
+            yield self._judged(self.gradient, f"{_names(ran)}, {dtype}", made, 0.0, dtype)
+
+    def _contracted(
+        self, problem: Problem, arrays: Sequence[Array], judge: Judge, nothing: float = 0.0
+    ) -> Iterator[Covered]:
         """Contract by every algorithm and engine, each way once."""
         seen: set[tuple[str, ...]] = set()
         for dtype, algorithm, compiled in product(_DTYPES, _ALGORITHMS, (True, False)):
@@ -184,34 +147,34 @@ class _Judged:
             seen.add(way)
             with traced() as ran:
                 made = run(steps, [array.astype(dtype) for array in arrays])
-            names = " and ".join(dict.fromkeys(one.way for one in ran)) or "nothing to do"
-            if algorithm != "direct":
-                names = f"{algorithm} by {names}"
-            yield self.judged(f"{names}, {dtype}", made, _bound(steps, arrays), dtype)
+            how = f"{algorithm} by " * (algorithm != "direct")
+            bound = _bound(steps, arrays)
+            yield self._judged(judge, f"{how}{_names(ran)}, {dtype}", made, bound, dtype, nothing)
 
-    def judged(self, way: str, made: Array, bound: float, dtype: str) -> Covered:
+    def _judged(
+        self, judge: Judge, way: str, made: Array, bound: float, dtype: str, nothing: float = 0.0
+    ) -> Covered:
         """Compare; sums of integers are integers, as far as a float holds them."""
-        exact = self.known.is_whole(dtype)
-        if not exact:
-            scale = max((abs(float(v)) for v in self.expected.values()), default=1.0)
+        if not self._is_whole(dtype):
+            scale = max((abs(float(v)) for v in judge.expected.values()), default=1.0)
             bound = max(bound, scale * _ROUNDED[dtype])
-        split = np.asarray(made).reshape(self.shape)
-        wanted = np.full(self.shape, float(self.nothing))
-        for place, value in self.expected.items():
-            wanted[place] = float(value)
-        self._compare(way, split, wanted, bound)
-        return Covered(way, split.size, bound)
+        return Covered(way, judge.near(f"{way} = brute force", made, bound, nothing), bound)
 
-    def _compare(self, way: str, made: Array, wanted: Array, bound: float) -> None:
-        with np.errstate(invalid="ignore"):  # of two infinities, which are equal
-            wrong = ~(np.abs(made - wanted) <= bound) & (made != wanted)
-        if not wrong.any():
-            return
-        place = tuple(map(int, np.argwhere(wrong)[0]))
-        judge = Judge(self.subject, self.known.case, self.expected, self.shape, not bound)
-        raise judge.wrong(
-            f"{way} = brute force at {place}: found {made[place]}, expected {wanted[place]}"
-        )
+    def _is_whole(self, dtype: str) -> bool:
+        """Whether everything on the way is an integer that floats of a dtype hold exactly."""
+        record = REDUCTIONS[self.problem.reduce]
+        if not record.exact:
+            return False
+        if record.multiplies:
+            values = [*self.result.expected.values(), *self.gradient.expected.values()]
+            return all(abs(value) < _WHOLE[dtype] // 4 for value in values)
+        factors = [self.cotangent, *self.operands]
+        largest = prod(max(1, int(np.abs(array).max(initial=0))) for array in factors)
+        return largest * self.problem.points < _WHOLE[dtype]
+
+
+def _names(ran: Iterable[Any]) -> str:
+    return " and ".join(dict.fromkeys(one.way for one in ran)) or "nothing to do"
 
 
 def _bound(steps: Plan, arrays: Sequence[Array]) -> float:
@@ -225,11 +188,3 @@ def _admitted(step: Any) -> float:
     if all(piece.algorithm == "direct" for piece in chosen.pieces):
         return 0.0
     return float(chosen.bound * volume(problem.reduced, problem.extents))
-
-
-def known(case: Case, operands: Sequence[Array], cotangent: Array, n: int) -> Known:
-    """Work out by brute force what is expected of a case."""
-    split = list(map(numbers_of, operands, case.problem.operands))
-    brute = BruteForce(case.problem, split)
-    given = numbers_of(cotangent, case.problem.output)
-    return Known(case, operands, cotangent, brute.result(), brute.gradient(n, given))

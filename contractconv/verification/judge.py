@@ -24,8 +24,27 @@ TOLERANCE = 1e-12
 # However large a sum is, so many elements of it are worked out.
 _FEWEST = 4
 
-# How many numbers were compared, whether exactly, and how many there are.
-Compared = tuple[int, bool, int]
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One statement that was checked.
+
+    Attributes:
+        statement: what was compared.
+        numbers: how many numbers of each side were compared.
+        exact: whether in integers; otherwise within 1e-12.
+        of: how many numbers there are; of a large sum only some are worked out.
+    """
+
+    statement: str
+    numbers: int
+    exact: bool
+    of: int
+
+    def __str__(self) -> str:
+        how = "exact" if self.exact else f"within {TOLERANCE:g}"
+        some = f" of {self.of:,}" if self.of > self.numbers else ""
+        return f"{self.statement:<42} {self.numbers:>7,} numbers{some}, {how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class Judge:
         arrays: Mapping[str, Any],
         known: Mapping[sympy.Symbol, int],
         terms: int,
-    ) -> Compared:
+    ) -> Check:
         """Compare a formula, at so many elements that about ``terms`` terms are worked out."""
         value = evaluator(equation.sympy, arrays)
 
@@ -66,19 +85,42 @@ class Judge:
         each = prod(known.get(size(summed.name), 1) for summed in equation.summed)
         return self._compare(statement, at, max(_FEWEST, terms // max(1, each)))
 
-    def array(self, statement: str, result: Array) -> Compared:
+    def array(self, statement: str, result: Array) -> Check:
         """Compare an array."""
         split = np.asarray(result).reshape(self.shape)
         return self._compare(statement, lambda place: split[place].item())
 
+    def near(self, statement: str, made: Array, bound: float, nothing: float = 0.0) -> int:
+        """Compare a large array at once, within a bound of its own.
+
+        Args:
+            statement: what is compared.
+            made: the array.
+            bound: how far its elements may be from the expected ones.
+            nothing: what is expected where nothing is.
+
+        Returns:
+            How many elements it has.
+        """
+        split, wanted = np.asarray(made).reshape(self.shape), np.full(self.shape, float(nothing))
+        for place, value in self.expected.items():
+            wanted[place] = float(value)
+        with np.errstate(invalid="ignore"):  # of two infinities, which are equal
+            wrong = ~(np.abs(split - wanted) <= bound) & (split != wanted)
+        for place in map(tuple, np.argwhere(wrong).tolist()):
+            raise self.wrong(
+                f"{statement} at {place}: found {split[place]}, expected {wanted[place]}"
+            )
+        return split.size
+
     def _compare(
         self, statement: str, value: Callable[[Place], Any], most: int | None = None
-    ) -> Compared:
+    ) -> Check:
         scale = max((abs(float(number)) for number in self.expected.values()), default=0.0)
         looked_at = self._places(most)
         for place in looked_at:
             self.expect(statement, value(place), self.expected.get(place, 0), place, scale)
-        return len(looked_at), self.exact, prod(self.shape)
+        return Check(statement, len(looked_at), self.exact, prod(self.shape))
 
     def _places(self, most: int | None) -> list[Place]:
         """Every position, or a sample that holds those with something in them first."""

@@ -78,8 +78,8 @@ def shapes_of(bound: cc.Contraction, extents: Mapping[str, int]) -> list[tuple[i
     for n, term in enumerate(bound._spec.inputs):
         sizes = []
         for place, axis in enumerate(term):
-            if axis.plain is not None:  # type: ignore[union-attr]
-                sizes.append(extents[axis.plain])  # type: ignore[union-attr]
+            if axis.plain is not None:
+                sizes.append(extents[axis.plain])
             else:
                 sizes.append(3 + (n + place) % 3)
         shapes.append(tuple(sizes))

@@ -224,9 +224,9 @@ def test_reductions_that_round(reduce: Reduction, weighted: bool) -> None:
         ]
         jacobian = np.array(rows).reshape((*case.result_shape, *shape))
         c = case.contraction
-        assert_close(c.jacobian(n)(*operands, **case.extents), jacobian)
+        assert_close(c.jacobian(n)(*operands, extents=case.extents), jacobian)
         expected = np.tensordot(jacobian, tangent, tangent.ndim)
-        assert_close(c.jvp(n)(tangent, *operands, **case.extents), expected)
+        assert_close(c.jvp(n)(tangent, *operands, extents=case.extents), expected)
 
 
 def test_a_mean_over_a_scatter_beside_a_composition() -> None:
@@ -913,12 +913,14 @@ def everything(c: cc.Contraction, given: Mapping[str, Any], **extents: int) -> d
     for n, tangent in enumerate((given["VX"], given["VW"])):
         curvature = c.curvature(n)
         found |= {
-            f"jvp {n}": c.jvp(n)(tangent, x, w, **extents),
-            f"jacobian {n}": c.jacobian(n)(x, w, **extents),
-            f"product {n}": curvature.product()(tangent, x, w, **extents),
-            f"product {n}, root": curvature.product(root=True)(tangent, root, x, w, **extents),
-            f"diagonal {n}": curvature.diagonal()(x, w, **extents),
-            f"diagonal {n}, root": curvature.diagonal(root=True)(root, x, w, **extents),
+            f"jvp {n}": c.jvp(n)(tangent, x, w, extents=extents),
+            f"jacobian {n}": c.jacobian(n)(x, w, extents=extents),
+            f"product {n}": curvature.product()(tangent, x, w, extents=extents),
+            f"product {n}, root": curvature.product(root=True)(
+                tangent, root, x, w, extents=extents
+            ),
+            f"diagonal {n}": curvature.diagonal()(x, w, extents=extents),
+            f"diagonal {n}, root": curvature.diagonal(root=True)(root, x, w, extents=extents),
         }
     for kind in ("expand", "reduce"):
         left, right = c.curvature(1).kronecker(kind)(cotangent, x, w, **extents)

@@ -136,6 +136,18 @@ def test_a_local_derivative_that_changes_is_differentiated(reduce: Reduction) ->
     assert found[1].formula.startswith("Σ_{o} G[b, o] · Q[b, o, i] · W[b, i, o], Q being ")
 
 
+def test_what_is_derived_is_a_value() -> None:
+    def derived() -> list[object]:
+        layer = cc.Contraction("b (2*i+k-1) c, k c o -> b i o")
+        gradient, curvature = layer.grad(0), layer.curvature(1)
+        products = [curvature.product(), curvature.product(root=True), curvature.diagonal()]
+        made = [gradient, layer.grad(1), layer.jvp(0), layer.jacobian(0), *products]
+        return [*made, *gradient.phases(), *gradient.seconds]
+
+    assert derived() == derived()
+    assert len({*derived(), *derived()}) == len(derived())
+
+
 def test_wrong_arrays_are_refused() -> None:
     second = cc.Contraction("i k, k -> i", "prod").grad(0).seconds[1]
     x, w, g = np.ones((2, 3)), np.ones(3), np.ones(2)

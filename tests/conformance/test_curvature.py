@@ -450,14 +450,14 @@ def test_forward_derivative(name: str, n: int) -> None:
     function, operand = one_of(layer, n)
     tangent = layer.numbers("tangent", layer.shapes[n])
     _, expected = torch.func.jvp(function, (operand,), (torch.tensor(tangent),))
-    result = layer.contraction.jvp(n)(tangent, *layer.operands, **layer.extents)
+    result = layer.contraction.jvp(n)(tangent, *layer.operands, extents=layer.extents)
     assert_close(result, expected.numpy())
 
 
 @pytest.mark.parametrize(("name", "n"), EVERY_OPERAND)
 def test_jacobian(name: str, n: int) -> None:
     layer = LAYERS[name]
-    result = layer.contraction.jacobian(n)(*layer.operands, **layer.extents)
+    result = layer.contraction.jacobian(n)(*layer.operands, extents=layer.extents)
     assert_close(result, torch_jacobian(name, n))
 
 
@@ -471,7 +471,7 @@ def test_product_for_half_the_squared_error(name: str, n: int) -> None:
     tangent = layer.numbers("tangent", layer.shapes[n])
     expected = jacobian.T @ (jacobian @ tangent.ravel())
     product = layer.contraction.curvature(n).product()
-    result = product(tangent, *layer.operands, **layer.extents)
+    result = product(tangent, *layer.operands, extents=layer.extents)
     assert_close(result, expected.reshape(tangent.shape))
 
 
@@ -483,7 +483,7 @@ def test_product_with_a_root(name: str, n: int, batch: str | None) -> None:
     middle = hessian(layer, shape, root, batch)
     expected = jacobian.T @ (middle @ (jacobian @ tangent.ravel()))
     product = layer.contraction.curvature(n, batch).product(root=True)
-    result = product(tangent, root, *layer.operands, **layer.extents)
+    result = product(tangent, root, *layer.operands, extents=layer.extents)
     assert_close(result, expected.reshape(tangent.shape))
 
 
@@ -492,7 +492,7 @@ def test_diagonal_for_half_the_squared_error(name: str, n: int) -> None:
     layer = LAYERS[name]
     expected = (as_matrix(name, n) ** 2).sum(0)
     diagonal = layer.contraction.curvature(n).diagonal()
-    result = diagonal(*layer.operands, **layer.extents)
+    result = diagonal(*layer.operands, extents=layer.extents)
     assert_close(result, expected.reshape(layer.shapes[n]))
 
 
@@ -506,7 +506,7 @@ def test_diagonal_with_a_root(name: str, n: int, batch: str | None) -> None:
     middle = hessian(layer, shape, root, batch)
     expected = np.einsum("ij,ik,kj->j", jacobian, middle, jacobian, optimize=True)
     diagonal = layer.contraction.curvature(n, batch).diagonal(root=True)
-    result = diagonal(root, *layer.operands, **layer.extents)
+    result = diagonal(root, *layer.operands, extents=layer.extents)
     assert_close(result, expected.reshape(layer.shapes[n]))
 
 
@@ -661,8 +661,8 @@ def test_kronecker_factors(weight: Weight, kind: str) -> None:
     found = factors(cotangent, *layer.operands, **layer.extents)
     for result, expected in zip(found, expected_factors(weight, kind, cotangent), strict=True):
         assert_close(result, expected)
-    assert_close(factors.input(*layer.operands, **layer.extents), found[0])
-    assert_close(factors.output(cotangent, *layer.operands, **layer.extents), found[1])
+    assert_close(factors.input(*layer.operands, extents=layer.extents), found[0])
+    assert_close(factors.output(cotangent, *layer.operands, extents=layer.extents), found[1])
 
 
 def einconv_factor(geometry: Geometry, x: Array, kind: str) -> Array:
@@ -752,13 +752,13 @@ def test_reduce_is_exact_where_every_place_has_the_same_cotangent() -> None:
 def test_expand_is_exact_for_half_the_squared_error(name: str) -> None:
     layer = LAYERS[name]
     curvature = layer.contraction.curvature(1)
-    factor = curvature.kronecker("expand").input(*layer.operands, **layer.extents)
+    factor = curvature.kronecker("expand").input(*layer.operands, extents=layer.extents)
     rows = factor.shape[-1]
     total = factor.reshape(rows, rows)
     tangent = layer.numbers("tangent", layer.shapes[1])
-    product = curvature.product()(tangent, *layer.operands, **layer.extents)
+    product = curvature.product()(tangent, *layer.operands, extents=layer.extents)
     assert_close(product.reshape(rows, -1), total @ tangent.reshape(rows, -1))
-    diagonal = curvature.diagonal()(*layer.operands, **layer.extents)
+    diagonal = curvature.diagonal()(*layer.operands, extents=layer.extents)
     width = diagonal.size // rows
     assert_close(diagonal.reshape(rows, width), np.diag(total)[:, None].repeat(width, 1))
 

@@ -160,14 +160,14 @@ class Picture:
         return Box(left, top, left + width, top + height)
 
 
-def draw(text: str, reduce: str = "sum", **extents: int) -> tuple[Spec, Picture]:
+def draw(text: str, reduce: str = "sum") -> tuple[Spec, Picture]:
     spec = parse(text, reduce)
-    return spec, picture(spec, extents)
+    return spec, picture(spec)
 
 
-def picture(spec: Spec, extents: Mapping[str, int] | None = None) -> Picture:
+def picture(spec: Spec) -> Picture:
     names = [f"T{n}" for n in range(len(spec.inputs))]
-    return Picture(ElementTree.fromstring(diagram(spec, names, "Y", extents)))
+    return Picture(ElementTree.fromstring(diagram(spec, names, "Y")))
 
 
 def classes(element: Element) -> list[str]:
@@ -299,13 +299,13 @@ def kind_of(axis: Axis) -> str | None:
 # --- the checks ------------------------------------------------------------------------------
 
 
-def check(spec: Spec, extents: Mapping[str, int] | None = None) -> None:
+def check(spec: Spec) -> None:
     """Everything that holds for every picture."""
-    drawn = picture(spec, extents)
+    drawn = picture(spec)
     check_head(spec, drawn)
     check_tensors(spec, drawn)
     check_axes(spec, drawn)
-    check_indices(spec, drawn, extents or {})
+    check_indices(spec, drawn)
     check_ends(drawn)
     check_order_of_lines(drawn)
     check_room(drawn)
@@ -359,15 +359,13 @@ def edge(box: Box, other: Box) -> float:
     return box.bottom if box.top < other.top else box.top
 
 
-def check_indices(spec: Spec, drawn: Picture, extents: Mapping[str, int]) -> None:
+def check_indices(spec: Spec, drawn: Picture) -> None:
     groups, places = drawn.groups("cc-index"), joined(spec)
     assert Counter(group.get("data-index") for group in groups) == Counter([*places])
     for group in groups:
         name = str(group.get("data-index"))
         (label,) = words(group, "cc-label")
-        extent = f": {extents[name]}" if name in extents else ""
-        assert label.endswith(extent)
-        assert label.removesuffix(extent) == name or (len(name) > 36 and "…" in label)
+        assert label == name or (len(name) > 36 and "…" in label)
         is_kept = any(place.startswith("result") for place in places[name])
         assert ("cc-kept" in classes(group), "cc-reduced" in classes(group)) == (
             is_kept,
@@ -472,16 +470,10 @@ def test_picture_says_what_the_spec_says(text: str) -> None:
     check(parse(text))
 
 
-@pytest.mark.parametrize("text", SPECS)
-def test_picture_has_room_for_extents(text: str) -> None:
-    spec = parse(text)
-    check(spec, {name: 10 ** (n % 7) for n, name in enumerate(spec.indices)})
-
-
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 @pytest.mark.parametrize("text", SPECS)
 def test_picture_has_room_for_every_reduction(text: str, reduce: str) -> None:
-    check(parse(text, reduce), {"i": 0, "k": 12})
+    check(parse(text, reduce))
 
 
 @pytest.mark.parametrize(
@@ -502,7 +494,7 @@ def test_symbolic_coefficients(text: str, parameters: str, written: str) -> None
 
 @given(problem=st.one_of(problems(), windows()), reduce=st.sampled_from(REDUCTIONS))
 def test_random_contractions(problem: Problem, reduce: str) -> None:
-    check(parse(problem.spec, reduce), problem.extents)
+    check(parse(problem.spec, reduce))
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=5), min_size=2, max_size=7))
@@ -573,7 +565,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text(name: str) -> None:
-    text = diagram(parse("i (i+k), k -> i"), [name, "W"], name, {"i": 3})
+    text = diagram(parse("i (i+k), k -> i"), [name, "W"], name)
     drawn = Picture(ElementTree.fromstring(text.encode("utf-8")))
     tags = {element.tag.removeprefix(SVG) for element in drawn.root.iter()}
     assert tags <= {"svg", "title", "desc", "style", "g", "rect", "path", "circle", "text"}
@@ -591,11 +583,6 @@ def test_hostile_names_stay_text(name: str) -> None:
 def test_names_must_be_as_many_as_operands() -> None:
     with pytest.raises(ValueError, match="2 operands need as many names, not 1"):
         diagram(parse("i, i -> i"), ["X"], "Y")
-
-
-def test_extents_of_other_indices_are_ignored() -> None:
-    spec = parse("i -> i")
-    assert diagram(spec, ["X"], "Y", {"q": 3}) == diagram(spec, ["X"], "Y")
 
 
 # --- several on one page ---------------------------------------------------------------------
@@ -623,7 +610,7 @@ def test_dark_pages_have_other_colours() -> None:
 _PRINT = """
 from contractconv.display.diagram import diagram
 from contractconv.notation.parser import parse
-print(diagram(parse("b (2*i+k-1) c, k c o, ... -> b i o ..."), ["X", "W", "B"], "Y", {"k": 3}))
+print(diagram(parse("b (2*i+k-1) c, k c o, ... -> b i o ..."), ["X", "W", "B"], "Y"))
 """
 
 
@@ -665,12 +652,10 @@ def test_lines_that_can_be_straight_are_straight(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "extent"),
-    [("b (2*i+k) (2*j+l) c -> b i j c", 128), ("(2*i+k) (2*i+l), k l -> (i+k) (k-l) l", 0)],
+    "text", ["b (2*i+k) (2*j+l) c -> b i j c", "(2*i+k) (2*i+l), k l -> (i+k) (k-l) l"]
 )
-def test_no_line_is_only_nearly_straight(text: str, extent: int) -> None:
-    spec = parse(text)
-    drawn = picture(spec, dict.fromkeys(spec.indices, extent) if extent else {})
+def test_no_line_is_only_nearly_straight(text: str) -> None:
+    drawn = picture(parse(text))
     for group in drawn.groups("cc-kept"):
         for line in of_kind(group, "cc-line"):
             xs = [point.x for point in route(line)]

@@ -15,6 +15,7 @@ from conformance.cases import ALIKE, CONVS, LAYERS, POOLS, TRANSPOSED, UNEVEN, C
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import evaluate
+from reference import reference
 from strategies import Array, Problem, empties, problems, seeds, windows
 
 import contractconv as cc
@@ -32,7 +33,6 @@ from contractconv.engines.portable.translation import lowered
 from contractconv.notation import problem as notation
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
-from contractconv.verification.reference import reference
 
 REDUCTIONS: tuple[Reduction, ...] = ("sum", "max", "min", "prod", "mean", "logsumexp")
 DTYPES = (

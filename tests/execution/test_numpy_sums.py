@@ -214,7 +214,7 @@ def test_boxes_cover_everything_once(most: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
 def test_parts_are_shared_in_order(count: int, threads: int) -> None:
-    runs = sharing.together(list, sharing._runs(range(count), threads))
+    runs = sharing.together(list, sharing.evenly(count, threads))
     assert len(runs) == min(count, threads)
     assert [part for run in runs for part in run] == list(range(count))
 
@@ -224,9 +224,9 @@ def test_whoever_shares_work_does_not_share_his_part_again() -> None:
     ours = threading.get_ident
 
     def again(_: Sequence[int]) -> list[int]:
-        return [ours(), *sharing.together(lambda _: ours(), sharing._runs(range(4), 2))]
+        return [ours(), *sharing.together(lambda _: ours(), sharing.evenly(4, 2))]
 
-    seen_by_each = sharing.together(again, sharing._runs(range(4), 2))
+    seen_by_each = sharing.together(again, sharing.evenly(4, 2))
     assert [len(set(seen)) for seen in seen_by_each] == [1, 1]
 
 
@@ -238,8 +238,8 @@ def test_errors_of_all_threads_come_through(where: int) -> None:
         return len(run)
 
     with pytest.raises(ZeroDivisionError):
-        sharing.together(work, sharing._runs(range(6), 2))
-    assert sharing.together(len, sharing._runs(range(6), 2)) == [3, 3]
+        sharing.together(work, sharing.evenly(6, 2))
+    assert sharing.together(len, sharing.evenly(6, 2)) == [3, 3]
 
 
 def test_the_library_of_matrix_products_has_its_threads_back() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.engines.llvm import kernel_calls, window_reuse
+from contractconv.engines.llvm import kernel_calls, loop_nest
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.product_loops import Tile
 from contractconv.engines.llvm.kernels.window_loops import Window, fitting
@@ -104,7 +104,7 @@ def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> 
 
 def test_tiles_know_the_places_outside() -> None:
     access = Access.of([("j", 1), ("l", 1)], -1, 1, 10)
-    found = window_reuse.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
+    found = loop_nest.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
     bounds = kernel_calls.Bounds(access, 64)
     edges = [
         (form.early, form.late)
@@ -147,8 +147,8 @@ def test_tiles_fit_the_registers() -> None:
 def test_a_window_is_used_where_it_saves_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 
-    def noted(*arguments: Any) -> window_reuse.Along | None:
-        found.append(window_reuse.along(*arguments))
+    def noted(*arguments: Any) -> loop_nest.Along | None:
+        found.append(loop_nest.along(*arguments))
         return found[-1]
 
     monkeypatch.setattr(kernel_calls, "along", noted)

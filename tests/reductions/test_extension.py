@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import sympy
 import torch
+from reference import reference
 
 import contractconv as cc
 from contractconv.cli import main
@@ -26,7 +27,6 @@ from contractconv.engines.llvm.pooling.forward import is_pooling
 from contractconv.notation.extents import resolve
 from contractconv.reductions.record import Function, Local, Record
 from contractconv.reductions.table import REDUCTIONS, SUM, register, unregister
-from contractconv.verification.reference import reference
 
 # --- the record, as somebody else would write it -----------------------------------------------
 

@@ -14,11 +14,11 @@ from strategies import Problem, problems, windows
 
 import contractconv as cc
 from contractconv.api.derivatives import Derived
-from contractconv.calculus.derived_strings import Recipe
+from contractconv.calculus.derived_strings import Recipe, Subject
 from contractconv.errors import CertificateError, ContractionError
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Spec
-from contractconv.verification.derived import Subject, certify_derived
+from contractconv.verification.derived import certify_derived
 
 KINDS = ("expand", "reduce")
 STATEMENTS = ["formula = brute force", "string = brute force"]

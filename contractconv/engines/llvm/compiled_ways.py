@@ -12,17 +12,18 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.precision import accumulator, working_dtype
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous, output_view
+from contractconv.arrays.views import Array, contiguous, output_view, put, steps_of
 from contractconv.arrays.work import Work
 from contractconv.caches import weighed
 from contractconv.engines.llvm import direct
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
 from contractconv.engines.llvm.pooling.gradient_kernel import UNPOOLING, can_pool_back
 from contractconv.engines.llvm.program import Prepared, Program
 from contractconv.engines.llvm.tiles import layer_roles, tiled_product
+from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.candidates import Piece
@@ -149,7 +150,7 @@ class _Program(NamedTuple):
 def _bring(problem: Problem, made: Array, work: Work) -> None:
     """Put what a piece has made where it belongs."""
     view, part = output_view(work.out, problem).array, output_view(made, problem).array
-    np.add(view, part, out=view) if work.accumulate else np.copyto(view, part)
+    put(part, view, work.accumulate)
 
 
 def _is_worth(piece: Piece, setting: Setting) -> bool:
@@ -171,10 +172,12 @@ def _nested(piece: Piece, work: Work) -> _Program | None:
     if piece.algorithm != "direct" or not _is_worth(piece, work.setting):
         return None
     strides = tuple(array.strides for array in (*work.arrays, work.out))
-    finish = _finish(work.ending)
+    kind, finish = direct.kind(work.out.dtype), _finish(work.ending)
     problem, strides = _fused(piece.problem, strides, finish.bias)
-    program = direct.prepared(problem, strides, work.out.dtype, work.accumulate, finish)
-    if program is None:
+    program = kind and direct.prepared(
+        problem, strides, kind, work.accumulate, finish, get_num_threads()
+    )
+    if not program:
         return None
     regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
     return _Program(program, regions, piece.problem, work.out, KERNEL.name)
@@ -224,7 +227,8 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
         return None
     problem, windows, out = piece.problem, piece.windows, work.out
     lanes = layer_roles.lanes(problem, windows)
-    if out.dtype not in direct.KINDS or lanes is None:
+    kind = direct.kind(out.dtype)
+    if kind is None or lanes is None:
         return None
     tidy = _are_neighbours(out, problem.output, lanes[1])
     if work.ending is not None and not tidy:
@@ -240,8 +244,8 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
     laid = (*(work.arrays[x] if isinstance(x, int) else x for x in operands), target)
     first, second, third = (array.strides for array in laid)
     program = tiled_product.prepared(
-        problem, windows, piece.outputs, (first, second, third), out.dtype,
-        work.accumulate and tidy, finish,
+        problem, tuple(windows), tuple(piece.outputs), (first, second, third), kind,
+        work.accumulate and tidy, finish, get_num_threads(),
     )  # fmt: skip
     if program is None:
         return None
@@ -266,12 +270,8 @@ def _pools_back(piece: Piece, setting: Setting) -> bool:
 
 def _kind(setting: Setting, problem: Problem | None = None) -> str | None:
     """What kernels call the numbers that are summed, or reduced; ``None`` without kernels."""
-    if not native.available():
-        return None
     dtype = np.dtype(setting.dtype)
-    return direct.KINDS.get(
-        accumulator(dtype) if problem is None else working_dtype(problem, dtype)
-    )
+    return direct.kind(accumulator(dtype) if problem is None else working_dtype(problem, dtype))
 
 
 def _neighbours(work: Work, number: int, accesses: Accesses, lane: Collection[str]) -> int | Array:

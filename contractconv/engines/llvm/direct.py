@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, steps_of
 from contractconv.caches import weighed
-from contractconv.engines.llvm.copying import End, add_copy, add_zeros
 from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.kernels.number import DTYPES
-from contractconv.engines.llvm.loop_nest import Nest, choose
-from contractconv.engines.llvm.packing import Copy, Reading, Strides, reading, steps_of, writing
+from contractconv.engines.llvm.loop_nest import Nest, along, choose
+from contractconv.engines.llvm.packing import (
+    Copy,
+    End,
+    Reading,
+    Strides,
+    add_copy,
+    add_zeros,
+    reading,
+    start_of,
+    writing,
+)
 from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
-from contractconv.engines.llvm.window_reuse import along
 from contractconv.machine.memory import LINE, lines
-from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Problem
+from contractconv.planning.cost import volume
+from contractconv.planning.trimming import reaches_outside
 
 # The names of the numbers that kernels are compiled for.
 KINDS = {np.dtype(name): name for name in DTYPES}
@@ -37,34 +46,13 @@ _MOST_ALONE = 1 << 21
 _SAVED_A_CALL = 1 << 15
 
 
-def prepared(
-    problem: Problem,
-    strides: tuple[Strides, ...],
-    dtype: np.dtype[Any],
-    accumulate: bool,
-    finish: Finish = RAW,
-) -> Program | None:
-    """Make a leaf ready to run.
-
-    Args:
-        problem: a leaf of two operands, summed.
-        strides: those of both operands and of the result, in bytes.
-        dtype: of all three.
-        accumulate: whether to add to what is there.
-        finish: what is done to the result; a bias is along its last axis.
-
-    Returns:
-        What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no
-        kernel for it.
-    """
-    name = KINDS.get(dtype)
-    if name is None or len(problem.operands) != 2 or not native.available():
-        return None
-    return _prepared(problem, strides, name, accumulate, finish, get_num_threads())
+def kind(dtype: np.dtype[Any]) -> str | None:
+    """What kernels call the numbers of a dtype; ``None`` if there are no kernels for them."""
+    return KINDS.get(dtype) if native.available() else None
 
 
 @weighed(weight)
-def _prepared(
+def prepared(
     problem: Problem,
     strides: tuple[Strides, ...],
     dtype: str,
@@ -72,18 +60,28 @@ def _prepared(
     finish: Finish,
     threads: int,
 ) -> Program | None:
+    """Make a leaf ready to run.
+
+    Args:
+        problem: a leaf of two operands, summed.
+        strides: those of both operands and of the result, in bytes.
+        finish: what is done to the result; a bias is along its last axis.
+
+    Returns:
+        What to run on the regions ``"0"`` and ``"1"`` (and ``"bias"``); ``None`` if there is no
+        kernel for it.
+    """
     nest = nest_of(problem, strides, dtype)
     if nest is None or not problem.reduced:
         return None
-    leaf = _Leaf(problem, nest, strides, dtype, accumulate, finish, threads)
-    return leaf.program()
+    return _Leaf(problem, nest, strides, dtype, accumulate, finish, threads).program()
 
 
 def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:
     """The loop nest for a leaf; ``None`` if there is none."""
     terms = (*problem.operands, problem.output)
     steps = tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
-    return choose(problem, steps, dtype, native.number(dtype).size)
+    return choose(problem, steps, dtype)
 
 
 class _Leaf:
@@ -111,6 +109,8 @@ class _Leaf:
         self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
         self.whole = [self.read(problem, n) for n in (0, 1)]
         self.tables: dict[Any, Array] = {}
+        # Where in shared memory the copies of operands lie that all blocks read.
+        self.shared: dict[int, int] = {}
 
     def read(self, problem: Problem, which: int) -> Reading:
         """How a block reads one operand."""
@@ -127,19 +127,12 @@ class _Leaf:
         blocks = [block for parts in self.short.values() for block in parts]
         if self.finish != RAW and not self._finishes(split):
             return None
-        self.shared = [self._shared(blocks, n) for n in (0, 1)]
+        shared, size = self._shared_copies(blocks)
         self.scratch = 0
         pieces = tuple(self._piece(n, group, split) for n, group in enumerate(split.groups))
-        shared, size = self._shared_copies()
         stages = (shared, pieces) if shared else (pieces,)
         copies = len(split.groups) if split.private else 1
         return Program(stages, size, self.scratch, 0, copies)
-
-    def _shared(self, blocks: Sequence[Problem], which: int) -> Copy | None:
-        """The copy of an operand, if all blocks read the same one: then it is made once."""
-        copy = self.read(blocks[0], which).copy
-        alike = copy is not None and all(self.read(part, which).copy == copy for part in blocks)
-        return copy if alike else None
 
     def _finishes(self, split: Cut) -> bool:
         """Whether every sum is complete when it is put where it belongs, along the last axis."""
@@ -158,15 +151,14 @@ class _Leaf:
         if split.sums:
             return self._cut_sums(split) or split
         self.open = self._open_axis(self.problem)
-        if self.open is None:
-            return self._cut_apart()
-        self.whole = [self.read(self.problem, n) for n in (0, 1)]
-        split = self._cut_apart()
-        blocks = [b for group in split.groups for part in group for b in self._shorter(part)]
-        if all(self._open_axis(block) == self.open for block in blocks):
-            return split
-        self.open = None
-        self.whole = [self.read(self.problem, n) for n in (0, 1)]
+        if self.open is not None:
+            self.whole = [self.read(self.problem, n) for n in (0, 1)]
+            split = self._cut_apart()
+            blocks = [b for group in split.groups for part in group for b in self._shorter(part)]
+            if all(self._open_axis(block) == self.open for block in blocks):
+                return split
+            self.open = None
+            self.whole = [self.read(self.problem, n) for n in (0, 1)]
         return self._cut_apart()
 
     def _whole_cut(self) -> Cut:
@@ -187,9 +179,8 @@ class _Leaf:
         term = problem.operands[which]
         steps = steps_of(term, self.strides[which])
         window = along(self.nest, problem.extents, steps, self.number.lanes)
-        if window is None or not self.nest.tile.elementwise:
-            return None
-        if steps[self.nest.lane] != self.number.size:
+        side_by_side = self.nest.tile.elementwise and steps[self.nest.lane] == self.number.size
+        if window is None or not side_by_side:
             return None
         if window.window.taps != problem.extents[window.tap]:
             return None
@@ -197,9 +188,8 @@ class _Leaf:
         axes = [n for n, access in enumerate(term) if pair & set(access.names)]
         if len(axes) != 1 or set(term[axes[0]].names) != pair:
             return None
-        low, high = self.problem.operands[which][axes[0]].reach(self.problem.extents)
-        padded = low < 0 or high >= term[axes[0]].size
-        return (which, axes[0]) if padded else None
+        access = self.problem.operands[which][axes[0]]
+        return (which, axes[0]) if reaches_outside(access, self.problem.extents) else None
 
     def _bounds(self, part: Problem) -> Bounds | None:
         """The axis that is left open, as a part reads it; a copy has zeros outside."""
@@ -243,18 +233,24 @@ class _Leaf:
         self.entire = True
         return parts
 
-    def _shared_copies(self) -> tuple[tuple[Calls, ...], int]:
-        """The calls that make copies for all blocks, and the bytes of them all."""
+    def _shared_copies(self, blocks: Sequence[Problem]) -> tuple[tuple[Calls, ...], int]:
+        """The calls that make the copies that all blocks read, and the bytes of them all."""
         found, size = [], 0
-        for n, copy in enumerate(self.shared):
-            if copy is None:
+        for n in (0, 1):
+            copy = self.read(blocks[0], n).copy
+            if copy is None or any(self.read(part, n).copy != copy for part in blocks):
                 continue
+            self.shared[n] = size
             for part in copy.shares(self.threads):
                 calls = Calls()
                 self._copy(calls, n, part, Place("shared", size))
                 found.append(calls)
-            size += _room(copy, self.number.size)
+            size += self._room(copy)
         return tuple(found), size
+
+    def _room(self, copy: Copy) -> int:
+        """Bytes of a copy, up to the beginning of a line of the cache."""
+        return lines(copy.elements * self.number.size)
 
     def _piece(self, number: int, group: tuple[Problem, ...], split: Cut) -> Calls:
         calls = Calls()
@@ -270,7 +266,7 @@ class _Leaf:
 
     def _shorter(self, part: Problem) -> list[Problem]:
         """Blocks of what is summed, unless the result is so large that it takes as long anyway."""
-        size = prod(part.extents[n] for n in part.kept) * self.number.size
+        size = volume(part.kept, part.extents) * self.number.size
         return shorter(part, self.nest) if size <= _MOST_ALONE else [part]
 
     def _block(self, calls: Calls, part: Problem, out: str, adding: bool, *, alone: bool) -> None:
@@ -285,13 +281,12 @@ class _Leaf:
         for n in (0, 1):
             read = self.read(part, n)
             place = Place(str(n), read.offset)
-            if self.shared[n] is not None:
-                before = _room(self.shared[0], self.number.size) if n else 0
-                place = Place("shared", before + read.offset)
+            if n in self.shared:
+                place = Place("shared", self.shared[n] + read.offset)
             elif read.copy is not None:
                 self._copy(calls, n, read.copy, Place("scratch", used))
                 place = Place("scratch", used + read.offset)
-                used += _room(read.copy, self.number.size)
+                used += self._room(read.copy)
             places.append(place)
             steps.append(read.steps)
         result = Place("scratch", used) if aside else Place(out, target.offset)
@@ -307,8 +302,8 @@ class _Leaf:
         )  # fmt: skip
         sums.append_to(calls, self._table)
         if aside:
-            self._put(calls, part, result, target.steps, out, adding)
-            used += prod(part.extents[n] for n in part.kept) * self.number.size + LINE
+            self._put(calls, part, Factor(result, target.steps), out, adding)
+            used += volume(part.kept, part.extents) * self.number.size + LINE
         self.scratch = max(self.scratch, used)
 
     def _copy(self, calls: Calls, which: int, copy: Copy, target: Place) -> None:
@@ -325,20 +320,13 @@ class _Leaf:
             End(Place(target.region, target.offset + moved), here), False,
         )  # fmt: skip
 
-    def _put(
-        self,
-        calls: Calls,
-        part: Problem,
-        made: Place,
-        steps: Mapping[str, int],
-        out: str,
-        adding: bool,
-    ) -> None:
+    def _put(self, calls: Calls, part: Problem, made: Factor, out: str, adding: bool) -> None:
+        """Bring what was made aside to where it belongs."""
         labels = (*self.nest.batch, *self.nest.rows, self.nest.lane)
         there = steps_of(part.output, self.strides[2])
-        start = sum(a.offset * s for a, s in zip(part.output, self.strides[2], strict=True))
+        start = start_of(part.output, self.strides[2])
         shape = tuple(part.extents[n] for n in labels)
-        source = End(made, tuple(steps[n] for n in labels))
+        source = End(made.place, tuple(made.steps[n] for n in labels))
         target = End(Place(out, start), tuple(there[n] for n in labels))
         bias = self._bias(part)
         add_copy(calls, self.dtype, shape, source, target, adding, self.finish, bias)
@@ -352,8 +340,3 @@ class _Leaf:
         if loops not in self.tables:
             self.tables[loops] = offsets(*loops)
         return self.tables[loops]
-
-
-def _room(copy: Copy | None, size: int) -> int:
-    """Bytes of a copy, up to the beginning of a line of the cache."""
-    return 0 if copy is None else lines(copy.elements * size)

@@ -12,10 +12,10 @@ from contractconv.engines.llvm.kernels import native, window_loops
 from contractconv.engines.llvm.kernels import product_loops as kernel
 from contractconv.engines.llvm.kernels.finish import Finish
 from contractconv.engines.llvm.kernels.window_loops import Window
-from contractconv.engines.llvm.loop_nest import Nest
+from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place
-from contractconv.engines.llvm.window_reuse import Along, along
 from contractconv.notation.problem import Access
+from contractconv.planning.cost import volume
 from contractconv.planning.trimming import inside
 
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
@@ -84,14 +84,6 @@ class Sums:
     """A block of sums of products.
 
     Attributes:
-        dtype: ``"float32"`` or ``"float64"``.
-        nest: its loop nest.
-        extents: of its indices.
-        scalars: the factor that has the rows.
-        vectors: the other factor.
-        out: the sums.
-        adding: whether they are added to what is there.
-        finish: what is done to them.
         bias: what is added along the last axis.
         bounds: outside of what a window reads nothing.
     """
@@ -150,18 +142,18 @@ class Sums:
             kernel.SCALARS: self.scalars.place,
             kernel.VECTORS: self.vectors.place,
             kernel.OUT: self.out.place,
-            kernel.BATCH: prod(self.extents[n] for n in outer),
+            kernel.BATCH: volume(outer, self.extents),
             kernel.BATCH_SCALARS: table(outer, self.scalars),
             kernel.BATCH_VECTORS: table(outer, self.vectors),
             kernel.BATCH_OUT: table(outer, self.out),
-            kernel.ROW_STOP: prod(self.extents[n] for n in rows),
+            kernel.ROW_STOP: volume(rows, self.extents),
             kernel.ROW_SCALARS: table(rows, self.scalars),
             kernel.ROW_OUT: table(rows, self.out),
         }
 
     def _panels(self, tile: kernel.Tile) -> dict[int, Any]:
         """The loop over the lanes."""
-        lanes, rows = self.extents[self.nest.lane], prod(self.extents[n] for n in self.nest.rows)
+        lanes, rows = self.extents[self.nest.lane], volume(self.nest.rows, self.extents)
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
         long = lanes >= _LONG * native.number(self.dtype).lanes
         return {
@@ -187,7 +179,7 @@ class Sums:
         """How many taps are summed before the next panel begins."""
         number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
         wide = tile.vectors * number.bytes
-        rows = prod(self.extents[n] for n in self.nest.rows)
+        rows = volume(self.nest.rows, self.extents)
         is_small = rows * lanes * number.size <= _LARGE_PANEL
         panel = _SMALL_PANEL if is_small else _LARGE_PANEL
         written = 1 if window is None else window.window.taps
@@ -243,13 +235,9 @@ def taps_and_run(
     in cache, and so that no more than ``most`` products are summed in one line.
     """
     merged: list[Loop] = []
-    for loop in loops:
-        size, first, second = loop
-        if merged and merged[-1][1:] == (first * size, second * size):
-            outer = merged.pop()
-            merged.append((outer[0] * size, first, second))
-        else:
-            merged.append(loop)
+    for size, first, second in loops:
+        goes_on = merged and merged[-1][1:] == (first * size, second * size)
+        merged.append((size * (merged.pop()[0] if goes_on else 1), first, second))
     # From sixteen steps on a run is long enough: then neighbours in memory are better.
     run = merged.pop(max(range(len(merged)), key=lambda n: (nearest or min(merged[n][0], 16), n)))
     return _shortened(merged, run, min(most, _LONG_RUN))

@@ -1,4 +1,4 @@
-"""Which index runs along the lanes of a vector: how a sum of products becomes a loop nest.
+"""Which index runs along the lanes of a vector, and along which window results share loads.
 
 Of two operands one gives *vectors*: neighbouring numbers along one index of the result, the lane.
 The other gives *scalars*, one for each row of a tile of sums; or vectors as well, if it has the
@@ -7,17 +7,27 @@ lane too (then the product is elementwise along it, as in a depthwise convolutio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from itertools import product
+from math import gcd, prod
+from typing import NamedTuple
 
 from contractconv.engines.llvm.kernels.native import number
 from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
+from contractconv.engines.llvm.kernels.window_loops import Window, fitting
 from contractconv.notation.problem import Access, Problem
+from contractconv.planning.cost import labels_of, volume
+from contractconv.planning.roles import Labels, roles
 
-Labels = tuple[str, ...]
+Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy; setting out for another tap.
 _COPY, _TAP = 1.0, 6.0
+# Neighbours are at most so many places apart, and so many taps are written out.
+_MOST_APART, _MOST_TAPS = 4, 16
+# Cycles, roughly, that a product of vectors takes in a tile without windows: one factor of each is
+# loaded, in half a cycle if it is broadcast, in a whole one if it may lie across two lines.
+_BROADCAST, _LOADED = 0.8, 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,6 @@ class Nest:
         rows: indices of the scalars and the result.
         batch: other indices of the result.
         summed: indices that are summed, the innermost one last.
-        tile: the sums that stay in registers.
     """
 
     vectors: int
@@ -41,45 +50,35 @@ class Nest:
     tile: Tile
 
 
-def choose(
-    problem: Problem, steps: tuple[Mapping[str, int], ...], dtype: str, itemsize: int
-) -> Nest | None:
+def choose(problem: Problem, steps: Steps, dtype: str) -> Nest | None:
     """Choose the cheapest nest for a leaf of two operands.
 
     Args:
-        problem: the leaf.
         steps: for both operands and the result, bytes from one value of an index to the next.
-        dtype: ``"float32"`` or ``"float64"``.
-        itemsize: its bytes.
 
     Returns:
         The nest; ``None`` if no index of the result can run along the lanes.
     """
-    candidates = list(_candidates(problem, steps, dtype))
-    if not candidates:
-        return None
     # Of two that cost the same, the one whose lanes lie closer in the result.
     return min(
-        candidates,
-        key=lambda n: (_cycles(n, problem, steps, dtype, itemsize), abs(steps[2][n.lane]), n.lane),
+        _candidates(problem, steps, dtype),
+        key=lambda n: (_cycles(n, problem, steps, dtype), abs(steps[2][n.lane]), n.lane),
+        default=None,
     )
 
 
-def _candidates(
-    problem: Problem, steps: tuple[Mapping[str, int], ...], dtype: str
-) -> Iterator[Nest]:
-    names = [frozenset(n for a in term for n in a.names) for term in problem.operands]
+def _candidates(problem: Problem, steps: Steps, dtype: str) -> Iterator[Nest]:
+    names = [set(labels_of([term])) for term in problem.operands]
     if not problem.kept <= names[0] | names[1]:
         return
+    found = roles(names[0], names[1], problem.kept, problem.indices)
     for lane in (n for n in problem.indices if n in problem.kept):
-        for vectors in (0, 1):
-            scalars = 1 - vectors
-            elementwise = lane in names[scalars]
+        for vectors, rows in ((0, found.columns), (1, found.rows)):
+            elementwise = lane in found.batch
             needed = (0, 1) if elementwise else (vectors,)
             if all(_can_be_lane(lane, problem.operands[n]) for n in needed):
-                alone = names[scalars] - names[vectors] - {lane}
-                rows = tuple(n for n in problem.indices if n in problem.kept and n in alone)
-                yield _nest(problem, steps, dtype, vectors, lane, rows, elementwise)
+                alone = tuple(n for n in rows if n != lane)
+                yield _nest(problem, steps, dtype, vectors, lane, alone, elementwise)
 
 
 def _can_be_lane(lane: str, term: tuple[Access, ...]) -> bool:
@@ -88,22 +87,15 @@ def _can_be_lane(lane: str, term: tuple[Access, ...]) -> bool:
 
 
 def _nest(
-    problem: Problem,
-    steps: tuple[Mapping[str, int], ...],
-    dtype: str,
-    vectors: int,
-    lane: str,
-    rows: Labels,
-    elementwise: bool,
+    problem: Problem, steps: Steps, dtype: str, vectors: int, lane: str, rows: Labels, both: bool
 ) -> Nest:
     def in_memory(labels: Labels, where: Mapping[str, int]) -> Labels:
         return tuple(sorted(labels, key=lambda n: -abs(where.get(n, 0))))
 
     extents = problem.extents
-    kept = (n for n in problem.indices if n in problem.kept)
-    batch = tuple(n for n in kept if n != lane and n not in rows)
+    batch = tuple(n for n in problem.indices if n in problem.kept and n not in (lane, *rows))
     wide = -(-extents[lane] // number(dtype).lanes)
-    tile = fitting_tile(wide, elementwise)
+    tile = fitting_tile(wide, both)
     return Nest(
         vectors,
         lane,
@@ -114,20 +106,14 @@ def _nest(
     )
 
 
-def _cycles(
-    nest: Nest,
-    problem: Problem,
-    steps: tuple[Mapping[str, int], ...],
-    dtype: str,
-    itemsize: int,
-) -> float:
+def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
-    extents, tile = problem.extents, nest.tile
-    wide = -(-extents[nest.lane] // number(dtype).lanes)
-    rows = prod(extents[n] for n in nest.rows)
+    extents, tile, kind = problem.extents, nest.tile, number(dtype)
+    wide = -(-extents[nest.lane] // kind.lanes)
+    rows = volume(nest.rows, extents)
     high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * prod(extents[n] for n in nest.batch)
-    summed = prod(extents[n] for n in nest.summed)
+    tiles = -(-wide // tile.vectors) * (rows / high) * volume(nest.batch, extents)
+    summed = volume(nest.summed, extents)
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
@@ -135,8 +121,83 @@ def _cycles(
     total = tiles * summed * (step + _TAP / run)
     places = (0, 1) if tile.elementwise else (nest.vectors,)
     for place in places:
-        if steps[place].get(nest.lane) != itemsize:
+        if steps[place].get(nest.lane) != kind.size:
             total += _COPY * prod(a.size for a in problem.operands[place])
-    if steps[2].get(nest.lane) != itemsize:
-        total += 2 * _COPY * prod(extents[n] for n in problem.kept)
+    if steps[2].get(nest.lane) != kind.size:
+        total += 2 * _COPY * volume(problem.kept, extents)
     return total
+
+
+class Along(NamedTuple):
+    """A window along which a tile runs.
+
+    Attributes:
+        rows: the indices of a tile's rows: those of lines, then the one that moves the window.
+        length: how many results lie along it.
+        tap: the index inside it.
+        bytes_a_place: from one place of the window to the next.
+    """
+
+    rows: tuple[str, ...]
+    length: int
+    tap: str
+    tile: Tile
+    window: Window
+    bytes_a_place: int
+
+
+def along(
+    nest: Nest, extents: Mapping[str, int], scalars: Mapping[str, int], lanes: int
+) -> Along | None:
+    """Find the window that saves most.
+
+    Args:
+        nest: the loop nest; only where a tile needs a load for every product there is much to save.
+        scalars: bytes from one value of each index to the next in the operand of the rows.
+
+    Returns:
+        ``None`` if results share nothing, or too little.
+    """
+    both = nest.tile.elementwise
+    if not (both or nest.tile.vectors == 1):
+        return None
+    wide = -(-extents[nest.lane] // lanes)
+    found = [
+        one
+        for row, tap in product(nest.rows, nest.summed)
+        for line in (None, *(n for n in nest.rows if n != row))
+        for one in _along(nest, extents, scalars, wide, (line, row, tap))
+    ]
+    enough = [f for f in found if f[0] < wide * (_LOADED if both else _BROADCAST)]
+    if not enough:
+        return None
+    if both:
+        # Vectors come from memory: places that are close together come together.
+        return min(enough, key=lambda f: (abs(f[1].bytes_a_place), f[0]))[1]
+    # Of two that cost the same, the one that leaves the longest run.
+    return min(enough, key=lambda f: (f[0], -abs(f[1].bytes_a_place)))[1]
+
+
+def _along(
+    nest: Nest,
+    extents: Mapping[str, int],
+    scalars: Mapping[str, int],
+    wide: int,
+    names: tuple[str | None, str, str],
+) -> Iterator[tuple[float, Along]]:
+    """Tiles for one window, each with its cycles for one row and one tap."""
+    line, row, tap = names
+    apart, between = scalars.get(row, 0), scalars.get(tap, 0)
+    if min(extents[row], extents[tap]) < 2 or not apart or not between:
+        return
+    bytes_a_place = gcd(apart, between) * (1 if apart > 0 else -1)
+    places = apart // bytes_a_place, between // bytes_a_place
+    if max(map(abs, places)) > _MOST_APART:
+        return
+    lines = 1 if line is None else extents[line]
+    rows = (row,) if line is None else (line, row)
+    for taps in (n for n in range(2, _MOST_TAPS + 1) if extents[tap] % n == 0):
+        fit = fitting(extents[row], lines, taps, places, wide, nest.tile.elementwise)
+        if fit is not None and (line is None or fit.window.lines > 1):
+            cost = fit.cycles / (taps * extents[row] * lines)
+            yield cost, Along(rows, extents[row], tap, fit.tile, fit.window, bytes_a_place)

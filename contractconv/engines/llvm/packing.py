@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import prod
+from typing import Any, NamedTuple
 
+from contractconv.arrays.views import gapless, overlap, steps_of
+from contractconv.engines.llvm.kernels import copies
+from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.program import Calls, Place, offsets
+from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
 # Numbers from which on a copy is made in parts.
@@ -44,7 +50,7 @@ class Copy:
     @property
     def strides(self) -> tuple[int, ...]:
         """How many numbers lie from one to the next along each axis."""
-        return tuple(prod(self.shape[n + 1 :]) for n in range(len(self.shape)))
+        return gapless(self.shape)
 
     def shares(self, count: int) -> Iterator[Copy]:
         """Parts of the copy that can be made at the same time."""
@@ -53,14 +59,11 @@ class Copy:
             yield self
             return
         axis = max(range(len(sizes)), key=lambda n: (sizes[n] >= count, -n))
-        bounds = [sizes[axis] * n // count for n in range(count + 1)]
-        for start, stop in pairwise(bounds):
-            if stop > start:
-                into, outof = list(self.into), list(self.outof)
-                into[axis] = _within(into[axis], start, stop)
-                own = self.order[axis]
-                outof[own] = _within(outof[own], start, stop)
-                yield replace(self, into=tuple(into), outof=tuple(outof))
+        own = self.order[axis]
+        for some in evenly(sizes[axis], count):
+            into, outof = list(self.into), list(self.outof)
+            into[axis], outof[own] = _within(into[axis], some), _within(outof[own], some)
+            yield replace(self, into=tuple(into), outof=tuple(outof))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,8 @@ class Reading:
     copy: Copy | None
 
 
-def _within(part: slice, start: int, stop: int) -> slice:
-    return slice(part.start + start, part.start + stop)
+def _within(part: slice, some: range) -> slice:
+    return slice(part.start + some.start, part.start + some.stop)
 
 
 def reading(
@@ -94,31 +97,33 @@ def reading(
     """Say how a block reads an operand.
 
     Args:
-        problem: the block: a leaf.
-        accesses: the axes of the operand.
         strides: the strides of its array in bytes.
-        itemsize: the bytes of one number.
         lane: an index along which numbers must be neighbours, if there is one.
         entire: whether a copy is of all the operand, so that other blocks can read it, too.
         left_out: an axis outside of which nothing will be read, whatever its accesses say.
     """
     boxes = [access.reach(problem.extents) for access in accesses]
     outside = any(
-        n != left_out and (low < 0 or high >= accesses[n].size)
-        for n, (low, high) in enumerate(boxes)
+        n != left_out and reaches_outside(access, problem.extents)
+        for n, access in enumerate(accesses)
     )
-    starts = tuple(access.offset for access in accesses)
     if not outside:
         steps = steps_of(accesses, strides)
         if lane is None or steps.get(lane) == itemsize:
-            return Reading(_dot(starts, strides), steps, None)
+            return Reading(start_of(accesses, strides), steps, None)
     if entire and not outside:
         boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lane)
     shape = tuple(high - low + 1 for low, high in boxes)
-    copied = _strides(shape, order, itemsize)
-    first = _dot([start - low for start, (low, _) in zip(starts, boxes, strict=True)], copied)
-    return Reading(first, steps_of(accesses, copied), _copy(accesses, boxes, order, outside))
+    packed = dict(zip(order, gapless([shape[axis] for axis in order], itemsize), strict=True))
+    copied = tuple(packed[axis] for axis in range(len(shape)))
+    first = _dot([a.offset - low for a, (low, _) in zip(accesses, boxes, strict=True)], copied)
+    both = [overlap(*box, access.size) for box, access in zip(boxes, accesses, strict=True)]
+    copy = Copy(
+        tuple(shape[axis] for axis in order), order, tuple(both[axis][0] for axis in order),
+        tuple(outof for _, outof in both), outside,
+    )  # fmt: skip
+    return Reading(first, steps_of(accesses, copied), copy)
 
 
 def writing(
@@ -133,12 +138,8 @@ def writing(
     """Say how a block writes the result.
 
     Args:
-        problem: the block: a leaf.
         strides: those of the whole result in bytes.
-        itemsize: the bytes of one number.
         lane: the index along which numbers are written side by side.
-        labels: the other indices of the result.
-        tidy: whether a tidy array is asked for.
 
     Returns:
         Where its numbers go, and whether that is a tidy array (with the axes ``labels``, then
@@ -146,26 +147,18 @@ def writing(
     """
     steps = steps_of(problem.output, strides)
     if steps[lane] == itemsize and not tidy:
-        start = tuple(access.offset for access in problem.output)
-        return Reading(_dot(start, strides), steps, None), False
-    packed: dict[str, int] = {}
-    step = itemsize
-    for label in (lane, *reversed(labels)):
-        packed[label] = step
-        step *= problem.extents[label]
-    return Reading(0, packed, None), True
+        return Reading(start_of(problem.output, strides), steps, None), False
+    names = (*labels, lane)
+    packed = gapless([problem.extents[name] for name in names], itemsize)
+    return Reading(0, dict(zip(names, packed, strict=True)), None), True
 
 
-def steps_of(accesses: Accesses, strides: Strides) -> dict[str, int]:
-    """Bytes from one value of each index to the next."""
-    steps: dict[str, int] = {}
-    for access, stride in zip(accesses, strides, strict=True):
-        for name, coefficient in access.terms:
-            steps[name] = steps.get(name, 0) + coefficient * stride
-    return steps
+def start_of(accesses: Accesses, strides: Strides) -> int:
+    """Bytes from the beginning of an array to where all indices are zero."""
+    return _dot([access.offset for access in accesses], strides)
 
 
-def _dot(numbers: tuple[int, ...] | list[int], strides: Strides) -> int:
+def _dot(numbers: Sequence[int], strides: Strides) -> int:
     return sum(number * stride for number, stride in zip(numbers, strides, strict=True))
 
 
@@ -178,29 +171,99 @@ def _memory_order(accesses: Accesses, strides: Strides, lane: str | None) -> tup
     return tuple(sorted(range(len(accesses)), key=place))
 
 
-def _strides(shape: tuple[int, ...], order: tuple[int, ...], itemsize: int) -> Strides:
-    strides = [0] * len(shape)
-    step = itemsize
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= shape[axis]
-    return tuple(strides)
+class End(NamedTuple):
+    """Where a copy begins or ends.
+
+    Attributes:
+        strides: bytes from one number to the next along each axis.
+    """
+
+    place: Place
+    strides: Strides
 
 
-def _copy(
-    accesses: Accesses, boxes: list[tuple[int, int]], order: tuple[int, ...], padded: bool
-) -> Copy:
-    into, outof, shape = [], [], []
-    for access, (low, high) in zip(accesses, boxes, strict=True):
-        first = min(max(low, 0), access.size)
-        stop = max(first, min(high + 1, access.size))
-        into.append(slice(first - low, stop - low))
-        outof.append(slice(first, stop))
-        shape.append(high - low + 1)
-    return Copy(
-        tuple(shape[axis] for axis in order),
-        order,
-        tuple(into[axis] for axis in order),
-        tuple(outof),
-        padded,
-    )
+def add_copy(
+    calls: Calls,
+    dtype: str,
+    shape: tuple[int, ...],
+    source: End,
+    target: End,
+    adding: bool,
+    finish: Finish = RAW,
+    bias: Place | int = 0,
+) -> None:
+    """Append the call that copies a view into another one, or adds it.
+
+    Args:
+        finish: what is done to them; then they are neighbours along one axis where they go.
+        bias: what is added along this axis then.
+    """
+    if not prod(shape):
+        return
+    views = _Views(shape, source.strides, target.strides)
+    how, inner = views.inner(4 if dtype == "float32" else 8)
+    places = {
+        copies.SOURCE: source.place,
+        copies.TARGET: target.place,
+        copies.BIAS: bias,
+    }
+    arguments = places | views.along(inner) | views.around(inner)
+    calls.call(copies.kernel(dtype, how, adding, finish), arguments)
+
+
+class _Views(NamedTuple):
+    """Two views of one shape, by their strides."""
+
+    shape: tuple[int, ...]
+    source: Strides
+    target: Strides
+
+    @property
+    def _axes(self) -> list[int]:
+        return [n for n, extent in enumerate(self.shape) if extent > 1]
+
+    def inner(self, size: int) -> tuple[str, list[int]]:
+        """Which kernel copies numbers of this size, and the axes of its innermost loops.
+
+        The first axis is the one along which they go, the last the one along which they come.
+        """
+        here = [n for n in self._axes if self.target[n] == size]
+        there = [n for n in self._axes if self.source[n] == size]
+        both = [n for n in here if n in there]
+        if both:
+            return "runs", both[:1]
+        if here and there:
+            return "squares", [here[0], there[0]]
+        return "points", sorted(self._axes, key=lambda n: -self.shape[n])[:1]
+
+    def along(self, inner: list[int]) -> dict[int, Any]:
+        """The arguments of the innermost loops."""
+        if not inner:
+            return {copies.ALONG_TARGET: 1}
+        first, last = inner[0], inner[-1]
+        return {
+            copies.ALONG_TARGET: self.shape[first], copies.SOURCE_STEP: self.source[first],
+            copies.ALONG_SOURCE: self.shape[last], copies.TARGET_STEP: self.target[last],
+        }  # fmt: skip
+
+    def around(self, inner: list[int]) -> dict[int, Any]:
+        """The arguments of the loops around them."""
+        rest = [n for n in self._axes if n not in inner]
+        # As they lie in the source: what is far apart changes slowest.
+        rest.sort(key=lambda n: -abs(self.source[n]))
+        source, target = (
+            offsets(*((self.shape[n], steps[n]) for n in rest))
+            for steps in (self.source, self.target)
+        )
+        return {
+            copies.OUTER: len(source), copies.OUTER_SOURCE: source, copies.OUTER_TARGET: target,
+        }  # fmt: skip
+
+
+def add_zeros(calls: Calls, dtype: str, elements: int, target: Place) -> None:
+    """Append the call that fills so many neighbours with zeros."""
+    arguments = {
+        copies.SOURCE: 0, copies.TARGET: target, copies.OUTER: 1, copies.OUTER_SOURCE: offsets(),
+        copies.OUTER_TARGET: offsets(), copies.ALONG_TARGET: elements,
+    }  # fmt: skip
+    calls.call(copies.kernel(dtype, "zeros"), arguments)

@@ -8,8 +8,10 @@ from itertools import chain, pairwise, product
 from math import prod
 
 from contractconv.engines.llvm.loop_nest import Nest
+from contractconv.machine.sharing import evenly
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.trimming import inside
+from contractconv.planning.cost import volume
+from contractconv.planning.trimming import inside, reaches_outside
 
 # The first of some values of an index, and how many there are.
 Span = tuple[int, int]
@@ -59,14 +61,11 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     """Cut a leaf.
 
     Args:
-        problem: the leaf.
-        nest: its loop nest.
         copied: which operands are read from a copy.
-        itemsize: the bytes of one number.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
     bytes_copied = itemsize * sum(v for v, c in zip(volumes, copied, strict=True) if c)
-    result = prod(problem.extents[n] for n in problem.kept)
+    result = volume(problem.kept, problem.extents)
     summed = problem.points // max(1, result)
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
@@ -76,10 +75,10 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
                     _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
         # Powers of two are shared out evenly among most numbers of threads.
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
-        parts = _slices(problem, _summed_order(problem, nest), copies)
+        parts = shares(problem, nest, copies)
         limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
-        groups = [_slices(part, _summed_order(part, nest), limit) for part in parts]
-        return Cut(tuple(map(tuple, groups)), len(groups) > 1, sums=True)
+        groups = tuple(tuple(shares(part, nest, limit)) for part in parts)
+        return Cut(groups, len(groups) > 1, sums=True)
     return Cut(apart(problem, nest, bytes_copied), False)
 
 
@@ -87,11 +86,14 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
     labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
-    wide = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
-    if wide and _panels(problem, nest) > 1:
-        high = prod(problem.extents[n] for n in labels) // (_TILES * nest.tile.rows)
-        rest = max(1, min(high, pieces // _panels(problem, nest)))
-        lanes = _along_lane(problem, nest)
+    larger = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
+    panels, panel = _panels(problem, nest), nest.tile.vectors * 16
+    if larger and panels > 1:
+        high = volume(labels, problem.extents) // (_TILES * nest.tile.rows)
+        rest = max(1, min(high, pieces // panels))
+        lanes = _chunks(
+            problem, nest.lane, panel * -(-problem.extents[nest.lane] // (panel * panels))
+        )
         return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
     if labels:
         # As much for one as for the other: whole values of the first index, if they are enough.
@@ -103,7 +105,7 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
 
 def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
     """Cut what is summed: each part has a share of every number of the result."""
-    return list(_slices(problem, _summed_order(problem, nest), pieces))
+    return _slices(problem, _summed_order(problem, nest), pieces)
 
 
 def shorter(problem: Problem, nest: Nest) -> list[Problem]:
@@ -118,7 +120,7 @@ def shorter(problem: Problem, nest: Nest) -> list[Problem]:
 
 
 def _blocks_of(problem: Problem, nest: Nest) -> Iterator[Problem]:
-    terms = prod(problem.extents[n] for n in problem.reduced)
+    terms = volume(problem.reduced, problem.extents)
     if terms <= _TERMS:
         yield problem
         return
@@ -127,6 +129,12 @@ def _blocks_of(problem: Problem, nest: Nest) -> Iterator[Problem]:
     chunk = max(1, size * _TERMS // terms, -(-size // _BLOCKS))
     # Whole runs, or else as many values as there are.
     chunk = chunk // _RUN * _RUN or chunk
+    yield from _chunks(problem, name, chunk)
+
+
+def _chunks(problem: Problem, name: str, chunk: int) -> Iterator[Problem]:
+    """So many values of an index at a time."""
+    size = problem.extents[name]
     for start in range(0, size, chunk):
         yield problem.restricted(name, start, min(chunk, size - start))
 
@@ -162,14 +170,6 @@ def _panels(problem: Problem, nest: Nest) -> int:
     return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
 
 
-def _along_lane(problem: Problem, nest: Nest) -> Iterator[Problem]:
-    size = problem.extents[nest.lane]
-    panel = nest.tile.vectors * 16
-    chunk = panel * -(-size // (panel * _panels(problem, nest)))
-    for start in range(0, size, chunk):
-        yield problem.restricted(nest.lane, start, min(chunk, size - start))
-
-
 def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Problem]:
     """Cut along the first of some indices, and along further ones if it is too short."""
     cuts: list[list[tuple[str, int, int]]] = []
@@ -177,8 +177,7 @@ def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Proble
         size = problem.extents[label]
         count = min(size, pieces)
         if count > 1:
-            bounds = [size * n // count for n in range(count + 1)]
-            cuts.append([(label, a, b - a) for a, b in pairwise(bounds)])
+            cuts.append([(label, some.start, len(some)) for some in evenly(size, count)])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):
@@ -198,7 +197,6 @@ def unpadded(
     padding at all.
 
     Args:
-        problem: the leaf.
         adding: whether parts may add up, the first one being the only one that writes all of the
             result; otherwise each writes a part of its own.
         left_out: an operand and one of its axes, outside of which nothing will be read anyway.
@@ -225,8 +223,7 @@ def _without_padding(
 ) -> list[Problem]:
     """Cut a leaf where one axis is read outside; nothing if that is impossible."""
     access = problem.operands[number][axis]
-    low, high = access.reach(problem.extents)
-    if low >= 0 and high < access.size:
+    if not reaches_outside(access, problem.extents):
         return [problem]
     pair = _window(access, problem, adding)
     if pair is None:

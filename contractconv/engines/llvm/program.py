@@ -32,7 +32,6 @@ class Call(NamedTuple):
     """A kernel call; or one of several calls that are made again and again, in turns.
 
     Attributes:
-        function: the kernel.
         arguments: each is an integer, an array of offsets (which is kept alive), or a place.
         steps: what numbers and places gain from one time to the next.
         times: how often it is made.
@@ -65,10 +64,6 @@ class Calls:
         """Append the calls for each of some numbers: the same, but for places that move evenly.
 
         They are made for two numbers only, as there may be as many numbers as an array is long.
-
-        Args:
-            make: appends the calls for one number.
-            numbers: the numbers.
         """
         if len(numbers) < 3:
             for number in numbers:
@@ -125,6 +120,7 @@ def _rows(pieces: Iterable[Calls]) -> Iterator[tuple[slice, Call]]:
             first = end
 
 
+@dataclass(frozen=True, eq=False)
 class Program:
     """Calls on all threads, and the memory that they need.
 
@@ -133,7 +129,7 @@ class Program:
     Each thread has ``"scratch"`` and ``"trash"`` for itself; all share ``"shared"`` and
     ``"zeros"``.
 
-    Args:
+    Attributes:
         stages: what has to be done, one list of pieces after the other.
         shared: bytes that all threads share.
         scratch: bytes that each thread needs for itself.
@@ -146,18 +142,12 @@ class Program:
             the other.
     """
 
-    def __init__(
-        self,
-        stages: Iterable[Iterable[Calls]],
-        shared: int = 0,
-        scratch: int = 0,
-        blank: int = 0,
-        copies: int = 1,
-        common: Hashable = None,
-    ) -> None:
-        self.stages = tuple(tuple(stage) for stage in stages)
-        self.shared, self.scratch, self.blank, self.copies = shared, scratch, blank, copies
-        self.common = common
+    stages: Sequence[Sequence[Calls]]
+    shared: int = 0
+    scratch: int = 0
+    blank: int = 0
+    copies: int = 1
+    common: Hashable = None
 
     @staticmethod
     def joined(programs: Sequence[Program]) -> Program:
@@ -194,25 +184,27 @@ class Prepared:
         threads = min(get_num_threads(), max(1, *map(len, program.stages)))
         self._layout, self._reserved = _layout(program, threads)
         self._tables = _tables(program, threads)
-        self._idle: list[_State] = []
+        # What runs change, kept for the next ones: for each thread the program with the addresses
+        # of a run, and what threads count on.
+        self._idle: list[tuple[Table, Array]] = []
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the calls do."""
         # Like the result in memory too: the same offsets lead into all of them.
         extra = [np.zeros_like(out) for _ in range(self.program.copies - 1)]
         given = {**operands, "out": out, **{f"out{n}": array for n, array in enumerate(extra, 1)}}
-        state = self._taken()
-        state.counters.fill(0)
-        state.heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
+        heads, counters = state = self._taken()
+        counters.fill(0)
+        heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
         memory = take(self._reserved) if self._reserved else None
         try:
             if memory is not None:
-                self._lay_out(state.heads, memory)
-            carry_out(state.heads)
+                self._lay_out(heads, memory)
+            carry_out(heads)
         finally:
             if memory is not None:
                 give(memory)
-        state.heads.let_go()
+        heads.let_go()
         self._idle.append(state)
         # Other pieces of the result may not have been written yet: anything lies there.
         if extra:
@@ -225,7 +217,7 @@ class Prepared:
         reserved = lent(self._reserved) if self._reserved else 0
         return reserved + (self.program.copies - 1) * result
 
-    def _taken(self) -> _State:
+    def _taken(self) -> tuple[Table, Array]:
         """What one run changes: that of an earlier one, unless another run is using it."""
         try:
             return self._idle.pop()
@@ -233,7 +225,7 @@ class Prepared:
             pass
         heads, counters = self._tables.heads.copy(), np.empty(self._tables.counters, np.int64)
         heads.point((slice(None), kernel.COUNTERS), counters)
-        return _State(heads, counters)
+        return heads, counters
 
     def _lay_out(self, heads: Table, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
@@ -245,27 +237,12 @@ class Prepared:
             memory[zeros : zeros + blank] = 0
 
 
-@dataclass
-class _State:
-    """What one run changes, kept for the next one.
-
-    Attributes:
-        heads: for each thread the program with the addresses of this run.
-        counters: what threads count on.
-    """
-
-    heads: Table
-    counters: Array
-
-
 class _Tables(NamedTuple):
     """A program as the machine sees it.
 
     Attributes:
         heads: for each thread the program without the addresses of a run.
         first: where in a head the addresses of the caller's regions begin.
-        regions: what these are called.
-        counters: how many counters there are.
     """
 
     heads: Table

@@ -8,17 +8,16 @@ it is repeated; where the result does not have it, it is summed in the end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
-from contractconv.arrays.views import Array, Labelled
-from contractconv.machine.sharing import carried_out, portions
-
-Labels = tuple[str, ...]
+from contractconv.arrays.views import Array, Labelled, Labels, put
+from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.planning.roles import roles
 
 # Elements of a lane at which a loop costs little beside its multiplications.
 _LANE = 1 << 12
@@ -31,18 +30,9 @@ _MOST_TERMS = 64
 
 
 def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
-    """Whether matrices would be vectors, along which nothing is summed.
-
-    Args:
-        left: one operand.
-        right: the other one.
-        labels: the indices of the result.
-    """
-    rows, columns = (
-        [n for n in labels if n in one.labels and n not in two.labels]
-        for one, two in ((left, right), (right, left))
-    )
-    if (rows and columns) or not any(n in left.labels and n in right.labels for n in labels):
+    """Whether matrices would be vectors, along which nothing is summed."""
+    found = roles(left.labels, right.labels, labels, labels)
+    if (found.rows and found.columns) or not found.batch:
         return False
     big, small = _by_size(left, right)
     lane = _innermost(big)
@@ -53,14 +43,7 @@ def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
 
 
 def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
-    """Write sums of products, or add them to what is there.
-
-    Args:
-        left: one operand.
-        right: the other one.
-        out: the result.
-        accumulate: whether to add.
-    """
+    """Write sums of products, or add them to what is there."""
     big, small = _by_size(left, right)
     lane = _innermost(big)
     name, most = _joined(lane, big, small, out)
@@ -74,7 +57,7 @@ def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: 
         _sum(part, other, labels, lane, place.shape)
         for part, other, _ in _lanes(big, small, out, (name, lane), most)
     )
-    np.add(place, total, out=place) if accumulate else np.copyto(place, total)
+    put(total, place, accumulate)
 
 
 def _lanes(
@@ -156,8 +139,7 @@ def _sum(
     longest = max(gone, key=sizes.__getitem__, default=lane)
     points = _SLOWNESS * big.array.size
     parts = 1 if longest == lane else portions(points)
-    ends = [sizes[longest] * n // parts for n in range(parts + 1)]
-    ranges = [(longest, start, stop) for start, stop in pairwise(ends) if start < stop]
+    ranges = [(longest, some.start, some.stop) for some in evenly(sizes[longest], parts)]
 
     def work(run: Sequence[Range]) -> list[Array]:
         return [_swept(within(big, [box]), within(small, [box]), labels) for box in run]

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, Labels
 from contractconv.caches import kept
 from contractconv.engines.numpy.tile_product import (
     MOST_TAPS,
-    Labels,
     Letter,
     Scratch,
     TiledProduct,
     UnitWindow,
 )
+from contractconv.planning.cost import volume
 
 # One product of complex numbers inside a matrix product, measured in what a transform takes for
 # one element and one halving of its length.
@@ -45,17 +45,7 @@ def product(
 ) -> None:
     """Sum products over windows by the discrete Fourier transform.
 
-    Args:
-        data: has each window's ``axis``, of as many elements as its windows reach.
-        other: has each window's ``tap``, or each window's ``result``; this is the role of the
-            windows, as in :func:`contractconv.engines.numpy.toom_cook.product`.
-        labels: the labels of the result.
-        windows: one or more windows, all in the same role.
-        out: where the result is written; any strides, labels in any order.
-        accumulate: add the result to what ``out`` holds.
-
-    Raises:
-        ShapeError: an axis is not of the size that its window asks for.
+    Arguments and errors are those of :func:`contractconv.engines.numpy.toom_cook.product`.
 
     Example:
         >>> x, w = Labelled(np.arange(6.0), ("y",)), Labelled(np.array([1.0, 2.0, 3.0]), ("k",))
@@ -71,12 +61,10 @@ def product(
     """
     out = Labelled(out.arranged(labels), labels)
     results, taps = (out, other) if windows[0].tap in other.labels else (other, out)
-    extents: dict[str, int] = {}
-    for view in (data, results, taps):
-        extents |= zip(view.labels, view.array.shape, strict=True)
+    extents = data.sizes | results.sizes | taps.sizes
     inner = {label for window in windows for label in window}
     volumes = tuple(
-        prod(extents[label] for label in names if label not in inner)
+        volume((label for label in names if label not in inner), extents)
         for names in (data.labels, results.labels, taps.labels, extents)
     )
     outputs = tuple(extents[window.result] for window in windows)

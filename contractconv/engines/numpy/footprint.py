@@ -15,6 +15,7 @@ from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.leaves import is_leaf, tap_indices
 from contractconv.planning.path import Pair
+from contractconv.planning.roles import roles
 from contractconv.reductions.table import REDUCTIONS
 
 # Bytes of a position, and of what finding out whether it lies inside takes beside it.
@@ -33,7 +34,6 @@ def peak(
     Args:
         steps: which operands are taken out of the list, and how they are contracted.
         converted: the operands that are converted to another dtype when they are taken.
-        itemsize: bytes of one number.
         adding: whether the last result is added to what is there.
         compiled: whether products are left out, which kernels may make with next to nothing.
 
@@ -109,17 +109,21 @@ class _Leaf:
         names = [labels_of([accesses]) for accesses in problem.operands]
         views = [volume(labels, extents) for labels in names]
         long = [{n for n in labels if extents[n] > 1} for labels in names]
-        summed = (long[0] & long[1]).difference(problem.kept)
+        _, rows, columns, gone = roles(long[0], long[1], problem.kept, problem.indices)
+        summed = [n for n in gone if n in long[0] and n in long[1]]
         alone = [self._alone(*pair) for pair in (names, names[::-1])]
         # The larger operand of a product is packed in blocks, the other one whole; of one index a
         # side there is nothing to pack.
         packed = [
-            view if len(summed) > 1 or len((mine - other) & problem.kept) > 1 else 0
-            for view, mine, other in zip(views, long, reversed(long), strict=True)
+            view if max(len(summed), len(side)) > 1 else 0
+            for view, side in zip(views, (rows, columns), strict=True)
         ]
         taken = sum(v for v, gone in zip(views, alone, strict=True) if gone)
         taken += sum(packed) - max(packed) + min(max(packed), BLOCK)
-        taken += self.result * self._results(names, long, max(packed))
+        # Arrays like the result that are there at once.
+        missing = not problem.kept <= {*names[0], *names[1]}
+        laid_out = self.adding or missing or max(len(rows), len(columns)) > 1
+        taken += self.result * (missing + laid_out + (max(packed) > BLOCK))
         shared = [n in problem.kept for n in names[0] if n in names[1]]
         if any(shared) and not all(shared):
             # Perhaps no matrices: an operand is repeated, and lanes are summed in the end.
@@ -130,16 +134,6 @@ class _Leaf:
     def _alone(self, mine: Sequence[str], other: Sequence[str]) -> bool:
         """Whether an operand is summed over something before it meets the other one."""
         return any(n not in other and n not in self.problem.kept for n in mine)
-
-    def _results(
-        self, names: Sequence[Sequence[str]], long: Sequence[set[str]], packed: int
-    ) -> int:
-        """How many arrays like the result there are at once."""
-        kept = self.problem.kept
-        missing = any(n not in names[0] and n not in names[1] for n in kept)
-        sides = [(one - two) & kept for one, two in (long, long[::-1])]
-        laid_out = self.adding or missing or any(len(side) > 1 for side in sides)
-        return missing + laid_out + (packed > BLOCK)
 
     def _reduced(self, itemsize: int) -> int:
         """Bytes that any other reduction takes."""

@@ -8,7 +8,7 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise, product
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view, stand_ins
+from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
+from contractconv.engines.numpy.reducing import tap_by_tap
 from contractconv.machine import memory
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.machine.sharing import carried_out, evenly, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
 from contractconv.planning.leaves import by_taps
@@ -32,7 +33,6 @@ BLOCK = 1 << 18
 # Blocks whose products are added one after the other.
 _FEW_BLOCKS = 32
 
-Labels = tuple[str, ...]
 # What the ways are called in plans.
 SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT = "shift and add", "ufunc", "depthwise sums", "BLAS"
 
@@ -42,8 +42,6 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
 
     Args:
         problem: a leaf with one or two operands.
-        arrays: the operands, all of one dtype.
-        labels: the indices of the result, in order.
 
     Returns:
         A new array with one axis for each label; indices that no operand has are of size one.
@@ -61,19 +59,12 @@ def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Arr
 def add_leaf(
     problem: Problem, arrays: tuple[Array, Array], out: Labelled, *, accumulate: bool
 ) -> None:
-    """Carry out one leaf of two operands where its result belongs.
-
-    Args:
-        problem: the leaf.
-        arrays: the operands, all of one dtype.
-        out: where the result is written, or what it is added to.
-        accumulate: whether to add.
-    """
+    """Carry out one leaf of two operands where its result belongs."""
     read = labels_of(problem.operands)
     if any(n not in read for n in out.labels):
         labels = tuple(n for n in out.labels if n in read)
         made = Labelled(sum_leaf(problem, arrays, labels), labels).arranged(out.labels)
-        np.add(out.array, made, out=out.array) if accumulate else np.copyto(out.array, made)
+        put(made, out.array, accumulate)
         return
     if shift_and_add.few_results(problem):
         trace.run(
@@ -130,41 +121,27 @@ def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
         np.copyto(made, copied)
         return made
     if by_taps(problem):
-        return _add_slices(view, gone, labels)
+        return tap_by_tap(np.add, view, labels)
+    return _without(view, gone).arranged(labels)
+
+
+def _without(view: Labelled, gone: Labels) -> Labelled:
+    """Sum over some indices."""
+    if not gone:
+        return view
     axes = tuple(view.labels.index(label) for label in gone)
-    kept = tuple(label for label in view.labels if label in labels)
-    return Labelled(summed(view.array, axes), kept).arranged(labels)
-
-
-def _add_slices(view: Labelled, taps: Labels, labels: Labels) -> Array:
-    sizes = [view.array.shape[view.labels.index(tap)] for tap in taps]
-    total: Array | None = None
-    for values in product(*map(range, sizes)):
-        piece = view.at(dict(zip(taps, values, strict=True))).arranged(labels)
-        if total is None:
-            total = piece.copy()
-        else:
-            np.add(total, piece, out=total)
-    assert total is not None
-    return total
+    return Labelled(summed(view.array, axes), tuple(n for n in view.labels if n not in gone))
 
 
 def _summed_alone(view: Labelled, other: Labelled, labels: Labels) -> Labelled:
     """Sum over the indices that occur nowhere else, before the product."""
     gone = tuple(n for n in view.labels if n not in other.labels and n not in labels)
-    if not gone:
-        return view
-    axes = tuple(view.labels.index(label) for label in gone)
-    kept = tuple(n for n in view.labels if n not in gone)
-    return Labelled(summed(view.array, axes), kept)
+    return _without(view, gone)
 
 
 def _multiply(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
     factors = left.arranged(out.labels), right.arranged(out.labels)
-    if accumulate:
-        np.add(out.array, np.multiply(*factors), out=out.array)
-    else:
-        np.multiply(*factors, out=out.array)
+    put(np.multiply(*factors), out.array, True) if accumulate else np.multiply(*factors, out.array)
 
 
 class _Product:
@@ -227,10 +204,8 @@ class _Product:
     def _run_sums(self, cuts: Sequence[tuple[Range, ...]], points: int) -> None:
         """Sum some blocks at a time; all sums are added in the end."""
         out, parts = self.out.array, portions(points)
-        ends = [len(cuts) * n // parts for n in range(parts + 1)]
-        groups = [cuts[start:stop] for start, stop in pairwise(ends) if start < stop]
-        total = added(chain(*carried_out(self._sums, groups, points)))
-        np.add(out, total, out=out) if self.accumulate else np.copyto(out, total)
+        groups = [cuts[some.start : some.stop] for some in evenly(len(cuts), parts)]
+        put(added(chain(*carried_out(self._sums, groups, points))), out, self.accumulate)
 
     def _sums(self, groups: Sequence[Sequence[tuple[Range, ...]]]) -> list[Array]:
         return [added(self._few(cuts)) for cuts in groups]
@@ -246,12 +221,10 @@ class _Product:
     def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
         a, b = self._factor(0, box), self._factor(1, box)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
-        if accumulate:
-            np.add(target, multiplied(a, b).reshape(target.shape), out=target)
-        elif out.merges(self.rows, self.columns):
+        if not accumulate and out.merges(self.rows, self.columns):
             multiplied(a, b, out=target.reshape((*a.shape[:-1], b.shape[-1])))
         else:
-            target[...] = multiplied(a, b).reshape(target.shape)
+            put(multiplied(a, b).reshape(target.shape), target, accumulate)
 
     def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
         known = self.known[which]
@@ -263,15 +236,10 @@ class _Product:
 
     def _matrix(self, view: Labelled, rows: Labels, columns: Labels) -> Array:
         """Bring a view to the shape (batch..., rows, columns)."""
-        lead = view.arranged((*self.batch, *rows, *columns))
-        batch = lead.shape[: len(self.batch)]
-        height = prod(lead.shape[len(batch) : len(batch) + len(rows)])
-        width = prod(lead.shape[len(batch) + len(rows) :])
         if view.merges(rows, columns) or not view.runs_along(rows, columns):
-            return lead.reshape((*batch, height, width))
+            return view.matrix(self.batch, rows, columns)
         # The longer runs in memory lie along the rows: pack the transposed matrix.
-        turned = view.arranged((*self.batch, *columns, *rows))
-        return turned.reshape((*batch, width, height)).swapaxes(-1, -2)
+        return view.matrix(self.batch, columns, rows).swapaxes(-1, -2)
 
 
 _ADDING: dict[str, Callable[[Labelled, Labelled, Labelled, bool], None]] = {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import summed
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.arrays.views import Array, Labelled, Labels, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.cost import volume
 from contractconv.planning.leaves import MOST_TAPS
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.record import Record
@@ -21,7 +23,6 @@ from contractconv.reductions.table import REDUCTIONS
 # Elements of a block of products; a product of several operands has no view of its own.
 BLOCK = 1 << 20
 
-Labels = tuple[str, ...]
 Arrays = tuple[Array, ...]
 
 
@@ -30,8 +31,6 @@ def reduce_leaf(problem: Problem, arrays: Arrays, labels: Labels) -> Array:
 
     Args:
         problem: a leaf with any number of operands.
-        arrays: the operands, all of one dtype.
-        labels: the indices of the result, in order.
 
     Returns:
         A new array with one axis for each label.
@@ -52,9 +51,7 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
             part = part.restricted(label, start, stop - start)
         values, valid = _product_of_operands(part, arrays)
         held = np.where(valid, values, identity(record, values.dtype))
-        keys = {label: slice(start, stop) for label, start, stop in leading}
-        key: tuple[Any, ...] = tuple(keys.get(label, slice(None)) for label in labels)
-        place = out[(*key, ...)]
+        place = within(Labelled(out, labels), leading).array
         place[...] = _reduced(Labelled(held, part.indices), labels, record)
     return out
 
@@ -67,36 +64,38 @@ def _one_view(problem: Problem, array: Array) -> Labelled:
     return Labelled(np.broadcast_to(view.arranged(problem.indices), sizes), problem.indices)
 
 
-def _blocks(problem: Problem, labels: Labels) -> Iterator[tuple[tuple[str, int, int], ...]]:
+def _blocks(problem: Problem, labels: Labels) -> Iterable[tuple[Range, ...]]:
     """Ranges of the result's leading index that keep a block of products small."""
-    if not labels or problem.points <= BLOCK:
-        yield ()
-        return
+    if not labels:
+        return [()]
     label = max(labels, key=lambda name: problem.extents[name])
     size = problem.extents[label]
-    chunk = max(1, BLOCK * size // problem.points)
-    for start in range(0, size, chunk):
-        yield ((label, start, min(start + chunk, size)),)
+    return boxes((size,), (label,), BLOCK * size // max(problem.points, 1))
 
 
 def _reduced(view: Labelled, labels: Labels, record: Record) -> Array:
     gone = tuple(label for label in view.labels if label not in labels)
-    sizes = [view.array.shape[view.labels.index(label)] for label in gone]
     if not gone and record.keeps_one:
         return view.arranged(labels)
     kept = tuple(label for label in view.labels if label in labels)
     axes = tuple(view.labels.index(label) for label in gone)
     if record.at_once is not None:
         return Labelled(record.at_once(view.array, axes, summed), kept).arranged(labels)
-    if prod(sizes) > MOST_TAPS:
+    if volume(gone, view.sizes) > MOST_TAPS:
         total = view.array
         for axis in sorted(axes, reverse=True):
             total = ufunc(record).reduce(total, axis=axis, dtype=view.array.dtype)
         return Labelled(total, kept).arranged(labels)
-    taps = (dict(zip(gone, v, strict=True)) for v in product(*map(range, sizes)))
+    return tap_by_tap(ufunc(record), view, labels)
+
+
+def tap_by_tap(combine: np.ufunc, view: Labelled, labels: Labels) -> Array:
+    """Reduce over the indices that are not among some, one value of them after the other."""
+    sizes = {n: size for n, size in view.sizes.items() if n not in labels}
+    taps = (dict(zip(sizes, v, strict=True)) for v in product(*map(range, sizes.values())))
     result = view.at(next(taps)).arranged(labels).copy()
     for tap in taps:
-        ufunc(record)(result, view.at(tap).arranged(labels), out=result)
+        combine(result, view.at(tap).arranged(labels), out=result)
     return result
 
 
@@ -173,7 +172,6 @@ def _of_elements(
     """Apply a function to the points of each element: to products of operands, and which count.
 
     Args:
-        problem: the contraction.
         given: its operands, several times.
         function: takes arrays of ``(points, ...)``, a product for each of the given, and booleans.
     """

@@ -12,7 +12,7 @@ shifted slice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import chain, product
 from math import prod
 from typing import NamedTuple
 
@@ -20,14 +20,13 @@ import numpy as np
 
 from contractconv.arrays.boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, multiplied
-from contractconv.arrays.views import Array, Labelled, operand_view
+from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put
 from contractconv.caches import kept
 from contractconv.machine.sharing import carried_out, portions
 from contractconv.notation.problem import Problem
-from contractconv.planning.cost import labels_of
+from contractconv.planning.cost import labels_of, volume
+from contractconv.planning.roles import roles
 from contractconv.planning.scatter_phases import Window, windows
-
-Labels = tuple[str, ...]
 
 # Products that are there at once, in all threads: 1 MiB of float32.
 _MOST = 1 << 18
@@ -55,19 +54,26 @@ class _Layout(NamedTuple):
 
     Attributes:
         which: the operand with the windows; the other one has the taps.
-        shifts: the windows.
+        places: the axes of that operand on which they are.
         batch: the indices of both operands that are kept.
         rows: those of the data alone, without windows.
-        depth: those that are summed, without taps.
         columns: those of the taps that are kept.
+        depth: those that are summed, without taps.
+        sizes: of all indices, and of the windows' axes.
     """
 
     which: int
     shifts: tuple[_Shift, ...]
+    places: tuple[int, ...]
     batch: Labels
     rows: Labels
-    depth: Labels
     columns: Labels
+    depth: Labels
+    sizes: dict[str, int]
+
+    def volume(self, *groups: Labels) -> int:
+        """The points of some groups of indices, or axes."""
+        return volume(chain(*groups), self.sizes)
 
     @property
     def axes(self) -> Labels:
@@ -90,28 +96,18 @@ def temporary_elements(problem: Problem) -> int:
     layout = _layout(problem)
     if layout is None:
         return 0
-    extents = problem.extents
-    taps = prod(extents[n] for n in (*layout.taps, *layout.columns))
-    rows = prod(_axis_sizes(problem, layout)) * prod(
-        extents[n] for n in (*layout.batch, *layout.rows)
-    )
+    taps = layout.volume(layout.taps, layout.columns)
+    rows = layout.volume(layout.axes, layout.batch, layout.rows)
     # Products, the rows of data that they are made of, the taps as a matrix, and the sums.
     at_once = min(rows, max(1, _MOST // taps))
-    depth = prod(extents[n] for n in layout.depth)
-    kernel = depth * taps * prod(extents[n] for n in layout.batch)
-    return at_once * (2 * taps + depth) + kernel
+    kernel = taps * layout.volume(layout.depth, layout.batch)
+    return at_once * (2 * taps + layout.volume(layout.depth)) + kernel
 
 
 def add_shifted(
     problem: Problem, arrays: tuple[Array, Array], out: Labelled, accumulate: bool
 ) -> None:
     """Carry out a leaf with few results.
-
-    Args:
-        problem: the leaf.
-        arrays: the operands, all of one dtype.
-        out: where the result is written, or what it is added to.
-        accumulate: whether to add.
 
     Raises:
         ValueError: the leaf has none of the windows that this is for.
@@ -128,30 +124,31 @@ def _layout(problem: Problem) -> _Layout | None:
     if not found or any(window.role != "forward" for window in found):
         return None
     which = found[0].operand
-    taps = labels_of([problem.operands[1 - which]])
-    plain = _plain(problem, found)
-    steps = [dict(problem.operands[which][w.axis].terms)[w.result] for w in found]
-    # A window that jumps would throw most of the products away.
-    if plain is None or any(abs(step) != 1 for step in steps):
-        return None
-    kept = problem.kept
-    layout = _Layout(
-        which,
-        tuple(_shift(problem, window) for window in found),
-        batch=tuple(n for n in plain if n in taps and n in kept),
-        rows=tuple(n for n in plain if n not in taps),
-        depth=tuple(n for n in plain if n in taps and n not in kept),
-        columns=tuple(n for n in taps if n in kept and n not in plain),
+    data, other = problem.operands[which], problem.operands[1 - which]
+    shifts = tuple(_shift(problem, window) for window in found)
+    places = tuple(window.axis for window in found)
+    plain = [a.plain for n, a in enumerate(data) if n not in places]
+    names = tuple(name for name in plain if name is not None)
+    sizes = problem.extents | {s.axis: data[n].size for s, n in zip(shifts, places, strict=True)}
+    whole = len(set(names)) == len(plain) and all(
+        a.plain is None or problem.extents[a.plain] == a.size for a in data
     )
-    return layout if _is_worth_it(problem, layout) else None
+    # A window that jumps would throw most of the products away.
+    if not whole or any(abs(dict(data[w.axis].terms)[w.result]) != 1 for w in found):
+        return None
+    taps = labels_of([other])
+    batch, rows, columns, summed = roles(names, taps, problem.kept, dict.fromkeys((*names, *taps)))
+    depth = tuple(n for n in names if n in summed)
+    layout = _Layout(which, shifts, places, batch, rows, columns, depth, sizes)
+    alone = {*summed} != {*depth, *layout.taps} or not {*depth} <= {*taps}
+    return None if alone or not _is_worth_it(layout) else layout
 
 
-def _plain(problem: Problem, found: Sequence[Window]) -> Labels | None:
-    """The indices of the data's other axes, if these are read as they are."""
-    which, axes = found[0].operand, {window.axis for window in found}
-    others = [a for n, a in enumerate(problem.operands[which]) if n not in axes]
-    names = tuple(a.names[0] for a in others if a.plain and problem.extents[a.plain] == a.size)
-    return names if len(set(names)) == len(others) else None
+def _is_worth_it(layout: _Layout) -> bool:
+    """Whether there are fewer products than elements in all windows."""
+    read = layout.volume(layout.depth, tuple(shift.result for shift in layout.shifts))
+    made = layout.volume(layout.columns, layout.axes)
+    return layout.volume(layout.taps) > 1 and _GAIN * made <= read
 
 
 def _shift(problem: Problem, window: Window) -> _Shift:
@@ -161,21 +158,6 @@ def _shift(problem: Problem, window: Window) -> _Shift:
     if steps[window.result] < 0:  # seen from the other end of the axis
         step, offset = -step, access.size - 1 - offset
     return _Shift(f"{window.result}+{window.tap}", window.result, window.tap, step, offset)
-
-
-def _is_worth_it(problem: Problem, layout: _Layout) -> bool:
-    """Whether there are fewer products than elements in all windows, and nothing else is summed."""
-    extents, sizes = problem.extents, _axis_sizes(problem, layout)
-    alone = set(problem.reduced).difference(layout.depth, layout.taps)
-    read = prod(extents[n] for n in (*layout.depth, *(s.result for s in layout.shifts)))
-    made = prod(extents[n] for n in layout.columns) * prod(sizes)
-    taps = prod(extents[n] for n in layout.taps)
-    rows_summed = any(n not in problem.kept for n in layout.rows)
-    return not alone and not rows_summed and taps > 1 and _GAIN * made <= read
-
-
-def _axis_sizes(problem: Problem, layout: _Layout) -> list[int]:
-    return [problem.operands[layout.which][w.axis].size for w in windows(problem)]
 
 
 class _Shifted:
@@ -192,7 +174,7 @@ class _Shifted:
         self.layout, self.out, self.accumulate = layout, out, accumulate
         self.data = _data(problem, layout, arrays[layout.which])
         self.kernel = operand_view(problem, 1 - layout.which, arrays[1 - layout.which])
-        self.sizes = {**self.kernel.sizes, **self.data.sizes}
+        self.sizes = layout.sizes
         self.points = problem.points
         self.axes, self.free = self._order()
         # How products lie in memory, and what they are added to.
@@ -204,9 +186,9 @@ class _Shifted:
 
     def _order(self) -> tuple[Labels, Labels]:
         """The axes, and with them the rows, in the order in which products lie in memory."""
-        layout = self.layout
-        free = tuple(n for n in self.data.by_stride if n in layout.axes or n in layout.rows)
-        axes = tuple(n for n in free if n in layout.axes)
+        known = {*self.layout.axes, *self.layout.rows}
+        free = tuple(n for n in self.data.by_stride if n in known)
+        axes = tuple(n for n in free if n in self.layout.axes)
         if self.sizes[axes[-1]] < _SHORT:
             free = (*axes, *(n for n in free if n not in axes))
         return axes, free
@@ -232,7 +214,7 @@ class _Shifted:
 
     def _add(self, data: Labelled, kernel: Labelled, out: Labelled) -> None:
         layout = self.layout
-        taps = _matrix(kernel, layout.batch, (*layout.taps, *layout.columns), layout.depth)
+        taps = kernel.matrix(layout.batch, (*layout.taps, *layout.columns), layout.depth)
         total = np.zeros([out.sizes[n] for n in self.made], out.array.dtype)
         most = max(1, self._most() // prod(data.sizes[n] for n in layout.rows))
         for box in boxes([data.sizes[n] for n in self.axes], self.axes, most):
@@ -246,14 +228,12 @@ class _Shifted:
                     np.add(view, products[here], out=view)
                 if some is not total:
                     np.add(total, some, out=total)
-        target = out.arranged(self.made)
-        np.add(target, total, out=target) if self.accumulate else np.copyto(target, total)
+        put(total, out.arranged(self.made), self.accumulate)
 
     def _products(self, data: Labelled, taps: Array) -> Array:
-        made = multiplied(taps, _matrix(data, self.layout.batch, self.layout.depth, self.free))
-        sizes = {**self.sizes, **data.sizes}
-        shape = [sizes[n] for n in self.multiplied]
-        return made.reshape(shape)
+        made = multiplied(taps, data.matrix(self.layout.batch, self.layout.depth, self.free))
+        sizes = self.sizes | data.sizes
+        return made.reshape([sizes[n] for n in self.multiplied])
 
     def _moves(self, box: tuple[Range, ...]) -> list[tuple[Key, Key]]:
         """For all taps what is added, of the products in a box, and to which results."""
@@ -294,23 +274,11 @@ def _key(labels: Labels, named: Named) -> Key:
 
 def _data(problem: Problem, layout: _Layout, array: Array) -> Labelled:
     """The data, each window's axis under its own name, in the direction of its results."""
-    names = {
-        window.axis: shift for window, shift in zip(windows(problem), layout.shifts, strict=True)
-    }
     accesses = problem.operands[layout.which]
-    labels = tuple(
-        names[n].axis if n in names else access.names[0] for n, access in enumerate(accesses)
-    )
+    names = dict(zip(layout.places, layout.axes, strict=True))
+    labels = tuple(names.get(n, access.names[0]) for n, access in enumerate(accesses))
     view = Labelled(array, labels)
-    for n, shift in names.items():
+    for n, shift in zip(layout.places, layout.shifts, strict=True):
         if dict(accesses[n].terms)[shift.result] < 0:
             view = view.flipped(shift.axis)
     return view
-
-
-def _matrix(view: Labelled, batch: Labels, rows: Labels, columns: Labels) -> Array:
-    """Bring a view to the shape (batch..., rows, columns)."""
-    lead = view.arranged((*batch, *rows, *columns))
-    shape = lead.shape[len(batch) :]
-    sides = prod(shape[: len(rows)]), prod(shape[len(rows) :])
-    return lead.reshape((*lead.shape[: len(batch)], *sides))

@@ -14,19 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from itertools import chain, pairwise
-from itertools import product as combinations
+from itertools import chain
 from math import prod
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.arrays.boxes import boxes
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.planning.roles import roles
 
 # Elements of the transformed taps that are kept while the tiles pass by.
 MOST_TAPS = 8 * BLOCK
@@ -40,7 +41,6 @@ _FEW = 512
 MOST_KEPT = 4 * MOST_TAPS
 _MOST_IDLE = 8
 
-Labels = tuple[str, ...]
 Letter = Literal["A", "B", "C"]
 Block = dict[str, tuple[int, int]]
 Combine = Callable[[Array, Array, Array], Any]
@@ -106,7 +106,6 @@ class Transform(Protocol):
         taps: how many taps each window has.
         points: how many products a tile takes.
         size: how many numbers of ``dtype`` a transformed tile takes.
-        dtype: of the tiles.
     """
 
     outputs: tuple[int, ...]
@@ -150,9 +149,7 @@ def _extents(
     windows: Sequence[UnitWindow], views: Sequence[Labelled], cuts: Sequence[Sequence[_Cut]]
 ) -> dict[str, int]:
     """How many values every label has, tiles included."""
-    extents: dict[str, int] = {}
-    for view in views:
-        extents |= zip(view.labels, view.array.shape, strict=True)
+    extents = {label: size for view in views for label, size in view.sizes.items()}
     for window, result, tap in zip(windows, *cuts[1:], strict=True):
         axis, results, taps = (extents[label] for label in window)
         # A view of tiles beyond the end of an array would read foreign memory.
@@ -169,11 +166,8 @@ class TiledProduct:
     """``results[rows, columns] = data[rows, depth] · taps[depth, columns]`` on tiles.
 
     Args:
-        transform: how tiles are transformed.
-        windows: one or more windows, all in the same role.
         data: has each window's ``axis``, of as many elements as its windows reach.
         other: has each window's ``tap``, or each window's ``result``.
-        out: where the result is written, or what it is added to.
 
     Raises:
         ShapeError: an axis is not of the size that its window or transform asks for.
@@ -191,7 +185,7 @@ class TiledProduct:
         results, taps = (out, other) if self._is_forward else (other, out)
         views, cuts = (data, results, taps), _cuts(transform, windows)
         extents = _extents(windows, views, cuts)
-        batch, rows, depth, columns, single = _groups(*map(_by_stride, views, cuts))
+        batch, rows, columns, depth, single = _groups(*map(_by_stride, views, cuts))
         groups = ((batch, rows, depth), (batch, rows, columns), (batch + single, depth, columns))
         vectors = prod(extents[label] for label in (*depth, *columns)) == 1
         self._data, self._results, self._taps = (
@@ -235,8 +229,7 @@ class TiledProduct:
 
     def _backward(self, fixed: Block, accumulate: bool, scratch: Scratches) -> None:
         passing, parts = self._passing(fixed), portions(self._shared)
-        ends = [len(passing) * n // parts for n in range(parts + 1)]
-        groups = [passing[a:b] for a, b in pairwise(ends) if a < b]
+        groups = [passing[some.start : some.stop] for some in evenly(len(passing), parts)]
 
         def work(groups: Sequence[Sequence[Block]]) -> list[Array]:
             if parts == 1:
@@ -295,31 +288,23 @@ def _added(total: Array, term: Array) -> Array:
 
 
 def _groups(data: list[str], results: list[str], taps: list[str]) -> tuple[Labels, ...]:
-    """Batch, rows, depth and columns, and the labels of the taps alone."""
-    return (
-        tuple(n for n in data if n in results and n in taps),
-        tuple(n for n in data if n in results and n not in taps),
-        tuple(n for n in data if n not in results),
-        tuple(n for n in results if n not in data),
-        tuple(n for n in taps if n not in data and n not in results),
-    )
+    """Batch, rows, columns and depth, and the labels of the taps alone."""
+    order = dict.fromkeys((*data, *results))
+    batch, rows, columns, depth = roles(data, taps, results, order)
+    return batch, rows, columns, depth, tuple(n for n in taps if n not in order)
 
 
 def _by_stride(view: Labelled, cuts: Sequence[_Cut]) -> list[str]:
     """The labels in the order of memory, tiles in the place of their axis."""
     names = {cut.axis: cut.tiles for cut in cuts}
-    order = sorted(range(view.array.ndim), key=lambda n: -abs(view.array.strides[n]))
-    return [names.get(view.labels[n], view.labels[n]) for n in order]
+    return [names.get(label, label) for label in view.by_stride]
 
 
 def _blocks(extents: Mapping[str, int], most: int) -> Iterator[Block]:
     """Cut a box along its first sides into boxes of at most ``most`` points, or of one."""
-    ranges, rest = [], prod(extents.values())
-    for extent in extents.values():
-        rest //= extent
-        chunk = max(1, min(extent, most // rest))
-        ranges.append([(n, min(n + chunk, extent)) for n in range(0, extent, chunk)])
-    return (dict(zip(extents, choice, strict=True)) for choice in combinations(*ranges))
+    whole = {label: (0, extent) for label, extent in extents.items()}
+    for box in boxes(tuple(extents.values()), tuple(extents), most):
+        yield whole | {label: (start, stop) for label, start, stop in box}
 
 
 def _volume(labels: Sequence[str], block: Block) -> int:
@@ -424,8 +409,4 @@ def _corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def _write(target: Array, values: Array, add: bool) -> None:
-    values = values.reshape(target.shape)
-    if add:
-        np.add(target, values, out=target)
-    else:
-        target[...] = values
+    put(values.reshape(target.shape), target, add)

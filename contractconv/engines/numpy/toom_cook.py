@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, Labels
 from contractconv.engines.numpy.tile_product import (
     LETTERS,
-    Labels,
     Letter,
     Scratch,
     TiledProduct,
@@ -45,11 +44,8 @@ def product(
     Args:
         data: has each window's ``axis``, of as many elements as its windows reach.
         other: has each window's ``tap``, or each window's ``result``.
-        labels: the labels of the result.
-        windows: one or more windows, all in the same role.
         decompositions: one for each window, with as many taps as the window.
         out: where the result is written; any strides, labels in any order.
-        accumulate: add the result to what ``out`` holds.
 
     Raises:
         ShapeError: an axis is not of the size that its window or decomposition asks for.

@@ -36,7 +36,6 @@ def kernel(dtype: str, how: str, adding: bool = False, finish: Finish = RAW) -> 
     """One of the kernels.
 
     Args:
-        dtype: ``"float32"`` or ``"float64"``.
         how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
             axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
         adding: whether numbers are added to the target.
@@ -83,20 +82,16 @@ class _Copies:
         self._lines(lambda source, mask: self.e.zero())
 
     def _lines(self, read: Callable[[Int, object], Vector]) -> None:
-        a, e, number = self.arguments, self.e, self.e.number
-        whole = a[ALONG_TARGET] // number.lanes * number.lanes
+        a, e, size = self.arguments, self.e, self.e.number.size
 
         def line(entry: Int) -> None:
             source, target = self._ends(entry)
 
-            def vector(n: Int) -> None:
-                self._put(read(source + n * number.size, None), target + n * number.size, n)
+            def vector(n: Int, some: Int | None) -> None:
+                mask = e.mask(some)
+                self._put(read(source + n * size, mask), target + n * size, n, mask)
 
-            e.repeat(0, whole, vector, number.lanes)
-            with e.builder.if_then(whole < a[ALONG_TARGET]):
-                mask = e.first_lanes(a[ALONG_TARGET] - whole)
-                rest = read(source + whole * number.size, mask)
-                self._put(rest, target + whole * number.size, whole, mask)
+            e.lines(a[ALONG_TARGET], vector)
 
         e.repeat(0, a[OUTER], line)
 

@@ -8,7 +8,7 @@ entries of a matrix are zero) costs nothing in the kernel.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -16,8 +16,10 @@ from llvmlite import ir
 from contractconv.engines.llvm.kernels.number import Number
 from contractconv.engines.llvm.kernels.values import Int, Vector
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_NOTHING = ir.VoidType()
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+_BYTES = {I8: 1, I32: 4, _ELEMENTS["float32"]: 4, _ELEMENTS["float64"]: 8}
 
 
 class Emitter:
@@ -28,13 +30,16 @@ class Emitter:
         number: the kind of its numbers.
     """
 
+    # Small integers, one for each lane beside the numbers: marks of taps, and distances in bytes.
+    byte, word = I8, I32
+
     def __init__(self, name: str, number: Number) -> None:
         self.name = name
         self.number = number
         self.element = _ELEMENTS[number.dtype]
         self.vector = ir.VectorType(self.element, number.lanes)
         self.module = ir.Module(name)
-        kind = ir.FunctionType(ir.VoidType(), [I64.as_pointer()])
+        kind = ir.FunctionType(_NOTHING, [I64.as_pointer()])
         self.function = ir.Function(self.module, kind, name)
         self.entry = self.function.append_basic_block("entry")
         self.builder = ir.IRBuilder(self.entry)
@@ -56,8 +61,7 @@ class Emitter:
 
     def byte_of(self, table: Int, place: Int) -> Int:
         """``table[place]``, where ``table`` is the address of bytes without a sign."""
-        pointer = self.builder.inttoptr((table + place).value, ir.IntType(8).as_pointer())
-        return Int(self, self.builder.zext(self.builder.load(pointer), I64))
+        return Int(self, self.builder.zext(self.scalar(table + place, I8), I64))
 
     def own(self) -> Int:
         """The address of the table the function is called with."""
@@ -90,25 +94,22 @@ class Emitter:
 
     def pause(self) -> None:
         """Let the processor know that this thread is only waiting."""
-        if platform.machine().lower() not in ("x86_64", "amd64", "i686"):
-            return
-        known = self.module.globals.get("llvm.x86.sse2.pause")
-        kind = ir.FunctionType(ir.VoidType(), [])
-        self.builder.call(known or ir.Function(self.module, kind, "llvm.x86.sse2.pause"), [])
+        if platform.machine().lower() in ("x86_64", "amd64", "i686"):
+            self._call("llvm.x86.sse2.pause", _NOTHING)
 
     def scratch(self, count: int) -> Int:
         """The address of room for ``count`` 64-bit integers on the stack."""
-        with self.builder.goto_block(self.entry):
-            self.builder.position_at_start(self.entry)
-            room = self.builder.alloca(I64, count)
-        return Int(self, self.builder.ptrtoint(room, I64))
+        return self._room(I64, count, 8)
 
     def vector_scratch(self, count: int) -> Int:
         """The address of room for ``count`` vectors on the stack."""
+        return self._room(self.vector, count, self.number.bytes)
+
+    def _room(self, kind: Any, count: int, align: int) -> Int:
         with self.builder.goto_block(self.entry):
             self.builder.position_at_start(self.entry)
-            room = self.builder.alloca(self.vector, count)
-            room.align = self.number.bytes
+            room = self.builder.alloca(kind, count)
+            room.align = align
         return Int(self, self.builder.ptrtoint(room, I64))
 
     def set_entry(self, table: Int, place: Int | int, value: Int) -> None:
@@ -129,59 +130,63 @@ class Emitter:
         """The same number in every lane."""
         return Vector(self, ir.Constant(self.vector, [value] * self.number.lanes))
 
-    def load(self, address: Int, mask: Any = None) -> Vector:
+    def mask(self, count: Int | None) -> Any:
+        """The mask of so many lanes; ``None`` for all."""
+        return None if count is None else self.first_lanes(count)
+
+    def load(self, address: Int, mask: Any = None, element: Any = None) -> Vector:
         """Neighbouring numbers in memory; lanes that are masked out are zero and not read."""
-        pointer = self._of_vectors(address)
+        kind = ir.VectorType(element or self.element, self.number.lanes)
+        pointer, size = self._pointer(address, kind), _BYTES[kind.element]
         if mask is None:
-            return Vector(self, self.builder.load(pointer, align=self.number.size))
-        function = self._intrinsic("llvm.masked.load", [pointer.type, I32, mask.type])
-        alignment = ir.Constant(I32, self.number.size)
-        call = self.builder.call(function, [pointer, alignment, mask, self.zero().value])
-        return Vector(self, call)
+            return Vector(self, self.builder.load(pointer, align=size))
+        nothing = ir.Constant(kind, [0] * self.number.lanes)
+        name = f"llvm.masked.load.{self._suffix(kind)}.p0"
+        return Vector(self, self._call(name, kind, pointer, I32(size), mask, nothing))
 
     def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
         """Write lanes to neighbouring numbers in memory, but those that are masked out."""
-        pointer = self._of_vectors(address)
+        kind = vector.value.type
+        pointer, size = self._pointer(address, kind), _BYTES[kind.element]
         if mask is None:
-            self.builder.store(vector.value, pointer, align=self.number.size)
+            self.builder.store(vector.value, pointer, align=size)
             return
-        function = self._intrinsic("llvm.masked.store", [pointer.type, I32, mask.type])
-        alignment = ir.Constant(I32, self.number.size)
-        self.builder.call(function, [vector.value, pointer, alignment, mask])
+        name = f"llvm.masked.store.{self._suffix(kind)}.p0"
+        self._call(name, _NOTHING, vector.value, pointer, I32(size), mask)
 
     def store_past_cache(self, vector: Vector, address: Int) -> None:
         """Write a vector, at a multiple of its size, to memory that nobody reads soon."""
-        where = self._of_vectors(address)
+        where = self._pointer(address, self.vector)
         stored = self.builder.store(vector.value, where, align=self.number.bytes)
         stored.set_metadata("nontemporal", self.module.add_metadata([I32(1)]))
 
-    def _of_vectors(self, address: Int) -> Any:
-        return self.builder.inttoptr(address.value, self.vector.as_pointer())
-
     def prefetch(self, address: Int) -> None:
         """Ask for the line of the cache in which an address lies."""
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
-        known = self.module.globals.get("llvm.prefetch.p0")
-        function = known or ir.Function(self.module, kind, "llvm.prefetch.p0")
-        pointer = self.builder.inttoptr(address.value, byte)
         # To be read, likely to be used again, and data.
-        self.builder.call(function, [pointer, *(ir.Constant(I32, v) for v in (0, 3, 1))])
+        self._call("llvm.prefetch.p0", _NOTHING, self._pointer(address, I8), I32(0), I32(3), I32(1))
 
     def broadcast(self, address: Int) -> Vector:
         """One number of memory in every lane."""
-        return self.spread(self._scalar(address))
+        return self.spread(self.scalar(address))
 
-    def _scalar(self, address: Int) -> Any:
-        pointer = self.builder.inttoptr(address.value, self.element.as_pointer())
-        return self.builder.load(pointer, align=self.number.size)
+    def scalar(self, address: Int, element: Any = None) -> Any:
+        """One number of memory."""
+        kind = element or self.element
+        return self.builder.load(self._pointer(address, kind), align=_BYTES[kind])
+
+    def put_scalar(self, scalar: Any, address: Int) -> None:
+        """Write one number to memory."""
+        pointer = self._pointer(address, scalar.type)
+        self.builder.store(scalar, pointer, align=_BYTES[scalar.type])
+
+    def _pointer(self, address: Int, kind: Any) -> Any:
+        return self.builder.inttoptr(address.value, kind.as_pointer())
 
     def spread(self, scalar: Any) -> Vector:
         """The same value, of any kind, in every lane."""
         blank = ir.Constant(ir.VectorType(scalar.type, self.number.lanes), ir.Undefined)
-        first = self.builder.insert_element(blank, scalar, ir.Constant(I32, 0))
-        order = ir.Constant(ir.VectorType(I32, self.number.lanes), [0] * self.number.lanes)
-        return Vector(self, self.builder.shuffle_vector(first, blank, order))
+        first = Vector(self, self.builder.insert_element(blank, scalar, I32(0)))
+        return self.shuffled(first, Vector(self, blank), [0] * self.number.lanes)
 
     def gather(self, address: Int, step: Int, count: Int | None = None) -> Vector:
         """Numbers that are ``step`` bytes apart; lanes from ``count`` on repeat the first one."""
@@ -190,15 +195,25 @@ class Emitter:
             place = address + step * lane
             if count is not None and lane:
                 place = self.chosen(self.whole(lane) < count, place, address)
-            vector = self.builder.insert_element(
-                vector, self._scalar(place), ir.Constant(I32, lane)
-            )
+            vector = self.builder.insert_element(vector, self.scalar(place), I32(lane))
         return Vector(self, vector)
+
+    def scatter(self, vector: Vector, address: Int, step: Int, count: Int | None) -> None:
+        """Write the first ``count`` lanes, or all, to numbers that are ``step`` bytes apart."""
+        lanes = self.whole(self.number.lanes) if count is None else count
+        for lane in range(self.number.lanes):
+            with self.builder.if_then(self.whole(lane) < lanes):
+                scalar = self.builder.extract_element(vector.value, I32(lane))
+                self.put_scalar(scalar, address + step * lane)
+
+    def shuffled(self, first: Vector, second: Vector, order: Sequence[int]) -> Vector:
+        """Lanes of two vectors, one after the other, by their numbers."""
+        places = ir.Constant(ir.VectorType(I32, len(order)), list(order))
+        return Vector(self, self.builder.shuffle_vector(first.value, second.value, places))
 
     def turned(self, rows: Sequence[Vector]) -> list[Vector]:
         """As many vectors as there are lanes, as the columns of a square matrix."""
-        lanes = self.number.lanes
-        vectors = [row.value for row in rows]
+        lanes, vectors = self.number.lanes, list(rows)
         half = lanes // 2
         while half:
             # Swap blocks off the diagonal, of half the size each time.
@@ -206,30 +221,20 @@ class Emitter:
                 first, second = vectors[n], vectors[n + half]
                 low = [m if not m & half else lanes + m - half for m in range(lanes)]
                 high = [m + half if not m & half else lanes + m for m in range(lanes)]
-                vectors[n], vectors[n + half] = (
-                    self.builder.shuffle_vector(first, second, self._order(order))
-                    for order in (low, high)
-                )
+                vectors[n] = self.shuffled(first, second, low)
+                vectors[n + half] = self.shuffled(first, second, high)
             half //= 2
-        return [Vector(self, vector) for vector in vectors]
-
-    def _order(self, places: Sequence[int]) -> Any:
-        return ir.Constant(ir.VectorType(I32, len(places)), list(places))
-
-    def scatter(self, vector: Vector, address: Int, step: Int, count: Int) -> None:
-        """Write the first ``count`` lanes to numbers that are ``step`` bytes apart."""
-        for lane in range(self.number.lanes):
-            with self.builder.if_then(self.whole(lane) < count):
-                place = address + step * lane
-                pointer = self.builder.inttoptr(place.value, self.element.as_pointer())
-                scalar = self.builder.extract_element(vector.value, ir.Constant(I32, lane))
-                self.builder.store(scalar, pointer, align=self.number.size)
+        return vectors
 
     def multiply_add(self, left: Vector, right: Vector, total: Vector) -> Vector:
         """``left * right + total``, rounded once."""
-        kind = self.vector
-        function = self._intrinsic("llvm.fma", [kind, kind, kind])
-        return Vector(self, self.builder.call(function, [left.value, right.value, total.value]))
+        name, values = f"llvm.fma.{self._suffix(self.vector)}", (left, right, total)
+        return Vector(self, self._call(name, self.vector, *(v.value for v in values)))
+
+    def as_bytes(self, vector: Vector) -> Vector:
+        """Numbers from 0 to 255 as bytes."""
+        kind = ir.VectorType(I8, self.number.lanes)
+        return Vector(self, self.builder.fptoui(vector.value, kind))
 
     def greater(self, left: Vector, right: Vector) -> Any:
         """In which lanes ``left`` replaces a maximum of ``right``: NaN is never overtaken."""
@@ -254,18 +259,15 @@ class Emitter:
         limit = self.spread(self.builder.trunc(count.value, I32))
         return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), limit.value)
 
-    def _intrinsic(self, name: str, kinds: Sequence[Any]) -> Any:
-        vector, pointer = self.vector, self.vector.as_pointer()
-        suffix = f"v{self.number.lanes}f{8 * self.number.size}"
-        if name == "llvm.fma":
-            full, kind = f"{name}.{suffix}", ir.FunctionType(vector, kinds)
-        elif name == "llvm.masked.load":
-            full, kind = f"{name}.{suffix}.p0", ir.FunctionType(vector, [*kinds, vector])
-        else:
-            full = f"{name}.{suffix}.p0"
-            kind = ir.FunctionType(ir.VoidType(), [vector, pointer, *kinds[1:]])
-        known = self.module.globals.get(full)
-        return known if known is not None else ir.Function(self.module, kind, full)
+    def _suffix(self, kind: Any) -> str:
+        letter = "i" if isinstance(kind.element, ir.IntType) else "f"
+        return f"v{kind.count}{letter}{8 * _BYTES[kind.element]}"
+
+    def _call(self, name: str, result: Any, *given: Any) -> Any:
+        """Call what LLVM itself knows by a name."""
+        kind = ir.FunctionType(result, [value.type for value in given])
+        known = self.module.globals.get(name)
+        return self.builder.call(known or ir.Function(self.module, kind, name), given)
 
     # -- control -------------------------------------------------------------------------------
 
@@ -280,9 +282,7 @@ class Emitter:
         """``for n in range(start, stop, step): carried = body(n, carried)``."""
         builder, before = self.builder, self.builder.block
         start, stop, step = self.whole(start), self.whole(stop), self.whole(step)
-        head, inside, after = (
-            self.function.append_basic_block(n) for n in ("head", "body", "after")
-        )
+        head, inside, after = self._blocks()
         builder.branch(head)
         builder.position_at_end(head)
         phis = [builder.phi(v.value.type) for v in (start, *carried)]
@@ -300,6 +300,9 @@ class Emitter:
         builder.position_at_end(after)
         return values
 
+    def _blocks(self) -> Iterator[Any]:
+        return (self.function.append_basic_block(n) for n in ("head", "body", "after"))
+
     def repeat(
         self, start: Int | int, stop: Int | int, body: Callable[[Int], None], step: Int | int = 1
     ) -> None:
@@ -315,9 +318,7 @@ class Emitter:
         self, test: Callable[[], tuple[Any, Int | None]], body: Callable[[Int | None], None]
     ) -> None:
         """``while (found := test())[0]: body(found[1])``."""
-        head, inside, after = (
-            self.function.append_basic_block(n) for n in ("head", "body", "after")
-        )
+        head, inside, after = self._blocks()
         self.builder.branch(head)
         self.builder.position_at_end(head)
         condition, value = test()
@@ -326,6 +327,14 @@ class Emitter:
         body(value)
         self.builder.branch(head)
         self.builder.position_at_end(after)
+
+    def lines(self, count: Int, body: Callable[[Int, Int | None], None]) -> None:
+        """Go through so many numbers by vectors: the first number of each, its lanes if few."""
+        lanes = self.number.lanes
+        whole = count // lanes * lanes
+        self.repeat(0, whole, lambda first: body(first, None), lanes)
+        with self.builder.if_then(whole < count):
+            body(whole, count - whole)
 
     def when(self, condition: Any, yes: Callable[[], None], no: Callable[[], None]) -> None:
         """Do one of two things."""

@@ -144,9 +144,6 @@ def build(name: str, dtype: str, write: Writer, identity: object) -> Native:
     """Return a kernel, from the cache on disk if it has been compiled before.
 
     Args:
-        name: the name of its function.
-        dtype: ``"float32"`` or ``"float64"``.
-        write: writes the body of the function.
         identity: everything the body depends on, beside the sources of this package.
 
     Returns:

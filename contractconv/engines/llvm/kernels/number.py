@@ -12,7 +12,6 @@ class Number:
     """One kind of numbers, and how this machine's registers hold them.
 
     Attributes:
-        dtype: ``"float32"`` or ``"float64"``.
         lanes: how many of them one vector register holds.
     """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contractconv.engines.llvm.kernels.finish import Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build
@@ -208,20 +208,19 @@ class Walk:
             if self.form.contiguous:
                 self.put_one(total, where, some)
             else:
-                lanes = self.e.whole(self.e.number.lanes) if some is None else some
-                self.e.scatter(total, where, self.arguments[RESULT_LANE], lanes)
+                self.e.scatter(total, where, self.arguments[RESULT_LANE], some)
 
     def put_one(self, vector: Vector, address: Int, some: Int | None) -> None:
         """Write a vector to neighbouring numbers."""
         if self.form.past_cache and some is None:
             self.e.store_past_cache(vector, address)
         else:
-            self.e.store(vector, address, mask(self.e, some))
+            self.e.store(vector, address, self.e.mask(some))
 
     def cotangent(self, address: Int, some: Int | None) -> Vector:
         """A vector of the result, where that is read."""
         if self.form.contiguous:
-            return self.e.load(address, mask(self.e, some))
+            return self.e.load(address, self.e.mask(some))
         return self.e.gather(address, self.arguments[RESULT_LANE], some)
 
 
@@ -269,16 +268,11 @@ class _Pooling(Walk):
         return e.select(nan, value, e.select(beyond, value, total))
 
 
-def mask(e: Emitter, some: Int | None) -> Any:
-    """The mask of so many lanes; ``None`` for all."""
-    return None if some is None else e.first_lanes(some)
-
-
 def _every(e: Emitter, step: int, address: Int, some: Int | None) -> Vector:
     """Every ``step``-th of neighbouring numbers; those after the last one are not read."""
     lanes = e.number.lanes
     if step == 1:
-        return e.load(address, mask(e, some))
+        return e.load(address, e.mask(some))
     reach = ((e.whole(lanes) if some is None else some) - 1) * step + 1
     result = e.load(address, None if some is None else e.first_lanes(reach))
     for part in range(1, step):
@@ -289,13 +283,10 @@ def _every(e: Emitter, step: int, address: Int, some: Int | None) -> Vector:
 
 def _picked(e: Emitter, step: int, part: int, before: Vector, loaded: Vector) -> Vector:
     """Put what lies in one more vector beside what was picked from those before."""
-    from llvmlite import ir
-
     lanes = e.number.lanes
     order = []
     for lane in range(lanes):
         vector, rest = divmod(lane * step, lanes)
         kept = rest if part == 1 else lane
         order.append(lanes + rest if vector == part else kept)
-    picks = ir.Constant(ir.VectorType(ir.IntType(32), lanes), order)
-    return type(loaded)(e, e.builder.shuffle_vector(before.value, loaded.value, picks))
+    return e.shuffled(before, loaded, order)

@@ -43,7 +43,6 @@ class Tile:
     """The sums that stay in registers.
 
     Attributes:
-        rows: rows of the tile.
         vectors: vectors of the tile; a panel is as wide.
         elementwise: whether the first factor has a value for each lane, instead of one a row.
     """
@@ -263,7 +262,6 @@ class Nest:
         return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
 
     def _left(self, address: Int, masks: Any) -> list[Vector]:
-        e, wide = self.e, self.tile.vectors
-        if not self.tile.elementwise:
-            return [e.broadcast(address)] * wide
-        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(wide)]
+        if self.tile.elementwise:
+            return self._right(address, masks)
+        return [self.e.broadcast(address)] * self.tile.vectors

@@ -46,7 +46,6 @@ class Transform:
         matrices: for each axis a row for every output of the transform.
         collecting: whether it goes from products to elements.
         contiguous: whether channels are neighbours where tiles lie.
-        adding: whether elements are added to.
         turned: whether tiles are neighbours instead: then squares of tiles and channels are
             turned in registers.
         finish: what is done to elements before they are stored.
@@ -171,51 +170,42 @@ class _Transform:
         e.repeat(0, elements, element)
 
     def _channels(self, pointers: Int, products: Int) -> None:
-        e, a = self.e, self.arguments
-        lanes, size = e.number.lanes, e.number.size
-        whole = a[LANES] // lanes * lanes
+        step, size = self.arguments[LANE_STEP], self.e.number.size
 
-        def full(lane: Int) -> None:
-            self._vector(pointers, products + lane * size, lane * a[LANE_STEP], None)
+        def vector(lane: Int, left: Int | None) -> None:
+            self._vector(pointers, products + lane * size, lane * step, left)
 
-        e.repeat(0, whole, full, lanes)
-        with e.builder.if_then(whole < a[LANES]):
-            left = a[LANES] - whole
-            self._vector(pointers, products + whole * size, whole * a[LANE_STEP], left)
+        self.e.lines(self.arguments[LANES], vector)
 
     def _vector(self, pointers: Int, products: Int, moved: Int, left: Int | None) -> None:
+        """Some channels of a tile, those from so many bytes on."""
+        e, step = self.e, self.arguments[PRODUCT_STEP]
+
+        def element(place: int) -> Int:
+            return e.entry_of(pointers, place) + moved
+
         if self.transform.collecting:
-            self._collect(pointers, products, moved, left)
+            made = _apply(e, self.transform, lambda place: e.load(products + step * place))
+            for place, value in enumerate(made):
+                self._collect(value, element(place), moved, left)
         else:
-            self._spread(pointers, products, moved, left)
+            made = _apply(e, self.transform, lambda place: self._read(element(place), left))
+            for place, value in enumerate(made):
+                e.store(value, products + step * place)
 
-    def _spread(self, pointers: Int, products: Int, moved: Int, left: Int | None) -> None:
-        e, a = self.e, self.arguments
-        mask = None if left is None else e.first_lanes(left)
+    def _read(self, address: Int, left: Int | None) -> Vector:
+        if self.transform.contiguous:
+            return self.e.load(address, self.e.mask(left))
+        return self.e.gather(address, self.arguments[LANE_STEP], left)
 
-        def read(place: int) -> Vector:
-            address = e.entry_of(pointers, place) + moved
-            if self.transform.contiguous:
-                return e.load(address, mask)
-            return e.gather(address, a[LANE_STEP], left)
-
-        values = _apply(e, self.transform, read)
-        for place, value in enumerate(values):
-            e.store(value, products + a[PRODUCT_STEP] * place)
-
-    def _collect(self, pointers: Int, products: Int, moved: Int, left: Int | None) -> None:
-        e, a = self.e, self.arguments
-        mask = None if left is None else e.first_lanes(left)
-        values = _apply(e, self.transform, lambda place: e.load(products + a[PRODUCT_STEP] * place))
-        for place, value in enumerate(values):
-            address = e.entry_of(pointers, place) + moved
-            if not self.transform.contiguous:
-                count = e.whole(e.number.lanes) if left is None else left
-                e.scatter(value, address, a[LANE_STEP], count)
-                continue
-            total = value + e.load(address, mask) if self.transform.adding else value
-            total = finished(e, self.transform.finish, total, a[BIAS] + moved, mask)
-            e.store(total, address, mask)
+    def _collect(self, total: Vector, address: Int, moved: Int, left: Int | None) -> None:
+        e, a, mask = self.e, self.arguments, self.e.mask(left)
+        if not self.transform.contiguous:
+            e.scatter(total, address, a[LANE_STEP], left)
+            return
+        if self.transform.adding:
+            total = total + e.load(address, mask)
+        e.store(finished(e, self.transform.finish, total, a[BIAS] + moved, mask), address, mask)
 
 
 def _apply(e: Emitter, transform: Transform, read: Callable[[int], Vector]) -> list[Vector]:

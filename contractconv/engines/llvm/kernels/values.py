@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
 
 
-class Int:
-    """An integer of 64 bits: a counter, a number of bytes, or an address."""
+def _computed(operation: str) -> Callable[[Int, Int | int], Int]:
+    def compute(one: Int, other: Int | int) -> Int:
+        build = getattr(one.emitter.builder, operation)
+        return Int(one.emitter, build(one.value, one.emitter.whole(other).value))
+
+    return compute
+
+
+def _compared(how: str) -> Callable[[Int, Int | int], Any]:
+    def compare(one: Int, other: Int | int) -> Any:
+        emitter = one.emitter
+        return emitter.builder.icmp_signed(how, one.value, emitter.whole(other).value)
+
+    return compare
+
+
+def _of_lanes(operation: str) -> Callable[[Vector, Vector], Vector]:
+    def compute(one: Vector, other: Vector) -> Vector:
+        build = getattr(one.emitter.builder, operation)
+        return Vector(one.emitter, build(one.value, other.value))
+
+    return compute
+
+
+class Value:
+    """What exists when a kernel runs."""
 
     __slots__ = ("emitter", "value")
 
@@ -17,66 +42,25 @@ class Int:
         self.emitter = emitter
         self.value = value
 
-    def _do(self, operation: str, other: Int | int) -> Int:
-        build = getattr(self.emitter.builder, operation)
-        return Int(self.emitter, build(self.value, self.emitter.whole(other).value))
 
-    def __add__(self, other: Int | int) -> Int:
-        return self._do("add", other)
+class Int(Value):
+    """An integer of 64 bits: a counter, a number of bytes, or an address."""
 
-    def __sub__(self, other: Int | int) -> Int:
-        return self._do("sub", other)
+    __slots__ = ()
 
-    def __mul__(self, other: Int | int) -> Int:
-        return self._do("mul", other)
-
-    def __floordiv__(self, other: Int | int) -> Int:
-        return self._do("sdiv", other)
-
-    def __mod__(self, other: Int | int) -> Int:
-        return self._do("srem", other)
-
-    def __lt__(self, other: Int | int) -> Any:
-        return self._compared("<", other)
-
-    def __ge__(self, other: Int | int) -> Any:
-        return self._compared(">=", other)
-
-    def equals(self, other: Int | int) -> Any:
-        """Whether both are the same number."""
-        return self._compared("==", other)
-
-    def _compared(self, how: str, other: Int | int) -> Any:
-        return self.emitter.builder.icmp_signed(how, self.value, self.emitter.whole(other).value)
+    __add__, __sub__, __mul__ = map(_computed, ("add", "sub", "mul"))
+    __floordiv__, __mod__ = map(_computed, ("sdiv", "srem"))
+    __lt__, __ge__, equals = map(_compared, ("<", ">=", "=="))
 
     def least(self, other: Int | int) -> Int:
         """The smaller of two."""
-        other = self.emitter.whole(other)
-        chosen = self.emitter.builder.select(self < other, self.value, other.value)
-        return Int(self.emitter, chosen)
+        return self.emitter.chosen(self < other, self, self.emitter.whole(other))
 
 
-class Vector:
+class Vector(Value):
     """A register full of numbers."""
 
-    __slots__ = ("emitter", "value")
+    __slots__ = ()
 
-    def __init__(self, emitter: Emitter, value: Any) -> None:
-        self.emitter = emitter
-        self.value = value
-
-    def _do(self, operation: str, other: Vector) -> Vector:
-        build = getattr(self.emitter.builder, operation)
-        return Vector(self.emitter, build(self.value, other.value))
-
-    def __add__(self, other: Vector) -> Vector:
-        return self._do("fadd", other)
-
-    def __sub__(self, other: Vector) -> Vector:
-        return self._do("fsub", other)
-
-    def __mul__(self, other: Vector) -> Vector:
-        return self._do("fmul", other)
-
-    def __truediv__(self, other: Vector) -> Vector:
-        return self._do("fdiv", other)
+    __add__, __sub__ = map(_of_lanes, ("fadd", "fsub"))
+    __mul__, __truediv__ = map(_of_lanes, ("fmul", "fdiv"))

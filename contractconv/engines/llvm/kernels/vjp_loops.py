@@ -3,9 +3,9 @@
 The cotangent of a sum belongs to all taps, that of an extremum to the first tap at which it
 stands; NaN counts as the extremum. Where the lanes of a gradient are neighbours, it is gathered:
 every element asks the windows that it is a tap of. For sums that is a pooling of cotangents; for
-extrema ``choosing`` first writes the number of the tap that each window has chosen, a byte for
-each, which ``collecting`` compares with. Where windows neither overlap nor leave a gap, ``giving``
-does both at once. Otherwise cotangents are added one by one, by ``spreading`` or ``dropping``, to a
+extrema ``choose`` first writes the number of the tap that each window has chosen, a byte for
+each, which ``collect`` compares with. Where windows neither overlap nor leave a gap, ``give``
+does both at once. Otherwise cotangents are added one by one, by ``spread`` or ``drop``, to a
 gradient that is zero.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from contractconv.engines.llvm.kernels import lane_int
 from contractconv.engines.llvm.kernels.native import Native, build
 from contractconv.engines.llvm.kernels.pooling_loops import (
     BESIDE_LANE,
@@ -23,52 +22,22 @@ from contractconv.engines.llvm.kernels.pooling_loops import (
     SCALE,
     Form,
     Walk,
-    mask,
 )
+from contractconv.engines.llvm.kernels.values import Int, Vector
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
-    from contractconv.engines.llvm.kernels.values import Int, Vector
 
-Mark = Callable[["Int"], "Vector"]
-
-
-@cache
-def choosing(dtype: str, form: Form) -> Native:
-    """The kernel that writes, as a byte for each result, at which tap its extremum stands."""
-    return _built("choose", _Choosing, dtype, form)
+Mark = Callable[[Int], Vector]
+# Bytes of a distance, of which as many fit in a vector as numbers of the shortest kind.
+_WORD = 4
 
 
 @cache
-def collecting(dtype: str, form: Form) -> Native:
-    """The kernel that sums the cotangents of the windows that have chosen an element.
-
-    It reads the cotangent as its operand, and the choice beside it.
-    """
-    return _built("collect", _Collecting, dtype, form)
-
-
-@cache
-def giving(dtype: str, form: Form) -> Native:
-    """The kernel that writes the cotangent of each extremum to its tap, and zero to the others."""
-    return _built("give", _Giving, dtype, form)
-
-
-@cache
-def dropping(dtype: str, form: Form) -> Native:
-    """The kernel that adds the cotangents of extrema to the gradient, one by one."""
-    return _built("drop", _Dropping, dtype, form)
-
-
-@cache
-def spreading(dtype: str, form: Form) -> Native:
-    """The kernel that adds the cotangents of sums to the gradient, one by one."""
-    return _built("spread", _Spreading, dtype, form)
-
-
-def _built(verb: str, writer: type[Walk], dtype: str, form: Form) -> Native:
+def kernel(verb: str, dtype: str, form: Form) -> Native:
+    """One of the kernels; see :data:`_WRITERS`."""
     name = f"{verb}_{form.combine}_{form.vectors}by{form.step}_{dtype}"
-    return build(name, dtype, lambda emitter: writer(emitter, form).write(), (verb, form))
+    return build(name, dtype, lambda emitter: _WRITERS[verb](emitter, form).write(), (verb, form))
 
 
 class _Selecting(Walk):
@@ -113,7 +82,8 @@ class _Numbering(_Selecting):
     def number(self, which: Int) -> Vector:
         """The number of a tap, in every lane."""
         # Where every window has all taps, they are counted like this.
-        return lane_int.number(self.e, which if self.form.taps else self.tap(which)[2])
+        counted = which if self.form.taps else self.tap(which)[2]
+        return self.e.spread(self.e.builder.sitofp(counted.value, self.e.element))
 
     def _among_numbers(
         self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int]
@@ -143,15 +113,19 @@ class _Numbering(_Selecting):
 
 
 class _Choosing(_Numbering):
+    """Writes, as a byte for each result, at which tap its extremum stands."""
+
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         taps = self.taps(place)
         with self.e.builder.if_then(taps[0] < taps[1]):
             found = self.numbers(place, counts, taps)
             for vector, (where, some) in zip(found, self.results(place[1], counts), strict=True):
-                lane_int.store_bytes(self.e, vector, where, mask(self.e, some))
+                self.e.store(self.e.as_bytes(vector), where, self.e.mask(some))
 
 
 class _Giving(_Numbering):
+    """Writes the cotangent of each extremum to its tap, and zero to the others."""
+
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         e, taps = self.e, self.taps(place)
         found = self.numbers(place, counts, taps)
@@ -169,50 +143,60 @@ class _Giving(_Numbering):
 
 
 class _Collecting(Walk):
+    """Sums the cotangents of the windows that have chosen an element.
+
+    They are read as the operand, and the choice beside them.
+    """
+
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         e = self.e
 
         def tap(which: Int, totals: list[Vector]) -> list[Vector]:
             there, beside, number = self.tap(which)
             given = self.read(place[0] + there, counts, ahead=False)
-            chosen = self._choice(place[2] + beside, counts)
-            hits = [lane_int.are(e, choice, number) for choice in chosen]
+            here = e.spread(e.builder.trunc(number.value, e.byte)).value
+            hits = [
+                e.builder.icmp_unsigned("==", e.load(choice, e.mask(some), e.byte).value, here)
+                for choice, some in self._choice(place[2] + beside, counts)
+            ]
             sums = [total + value for total, value in zip(totals, given, strict=True)]
             return [e.select(*three) for three in zip(hits, sums, totals, strict=True)]
 
         self.put(self.over(self.taps(place), [e.zero()] * len(counts), tap), place[1], counts)
 
-    def _choice(self, address: Int, counts: list[Int | None]) -> list[Any]:
-        e, lanes = self.e, self.e.number.lanes
-        return [
-            lane_int.load_bytes(e, address + lanes * n, mask(e, some))
-            for n, some in enumerate(counts)
-        ]
+    def _choice(self, address: Int, counts: list[Int | None]) -> list[tuple[Int, Int | None]]:
+        lanes = self.e.number.lanes
+        return [(address + lanes * n, some) for n, some in enumerate(counts)]
 
 
 class _Dropping(_Selecting):
+    """Adds the cotangents of extrema to the gradient, one by one."""
+
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         taps = self.taps(place)
         with self.e.builder.if_then(taps[0] < taps[1]):
             self._drop(place, counts, self.chosen(place, counts, taps, self._distance))
 
     def _distance(self, which: Int) -> Vector:
-        return lane_int.words(self.e, self.tap(which)[1])
+        return self.e.spread(self.e.builder.trunc(self.tap(which)[1].value, self.e.word))
 
     def _drop(self, place: list[Int], counts: list[Int | None], chosen: list[Vector]) -> None:
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
         room = e.vector_scratch(len(counts))
         for n, distances in enumerate(chosen):
-            lane_int.store_words(e, distances, room + lane_int.WORD * lanes * n)
+            e.store(distances, room + _WORD * lanes * n)
 
         def lane(n: Int) -> None:
-            where = place[2] + a[BESIDE_LANE] * n + lane_int.word(e, room + n * lane_int.WORD)
-            lane_int.add_number(e, place[1] + a[RESULT_LANE] * n, where)
+            word = e.builder.sext(e.scalar(room + n * _WORD, e.word), n.value.type)
+            where = place[2] + a[BESIDE_LANE] * n + Int(e, word)
+            _add_number(e, place[1] + a[RESULT_LANE] * n, where)
 
         _each(e, counts, lane)
 
 
 class _Spreading(Walk):
+    """Adds the cotangents of sums to the gradient, one by one."""
+
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         a, e = self.arguments, self.e
         scale, room = e.broadcast(a[SCALE]), e.vector_scratch(len(counts))
@@ -223,7 +207,7 @@ class _Spreading(Walk):
             start = place[2] + self.tap(which)[1]
 
             def lane(n: Int) -> None:
-                lane_int.add_number(e, room + n * e.number.size, start + a[BESIDE_LANE] * n)
+                _add_number(e, room + n * e.number.size, start + a[BESIDE_LANE] * n)
 
             _each(e, counts, lane)
 
@@ -235,3 +219,18 @@ def _each(e: Emitter, counts: list[Int | None], work: Callable[[Int], None]) -> 
     lanes = e.number.lanes
     last = e.whole(lanes) if counts[-1] is None else counts[-1]
     e.repeat(0, last + lanes * (len(counts) - 1), work)
+
+
+def _add_number(e: Emitter, source: Int, target: Int) -> None:
+    """Add one number in memory to another one."""
+    given = e.scalar(source)
+    e.put_scalar(e.builder.fadd(e.scalar(target), given), target)
+
+
+_WRITERS: dict[str, type[Walk]] = {
+    "choose": _Choosing,
+    "collect": _Collecting,
+    "give": _Giving,
+    "drop": _Dropping,
+    "spread": _Spreading,
+}

@@ -88,9 +88,7 @@ def fitting(
     Args:
         rows: how many results lie along the window.
         lines: how many such lines of results there are; a tile has all of them, or one.
-        taps: the taps of the window.
         places: from one result to the next, and from one tap to the next.
-        wide: vectors of the result.
         elementwise: whether both factors have a value for each lane.
 
     Returns:

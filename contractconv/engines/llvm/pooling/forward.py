@@ -9,23 +9,27 @@ from typing import NamedTuple
 import numpy as np
 
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous
+from contractconv.arrays.views import Array, contiguous, steps_of
 from contractconv.caches import weighed
-from contractconv.engines.llvm.direct import KINDS
+from contractconv.engines.llvm.direct import kind
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
-from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
+from contractconv.planning.trimming import reaches_outside
 from contractconv.reductions.table import REDUCTIONS
 
 Labels = tuple[str, ...]
 # For each index the bytes from one of its values to the next: operand, result, and beside them.
 Steps = Sequence[Mapping[str, int]]
+# Where values of an index begin that meet the same taps of an axis, and what each such place adds
+# to the number of a class.
+Edge = tuple[Array, int]
 # Fewer points than this are not worth compiling a kernel for.
 FEW_POINTS = 1 << 12
 # Entries of a table of taps, which is kept for the next call.
@@ -56,9 +60,7 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
 
     Args:
         problem: a leaf of one operand that is summed, averaged, or of which an extreme is chosen.
-        array: the operand, compositions split.
         out: the whole result, of the same dtype, of which the leaf's part is written.
-        end: what is done to results.
 
     Returns:
         Whether it was done; if not, there is no kernel for it.
@@ -72,8 +74,8 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
         array([[2., 3.],
                [6., 7.]])
     """
-    dtype = kind(array, out)
-    if dtype is None:
+    dtype = kind(array.dtype)
+    if dtype is None or out.dtype != array.dtype:
         return False
     program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
     if program is None:
@@ -86,7 +88,6 @@ def can_pool(problem: Problem, dtype: str | None) -> bool:
     """Whether there is a kernel for a leaf of one operand, arrays lying without gaps.
 
     Args:
-        problem: the leaf.
         dtype: what kernels call its numbers; ``None`` if they do not know them.
     """
     if dtype is None or not is_pooling(problem) or problem.points < FEW_POINTS:
@@ -95,14 +96,6 @@ def can_pool(problem: Problem, dtype: str | None) -> bool:
     terms = (*problem.operands, problem.output)
     steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
     return windows(problem, steps, dtype) is not None
-
-
-def kind(*arrays: Array) -> str | None:
-    """What kernels call the dtype of some arrays; ``None`` if there are no kernels for them."""
-    dtype = KINDS.get(arrays[0].dtype)
-    if any(array.dtype != arrays[0].dtype for array in arrays):
-        return None
-    return dtype if native.available() else None
 
 
 def is_pooling(problem: Problem) -> bool:
@@ -127,17 +120,12 @@ def _prepared(
     walk, form = found
     function = kernel.pooling(dtype, replace(form, divided=end.divided, rectified=end.rectified))
     places = {
-        kernel.OPERAND: Place("operand", start(terms[0], strides[0])),
-        kernel.RESULT: Place("out", start(terms[1], strides[1])),
+        kernel.OPERAND: Place("operand", start_of(terms[0], strides[0])),
+        kernel.RESULT: Place("out", start_of(terms[1], strides[1])),
         kernel.SCALE: np.array([volume(problem.reduced, problem.extents)], dtype),
     }
     pieces = walk.pieces(problem.points, threads)
     return Prepared(Program([walk.calls(function, places, pieces)]))
-
-
-def start(accesses: Accesses, strides: Strides) -> int:
-    """Bytes from the beginning of an array to where all indices are zero."""
-    return sum(a.offset * stride for a, stride in zip(accesses, strides, strict=True))
 
 
 def windows(
@@ -146,9 +134,7 @@ def windows(
     """How the windows of a leaf are gone through.
 
     Args:
-        problem: the leaf.
         steps: in operand, result and, if there is one, the array beside them.
-        dtype: of the operand.
         lane: the index along the lanes; the cheapest one unless it is given.
 
     Returns:
@@ -163,10 +149,17 @@ def windows(
         lane = min(forms, key=lambda n: (_cost(n, problem, forms[n], dtype), n))
     steps = [*steps, {}][:3]
     labels = order(problem, lane, steps[0])
-    loops = tuple(nested(_record(n, problem, steps, classes) for n in loop) for loop in labels)
-    along = [step.get(lane, 0) for step in steps]
-    runs, lanes = _runs(problem.extents[lane], along, classes.get(lane, []))
-    walk = Walk(runs, lanes, loops, along, *_taps(problem, steps, inside))
+
+    def record(name: str) -> Array:
+        values = np.arange(problem.extents[name])
+        return _records(values, [step.get(name, 0) for step in steps], classes.get(name, []))
+
+    loops = tuple(nested(map(record, loop)) for loop in labels)
+    along, edges = [step.get(lane, 0) for step in steps], classes.get(lane, [])
+    # Lanes of one class that follow each other go together.
+    starts = np.unique(np.concatenate([[0], *(at for at, _ in edges)]))
+    runs, lanes = _records(starts, along, edges), np.diff(starts, append=problem.extents[lane])
+    walk = Walk(runs, lanes, loops, along, *_taps(nested(map(record, problem.reduced)), inside))
     return walk, walk.known(forms[lane], dtype)
 
 
@@ -209,60 +202,28 @@ def order(problem: Problem, lane: str, there: Mapping[str, int]) -> tuple[Labels
     return outer, moving[:1], (*single[len(outer) :], *moving[1:])
 
 
-class _Edges(NamedTuple):
-    """Where the values of an index meet other taps of an axis, and what each such place adds.
-
-    Attributes:
-        starts: the first value of each range that meets the same taps.
-        weight: what a range adds to the number of a class, more than the one before it.
-    """
-
-    starts: Array
-    weight: int
-
-    def at(self, values: Array) -> Array:
-        """What some values add to the number of a class."""
-        return self.weight * (np.searchsorted(self.starts, values, side="right") - 1)
+def _records(values: Array, steps: Sequence[int], edges: Sequence[Edge]) -> Array:
+    """For some values of an index: bytes in each array, and what they add to the class."""
+    every = [values * step for step in steps]
+    classes = [weight * (np.searchsorted(at, values, side="right") - 1) for at, weight in edges]
+    return np.stack([*every, sum(classes, 0 * values)], axis=1)
 
 
-Classes = dict[str, list[_Edges]]
-
-
-def _record(name: str, problem: Problem, steps: Steps, classes: Classes) -> Array:
-    """For every value of an index: bytes in each array, and the number of a class."""
-    values = np.arange(problem.extents[name])
-    record = np.outer(values, [*(s.get(name, 0) for s in steps), 0])
-    for edges in classes.get(name, []):
-        record[:, -1] += edges.at(values)
-    return record
-
-
-def _runs(count: int, along: Sequence[int], classes: Sequence[_Edges]) -> tuple[Array, Array]:
-    """Lanes of one class that follow each other: the record of the first one, and how many."""
-    starts = np.unique(np.concatenate([[0], *(edges.starts for edges in classes)]))
-    records = np.outer(starts, [*along, 0])
-    for edges in classes:
-        records[:, -1] += edges.at(starts)
-    return records, np.diff(starts, append=count)
-
-
-def _taps(problem: Problem, steps: Steps, inside: Array) -> tuple[Array, Array]:
+def _taps(every: Array, inside: Array) -> tuple[Array, Array]:
     """Where the taps of every class begin, and the taps."""
-    every = nested(_record(name, problem, steps, {}) for name in problem.reduced)
     every = np.stack([every[:, 0], every[:, 2], np.arange(len(every))], axis=1)
     chosen = np.broadcast_to(every, (*inside.shape, kernel.TAP))[inside]
     return np.cumsum([0, *inside.sum(axis=1)]), np.ascontiguousarray(chosen)
 
 
-def _classes(problem: Problem) -> tuple[Classes, Array] | None:
-    """What each kept index adds to the class, and for every class which taps lie inside."""
+def _classes(problem: Problem) -> tuple[dict[str, list[Edge]], Array] | None:
+    """Where the classes of kept indices change, and for every class which taps lie inside."""
     count = volume(problem.reduced, problem.extents)
     if count > MOST_ENTRIES:
         return None
-    inside, classes = np.ones((1, count), bool), Classes()
+    inside, classes = np.ones((1, count), bool), dict[str, list[Edge]]()
     for access in problem.operands[0]:
-        low, high = access.reach(problem.extents)
-        if low >= 0 and high < access.size:
+        if not reaches_outside(access, problem.extents):
             continue
         kept = [name for name in access.names if name in problem.kept]
         taps = _places(access, problem)
@@ -271,7 +232,7 @@ def _classes(problem: Problem) -> tuple[Classes, Array] | None:
         if len(kept) > 1 or len(starts) * inside.size > MOST_ENTRIES:
             return None
         for name in kept:
-            classes.setdefault(name, []).append(_Edges(starts, len(inside)))
+            classes.setdefault(name, []).append((starts, len(inside)))
         places = np.add.outer(dict(access.terms)[kept[0]] * starts if kept else starts, taps)
         kinds = (places >= 0) & (places < access.size)
         inside = (kinds[:, None] & inside).reshape(-1, count)

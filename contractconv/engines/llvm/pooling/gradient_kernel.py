@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from math import prod
@@ -11,19 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, contiguous
+from contractconv.arrays.views import Array, contiguous, gapless, steps_of
 from contractconv.caches import weighed
+from contractconv.engines.llvm.direct import kind
 from contractconv.engines.llvm.kernels import native, vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.forward import (
     FEW_POINTS,
     MOST_ENTRIES,
     form,
     is_pooling,
-    kind,
     order,
-    start,
     windows,
 )
 from contractconv.engines.llvm.pooling.taps import Met, combined, met
@@ -45,6 +44,8 @@ _MOST_ELEMENTS = 1 << 16
 _MOST_BYTES = 1 << 31
 # Bytes, read and written, from which on a gradient would not stay in cache anyway.
 _PAST_CACHE = 1 << 25
+# Where kernels find the addresses of the three arrays.
+_THREE = kernel.OPERAND, kernel.RESULT, kernel.BESIDE
 # What it is called in plans.
 UNPOOLING = "compiled pooling gradient"
 
@@ -58,7 +59,6 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     Args:
         problem: a contraction of one operand, as
             :func:`~contractconv.engines.llvm.pooling.forward.pool` takes it, but no scatter.
-        array: the operand, compositions split.
         cotangent: the gradient with respect to the result, of shape ``problem.output_sizes``.
 
     Returns:
@@ -72,8 +72,8 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
         >>> made if made is not None else "there is no compiler"
         array([0., 2., 1., 0.])
     """
-    dtype = kind(array, cotangent)
-    if dtype is None:
+    dtype = kind(array.dtype)
+    if dtype is None or cotangent.dtype != array.dtype:
         return None
     ready = _prepared(problem, (array.strides, cotangent.strides), dtype, get_num_threads())
     if ready is None:
@@ -90,7 +90,6 @@ def can_pool_back(problem: Problem, dtype: str | None) -> bool:
     """Whether there is a kernel for the gradient of a contraction, arrays lying without gaps.
 
     Args:
-        problem: the contraction.
         dtype: what kernels call its numbers; ``None`` if they do not know them.
     """
     if dtype is None or len(problem.operands) != 1 or problem.points < FEW_POINTS:
@@ -119,102 +118,140 @@ def _prepared(
     repeats = REDUCTIONS[problem.reduce].linear and not by_taps(problem)
     if repeats or not is_pooling(problem) or not is_leaf(problem):
         return None
-    shape, size = shape_of(problem.operands[0]), native.number(dtype).size
-    gradient = tuple(size * prod(shape[n + 1 :]) for n in range(len(shape)))
-    gathered = _Gathering(problem, (*strides, gradient), dtype, threads).program()
+    gradient = contiguous(problem, native.number(dtype).size)[0]
+    ways = _Gradient(problem, (*strides, gradient), dtype, threads)
+    gathered = ways.gathered()
     if gathered is not None:
         return _Ready(Prepared(gathered), adds=False)
-    added = _added(problem, (*strides, gradient), dtype, threads)
+    added = ways.added()
     return None if added is None else _Ready(Prepared(added), adds=True)
 
 
-# --- each element asks its windows -------------------------------------------------------------
+# Calls, in pieces for the threads; or as a whole for each range of the outer loop.
+Step = Callable[[bool], list[Calls]]
 
 
-class _Step(NamedTuple):
-    """A kernel, what it goes through, and where the arrays lie."""
+class _Gradient:
+    """Ways to a gradient."""
 
-    walk: Walk
-    function: native.Native
-    places: dict[int, Any]
-
-
-class _Gathering:
-    """Every element of the gradient sums the cotangents of the windows that it is a tap of."""
+    lane: int  # the axis of the gradient whose elements are neighbours
+    name: str  # its index
 
     def __init__(
-        self,
-        problem: Problem,
-        strides: tuple[Strides, Strides, Strides],
-        dtype: str,
-        threads: int,
+        self, problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
     ) -> None:
         self.problem, self.strides, self.dtype, self.threads = problem, strides, dtype, threads
         self.number = native.number(dtype)
         self.accesses = problem.operands[0]
-        self.selects = REDUCTIONS[problem.reduce].chooses
-        self.given = steps_of(problem.output, strides[1])
-        self._taps = volume(problem.reduced, problem.extents)
+        self.record = REDUCTIONS[problem.reduce]
+        self.points = volume(problem.reduced, problem.extents)
+        terms = self.accesses, problem.output, self.accesses
+        pairs = list(zip(terms, strides, strict=True))
+        self.there, self.given, self.written = (steps_of(*pair) for pair in pairs)
+        self.places = tuple(
+            Place(region, start_of(*pair))
+            for region, pair in zip(("operand", "result", "out"), pairs, strict=True)
+        )
 
-    def program(self) -> Program | None:
-        """What has to be done; ``None`` if elements cannot ask, or it does not pay."""
-        lane = self._lane_axis()
-        found = None if lane is None else self._met(lane)
-        if lane is None or found is None:
+    def _step(
+        self, walk: Walk, function: native.Native, *places: Place, scale: float | None = None
+    ) -> Step:
+        """A kernel, what it goes through, and where operand, result and what is beside them lie."""
+        given: dict[int, Any] = dict(zip(_THREE, places, strict=False))
+        if scale is not None:
+            given[kernel.SCALE] = np.array([scale], self.dtype)
+
+        def pieces(whole: bool) -> list[Calls]:
+            cut = walk.pieces(self.problem.points, self.threads, whole)
+            return walk.calls(function, given, cut)
+
+        return pieces
+
+    def added(self) -> Program | None:
+        """Cotangents are added one by one, to a gradient of zeros."""
+        steps = self.there, self.given, self.written
+        found = windows(self.problem, steps, self.dtype)
+        if found is None or not np.all(abs(found[0].taps[:, 1]) < _MOST_BYTES):
             return None
-        name = self.accesses[lane].names[0]
-        if self.selects and _is_met_once(self.problem):
-            return self._give(lane, name)
-        choice = self._choice(name)
-        collect = self._collect(lane, name, found, choice)
-        if not self.selects:
-            return Program([self._pieces(collect)])
-        choose = self._choose(name, choice)
+        verb, share = "drop" if self.record.chooses else "spread", 1.0
+        if self.record.averages:
+            share /= self.points
+        function = vjp_loops.kernel(verb, self.dtype, found[1])
+        # Windows that a middle loop moves overlap.
+        return Program([self._step(found[0], function, *self.places, scale=share)(True)])
+
+    def gathered(self) -> Program | None:
+        """Every element sums the cotangents of the windows that it is a tap of.
+
+        Returns:
+            What has to be done; ``None`` if elements cannot ask, or it does not pay.
+        """
+        lane = self._lane_axis()
+        if lane is None:
+            return None
+        self.lane, self.name = lane, self.accesses[lane].names[0]
+        found = self._met()
+        if found is None:
+            return None
+        if self.record.chooses and _is_met_once(self.problem):
+            return self._give()
+        choice = self._choice()
+        collect = self._collect(found, choice)
+        if not self.record.chooses:
+            return Program([collect(False)])
+        choose = self._choose(choice)
         if choose is None:
             return None
-        stages = self._together(choose, collect) if self._goes_together(lane, name) else []
-        stages = stages or [self._pieces(choose), self._pieces(collect)]
+        stages = self._together(choose, collect) or [choose(False), collect(False)]
         return Program(stages, shared=volume(self.problem.kept, self.problem.extents))
 
-    def _pieces(self, step: _Step, whole: bool = False) -> list[Calls]:
-        pieces = step.walk.pieces(self.problem.points, self.threads, whole)
-        return step.walk.calls(step.function, step.places, pieces)
-
-    def _together(self, choose: _Step, collect: _Step) -> list[list[Calls]]:
+    def _together(self, choose: Step, collect: Step) -> list[list[Calls]]:
         """Both steps for one range of the outer loop after the other; nothing if that is short.
 
         So one thread reads while another one writes, and what was chosen is still in cache.
         """
-        first, second = self._pieces(choose, whole=True), self._pieces(collect, whole=True)
+        outer, _, _ = order(self.problem, self.name, self.there)
+        if not outer or outer != tuple(self.accesses[n].names[0] for n in self._outer_axes()):
+            return []
+        first, second = choose(True), collect(True)
         if len(first) < self.threads:
             return []
         return [[a.then(b) for a, b in zip(first, second, strict=True)]]
 
-    def _give(self, lane: int, name: str) -> Program | None:
+    def _give(self) -> Program | None:
         """Windows that have no element in common write to all of theirs."""
-        read, written = (steps_of(self.accesses, self.strides[n]) for n in (0, 2))
-        found = windows(self.problem, (read, self.given, written), self.dtype, name)
+        steps = self.there, self.given, self.written
+        found = windows(self.problem, steps, self.dtype, self.name)
+        if found is None:
+            return None
+        form = replace(found[1], past_cache=self._is_large())
+        function = vjp_loops.kernel("give", self.dtype, form)
+        return Program([self._step(found[0], function, *self.places)(False)])
+
+    def _choose(self, choice: dict[str, int]) -> Step | None:
+        found = windows(self.problem, (self.there, choice), self.dtype, self.name)
         if found is None:
             return None
         walk, form = found
-        places = {
-            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
-            kernel.RESULT: Place("result", start(self.problem.output, self.strides[1])),
-            kernel.BESIDE: Place("out", start(self.accesses, self.strides[2])),
-        }
-        function = vjp_loops.giving(self.dtype, replace(form, past_cache=self._is_large(lane)))
-        return Program([self._pieces(_Step(walk, function, places))])
+        # Taps that are written out are numbered as if none of them were missing.
+        form = replace(form, contiguous=True, taps=form.taps if form.taps == self.points else 0)
+        function = vjp_loops.kernel("choose", self.dtype, form)
+        return self._step(walk, function, self.places[0], Place("shared"))
 
-    def _goes_together(self, lane: int, name: str) -> bool:
-        """Whether both steps have the same outer loop."""
-        there = steps_of(self.accesses, self.strides[0])
-        outer, _, _ = order(self.problem, name, there)
-        axes = self._outer_axes(lane)
-        return bool(outer) and outer == tuple(self.accesses[n].names[0] for n in axes)
+    def _collect(self, met: Sequence[Met | None], choice: dict[str, int]) -> Step:
+        walk = self._walk(met, choice)
+        along = self.given[self.name], self.number.size
+        written = walk.known(form(self.problem, along, self.name, self.dtype), self.dtype)
+        written = replace(written, past_cache=self._is_large())
+        places = self.places[1], Place("out"), Place("shared")
+        if self.record.chooses:
+            return self._step(walk, vjp_loops.kernel("collect", self.dtype, written), *places)
+        function = kernel.pooling(self.dtype, replace(written, divided=self.record.averages))
+        return self._step(walk, function, *places, scale=self.points)
 
-    def _outer_axes(self, lane: int) -> list[int]:
+    def _outer_axes(self) -> list[int]:
         """The first axes that no window moves along, the lanes' apart."""
-        others = [n for n in range(len(self.accesses)) if n != lane]
+        others = [n for n in range(len(self.accesses)) if n != self.lane]
         return list(takewhile(lambda n: self._is_whole(self.accesses[n]), others))
 
     def _lane_axis(self) -> int | None:
@@ -229,98 +266,54 @@ class _Gathering:
         name = access.plain
         return name in self.problem.kept and self.problem.extents[name] == access.size
 
-    def _met(self, lane: int) -> list[Met | None] | None:
+    def _met(self) -> list[Met | None] | None:
         """How the elements of every axis but the lanes' meet windows."""
         names = [name for access in self.accesses for name in access.names]
         if len(set(names)) < len(names) or set(names) != set(self.problem.indices):
             return None
-        if self.selects and self._taps > _FEW_TAPS:
+        if self.record.chooses and self.points > _FEW_TAPS:
             return None
-        if any(a.size > _MOST_ELEMENTS for n, a in enumerate(self.accesses) if n != lane):
+        others = [a for n, a in enumerate(self.accesses) if n != self.lane]
+        if any(access.size > _MOST_ELEMENTS for access in others):
             return None
-        found = [
-            None if n == lane else met(access, self.problem)
-            for n, access in enumerate(self.accesses)
-        ]
-        whole = [m for n, m in enumerate(found) if n != lane]
-        entries = prod(len(m.pairs) for m in whole if m is not None)
-        return None if None in whole or entries > MOST_ENTRIES else found
+        found = [met(access, self.problem) for access in others]
+        entries = prod(len(m.pairs) for m in found if m is not None)
+        if None in found or entries > MOST_ENTRIES:
+            return None
+        return [*found[: self.lane], None, *found[self.lane :]]
 
-    def _choice(self, lane: str) -> dict[str, int]:
+    def _choice(self) -> dict[str, int]:
         """How the choices of all windows lie in memory, a byte for each."""
-        order = sorted(self.problem.kept - {lane}, key=lambda n: -abs(self.given[n]))
-        steps, size = {}, 1
-        for name in (lane, *reversed(order)):
-            steps[name], size = size, size * self.problem.extents[name]
-        return steps
+        others = sorted(self.problem.kept - {self.name}, key=lambda n: -abs(self.given[n]))
+        names = (*others, self.name)
+        steps = gapless([self.problem.extents[name] for name in names])
+        return dict(zip(names, steps, strict=True))
 
-    def _choose(self, lane: str, choice: dict[str, int]) -> _Step | None:
-        there = steps_of(self.accesses, self.strides[0])
-        found = windows(self.problem, (there, choice), self.dtype, lane)
-        if found is None:
-            return None
-        walk, written = found
-        # Taps that are written out are numbered as if none of them were missing.
-        taps = written.taps if written.taps == self._taps else 0
-        places: dict[int, Any] = {
-            kernel.OPERAND: Place("operand", start(self.accesses, self.strides[0])),
-            kernel.RESULT: Place("shared"),
-        }
-        function = vjp_loops.choosing(self.dtype, replace(written, contiguous=True, taps=taps))
-        return _Step(walk, function, places)
-
-    def _collect(
-        self, lane: int, name: str, met: Sequence[Met | None], choice: dict[str, int]
-    ) -> _Step:
-        walk = self._walk(lane, name, met, choice)
-        along = self.given[name], self.number.size
-        written = walk.known(form(self.problem, along, name, self.dtype), self.dtype)
-        written = replace(written, past_cache=self._is_large(lane))
-        places: dict[int, Any] = {
-            kernel.OPERAND: Place("result", start(self.problem.output, self.strides[1])),
-            kernel.RESULT: Place("out"),
-            kernel.BESIDE: Place("shared"),
-        }
-        if self.selects:
-            function = vjp_loops.collecting(self.dtype, written)
-        else:
-            divided = REDUCTIONS[self.problem.reduce].averages
-            places[kernel.SCALE] = np.array([self._taps], self.dtype)
-            function = kernel.pooling(self.dtype, replace(written, divided=divided))
-        return _Step(walk, function, places)
-
-    def _is_large(self, lane: int) -> bool:
+    def _is_large(self) -> bool:
         """Whether the gradient leaves the cache, and vectors lie at multiples of their size."""
         gradient, given = prod(shape_of(self.accesses)), prod(shape_of(self.problem.output))
-        touched = gradient * (2 if self.selects else 1) + given
-        others = (stride for n, stride in enumerate(self.strides[2]) if n != lane)
+        touched = gradient * (2 if self.record.chooses else 1) + given
+        others = (stride for n, stride in enumerate(self.strides[2]) if n != self.lane)
         large = touched * self.number.size >= _PAST_CACHE
         return large and all(stride % memory.LINE == 0 for stride in others)
 
-    def _walk(
-        self, lane: int, name: str, met: Sequence[Met | None], choice: dict[str, int]
-    ) -> Walk:
+    def _walk(self, met: Sequence[Met | None], choice: dict[str, int]) -> Walk:
         """Through all elements of the gradient: cotangent, gradient, and choice."""
         records: list[Array] = []
         pairs, ends = np.zeros((1, kernel.TAP), np.int64), np.array([0, 1])
         for n, found in enumerate(met):
             if found is not None:
-                given, chosen = self._moves(n, choice)
+                # Bytes from one window along the axis to the next.
+                moved = next((name for name in self.accesses[n].names if name in choice), "")
+                given, chosen = self.given.get(moved, 0), choice.get(moved, 0)
                 steps = given, self.strides[2][n], chosen, len(ends) - 1
                 records.append(found.records(*steps))
                 pairs, ends = combined(found.moved(given, chosen), found.ends, pairs, ends)
-        along = (self.given[name], self.number.size, choice[name])
-        runs, lanes = np.zeros((1, kernel.RECORD), np.int64), np.array([self.accesses[lane].size])
-        outer = max(1, len(self._outer_axes(lane)))
+        along = (self.given[self.name], self.number.size, choice[self.name])
+        runs = np.zeros((1, kernel.RECORD), np.int64)
+        lanes, outer = np.array([self.accesses[self.lane].size]), max(1, len(self._outer_axes()))
         loops = tuple(map(nested, (records[:outer], records[outer:][:1], records[outer + 1 :])))
         return Walk(runs, lanes, loops, along, ends, np.ascontiguousarray(pairs))
-
-    def _moves(self, axis: int, choice: dict[str, int]) -> tuple[int, int]:
-        """Bytes from one window along an axis to the next, in the cotangent and in the choice."""
-        for name in self.accesses[axis].names:
-            if name in choice:
-                return self.given[name], choice[name]
-        return 0, 0
 
 
 def _is_met_once(problem: Problem) -> bool:
@@ -330,31 +323,3 @@ def _is_met_once(problem: Problem) -> bool:
         return False
     met = [a.offset + offsets(*((extents[n], step) for n, step in a.terms)) for a in operand]
     return all(np.array_equal(np.sort(m), range(a.size)) for m, a in zip(met, operand, strict=True))
-
-
-# --- cotangents are added one by one -----------------------------------------------------------
-
-
-def _added(
-    problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
-) -> Program | None:
-    terms = (problem.operands[0], problem.output, problem.operands[0])
-    steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
-    found = windows(problem, steps, dtype)
-    if found is None:
-        return None
-    walk, written = found
-    if not np.all(abs(walk.taps[:, 1]) < _MOST_BYTES):
-        return None
-    record = REDUCTIONS[problem.reduce]
-    function = (vjp_loops.dropping if record.chooses else vjp_loops.spreading)(dtype, written)
-    points = volume(problem.reduced, problem.extents) if record.averages else 1
-    places = {
-        place: Place(region, start(term, s))
-        for place, region, term, s in zip(
-            (kernel.OPERAND, kernel.RESULT, kernel.BESIDE), ("operand", "result", "out"),
-            terms, strides, strict=True,
-        )
-    } | {kernel.SCALE: np.array([1 / points], dtype)}  # fmt: skip
-    # Windows that a middle loop moves overlap.
-    return Program([walk.calls(function, places, walk.pieces(problem.points, threads, whole=True))])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,10 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.program import Calls
+from contractconv.machine.sharing import evenly
 
-Range = tuple[int, int]
 # Ranges of the outer and of the middle loop.
-Piece = tuple[Range, Range]
+Piece = tuple[range, range]
 # Points of a piece of work that is worth handing over.
 _WORTH = 1 << 16
 # Up to so many taps are written out, one after the other.
@@ -58,9 +58,9 @@ class Walk(NamedTuple):
         """Cut the loops for the threads; the middle one stays ``whole`` if that is asked for."""
         outer, middle, _ = self.loops
         count = even(min(4 * threads, points // _WORTH), threads)
-        across = _ranges(len(outer), count)
+        across = evenly(len(outer), count)
         left = 1 if whole else -(-count // len(across))
-        return tuple(product(across, _ranges(len(middle), left)))
+        return tuple(product(across, evenly(len(middle), left)))
 
     def calls(
         self, function: native.Native, places: Mapping[int, Any], pieces: Iterable[Piece]
@@ -70,7 +70,10 @@ class Walk(NamedTuple):
         found = []
         for outer, middle in pieces:
             calls = Calls()
-            bounds = dict(zip(_BOUNDS, (*outer, *middle), strict=True))
+            bounds = {
+                kernel.OUTER_START: outer.start, kernel.OUTER_STOP: outer.stop,
+                kernel.MIDDLE_START: middle.start, kernel.MIDDLE_STOP: middle.stop,
+            }  # fmt: skip
             calls.call(function, arguments | bounds)
             found.append(calls)
         return found
@@ -91,9 +94,6 @@ class Walk(NamedTuple):
         }
 
 
-_BOUNDS = (kernel.OUTER_START, kernel.OUTER_STOP, kernel.MIDDLE_START, kernel.MIDDLE_STOP)
-
-
 def even(pieces: int, threads: int) -> int:
     """So many pieces of work or some more, at least one, such that threads get as many each."""
     return -(-pieces // threads) * threads if pieces > 1 else 1
@@ -105,8 +105,3 @@ def nested(records: Iterable[Array]) -> Array:
     for record in records:
         total = (total[:, None] + record).reshape(-1, kernel.RECORD)
     return total
-
-
-def _ranges(count: int, pieces: int) -> tuple[Range, ...]:
-    bounds = [count * n // pieces for n in range(pieces + 1)]
-    return tuple((start, stop) for start, stop in pairwise(bounds) if stop > start)

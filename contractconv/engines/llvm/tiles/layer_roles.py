@@ -1,7 +1,8 @@
 """A leaf with windows as a layer: which index is of tiles, lines, batch, channels or columns.
 
 Channels are of the data, columns of what they are multiplied with. Kernels run along both, so both
-have to lie in memory like one axis, number beside number.
+have to lie in memory like one axis, number beside number. Tables of offsets say where the elements
+of tiles lie, for any stride and any boundary.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from contractconv.arrays.views import Array
+import numpy as np
+
+from contractconv.arrays.views import Array, steps_of
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.packing import Strides, steps_of
+from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.program import offsets
-from contractconv.engines.llvm.tiles.offsets import Axis, axes_of, element_table
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.planning.cost import volume
+from contractconv.planning.cost import labels_of, volume
+from contractconv.planning.roles import Labels, roles
 from contractconv.planning.scatter_phases import Window
+from contractconv.planning.trimming import reaches_outside
+from contractconv.remembering import remembered
 from contractconv.tiles.decomposition import Decomposition, decomposition
 
-Labels = tuple[str, ...]
 # Values of indices that all three sides have: each of them has calls of its own.
 _MOST_BATCHES = 128
 
@@ -56,28 +60,42 @@ class Lane:
     second: int
 
 
+class Tensor(NamedTuple):
+    """What one factor of the decompositions applies to: data, results or taps.
+
+    Attributes:
+        is_result: whether it is what is computed.
+        lane: bytes from one lane to the next.
+        line: bytes from one tile to the next, if every tile is a line of its own; otherwise 0.
+        lines: where the lines of tiles begin.
+        tiles: where the elements of the tiles of a line lie.
+        tiles_a_line: how many tiles that is.
+    """
+
+    is_result: bool
+    lane: int
+    line: int
+    lines: Array
+    tiles: Array
+    tiles_a_line: int
+
+
 @dataclass(frozen=True)
 class Layer:
     """A leaf whose indices have found their places.
 
     Attributes:
-        problem: the leaf.
         axes: its window axes, cut into tiles.
-        parts: for each of these the decomposition of a tile.
         data: the operand that is read through windows.
-        other: the other operand.
-        out: the result.
         lines: the indices that count lines of tiles.
         batch: the indices that all three sides have.
         channels: those of the data, and of what else has them.
         columns: those of the other operand, and of the result.
-        window_steps: for each window axis of the data, bytes from one position to the next.
-        dtype: of the numbers.
+        is_forward: whether the other operand has the taps; otherwise the result has.
     """
 
     problem: Problem
     axes: tuple[Axis, ...]
-    parts: tuple[Decomposition, ...]
     data: Side
     other: Side
     out: Side
@@ -85,8 +103,8 @@ class Layer:
     batch: Labels
     channels: Lane
     columns: Lane
-    window_steps: tuple[int, ...]
     dtype: str
+    is_forward: bool
 
     @staticmethod
     def of(
@@ -113,13 +131,20 @@ class Layer:
         columns = _lane(groups.columns, problem, other.steps, out.steps, size)
         if channels is None or columns is None or not _are_dense(channels, columns, role, dtype):
             return None
-        axes = axes_of(problem, which, [(w.axis, w.result, w.tap) for w in windows], outputs)
-        parts = tuple(decomposition(axis.outputs, axis.taps) for axis in axes)
-        steps = tuple(strides[which][w.axis] for w in windows)
-        return Layer(
-            problem, axes, parts, data, other, out, groups.lines, groups.batch, channels, columns,
-            steps, dtype,
+        axes = tuple(
+            Axis(w.result, w.tap, problem.operands[which][w.axis], size, problem.extents[w.result],
+                 problem.extents[w.tap], strides[which][w.axis])
+            for w, size in zip(windows, outputs, strict=True)
         )  # fmt: skip
+        return Layer(
+            problem, axes, data, other, out, groups.lines, groups.batch, channels, columns,
+            dtype, role == "forward",
+        )  # fmt: skip
+
+    @remembered
+    def parts(self) -> tuple[Decomposition, ...]:
+        """The decomposition of a tile of each axis."""
+        return tuple(decomposition(axis.outputs, axis.taps) for axis in self.axes)
 
     @property
     def products(self) -> int:
@@ -149,19 +174,25 @@ class Layer:
         """Extent and step of some indices on one side."""
         return [(self.problem.extents[n], side.steps.get(n, 0)) for n in labels]
 
-    def data_table(self) -> Array:
-        """Where the elements of the tiles of the data lie."""
-        return element_table([axis.data_places() for axis in self.axes], self.window_steps)
+    def tensor(self, letter: Letter) -> Tensor:
+        """What a factor applies to: ``"a"`` to data, ``"b"`` to results, ``"c"`` to taps."""
+        side, axes = self._side(letter), self.axes
+        is_result = side is self.out
+        lane = self.columns.second if is_result else self.columns.first
+        if letter == "a":
+            lane = self.channels.first
+        steps = [axis.step(letter, side.steps) for axis in axes]
+        table = element_table([axis.places(letter) for axis in axes], steps)
+        if letter == "c":
+            line = self.channels.second
+            return Tensor(is_result, lane, line, offsets((self.channels.size, line)), table, 1)
+        lines = offsets(*self.loops(self.lines, side))
+        return Tensor(is_result, lane, 0, lines, table, self.tiles_a_line)
 
-    def result_table(self, side: Side) -> Array:
-        """Where the elements of tiles lie on the side that has the results of the windows."""
-        steps = [side.steps[axis.result] for axis in self.axes]
-        return element_table([axis.result_places() for axis in self.axes], steps)
-
-    def tap_table(self, side: Side) -> Array:
-        """Where the taps of the windows lie."""
-        steps = [side.steps[axis.tap] for axis in self.axes]
-        return element_table([axis.tap_places() for axis in self.axes], steps)
+    def _side(self, letter: Letter) -> Side:
+        if letter == "a":
+            return self.data
+        return self.other if (letter == "c") == self.is_forward else self.out
 
     def batches(self) -> Iterator[tuple[int, int, int]]:
         """For every value of the batch indices the bytes to add to each side."""
@@ -174,7 +205,6 @@ def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] 
     """The indices that kernels run along: the channels and the columns.
 
     Args:
-        problem: a leaf of two operands.
         windows: its windows, all of one operand and of one role.
 
     Returns:
@@ -195,43 +225,29 @@ class _Groups(NamedTuple):
 
 def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
     which, opened = windows[0].operand, _opened(windows)
-    data, other = (_names(problem.operands[n]) - opened for n in (which, 1 - which))
-    forward = windows[0].role == "forward"
-    found: dict[str, list[str]] = {name: [] for name in _Groups._fields}
-    for name in (n for n in problem.indices if n not in opened):
-        place = _place(name in data, name in other, name in problem.kept, forward)
-        if place is None:
-            return None
-        found[place].append(name)
-    return _Groups(**{place: tuple(names) for place, names in found.items()})
-
-
-def _place(of_data: bool, of_other: bool, kept: bool, forward: bool) -> str | None:
-    if of_data and of_other:
-        summed = "channels" if forward else "lines"
-        return "batch" if kept else summed
-    if of_data and kept:
-        return "lines" if forward else "channels"
-    return "columns" if of_other and kept else None
+    data, other = ({*labels_of([problem.operands[n]])} - opened for n in (which, 1 - which))
+    order = [n for n in problem.indices if n not in opened]
+    batch, rows, columns, summed = roles(data, other, problem.kept, order)
+    placed = {*batch, *rows, *columns, *summed} == {*order}
+    if not placed or any((n in data) != (n in other) for n in summed):
+        return None
+    if windows[0].role == "forward":
+        return _Groups(rows, batch, summed, columns)
+    return _Groups(summed, batch, rows, columns)
 
 
 def _opened(windows: Sequence[Window]) -> set[str]:
     return {name for window in windows for name in (window.result, window.tap)}
 
 
-def _names(term: Accesses) -> set[str]:
-    return {name for access in term for name in access.names}
-
-
 def _pads(problem: Problem, windows: Sequence[Window]) -> bool:
     """Whether an operand is read outside of itself along an axis that is not decomposed."""
     opened = {(w.operand, w.axis) for w in windows}
-    for number, term in enumerate(problem.operands):
-        for axis, access in enumerate(term):
-            low, high = access.reach(problem.extents)
-            if (number, axis) not in opened and (low < 0 or high >= access.size):
-                return True
-    return False
+    return any(
+        (number, axis) not in opened and reaches_outside(access, problem.extents)
+        for number, term in enumerate(problem.operands)
+        for axis, access in enumerate(term)
+    )
 
 
 def _sides(
@@ -285,3 +301,79 @@ def _are_dense(channels: Lane, columns: Lane, role: str, dtype: str) -> bool:
         steps.append((columns.size, columns.first))
     size = native.number(dtype).size
     return all(n == 1 or step == size for n, step in steps)
+
+
+Letter = Literal["a", "b", "c"]
+NOWHERE = -(1 << 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One window axis, cut into tiles.
+
+    Attributes:
+        result: the index that counts windows.
+        tap: the index that counts the points of a window.
+        data: how the data's axis is met: ``step*result + step*tap + offset`` or with a minus.
+        outputs: values of ``result`` that a tile covers.
+        taps: values of ``tap``.
+        stride: bytes from one position on the data's axis to the next.
+    """
+
+    result: str
+    tap: str
+    data: Access
+    outputs: int
+    results: int
+    taps: int
+    stride: int
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles cover the results."""
+        return -(-self.results // self.outputs)
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the window runs against its result: ``(i-k)``."""
+        steps = dict(self.data.terms)
+        return steps[self.tap] == -steps[self.result]
+
+    def places(self, letter: Letter) -> Array:
+        """Where the elements of tiles are on the axis that a factor applies to.
+
+        Returns:
+            A row for every tile, ``NOWHERE`` outside: positions on the data's axis, values of
+            ``result``, or those of ``tap`` in the order in which every tile meets them.
+        """
+        if letter == "c":
+            taps = np.arange(self.taps)
+            return (taps[::-1] if self.flipped else taps).reshape(1, self.taps)
+        first = np.arange(self.tiles) * self.outputs
+        if letter == "b":
+            places = np.add.outer(first, np.arange(self.outputs))
+            return np.where(places < self.results, places, NOWHERE)
+        element = np.arange(self.outputs + self.taps - 1) - self.flipped * (self.taps - 1)
+        step = dict(self.data.terms)[self.result]
+        places = step * np.add.outer(first, element) + self.data.offset
+        return np.where((places >= 0) & (places < self.data.size), places, NOWHERE)
+
+    def step(self, letter: Letter, steps: Mapping[str, int]) -> int:
+        """Bytes from one of these places to the next, given those of the indices."""
+        return self.stride if letter == "a" else steps[self.result if letter == "b" else self.tap]
+
+
+def element_table(places: Sequence[Array], strides: Sequence[int]) -> Array:
+    """Offsets in bytes of the elements of every tile: the tiles, then the elements of one.
+
+    Args:
+        places: for each window axis, rows of positions, one row for every tile along it.
+        strides: for each window axis, bytes from one position to the next.
+    """
+    total = np.zeros((1, 1), np.int64)
+    for rows, stride in zip(places, strides, strict=True):
+        here = np.where(rows == NOWHERE, NOWHERE, rows * stride)
+        both = total[:, None, :, None] + here[None, :, None, :]
+        both = np.where(both < NOWHERE // 2, NOWHERE, both)
+        total = both.reshape(total.shape[0] * rows.shape[0], -1)
+    return np.ascontiguousarray(total).reshape(-1)

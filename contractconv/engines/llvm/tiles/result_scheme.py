@@ -6,16 +6,16 @@ or panel after panel of columns where the transformed tiles do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import product_loops as multiply
 from contractconv.engines.llvm.kernels.finish import Finish
-from contractconv.engines.llvm.program import Calls, Place, Program, offsets
+from contractconv.engines.llvm.program import Calls, Place, Program
 from contractconv.engines.llvm.tiles.layer_roles import Layer
 from contractconv.engines.llvm.tiles.scheme import LINE, SCRATCH, Scheme
-from contractconv.remembering import remembered
+from contractconv.machine.sharing import evenly
 
 # In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
 _CUTS = ((1, 1), (1, 2), (2, 2), (2, 3), (4, 4))
@@ -29,22 +29,36 @@ _CHUNK = 64
 _DEEP = 1 << 20
 
 
-class Result(Scheme):
-    """What both ways to a result share: tables, and the calls that transform.
+# Bytes to the first number of data, of the other operand and of the result.
+Sides = tuple[int, int, int]
+# Makes pieces of work of a group, for one value of the batch, with what is shared at a place.
+Pieces = Callable[[range, Sides, int], Iterable[Calls]]
 
-    Args:
-        layer: what is computed; its windows meet the taps of the other operand.
-        accumulate: whether results are added to what is there.
-        threads: how many threads share the work.
-        finish: what is done to the result.
-    """
+
+class Result(Scheme):
+    """What both ways to a result share: the windows meet the taps of the other operand."""
+
+    group: int
 
     def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish) -> None:
-        super().__init__(layer, accumulate, threads)
-        self.finish = finish
+        super().__init__(layer, accumulate, threads, finish)
         self.channels, self.columns = layer.channels.size, layer.columns.size
         self.channel_bytes = self.up(self.channels)
         self.blank = max(self.channel_bytes, self.up(self.columns)) + LINE
+        self.batches = list(layer.batches())
+
+    def stages(self, whole: int, step: int, shared: Pieces, passing: Pieces) -> list[list[Calls]]:
+        """What threads share, a group of it at a time, and then what passes by that."""
+        found: list[list[Calls]] = []
+        for start in range(0, whole, self.group):
+            group = range(start, min(start + self.group, whole))
+            for work in (shared, passing):
+                made = (
+                    work(group, sides, n * self.layer.products * step)
+                    for n, sides in enumerate(self.batches)
+                )
+                found.append(list(chain(*made)))
+        return found
 
     def wide(self, tile: multiply.Tile) -> None:
         """Cut the columns into panels as wide as a tile of sums."""
@@ -54,62 +68,32 @@ class Result(Scheme):
         self.panel_bytes = self.panel * self.number.size
 
     def spread_kernel(
-        self, calls: Calls, base: int, panel: int, start: int, count: int, products: Place,
-        step: int,
-    ) -> None:  # fmt: skip
+        self, calls: Calls, base: int, panel: int, channels: range, products: Place, step: int
+    ) -> None:
         """Transform the kernel for some channels and one panel of columns."""
-        layer = self.layer
-        self.spread(
-            calls,
-            self.transform("c", False, layer.columns.first, lines=layer.channels.second),
-            places=Place(layer.other.region, base + panel * self.panel * layer.columns.first),
-            products=products, lines=offsets((self.channels, layer.channels.second)),
-            tiles=layer.tap_table(layer.other), tiles_a_line=1, first=start, count=count,
-            lanes=min(self.panel, self.columns - panel * self.panel),
-            lane_step=layer.columns.first, product_step=step, tile_step=self.panel_bytes,
-            nowhere=Place("zeros"),
-        )  # fmt: skip
+        done = panel * self.panel
+        place = Place(self.layer.other.region, base + done * self.layer.columns.first)
+        lanes, steps = min(self.panel, self.columns - done), (step, self.panel_bytes)
+        self.transform(calls, "c", place, channels, lanes, products, steps)
 
     def spread_data(
-        self, calls: Calls, base: int, first: int, count: int, products: Place, step: int
+        self, calls: Calls, base: int, tiles: range, products: Place, step: int
     ) -> None:
         """Transform some tiles."""
-        layer = self.layer
-        self.spread(
-            calls, self.transform("a", False, layer.channels.first),
-            places=Place(layer.data.region, base), products=products,
-            first=first, count=count, lanes=self.channels,
-            lane_step=layer.channels.first, product_step=step, tile_step=self.channel_bytes,
-            nowhere=Place("zeros"), **self.reads,
-        )  # fmt: skip
+        place, steps = Place(self.layer.data.region, base), (step, self.channel_bytes)
+        self.transform(calls, "a", place, tiles, self.channels, products, steps)
 
     def collect(
-        self, calls: Calls, base: int, panel: int, first: int, count: int, products: Place,
-        step: int,
-    ) -> None:  # fmt: skip
+        self, calls: Calls, base: int, panel: int, tiles: range, products: Place, step: int
+    ) -> None:
         """Transform products back into some tiles of the result."""
-        layer, done = self.layer, panel * self.panel
-        self.spread(
-            calls,
-            self.transform(
-                "b", True, layer.columns.second, self.accumulate, finish=self.finish
-            ),
-            bias=Place("bias", done * layer.columns.second) if self.finish.bias else 0,
-            places=Place("out", base + done * layer.columns.second), products=products,
-            first=first, count=count, lanes=min(self.panel, self.columns - done),
-            lane_step=layer.columns.second, product_step=step, tile_step=self.panel_bytes,
-            nowhere=Place("trash"), **self.writes,
+        done = panel * self.panel
+        moved = done * self.layer.columns.second
+        self.transform(
+            calls, "b", Place("out", base + moved), tiles, min(self.panel, self.columns - done),
+            products, (step, self.panel_bytes), adding=self.accumulate, finish=self.finish,
+            bias=Place("bias", moved) if self.finish.bias else 0,
         )  # fmt: skip
-
-    @remembered
-    def reads(self) -> dict[str, Any]:
-        """Where the tiles of the data lie."""
-        return self.tables(self.layer.data, self.layer.data_table())
-
-    @remembered
-    def writes(self) -> dict[str, Any]:
-        """Where the tiles of the result lie."""
-        return self.tables(self.layer.out, self.layer.result_table(self.layer.out))
 
 
 class Forward(Result):
@@ -119,24 +103,14 @@ class Forward(Result):
         """First the kernel's products, then the results; for all panels, or for some at a time."""
         layer, n = self.layer, self.layer.products
         self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
-        batches = list(layer.batches())
-        self._fit(len(batches))
-        stages: list[list[Calls]] = []
-        for start in range(0, self.panels, self.group):
-            panels = range(start, min(start + self.group, self.panels))
-            first: list[Calls] = []
-            second: list[Calls] = []
-            for g, (data, other, out) in enumerate(batches):
-                place = g * n * self.weight_step
-                first += self._kernels(panels, other, place)
-                second += self._results(panels, data, out, place)
-            stages += first, second
+        self._fit(len(self.batches))
+        stages = self.stages(self.panels, self.weight_step, self._kernels, self._results)
         scratch = n * (self.product_in + self.product_out)
-        shared = n * self.weight_step * len(batches)
+        shared = n * self.weight_step * len(self.batches)
         # What becomes of the kernel does not depend on where data and result lie.
         common = (
-            layer.tap_table(layer.other).tobytes(), layer.channels, layer.columns, layer.parts,
-            self.tile, self.group, tuple(other for _, other, _ in batches),
+            layer.tensor("c").tiles.tobytes(), layer.channels, layer.columns, layer.parts,
+            self.tile, self.group, tuple(other for _, other, _ in self.batches),
         )  # fmt: skip
         return Program(stages, shared, scratch, self.blank, common=common)
 
@@ -166,7 +140,7 @@ class Forward(Result):
         """Bytes of a matrix of products."""
         return self.block * self.panel_bytes + LINE
 
-    def _kernels(self, panels: range, base: int, place: int) -> Iterator[Calls]:
+    def _kernels(self, panels: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Transform the kernel: a piece for each panel and part of the channels."""
         chunk = max(16, -(-self.channels * len(panels) // (4 * self.threads)))
         for n, panel in enumerate(panels):
@@ -174,51 +148,49 @@ class Forward(Result):
                 calls = Calls()
                 row = n * self.channels + start
                 products = Place("shared", place + row * self.panel_bytes)
-                count = min(chunk, self.channels - start)
-                self.spread_kernel(calls, base, panel, start, count, products, self.weight_step)
+                channels = range(start, min(start + chunk, self.channels))
+                self.spread_kernel(calls, sides[1], panel, channels, products, self.weight_step)
                 yield calls
 
-    def _results(self, panels: range, data: int, out: int, place: int) -> Iterator[Calls]:
+    def _results(self, panels: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Go through blocks of tiles: a piece for some blocks that follow each other."""
         blocks = -(-self.layer.tiles // self.block)
-        pieces = min(blocks, 4 * self.threads)
         steps = self.product_in, self.weight_step, self.product_out
         tables = self.matrices(steps, self.block, (self.channel_bytes, self.panel_bytes))
         whole = self.layer.tiles // self.block
 
         def make(calls: Calls, block: int) -> None:
-            self._block(calls, panels, (data, out, place), block * self.block, tables)
+            self._block(calls, panels, sides, place, block * self.block, tables)
 
-        for piece in range(pieces):
+        for piece in evenly(blocks, 4 * self.threads):
             calls = Calls()
-            start, stop = blocks * piece // pieces, blocks * (piece + 1) // pieces
-            calls.each(make, range(start, min(stop, whole)))
-            calls.each(make, range(max(start, whole), stop))
+            calls.each(make, range(piece.start, min(piece.stop, whole)))
+            calls.each(make, range(max(piece.start, whole), piece.stop))
             yield calls
 
     def _block(
         self,
         calls: Calls,
         panels: range,
-        bases: tuple[int, int, int],
+        sides: Sides,
+        place: int,
         first: int,
         tables: dict[str, Array],
     ) -> None:
-        data, out, place = bases
-        count = min(self.block, self.layer.tiles - first)
+        tiles = range(first, min(first + self.block, self.layer.tiles))
         sums = Place("scratch", self.layer.products * self.product_in)
-        self.spread_data(calls, data, first, count, Place("scratch"), self.product_in)
+        self.spread_data(calls, sides[0], tiles, Place("scratch"), self.product_in)
         for n, panel in enumerate(panels):
             weights = place + n * self.channels * self.panel_bytes
             for start in range(0, self.channels, _LINE):
                 self.multiply(
                     calls, self.tile, scalars=Place("scratch", start * self.number.size),
                     vectors=Place("shared", weights + start * self.panel_bytes),
-                    out=sums, batch=self.layer.products, row_stop=count, lanes=self.panel,
+                    out=sums, batch=self.layer.products, row_stop=len(tiles), lanes=self.panel,
                     run=min(_LINE, self.channels - start), run_scalars=self.number.size,
                     run_vectors=self.panel_bytes, accumulate=int(start > 0), **tables,
                 )  # fmt: skip
-            self.collect(calls, out, panel, first, count, sums, self.product_out)
+            self.collect(calls, sides[2], panel, tiles, sums, self.product_out)
 
 
 class Deep(Result):
@@ -248,24 +220,14 @@ class Deep(Result):
 
     def build(self) -> Program:
         """First the products of all tiles, or of some at a time, then the results."""
-        layer, n = self.layer, self.layer.products
-        batches = list(layer.batches())
-        self._fit(len(batches))
+        n = self.layer.products
+        self._fit(len(self.batches))
         self.data_step = self.group * self.channel_bytes + LINE
         self.weight_step = self.chunk * self.panel_bytes + LINE
         self.product_step = self.group * self.panel_bytes + LINE
-        stages: list[list[Calls]] = []
-        for start in range(0, layer.tiles, self.group):
-            tiles = range(start, min(start + self.group, layer.tiles))
-            first: list[Calls] = []
-            second: list[Calls] = []
-            for g, (data, other, out) in enumerate(batches):
-                place = g * n * self.data_step
-                first += self._tiles(tiles, data, place)
-                second += [self._panel(p, tiles, other, out, place) for p in range(self.panels)]
-            stages += first, second
+        stages = self.stages(self.layer.tiles, self.data_step, self._tiles, self._results)
         scratch = n * (self.weight_step + self.product_step)
-        shared = n * self.data_step * len(batches)
+        shared = n * self.data_step * len(self.batches)
         return Program(stages, shared, scratch, self.blank)
 
     def _fit(self, batches: int) -> None:
@@ -284,19 +246,20 @@ class Deep(Result):
             if n * (shared + self.threads * scratch) <= self.room:
                 break
 
-    def _tiles(self, tiles: range, base: int, place: int) -> Iterator[Calls]:
+    def _tiles(self, tiles: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Transform the data: a piece for some tiles."""
-        pieces = min(len(tiles), 4 * self.threads)
-        for piece in range(pieces):
+        for part in evenly(len(tiles), 4 * self.threads):
             calls = Calls()
-            first, stop = len(tiles) * piece // pieces, len(tiles) * (piece + 1) // pieces
-            products = Place("shared", place + first * self.channel_bytes)
-            self.spread_data(
-                calls, base, tiles.start + first, stop - first, products, self.data_step
-            )
+            products = Place("shared", place + part.start * self.channel_bytes)
+            some = tiles[part.start : part.stop]
+            self.spread_data(calls, sides[0], some, products, self.data_step)
             yield calls
 
-    def _panel(self, panel: int, tiles: range, other: int, out: int, place: int) -> Calls:
+    def _results(self, tiles: range, sides: Sides, place: int) -> Iterator[Calls]:
+        """Go through the panels: a piece for each."""
+        return (self._panel(panel, tiles, sides, place) for panel in range(self.panels))
+
+    def _panel(self, panel: int, tiles: range, sides: Sides, place: int) -> Calls:
         """Transform the kernel for one panel and multiply, some channels at a time."""
         n, size = self.layer.products, self.number.size
         weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
@@ -304,13 +267,13 @@ class Deep(Result):
         tables = self.matrices(steps, len(tiles), (self.channel_bytes, self.panel_bytes))
         calls = Calls()
         for start in range(0, self.channels, self.chunk):
-            count = min(self.chunk, self.channels - start)
-            self.spread_kernel(calls, other, panel, start, count, weights, self.weight_step)
+            channels = range(start, min(start + self.chunk, self.channels))
+            self.spread_kernel(calls, sides[1], panel, channels, weights, self.weight_step)
             self.multiply(
                 calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
-                out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=count,
+                out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=len(channels),
                 run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
                 **tables,
             )  # fmt: skip
-        self.collect(calls, out, panel, tiles.start, len(tiles), sums, self.product_step)
+        self.collect(calls, sides[2], panel, tiles, sums, self.product_step)
         return calls

@@ -12,10 +12,9 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native, transforms
 from contractconv.engines.llvm.kernels import product_loops as multiply
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
-from contractconv.engines.llvm.kernels.native import Native
 from contractconv.engines.llvm.kernels.transforms import Transform
-from contractconv.engines.llvm.program import Calls, offsets
-from contractconv.engines.llvm.tiles.layer_roles import Layer, Side
+from contractconv.engines.llvm.program import Calls, Place, offsets
+from contractconv.engines.llvm.tiles.layer_roles import Layer, Letter, Tensor
 
 LINE = 64  # bytes between matrices of products, so that they do not share their place in cache
 # Bytes of scratch that a thread works in: most of a second level of cache.
@@ -28,18 +27,12 @@ _SHARE, _BESIDE = 10, 900 << 10
 
 
 class Scheme:
-    """What all schemes share: sizes, transforms and calls.
+    """What all schemes share: sizes, transforms and calls."""
 
-    Args:
-        layer: what is computed.
-        accumulate: whether results are added to what is there.
-        threads: how many threads share the work.
-    """
-
-    def __init__(self, layer: Layer, accumulate: bool, threads: int) -> None:
-        self.layer = layer
-        self.accumulate = accumulate
-        self.threads = threads
+    def __init__(self, layer: Layer, accumulate: bool, threads: int, finish: Finish = RAW) -> None:
+        self.layer, self.accumulate, self.threads = layer, accumulate, threads
+        self.finish = finish
+        self._tensors: dict[Letter, Tensor] = {}
         self.number = native.number(layer.dtype)
         self.none = offsets()
 
@@ -54,36 +47,54 @@ class Scheme:
 
     def transform(
         self,
-        factor: str,
-        collecting: bool,
-        step: int,
-        adding: bool = False,
-        lines: int = 0,
-        finish: Finish = RAW,
-    ) -> Native:
-        """The kernel that applies one factor of the decompositions, or its transpose.
+        calls: Calls,
+        letter: Letter,
+        base: Place,
+        tiles: range,
+        lanes: int,
+        products: Place,
+        steps: tuple[int, int],
+        **more: Any,
+    ) -> None:
+        """Append the call that applies one factor of the decompositions to some tiles.
+
+        Those of an operand become products; those of the result come of products.
 
         Args:
-            factor: ``"a"``, ``"b"`` or ``"c"``.
-            collecting: whether it goes from products to elements.
-            step: bytes from one channel to the next, where the tiles lie.
-            adding: whether elements are added to.
-            lines: bytes from one tile to the next, if every tile is a line of its own.
-            finish: what is done to elements before they are stored.
+            base: where the first lane lies.
+            products: where products lie.
+            steps: bytes from one matrix of them to the next, and from one tile to the next.
+            more: of the result, whether it is ``adding``, its ``finish``, and its ``bias``.
         """
-        matrices = tuple(getattr(part, factor) for part in self.layer.parts)
-        if not collecting:
-            matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
-        contiguous = step == self.number.size
-        turned = not contiguous and not collecting and lines == self.number.size
-        return transforms.kernel(
-            self.layer.dtype, Transform(matrices, collecting, contiguous, adding, turned, finish)
-        )
+        tensor = self._tensor(letter)
+        bias = more.pop("bias", 0)
+        calls.call(
+            transforms.kernel(self.layer.dtype, self._form(letter, tensor, **more)),
+            {
+                transforms.PLACES: base, transforms.PRODUCTS: products,
+                transforms.LINES: tensor.lines, transforms.TILES: tensor.tiles,
+                transforms.TILES_A_LINE: tensor.tiles_a_line,
+                transforms.FIRST: tiles.start, transforms.COUNT: len(tiles),
+                transforms.LANES: lanes, transforms.LANE_STEP: tensor.lane,
+                transforms.PRODUCT_STEP: steps[0], transforms.TILE_STEP: steps[1],
+                transforms.BIAS: bias,
+                transforms.NOWHERE: Place("trash" if tensor.is_result else "zeros"),
+            },
+        )  # fmt: skip
 
-    def spread(self, calls: Calls, kernel: Native, **arguments: Any) -> None:
-        """Append a call of a transform, its arguments by name."""
-        given = {getattr(transforms, name.upper()): value for name, value in arguments.items()}
-        calls.call(kernel, given)
+    def _form(self, letter: Letter, tensor: Tensor, **more: Any) -> Transform:
+        matrices = tuple(getattr(part, letter) for part in self.layer.parts)
+        if not tensor.is_result:
+            matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
+        size = self.number.size
+        contiguous = tensor.lane == size
+        turned = not contiguous and tensor.line == size and not tensor.is_result
+        return Transform(matrices, tensor.is_result, contiguous, turned=turned, **more)
+
+    def _tensor(self, letter: Letter) -> Tensor:
+        if letter not in self._tensors:
+            self._tensors[letter] = self.layer.tensor(letter)
+        return self._tensors[letter]
 
     def multiply(self, calls: Calls, tile: multiply.Tile, **arguments: Any) -> None:
         """Append the products of matrices, one for each point, arguments by name."""
@@ -93,14 +104,6 @@ class Scheme:
             multiply.TAP_VECTORS: self.none, multiply.ROWS_AT_ONCE: arguments["row_stop"],
         }  # fmt: skip
         calls.call(multiply.kernel(self.layer.dtype, tile), fixed | given)
-
-    def tables(self, side: Side, elements: Array) -> dict[str, Any]:
-        """Where the tiles of one side lie."""
-        return {
-            "lines": offsets(*self.layer.loops(self.layer.lines, side)),
-            "tiles": elements,
-            "tiles_a_line": self.layer.tiles_a_line,
-        }
 
     def matrices(
         self, steps: tuple[int, int, int], rows: int, row_steps: tuple[int, int]
@@ -124,7 +127,6 @@ class Scheme:
         """How many tiles are worked on at once: what fits the scratch, in whole register tiles.
 
         Args:
-            tiles: how many there are.
             bytes_a_tile: what one of them takes.
             high: the rows of a register tile.
             part: one in so many bytes of the scratch is enough.

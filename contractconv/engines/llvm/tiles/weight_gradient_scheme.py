@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from contractconv.engines.llvm.kernels import product_loops as multiply
-from contractconv.engines.llvm.kernels.native import Native
-from contractconv.engines.llvm.program import Calls, Place, Program, offsets
+from contractconv.engines.llvm.program import Calls, Place, Program
 from contractconv.engines.llvm.tiles.scheme import LINE, SHARERS, Scheme
+from contractconv.machine.sharing import evenly
 from contractconv.remembering import remembered
 
 # Tiles that are worked on at once.
@@ -32,8 +32,6 @@ class _Part:
         data: bytes to the first channel of the data.
         other: bytes to the first column of the other operand.
         out: bytes to the first number of the result.
-        channels: how many there are.
-        columns: how many there are.
     """
 
     data: int
@@ -106,8 +104,8 @@ class WeightGradient(Scheme):
 
     def _piece(self, part: _Part, copy: int, copies: int) -> Calls:
         """Sum a part of the result over one of ``copies`` shares of the tiles."""
-        tiles = self.layer.tiles
-        start, stop = tiles * copy // copies, tiles * (copy + 1) // copies
+        share = evenly(self.layer.tiles, copies)[copy]
+        start, stop = share.start, share.stop
         # Sums of some tiles are added to the result, not all tiles to one sum.
         together = self.block * max(_FEW_BLOCKS, -(-(stop - start) // (self.block * _FEW_BLOCKS)))
         calls = Calls()
@@ -120,31 +118,27 @@ class WeightGradient(Scheme):
         """Sum the products of some tiles; of each block they are the same calls, further on."""
 
         def make(calls: Calls, first: int) -> None:
-            count = min(self.block, end - first)
-            self._transform(calls, part, first, count)
-            self._add_products(calls, part, count, accumulate=first > begin)
+            tiles = range(first, min(first + self.block, end))
+            self._transform(calls, part, tiles)
+            self._add_products(calls, part, len(tiles), accumulate=first > begin)
 
         # The first block begins the sums, and the last one may be short.
         second, whole = min(begin + self.block, end), end - (end - begin) % self.block
         for firsts in (range(begin, second), range(second, whole), range(max(second, whole), end)):
             calls.each(make, firsts[:: self.block])
 
-    def _transform(self, calls: Calls, part: _Part, first: int, count: int) -> None:
+    def _transform(self, calls: Calls, part: _Part, tiles: range) -> None:
         """Transform some tiles of both operands."""
-        layer = self.layer
-        self.spread(
-            calls, self._of_data, places=Place(layer.data.region, part.data), products=self.data,
-            first=first, count=count, lanes=part.channels, lane_step=layer.channels.first,
-            product_step=self.steps[0], tile_step=self.row_in, nowhere=Place("zeros"),
-            **self._data_tables,
-        )  # fmt: skip
-        self.spread(
-            calls, self._of_other, places=Place(layer.other.region, part.other),
-            products=self.other,
-            first=first, count=count, lanes=part.columns, lane_step=layer.columns.first,
-            product_step=self.steps[1], tile_step=self.row_out, nowhere=Place("zeros"),
-            **self._other_tables,
-        )  # fmt: skip
+        data, other = (
+            Place(self.layer.data.region, part.data),
+            Place(self.layer.other.region, part.other),
+        )
+        self.transform(
+            calls, "a", data, tiles, part.channels, self.data, (self.steps[0], self.row_in)
+        )
+        self.transform(
+            calls, "b", other, tiles, part.columns, self.other, (self.steps[1], self.row_out)
+        )
 
     def _add_products(self, calls: Calls, part: _Part, count: int, *, accumulate: bool) -> None:
         """Add the products of some tiles to the sums."""
@@ -157,32 +151,11 @@ class WeightGradient(Scheme):
 
     def _collect(self, calls: Calls, part: _Part, copy: int, *, accumulate: bool) -> None:
         """Transform sums back into the taps of a part of the result, or of a copy of it."""
-        layer = self.layer
-        adds = accumulate or (self.accumulate and copy == 0)
-        kernel = self.transform("c", True, layer.columns.second, adds)
-        self.spread(
-            calls, kernel, places=Place(f"out{copy or ''}", part.out), products=self.sums,
-            lines=offsets((part.channels, layer.channels.second)),
-            tiles=layer.tap_table(layer.out), tiles_a_line=1, first=0, count=part.channels,
-            lanes=part.columns, lane_step=layer.columns.second, product_step=self.steps[2],
-            tile_step=self.row_out, nowhere=Place("trash"),
+        self.transform(
+            calls, "c", Place(f"out{copy or ''}", part.out), range(part.channels), part.columns,
+            self.sums, (self.steps[2], self.row_out),
+            adding=accumulate or (self.accumulate and copy == 0),
         )  # fmt: skip
-
-    @remembered
-    def _of_data(self) -> Native:
-        return self.transform("a", False, self.layer.channels.first)
-
-    @remembered
-    def _of_other(self) -> Native:
-        return self.transform("b", False, self.layer.columns.first)
-
-    @remembered
-    def _data_tables(self) -> dict[str, Any]:
-        return self.tables(self.layer.data, self.layer.data_table())
-
-    @remembered
-    def _other_tables(self) -> dict[str, Any]:
-        return self.tables(self.layer.other, self.layer.result_table(self.layer.other))
 
     @remembered
     def _matrices(self) -> dict[str, Any]:
