@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.planning import candidates, path
+from contractconv.planning import lowerings, path, tilings
 from contractconv.tiles.decomposition import MOST_PRODUCTS
 
 # Seconds that no search takes.
@@ -70,14 +70,14 @@ def test_layers_of_many_dimensions_are_planned(
 
 def test_many_tiles_are_not_all_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
-    seconds = candidates.toom_cook_seconds
+    seconds = lowerings.seconds_of
 
     def counted(*given: Any) -> float:
         nonlocal count
         count += 1
         return seconds(*given)
 
-    monkeypatch.setattr(candidates, "toom_cook_seconds", counted)
+    monkeypatch.setattr(tilings, "seconds_of", counted)
     cc.clear_caches()
     contraction = cc.Contraction(layer(7))
     contraction.plan((1, *[9] * 7, 1), (*[2] * 7, 1, 1), algorithm="toom-cook")
@@ -94,7 +94,7 @@ def test_what_is_chosen_of_many_tiles_is_hardly_slower(monkeypatch: pytest.Monke
         return step.choice.chosen.seconds
 
     every = seconds()
-    monkeypatch.setattr(candidates, "_MOST_TILINGS", 1)
+    monkeypatch.setattr(tilings, "_MOST_TILINGS", 1)
     assert seconds() < 1.5 * every
 
 

@@ -202,7 +202,7 @@ class Derivation(Called, Written):
 
     def _simplified(self, concrete: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
         from contractconv.calculus.backward import derive
-        from contractconv.execution.gradient import simplified
+        from contractconv.planning.derived_problems import simplified
 
         return simplified(derive(concrete, self.operand), problem, shapes)
 
@@ -283,11 +283,13 @@ class Phase(Called, Shown):
         self.meaning = found.meaning
 
     def _made(self, call: Call) -> Array:
-        from contractconv.execution.gradient import phase_gradient
+        from contractconv.execution.gradient import gradient
+        from contractconv.planning.derived_problems import phase_problem
 
         formulas, given = self._derivation._formulas, call.given["G"]
-        return phase_gradient(
-            self._found, formulas, call.problem, given, call.operands, call.options
+        part = phase_problem(self._found, formulas, call.problem, call.shapes)
+        return gradient(
+            call.concrete, formulas.operand, call.problem, given, call.operands, call.options, part
         )
 
     def _told(self, options: Options) -> Options:

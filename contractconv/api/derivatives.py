@@ -132,7 +132,7 @@ class Derived(Called, Shown):
         )
 
     def _made(self, call: Call) -> Array:
-        from contractconv.execution.derived_calls import run_recipe
+        from contractconv.execution.gradient import run_recipe
 
         self._check(call)
         roles = call.roles

@@ -241,4 +241,4 @@ def enter_execution() -> None:
     """Import what carries contractions out, all of it at once."""
     enter("contractconv.execution.compiled")
     enter("contractconv.execution.calls")
-    enter("contractconv.execution.autotune")
+    enter("contractconv.execution.calibration")

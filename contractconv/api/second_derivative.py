@@ -85,8 +85,7 @@ class Second(Called):
 
         from contractconv.arrays.precision import common_dtype, settled
         from contractconv.calculus.recognition import CHANGE
-        from contractconv.execution.derived_calls import run_recipe
-        from contractconv.execution.gradient import dtype_of
+        from contractconv.execution.gradient import dtype_of, run_recipe
         from contractconv.execution.weights import change_bytes, derivative_weights
 
         arrays = call.roles

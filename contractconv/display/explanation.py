@@ -14,11 +14,11 @@ from contractconv.calculus.steps import Step, steps
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.equations import write, write_second
 from contractconv.display.fast import Fast, fast
-from contractconv.execution.gradient import backward, simplified
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.derived_problems import backward, simplified
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting

@@ -1,7 +1,8 @@
-"""How fast this machine is: measured once, and kept for the next process.
+"""How fast this machine is, and how fast algorithms are on the very operands.
 
-Two contractions are timed, a matrix product and a small convolution by tiles. What they take, by
-the same formulas that predict times later, gives the figures of :class:`Machine`.
+For the machine two contractions are timed once, and kept for the next process: a matrix product
+and a small convolution by tiles. What they take, by the same formulas that predict times later,
+gives the figures of :class:`Machine`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -20,31 +23,43 @@ from contractconv import cache as disk
 from contractconv.arrays.precision import ACCUMULATORS
 from contractconv.arrays.work import Work
 from contractconv.aside import undisturbed
+from contractconv.caches import Shelf
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.number import DTYPES
+from contractconv.errors import AlgorithmError
 from contractconv.execution.pieces import run_pieces
+from contractconv.execution.run import run
 from contractconv.machine import blas
-from contractconv.machine.threads import processors
+from contractconv.machine.threads import get_num_threads, processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
-from contractconv.notation.problem import Problem
-from contractconv.planning.candidates import Piece, toom_cook_seconds
+from contractconv.notation.problem import Problem, shape_of
+from contractconv.planning.piece import Piece
+from contractconv.planning.plan import plan
+from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
-from contractconv.planning.setting import COMMON, FEW, Machine, Setting
+from contractconv.planning.setting import COMMON, FAST, FEW, Machine, Setting
 
-_ROUNDS = 30
+_ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
+# The settings that took the least time.
+_found = Shelf()
 
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
     """What algorithms are chosen by, for a contraction of so many points."""
     compiled = ACCUMULATORS.get(dtype, dtype) in DTYPES and native.available()
-    common = replace(COMMON, threads=processors(), compiled=compiled)
+    common = _common(dtype, algorithm, processors(), compiled)
     # What is small, exact or settled already needs no figures.
-    if algorithm == "direct" or points < FEW or not Setting(dtype, algorithm, common).rounds:
-        return Setting(dtype, algorithm, common)
+    if algorithm == "direct" or points < FEW or not common.rounds:
+        return common
     return Setting(dtype, algorithm, machine(compiled))
+
+
+@cache
+def _common(dtype: str, algorithm: str, threads: int, compiled: bool) -> Setting:
+    return Setting(dtype, algorithm, replace(COMMON, threads=threads, compiled=compiled))
 
 
 def machine(compiled: bool) -> Machine:
@@ -58,6 +73,47 @@ def machine(compiled: bool) -> Machine:
     except native.UnfitError:
         found = _machine(False)
     return replace(found, threads=processors())
+
+
+def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Setting:
+    """The setting whose plan took the least time on some operands.
+
+    What was found is remembered, for the same contraction in the same process.
+
+    Args:
+        problem: the contraction.
+        operands: its operands; random numbers if there are none.
+        dtype: in what they meet.
+    """
+    key = (problem, dtype, get_num_threads())
+    found: Setting | None = _found.get(key)
+    if found is None:
+        if operands is None:
+            draw = np.random.default_rng(0).standard_normal
+            operands = [draw(shape_of(term)).astype(dtype) for term in problem.operands]
+        given = operands
+        found = min(
+            _settings(problem, dtype),
+            key=lambda tried: least(lambda: run(plan(problem, tried), given), _FEW_ROUNDS),
+        )
+        _found.put(key, found, 0)
+    return found
+
+
+def _settings(problem: Problem, dtype: str) -> list[Setting]:
+    """One setting for each algorithm that a step of the contraction can be carried out by."""
+    plain = setting(problem.points, dtype, "direct")
+    if not plain.rounds:
+        return [plain]
+    figures = machine(plain.machine.compiled)
+    found = [replace(plain, measured=True, machine=figures)]
+    for algorithm in FAST:
+        other = Setting(dtype, algorithm, figures, measured=True)
+        with suppress(AlgorithmError):
+            steps = plan(problem, other).steps
+            if any(step.choice.chosen.algorithm == algorithm for step in steps):
+                found.append(other)
+    return found
 
 
 @cache
@@ -99,16 +155,16 @@ def _measured(compiled: bool) -> Machine:
     product = _problem("i k, k j -> i j", (384, 512), (512, 384))
     tiny = _problem("i k, k j -> i j", (16, 16), (16, 16))
     layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
-    call = _seconds(Piece(tiny, "direct", (), (), 0.0), compiled)
-    took = max(_seconds(Piece(product, "direct", (), (), 0.0), compiled) - call, 1e-9)
+    call = _seconds(Piece(tiny), compiled)
+    took = max(_seconds(Piece(product), compiled) - call, 1e-9)
     # numpy multiplies on all threads by itself, whatever we say.
     threads = 1 if compiled else processors()
     guess = Machine(1, compiled, product.points / took / threads, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
-    found = windows(layer)
-    took = _seconds(Piece(layer, "toom-cook", found, (4, 4), 0.0), compiled)
-    still = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1e30)))
-    moving = toom_cook_seconds(layer, found, (4, 4), _of(replace(guess, move=1.0))) - still
+    tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
+    took = _seconds(tiles, compiled)
+    still = seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
+    moving = seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
     return replace(guess, move=moving / max(took - still, took / 4))
 
 

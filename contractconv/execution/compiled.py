@@ -15,7 +15,7 @@ from contractconv.arrays.precision import accumulator, result_dtype, working_dty
 from contractconv.arrays.views import Array
 from contractconv.caches import Shelf
 from contractconv.errors import OperandError, ParameterError
-from contractconv.execution.gradient import backward, beside_weights, gradient
+from contractconv.execution.gradient import beside_weights, gradient
 from contractconv.execution.parts import planned_within
 from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.ready import Ready, key_of
@@ -24,6 +24,7 @@ from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.derived_problems import backward
 from contractconv.planning.options import DEFAULTS, Options, unsaid
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS

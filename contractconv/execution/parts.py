@@ -13,7 +13,7 @@ import numpy as np
 from contractconv.arrays.precision import working_dtype
 from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.kernels.native import UnfitError
-from contractconv.execution.memory_limit import slicing_within
+from contractconv.execution.memory_limit import parts_of
 from contractconv.execution.products import are_ready, recipe_within
 from contractconv.execution.run import largest_block, planned, whole_plans
 from contractconv.execution.slicing import blocks
@@ -68,7 +68,7 @@ def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], option
     block, _ = cut[(len(cut) - 1) // 2]
     out = unread(block.output_sizes, None, numbers)
     room = beside(limit, out.nbytes * (numbers != dtype), "what is rounded")
-    slicing = slicing_within(block, arrays, out, room, order)
+    slicing = parts_of(block, arrays, out, room, order).slicing
     parts = prod(-(-block.extents[name] // chunk) for name, chunk in slicing.chunks)
     whole = plan_afresh(problem, DIRECT, order)
     return replace(whole, parts=Parts(limit, len(cut) * parts, slicing.chunks))

@@ -8,13 +8,11 @@ from dataclasses import replace
 from contractconv.arrays.work import Ready, Work
 from contractconv.engines.llvm.compiled_ways import COMPILED
 from contractconv.engines.numpy.numpy_ways import BY_NUMPY, EINSUM
-from contractconv.planning.candidates import Piece
-from contractconv.planning.lowerings import register, table
+from contractconv.planning.lowerings import prepared, register
+from contractconv.planning.piece import Piece
 
 # What is compiled comes before what is not, but plain products and sums are for numpy's own.
-register(BY_NUMPY)
-register(COMPILED)
-register(EINSUM)
+register([*EINSUM, *COMPILED, *BY_NUMPY])
 
 
 def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> bool:
@@ -31,11 +29,11 @@ def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> b
     plain = replace(work, ending=None)
     together: list[Ready] = []
     for piece in pieces:
-        ready = None if work.ending is None else _ready(piece, work, ends=True)
+        ready = None if work.ending is None else prepared(piece, work, ends=True)
         if ready is not None:
             ready.run([ready], work)
             return True
-        ready = _ready(piece, plain)
+        ready = prepared(piece, plain)
         assert ready is not None, "numpy can carry out any piece"
         if together and not (disjoint and together[-1].goes_with(ready)):
             together[0].run(together, plain)
@@ -44,14 +42,3 @@ def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> b
     if together:
         together[0].run(together, plain)
     return False
-
-
-def _ready(piece: Piece, work: Work, ends: bool = False) -> Ready | None:
-    """Make a piece ready in the first way that can; one that ends the result, if it has to."""
-    for entry in table:
-        if ends and not entry.ends:
-            continue
-        ready: Ready | None = entry.prepare(piece, work)
-        if ready is not None:
-            return ready
-    return None

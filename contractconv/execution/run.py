@@ -141,9 +141,8 @@ def planned(
         operands: what to measure algorithms on; random numbers if there are none.
         lenient: whether what the algorithm cannot carry out is done directly, not refused.
     """
-    # Both of them run contractions.
-    from contractconv.execution.autotune import measured
-    from contractconv.execution.calibration import setting
+    # It runs contractions.
+    from contractconv.execution.calibration import measured, setting
 
     if options.algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype), options.optimize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +13,6 @@ from typing import NamedTuple
 
 from contractconv.arrays.boxes import boxes
 from contractconv.engines.numpy.footprint import peak
-from contractconv.errors import MemoryLimitError
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import flops, is_direct, labels_of
 from contractconv.planning.path import Order
@@ -37,13 +37,11 @@ class Part(NamedTuple):
 
     Attributes:
         problem: what it computes.
-        inputs: for each operand what it reads.
-        output: the part of the result that it is added to.
+        places: for each operand what it reads, and at last what it writes of the result.
     """
 
     problem: Problem
-    inputs: tuple[Ranges, ...]
-    output: Ranges
+    places: tuple[Ranges, ...]
 
 
 def part_of(problem: Problem) -> Part | None:
@@ -54,32 +52,30 @@ def part_of(problem: Problem) -> Part | None:
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(i+k-1), k -> i"), [(9,), (3,)], {}).restricted("i", 4, 2)
         >>> part = part_of(problem)
-        >>> print(part.problem, part.inputs, part.output)
-        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),)) (slice(4, 6, None),)
+        >>> print(part.problem, part.places)
+        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),), (slice(4, 6, None),))
     """
-    terms = []
-    for accesses in (*problem.operands, problem.output):
-        placed = [_placed(access, problem.extents) for access in accesses]
-        met = [place for place in placed if place is not None]
-        if len(met) < len(placed):
-            return None
-        terms.append((tuple(a for a, _ in met), tuple(where for _, where in met)))
-    *operands, (output, there) = terms
-    reached = Problem(
-        tuple(term for term, _ in operands), output, problem.sizes, problem.reduce, shape_of(output)
-    )
-    return Part(reached, tuple(where for _, where in operands), there)
-
-
-def _placed(access: Access, extents: Mapping[str, int]) -> tuple[Access, slice] | None:
-    """The part of an axis that is met, and how it is met there."""
-    low, high = access.reach(extents)
-    start = max(0, -(-low // access.divisor))
-    stop = min(access.size, high // access.divisor + 1)
-    if start >= stop:
+    terms = (*problem.operands, problem.output)
+    places = tuple(tuple(_met(access, problem.extents) for access in term) for term in terms)
+    if any(at.start >= at.stop for place in places for at in place):
         return None
-    offset = access.offset - start * access.divisor
-    return Access(access.terms, offset, access.divisor, stop - start), slice(start, stop)
+    *operands, output = (_cropped(*pair) for pair in zip(terms, places, strict=True))
+    reached = Problem(tuple(operands), output, problem.sizes, problem.reduce, shape_of(output))
+    return Part(reached, places)
+
+
+def _met(access: Access, extents: Mapping[str, int]) -> slice:
+    """The part of an axis that is met, which may be empty."""
+    low, high = access.reach(extents)
+    return slice(max(0, -(-low // access.divisor)), min(access.size, high // access.divisor + 1))
+
+
+def _cropped(term: Accesses, place: Ranges) -> Accesses:
+    """How a part of an array is met."""
+    return tuple(
+        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
+        for a, at in zip(term, place, strict=True)
+    )
 
 
 def blocks(problem: Problem, most: int) -> Iterator[tuple[Problem, Ranges]]:
@@ -109,10 +105,7 @@ def _block(problem: Problem, place: Ranges) -> Problem:
         name = access.plain
         if name is not None and uses[name] == 1 and problem.extents[name] == access.size:
             problem = problem.restricted(name, at.start, at.stop - at.start)
-    output = tuple(
-        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
-        for a, at in zip(problem.output, place, strict=True)
-    )
+    output = _cropped(problem.output, place)
     return replace(problem, output=output, result_shape=shape_of(output))
 
 
@@ -120,82 +113,50 @@ class Slicing(NamedTuple):
     """How a contraction is cut.
 
     Attributes:
-        order: in which order the operands meet, in all parts.
         chunks: for each index that is cut how many values a part has of it.
         once: whether each element of the result is made by one part.
     """
 
-    order: Order
     chunks: tuple[tuple[str, int], ...]
     once: bool
 
     def parts(self, problem: Problem) -> Iterator[Problem]:
         """Contractions of the same operands that together have all points, each of them once."""
-        ranges = [
-            [(name, start, min(chunk, problem.extents[name] - start))
-             for start in range(0, problem.extents[name], chunk)]
-            for name, chunk in self.chunks
-        ]  # fmt: skip
-        for choice in product(*ranges):
-            part = problem
-            for name, start, count in choice:
-                part = part.restricted(name, start, count)
-            yield part
+        cuts = ([(n, s) for s in range(0, problem.extents[n], c)] for n, c in self.chunks)
+        for starts in product(*cuts):
+            yield self._from(problem, dict(starts))
 
     def typical(self, problem: Problem) -> Problem:
         """A part from the middle, which is as large as any."""
+        middle = {n: (problem.extents[n] // c - 1) // 2 * c for n, c in self.chunks}
+        return self._from(problem, middle)
+
+    def _from(self, problem: Problem, starts: Mapping[str, int]) -> Problem:
         for name, chunk in self.chunks:
-            start = (problem.extents[name] // chunk - 1) // 2 * chunk
-            problem = problem.restricted(name, start, chunk)
+            start = starts[name]
+            problem = problem.restricted(name, start, min(chunk, problem.extents[name] - start))
         return problem
 
 
-def sliced(
-    problem: Problem,
-    limit: int,
-    itemsize: int,
-    converted: Collection[int],
-    order: Order,
-    compiled: bool = False,
-) -> Slicing | None:
-    """Find out how to cut a contraction into few parts that fit a limit.
+class Search:
+    """Looks for indices to cut, and for the largest parts that fit a memory limit.
 
     Args:
         problem: the contraction, of at least one point.
-        limit: bytes that temporary arrays may take.
         itemsize: bytes of one number.
         converted: the operands that have another dtype.
         order: in which the operands meet.
         compiled: whether what products take is left out.
-
-    Returns:
-        The parts; ``None`` if not even one point at a time fits the limit, or there would be so
-        many parts that more time were spent between them than in them.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> from contractconv.planning.plan import order_of
         >>> problem = resolve(parse("i k, k j -> i j"), [(50, 40), (40, 20)], {})
-        >>> found = sliced(problem, 10_000, itemsize=8, converted=(), order=order_of(problem))
+        >>> found = Search(problem, 8, (), order_of(problem)).found(10_000)
         >>> len(list(found.parts(problem))) < 10
         True
     """
-    return _Search(problem, itemsize, converted, order, compiled).found(limit)
-
-
-def refused(
-    problem: Problem, limit: int, itemsize: int, converted: Collection[int], order: Order
-) -> MemoryLimitError:
-    """What to raise if a contraction cannot be cut such that it fits a limit."""
-    least = _Search(problem, itemsize, converted, order, False).least(limit)
-    return MemoryLimitError(
-        f"a memory limit of {limit} bytes is too small for '{problem}': the least is {least}"
-    )
-
-
-class _Search:
-    """Looks for indices to cut, and for the largest parts that fit."""
 
     def __init__(
         self,
@@ -203,7 +164,7 @@ class _Search:
         itemsize: int,
         converted: Collection[int],
         order: Order,
-        compiled: bool,
+        compiled: bool = False,
     ) -> None:
         self.problem = problem
         self.itemsize, self.converted, self.compiled = itemsize, converted, compiled
@@ -211,15 +172,18 @@ class _Search:
         self.known: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
         self.order = order
         self.whole = {name: size for name, size in problem.sizes if size > 1}
-        # What there is to do without any cut.
-        _, self.work = self._taken({})
 
     def found(self, limit: int) -> Slicing | None:
-        """Few parts that fit a limit; ``None`` if there are none, or too many."""
+        """Few parts that fit a limit.
+
+        Returns:
+            ``None`` if not even one point at a time fits it, or there would be so many parts that
+            more time were spent between them than in them.
+        """
         chunks = self._chunks(limit)
         if chunks is None or self._too_many(chunks):
             return None
-        return Slicing(self.order, tuple(chunks.items()), self._once(chunks))
+        return Slicing(tuple(chunks.items()), self._once(chunks))
 
     def least(self, limit: int) -> int:
         """A limit that is large enough, and hardly larger than it must be."""
@@ -236,7 +200,7 @@ class _Search:
     def _too_many(self, chunks: Chunks) -> bool:
         """Whether more time would be spent between parts than in them."""
         count = prod(-(-self.whole[name] // chunk) for name, chunk in chunks.items())
-        return count > _MOST_PARTS and self.work < count * _FEW
+        return count > _MOST_PARTS and self._taken({})[1] < count * _FEW
 
     def _chunks(self, limit: int) -> Chunks | None:
         """How many values of each index that is cut a part has; ``None`` if none is enough."""
@@ -272,17 +236,12 @@ class _Search:
 
     def _grown(self, chunks: Chunks, name: str, limit: int) -> Chunks:
         """As many values of an index in a part as fit, in parts of equal size."""
-        low, high = 1, self.whole[name]
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._bytes({**chunks, name: middle}) <= limit:
-                low = middle
-            else:
-                high = middle - 1
-        if low == self.whole[name]:
+        size = self.whole[name]
+        tried = range(2, size + 1)
+        most = 1 + bisect_right(tried, limit, key=lambda n: self._bytes({**chunks, name: n}))
+        if most == size:
             return {n: chunk for n, chunk in chunks.items() if n != name}
-        count = -(-self.whole[name] // low)
-        return {**chunks, name: -(-self.whole[name] // count)}
+        return {**chunks, name: -(-size // -(-size // most))}
 
     def _bytes(self, chunks: Chunks) -> int:
         return self._taken(chunks)[0]

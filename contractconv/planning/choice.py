@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from contractconv.caches import kept
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Problem
-from contractconv.planning import candidates
-from contractconv.planning.candidates import Piece
 from contractconv.planning.cost import volume
 from contractconv.planning.leaves import is_tight, leaves, tap_indices, tied_indices
+from contractconv.planning.lowerings import error_of, seconds_of
+from contractconv.planning.piece import Piece
 from contractconv.planning.scatter_phases import by_phases
-from contractconv.planning.setting import FEW, Setting
+from contractconv.planning.setting import FAST, FEW, Setting
+from contractconv.planning.tilings import decomposed
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.tiles.rounding import EPSILON
@@ -84,7 +85,7 @@ def choose(step: Problem, setting: Setting) -> Choice:
     Raises:
         AlgorithmError: the caller asked for an algorithm that would round integers.
     """
-    if setting.algorithm in ("toom-cook", "fft") and not setting.rounds and not setting.lenient:
+    if setting.algorithm in FAST and not setting.rounds and not setting.lenient:
         exact = any(setting.dtype.startswith(kind) for kind in ("int", "uint", "bool"))
         reason = (
             f"rounds, and {setting.dtype} is exact" if exact
@@ -96,11 +97,11 @@ def choose(step: Problem, setting: Setting) -> Choice:
     if trimmed(step) is None:
         return Choice((Candidate("direct", (), 0.0, 0.0, 0.0),), ())
     parts, phases = _parts(step)
-    found = list(_candidates(step, parts, setting))
-    if setting.algorithm in ("toom-cook", "fft"):
-        found.sort(key=lambda c: (c.algorithm != setting.algorithm, c.seconds))
-    else:
-        found.sort(key=lambda c: c.seconds)
+    wanted = setting.algorithm if setting.algorithm in FAST else None
+    found = sorted(
+        _candidates(step, parts, setting),
+        key=lambda c: (wanted is not None and c.algorithm != wanted, c.seconds),
+    )
     return Choice(tuple(found), phases)
 
 
@@ -131,13 +132,10 @@ def too_inexact(step: Problem, setting: Setting) -> Candidate | None:
 
 
 def _candidates(step: Problem, parts: tuple[Problem, ...], setting: Setting) -> Iterator[Candidate]:
-    plain = tuple(candidates.direct(part, setting) for part in parts)
-    yield _candidate(step, "direct", plain, setting)
+    yield _candidate(step, "direct", tuple(map(Piece, parts)), setting)
     if _is_open(step, setting):
-        for name in ("toom-cook", "fft"):
-            made = _fast(step, name, parts, setting, not setting.asked)
-            if made is not None:
-                yield made
+        made = (_fast(step, name, parts, setting, not setting.asked) for name in FAST)
+        yield from (candidate for candidate in made if candidate is not None)
 
 
 def _is_open(step: Problem, setting: Setting) -> bool:
@@ -151,48 +149,40 @@ def _is_open(step: Problem, setting: Setting) -> bool:
 def _fast(
     step: Problem, algorithm: str, parts: tuple[Problem, ...], setting: Setting, careful: bool
 ) -> Candidate | None:
-    """What becomes of the parts by one algorithm; ``None`` if it has nothing to work on.
-
-    Args:
-        step: the step.
-        algorithm: ``"toom-cook"`` or ``"fft"``.
-        parts: its leaves.
-        setting: the numbers and the machine.
-        careful: whether tiles whose typical error is too large are left out.
-    """
+    """What becomes of the leaves of a step by an algorithm; ``None`` if it has no windows there."""
     pieces: list[Piece] = []
     for part in parts:
-        plain = (candidates.direct(part, setting),)
-        if algorithm == "fft":
-            made = candidates.fft(part, setting)
-        else:
-            made = candidates.toom_cook(part, setting, careful)
-        pieces += _cheaper(plain, made, not setting.asked)
+        pieces += _cheaper(Piece(part), decomposed(part, algorithm, setting, careful), setting)
     worked_on = any(piece.algorithm == algorithm for piece in pieces)
     return _candidate(step, algorithm, tuple(pieces), setting) if worked_on else None
 
 
-def _cheaper(
-    plain: tuple[Piece, ...], made: tuple[Piece, ...] | None, careful: bool
-) -> tuple[Piece, ...]:
-    """Of one part: what was made of it, unless that is slower and nobody asked for it."""
-    if made is None:
-        return plain
-    slower = sum(p.seconds for p in made) > sum(p.seconds for p in plain)
-    return plain if careful and slower and len(made) > 1 else made
+def _cheaper(plain: Piece, made: list[Piece], setting: Setting) -> list[Piece]:
+    """Of one leaf: what was made of it, unless that is slower and nobody asked for it."""
+    may_be_slower = len(made) > 1 and not setting.asked
+    if may_be_slower and _seconds(made, setting) > seconds_of(plain, setting):
+        return [plain]
+    return made or [plain]
+
+
+def _seconds(pieces: Iterable[Piece], setting: Setting) -> float:
+    return sum(seconds_of(piece, setting) for piece in pieces)
 
 
 def _candidate(
     step: Problem, algorithm: str, pieces: tuple[Piece, ...], setting: Setting
 ) -> Candidate:
-    seconds = sum(piece.seconds for piece in pieces)
+    seconds = _seconds(pieces, setting)
     if not setting.rounds:
         return Candidate(algorithm, pieces, seconds, 0.0, 0.0)
-    errors = [piece.error(setting.real) for piece in pieces]
-    bounds = [piece.error(setting.real, bound=True) for piece in pieces]
+    errors, bounds = (
+        max((error_of(piece, setting, bound) for piece in pieces), default=None)
+        for bound in (False, True)
+    )
     # Pieces that add up round once more each; of pieces that are not listed all that is known is
     # how many products there are.
     roundings = EPSILON[setting.real] * (len(pieces) - 1 if pieces else step.points)
     added = roundings / max(1 - roundings, EPSILON[setting.real])
-    bound = max(bounds, default=0.0) + added
-    return Candidate(algorithm, pieces, seconds, max(errors, default=added), bound)
+    return Candidate(
+        algorithm, pieces, seconds, added if errors is None else errors, (bounds or 0.0) + added
+    )

@@ -5,29 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from math import gcd, prod
-from typing import NamedTuple
 
 from contractconv.notation.problem import Access, Problem
 
 # More pairs than this are not compared.
 _MOST_PIECES = 64
-
-
-class _Progression(NamedTuple):
-    """``start, start + step, ...``: so many places along an axis."""
-
-    start: int
-    step: int
-    places: int
-
-    @property
-    def last(self) -> int:
-        return self.start + (self.places - 1) * self.step
-
-    def meets(self, other: _Progression) -> bool:
-        """Whether a place may be of both; an answer of no is certain."""
-        apart = self.last < other.start or other.last < self.start
-        return not apart and (self.start - other.start) % gcd(self.step, other.step) == 0
 
 
 def disjoint(problems: Sequence[Problem]) -> bool:
@@ -48,9 +30,7 @@ def disjoint(problems: Sequence[Problem]) -> bool:
     if any(axes is None for axes in written):
         return len(problems) < 2
     known = [axes for axes in written if axes is not None]
-    return all(
-        any(not a.meets(b) for a, b in zip(*pair, strict=True)) for pair in combinations(known, 2)
-    )
+    return all(not all(map(_may_meet, *pair)) for pair in combinations(known, 2))
 
 
 def complete(problems: Sequence[Problem]) -> bool:
@@ -61,7 +41,7 @@ def complete(problems: Sequence[Problem]) -> bool:
     return count == prod(problems[0].output_sizes)
 
 
-def _written(problem: Problem) -> list[_Progression] | None:
+def _written(problem: Problem) -> list[range] | None:
     """Where a leaf writes along each axis; ``None`` if an axis is not simple."""
     if any(len(a.terms) > 1 or a.divisor != 1 for a in problem.output):
         return None
@@ -71,10 +51,12 @@ def _written(problem: Problem) -> list[_Progression] | None:
     return [_along(access, problem) for access in problem.output]
 
 
-def _along(access: Access, problem: Problem) -> _Progression:
-    if not access.terms:
-        return _Progression(access.offset, 1, 1)
-    ((name, step),) = access.terms
-    count = problem.extents[name]
-    start = access.offset + min(0, step * (count - 1))
-    return _Progression(start, abs(step), count)
+def _along(access: Access, problem: Problem) -> range:
+    low, high = access.reach(problem.extents)
+    return range(low, high + 1, abs(access.terms[0][1]) if access.terms else 1)
+
+
+def _may_meet(one: range, two: range) -> bool:
+    """Whether a place may be of both; an answer of no is certain."""
+    apart = one[-1] < two[0] or two[-1] < one[0]
+    return not apart and (one[0] - two[0]) % gcd(one.step, two.step) == 0

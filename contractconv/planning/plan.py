@@ -15,7 +15,6 @@ from contractconv.errors import AlgorithmError
 from contractconv.markup import preformatted
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
-from contractconv.planning.candidates import Piece, direct, far_apart, long_windows
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
@@ -23,8 +22,10 @@ from contractconv.planning.einsum import arranged
 from contractconv.planning.leaves import is_leaf, is_tight, leaves
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
 from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
+from contractconv.planning.piece import Piece
 from contractconv.planning.report import data, report
-from contractconv.planning.setting import DIRECT, Setting
+from contractconv.planning.setting import DIRECT, FAST, Setting
+from contractconv.planning.tilings import far_apart, long_windows
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.remembering import Value, remembered
@@ -84,7 +85,7 @@ class Step(Value):
     def pieces(self) -> Iterable[Piece]:
         """What the step is carried out in, each with its algorithm."""
         listed = self.choice.chosen.pieces
-        return listed or (direct(leaf, self.setting) for leaf in leaves(self.problem))
+        return listed or map(Piece, leaves(self.problem))
 
     @property
     def decompositions(self) -> Iterator[Decomposition]:
@@ -277,8 +278,7 @@ def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
 
 def _misses(steps: tuple[Step, ...], asked: str) -> bool:
     """Whether an algorithm that was asked for carries out no step."""
-    fast = asked in ("toom-cook", "fft")
-    return fast and not any(step.choice.chosen.algorithm == asked for step in steps)
+    return asked in FAST and not any(step.choice.chosen.algorithm == asked for step in steps)
 
 
 def order_of(problem: Problem, optimize: Any = "auto") -> Order:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from contractconv.planning.candidates import Piece
 from contractconv.planning.choice import Candidate, too_inexact
+from contractconv.planning.piece import Piece
 from contractconv.tiles.tableau import IDENTITY
 
 if TYPE_CHECKING:

@@ -271,7 +271,7 @@ def _kept_and_summed(problem: Problem, number: int) -> Iterator[tuple[int, tuple
             yield axis, (names[0], names[1])
 
 
-def unit_windows(problem: Problem, windows: Iterable[tuple[str, str]]) -> tuple[Problem, ...]:
+def unit_windows(problem: Problem, windows: Iterable[Window]) -> tuple[Problem, ...]:
     """Split a leaf such that both indices of a window step by the same number of elements.
 
     A window ``s*i + d*k + o`` is split by the residues of ``k`` modulo ``s/g`` and of ``i``
@@ -281,63 +281,44 @@ def unit_windows(problem: Problem, windows: Iterable[tuple[str, str]]) -> tuple[
 
     Args:
         problem: a leaf.
-        windows: the two indices of each axis to split, in any order.
+        windows: the windows to split.
 
     Returns:
         Leaves over the same arrays, indices under their old names; the problem itself if its
         windows step equally already.
 
-    Raises:
-        ValueError: no operand has an axis over exactly these two indices.
-
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(2*i+k), k -> i"), [(9,), (3,)])
-        >>> for part in unit_windows(problem, [("i", "k")]):
+        >>> for part in unit_windows(problem, windows(problem)):
         ...     print(part, part.extents)
         (2*i+2*k), (2*k) -> i {'i': 4, 'k': 2}
         (2*i+2*k+1), (2*k+1) -> i {'i': 4, 'k': 1}
     """
     parts = [problem]
-    for pair in windows:
-        parts = [unit for part in parts for unit in _unit_windows(part, frozenset(pair))]
+    for name, modulus in _moduli(problem, windows):
+        parts = [one for part in parts for one in _residues(part, name, modulus)]
     return tuple(parts)
 
 
-def unit_count(problem: Problem, windows: Iterable[tuple[str, str]]) -> int:
+def unit_count(problem: Problem, windows: Iterable[Window]) -> int:
     """How many leaves :func:`unit_windows` makes, at most.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(2*i+k), k -> i"), [(9,), (3,)], {})
-        >>> unit_count(problem, [("i", "k")])
+        >>> unit_count(problem, windows(problem))
         2
     """
-    return prod(
-        min(modulus, problem.extents[name])
-        for pair in windows
-        for name, modulus in _moduli(problem, frozenset(pair)).items()
-    )
+    return prod(min(many, problem.extents[name]) for name, many in _moduli(problem, windows))
 
 
-def _unit_windows(problem: Problem, pair: frozenset[str]) -> list[Problem]:
-    parts = [problem]
-    for name, modulus in _moduli(problem, pair).items():
-        parts = [one for part in parts for one in _residues(part, name, modulus)]
-    return parts
-
-
-def _moduli(problem: Problem, pair: frozenset[str]) -> dict[str, int]:
-    """Modulo what the indices of a window are split."""
-    steps = _steps(problem, pair)
-    least = lcm(*steps.values())
-    return {name: least // abs(step) for name, step in steps.items()}
-
-
-def _steps(problem: Problem, pair: frozenset[str]) -> dict[str, int]:
-    for _, access in _places(problem):
-        if len(access.terms) == 2 and pair == set(access.names):
-            return dict(access.terms)
-    raise ValueError(f"no axis of '{problem}' is a window over {' and '.join(sorted(pair))}")
+def _moduli(problem: Problem, windows: Iterable[Window]) -> Iterator[tuple[str, int]]:
+    """Modulo what the indices of some windows are split."""
+    for window in windows:
+        steps = _at(problem, (window.operand, window.axis)).terms
+        least = lcm(*(step for _, step in steps))
+        for name, step in steps:
+            yield name, least // abs(step)

@@ -35,6 +35,9 @@ class Machine:
         return 16 if self.compiled else 1
 
 
+# Those that decompose windows, and round otherwise than the definition.
+FAST: tuple[Algorithm, ...] = ("toom-cook", "fft")
+
 # Contractions of fewer points are carried out directly: nothing else would be worth its while.
 FEW = 1 << 18
 

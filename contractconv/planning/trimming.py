@@ -1,4 +1,4 @@
-"""What of an index space can contribute at all, and how much of a box lies inside an axis.
+"""What of an index space can contribute at all.
 
 An index is worth its values only where, for some values of the others, every axis that it stands
 on is inside its array. Padding is made for what is left, so it grows with the arrays, not with
@@ -96,19 +96,17 @@ def out_of_proportion(problem: Problem) -> tuple[Access, ...]:
 
     Indices that both stride may reach far beyond an axis, although each value of them meets it.
     """
-    volumes = [prod(map(_positive, shape_of(term))) for term in (*problem.operands, problem.output)]
+    terms = (*problem.operands, problem.output)
+    volumes = [prod(max(size, 1) for size in shape_of(term)) for term in terms]
     most = max(_MOST_PADDING * sum(volumes), _SMALL)
     return tuple(access for term in problem.operands for access in _too_far(term, problem, most))
 
 
-def _positive(size: int) -> int:
-    return max(size, 1)
-
-
 def _too_far(term: Accesses, problem: Problem, most: int) -> list[Access]:
     """The windows of one operand to do without, those first that reach furthest."""
-    spans = {n: high - low + 1 for n, (low, high) in enumerate(_reaches(term, problem))}
-    padded = prod(spans.values())
+    reaches = [access.reach(problem.extents) for access in term]
+    spans = [high - low + 1 for low, high in reaches]
+    padded = prod(spans)
     if padded <= most:
         return []
     found = []
@@ -118,53 +116,3 @@ def _too_far(term: Accesses, problem: Problem, most: int) -> list[Access]:
             padded = padded * term[n].size // spans[n]
             found.append(term[n])
     return found
-
-
-def _reaches(term: Accesses, problem: Problem) -> list[tuple[int, int]]:
-    return [access.reach(problem.extents) for access in term]
-
-
-def points_inside(access: Access, extents: Mapping[str, int]) -> int:
-    """How many values of the two indices of a window are inside its axis.
-
-    Example:
-        >>> points_inside(Access((("i", 1), ("k", 1)), -1, 1, 4), {"i": 4, "k": 3})
-        10
-    """
-    sides, offset = [], access.offset
-    for name, step in access.terms:
-        sides.append((extents[name], abs(step)))
-        offset += min(0, step * (extents[name] - 1))
-    return _points_up_to(access.size - 1 - offset, *sides) - _points_up_to(-1 - offset, *sides)
-
-
-def _points_up_to(most: int, first: tuple[int, int], second: tuple[int, int]) -> int:
-    """How many points of a rectangle, given by sides and steps, have a sum up to ``most``."""
-    count, step = second
-    return _under(most, first, step) - _under(most - count * step, first, step)
-
-
-def _under(most: int, first: tuple[int, int], step: int) -> int:
-    """The same for a second side without end."""
-    count, other = first
-    if most < 0:
-        return 0
-    count = min(count, most // other + 1)
-    return count + _floor_sum(count, step, other, most - other * (count - 1))
-
-
-def _floor_sum(count: int, divisor: int, step: int, start: int) -> int:
-    """``Σ (start + step*n) // divisor`` for ``n`` below ``count``.
-
-    It counts lattice points below a line. Every round exchanges the axes, so there are as many as
-    a gcd takes (Graham, Knuth and Patashnik, *Concrete Mathematics*, section 3.5).
-    """
-    total = 0
-    while True:
-        total += count * (count - 1) // 2 * (step // divisor) + count * (start // divisor)
-        step, start = step % divisor, start % divisor
-        height = step * count + start
-        if height < divisor:
-            return total
-        count, start = divmod(height, divisor)
-        divisor, step = step, divisor

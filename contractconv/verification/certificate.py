@@ -20,17 +20,13 @@ from contractconv.calculus.gather_phases import phases
 from contractconv.calculus.reads import places
 from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
-from contractconv.execution.gradient import (
-    backward_operands,
-    backward_problem,
-    gradient,
-    phase_gradient,
-)
+from contractconv.execution.gradient import backward_operands, gradient
 from contractconv.execution.run import run
 from contractconv.markup import preformatted
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import Spec
+from contractconv.planning.derived_problems import backward_problem, phase_problem
 from contractconv.planning.plan import plan
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place
@@ -191,7 +187,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     for form, spec in (("scatter", formulas.scatter), ("gather", formulas.gather)):
         problem = _fitted(judge, formulas, form, spec)
         yield judge.array(f"{form} string = brute force", run(plan(problem), factors))
-    if parts := _phases(formulas, case, cotangent, operands):
+    if parts := _phases(formulas, case, factors):
         yield judge.array("sum of phases = brute force", sum(parts[1:], parts[0]))
     result = gradient(case.forward, n, case.problem, cotangent, operands)
     yield judge.array("gradient = brute force", result)
@@ -213,9 +209,7 @@ def _fitted(judge: Judge, formulas: Formulas, form: str, spec: Spec) -> Problem:
         raise judge.wrong(f"the {form} string fits no gradient: {error}") from None
 
 
-def _phases(
-    formulas: Formulas, case: Case, cotangent: Array, operands: Sequence[Array]
-) -> list[Array]:
+def _phases(formulas: Formulas, case: Case, factors: Sequence[Array]) -> list[Array]:
     """The parts of a gradient with a congruence; nothing if there is none, or no way to split."""
     here = replace(formulas, gather=case.bound(formulas.gather))
     try:
@@ -224,7 +218,8 @@ def _phases(
         return []  # a composition is in the way, or the phases are too many
     if not any(phase.residues for phase in found):
         return []
-    return [phase_gradient(phase, here, case.problem, cotangent, operands) for phase in found]
+    parts = (phase_problem(phase, here, case.problem, case.shapes) for phase in found)
+    return [run(plan(part), factors) for part in parts]
 
 
 def _image(

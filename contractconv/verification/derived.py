@@ -24,9 +24,10 @@ from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe, S
 from contractconv.calculus.equation import size
 from contractconv.calculus.reads import OUTPUT, places
 from contractconv.calculus.symbols import operand_names, split
-from contractconv.execution.derived_calls import extents_of, run_recipe
+from contractconv.execution.gradient import run_recipe
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Term
+from contractconv.planning.derived_problems import extents_of
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute import BruteForce, Place, added
 from contractconv.verification.cases import Case, cases, spelled

@@ -21,10 +21,11 @@ from contractconv.arrays.views import Array
 from contractconv.calculus.backward import Formulas
 from contractconv.engines.llvm.kernels import native
 from contractconv.errors import ShapeError
-from contractconv.execution.gradient import backward, gradient
+from contractconv.execution.gradient import gradient
 from contractconv.execution.run import run
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.cost import volume
+from contractconv.planning.derived_problems import backward
 from contractconv.planning.options import Options
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.setting import COMMON, Algorithm, Setting

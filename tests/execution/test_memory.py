@@ -18,7 +18,7 @@ import contractconv as cc
 from contractconv import Algorithm
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution.products import run_within
-from contractconv.execution.slicing import sliced
+from contractconv.execution.slicing import Search
 from contractconv.planning.options import DEFAULTS
 from contractconv.planning.plan import order_of, plan_afresh
 
@@ -213,7 +213,7 @@ def test_parts_are_few(share: int) -> None:
     spec, operands, _ = CASES["three operands"]
     free = peak_beyond_result(lambda: cc.contract(spec, *operands))
     problem = cc.Contraction(spec)._problem([x.shape for x in operands], DEFAULTS)
-    found = sliced(problem, free // share, 4, (), order_of(problem))
+    found = Search(problem, 4, (), order_of(problem)).found(free // share)
     assert found is not None
     assert len(list(found.parts(problem))) <= 8 * share
 

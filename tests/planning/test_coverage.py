@@ -10,7 +10,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning.coverage import complete, disjoint
-from contractconv.planning.scatter_phases import by_phases, unit_windows
+from contractconv.planning.scatter_phases import Window, by_phases, unit_windows
 
 
 def written(problem: Problem) -> set[tuple[int, ...]]:
@@ -29,13 +29,14 @@ def parts_of(spec: str, *shapes: tuple[int, ...], **extents: int) -> tuple[Probl
     return parts
 
 
+WINDOW = Window(0, 0, "i", "k", "forward")
 PIECES = {
     "phases": parts_of("i c, k c -> (2*i+k) c", (7, 2), (3, 2)),
     "phases with gaps": parts_of("i c, k c -> (3*i+k) c", (7, 2), (2, 2)),
     "two axes": parts_of("i j, k l -> (2*i+k) (3*j+l)", (4, 3), (3, 4)),
     "one": parts_of("i k, k j -> i j", (3, 4), (4, 5)),
-    "residues": unit_windows(resolve(parse("(i+2*k), k -> i"), [(20,), (3,)]), [("i", "k")]),
-    "sums": unit_windows(resolve(parse("(2*i+k), k -> i"), [(9,), (3,)]), [("i", "k")]),
+    "residues": unit_windows(resolve(parse("(i+2*k), k -> i"), [(20,), (3,)]), [WINDOW]),
+    "sums": unit_windows(resolve(parse("(2*i+k), k -> i"), [(9,), (3,)]), [WINDOW]),
 }
 
 

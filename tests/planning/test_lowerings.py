@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 
 import contractconv as cc
 from contractconv.arrays.trace import traced
+from contractconv.arrays.views import operand_view, output_view
 from contractconv.engines.llvm.kernels import native
 from contractconv.planning import lowerings
-from contractconv.planning.lowerings import Lowering, register, withdraw
+from contractconv.planning.lowerings import GRADIENT, Lowering, register, withdraw
 
 CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 POOL = "b (2*i+k) (2*j+l) c -> b i j c"
@@ -102,43 +104,106 @@ def test_a_plan_that_names_another_way_would_be_noticed(kernels: str) -> None:
         withdraw([lie])
 
 
-@pytest.fixture
-def slow_and_sure() -> Iterator[list[str]]:
+class _Summing:
     """A way from outside of the package: sums of products by numpy.einsum."""
+
+    def __init__(self, seen: list[str], piece: Any) -> None:
+        self.seen, self.piece = seen, piece
+
+    def goes_with(self, other: object) -> bool:
+        return False
+
+    def run(self, together: Any, work: Any) -> None:
+        self.seen.append(str(self.piece.problem))
+        operands = map(operand_view, [self.piece.problem] * 2, (0, 1), work.arrays)
+        view = output_view(work.out, self.piece.problem)
+        letters = {name: chr(97 + n) for n, name in enumerate(self.piece.problem.indices)}
+        given = [(one.array, "".join(map(letters.__getitem__, one.labels))) for one in operands]
+        terms = ",".join(labels for _, labels in given)
+        spec = f"{terms}->{''.join(map(letters.__getitem__, view.labels))}"
+        made = np.einsum(spec, *(array for array, _ in given))
+        view.array[...] = view.array + made if work.accumulate else made
+
+
+@contextmanager
+def outsider(only: str = "", **answers: Any) -> Iterator[list[str]]:
+    """Such a way in the table, and what it has been given; of one problem, if it is named."""
     seen: list[str] = []
 
-    class Summing:
-        def __init__(self, piece: Any) -> None:
-            self.piece = piece
-
-        def goes_with(self, other: object) -> bool:
-            return False
-
-        def run(self, together: Any, work: Any) -> None:
-            one, two = work.arrays
-            seen.append(str(self.piece.problem))
-            made = np.einsum("ij,jk->ik", one, two)
-            work.out[...] = work.out + made if work.accumulate else made
-
     def applies(piece: Any, setting: Any) -> bool:
-        return str(piece.problem) == "i j, j k -> i k"
+        return len(piece.problem.operands) == 2 and only in ("", str(piece.problem))
 
-    def prepare(piece: Any, work: Any) -> Summing | None:
-        return Summing(piece) if applies(piece, None) else None
+    def prepare(piece: Any, work: Any) -> _Summing | None:
+        return _Summing(seen, piece) if applies(piece, None) else None
 
-    entry = Lowering("slow and sure", applies, prepare, lambda _: "einsum")
+    entry = Lowering("from outside", applies, prepare, lambda _: "einsum", **answers)
     register([entry])
-    cc.clear_caches()
-    yield seen
-    withdraw([entry])
-    cc.clear_caches()
+    try:
+        yield seen
+    finally:
+        withdraw([entry])
 
 
-def test_a_way_from_outside_is_taken_and_named(slow_and_sure: list[str]) -> None:
+def test_a_way_from_outside_is_taken_and_named() -> None:
     a, b = drawn(((30, 40), (40, 50)), "int64")
-    assert np.array_equal(cc.contract("i j, j k -> i k", a, b), a @ b)
-    assert slow_and_sure == ["i j, j k -> i k"]
-    plan = cc.Contraction("i j, j k -> i k").plan(a.shape, b.shape, dtype="int64")
-    assert plan.steps[0].lowering == "einsum (slow and sure)"
-    assert np.array_equal(cc.contract("i j, k j -> i k", a, b.T), a @ b)
-    assert len(slow_and_sure) == 1
+    with outsider("i j, j k -> i k") as seen:
+        assert np.array_equal(cc.contract("i j, j k -> i k", a, b), a @ b)
+        assert seen == ["i j, j k -> i k"]
+        plan = cc.Contraction("i j, j k -> i k").plan(a.shape, b.shape, dtype="int64")
+        assert plan.steps[0].lowering == "einsum (from outside)"
+        assert np.array_equal(cc.contract("i j, k j -> i k", a, b.T), a @ b)
+        assert len(seen) == 1
+
+
+@pytest.mark.parametrize("case", ["product", "convolution"])
+def test_a_way_from_outside_is_chosen_if_it_is_faster(kernels: str, case: str) -> None:
+    """Even where windows would be decomposed otherwise, and where a kernel would do it."""
+    spec, shapes, _ = CASES[case]
+    operands = drawn(shapes, "float32")
+    before = cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0]
+    expected = cc.contract(spec, *operands)
+    with outsider(seconds=lambda *_: 1e-12) as seen:
+        run = cc.Contraction(spec).compile(*shapes, dtype="float32")
+        with traced() as ran:
+            made = run(*operands)
+        assert not ran
+        assert len(seen) == len(run.plan.steps[0].choice.chosen.pieces)
+        assert run.plan.steps[0].lowering.endswith("einsum (from outside)")
+        assert run.plan.steps[0].choice.chosen.seconds < before.choice.chosen.seconds
+        assert np.allclose(made, expected, atol=1e-3)
+    with outsider(seconds=lambda *_: 1e3) as seen:
+        after = cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0]
+        assert after.lowering == before.lowering
+        cc.contract(spec, *operands)
+        assert not seen
+
+
+def test_the_error_of_a_way_from_outside_is_what_a_plan_says() -> None:
+    spec, shapes, _ = CASES["convolution"]
+    with outsider(seconds=lambda *_: 1e-12, error=lambda *_: 0.125):
+        step = cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0]
+        assert step.choice.chosen.error == 0.125
+    assert cc.Contraction(spec).plan(*shapes, dtype="float32").steps[0].choice.chosen.error < 1e-5
+
+
+def test_a_gradient_from_outside_is_taken_and_named() -> None:
+    """Local derivative and backward contraction at once, wherever a gradient is asked for."""
+    contraction, x, g = cc.Contraction("i k -> i", reduce="max"), np.zeros((3, 4)), np.ones(3)
+    sevens = Lowering(
+        "sevens",
+        lambda piece, _: str(piece.problem) == "i k -> i",
+        lambda *_: None,
+        lambda _: "sevens",
+        seconds=lambda *_: 1e-12,
+        takes=GRADIENT,
+        makes=lambda problem, _: lambda given: np.full_like(given[0], 7),
+    )
+    register([sevens])
+    try:
+        run = contraction.compile(x.shape)
+        assert "(sevens)" in str(run.vjp_plan(0))
+        assert (run.vjp(0, g, x) == 7).all()
+        assert (contraction.grad(0)(g, x) == 7).all()
+    finally:
+        withdraw([sevens])
+    assert (contraction.grad(0)(g, x) == [1, 0, 0, 0]).all()

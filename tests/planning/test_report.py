@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import contractconv as cc
-from contractconv.planning.candidates import Piece
 from contractconv.planning.choice import Candidate, too_inexact
+from contractconv.planning.piece import Piece
 from contractconv.planning.plan import Plan, Step, plan
 from contractconv.planning.report import (
     multiplications,
@@ -148,7 +148,7 @@ def test_multiplications_are_those_of_all_tiles(spec: str, shapes: list[tuple[in
 
 def test_tiles_that_fit_save_what_their_sizes_say() -> None:
     problem = cc.Contraction(LAYER).plan((1, 24, 24, 16), (3, 3, 16, 16)).problem
-    piece = Piece(problem, "toom-cook", windows(problem), (4, 4), 0.0)
+    piece = Piece(problem, "toom-cook", windows(problem), (4, 4))
     tiles = Candidate("toom-cook", (piece,), 0.0, 0.0, 0.0)
     assert multiplications(tiles) * 4 == problem.points
 

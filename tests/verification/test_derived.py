@@ -143,7 +143,7 @@ def test_a_wrong_scale_of_a_factor_is_found() -> None:
 
 
 def test_what_runs_is_what_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    from contractconv.execution.derived_calls import run_recipe
+    from contractconv.execution.gradient import run_recipe
 
     run: Any = run_recipe
     path = "contractconv.verification.derived.run_recipe"

@@ -20,21 +20,27 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
-from contractconv.engines.llvm.pooling.gradient_kernel import UNPOOLING, can_pool_back
+from contractconv.engines.llvm.pooling.gradient_kernel import (
+    UNPOOLING,
+    can_pool_back,
+    pool_gradient,
+)
 from contractconv.engines.llvm.program import Prepared, Program
 from contractconv.engines.llvm.tiles import layer_roles, tiled_product
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
-from contractconv.planning.candidates import Piece
 from contractconv.planning.einsum import as_einsum
 from contractconv.planning.leaves import is_leaf
 from contractconv.planning.lowerings import (
     GRADIENT,
     Lowering,
+    prepared,
     products_of,
     reduction_of,
 )
+from contractconv.planning.piece import Piece
+from contractconv.planning.predictions import error_of_tiles, seconds_of_tiles
 from contractconv.planning.roles import fused
 from contractconv.planning.setting import Setting
 
@@ -99,8 +105,8 @@ def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
 def _all_ready(pieces: Sequence[Piece], work: Work) -> list[_Program] | None:
     found = []
     for piece in pieces:
-        ready = KERNEL.prepare(piece, work) or TILES.prepare(piece, work)
-        if ready is None:
+        ready = prepared(piece, work, ends=work.ending is not None)
+        if not isinstance(ready, _Program):
             return None
         found.append(ready)
     return found
@@ -161,7 +167,7 @@ def _is_worth(piece: Piece, setting: Setting) -> bool:
 def _nests(piece: Piece, setting: Setting) -> bool:
     """Whether a piece becomes a loop nest of a kernel."""
     kind = _kind(setting)
-    if piece.algorithm != "direct" or not _is_worth(piece, setting) or kind is None:
+    if not _is_worth(piece, setting) or kind is None:
         return False
     strides = contiguous(piece.problem, native.number(kind).size)
     nest = direct.nest_of(*_fused(piece.problem, strides), kind)
@@ -169,7 +175,7 @@ def _nests(piece: Piece, setting: Setting) -> bool:
 
 
 def _nested(piece: Piece, work: Work) -> _Program | None:
-    if piece.algorithm != "direct" or not _is_worth(piece, work.setting):
+    if not _is_worth(piece, work.setting):
         return None
     strides = tuple(array.strides for array in (*work.arrays, work.out))
     kind, finish = direct.kind(work.out.dtype), _finish(work.ending)
@@ -216,14 +222,12 @@ def _fused(
 
 def _tiles(piece: Piece, setting: Setting) -> bool:
     """Whether a piece becomes tiles in cache."""
-    if piece.algorithm != "toom-cook" or not _is_worth(piece, setting):
-        return False
-    known = _kind(setting) is not None
+    known = _is_worth(piece, setting) and _kind(setting) is not None
     return known and layer_roles.lanes(piece.problem, piece.windows) is not None
 
 
 def _tiled(piece: Piece, work: Work) -> _Program | None:
-    if piece.algorithm != "toom-cook" or not _is_worth(piece, work.setting):
+    if not _is_worth(piece, work.setting):
         return None
     problem, windows, out = piece.problem, piece.windows, work.out
     lanes = layer_roles.lanes(problem, windows)
@@ -254,18 +258,13 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
 
 
 def _pools(piece: Piece, setting: Setting) -> bool:
-    whole = piece.algorithm == "direct" and is_leaf(piece.problem)
-    return (
-        whole
-        and setting.machine.compiled
-        and can_pool(piece.problem, _kind(setting, piece.problem))
-    )
+    whole = setting.machine.compiled and is_leaf(piece.problem)
+    return whole and can_pool(piece.problem, _kind(setting, piece.problem))
 
 
 def _pools_back(piece: Piece, setting: Setting) -> bool:
     """Whether a gradient is carried out at once; the piece is what it is the gradient of."""
-    known = piece.algorithm == GRADIENT and setting.machine.compiled
-    return known and can_pool_back(piece.problem, _kind(setting))
+    return setting.machine.compiled and can_pool_back(piece.problem, _kind(setting))
 
 
 def _kind(setting: Setting, problem: Problem | None = None) -> str | None:
@@ -332,7 +331,13 @@ def _as_one(programs: tuple[Program, ...]) -> Prepared:
 
 
 KERNEL = Lowering("compiled kernel", _nests, _nested, products_of, ends=True)
-TILES = Lowering("compiled tiles", _tiles, _tiled, lambda piece: piece.name, ends=True)
+TILES = Lowering(
+    "compiled tiles", _tiles, _tiled, lambda piece: piece.name,
+    seconds_of_tiles, error_of_tiles, "toom-cook", ends=True,
+)  # fmt: skip
 POOL = Lowering(POOLING, _pools, lambda *_: None, reduction_of)
-UNPOOL = Lowering(UNPOOLING, _pools_back, lambda *_: None, reduction_of)
+UNPOOL = Lowering(
+    UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT,
+    makes=lambda problem, _: lambda given: pool_gradient(problem, *given),
+)  # fmt: skip
 COMPILED = (KERNEL, TILES, POOL, UNPOOL)

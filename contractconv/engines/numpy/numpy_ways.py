@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,9 +23,15 @@ from contractconv.engines.numpy.matrix_product import (
     way_of,
 )
 from contractconv.engines.numpy.tile_product import UnitWindow
-from contractconv.planning.candidates import Piece
 from contractconv.planning.einsum import Way, way
 from contractconv.planning.lowerings import Lowering, products_of, reduction_of
+from contractconv.planning.piece import Piece
+from contractconv.planning.predictions import (
+    error_of_tiles,
+    error_of_transforms,
+    seconds_of_tiles,
+    seconds_of_transforms,
+)
 from contractconv.planning.scatter_phases import Window
 from contractconv.planning.setting import Setting
 from contractconv.reductions.table import REDUCTIONS
@@ -122,32 +128,25 @@ def _joined(data: Labelled, window: Window, axis: str) -> Labelled:
     return Labelled(as_strided(array, shape, strides), tuple(names))
 
 
-def _fast(name: str, algorithm: str, add: Callable[[Piece, Work], None]) -> Lowering:
-    """A way for the pieces of one algorithm."""
+def _fast(name: str, add: Callable[[Piece, Work], None], *figures: Any) -> Lowering:
+    """A way for all pieces of an algorithm."""
 
-    def prepare(piece: Piece, work: Work) -> _Leaf | None:
-        return _Leaf(piece, _told(name, add)) if piece.algorithm == algorithm else None
+    def told(piece: Piece, work: Work) -> None:
+        trace.run(name, piece.problem, lambda: add(piece, work))
 
     return Lowering(
-        name, lambda piece, setting: piece.algorithm == algorithm, prepare, lambda piece: piece.name
-    )
-
-
-def _told(name: str, add: Callable[[Piece, Work], None]) -> Callable[[Piece, Work], None]:
-    return lambda piece, work: trace.run(name, piece.problem, lambda: add(piece, work))
+        name, lambda *_: True, lambda piece, _: _Leaf(piece, told), lambda piece: piece.name,
+        *figures,
+    )  # fmt: skip
 
 
 def _plain(name: str) -> Lowering:
     """A way for sums of products as they stand."""
 
     def applies(piece: Piece, setting: Setting) -> bool:
-        multiplies = piece.algorithm == "direct" and _multiplies(piece)
-        return multiplies and way_of(piece.problem, np.dtype(setting.dtype)) == name
+        return _multiplies(piece) and way_of(piece.problem, np.dtype(setting.dtype)) == name
 
-    def prepare(piece: Piece, work: Work) -> _Leaf | None:
-        return _Leaf(piece, _by_views) if piece.algorithm == "direct" else None
-
-    return Lowering(name, applies, prepare, products_of)
+    return Lowering(name, applies, lambda piece, _: _Leaf(piece, _by_views), products_of)
 
 
 def _multiplies(piece: Piece) -> bool:
@@ -155,15 +154,14 @@ def _multiplies(piece: Piece) -> bool:
 
 
 def _reduces(piece: Piece, _: Setting) -> bool:
-    return piece.algorithm == "direct" and not _multiplies(piece)
+    return not _multiplies(piece)
 
 
 def _whole(name: str, *ways: Way) -> Lowering:
     """A way for steps without windows, each by one operation."""
 
     def applies(piece: Piece, setting: Setting) -> bool:
-        direct = piece.algorithm == "direct"
-        return direct and way(piece.problem, setting.machine.compiled) in ways
+        return way(piece.problem, setting.machine.compiled) in ways
 
     def describe(piece: Piece) -> str:
         return products_of(piece) if _multiplies(piece) else reduction_of(piece)
@@ -178,8 +176,8 @@ EINSUM = (
     _whole("einsum", Way.ELEMENTWISE),
 )
 BY_NUMPY = (
-    _fast("tiles by BLAS", "toom-cook", _toom_cook),
-    _fast("numpy", "fft", _fft),
+    _fast("tiles by BLAS", _toom_cook, seconds_of_tiles, error_of_tiles, "toom-cook"),
+    _fast("numpy", _fft, seconds_of_transforms, error_of_transforms, "fft"),
     *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
     Lowering("numpy", _reduces, lambda *_: None, reduction_of),
 )

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
-from contractconv.planning import candidates
+from contractconv.planning import predictions
+from contractconv.planning.piece import Piece
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, Setting
 
@@ -22,6 +23,10 @@ NUMPY = Setting("float32", "auto", replace(COMMON, compiled=False))
 
 def problem_of(spec: str, *shapes: tuple[int, ...], **extents: int) -> Problem:
     return resolve(parse(spec), shapes, extents)
+
+
+def tiles_of(problem: Problem, *outputs: int) -> Piece:
+    return Piece(problem, "toom-cook", windows(problem), outputs)
 
 
 @given(
@@ -35,12 +40,18 @@ def test_points_that_read_padding_are_left_out(
     problem = problem_of(spec, (size,), (taps,), i=results)
     places = [step * i + dilation * k + offset for i, k in product(range(results), range(taps))]
     inside = sum(0 <= place < size for place in places) / len(places)
-    assert candidates._inside(problem) == pytest.approx(inside)
+    assert predictions._inside(problem) == pytest.approx(inside)
+
+
+@pytest.mark.parametrize("long", [10**4, 10**12])
+def test_of_long_indices_not_all_values_are_tried(long: int) -> None:
+    problem = problem_of("(i+k), k -> i", (long,), (long,), i=long)
+    assert predictions._inside(problem) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_a_layer_without_padding_has_all_its_points() -> None:
     problem = problem_of("b (2*i+k) c, k c o -> b i o", (2, 9, 3), (3, 3, 4))
-    assert candidates._inside(problem) == 1
+    assert predictions._inside(problem) == 1
 
 
 def test_few_channels_make_tiles_slow_and_padding_makes_sums_quick() -> None:
@@ -48,13 +59,13 @@ def test_few_channels_make_tiles_slow_and_padding_makes_sums_quick() -> None:
     stem = problem_of("b (i+k-3) (j+l-3) c, k l c o -> b i j o", (8, 64, 64, 3), (7, 7, 3, 64))
     full = problem_of("b (i+k-3) (j+l-3) c, k l c o -> b i j o", (8, 64, 64, 16), (7, 7, 16, 64))
     per_channel = [
-        candidates.toom_cook_seconds(p, windows(p), (4, 4), COMPILED) / channels
+        predictions.seconds_of_tiles(tiles_of(p, 4, 4), COMPILED) / channels
         for p, channels in ((stem, 3), (full, 16))
     ]
     assert per_channel[0] > 2 * per_channel[1]
     wide = problem_of("b (i+k-6) (j+l-6) c, k l c o -> b i j o", (8, 64, 64, 3), (7, 7, 3, 64))
     assert wide.points > stem.points
-    per_point = [candidates.direct(p, COMPILED).seconds / p.points for p in (wide, stem)]
+    per_point = [predictions.seconds_of_sums(Piece(p), COMPILED) / p.points for p in (wide, stem)]
     assert per_point[0] < per_point[1]
 
 
@@ -64,7 +75,7 @@ def test_numpy_pays_for_numbers_that_lie_apart() -> None:
     assert near.points == apart.points
     seconds = {
         setting.machine.compiled: [
-            candidates.toom_cook_seconds(p, windows(p), (4,), setting) for p in (near, apart)
+            predictions.seconds_of_tiles(tiles_of(p, 4), setting) for p in (near, apart)
         ]
         for setting in (COMPILED, NUMPY)
     }
