@@ -223,16 +223,13 @@ def called(
 def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
     from contractconv.arrays.operands import as_operand
     from contractconv.execution import calls
-    from contractconv.execution.ready import remember_call
-    from contractconv.execution.run import ready_for
+    from contractconv.execution.run import first_call
 
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    work = ready_for(problem, arrays) if options is DEFAULTS else None
-    if work is None:
-        return calls.called(problem, arrays, options, forward._spec.indices)
-    remember_call(forward._spec, given, work)
-    return work(arrays)
+    if options is DEFAULTS:
+        return first_call(forward._spec, problem, arrays)
+    return calls.called(problem, arrays, options, forward._spec.indices)
 
 
 def shape_of(operand: Any) -> Shape:

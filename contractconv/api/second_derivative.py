@@ -86,7 +86,7 @@ class Second(Called):
         from contractconv.arrays.precision import common_dtype, settled
         from contractconv.calculus.recognition import CHANGE
         from contractconv.execution.gradient import dtype_of, run_recipe
-        from contractconv.execution.run import change_bytes, derivative_weights
+        from contractconv.execution.weights import change_bytes, derivative_weights
 
         arrays = call.roles
         given, wanted = shape_of(arrays["V"]), call.shapes[self.operand]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from operator import is_
 from typing import Any, Never
@@ -18,8 +18,8 @@ from contractconv.errors import OperandError, ParameterError
 from contractconv.execution.gradient import beside_weights, gradient
 from contractconv.execution.parts import planned_within
 from contractconv.execution.profile import Profile, profiled
-from contractconv.execution.ready import layout, ready
-from contractconv.execution.run import carry_out, run
+from contractconv.execution.ready import Ready, key_of
+from contractconv.execution.run import carry_out, run, run_first
 from contractconv.notation.keywords import Casting
 from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
@@ -28,7 +28,6 @@ from contractconv.planning.derived_problems import backward
 from contractconv.planning.options import DEFAULTS, Options, unsaid
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.remembering import remembered
 
 
 class Compiled:
@@ -84,28 +83,19 @@ class Compiled:
             "a compiled contraction", others,
             bias=bias, activation=activation, out=out, casting=casting,
         )  # fmt: skip
-        straight = options is DEFAULTS and self._is_straight
-        known = self._ready.get(layout(operands)) if straight else None
-        if known is not None:
-            made: Array = known(operands)
-            return made
-        arrays = self._checked(operands)
-        if straight:
-            self._keep(operands, arrays)
-        return self._filled(self._made(arrays, options), options)
+        if options is not DEFAULTS or self._options.memory_limit is not None:
+            return self._filled(self._made(self._checked(operands), options), options)
+        key = key_of(operands)
+        known: Ready | None = self._ready.get(key)
+        return self._run_first(key, operands) if known is None else known.carry(operands)
 
-    @remembered
-    def _is_straight(self) -> bool:
-        """Whether no step has a window or needs a kernel, so that calls can be kept ready."""
-        limited = self._options.memory_limit is not None
-        return not limited and all(step.making is not None for step in self.plan.steps)
-
-    def _keep(self, operands: Sequence[Any], arrays: Sequence[Array]) -> None:
+    def _run_first(self, key: Hashable, operands: Sequence[Any]) -> Array:
         """Keep what carries out a call for the next one, if operands are taken as they are."""
-        work = ready(self.plan, arrays) if all(map(is_, operands, arrays)) else None
-        key = layout(operands)  # nothing is kept for None
-        if work is not None and key is not None:
-            self._ready.put(key, work, 0)
+        arrays = self._checked(operands)
+        made, ready = run_first(self.plan, arrays)
+        if key is not None and all(map(is_, operands, arrays)):
+            self._ready.put(key, ready, ready.size)
+        return made
 
     def vjp(
         self,

@@ -1,4 +1,4 @@
-"""Running steps that multiply two arrays, and contractions that are one such step."""
+"""Programs of kernels for steps that multiply two arrays, and for contractions of one such step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from contractconv.arrays.views import Array
 from contractconv.arrays.work import Work
 from contractconv.engines.llvm.compiled_ways import Recipe, recipe
 from contractconv.engines.llvm.direct import KINDS
-from contractconv.execution.pieces import run_pieces
-from contractconv.execution.ready import step_ready
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
@@ -41,34 +39,6 @@ def are_ready(steps: Plan, operands: Sequence[Any]) -> bool:
     return one.dtype in KINDS and (one.shape, two.shape) == steps.shapes
 
 
-def run_product(steps: Plan, arrays: tuple[Array, Array], ending: Ending | None) -> Array:
-    """Carry out a contraction that is one product.
-
-    Args:
-        steps: its plan.
-        arrays: its operands, for which :func:`are_ready` holds.
-        ending: what is done to the result.
-
-    Returns:
-        A new array of shape ``problem.result_shape``.
-
-    Example:
-        >>> from contractconv.notation.extents import resolve
-        >>> from contractconv.notation.parser import parse
-        >>> from contractconv.planning.plan import plan
-        >>> steps = plan(resolve(parse("i k, k j -> i j"), [(2, 2), (2, 2)], {}))
-        >>> run_product(steps, (np.eye(2), np.array([[1.0, -2.0], [3.0, 4.0]])), None)
-        array([[ 1., -2.],
-               [ 3.,  4.]])
-    """
-    (step,) = steps.steps
-    # What no piece writes has to be ended, too.
-    out = multiplied(step, arrays, arrays[0].dtype, ending=ending if step.complete else None)
-    if ending is not None and not step.complete:
-        ending.apply(out)
-    return out
-
-
 def run_within(steps: Plan, operands: Sequence[Any], limit: int) -> Array | None:
     """Carry out a contraction that is one product, unless that takes too much memory.
 
@@ -93,7 +63,7 @@ def run_within(steps: Plan, operands: Sequence[Any], limit: int) -> Array | None
     if not are_ready(steps, operands) or operands[0].dtype.name != steps.setting.dtype:
         return None
     (step,), arrays = steps.steps, (operands[0], operands[1])
-    out = _new(step, arrays[0].dtype)
+    out = new(step, arrays[0].dtype)
     known = recipe_within(step, arrays, out, limit)
     if known is None:
         return None
@@ -107,68 +77,33 @@ def recipe_within(step: Step, arrays: tuple[Array, Array], out: Array, limit: in
     return None if known is None or known.program.extra(out.nbytes) > limit else known
 
 
-def multiplied(
-    step: Step,
-    arrays: tuple[Array, ...],
-    dtype: np.dtype[Any],
-    out: Array | None = None,
-    ending: Ending | None = None,
-) -> Array:
-    """Carry out a step that sums products of two arrays.
-
-    Args:
-        step: the step.
-        arrays: what it takes, two arrays of one dtype, compositions split.
-        dtype: of the result.
-        out: what the sums are added to, of shape ``step.problem.output_sizes``.
-        ending: what is done to the result, by the kernels if they can.
-
-    Returns:
-        ``out``, or a new array of that shape.
-
-    Example:
-        >>> from contractconv.notation.extents import resolve
-        >>> from contractconv.notation.parser import parse
-        >>> from contractconv.planning.plan import plan
-        >>> (step,) = plan(resolve(parse("(i+k), k -> i"), [(3,), (2,)], {})).steps
-        >>> multiplied(step, (np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0])), np.dtype(float))
-        array([21., 32.])
-    """
-    work = step_ready(step, arrays) if out is None else None
-    if work is not None:
-        made = work(arrays)
-        if ending is not None:
-            ending.apply(made)
-        return made
-    accumulate = out is not None or not step.disjoint
-    if out is None:
-        out = _new(step, dtype)
-    known = known_recipe(step, arrays, out, accumulate, ending)
-    if known is not None:
-        known.run(arrays, out, ending if known.ends else None)
-        done = known.ends
-    else:
-        alone = len(step.choice.chosen.pieces) == 1
-        given = Work(arrays, out, accumulate, step.setting, ending if alone else None)
-        done = run_pieces(step.pieces(), given, step.disjoint)
-    if ending is not None and not done:
-        ending.apply(out)
-    return out
-
-
-def _new(step: Step, dtype: np.dtype[Any]) -> Array:
-    """A new array for a step's result, of zeros unless all of it will be written."""
+def new(step: Step, dtype: np.dtype[Any]) -> Array:
+    """A new array for the result of a step, of zeros unless all of it will be written."""
     return (memory.empty if step.complete else memory.zeros)(step.problem.output_sizes, dtype)
 
 
 def known_recipe(
+    step: Step, arrays: tuple[Array, ...], out: Array, accumulate: bool
+) -> Recipe | None:
+    """The same as :func:`recipe_of`, remembered for arrays that lie in memory like these."""
+    one, two = arrays
+    key = one.strides, two.strides, out.strides, out.dtype, accumulate, get_num_threads()
+    # Others may take it away in between.
+    known: Recipe | str | None = step.ready.get(key, "unknown")
+    if isinstance(known, str):
+        known = recipe_of(step, arrays, out, accumulate)
+        step.ready.put(key, known, weight(known))
+    return known
+
+
+def recipe_of(
     step: Step,
-    arrays: tuple[Array, ...],
+    arrays: Sequence[Array],
     out: Array,
     accumulate: bool,
     ending: Ending | None = None,
 ) -> Recipe | None:
-    """One program for a step, remembered for arrays that lie in memory like these.
+    """One program for a step.
 
     Args:
         step: a step that sums products of two arrays.
@@ -180,15 +115,5 @@ def known_recipe(
     Returns:
         The program and what it is run on; ``None`` if there is none.
     """
-    kind = None if ending is None else (ending.bias is None, ending.activation)
-    one, two = arrays
-    key = (
-        one.strides, two.strides, out.strides, out.dtype, accumulate, kind, get_num_threads(),
-    )  # fmt: skip
-    # Others may take it away in between.
-    known: Recipe | str | None = step.ready.get(key, "unknown")
-    if isinstance(known, str):
-        pieces = step.choice.chosen.pieces if step.disjoint else ()
-        known = recipe(pieces, Work(arrays, out, accumulate, step.setting, ending))
-        step.ready.put(key, known, weight(known))
-    return known
+    pieces = step.choice.chosen.pieces if step.disjoint else ()
+    return recipe(pieces, Work(tuple(arrays), out, accumulate, step.setting, ending))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
@@ -13,37 +12,28 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
-from contractconv.arrays.precision import accumulator, common_dtype, rounded, working_dtype
-from contractconv.arrays.trace import trace
-from contractconv.arrays.views import Array, output_view
+from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
+from contractconv.arrays.views import Array
 from contractconv.engines.llvm.direct import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
-from contractconv.engines.numpy.einsum.step import Prepared
-from contractconv.engines.numpy.matrix_product import sum_leaf
-from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
 from contractconv.execution.memory_limit import add_within, within
-from contractconv.execution.products import are_ready, multiplied, run_product, run_within
-from contractconv.execution.ready import as_divisor, ready, step_ready
+from contractconv.execution.products import run_within
+from contractconv.execution.ready import Ready, key_of, remember_call
 from contractconv.execution.slicing import blocks
+from contractconv.execution.stages import ended, identities, in_turn
+from contractconv.execution.weights import as_divisor, divide, landing_points
 from contractconv.machine import memory
-from contractconv.notation.problem import Access, Problem, shape_of
-from contractconv.notation.spec import SUM
+from contractconv.notation.problem import Problem, Shape
 from contractconv.planning.cost import is_direct
-from contractconv.planning.einsum import as_einsum
 from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
-from contractconv.planning.plan import Plan, Step, order_of, plan
+from contractconv.planning.plan import Plan, order_of, plan
 from contractconv.planning.setting import DIRECT
-from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.table import REDUCTIONS
 
 # Bytes for each element of a mean whose points are counted, and elements at which none matter.
 _BYTES_COUNTED, _FEW_COUNTED = 40, 256
-# Bytes for each point of a local derivative, while it is made.
-_BYTES_DERIVED = 120
-# The same where operands move, too, and for each cell of a table of points by elements.
-_BYTES_MOVED, _BYTES_A_CELL = 400, 200
 
 
 def carry_out(
@@ -71,10 +61,12 @@ def carry_out(
     return made
 
 
-def ready_for(problem: Problem, operands: Sequence[Any]) -> Prepared | None:
-    """What carries out a contraction of such arrays by numpy; ``None`` if that is not its plan."""
-    dtype = common_dtype(operands, problem.reduce).name
-    return ready(planned(problem, dtype), operands) if as_einsum(problem) is not None else None
+def first_call(spec: Hashable, problem: Problem, operands: Sequence[Any]) -> Array:
+    """Carry out a call for which nothing but its operands is given, and remember how."""
+    dtype = common_dtype(operands, problem.reduce)
+    made, work = run_first(planned(problem, dtype.name, operands=operands), operands)
+    remember_call(spec, operands, work)
+    return made
 
 
 def _run_within(
@@ -107,7 +99,7 @@ def _run_parts(
         if made is not None:
             return made
     numbers = working_dtype(problem, dtype)
-    arrays, out = split(problem, operands, numbers), _identity(problem, dtype)
+    arrays, out = split(problem, operands, numbers), identities(problem, dtype)
     if problem.points == 0 or 0 in out.shape or any(0 in array.shape for array in arrays):
         return out.reshape(problem.result_shape)
     for block, place in blocks(problem, largest_block(problem, numbers, dtype, limit)):
@@ -117,7 +109,8 @@ def _run_parts(
             room = beside(limit, part.nbytes, "what is rounded")
         add_within(block, arrays, part, room, order)
         if REDUCTIONS[problem.reduce].averages:
-            _divided(part, block)
+            count = landing_points(block)
+            divide(part, as_divisor(count, part.dtype))
         if numbers != dtype:
             within(out, place)[...] = rounded(part, dtype)
     return out.reshape(problem.result_shape)
@@ -173,55 +166,118 @@ def run(
     Returns:
         A new array of shape ``problem.result_shape``.
     """
+    made, _ = run_first(steps, operands, ending)
+    return made
+
+
+def run_first(
+    steps: Plan, operands: Sequence[Any], ending: Ending | None = None
+) -> tuple[Array, Ready]:
+    """The same as :func:`run`, with what carries out contractions of such arrays from now on."""
     try:
         return _run(steps, operands, ending)
     except native.UnfitError:  # by now no kernel is available: numpy does it all
         return _run(steps, operands, ending)
 
 
-def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> Array:
-    problem = steps.problem
-    work = ready(steps, operands)
-    # What is rounded in the end is not ended before.
-    if work is not None and (ending is None or all(o.dtype in KINDS for o in operands)):
-        made = work(operands)
-        if ending is not None:
-            ending.apply(made)
-        return made
-    if are_ready(steps, operands):
-        return run_product(steps, (operands[0], operands[1]), ending)
-    if steps.is_reduction:
-        reduced = _run_reduction(steps, operands[0], ending)
-        if reduced is not None:
-            return reduced
-    dtype = common_dtype(operands, problem.reduce)
-    numbers = working_dtype(problem, dtype)
-    arrays = prepared(problem, operands, numbers)
-    if ending is not None and _ends_itself(steps, arrays):
-        return rounded(multiplied(steps.steps[0], arrays, numbers, ending=ending), dtype)
-    result = _run_split(steps, arrays, numbers)
-    if REDUCTIONS[problem.reduce].averages:
-        result = _divided(result, problem)
-    result = result.reshape(problem.result_shape)
-    if ending is not None:
-        ending.apply(result)
-    return rounded(result, dtype)
+def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> tuple[Array, Ready]:
+    key = key_of(operands, ending)
+    # Others may take it away in between.
+    found: Ready | None = steps.ready.get(key)
+    if found is None:
+        problem = steps.problem
+        dtype = common_dtype(operands, problem.reduce)
+        if key is None:
+            operands = prepared(problem, operands, working_dtype(problem, dtype))
+        found = _made_ready(steps, operands, dtype, ending)
+        if key is not None:
+            steps.ready.put(key, found, found.size)
+    return found.carry(operands, ending), found
 
 
-def _run_reduction(steps: Plan, operand: Any, ending: Ending | None) -> Array | None:
-    """Reduce an array as it is; ``None`` if there is no short way to do it."""
+def _made_ready(
+    steps: Plan, operands: Sequence[Array], dtype: np.dtype[Any], ending: Ending | None
+) -> Ready:
+    """Decide, once for arrays that lie in memory like these, what carries a contraction out."""
+    numbers = working_dtype(steps.problem, dtype)
+    takes = [_taken(o, shape, numbers) for o, shape in zip(operands, steps.shapes, strict=True)]
+    arrays = [
+        operand if take is None else _like(operand, shape, numbers)
+        for operand, take, shape in zip(operands, takes, steps.shapes, strict=True)
+    ]
+    # What is divided or joined afterwards is not ended before.
+    last = ending if _is_plain(steps.problem) else None
+    ready = _closed(_begun(in_turn(steps, arrays, numbers, last), takes), steps, numbers, dtype)
+    straight = not any(takes) and operands[0].dtype in KINDS
+    return _or_pooled(ready, steps) if straight and steps.is_reduction else ready
+
+
+def _taken(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Callable[[Array], Array] | None:
+    """How an operand is converted, and its compositions split; ``None`` if nothing is to do."""
+    if operand.dtype == np.float16 and numbers == np.float32:
+        return lambda array: widened(array).reshape(shape)
+    if operand.dtype != numbers:
+        return lambda array: np.array(array, numbers, order="C").reshape(shape)
+    return None if operand.shape == shape else lambda array: array.reshape(shape)
+
+
+def _like(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Array:
+    """What an operand is converted to, but for its values."""
+    return np.empty(shape, numbers) if operand.dtype != numbers else operand.reshape(shape)
+
+
+def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None]) -> Ready:
+    if not any(takes):
+        return ready
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        pairs = zip(takes, given, strict=True)
+        return ready.carry([a if take is None else take(a) for take, a in pairs], ending)
+
+    return ready._replace(carry=carry)
+
+
+def _is_plain(problem: Problem) -> bool:
+    """Whether a contraction makes its result as it is, to be rounded at most."""
+    whole = problem.result_shape == problem.output_sizes
+    return whole and not REDUCTIONS[problem.reduce].averages
+
+
+def _closed(ready: Ready, steps: Plan, numbers: np.dtype[Any], dtype: np.dtype[Any]) -> Ready:
+    """A mean divided, compositions joined, the result ended and rounded."""
+    problem, plain, work = steps.problem, _is_plain(steps.problem), ready.carry
+    if plain and numbers == dtype:
+        return ready
+    shape, mean = problem.result_shape, REDUCTIONS[problem.reduce].averages
+    divisor = as_divisor(landing_points(problem), numbers) if mean else None
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        if plain:
+            return rounded(work(given, ending), dtype)
+        made = work(given)
+        if divisor is not None:
+            divide(made, divisor)
+        return rounded(ended(made.reshape(shape), ending), dtype)
+
+    return ready._replace(carry=carry, size=ready.size + (0 if divisor is None else divisor.nbytes))
+
+
+def _or_pooled(ready: Ready, steps: Plan) -> Ready:
+    """The same, but a mean is divided, and a result rectified, as it is reduced by a kernel."""
     problem = steps.problem
-    if type(operand) is not np.ndarray or operand.dtype not in KINDS:
-        return None
-    if operand.shape != steps.shapes[0]:
-        return None
-    alone = ending is not None and ending.bias is None and ending.activation == "relu"
-    if problem.points < FEW_POINTS or not steps.setting.machine.compiled:
-        return None
-    made = _pooled(problem, operand, alone)
-    if made is not None and ending is not None and not alone:
-        ending.apply(made)
-    return made
+    if steps.steps[0].making is not None or not steps.setting.machine.compiled:
+        return ready
+    if problem.points < FEW_POINTS:
+        return ready
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        alone = ending is not None and ending.bias is None and ending.activation == "relu"
+        made = _pooled(problem, given[0], alone)
+        if made is None:
+            return ready.carry(given, ending)
+        return made if alone else ended(made, ending)
+
+    return ready._replace(carry=carry, compiled=True)
 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
@@ -231,164 +287,3 @@ def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
         return None
     made = memory.empty(problem.output_sizes, operand.dtype)
     return made if pool(problem, operand, made, End(divided, rectified)) else None
-
-
-def _ends_itself(steps: Plan, arrays: tuple[Array, ...]) -> bool:
-    """Whether one piece makes the result as it is given back."""
-    problem, first = steps.problem, steps.steps[0]
-    plain = REDUCTIONS[problem.reduce].is_sum and problem.result_shape == problem.output_sizes
-    alone = len(steps.steps) == 1 and len(arrays) == 2 and first.is_tight
-    whole = problem.points > 0 and len(first.choice.chosen.pieces) == 1
-    return plain and alone and whole
-
-
-def _run_split(steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
-    problem = steps.problem
-    empty = 0 in (size for _, size in problem.sizes) or 0 in problem.output_sizes
-    if empty or any(0 in array.shape for array in arrays):
-        return _identity(problem, dtype)
-    return _run_plan(steps, arrays, dtype)
-
-
-def _identity(problem: Problem, dtype: np.dtype[Any]) -> Array:
-    return np.full(problem.output_sizes, identity(REDUCTIONS[problem.reduce], dtype), dtype)
-
-
-def _run_plan(
-    steps: Plan, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
-) -> Array:
-    alive = list(arrays)
-    for step in steps.steps[:-1]:
-        taken = tuple(alive[n] for n in step.positions)
-        alive = [array for n, array in enumerate(alive) if n not in step.positions]
-        alive.append(_run_step(step, taken, dtype))
-    last = steps.steps[-1]
-    return _run_step(last, tuple(alive[n] for n in last.positions), dtype, out)
-
-
-def _run_step(
-    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None = None
-) -> Array:
-    if not REDUCTIONS[step.problem.reduce].linear or len(arrays) != 2:
-        return _reduce_step(step, arrays, dtype, out)
-    return multiplied(step, arrays, dtype, out)
-
-
-def _reduce_step(
-    step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], out: Array | None
-) -> Array:
-    problem = step.problem
-    work = step_ready(step, arrays) if out is None else None
-    if work is not None:
-        return work(arrays)
-    leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
-    if out is None and step.is_leaf:
-        made = memory.empty(problem.output_sizes, dtype)
-        worth = problem.points >= FEW_POINTS and step.setting.machine.compiled
-        if worth and pool(problem, arrays[0], made):
-            return made
-    if out is None and step.is_tight:
-        labels = tuple(access.names[0] for access in problem.output)
-        result = leaf(problem, arrays, labels)
-        if result.shape == problem.output_sizes and result.flags.c_contiguous:
-            return result
-        return np.broadcast_to(result, problem.output_sizes).copy()
-    if out is None:
-        out = _identity(problem, dtype)
-    combine = ufunc(REDUCTIONS[problem.reduce])
-    for part in step.leaves():
-        view = output_view(out, part)
-        combine(view.array, leaf(part, arrays, view.labels), out=view.array)
-    return out
-
-
-def _divided(total: Array, problem: Problem) -> Array:
-    """Divide a sum by the number of points that land on each element, boundary included."""
-    return trace.aside(lambda: _divide(total, problem))
-
-
-def _divide(total: Array, problem: Problem) -> Array:
-    count = as_divisor(landing_points(problem), total.dtype)
-    if count.all():  # asking at every element takes longer than dividing
-        return np.divide(total, count, out=total, casting="same_kind")
-    some = np.broadcast_to(count != 0, total.shape)
-    return np.divide(total, count, out=total, where=some, casting="same_kind")
-
-
-def landing_points(problem: Problem) -> Array:
-    """How many index points land on each output element, broadcastable to the output.
-
-    They are counted in integers, whatever is reduced.
-    """
-    repeats = np.asarray(prod(problem.extents[name] for name in problem.reduced), np.int64)
-    if is_direct(problem):
-        return repeats
-    # Along an axis of its own an index lands once everywhere; only the other axes need counting.
-    uses = Counter(name for access in problem.output for name in access.names)
-    counted = [a for a in problem.output if not _lands_once(a, problem, uses)]
-    sizes = tuple((n, size) for n, size in problem.sizes if any(n in a.names for a in counted))
-    landing = Problem(((),), tuple(counted), sizes, SUM, shape_of(tuple(counted)))
-    count = _run_split(plan(landing), (np.ones((), np.int64),), np.dtype(np.int64))
-    shape = [access.size if access in counted else 1 for access in problem.output]
-    return repeats * count.reshape(shape)
-
-
-def _lands_once(access: Access, problem: Problem, uses: Counter[str]) -> bool:
-    name = access.plain
-    return name is not None and uses[name] == 1 and problem.extents[name] == access.size
-
-
-def derivative_weights(
-    problem: Problem, operands: Sequence[Any], moved: Sequence[Any] | None = None
-) -> Array:
-    """The local derivative of a reduction: what its backward contraction meets.
-
-    Args:
-        problem: the forward contraction.
-        operands: the forward operands.
-        moved: the same with a direction in the place of one operand, if it is not the derivative
-            that is wanted, but how that changes.
-
-    Returns:
-        For a mean, one over the number of points (a scalar, or one value for each output element);
-        otherwise one value for each point, with axes as in ``problem.indices``.
-
-    Raises:
-        ReductionError: the reduction has no such derivative.
-    """
-    return trace.run("numpy", problem, lambda: _weights(problem, operands, moved))
-
-
-def _weights(problem: Problem, operands: Sequence[Any], moved: Sequence[Any] | None) -> Array:
-    dtype = accumulator(common_dtype([*operands, *(moved or ())], problem.reduce))
-    if REDUCTIONS[problem.reduce].averages:
-        count = as_divisor(landing_points(problem), dtype)
-        shares = np.divide(1, count, out=np.zeros_like(count), where=count != 0)
-        weights = shares.astype(dtype)
-        if is_direct(problem):
-            return weights
-        return np.broadcast_to(weights, problem.output_sizes).reshape(problem.result_shape)
-    shape = tuple(size for _, size in problem.sizes)
-    arrays = prepared(problem, operands, dtype)
-    if 0 in shape or any(0 in array.shape for array in arrays):
-        return np.zeros(shape, dtype)
-    return local_derivative(
-        problem, arrays, None if moved is None else prepared(problem, moved, dtype)
-    )
-
-
-def weights_bytes(problem: Problem) -> int:
-    """Bytes that :func:`derivative_weights` takes at most."""
-    entry = REDUCTIONS[problem.reduce]
-    if entry.is_sum or (entry.averages and is_direct(problem)):
-        return 0
-    if entry.averages:
-        return 2 * _BYTES_COUNTED * prod(problem.output_sizes)
-    return _BYTES_DERIVED * problem.points
-
-
-def change_bytes(problem: Problem) -> int:
-    """Bytes that it takes at most where operands move, too."""
-    # Of a scatter all points may land on one element: then its tables have a row for each.
-    rows = prod(problem.output_sizes) if not is_direct(problem) else 1
-    return (_BYTES_MOVED + _BYTES_A_CELL * rows) * problem.points

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from math import prod
 from typing import NamedTuple
 
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.roles import Labels, Roles, roles
+from contractconv.planning.roles import Labels, Roles, fused, roles
 from contractconv.reductions.table import REDUCTIONS
 
-# Points at which a kernel is worth its call, and of a matrix product of a batch: numpy begins each
-# anew, and in a larger one a BLAS is faster than any kernel of ours.
-_WORTH_A_KERNEL, _LARGE_PRODUCT = 1 << 16, 1 << 18
-# Up to so many a single one is left to kernels: BLAS wakes threads of its own, and they and ours
-# wait for each other to let the processors go.
-_MOST_ALONE = 1 << 24
+# Points at which a kernel is worth its call. More in matrices one by one are for kernels, too: they
+# share them among threads, which numpy does not.
+_WORTH_A_KERNEL, _MOST_ONE_BY_ONE = 1 << 16, 1 << 20
+# Up to so many points of a matrix product BLAS works in one thread; beyond, up to so many, it wakes
+# threads of its own, and they and ours wait for each other to let the processors go.
+_ALONE, _MOST_SHARED = 1 << 18, 1 << 24
+# Points of a product that are worth a call of BLAS, if there are many; rows, columns or terms
+# of one that takes so long that nobody minds copies; values of a last index that fill vectors.
+_WORTH_A_CALL, _THICK, _LONG_ROW = 1 << 10, 16, 4
+# Elements that are copied in the time of one of many calls of BLAS, and before a copy begins.
+CALL, BEGUN = 150, 1 << 10
 # Of fewer points a sum is done before a kernel is called, of more all wait for memory.
 _SUMS_OF_KERNELS = range(1 << 14, 1 << 18)
 # Points of a matrix product that is no faster than products of numbers in long rows.
@@ -109,13 +114,124 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
     batch, rows, columns, summed = (prod(problem.extents[n] for n in names) for names in found)
     matrix, tiny = min(rows, columns) > 1, rows * columns * summed <= _TINY_PRODUCT
     together = batch > 1 and _innermost(step, problem) in found.batch and (tiny or not matrix)
-    # Where each number is read once, no kernel is faster than memory is.
-    again = together and rows * columns > 1
-    most = _LARGE_PRODUCT if batch > 1 else _MOST_ALONE
-    small = matrix and rows * columns * summed <= most
-    if compiled and problem.points >= _WORTH_A_KERNEL and (again or small):
-        return Way.KERNEL
+    if compiled and problem.points >= _WORTH_A_KERNEL:
+        # Where each number is read once, no kernel is faster than memory is.
+        again = together and rows * columns > 1
+        most = _ALONE if batch > 1 else _MOST_SHARED
+        small = matrix and rows * columns * summed <= most
+        if again or (small and not _for_blas(step, found, problem)):
+            return Way.KERNEL
     return Way.ELEMENTWISE if together else Way.MATRIX
+
+
+def _for_blas(step: Einsum, found: Roles, problem: Problem) -> bool:
+    """Whether no kernel is faster than BLAS in one thread."""
+    batch, *sides = (_size(names, problem.extents) for names in found)
+    if batch == 1 and prod(sides) <= _ALONE and min(sides) >= _THICK:
+        return True
+    blocks = in_blocks(step, problem.extents)
+    if blocks is None:
+        return batch == 1 and prod(sides) <= _ALONE and not _has_long_rows(step, problem)
+    count, *sides = (_size(names, problem.extents) for names in blocks)
+    few = problem.points <= _MOST_ONE_BY_ONE and (count == 1 or prod(sides) >= _WORTH_A_CALL)
+    return few and min(sides) > 1 and prod(sides) <= _ALONE
+
+
+def _has_long_rows(step: Einsum, problem: Problem) -> bool:
+    """Whether the last index of the larger operand is that of the result, of many values."""
+    inner = _innermost(step, problem)
+    output = [n for n in step.output if problem.extents[n] > 1]
+    return output[-1:] == [inner] and problem.extents[inner] >= _LONG_ROW
+
+
+def in_blocks(step: Einsum, extents: Mapping[str, int]) -> Roles | None:
+    """A product as a batch of products that need no copies, arrays lying without gaps.
+
+    Outer rows and columns are a batch along which the other operand is the same.
+
+    Returns:
+        The roles of runs of indices, by the first of each; ``None`` if there is no such batch.
+
+    Example:
+        >>> step = Einsum((("n", "s"), ("a", "s", "p")), ("a", "n", "p"))
+        >>> in_blocks(step, dict.fromkeys("nsap", 2))
+        Roles(batch=('a',), rows=('n',), columns=('p',), summed=('s',))
+    """
+    terms = [tuple(n for n in t if extents[n] > 1) for t in (*step.terms, step.output)]
+    if any(len(set(term)) < len(term) for term in terms):
+        return None
+    first = {n: run[0] for run in fused(terms) for n in run}
+    one, two, made = (tuple(dict.fromkeys(first[n] for n in term)) for term in terms)
+    batch, rows, columns, summed = roles(one, two, made, dict.fromkeys((*made, *one)))
+    outer = (*batch, *rows[:-1], *columns[:-1])
+    if len(summed) != 1 or any(term[-1] in outer for term in (one, two, made) if term):
+        return None
+    return Roles(outer, rows[-1:], columns[-1:], summed)
+
+
+def arranged(
+    terms: Sequence[Labels], kept: Labels, summed: Collection[str], extents: Mapping[str, int]
+) -> Labels:
+    """The indices of a product in the order for which least has to be moved, here and afterwards.
+
+    One operand's come before the other's, or new ones stand where the larger operand has what is
+    summed.
+
+    Args:
+        terms: the indices of one or two operands.
+        kept: those that are not summed.
+        summed: those that are summed where the product is an operand.
+        extents: the extent of each.
+
+    Example:
+        >>> sizes = {"n": 2, "s": 2, "a": 2, "p": 640}
+        >>> arranged([("n", "s"), ("a", "s", "p")], ("n", "a", "p"), "a", sizes)
+        ('a', 'n', 'p')
+        >>> sizes = {"n": 2, "s": 2, "a": 640, "p": 2}
+        >>> arranged([("n", "s"), ("a", "s", "p")], ("n", "a", "p"), "a", sizes)
+        ('a', 'p', 'n')
+    """
+    names = [tuple(n for n in term if n in kept) for term in terms]
+    if len(terms) == 1 or len(names[0]) + len(names[1]) > len(kept):
+        return kept
+    gone = {n for term in terms for n in term if n not in kept}
+    apart = sum(_moved(term, gone, extents, blocks=False) for term in terms)
+    found = {names[0] + names[1]: apart, names[1] + names[0]: apart}
+    large = int(_size(terms[1], extents) > _size(terms[0], extents))
+    places = [n for n, name in enumerate(terms[large]) if name in gone]
+    if places and names[1 - large]:
+        before = tuple(n for n in terms[large][: places[0]])
+        inside = (*before, *names[1 - large], *names[large][len(before) :])
+        moved = sum(_moved(term, gone, extents) for term in terms)
+        found.setdefault(inside, moved)
+    return min(found, key=lambda order: found[order] + _moved(order, summed, extents))
+
+
+def _moved(
+    term: Labels, names: Collection[str], extents: Mapping[str, int], blocks: bool = True
+) -> int:
+    """Elements that are copied before an operand can be read as a matrix with some columns.
+
+    Args:
+        term: its indices.
+        names: those of the columns.
+        extents: the extent of each.
+        blocks: whether it may be read as a batch of matrices, as many as could be read instead.
+    """
+    places = [n for n, name in enumerate(term) if name in names]
+    if not places:
+        return 0
+    outer, inner = (_size(t, extents) for t in (term[: places[0]], term[places[-1] + 1 :]))
+    copy = _size(term, extents) + BEGUN
+    if places[-1] - places[0] >= len(places):
+        return copy
+    if 1 in (outer, inner):
+        return 0
+    return min(copy, CALL * outer) if blocks else copy
+
+
+def _size(names: Iterable[str], extents: Mapping[str, int]) -> int:
+    return prod(extents[n] for n in names)
 
 
 def _innermost(step: Einsum, problem: Problem) -> str:

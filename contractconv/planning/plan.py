@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
@@ -18,6 +18,7 @@ from contractconv.notation.spec import SUM
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.coverage import complete, disjoint
+from contractconv.planning.einsum import arranged
 from contractconv.planning.leaves import is_leaf, is_tight, leaves
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
 from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
@@ -346,19 +347,51 @@ def _steps(problem: Problem, order: Order) -> Iterator[tuple[Pair, Problem]]:
     for position, merged in _reductions_first(problem):
         yield (position,), _as_problem(merged)
     terms = list(_reduced_terms(problem))
-    uses = Counter(name for term in terms for name in labels_of([term]))
-    uses.update(problem.kept)
-    for positions in order.pairs[:-1]:
+    later = _summed_later(problem, terms, order)
+    for positions, (needed, summed) in zip(order.pairs[:-1], later, strict=True):
         taken = tuple(terms[n] for n in positions)
         terms = [term for n, term in enumerate(terms) if n not in positions]
-        uses.subtract(name for term in taken for name in labels_of([term]))
-        needed = {name for name in labels_of(taken) if uses[name]}
-        merged = merge(taken, needed, problem)
+        merged = _arranged(merge(taken, needed, problem), summed)
         yield positions, _as_problem(merged)
         terms.append(merged.result)
-        uses.update(labels_of([merged.result]))
     (last,) = order.pairs[-1:]
     yield from _last_steps(problem, last, tuple(terms[n] for n in last))
+
+
+def _summed_later(
+    problem: Problem, terms: Sequence[Accesses], order: Order
+) -> list[tuple[set[str], set[str]]]:
+    """For each step but the last what is needed after it, and what of that is summed then."""
+    alive = [set(labels_of([term])) for term in terms]
+    uses = Counter(name for names in alive for name in names)
+    uses.update(problem.kept)
+    found: list[tuple[set[str], set[str]]] = []
+    numbers = [-1] * len(terms)
+    for positions in order.pairs:
+        taken = [(numbers.pop(n), alive.pop(n)) for n in reversed(positions)]
+        uses.subtract(name for _, names in taken for name in names)
+        needed = {name for _, names in taken for name in names if uses[name]}
+        for number, names in taken:
+            if number >= 0:
+                found[number][1].update(names - needed)
+        numbers.append(len(found))
+        alive.append(needed)
+        uses.update(needed)
+        found.append((needed, set()))
+    return found[:-1]
+
+
+def _arranged(merged: Merge, summed: Collection[str]) -> Merge:
+    """The same with the axes of the result where little has to be moved, if none has a window."""
+    terms = [tuple(n for a in term if (n := a.plain) is not None) for term in merged.inputs]
+    if merged.result != merged.output or sum(map(len, terms)) < sum(map(len, merged.inputs)):
+        return merged
+    axes = {access.names[0]: access for access in merged.output}
+    extents = dict(merged.sizes)
+    names = arranged(terms, tuple(axes), summed, extents)
+    output = tuple(axes[n] for n in names)
+    sizes = {n: extents[n] for n in (*names, *extents)}
+    return replace(merged, output=output, result=output, sizes=tuple(sizes.items()))
 
 
 def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:

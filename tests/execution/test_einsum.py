@@ -18,7 +18,9 @@ from oracle import evaluate
 from strategies import Array
 
 import contractconv as cc
+from contractconv.arrays.precision import widened
 from contractconv.execution import ready
+from contractconv.execution import run as execution
 from contractconv.machine import sharing
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
@@ -180,6 +182,93 @@ def test_results_go_into_their_own_operand() -> None:
     np.testing.assert_array_equal(x, wanted)
 
 
+# --- networks --------------------------------------------------------------------------------
+
+
+def _applied(state: Array, gates: list[tuple[int, Array]]) -> Array:
+    """Gates on neighbours, one after the other, by sums that are written out."""
+    for n, gate in gates:
+        before = np.moveaxis(state, (n, n + 1), (0, 1))
+        after = sum(
+            np.multiply.outer(gate[..., k, m], before[k, m]) for k in range(2) for m in range(2)
+        )
+        state = np.moveaxis(after, (0, 1), (n, n + 1))
+    return state
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64", "float16"])
+@pytest.mark.parametrize("qubits", [3, 7, 16])
+def test_gates_on_qubits(qubits: int, dtype: str, engine: str) -> None:
+    """Steps by BLAS and by kernels, on axes of two values, as they lie and turned."""
+    del engine
+    rng = np.random.default_rng(qubits)
+    wires = [f"q{n}" for n in range(qubits)]
+    terms, arrays, gates = [" ".join(wires)], [rng.integers(-1, 2, (2,) * qubits)], []
+    for number, n in enumerate(rng.integers(0, qubits - 1, 5).tolist()):
+        before, wires[n : n + 2] = wires[n : n + 2], [f"a{number}", f"b{number}"]
+        terms.append(" ".join((*wires[n : n + 2], *before)))
+        arrays.append(rng.integers(-1, 2, (2,) * 4))
+        gates.append((n, arrays[-1]))
+    wanted = _applied(arrays[0], gates)
+    for output, made in ((wires, wanted), (wires[::-1], wanted.transpose())):
+        spec = f"{', '.join(terms)} -> {' '.join(output)}"
+        run = cc.Contraction(spec).compile(*(a.shape for a in arrays), dtype=dtype)
+        for turned in (False, True):
+            given = [a.astype(dtype, order="F" if turned else "C") for a in arrays]
+            np.testing.assert_array_equal(run(*given), made.astype(dtype))
+            np.testing.assert_array_equal(cc.contract(spec, *given), made.astype(dtype))
+
+
+# Products of a batch, of matrices and of both, whose indices lie apart.
+APART = {
+    "n s, a s p -> a n p": ((2, 4), (64, 4, 128)),
+    "n s, a s p -> n a p": ((2, 2), (64, 2, 512)),
+    "n s, a s p -> p n a": ((3, 4), (30, 4, 50)),
+    "a s p, s n -> a p n": ((500, 4, 2), (4, 5)),
+    "b n s, b a s p -> b a n p": ((3, 4, 5), (3, 20, 5, 70)),
+    "n s t, t a s p -> a n p": ((6, 2, 3), (3, 40, 2, 60)),
+    "n s t, a s q t p -> q a n p": ((6, 2, 3), (40, 2, 3, 3, 20)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int32", "bool"])
+@pytest.mark.parametrize("spec", APART)
+def test_outer_indices_become_a_batch(spec: str, dtype: str, engine: str) -> None:
+    del engine
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 2, shape) for shape in APART[spec]]
+    wanted = np.einsum(spec.replace(" ", ""), *arrays).astype(dtype)
+    for order in ("C", "F"):
+        given = [array.astype(dtype, order=order) for array in arrays]
+        np.testing.assert_array_equal(cc.contract(spec, *given), wanted)
+        backwards = [array[::-1][::-1] for array in given]
+        np.testing.assert_array_equal(cc.contract(spec, *backwards), wanted)
+
+
+def test_a_second_call_decides_nothing(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    del engine
+    spec, shapes = "i j, j k, (k+l-1), l -> i k", [(70, 90), (90, 80), (80,), (3,)]
+    arrays = [np.ones(shape) for shape in shapes]
+    run = cc.Contraction(spec).compile(*shapes)
+    wanted = run(*arrays), run(*arrays, bias=np.ones(80)), cc.contract(spec, *arrays)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("decided twice")
+
+    monkeypatch.setattr(execution, "_made_ready", refuse)
+    again = run(*arrays), run(*arrays, bias=np.ones(80)), cc.contract(spec, *arrays)
+    for one, two in zip(wanted, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(AssertionError, match="decided twice"):
+        run(*(array.astype(array.dtype, order="F") for array in arrays[:2]), *arrays[2:])
+
+
+def test_half_precision_is_widened_exactly() -> None:
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    for some in (halves, halves[::-3], halves.reshape(256, 256).T):
+        np.testing.assert_array_equal(widened(some), some.astype(np.float32))
+
+
 # --- what is ready for the next call ---------------------------------------------------------
 
 
@@ -281,6 +370,11 @@ def test_kernels_are_for_batches() -> None:
     assert chosen("i b, i b -> b", (999, 99), (999, 99)) is Way.ELEMENTWISE
     assert chosen("i j b, i b -> j b", (40, 99, 64), (40, 64)) is Way.KERNEL
     assert chosen("i k, k j -> i j", (999, 99), (99, 999)) is Way.MATRIX
+    assert chosen("i k, k j -> i j", (64, 64), (64, 64)) is Way.MATRIX
+    assert chosen("i k, k j -> i j", (65, 64), (64, 64)) is Way.KERNEL
+    assert chosen("b i k, b k j -> b i j", (9, 32, 32), (9, 32, 32)) is Way.MATRIX
+    assert chosen("n s, a s p -> a n p", (4, 4), (4, 4, 2048)) is Way.MATRIX
+    assert chosen("n s, a s p -> a n p", (4, 4), (2048, 4, 4)) is Way.KERNEL
 
 
 def test_options_are_looked_at_when_everything_is_ready_too() -> None:

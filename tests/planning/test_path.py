@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
+from contractconv.planning.einsum import Einsum, as_einsum, in_blocks
 from contractconv.planning.path import Pair, exhaustive, greedy, merge
-from contractconv.planning.plan import Plan
+from contractconv.planning.plan import Plan, plan
+from contractconv.planning.setting import DIRECT
 
 SEPARABLE = "b (i+k) (j+l) c, k r, l r, c r, r o -> b i j o"
 SHAPES = [(8, 100, 100, 32), (3, 16), (3, 16), (32, 16), (16, 64)]
@@ -134,3 +138,23 @@ def test_a_plan_shows_itself_wherever_one_looks() -> None:
     plan = cc.Contraction("i j, j k -> i k").plan((2, 3), (3, 4))
     assert repr(plan) == str(plan)
     assert "i j, j k -&gt; i k" in plan._repr_html_()
+
+
+def test_intermediates_lie_as_the_next_step_reads_them() -> None:
+    """Gates in the middle of a state: the axes of all other qubits stay where they are."""
+    state, gates = "a b c d e f g h i j k l m n", "D E d e, F G E f, H I G g"
+    spec = f"{state}, {gates} -> a b c D F H I h i j k l m n"
+    problem = resolve(parse(spec), [(2,) * 14, *((2,) * 4,) * 3], {})
+    steps = plan(problem, DIRECT, ((0, 1), (0, 2), (0, 1))).steps
+    assert str(steps[0].problem).endswith("-> a b c D E f g h i j k l m n")
+    for step in steps:
+        einsum = as_einsum(step.problem)
+        assert einsum is not None
+        assert in_blocks(einsum, step.problem.extents) is not None
+    apart = "a d e b c, D E d e -> b c D a E"
+    assert in_blocks(_einsum(apart), dict.fromkeys("abcdeDE", 2)) is None
+
+
+def _einsum(spec: str) -> Einsum:
+    left, output = spec.split(" -> ")
+    return Einsum(tuple(tuple(term.split()) for term in left.split(", ")), tuple(output.split()))

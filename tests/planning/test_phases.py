@@ -17,7 +17,8 @@ from strategies import Problem as Case
 from strategies import problems as any_problems
 from strategies import windows as layers
 
-from contractconv.execution.run import landing_points, run
+from contractconv.execution.run import run
+from contractconv.execution.weights import landing_points
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem

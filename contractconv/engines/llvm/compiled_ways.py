@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from contractconv.caches import weighed
 from contractconv.engines.llvm import direct
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
 from contractconv.engines.llvm.pooling.gradient_kernel import (
     UNPOOLING,
@@ -27,7 +29,8 @@ from contractconv.engines.llvm.program import Prepared, Program
 from contractconv.engines.llvm.tiles import layer_roles, tiled_product
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.weight import weight
-from contractconv.notation.problem import Accesses, Problem
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.planning.einsum import as_einsum
 from contractconv.planning.leaves import is_leaf
 from contractconv.planning.lowerings import (
     GRADIENT,
@@ -38,6 +41,7 @@ from contractconv.planning.lowerings import (
 )
 from contractconv.planning.piece import Piece
 from contractconv.planning.predictions import error_of_tiles, seconds_of_tiles
+from contractconv.planning.roles import fused
 from contractconv.planning.setting import Setting
 
 # Fewer multiplications than this are not worth compiling a kernel for.
@@ -166,7 +170,7 @@ def _nests(piece: Piece, setting: Setting) -> bool:
     if not _is_worth(piece, setting) or kind is None:
         return False
     strides = contiguous(piece.problem, native.number(kind).size)
-    nest = direct.nest_of(piece.problem, strides, kind)
+    nest = direct.nest_of(*_fused(piece.problem, strides), kind)
     return nest is not None and bool(piece.problem.reduced)
 
 
@@ -175,13 +179,45 @@ def _nested(piece: Piece, work: Work) -> _Program | None:
         return None
     strides = tuple(array.strides for array in (*work.arrays, work.out))
     kind, finish = direct.kind(work.out.dtype), _finish(work.ending)
+    problem, strides = _fused(piece.problem, strides, finish.bias)
     program = kind and direct.prepared(
-        piece.problem, strides, kind, work.accumulate, finish, get_num_threads()
+        problem, strides, kind, work.accumulate, finish, get_num_threads()
     )
     if not program:
         return None
     regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
     return _Program(program, regions, piece.problem, work.out, KERNEL.name)
+
+
+def _fused(
+    problem: Problem, strides: tuple[Strides, ...], bias: bool = False
+) -> tuple[Problem, tuple[Strides, ...]]:
+    """Indices that lie side by side everywhere as one, since each is a loop of its own.
+
+    Args:
+        problem: a sum of products.
+        strides: those of both operands and of the result, in bytes.
+        bias: whether something is added along the last axis of the result.
+    """
+    step = as_einsum(problem)
+    if step is None:
+        return problem, strides
+    terms = (*step.terms, step.output)
+    if any(len(set(term)) < len(term) for term in terms):
+        return problem, strides
+    steps, extents = [dict(zip(*one, strict=True)) for one in zip(terms, strides, strict=True)], {}
+
+    def follow(outer: str, inner: str) -> bool:
+        return all(s[outer] == s[inner] * problem.extents[inner] for s in steps if inner in s)
+
+    for run in fused((*terms, step.output[-1:] if bias else ()), follow):
+        extents[run[-1]] = prod(problem.extents[n] for n in run)
+    *operands, output = (
+        tuple(Access.along(n, extents[n]) for n in term if n in extents) for term in terms
+    )
+    sizes = tuple((n, extents[n]) for n in problem.indices if n in extents)
+    whole = Problem(tuple(operands), output, sizes, problem.reduce, shape_of(output))
+    return whole, tuple(tuple(step for n, step in s.items() if n in extents) for s in steps)
 
 
 def _tiles(piece: Piece, setting: Setting) -> bool:

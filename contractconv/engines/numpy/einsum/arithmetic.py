@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.summation import TERMS, summed
+from contractconv.arrays.summation import TERMS, summed, terms_at_once
 from contractconv.arrays.views import Array
 from contractconv.machine.sharing import carried_out, portions
 
@@ -22,6 +22,10 @@ _ROW = 1 << 7
 _COLUMNS = 16
 # Numbers of a line that are summed in one go.
 _LINE = 1 << 10
+# Numbers of a matrix that BLAS multiplies by a vector in one thread, real and complex ones.
+_ALONE, _ALONE_COMPLEX = 9215, 4095
+# Rows that are worth that, how many are added at most, and of how many sums the sum is short.
+_FEW_ROWS, _DEPTH, _FEW_PARTIAL = 8, 1 << 8, 1 << 7
 # Integers up to here are exact in double precision; and so many products are worth going there.
 _EXACT, _WORTH = 1 << 53, 1 << 12
 
@@ -91,19 +95,79 @@ def _part(array: Array, back: int, start: int, stop: int) -> Array:
 def adding(like: Array, axes: tuple[int, ...]) -> Callable[[Array], Array]:
     """What sums arrays like this one over some axes."""
     dtype, terms = like.dtype, prod(like.shape[axis] for axis in axes)
-    if dtype.kind in "fc" and axes == (like.ndim - 1,) and like.strides[-1] == like.itemsize:
-        return _sum_of_lines
+    if dtype.kind in "fc" and len(axes) == 1 and like.strides[-1] == like.itemsize:
+        if axes == (like.ndim - 1,):
+            return _of_lines(like)
+        rows = evenly(terms, min(_DEPTH, _most_alone(dtype) // like.shape[-1]))
+        apart = like.shape[-1] * like.itemsize
+        readable = like.strides[-2] >= apart and like.strides[-2] % like.itemsize == 0
+        if axes == (like.ndim - 2,) and rows >= _FEW_ROWS and readable:
+            return _of_rows(like, rows)
     if terms <= TERMS or dtype.kind not in "fc":
         return lambda array: np.asarray(np.add.reduce(array, axis=axes, dtype=dtype))
     return lambda array: summed(array, axes)
 
 
-def _sum_of_lines(array: Array) -> Array:
+def _most_alone(dtype: np.dtype[Any]) -> int:
+    """Numbers of a matrix that BLAS multiplies by a vector in one thread."""
+    return _ALONE if dtype.kind == "f" else _ALONE_COMPLEX
+
+
+def _of_lines(like: Array) -> Callable[[Array], Array]:
     """The sum of each line, of whose numbers einsum adds up many lanes at a time."""
-    whole = array.shape[-1] // _LINE * _LINE
-    head = array[..., :whole].reshape((*array.shape[:-1], -1, _LINE))
-    total = summed(np.einsum("...k->...", head), (array.ndim - 1,)) if whole else 0
+    line = evenly(like.shape[-1], _LINE)
+    if like.dtype.kind == "c":
+        ones = np.ones(line, like.dtype)
+        return lambda array: _sum_of_lines(array, line, lambda lines: np.matmul(lines, ones))
+    return lambda array: _sum_of_lines(array, line, lambda lines: np.einsum("...k->...", lines))
+
+
+def _sum_of_lines(array: Array, line: int, add: Callable[[Array], Array]) -> Array:
+    if line == array.shape[-1]:
+        return np.asarray(add(array))
+    whole = array.shape[-1] // line * line
+    head = array[..., :whole].reshape((*array.shape[:-1], -1, line))
+    total = summed(add(head), (array.ndim - 1,))
+    if whole == array.shape[-1]:
+        return total
     return np.asarray(total + np.einsum("...k->...", array[..., whole:]))
+
+
+def _of_rows(like: Array, rows: int) -> Callable[[Array], Array]:
+    """The sum of each column, by a BLAS, which adds some rows at a time in one thread."""
+    depth, axis = like.shape[-2], like.ndim - 2
+    whole, shape = depth // rows * rows, (*like.shape[:-2], -1, rows, like.shape[-1])
+    ones, others = np.ones(rows, like.dtype), np.ones(depth - whole, like.dtype)
+
+    def add(array: Array) -> Array:
+        partial = np.matmul(ones, array[..., :whole, :].reshape(shape))
+        few = partial.shape[axis] <= _FEW_PARTIAL
+        total = np.add.reduce(partial, axis=axis) if few else summed(partial, (axis,))
+        return total + np.matmul(others, array[..., whole:, :]) if others.size else total
+
+    return add
+
+
+def evenly(size: int, most: int) -> int:
+    """The largest block of so many numbers at most that divides them, if it is not too small."""
+    if size <= most:
+        return size
+    return next((n for n in range(most, most // 2, -1) if size % n == 0), most)
+
+
+def dot(left: Array, right: Array, out: Array | None) -> Array:
+    """The product of a row and a column, so many terms at once that they keep their digits."""
+    depth = left.shape[-1]
+    block = evenly(depth, terms_at_once(1, 1))
+    whole = depth // block * block
+    heads = left[0, :whole].reshape(-1, 1, block), right[:whole, 0].reshape(-1, block, 1)
+    total: Array = np.add.reduce(np.matmul(*heads), axis=0)
+    if whole < depth:
+        total += np.matmul(left[:, whole:], right[whole:])
+    if out is None:
+        return total
+    np.copyto(out, total)
+    return out
 
 
 def exactly_multiplied(left: Array, right: Array, out: Array | None) -> Array:

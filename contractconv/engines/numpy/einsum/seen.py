@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,8 +56,13 @@ def diagonal(term: Labels, shape: tuple[int, ...], long: Collection[str]) -> tup
     look = reshaped(shape, tuple(size for n, size in zip(term, shape, strict=True) if n in long))
     if len(kept) == len(labels):
         return look, kept
-    numbers = [kept.index(n) for n in labels]
-    return then(look, lambda array: np.einsum(array, numbers, list(range(len(kept))))), kept
+    double = next(n for n in labels if labels.count(n) > 1)
+    first = labels.index(double)
+    second = labels.index(double, first + 1)
+    left = (*labels[:first], *labels[first + 1 : second], *labels[second + 1 :], double)
+    sizes = dict(zip(labels, (size for size in shape if size > 1), strict=True))
+    once, kept = diagonal(left, tuple(sizes[n] for n in left), long)
+    return then(look, lambda array: array.diagonal(0, first, second), once), kept
 
 
 def follow(outer: str, inner: str, views: Sequence[Labelled]) -> bool:
@@ -64,35 +70,54 @@ def follow(outer: str, inner: str, views: Sequence[Labelled]) -> bool:
     return all(view.merges((outer, inner)) for view in views if inner in view.labels)
 
 
-def as_matrices(
-    view: Labelled, look: View, groups: tuple[Labels, Labels, Labels], shape: tuple[int, ...]
-) -> View:
+class Matrices(NamedTuple):
+    """An operand as matrices.
+
+    Attributes:
+        batch: the indices of the batch; the operand may lack some.
+        rows: those of the rows.
+        columns: those of the columns.
+        shape: that of the batch, which may be one axis, then rows and columns.
+    """
+
+    batch: Labels
+    rows: Labels
+    columns: Labels
+    shape: tuple[int, ...]
+
+
+def as_matrices(view: Labelled, look: View, made: Matrices) -> View:
     """An operand as matrices that a BLAS can read.
 
     Args:
         view: what ``look`` makes of the operand.
         look: how it is seen.
-        groups: the indices of the batch, of the rows and of the columns.
-        shape: that of the batch, which may be one axis, then rows and columns.
+        made: the matrices.
     """
-    batch, rows, columns = groups
-    joined = len(shape) - 2 < len(batch)
-    if view.merges(rows, columns, *([batch] if joined else [])):
-        made = then(look, _arranged(view, (*batch, *rows, *columns), shape))
-        seen = view.arranged((*batch, *rows, *columns)).reshape(shape)
-        return made if _is_readable(seen) else then(made, np.ascontiguousarray)
-    if not view.runs_along(rows, columns):
-        made = then(look, _arranged(view, (*batch, *rows, *columns), shape))
-        return then(made, np.ascontiguousarray)
+    batch, rows, columns, shape = made
+    arranged = then(look, _arranged(view, (*batch, *rows, *columns), shape))
+    if is_readable(view, made):
+        return arranged
+    if view.merges(rows, columns) or not view.runs_along(rows, columns):
+        return then(arranged, np.ascontiguousarray)
     # The longer runs in memory lie along the rows: copy the transposed matrices.
     turned = (*shape[:-2], shape[-1], shape[-2])
-    made = then(look, _arranged(view, (*batch, *columns, *rows), turned))
-    return then(made, np.ascontiguousarray, last_two_swapped)
+    arranged = then(look, _arranged(view, (*batch, *columns, *rows), turned))
+    return then(arranged, np.ascontiguousarray, last_two_swapped)
 
 
 def _arranged(view: Labelled, labels: Labels, shape: tuple[int, ...]) -> View:
-    axes = [view.labels.index(n) for n in labels]
+    axes = [view.labels.index(n) for n in labels if n in view.labels]
     return then(transposed(axes), reshaped(tuple(view.array.shape[n] for n in axes), shape))
+
+
+def is_readable(view: Labelled, made: Matrices) -> bool:
+    """Whether a BLAS can read an operand as matrices where it lies."""
+    batch, rows, columns, shape = made
+    joined = [batch] if len(shape) - 2 < len(batch) else []
+    if not view.merges(rows, columns, *joined):
+        return False
+    return _is_readable(view.arranged((*batch, *rows, *columns)).reshape(shape))
 
 
 def _is_readable(matrices: Array) -> bool:

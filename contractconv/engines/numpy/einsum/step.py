@@ -17,17 +17,19 @@ from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_on
 from contractconv.arrays.views import Array, Labelled
 from contractconv.engines.numpy.einsum import arithmetic
 from contractconv.engines.numpy.einsum.seen import (
+    Matrices,
     View,
     as_matrices,
     diagonal,
     follow,
+    is_readable,
     reshaped,
     then,
     transposed,
 )
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem
-from contractconv.planning.einsum import Way, as_einsum, way
+from contractconv.planning.einsum import BEGUN, CALL, Way, as_einsum, way
 from contractconv.planning.roles import Labels, Roles, fused, roles
 
 # From arrays to a new array.
@@ -143,7 +145,7 @@ class _Step:
 
         def move(given: Sequence[Array]) -> Array:
             out = memory.empty(sizes, given[0].dtype)
-            copy(out.reshape(full), np.broadcast_to(look(given[0]), full))
+            copy(out.reshape(full), look(given[0]))
             return out
 
         return move
@@ -226,13 +228,16 @@ class _Step:
             for labels, n in zip((first, second), places, strict=True)
         ]
         size = self.extents[longest]
-        whole = size - size % TERMS
+        block = arithmetic.evenly(size, TERMS)
+        whole = size - size % block
 
         def add(given: Sequence[Array]) -> Array:
             left, right = one(given[0]), two(given[1])
             total: Any = 0
             if whole:
-                heads = (_blocks(a, n, whole) for a, n in zip((left, right), places, strict=True))
+                heads = (
+                    _blocks(a, n, whole, block) for a, n in zip((left, right), places, strict=True)
+                )
                 a, b = heads
                 made = np.einsum(a, opened[0], b, opened[1], [new, *beside, *kept])
                 total = summed(made, tuple(range(1 + len(beside))))
@@ -247,19 +252,18 @@ class _Step:
     # -- matrix products -----------------------------------------------------------------------
 
     def _product(self, found: Roles) -> Prepared:
-        batch, rows, columns, inner = found
-        high, deep, wide = (prod(self.shape(names)) for names in (rows, inner, columns))
-        lead = self.shape(batch)
-        lead = lead if len(lead) <= _MOST_BATCHES else (prod(lead),)
-        first = as_matrices(self.views[0], self.looks[0], (batch, rows, inner), (*lead, high, deep))
-        second = as_matrices(
-            self.views[1], self.looks[1], (batch, inner, columns), (*lead, deep, wide)
-        )
+        found = self._in_blocks(found)
+        batch, rows, columns, _ = found
+        one, two = self._matrices(found)
+        first = as_matrices(self.views[0], self.looks[0], one)
+        second = as_matrices(self.views[1], self.looks[1], two)
+        (high, deep), wide = one.shape[-2:], two.shape[-1]
+        lead = tuple(map(max, one.shape[:-2], two.shape[:-2]))
         work: Any = np.matmul
         if self.dtype.kind in "biu":
             work = arithmetic.exactly_multiplied
         elif deep > terms_at_once(high, wide):
-            work = multiplied
+            work = arithmetic.dot if (high, wide, lead) == (1, 1, ()) else multiplied
         into = self._into(batch, rows, columns, (*lead, high, wide))
         if into is None:
             return self._aside(first, second, work, (*batch, *rows, *columns))
@@ -274,6 +278,41 @@ class _Step:
             return out
 
         return multiply
+
+    def _in_blocks(self, found: Roles) -> Roles:
+        """The same, but for outer rows or columns in the batch if less has to be copied then."""
+        blocks = [
+            found._replace(batch=(*found.batch, *names[:n]), **{role: names[n:]})
+            for role, names in (("rows", found.rows), ("columns", found.columns))
+            for n in range(1, len(names))
+        ]
+        return min([found, *blocks], key=self._moved) if blocks else found
+
+    def _moved(self, found: Roles) -> int:
+        """Elements that are copied, and those that could be while a BLAS is called."""
+        batch, rows, columns, _ = found
+        moved = CALL * prod(self.shape(batch))
+        one, two = self._matrices(found)
+        for view, made in zip(self.views, (one, two), strict=True):
+            moved += 0 if is_readable(view, made) else view.array.size + BEGUN
+        shape = (*map(max, one.shape[:-2], two.shape[:-2]), one.shape[-2], two.shape[-1])
+        if self._into(batch, rows, columns, shape) is None:
+            moved += prod(shape) + BEGUN
+        return moved
+
+    def _matrices(self, found: Roles) -> tuple[Matrices, Matrices]:
+        """Both operands as matrices; of what one of them lacks the batch has a single value."""
+        batch, rows, columns, inner = found
+        leads = [
+            tuple(self.extents[n] if n in view.labels else 1 for n in batch) for view in self.views
+        ]
+        if len(batch) > _MOST_BATCHES and leads[0] == leads[1]:
+            leads = [(prod(lead),) for lead in leads]
+        high, deep, wide = (prod(self.shape(names)) for names in (rows, inner, columns))
+        return (
+            Matrices(batch, rows, inner, (*leads[0], high, deep)),
+            Matrices(batch, inner, columns, (*leads[1], deep, wide)),
+        )
 
     def _into(
         self, batch: Labels, rows: Labels, columns: Labels, shape: tuple[int, ...]
@@ -311,10 +350,10 @@ def _compact_strides(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int,
     return tuple(dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape)))
 
 
-def _blocks(array: Array, axis: int, whole: int) -> Array:
+def _blocks(array: Array, axis: int, whole: int, block: int) -> Array:
     """An axis as blocks of as many terms as are added one after the other."""
     head = array[(slice(None),) * axis + (slice(whole),)]
-    return head.reshape((*array.shape[:axis], -1, TERMS, *array.shape[axis + 1 :]))
+    return head.reshape((*array.shape[:axis], -1, block, *array.shape[axis + 1 :]))
 
 
 def _rest(array: Array, axis: int, whole: int) -> Array:

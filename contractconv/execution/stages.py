@@ -1,0 +1,192 @@
+"""Steps of a plan made ready, each in the first way that can carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.trace import trace
+from contractconv.arrays.views import Array, output_view, unread
+from contractconv.arrays.work import Work
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
+from contractconv.engines.numpy.matrix_product import sum_leaf
+from contractconv.engines.numpy.reducing import reduce_leaf
+from contractconv.execution.pieces import run_pieces
+from contractconv.execution.products import new, recipe_of
+from contractconv.execution.ready import Carry, Ready
+from contractconv.machine import memory
+from contractconv.machine.weight import weight
+from contractconv.notation.problem import Problem
+from contractconv.planning.plan import Plan, Step
+from contractconv.reductions.numbers import identity, ufunc
+from contractconv.reductions.table import REDUCTIONS
+
+
+def in_turn(
+    steps: Plan, arrays: Sequence[Array], numbers: np.dtype[Any], ending: Ending | None = None
+) -> Ready:
+    """One step after the other, of operands as the first ones of them take them."""
+    problem = steps.problem
+    if 0 in (problem.points, *problem.output_sizes, *(a.size for a in arrays)):
+        return Ready(lambda given, ending=None: ended(identities(problem, numbers), ending))
+    left: list[int] = list(range(len(arrays)))
+    held, stages = list(arrays), []
+    for step in steps.steps:
+        # The last one is taken first, so that the others stay where they are.
+        taken = [left.pop(n) for n in reversed(step.positions)][::-1]
+        last = step is steps.steps[-1]
+        stages.append((taken, stage(step, _let_go(held, taken), ending if last else None)))
+        left.append(len(held))
+        held.append(np.empty(step.problem.output_sizes, numbers))
+    whole = Ready(
+        _one_by_one([(taken, one.carry) for taken, one in stages]),
+        sum(one.size for _, one in stages),
+        any(one.compiled for _, one in stages),
+    )
+    return stages[0][1] if len(stages) == 1 else whole
+
+
+def ended(made: Array, ending: Ending | None) -> Array:
+    """A result, with what is to be done to it done."""
+    if ending is not None:
+        ending.apply(made)
+    return made
+
+
+def _one_by_one(stages: Sequence[tuple[list[int], Carry]]) -> Carry:
+    """Stages that take what is held under some numbers, of which each is taken once."""
+    *others, (remaining, last) = stages
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        held = list(given)
+        for taken, work in others:
+            held.append(work(_let_go(held, taken)))
+        return last(_let_go(held, remaining), ending)
+
+    return carry
+
+
+def _let_go(held: list[Any], numbers: list[int]) -> list[Array]:
+    """Some of what is held, which nothing else will need."""
+    taken = [held[n] for n in numbers]
+    for n in numbers:
+        held[n] = None
+    return taken
+
+
+def stage(step: Step, arrays: Sequence[Array], ending: Ending | None = None) -> Ready:
+    """Make a step ready for arrays that lie in memory like these.
+
+    Args:
+        step: a step, not of empty arrays.
+        arrays: what it takes, of one dtype, compositions split; they are not kept.
+        ending: what is done to the result, in one go with it if the step can do that.
+
+    Returns:
+        What makes a new array of shape ``step.problem.output_sizes``.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> from contractconv.planning.plan import plan
+        >>> (step,) = plan(resolve(parse("(i+k), k -> i"), [(3,), (2,)], {})).steps
+        >>> arrays = np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0])
+        >>> stage(step, arrays).carry(arrays)
+        array([21., 32.])
+    """
+    at_once = _at_once(step, arrays)
+    if at_once is not None:
+        return at_once
+    if REDUCTIONS[step.problem.reduce].linear and len(arrays) == 2:
+        return _compiled(step, arrays, ending) or _in_pieces(step, arrays[0].dtype)
+    return _reduction(step, arrays[0].dtype)
+
+
+def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
+    """By one operation of numpy's."""
+    entry, problem = step.making, step.problem
+    work = None if entry is None or entry.makes is None else entry.makes(problem, arrays)
+    if entry is None or work is None:
+        return None
+    name = entry.name
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        if trace.listening:
+            with trace.of(name, problem):
+                made: Array = work(given)
+        else:
+            made = work(given)
+        return ended(made, ending)
+
+    return Ready(carry)
+
+
+def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Ready | None:
+    """By one program of kernels."""
+    dtype, out = arrays[0].dtype, unread(step.problem.output_sizes, None, arrays[0].dtype)
+    # What no piece writes has to be ended, too.
+    known = recipe_of(step, arrays, out, not step.disjoint, ending if step.complete else None)
+    if known is None:
+        return None
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        out = new(step, dtype)
+        known.run(tuple(given), out, ending if known.ends else None)
+        if ending is not None and not known.ends:
+            ending.apply(out)
+        return out
+
+    return Ready(carry, weight(known), compiled=True)
+
+
+def _in_pieces(step: Step, dtype: np.dtype[Any]) -> Ready:
+    """Piece by piece, as some have to be made ready for the numbers that they are given."""
+    alone = len(step.choice.chosen.pieces) == 1 and step.complete
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        out, end = new(step, dtype), ending if alone else None
+        work = Work(tuple(given), out, not step.disjoint, step.setting, end)
+        if not run_pieces(step.pieces(), work, step.disjoint) and ending is not None:
+            ending.apply(out)
+        return out
+
+    return Ready(carry, compiled=step.setting.machine.compiled)
+
+
+def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:
+    """Anything that is no sum of products of two arrays."""
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        made = _reduced(step, tuple(given), dtype)
+        return ended(made, ending)
+
+    return Ready(carry, compiled=step.setting.machine.compiled)
+
+
+def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
+    problem = step.problem
+    leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
+    if step.is_leaf and problem.points >= FEW_POINTS and step.setting.machine.compiled:
+        made = memory.empty(problem.output_sizes, dtype)
+        if pool(problem, arrays[0], made):
+            return made
+    if step.is_tight:
+        labels = tuple(access.names[0] for access in problem.output)
+        result = leaf(problem, arrays, labels)
+        if result.shape == problem.output_sizes and result.flags.c_contiguous:
+            return result
+        return np.broadcast_to(result, problem.output_sizes).copy()
+    out = identities(problem, dtype)
+    combine = ufunc(REDUCTIONS[problem.reduce])
+    for part in step.leaves():
+        view = output_view(out, part)
+        combine(view.array, leaf(part, arrays, view.labels), out=view.array)
+    return out
+
+
+def identities(problem: Problem, dtype: np.dtype[Any]) -> Array:
+    """A result to which nothing has contributed yet."""
+    return np.full(problem.output_sizes, identity(REDUCTIONS[problem.reduce], dtype), dtype)
