@@ -15,4 +15,4 @@ def reference(problem: Problem, arrays: Sequence[Any]) -> Any:
 
     What the library can differentiate, trace or run on a device, it can here.
     """
-    return run(lowered(problem), problem.reduce, arrays)
+    return run(lowered(problem), problem, arrays)

@@ -13,6 +13,7 @@ from contractconv.notation.ellipsis import dots_labels, expand_dots, names_dots
 from contractconv.notation.keywords import FOREIGN
 from contractconv.notation.places import axes, give, marks, wrong_count, wrong_rank
 from contractconv.notation.problem import Access, Accesses, Problem, Shape
+from contractconv.notation.reach import reached
 from contractconv.notation.solver import Solver
 from contractconv.notation.spec import Axis, Place, Spec, Term
 
@@ -239,10 +240,9 @@ def _output_size(axis: Axis, extents: Mapping[str, int], told: int | None) -> in
         return told
     if 0 in sizes:
         return 0
-    access = Access.by(axis, 0)
-    low, high = access.reach(extents)
-    least = -(-low // access.divisor)
-    return max(0, high // access.divisor + 1 - max(0, -least))
+    steps = ((c.number, extents[name] - 1) for name, c in axis.terms)
+    size: int = reached(axis.offset.number, axis.divisor.number, steps)
+    return size
 
 
 # -- numbers that no machine counts to -------------------------------------------------------------

@@ -13,6 +13,7 @@ from operator import index as as_integer
 
 from contractconv.errors import ShapeError
 from contractconv.notation.affine import Affine, join_signed
+from contractconv.notation.reach import reach
 from contractconv.remembering import Value, remembered
 
 Shape = tuple[int, ...]
@@ -63,11 +64,7 @@ class Access:
 
     def reach(self, extents: Mapping[str, int]) -> tuple[int, int]:
         """The least and greatest numerator; no extent may be zero."""
-        low = high = self.offset
-        for name, coefficient in self.terms:
-            step = coefficient * (extents[name] - 1)
-            low, high = low + min(0, step), high + max(0, step)
-        return low, high
+        return reach(self.offset, ((c, extents[name] - 1) for name, c in self.terms))
 
     def along_progression(self, name: str, start: int, step: int) -> Access:
         """Return the access in terms of ``n``, where ``name = start + step*n``."""

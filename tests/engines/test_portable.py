@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ from strategies import Array, Problem, empties, problems, seeds, windows
 import contractconv as cc
 from contractconv import Reduction
 from contractconv.arrays.precision import common_dtype
+from contractconv.display.sources import printer
+from contractconv.engines.portable import interpreter, nodes
 from contractconv.engines.portable.interpreter import run
 from contractconv.engines.portable.libraries import (
     LIBRARIES,
@@ -281,27 +283,37 @@ def test_gradients_of_layers(case: Case) -> None:
 
 
 def test_plain_indices_go_to_einsum() -> None:
-    node = lowered(problem_of("b i j j, j k -> k b", [(2, 3, 4, 4), (4, 5)], {}))
-    assert node == Einsum(
-        (Operand(0, (2, 3, 4, 4)), Operand(1, (4, 5))),
+    problem = problem_of("b i j j, j k -> k b", [(2, 3, 4, 4), (4, 5)], {})
+    assert lowered(problem) == Einsum(
+        (Operand(0, problem.operands[0]), Operand(1, problem.operands[1])),
         (("b", "i", "j", "j"), ("j", "k")),
         ("k", "b"),
     )
 
 
+def test_every_kind_of_node_has_a_rule() -> None:
+    kinds = set(get_args(nodes.Node))
+    assert set(interpreter.RULES) == kinds
+    assert set(printer.RULES) == kinds - {nodes.Full}  # ones belong to the einsum that needs them
+
+
 def test_nodes_travel() -> None:
-    node = lowered(problem_of("b i c, k c -> b (2*i+k)", [(2, 5, 3), (3, 3)], {}))
+    problem = problem_of("b i c, k c -> b (2*i+k)", [(2, 5, 3), (3, 3)], {})
+    node = lowered(problem)
     operands = [np.ones((2, 5, 3)), np.ones((3, 3))]
     copied = pickle.loads(pickle.dumps(node))
     assert copied == node
-    np.testing.assert_array_equal(run(copied, "sum", operands), run(node, "sum", operands))
+    np.testing.assert_array_equal(run(copied, problem, operands), run(node, problem, operands))
 
 
 def test_reading_nodes_imports_no_library() -> None:
     code = (
         "import sys, numpy as np; from contractconv.engines.portable.interpreter import run;"
         "from contractconv.engines.portable.nodes import Operand;"
-        "run(Operand(0, (2,)), 'sum', [np.ones(2)]);"
+        "from contractconv.notation.problem import Access, Problem;"
+        "axes = (Access.along('i', 2),);"
+        "problem = Problem((axes,), axes, (('i', 2),), 'sum', (2,));"
+        "run(Operand(0, axes), problem, [np.ones(2)]);"
         "print(*{'torch', 'jax', 'cupy', 'dask', 'sympy', 'llvmlite'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

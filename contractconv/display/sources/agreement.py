@@ -40,7 +40,7 @@ def _computed(sizes: Sizes, word: str) -> str | None:
     if "*" in word:
         return sizes.extents(word.split("*"))
     found = sizes.solution.found.get(word)
-    return None if found is not None and plain(found.axis) else sizes.extent(word)
+    return None if found and plain(sizes.axis(found[0])) else sizes.extent(word)
 
 
 def _by_name(values: Mapping[str, str]) -> list[str]:
@@ -60,7 +60,7 @@ def fitted(sizes: Sizes) -> str:
     """The call that finds the extents which depend on numbers in the place of symbols."""
     others = [(p, a) for p, a in axes(sizes.spec) if p[0] != RESULT and not plain(a)]
     names = dict.fromkeys(name for _, axis in others for name in axis.names)
-    told = {n for n, found in sizes.solution.found.items() if found.places[0][0] == RESULT}
+    told = {n for n, found in sizes.solution.found.items() if found[0][0] == RESULT}
     given = {n: sizes.extent(n) for n in names if n in told.union(sizes.solution.arguments)}
     alone = {plain(axis) for place, axis in axes(sizes.spec) if place[0] != RESULT}
     known = {name: sizes.extent(name) for name in names if name in alone}

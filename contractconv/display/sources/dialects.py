@@ -19,12 +19,15 @@ class Dialect:
         library: the name of the library.
         module: its short name.
         imports: what names stand for, and the lines that import them.
+        keep: how a reduction is told to keep axes.
+        options: of an einsum of several arrays.
     """
 
     library = "numpy"
     module = "np"
     imports: tuple[tuple[str, str], ...] = (("np", "import numpy as np"),)
     keep = "keepdims=True"
+    options: tuple[str, ...] = ()
 
     def needed(self, lines: Sequence[str]) -> list[str]:
         """The imports of all names that some lines use."""
@@ -37,8 +40,8 @@ class Dialect:
 
     def einsum(self, string: str, arrays: Sequence[str]) -> str:
         """Contract arrays over plain indices."""
-        optimize = ["optimize=True"] * (len(arrays) > 1)
-        return self.call("einsum", f'"{string}"', *arrays, *optimize)
+        options = self.options if len(arrays) > 1 else ()
+        return self.call("einsum", f'"{string}"', *arrays, *options)
 
     def padded(self, array: str, widths: Sequence[int], fill: str) -> str:
         """Append slices to an array, ``widths`` of them along each axis."""
@@ -112,6 +115,8 @@ class Dialect:
 
 
 class _Numpy(Dialect):
+    options = ("optimize=True",)
+
     def floating(self, array: str) -> str:
         return f"1.0 * {array}"
 
@@ -120,9 +125,6 @@ class _Jax(Dialect):
     library = "jax"
     module = "jnp"
     imports = (("jax", "import jax"), ("jnp", "import jax.numpy as jnp"))
-
-    def einsum(self, string: str, arrays: Sequence[str]) -> str:
-        return self.call("einsum", f'"{string}"', *arrays)
 
 
 class _Torch(Dialect):
@@ -133,9 +135,6 @@ class _Torch(Dialect):
         ("torch", "import torch"),
         ("pad", "from torch.nn.functional import pad"),
     )
-
-    def einsum(self, string: str, arrays: Sequence[str]) -> str:
-        return self.call("einsum", f'"{string}"', *arrays)
 
     def padded(self, array: str, widths: Sequence[int], fill: str) -> str:
         first = next(n for n, width in enumerate(widths) if width)

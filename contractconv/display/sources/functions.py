@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from contractconv.calculus.backward import derive
-from contractconv.display.sources.body import Body, Factor, Slot
 from contractconv.display.sources.dialects import dialect
 from contractconv.display.sources.helpers import helpers
-from contractconv.display.sources.lines import Lines, fits
+from contractconv.display.sources.lines import Lines
+from contractconv.display.sources.meetings import contraction
 from contractconv.display.sources.naming import Letters, Names, checked_names
-from contractconv.display.sources.reduced_points import local_derivative, points, reduce_points
+from contractconv.display.sources.pointwise import local_derivative
+from contractconv.display.sources.printer import Printer
 from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.solving import RESULT, only_in_result, solve
+from contractconv.display.sources.solving import RESULT, solve
 from contractconv.display.sources.strings import (
     collects,
     gathered,
@@ -22,6 +23,7 @@ from contractconv.display.sources.strings import (
 )
 from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.display.sources.wrapping import docstring, wrapped
+from contractconv.engines.portable.translation import Contraction, translated
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
 from contractconv.notation.places import operand_position
@@ -43,6 +45,8 @@ class Given:
 
 
 NOTHING = Given()
+
+LOCAL = -2  # the number of the local derivative among the arrays
 
 
 def forward_source(spec: Spec, library: str, names: Sequence[str], given: Given = NOTHING) -> str:
@@ -78,10 +82,7 @@ def forward_source(spec: Spec, library: str, names: Sequence[str], given: Given 
     _check(spec, given)
     form = gathered(spec) if REDUCTIONS[spec.reduce].is_sum else spec
     function = _Function(spec, form, library, names, given)
-    if REDUCTIONS[spec.reduce].linear:
-        function.sum_up(form)
-    else:
-        function.reduce()
+    function.contract(form)
     return function.module("forward", f"{spec}{_reduction(spec)}")
 
 
@@ -163,10 +164,9 @@ class _Function:
         self.spec = spec
         self.given = given
         self.target = RESULT if operand is None else operand
-        self.dialect = dialect(library)
         self.operands = checked_names(spec, names)
         taken = Names(spec, self.operands)
-        solution = solve(spec, given.extents, self._told())
+        solution = solve(spec, given.extents, given.output_shape is not None, operand is not None)
         keywords = [*parameters_in_order(spec), *solution.arguments]
         self.keywords = {name: taken.argument(name) for name in keywords}
         self.arrays = dict(enumerate(self.operands))
@@ -177,18 +177,13 @@ class _Function:
         elif given.output_shape is not None:
             shapes[RESULT] = OUTPUT_SHAPE
         self.sizes = Sizes(spec, solution, shapes, self.keywords, taken)
-        letters = Letters((*spec.indices, *form.indices))
-        self.body = Body(self.dialect, Lines(taken), letters, self.sizes)
+        letters, like = Letters((*spec.indices, *form.indices)), self.arrays.get(RESULT, names[0])
+        self.lines = Lines(taken)
+        self.printer = Printer(dialect(library), self.lines, letters, self.sizes, self.arrays, like)
         self._guard(form)
         for position, axis in enumerate(form.output):
             if isinstance(axis, Affine) and axis.plain and axis.plain not in spec.indices:
                 self.sizes.name_position(axis.plain, (self.target, position))
-
-    def _told(self) -> list[str]:
-        """The indices of which the result's shape may tell: a cotangent's of no operand's."""
-        if self.given.output_shape is not None:
-            return [name for axis in self.spec.output for name in axis.names]
-        return only_in_result(self.spec) if self.target != RESULT else []
 
     def _guard(self, form: Spec) -> None:
         """Refuse what was given and does not fit, and divisions by zero."""
@@ -204,134 +199,54 @@ class _Function:
             text = total(multiples(divisor, self.sizes.rename))
             self.sizes.refuse(f"{text} == 0", f"division by zero: {divisor}")
 
-    @property
-    def _natural(self) -> bool:
-        """Whether the axes of the result have the sizes that they ask for."""
-        return self.given.output_shape is None
-
-    @property
-    def _like(self) -> str:
-        """The array whose dtype the result gets."""
-        return self.arrays.get(RESULT, self.operands[0])
-
-    # -- forward -------------------------------------------------------------------------------
-
-    def sum_up(self, form: Spec) -> None:
-        """Write a sum or a mean."""
-        terms = zip(self.operands, form.inputs, strict=True)
-        factors = [self.body.read(array, n, term) for n, (array, term) in enumerate(terms)]
-        slots = self.body.slots(RESULT, form.output, natural=self._natural)
-        mean = REDUCTIONS[self.spec.reduce].averages
-        placed = self._landing(slots) if mean else self._placed(slots)
-        value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
-        if mean:
-            value = self._divided(value, slots, placed)
-        self.body.finish(value, RESULT, None, slots)
-
-    def reduce(self) -> None:
-        """Write a reduction that looks at every point."""
-        found = points(self.body, self.spec, self.operands, self._natural)
-        self.body.finish(reduce_points(self.body, found), RESULT, None, found.slots)
-
-    # -- backward ------------------------------------------------------------------------------
+    def contract(self, form: Spec) -> None:
+        """Write the contraction."""
+        made = self._contraction(form)
+        self.printer.finish(translated(made), made.output, None)
 
     def differentiate_sum(self, form: Spec) -> None:
         """Write the gradient of a sum or a mean."""
         if REDUCTIONS[self.spec.reduce].averages:
-            self._average(self.arrays[RESULT])
-        others = [n for n in range(len(self.operands)) if n != self.target]
-        factors = [
-            self.body.read(self.arrays[n], n, term)
-            for n, term in zip([RESULT, *others], form.inputs, strict=True)
-        ]
-        self._collect(factors, form.output)
+            made = self._contraction(self.spec)
+            mean = self.printer.divided(self.arrays[RESULT], made.output, made.reduced, True)
+            self.lines.assign(self.arrays[RESULT], mean)
+        self._collect(zip([RESULT, *self._others], form.inputs, strict=True), form.output)
 
     def differentiate_reduction(self, target: Term) -> None:
         """Write the gradient of a reduction that looks at every point."""
-        found = points(self.body, self.spec, self.operands, self._natural, apart=True)
-        local = local_derivative(self.body, found, self._like)
-        others = [f for n, f in enumerate(found.factors) if n != self.target]
-        term = _with_positions(self.spec.output, found.slots)
-        cotangent = self.body.read(self.arrays[RESULT], RESULT, term)
-        self._collect([cotangent, local, *others], target)
+        made = self._contraction(self.spec)
+        local = local_derivative(self.printer, made)
+        self.printer.arrays[LOCAL] = local.text
+        points = tuple(map(Affine.index, local.labels))
+        landed = zip(made.output, self.printer.slots(made.output), strict=True)
+        term = _with_positions(self.spec.output, {a.place[1]: slot for a, slot in landed})
+        others = [(n, self.spec.inputs[n]) for n in self._others]
+        self._collect([(RESULT, term), (LOCAL, points), *others], target)
 
-    def _collect(self, factors: Sequence[Factor], target: Term) -> None:
-        slots = self.body.slots(self.target, target)
-        placed = self._placed(slots)
-        value = self.body.contracted([*factors, *placed], _indices(slots), self._like)
-        self.body.finish(value, self.target, self.operands[self.target], slots)
+    @property
+    def _others(self) -> list[int]:
+        return [n for n in range(len(self.operands)) if n != self.target]
 
-    def _average(self, cotangent: str) -> None:
-        """Divide a cotangent by the number of points that were averaged."""
-        slots = self.body.slots(RESULT, self.spec.output, natural=self._natural)
-        placed = self._landing(slots)
-        if placed:
-            self.body.split(cotangent, RESULT, self.spec.output)
-        self.body.lines.assign(cotangent, self._divided(cotangent, slots, placed, units=True))
+    def _contraction(self, form: Spec) -> Contraction:
+        natural, result = self.given.output_shape is None, (RESULT, form.output)
+        return contraction(self.sizes, enumerate(form.inputs), result, self.spec.reduce, natural)
 
-    # -- both ----------------------------------------------------------------------------------
-
-    def _placed(self, slots: Sequence[Slot]) -> list[Factor]:
-        """Factors that put products where they belong."""
-        others = [slot for slot in slots if slot.affine is None or not slot.affine.plain]
-        diagonals = []
-        for slot in slots:
-            if slot.affine is not None and slot.affine.plain and slot.index is not None:
-                size = self.sizes.extent(slot.index)
-                identity = self.dialect.eye(size, self._like)
-                diagonals.append(Factor(identity, (slot.affine.plain, slot.index)))
-        return [*self._landing(others), *diagonals]
-
-    def _landing(self, slots: Sequence[Slot]) -> list[Factor]:
-        return self.body.place(slots, lambda c: self.dialect.truths(c, self._like))
-
-    def _divided(
-        self, value: str, slots: Sequence[Slot], placed: Sequence[Factor], units: bool = False
-    ) -> str:
-        """Divide by the number of points that land on each element.
-
-        Args:
-            value: what to divide.
-            slots: the axes of the result.
-            placed: where products are put.
-            units: whether the value has the axes of size one that the result has.
-        """
-        present = {*_indices(slots), *(name for factor in placed for name in factor.indices)}
-        repeats = self.sizes.extents(n for n in self.spec.indices if n not in present)
-        if not placed:
-            return f"{value} / max(1, {repeats})" if repeats else value
-        out = tuple(slot.index or str(n) for n, slot in enumerate(slots) if slot.index or units)
-        counted = tuple(n for n in out if any(n in factor.indices for factor in placed))
-        count = self._count(placed, counted)
-        count = self.body.lines.new("count", f"{repeats} * {count}" if repeats else count)
-        # Nothing lands on an element whose count is zero, so it holds zero already.
-        divisor = Factor(f"{count}.clip(1)", counted).among(out)
-        if not fits(f"return {value} / {divisor}"):
-            value = self.body.lines.new("Y", value)
-        return f"{value} / {divisor}"
-
-    def _count(self, placed: Sequence[Factor], counted: tuple[str, ...]) -> str:
-        """How many points land on each element, as far as these factors say."""
-        factor, *others = placed
-        if others or tuple(n for n in factor.indices if n in counted) != counted:
-            return self.body.contracted(placed, counted, self._like)
-        axes = [str(n) for n, name in enumerate(factor.indices) if name not in counted]
-        if not axes:
-            return factor.text
-        return f"{factor.text}.sum({axes[0] if len(axes) == 1 else tupled(axes)})"
+    def _collect(self, operands: Iterable[tuple[int, Term]], target: Term) -> None:
+        made = contraction(self.sizes, operands, (self.target, target), SUM)
+        self.printer.finish(translated(made), made.output, self.operands[self.target])
 
     # -- the text ------------------------------------------------------------------------------
 
     def module(self, name: str, *doc: str) -> str:
         """Put the module together."""
         head = f"def {name}({', '.join([*self.arrays.values(), *self._keywords()])}):"
-        lines = [*self.sizes.lines(), *self.body.lines.texts]
+        lines = [*self.sizes.lines(), *self.lines.texts]
         indent = " " * 4
         body = [row for line in lines for row in wrapped(indent + line)]
         function = "\n".join([*wrapped(head), *docstring(doc, indent), *body]) + "\n"
         called = helpers(lines)
         standard = ["import math", ""] * any("math." in text for text in called)
-        imports = "\n".join([*standard, *self.dialect.needed(lines)]).strip()
+        imports = "\n".join([*standard, *self.printer.dialect.needed(lines)]).strip()
         return "\n\n".join([*([f"{imports}\n"] * bool(imports)), *called, function])
 
     def _keywords(self) -> list[str]:
@@ -343,15 +258,10 @@ class _Function:
         return ["*", *words] if words else []
 
 
-def _indices(slots: Sequence[Slot]) -> tuple[str, ...]:
-    return tuple(slot.index for slot in slots if slot.index is not None)
-
-
-def _with_positions(term: Term, slots: Sequence[Slot]) -> Term:
+def _with_positions(term: Term, slots: Mapping[int | None, str | None]) -> Term:
     """The term with an index alone on each axis on which products are put."""
-    indices = {slot.place[1]: slot.index for slot in slots}
-    axes = []
-    for position, axis in enumerate(term):
-        index = indices[position]
-        axes.append(Affine.index(index) if isinstance(axis, Affine) and index else axis)
-    return tuple(axes)
+    indices = (slots.get(position) for position in range(len(term)))
+    return tuple(
+        Affine.index(index) if isinstance(axis, Affine) and index else axis
+        for axis, index in zip(term, indices, strict=True)
+    )

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping
 
 from contractconv.display.sources.agreement import agreement, fitted
 from contractconv.display.sources.naming import POSITIONS, Names
-from contractconv.display.sources.reaches import never_below, reach, sign
-from contractconv.display.sources.solving import RESULT, Found, Solution, plain
+from contractconv.display.sources.quantities import Quantity
+from contractconv.display.sources.solving import RESULT, Places, Solution, plain
 from contractconv.display.sources.text import (
     grouped,
     multiples,
-    negated,
     product,
     total,
     tupled,
 )
-from contractconv.notation.affine import ONE, Affine
+from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.reach import places, reached
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 
@@ -52,8 +52,7 @@ class Sizes:
         self._fitted: list[str] = []
         self._shapes: dict[int, dict[int, str]] = {}
         self._results: dict[int, str] = {}
-        self._positions: dict[str, Place] = {}
-        self._aliases: dict[str, str] = {}
+        self._positions: dict[str, tuple[Place, str | None]] = {}
         self._calls: dict[Place, str] = {}
         self._formulas: list[str] = []
 
@@ -61,13 +60,9 @@ class Sizes:
         """The variable of a parameter."""
         return self._arguments[parameter]
 
-    def name_position(self, name: str, place: Place) -> None:
-        """Give a name to the position on an axis: its extent is the axis's size."""
-        self._positions[name] = place
-
-    def alias(self, position: str, index: str) -> None:
-        """Give a position as many values as an index has."""
-        self._aliases[position] = index
+    def name_position(self, name: str, place: Place, index: str | None = None) -> None:
+        """Give a name to the position on an axis; its extent is that of the index there, if any."""
+        self._positions[name] = (place, index)
 
     def axis(self, place: Place) -> Axis:
         """An axis of the forward contraction."""
@@ -77,9 +72,9 @@ class Sizes:
 
     def extent(self, index: str) -> str:
         """The number of values of an index."""
-        index = self._aliases.get(index, index)
         if index in self._positions:
-            return self.size(self._positions[index])
+            place, same = self._positions[index]
+            return self.extent(same) if same else self.size(place)
         if index not in self._extents:
             self._extents[index] = self._found(index, self.solution.found[index])
         return self._extents[index]
@@ -99,10 +94,14 @@ class Sizes:
             return self._shape(place, self._called(place))
         return self._result(place, axis)
 
-    def fits(self, place: Place) -> bool:
+    def holds(self, place: Place, met: Affine) -> bool:
         """Whether an axis of the forward contraction certainly has every element that is met."""
+        if place not in self.solution.windows or not never_below(met):
+            return False
         axis = self.axis(place)
-        return place in self.solution.windows and isinstance(axis, Affine) and never_below(axis)
+        if not isinstance(axis, Affine) or {*met.terms} != {*axis.terms}:
+            return False
+        return (met.offset, met.divisor) == (axis.offset, axis.divisor)
 
     def lines(self) -> list[str]:
         """The lines that define what was asked for, and refuse shapes that do not agree."""
@@ -118,15 +117,15 @@ class Sizes:
 
     # -- where sizes come from -----------------------------------------------------------------
 
-    def _found(self, index: str, found: Found) -> str:
-        place, axis = found.places[0], found.axis
+    def _found(self, index: str, places: Places) -> str:
+        place, axis = places[0], self.axis(places[0])
         if plain(axis):
             return self._shape(place, index)
         if self.solution.dynamic and place[0] != RESULT:
             return self._define(index, f'{self._fitting()}["{index}"]')
         if isinstance(axis, Composition):
             return self._define(index, self._factor(index, axis, place))
-        return self._counted(index, found.places)
+        return self._counted(index, places)
 
     def _define(self, index: str, formula: str) -> str:
         name = self._names.extent(index)
@@ -171,20 +170,11 @@ class Sizes:
 
     def _count(self, index: str, axis: Affine, size: str) -> str:
         """The number of places of a window, as the notation's rule says."""
-        step = dict(axis.terms)[index]
-        others = Affine(tuple(t for t in axis.terms if t[0] != index), axis.offset)
         # Without a tap a window is as large as with one.
-        rest = reach(others, lambda name: f"max(1, {self.extent(name)})", self.rename)
-        if sign(step) < 0:  # the mirror image: what reaches past the end may reach below zero
-            past = total([*rest.offset, *rest.up, (1, ""), (-1, size)])
-            room = [(1, f"max(0, {past})"), *rest.offset, *negated(rest.down)]
-            step = -step
-        else:
-            room = [(1, size), *rest.both_sides(), *negated(rest.up), (-1, "")]
-        if step == ONE:
-            return total([*room, (1, "")])
-        stride = grouped(total(multiples(step, self.rename)), (" + ", " - ", " * "))
-        return f"{grouped(total(room))} // {stride} + 1"
+        extents = {n: f"max(1, {self.extent(n)})" for n in axis.names if n != index}
+        step = dict(axis.terms)[index].number
+        offset = Quantity.number(axis.offset.number)
+        return str(places(Quantity.of(size), step, offset, _steps(axis, extents)))
 
     def _result(self, place: Place, axis: Affine) -> str:
         """The natural size of an axis of the result."""
@@ -193,33 +183,18 @@ class Sizes:
         if position not in self._results:
             formula = self._natural(axis)
             if not formula.isdigit():
-                name = self._names.extent(self._called(place))
-                self._formulas.append(f"{name} = {formula}")
-                formula = name
+                formula = self._define(self._called(place), formula)
             self._results[position] = formula
         return self._results[position]
 
     def _natural(self, axis: Affine) -> str:
         if axis.parameters:
             return self._reached(axis)
-        formula = self._span(axis)
-        extents = self.extents(axis.names)
-        return f"{formula} if {extents} else 0" if extents else formula
-
-    def _span(self, axis: Affine) -> str:
-        """How many elements from zero on an axis meets, if any index has a value."""
-        bounds = reach(axis, self.extent, self.rename)
-        divisor = total(multiples(axis.divisor, self.rename))
-        if axis.fractional:
-            by = grouped(divisor, (" + ", " - ", " * "))
-            last = f"{grouped(total([*bounds.offset, *bounds.up]))} // {by} + 1"
-            below = bounds.below()
-            return f"max(0, {last} - {grouped(total(below))} // {by})" if below else last
-        constant = axis.offset.constant
-        if not axis.terms and constant is not None:
-            return str(max(0, constant + 1))
-        text = total([*bounds.up, (1, ""), *negated(bounds.both_sides())])
-        return f"max(0, {text})" if bounds.below() else text
+        extents = {name: self.extent(name) for name in axis.names}
+        number, divisor = axis.offset.number, axis.divisor.number
+        offset = Quantity.number(number) if extents else number
+        size = str(reached(offset, divisor, _steps(axis, extents)))
+        return f"{size} if {product([*extents.values()])} else 0" if extents else size
 
     def _reached(self, axis: Affine) -> str:
         numbers = [total(multiples(p, self.rename)) for p in (axis.offset, axis.divisor)]
@@ -229,7 +204,7 @@ class Sizes:
     def _called(self, place: Place) -> str:
         """What the position on an axis is called."""
         for name, where in self._positions.items():
-            if where == place:
+            if where == (place, None):
                 return name
         used = {*self.spec.indices, *self._positions, *self._calls.values()}
         free = next((name for name in POSITIONS if name not in used), "n")
@@ -252,7 +227,24 @@ class Sizes:
         return f"{', '.join(known.get(n, '_') for n in range(rank))} = {shape}"
 
 
+def never_below(axis: Affine) -> bool:
+    """Whether an axis certainly is never met below zero."""
+    return all(_sign(p) > 0 for p in (axis.divisor, axis.offset, *(c for _, c in axis.terms)))
+
+
+def _sign(polynomial: Polynomial) -> int:
+    """1 or -1 of a number (zero counts as 1), 0 if there are parameters, whose values decide it."""
+    if polynomial.constant is None:
+        return 0
+    return 1 if polynomial.constant >= 0 else -1
+
+
+def _steps(axis: Affine, extents: Mapping[str, str]) -> list[tuple[int, Quantity]]:
+    """The coefficients of some indices, and how far these go."""
+    return [(c.number, Quantity.of(extents[n], least=1) - 1) for n, c in axis.terms if n in extents]
+
+
 def _reaches_less(axis: Affine) -> bool:
     """Whether an axis with one index surely begins inside, however short it is."""
     ((_, step),) = axis.terms
-    return sign(step) * sign(axis.offset) < 0 or not axis.offset
+    return _sign(step) * _sign(axis.offset) < 0 or not axis.offset

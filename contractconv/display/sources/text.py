@@ -55,11 +55,6 @@ def _times(size: int, factor: str) -> str:
     return factor if size == 1 else f"{size} * {factor}"
 
 
-def negated(parts: Iterable[Part]) -> list[Part]:
-    """The summands with the opposite signs."""
-    return [(-coefficient, factor) for coefficient, factor in parts]
-
-
 def multiples(polynomial: Polynomial, rename: Rename, factor: str = "") -> list[Part]:
     """The summands of a polynomial in parameters, times a factor."""
     parts = [(value, product([*map(rename, names)])) for names, value in polynomial.terms]

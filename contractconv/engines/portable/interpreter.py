@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.precision import ACCUMULATORS, result_dtype
+from contractconv.engines.portable import nodes
 from contractconv.engines.portable.libraries import Library, library_of
-from contractconv.engines.portable.nodes import (
-    Divide,
-    Einsum,
-    Full,
-    Node,
-    Operand,
-    Reduce,
-    Reshape,
-    Take,
-    Where,
-)
+from contractconv.engines.portable.nodes import Labels, Node, names_of
+from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table, together
 from contractconv.errors import ContractionError
+from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.reductions.numbers import identity
 from contractconv.reductions.table import REDUCTIONS
 
@@ -40,6 +34,7 @@ class Setting:
         like: an array of the library.
         numbers: the name of the dtype that is computed with.
         dtype: the dtype whose identities count.
+        extents: of every index.
     """
 
     library: Library
@@ -47,6 +42,13 @@ class Setting:
     like: Any
     numbers: str
     dtype: np.dtype[Any]
+    extents: Mapping[str, int]
+
+    def parts(self, axes: Accesses) -> tuple[list[Positions], list[int]]:
+        """Where axes are met, those together that share an index, and in which order they are."""
+        groups = together(axes)
+        parts = [Positions.of(tuple(axes[n] for n in group), self.extents) for group in groups]
+        return parts, [n for group in groups for n in group]
 
     def value(self, node: Node) -> Any:
         """Carry out a node, and all that it reads."""
@@ -61,12 +63,12 @@ class Setting:
         return self.library.cast(self.library.array(values, self.like), self.numbers)
 
 
-def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
+def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
     """Carry out what :func:`~contractconv.engines.portable.translation.lowered` describes.
 
     Args:
         node: the node of the result.
-        reduce: the reduction of the contraction.
+        problem: what it is the result of.
         operands: arrays of one library, numpy's among them as they like, compositions not split.
 
     Returns:
@@ -83,10 +85,11 @@ def run(node: Node, reduce: str, operands: Sequence[Any]) -> Any:
     arrays = [array if _is_of(array, like) else library.array(array, like) for array in operands]
     common = library.promoted(arrays)
     summed = np.dtype(ACCUMULATORS.get(common, common))
-    made = result_dtype(reduce, summed)
+    made = result_dtype(problem.reduce, summed)
     numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
     cast = tuple(library.cast(array, numbers) for array in arrays)
-    result = Setting(library, cast, like, numbers, made).value(node)
+    result = Setting(library, cast, like, numbers, made, problem.extents).value(node)
+    result = result.reshape(problem.result_shape)
     return library.cast(result, common if made == summed else made.name)
 
 
@@ -97,56 +100,79 @@ def _is_of(array: Any, like: Any) -> bool:
 # --- one rule for each kind ------------------------------------------------------------------
 
 
-def _operand(setting: Setting, node: Operand) -> Any:
-    return setting.arrays[node.number].reshape(node.sizes)
+def _operand(setting: Setting, node: nodes.Operand) -> Any:
+    return setting.arrays[node.number].reshape(shape_of(node.axes))
 
 
-def _full(setting: Setting, node: Full) -> Any:
+def _full(setting: Setting, node: nodes.Full) -> Any:
     return setting.filled(node.sizes, node.reduce)
 
 
-def _reshape(setting: Setting, node: Reshape) -> Any:
-    return setting.value(node.source).reshape(node.sizes)
+def _read(setting: Setting, node: nodes.Read) -> Any:
+    """Take the axes that share indices at once."""
+    parts, order = setting.parts(node.axes)
+    array, axis = _turned(setting, setting.value(node.source), order), 0
+    for part in parts:
+        if not part.whole:
+            array = _taken(setting, array, axis, len(part.axes), part, node.reduce)
+        axis += len(part.names)
+    labels = tuple(name for part in parts for name in part.names)
+    return _contracted(setting, [array], [labels], names_of(node.axes))
 
 
-def _take(setting: Setting, node: Take) -> Any:
-    """Join the axes to one, append what stands outside, and take."""
-    source, table, outside = setting.value(node.source), node.table.table, node.table.outside
-    before, after = source.shape[: node.axis], source.shape[node.axis + node.count :]
-    joined = source.reshape((*before, outside, *after))
-    if (table == outside).any():
-        edge = setting.filled((*before, 1, *after), node.reduce)
-        joined = setting.library.joined([joined, edge], node.axis)
-    taken = setting.library.take(joined, table.ravel(), node.axis)
-    return taken.reshape((*before, *table.shape, *after))
+def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str) -> Any:
+    """Take by a table, whose axes stand for some axes: join those, append what stands outside."""
+    before, after = array.shape[:axis], array.shape[axis + count :]
+    joined = array.reshape((*before, table.outside, *after))
+    if (table.table == table.outside).any():
+        edge = setting.filled((*before, 1, *after), reduce)
+        joined = setting.library.joined([joined, edge], axis)
+    taken = setting.library.take(joined, table.table.ravel(), axis)
+    return taken.reshape((*before, *table.table.shape, *after))
 
 
-def _einsum(setting: Setting, node: Einsum) -> Any:
-    names = dict.fromkeys(name for labels in node.inputs for name in labels)
+def _turned(setting: Setting, array: Any, order: Sequence[int]) -> Any:
+    """The axes in another order."""
+    names = tuple(f"x{axis}" for axis in range(len(order)))
+    return _contracted(setting, [array], [names], tuple(names[axis] for axis in order))
+
+
+def _einsum(setting: Setting, node: nodes.Einsum) -> Any:
+    return _contracted(setting, map(setting.value, node.sources), node.inputs, node.output)
+
+
+def _contracted(
+    setting: Setting, arrays: Iterable[Any], inputs: Sequence[Labels], output: Labels
+) -> Any:
+    if [*inputs] == [output]:
+        return next(iter(arrays))
+    names = dict.fromkeys(name for labels in inputs for name in labels)
     if len(names) > len(ascii_letters):
         raise ContractionError(f"{len(names)} indices meet; an einsum has {len(ascii_letters)}")
     letter = dict(zip(names, ascii_letters, strict=False))
-    *inputs, output = (
-        "".join(letter[name] for name in labels) for labels in (*node.inputs, node.output)
-    )
-    sources = [setting.value(source) for source in node.sources]
-    return setting.library.einsum(f"{','.join(inputs)}->{output}", *sources)
+    *words, word = ("".join(letter[name] for name in labels) for labels in (*inputs, output))
+    return setting.library.einsum(f"{','.join(words)}->{word}", *arrays)
 
 
-def _where(setting: Setting, node: Where) -> Any:
+def _where(setting: Setting, node: nodes.Where) -> Any:
     inside: Any = True
-    for part in node.conditions:
+    for part in setting.parts(node.axes)[0]:
         order = sorted(part.names, key=node.labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
-        extents = dict(part.extents)
-        inside = inside & turned.reshape([extents.get(name, 1) for name in node.labels])
+        sizes = [setting.extents[name] if name in order else 1 for name in node.labels]
+        inside = inside & turned.reshape(sizes)
     condition = setting.library.array(inside, setting.like)
     elsewhere = setting.filled((), node.reduce)
     return setting.library.where(condition, setting.value(node.source), elsewhere)
 
 
-def _reduce(setting: Setting, node: Reduce) -> Any:
-    record, source, axes = REDUCTIONS[node.reduce], setting.value(node.source), node.axes
+def _reduce(setting: Setting, node: nodes.Reduce) -> Any:
+    axes = tuple(node.labels.index(name) for name in node.gone)
+    return _without(setting, setting.value(node.source), axes, node.reduce)
+
+
+def _without(setting: Setting, source: Any, axes: tuple[int, ...], reduce: str) -> Any:
+    record = REDUCTIONS[reduce]
     if not axes:  # to some libraries none are all
         source, axes = source.reshape((*source.shape, 1)), (len(source.shape),)
     if record.portable is not None:
@@ -155,22 +181,50 @@ def _reduce(setting: Setting, node: Reduce) -> Any:
     return record.asked(native, "portable way")(source, axes)
 
 
-def _divide(setting: Setting, node: Divide) -> Any:
-    source = setting.value(node.source)
-    points: Any = np.asarray(node.repeats, np.float64)
-    for axis, part in node.landings:
-        behind = len(source.shape) - axis - len(part.sizes)
-        points = points * part.counts.reshape((*part.sizes, *(1,) * behind))
-    return source / setting.constant(np.maximum(points, 1))
+def _land(setting: Setting, node: nodes.Land) -> Any:
+    """Gather what arrives at each element, reduce it, and put it where the element is."""
+    parts, order = setting.parts(node.axes)
+    labels = tuple(name for part in parts for name in part.names)
+    array = _contracted(setting, [setting.value(node.source)], [names_of(node.axes)], labels)
+    axis = 0
+    for part in parts:
+        if not part.whole:
+            array = _scattered(setting, array, axis, part, node.reduce)
+        axis += len(part.axes)
+    return _turned(setting, array, _inverse(order))
+
+
+def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
+    arrivals = Arrivals(part)
+    array = _taken(setting, array, axis, len(part.names), arrivals, reduce)
+    if arrivals.most > 1:
+        array = _without(setting, array, (axis + len(arrivals.shape),), reduce)
+    if arrivals.everywhere:
+        return array
+    return _taken(setting, array, axis, 1, Rows(arrivals), reduce)
+
+
+def _divide(setting: Setting, node: nodes.Divide) -> Any:
+    parts, order = setting.parts(node.axes)
+    points: Any = np.asarray(prod(node.repeats), np.float64)
+    for part in parts:
+        points = np.multiply.outer(points, part.counts)
+    points = setting.constant(np.maximum(points.transpose(_inverse(order)), 1))
+    return setting.value(node.source) / points
+
+
+def _inverse(order: Sequence[int]) -> list[int]:
+    """Where each axis is in an order."""
+    return sorted(range(len(order)), key=order.__getitem__)
 
 
 RULES: dict[type[Node], Callable[[Setting, Any], Any]] = {
-    Operand: _operand,
-    Full: _full,
-    Reshape: _reshape,
-    Take: _take,
-    Einsum: _einsum,
-    Where: _where,
-    Reduce: _reduce,
-    Divide: _divide,
+    nodes.Operand: _operand,
+    nodes.Full: _full,
+    nodes.Read: _read,
+    nodes.Einsum: _einsum,
+    nodes.Where: _where,
+    nodes.Reduce: _reduce,
+    nodes.Land: _land,
+    nodes.Divide: _divide,
 }

@@ -1,17 +1,19 @@
 """What is done for a contraction, as immutable nodes over the nodes that they read.
 
-A handful of kinds suffices for the whole notation, as every array library has them: to take by a
-table of positions, to contract plain indices, to choose, to reduce.
+A handful of kinds suffices for the whole notation: to read at every point, to contract plain
+indices, to choose, to reduce, to land. Of an axis, a node only knows the ``names`` of its indices.
+So there are nodes of numbers, which :mod:`interpreter` carries out on arrays of any library, and
+nodes of symbols, which :mod:`contractconv.display.sources` prints.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from contractconv.engines.portable.tables import Positions, Table
-from contractconv.notation.problem import Shape
+from typing import Any
 
 Labels = tuple[str, ...]
+Axes = tuple[Any, ...]
+Sizes = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -19,36 +21,26 @@ class Operand:
     """An operand, compositions split."""
 
     number: int
-    sizes: Shape
+    axes: Axes
 
 
 @dataclass(frozen=True)
 class Full:
     """An array of the identity of a reduction; of ones, for a product."""
 
-    sizes: Shape
+    sizes: Sizes
     reduce: str
 
 
 @dataclass(frozen=True)
-class Reshape:
-    """The same elements in another shape."""
+class Read:
+    """The source at every point: an axis for each index, in the order of first mention.
 
-    source: Node
-    sizes: Shape
-
-
-@dataclass(frozen=True)
-class Take:
-    """Elements by a table of positions, whose axes stand for the ``count`` axes from ``axis`` on.
-
-    What the table has outside reads the identity of a reduction.
+    What lies outside its axes is the identity of a reduction.
     """
 
     source: Node
-    axis: int
-    count: int
-    table: Table
+    axes: Axes
     reduce: str
 
 
@@ -63,43 +55,54 @@ class Einsum:
 
 @dataclass(frozen=True)
 class Where:
-    """The source at points that meet an element of every axis, elsewhere the identity.
-
-    Attributes:
-        source: one axis for each label.
-        labels: the indices of its axes.
-        conditions: the axes.
-        reduce: whose identity stands elsewhere.
-    """
+    """The source, whose axes have labels, at points inside some axes; elsewhere the identity."""
 
     source: Node
     labels: Labels
-    conditions: tuple[Positions, ...]
+    axes: Axes
     reduce: str
 
 
 @dataclass(frozen=True)
 class Reduce:
-    """The reduction of some axes."""
+    """The reduction of the indices that are gone, of those that label the axes of the source."""
 
     source: Node
+    labels: Labels
+    gone: Labels
     reduce: str
-    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Land:
+    """The reverse of reading: axes made of their indices, where points that meet are reduced.
+
+    The source has an axis for each index, in the order of first mention.
+    """
+
+    source: Node
+    axes: Axes
+    reduce: str
 
 
 @dataclass(frozen=True)
 class Divide:
-    """The source over the number of points of each element; over one, if there are none.
+    """A sum over the number of points of each element; over one, if there are none.
 
     Attributes:
-        source: a sum.
-        landings: where points land, with the first of the axes that they land on.
-        repeats: how many points share each place.
+        source: the sum.
+        axes: where points landed.
+        repeats: how many values each index had that was summed up before.
     """
 
     source: Node
-    landings: tuple[tuple[int, Positions], ...]
-    repeats: int
+    axes: Axes
+    repeats: Sizes
 
 
-Node = Operand | Full | Reshape | Take | Einsum | Where | Reduce | Divide
+Node = Operand | Full | Read | Einsum | Where | Reduce | Land | Divide
+
+
+def names_of(axes: Axes) -> Labels:
+    """The indices of some axes, in the order of first mention."""
+    return tuple(dict.fromkeys(name for axis in axes for name in axis.names))

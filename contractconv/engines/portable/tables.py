@@ -7,7 +7,7 @@ an axis gets the position behind the last one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.engines.portable.nodes import names_of
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
 from contractconv.remembering import Value, remembered
 
@@ -24,18 +25,17 @@ class Positions(Value):
     """Where some axes are met, at every point of their indices.
 
     Attributes:
-        accesses: the axes.
+        axes: the axes.
         extents: their indices with their extents, one axis of the table each.
     """
 
-    accesses: Accesses
+    axes: Accesses
     extents: tuple[tuple[str, int], ...]
 
     @staticmethod
-    def of(accesses: Accesses, extents: Mapping[str, int]) -> Positions:
+    def of(axes: Accesses, extents: Mapping[str, int]) -> Positions:
         """The positions of some axes, given the extent of every index."""
-        names = dict.fromkeys(name for access in accesses for name in access.names)
-        return Positions(accesses, tuple((name, extents[name]) for name in names))
+        return Positions(axes, tuple((name, extents[name]) for name in names_of(axes)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,9 +43,15 @@ class Positions(Value):
         return tuple(name for name, _ in self.extents)
 
     @property
+    def whole(self) -> bool:
+        """Whether it is one axis, all along which an index runs alone."""
+        sizes = tuple(extent for _, extent in self.extents)
+        return [a.plain for a in self.axes] == [*self.names] and self.sizes == sizes
+
+    @property
     def sizes(self) -> Shape:
         """The sizes of the axes that are met."""
-        return shape_of(self.accesses)
+        return shape_of(self.axes)
 
     @property
     def outside(self) -> int:
@@ -57,7 +63,7 @@ class Positions(Value):
         """The position at every point."""
         place: Any = np.zeros((), np.int64)
         inside: Any = np.ones((), bool)
-        for access in self.accesses:
+        for access in self.axes:
             at, remainder = np.divmod(self._numerator(access), access.divisor)
             within = (remainder == 0) & (at >= 0) & (at < access.size)
             place = place * access.size + np.where(within, at, 0)
@@ -153,7 +159,7 @@ class Rows(Value):
 Table = Positions | Arrivals | Rows
 
 
-def together(accesses: Accesses) -> list[tuple[int, ...]]:
+def together(axes: Accesses) -> list[tuple[int, ...]]:
     """The numbers of the axes, those together that share an index.
 
     Example:
@@ -162,12 +168,8 @@ def together(accesses: Accesses) -> list[tuple[int, ...]]:
         [(0, 2), (1,)]
     """
     groups: list[tuple[int, ...]] = []
-    for number, access in enumerate(accesses):
-        shares = [g for g in groups if _shared(access, [accesses[n] for n in g])]
+    for number, axis in enumerate(axes):
+        shares = [g for g in groups if any({*axis.names} & {*axes[n].names} for n in g)]
         groups = [g for g in groups if g not in shares]
         groups.append((*(n for g in shares for n in g), number))
     return sorted(tuple(sorted(group)) for group in groups)
-
-
-def _shared(access: Access, others: Sequence[Access]) -> bool:
-    return any(name in other.names for other in others for name in access.names)

@@ -1,4 +1,4 @@
-"""From a problem to nodes.
+"""From a contraction, of numbers or of symbols, to nodes.
 
 Operands are read so that every axis has an index of its own, their products are reduced to the
 indices that the output has, and the axes of the output are made of those.
@@ -6,24 +6,13 @@ indices that the output has, and the axes of the output are made of those.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from typing import Any
 
-from contractconv.engines.portable.nodes import (
-    Divide,
-    Einsum,
-    Full,
-    Labels,
-    Node,
-    Operand,
-    Reduce,
-    Reshape,
-    Take,
-    Where,
-)
-from contractconv.engines.portable.tables import Arrivals, Positions, Rows, together
-from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.engines.portable import nodes
+from contractconv.engines.portable.nodes import Axes, Labels, Node, names_of
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.reductions.table import REDUCTIONS
 
@@ -36,6 +25,29 @@ class Factor:
     labels: Labels
 
 
+@dataclass(frozen=True)
+class Contraction:
+    """What is translated.
+
+    Attributes:
+        operands: the axes of each operand, and its number.
+        output: the axes of the result.
+        reduced: the indices that the output lacks.
+        reduce: how contributions combine.
+        extent: of an index.
+        whole: whether an axis certainly is that of an index alone, which runs all along it.
+        leaves: whether a point may lie outside an axis.
+    """
+
+    operands: tuple[tuple[int, Axes], ...]
+    output: Axes
+    reduced: Labels
+    reduce: str
+    extent: Callable[[str], Any]
+    whole: Callable[[Any], bool]
+    leaves: Callable[[Any], bool]
+
+
 def lowered(problem: Problem) -> Node:
     """Describe what is done for a problem.
 
@@ -43,7 +55,7 @@ def lowered(problem: Problem) -> Node:
         problem: any contraction.
 
     Returns:
-        The node of the result, of shape ``problem.result_shape``.
+        The node of the result, compositions not joined.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -52,129 +64,97 @@ def lowered(problem: Problem) -> Node:
         (('i', 'j'), ('j',))
     """
     if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
-        return Full(problem.result_shape, problem.reduce)  # no point contributes
-    combine = SUM if REDUCTIONS[problem.reduce].linear else problem.reduce
-    groups = together(problem.output)
-    parts = [Positions.of(_chosen(problem.output, group), problem.extents) for group in groups]
-    kept = tuple(name for part in parts for name in part.names)
-    node = _placed(_reduced(problem, combine, kept).node, problem, parts, combine)
-    order = [axis for group in groups for axis in group]
-    node = _transposed(node, [order.index(axis) for axis in range(len(order))])
-    return _reshaped(node, problem.output_sizes, problem.result_shape)
+        return nodes.Full(problem.result_shape, problem.reduce)  # no point contributes
+    extents = problem.extents
+
+    def whole(axis: Access) -> bool:
+        return axis.plain is not None and extents[axis.plain] == axis.size
+
+    def leaves(axis: Access) -> bool:
+        low, high = axis.reach(extents)
+        return axis.divisor > 1 or low < 0 or high >= axis.size
+
+    operands = tuple(enumerate(problem.operands))
+    made = Contraction(
+        operands, problem.output, problem.reduced, problem.reduce,
+        extents.__getitem__, whole, leaves,
+    )  # fmt: skip
+    return translated(made)
 
 
-# --- operands --------------------------------------------------------------------------------
-
-
-def _read(problem: Problem, number: int, fill: str) -> tuple[Factor, list[Positions]]:
-    """An operand with an index on each axis, and where it may be read outside."""
-    accesses = problem.operands[number]
-    groups = together(accesses)
-    node = Operand(number, shape_of(accesses))
-    labels: Labels = ()
-    outside = []
-    made = _transposed(node, [axis for group in groups for axis in group])
-    for group in groups:
-        part = Positions.of(_chosen(accesses, group), problem.extents)
-        if all(_whole(part.accesses, problem)):
-            labels += tuple(name for access in part.accesses for name in access.names)
-            continue
-        made = Take(made, len(labels), len(group), part, fill)
-        labels += part.names
-        outside += [part] * (not part.inside.all())
-    return Factor(made, labels), outside
-
-
-def _whole(accesses: Accesses, problem: Problem) -> list[bool]:
-    """Whether each axis is that of an index alone, which runs all along it."""
-    return [a.plain is not None and problem.extents[a.plain] == a.size for a in accesses]
-
-
-def _chosen(accesses: Accesses, axes: Sequence[int]) -> Accesses:
-    return tuple(accesses[axis] for axis in axes)
+def translated(contraction: Contraction) -> Node:
+    """Describe what is done for a contraction, of numbers or of symbols."""
+    record, axes = REDUCTIONS[contraction.reduce], contraction.output
+    combine = SUM if record.linear else contraction.reduce
+    kept = names_of(axes)
+    node = _reduced(contraction, combine, kept).node
+    if len(kept) < len(axes) or not all(map(contraction.whole, axes)):
+        node = nodes.Land(node, axes, combine)
+    if not record.averages:
+        return node
+    return nodes.Divide(node, axes, tuple(map(contraction.extent, contraction.reduced)))
 
 
 # --- products and their reduction ------------------------------------------------------------
 
 
-def _reduced(problem: Problem, reduce: str, kept: Labels) -> Factor:
+def points(contraction: Contraction, reduce: str) -> tuple[list[Factor], Axes]:
+    """The factors of all points, and the axes that may be read outside.
+
+    Args:
+        contraction: what is translated.
+        reduce: whose identity is read there.
+    """
+    factors = [_read(contraction, number, axes, reduce) for number, axes in contraction.operands]
+    missing = [name for name in contraction.reduced if not _has(factors, name)]
+    outside = filter(contraction.leaves, (a for _, axes in contraction.operands for a in axes))
+    return factors + _ones(contraction, missing), tuple(outside)
+
+
+def _read(contraction: Contraction, number: int, axes: Axes, reduce: str) -> Factor:
+    """An operand with an index on each axis."""
+    node = nodes.Operand(number, axes)
+    if all(map(contraction.whole, axes)):
+        return Factor(node, tuple(name for axis in axes for name in axis.names))
+    return Factor(nodes.Read(node, axes, reduce), names_of(axes))
+
+
+def _reduced(contraction: Contraction, reduce: str, kept: Labels) -> Factor:
     """The products of all points, reduced to some indices in order."""
     # One operand can hold the identity itself; in a product it would be multiplied.
-    alone = len(problem.operands) == 1
-    read = [_read(problem, n, reduce if alone else SUM) for n in range(len(problem.operands))]
-    factors = [factor for factor, _ in read]
-    factors += _ones(problem, [name for name in problem.reduced if not _has(factors, name)])
+    single = len(contraction.operands) == 1
+    factors, outside = points(contraction, reduce if single else SUM)
     if reduce == SUM and len(factors) > 1:
-        return _contracted(problem, factors, kept)
-    values = _contracted(problem, factors, _labels(factors))
-    outside = tuple(part for _, parts in read for part in parts)
-    if outside and not alone:
-        values = Factor(Where(values.node, values.labels, outside, reduce), values.labels)
-    return _contracted(problem, [_without(values, problem.reduced, reduce)], kept)
+        return _contracted(contraction, factors, kept)
+    labels = tuple(dict.fromkeys(name for factor in factors for name in factor.labels))
+    values = _contracted(contraction, factors, labels)
+    if outside and not single:
+        values = Factor(nodes.Where(values.node, labels, outside, reduce), labels)
+    return _contracted(contraction, [_without(values, contraction.reduced, reduce)], kept)
 
 
-def _without(values: Factor, gone: Labels, reduce: str) -> Factor:
-    axes = tuple(n for n, name in enumerate(values.labels) if name in gone)
-    if not axes and REDUCTIONS[reduce].keeps_one:
+def _without(values: Factor, reduced: Labels, reduce: str) -> Factor:
+    gone = tuple(name for name in values.labels if name in reduced)
+    if not gone and REDUCTIONS[reduce].keeps_one:
         return values
-    rest = tuple(name for name in values.labels if name not in gone)
-    return Factor(Reduce(values.node, reduce, axes), rest)
+    rest = tuple(name for name in values.labels if name not in reduced)
+    return Factor(nodes.Reduce(values.node, values.labels, gone, reduce), rest)
 
 
-def _contracted(problem: Problem, factors: list[Factor], labels: Labels) -> Factor:
+def _contracted(contraction: Contraction, factors: list[Factor], labels: Labels) -> Factor:
     """The sum of products; what no factor has is repeated along the result."""
-    factors = factors + _ones(problem, [name for name in labels if not _has(factors, name)])
+    missing = [name for name in labels if not _has(factors, name)]
+    factors = factors + _ones(contraction, missing)
     if [factor.labels for factor in factors] == [labels]:
         return factors[0]
-    nodes = tuple(factor.node for factor in factors)
-    return Factor(Einsum(nodes, tuple(factor.labels for factor in factors), labels), labels)
+    sources = tuple(factor.node for factor in factors)
+    return Factor(nodes.Einsum(sources, tuple(factor.labels for factor in factors), labels), labels)
 
 
-def _ones(problem: Problem, names: Sequence[str]) -> list[Factor]:
-    return [Factor(Full((problem.extents[name],), "prod"), (name,)) for name in names]
+def _ones(contraction: Contraction, names: Sequence[str]) -> list[Factor]:
+    sizes = tuple(map(contraction.extent, names))
+    return [Factor(nodes.Full(sizes, "prod"), tuple(names))] if names else []
 
 
 def _has(factors: Sequence[Factor], name: str) -> bool:
     return any(name in factor.labels for factor in factors)
-
-
-def _labels(factors: Sequence[Factor]) -> Labels:
-    return tuple(dict.fromkeys(name for factor in factors for name in factor.labels))
-
-
-# --- the output ------------------------------------------------------------------------------
-
-
-def _placed(node: Node, problem: Problem, parts: list[Positions], reduce: str) -> Node:
-    """The axes of the output, made of their indices one part after the other."""
-    axis, landings = 0, []
-    for part in parts:
-        if _whole(part.accesses, problem) != [True]:
-            node = _scattered(node, axis, part, reduce)
-            landings.append((axis, part))
-        axis += len(part.accesses)
-    if not REDUCTIONS[problem.reduce].averages:
-        return node
-    repeats = prod(problem.extents[name] for name in problem.reduced)
-    return Divide(node, tuple(landings), repeats)
-
-
-def _scattered(node: Node, axis: int, part: Positions, reduce: str) -> Node:
-    """Gather what arrives at each element, reduce it, and put it where the element is."""
-    arrivals = Arrivals(part)
-    node = Take(node, axis, len(part.names), arrivals, reduce)
-    if arrivals.most > 1:
-        node = Reduce(node, reduce, (axis + len(arrivals.shape),))
-    return node if arrivals.everywhere else Take(node, axis, 1, Rows(arrivals), reduce)
-
-
-def _transposed(node: Node, order: Sequence[int]) -> Node:
-    """The axes in another order."""
-    if list(order) == sorted(order):
-        return node
-    names = tuple(f"x{axis}" for axis in range(len(order)))
-    return Einsum((node,), (names,), tuple(names[axis] for axis in order))
-
-
-def _reshaped(node: Node, sizes: Sequence[int], wanted: Sequence[int]) -> Node:
-    return node if tuple(sizes) == tuple(wanted) else Reshape(node, tuple(wanted))
