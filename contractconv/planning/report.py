@@ -79,6 +79,7 @@ def _step_data(step: Step) -> dict[str, Any]:
     return {
         "contraction": str(step.problem),
         "operands": list(step.positions),
+        "result_shape": list(step.problem.result_shape),
         "operations": step.flops,
         "lowering": step.lowering,
         "candidates": [

@@ -36,6 +36,8 @@ from contractconv.planning.roles import Labels, Roles, fused, roles
 Prepared = Callable[[Sequence[Array]], Array]
 # Bytes between elements that fall on the same lines of a cache, and rows that are too many then.
 _ALIASED, _MANY_ROWS = 1 << 10, 1 << 9
+# Elements up to which a copy takes less time than a call for each line.
+_COPIED = 1 << 13
 # Axes of a batch that numpy goes through without much ado.
 _MOST_BATCHES = 2
 
@@ -254,6 +256,9 @@ class _Step:
     def _product(self, found: Roles) -> Prepared:
         found = self._in_blocks(found)
         batch, rows, columns, _ = found
+        line = self._line(found)
+        if line is not None:
+            return self._line_by_line(found, line)
         one, two = self._matrices(found)
         first = as_matrices(self.views[0], self.looks[0], one)
         second = as_matrices(self.views[1], self.looks[1], two)
@@ -278,6 +283,35 @@ class _Step:
             return out
 
         return multiply
+
+    def _line(self, found: Roles) -> str | None:
+        """The index that is summed first where two operands are no vectors without a copy."""
+        batch, rows, columns, inner = found
+        if rows or columns or len(inner) < 2 or self.dtype.kind not in "fc":
+            return None
+        if all(map(is_readable, self.views, self._matrices(found))):
+            return None
+        if prod(self.shape((*batch, *inner))) < _COPIED:
+            return None
+        return max(inner, key=self.extents.__getitem__)
+
+    def _line_by_line(self, found: Roles, line: str) -> Prepared:
+        """Products of lines, which are summed afterwards."""
+        others = tuple(n for n in found.summed if n != line)
+        lines = Roles((*found.batch, *others), (), (), (line,))
+        first, second = (
+            as_matrices(view, look, made)
+            for view, look, made in zip(self.views, self.looks, self._matrices(lines), strict=True)
+        )
+        sizes, shape = self.sizes, self.shape(lines.batch)
+        axes = tuple(range(len(found.batch), len(shape)))
+        order = tuple(found.batch.index(n) for n in self.output)
+
+        def add(given: Sequence[Array]) -> Array:
+            made = multiplied(first(given[0]), second(given[1])).reshape(shape)
+            return np.ascontiguousarray(summed(made, axes).transpose(order)).reshape(sizes)
+
+        return add
 
     def _in_blocks(self, found: Roles) -> Roles:
         """The same, but for outer rows or columns in the batch if less has to be copied then."""
