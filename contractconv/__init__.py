@@ -16,7 +16,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.curvature import Curvature
 from contractconv.api.derivation import Derivation
 from contractconv.api.fast_algorithms import toom_cook
-from contractconv.caches import clear_caches
+from contractconv.cache_register import clear_caches
 from contractconv.errors import (
     AlgorithmError,
     CertificateError,

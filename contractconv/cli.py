@@ -15,7 +15,7 @@ from typing import Any
 from contractconv.api.contraction import Contraction
 from contractconv.display.explanation import explain
 from contractconv.errors import ContractionError, ShapeError
-from contractconv.notation.places import operand_position
+from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.notices import write

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import contractconv
-from contractconv import cache, notices
+from contractconv import disk_cache, notices
 from contractconv.engines.llvm.kernels import native
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have other owners")
@@ -49,8 +49,8 @@ def room() -> Iterator[Path]:
 def place(room: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one thing in it that was kept."""
     monkeypatch.setenv("CONTRACTCONV_CACHE", str(room / "above" / "kept"))
-    cache.keep(NAME, CONTENT)
-    assert cache.kept(NAME) == CONTENT
+    disk_cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) == CONTENT
     return room / "above" / "kept"
 
 
@@ -76,7 +76,7 @@ def user(uid: int) -> Iterator[None]:
 
 def plant(path: Path, content: bytes = PLANTED, owner: int = OTHER) -> None:
     """A file as the library would have written it, by somebody else."""
-    path.write_bytes(cache._digest(path.name, content) + content)
+    path.write_bytes(disk_cache._digest(path.name, content) + content)
     os.chown(path, owner, owner)
 
 
@@ -116,8 +116,8 @@ def test_whose_folder_is_believed(
     with pytest.MonkeyPatch.context() as patch, user(me):
         patch.setenv("CONTRACTCONV_CACHE", str(place))
         patch.setattr(notices, "write", lambda line: None)
-        found = cache.kept(NAME)
-        cache.keep("another", CONTENT)
+        found = disk_cache.kept(NAME)
+        disk_cache.keep("another", CONTENT)
     kept = {file.name for file in place.iterdir()}
     shutil.rmtree(whole)
     assert found == (CONTENT if safe and safe_above else None)
@@ -169,10 +169,10 @@ def test_a_folder_that_is_not_safe(what: str, place: Path, said: list[str]) -> N
     PLACES[what](place)
     before = snapshot(place.parent)
     for name in (NAME, "another"):
-        cache.kept(name)
-        cache.keep(name, PLANTED)
-        assert cache.kept(name) is None
-    assert cache.folder() is None
+        disk_cache.kept(name)
+        disk_cache.keep(name, PLANTED)
+        assert disk_cache.kept(name) is None
+    assert disk_cache.folder() is None
     assert snapshot(place.parent) == before
     assert len(said) == 1
     assert said[0].startswith("contractconv: nothing is kept for the next process: ")
@@ -190,7 +190,7 @@ def test_a_folder_above_may_be_a_link_of_ones_own(
 ) -> None:
     (place.parent.parent / "link").symlink_to("above")
     monkeypatch.setenv("CONTRACTCONV_CACHE", str(place.parent.parent / "link" / "kept"))
-    assert cache.kept(NAME) == CONTENT
+    assert disk_cache.kept(NAME) == CONTENT
 
 
 @needs_root
@@ -201,8 +201,8 @@ def test_a_folder_above_may_not_be_a_link_of_others(
     link.symlink_to("above")
     os.lchown(link, OTHER, OTHER)
     monkeypatch.setenv("CONTRACTCONV_CACHE", str(link / "kept"))
-    assert cache.kept(NAME) is None
-    cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) is None
+    disk_cache.keep(NAME, CONTENT)
     assert len(said) == 1
 
 
@@ -213,7 +213,7 @@ def test_what_is_made_is_made_for_its_owner_alone(
     monkeypatch.setenv("CONTRACTCONV_CACHE", str(room / "far" / "above" / "kept"))
     before = os.umask(umask)
     try:
-        cache.keep(NAME, CONTENT)
+        disk_cache.keep(NAME, CONTENT)
     finally:
         os.umask(before)
     made = [room / "far", *(room / "far").rglob("*")]
@@ -229,25 +229,25 @@ def test_what_can_be_read_but_not_written(
         os.chown(path, ME, ME)
     place.chmod(0o500)
     with user(ME):
-        assert cache.kept(NAME) == CONTENT
-        cache.keep("another", CONTENT)
-        assert cache.kept("another") is None
+        assert disk_cache.kept(NAME) == CONTENT
+        disk_cache.keep("another", CONTENT)
+        assert disk_cache.kept("another") is None
     reason = f"{place}: Permission denied"
     assert said == [f"contractconv: nothing is kept for the next process: {reason}\n"]
 
 
 def test_where_there_are_no_users(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows: nobody can be asked for, and nothing is seen from a handle."""
-    monkeypatch.setattr(cache, "_HAS_USERS", False)
+    monkeypatch.setattr(disk_cache, "_HAS_USERS", False)
     monkeypatch.setenv("HOME", str(room))
     monkeypatch.delenv("CONTRACTCONV_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for content in (PLANTED, CONTENT):
-        cache.keep(NAME, content)
-        assert cache.kept(NAME) == content
-    assert [cache.first("said") for _ in range(2)] == [True, False]
+        disk_cache.keep(NAME, content)
+        assert disk_cache.kept(NAME) == content
+    assert [disk_cache.first("said") for _ in range(2)] == [True, False]
     found = room / ".cache" / "contractconv"
-    assert cache.folder() == found
+    assert disk_cache.folder() == found
     assert {path.name for path in found.iterdir()} == {NAME, "said"}
 
 
@@ -286,13 +286,13 @@ def test_a_file_that_is_not_safe(what: str, place: Path, said: list[str]) -> Non
     name = NAME
     if what == "of another name":
         name = "something-4.o"
-        cache.keep(name, PLANTED)
+        disk_cache.keep(name, PLANTED)
         (place / name).rename(place / NAME)
     else:
         FILES[what](place / NAME)
-    assert cache.kept(NAME) is None
-    cache.keep(NAME, CONTENT)
-    assert cache.kept(NAME) == CONTENT
+    assert disk_cache.kept(NAME) is None
+    disk_cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) == CONTENT
     assert stat.S_ISREG((place / NAME).lstat().st_mode)
     assert (place / NAME).stat().st_mode & 0o777 == 0o600
     assert not said
@@ -315,9 +315,9 @@ def test_whose_file_is_believed(me: int, owner: int, mode: int, names: int) -> N
     os.chown(place, me, me)
     with pytest.MonkeyPatch.context() as patch, user(me):
         patch.setenv("CONTRACTCONV_CACHE", str(place))
-        found = cache.kept(NAME)
-        cache.keep(NAME, CONTENT)
-        again = cache.kept(NAME)
+        found = disk_cache.kept(NAME)
+        disk_cache.keep(NAME, CONTENT)
+        again = disk_cache.kept(NAME)
     shutil.rmtree(place)
     safe = owner == me and not mode & 0o022 and names == 1
     assert found == (CONTENT if safe else None)
@@ -398,13 +398,13 @@ def test_whoever_swaps_between_two_steps(
     for which in range(1, 100):
         with interrupted(which, lambda: theirs(place)) as seen:
             if keeping:
-                cache.keep(NAME, CONTENT)
-            found = cache.kept(NAME)
+                disk_cache.keep(NAME, CONTENT)
+            found = disk_cache.kept(NAME)
         assert found in (None, CONTENT)
         if len(seen) < which:
             break
         shutil.rmtree(place.parent)
-        cache.keep(NAME, CONTENT)
+        disk_cache.keep(NAME, CONTENT)
     assert which > 10
 
 
@@ -472,8 +472,8 @@ def test_a_relative_folder_is_refused(
 ) -> None:
     monkeypatch.setenv("HOME", str(nowhere / "home"))
     monkeypatch.setenv("CONTRACTCONV_CACHE", chosen)
-    cache.keep(NAME, CONTENT)
-    assert cache.kept(NAME) is None
+    disk_cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) is None
     assert not [*(nowhere / "here").iterdir(), *(nowhere / "home").iterdir()]
     assert len(said) == 1
     assert repr(chosen) in said[0]
@@ -489,10 +489,10 @@ def test_other_relative_folders_are_passed_over(
     if home != "missing":
         given = {"set": str(nowhere / "home"), "relative": "home", "empty": ""}
         monkeypatch.setenv("HOME", given[home])
-    cache.keep(NAME, CONTENT)
+    disk_cache.keep(NAME, CONTENT)
     assert not [*(nowhere / "here").iterdir()]
-    assert cache.folder() == nowhere / "home" / ".cache" / "contractconv"
-    assert cache.kept(NAME) == CONTENT
+    assert disk_cache.folder() == nowhere / "home" / ".cache" / "contractconv"
+    assert disk_cache.kept(NAME) == CONTENT
 
 
 @pytest.mark.parametrize("home", [None, "", "relative"])
@@ -504,8 +504,8 @@ def test_without_a_home_nothing_is_made(
     enter(entry, monkeypatch)
     if home is not None:
         monkeypatch.setenv("HOME", home)
-    cache.keep(NAME, CONTENT)
-    assert cache.kept(NAME) is None
+    disk_cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) is None
     assert not [*(nowhere / "here").iterdir()]
     assert len(said) == 1
 
@@ -521,11 +521,11 @@ def test_the_home_of_whoever_called_sudo(
     os.chown(home, ME, ME)
     with user(ME):
         if exists:
-            cache.keep(NAME, PLANTED)
-            assert cache.kept(NAME) == PLANTED
+            disk_cache.keep(NAME, PLANTED)
+            assert disk_cache.kept(NAME) == PLANTED
         before = snapshot(home)
-    assert cache.kept(NAME) is None
-    cache.keep(NAME, CONTENT)
+    assert disk_cache.kept(NAME) is None
+    disk_cache.keep(NAME, CONTENT)
     assert snapshot(home) == before
     assert len(said) == 1
 
@@ -534,12 +534,12 @@ def test_the_home_of_whoever_called_sudo(
 
 
 def test_modules_without_files_go_by_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "find_spec", lambda name: SimpleNamespace(loader=None))
-    before = cache.code_of(["one", "two"])
-    assert cache.code_of(["two", "one"]) == before
-    assert cache.code_of(["one"]) != before
-    monkeypatch.setattr(cache, "VERSION", "another")
-    assert cache.code_of(["one", "two"]) != before
+    monkeypatch.setattr(disk_cache, "find_spec", lambda name: SimpleNamespace(loader=None))
+    before = disk_cache.code_of(["one", "two"])
+    assert disk_cache.code_of(["two", "one"]) == before
+    assert disk_cache.code_of(["one"]) != before
+    monkeypatch.setattr(disk_cache, "VERSION", "another")
+    assert disk_cache.code_of(["one", "two"]) != before
 
 
 ARCHIVED = """
@@ -616,14 +616,14 @@ def test_kernels_for_other_machines_are_kept_apart(
 
 
 def test_the_first_of_all_processes(place: Path) -> None:
-    assert [cache.first("said") for _ in range(3)] == [True, False, False]
-    assert cache.first("another")
-    assert cache.kept(NAME) == CONTENT
+    assert [disk_cache.first("said") for _ in range(3)] == [True, False, False]
+    assert disk_cache.first("another")
+    assert disk_cache.kept(NAME) == CONTENT
 
 
 def test_without_a_place_everyone_is_the_first(place: Path) -> None:
     place.chmod(0o777)
-    assert [cache.first("said") for _ in range(2)] == [True, True]
+    assert [disk_cache.first("said") for _ in range(2)] == [True, True]
     with suppress(FileNotFoundError):
         (place / "said").unlink()
         pytest.fail("a folder that is not safe was written to")

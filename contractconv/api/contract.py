@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_checks import called
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import called
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.keywords import Casting, meant
 from contractconv.notation.parser import as_reduction, parameter_names, parse

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from contractconv.api.forward_operands import called, enter_execution
-from contractconv.api.shown import Written
+from contractconv.api.call_checks import called, enter_execution
+from contractconv.api.representations import Written
+from contractconv.notation.carets import operand_position
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolved, split_values
 from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import as_reduction, parse
-from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
@@ -277,7 +277,7 @@ class Contraction(Written):
         enter_execution()
         from contractconv.arrays.conversion import as_dtype
         from contractconv.arrays.precision import result_dtype
-        from contractconv.execution.parts import planned_within
+        from contractconv.execution.limited_plans import planned_within
 
         options = self._options(
             "plan", named, extents, output_shape=output_shape, memory_limit=memory_limit,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_checks import shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derivatives import Derived
-from contractconv.api.forward_operands import shape_of
 from contractconv.errors import ContractionError
+from contractconv.notation.carets import operand_position
 from contractconv.notation.keywords import merged
-from contractconv.notation.places import operand_position
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import refuse
 

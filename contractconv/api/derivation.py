@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_checks import THE_COTANGENT, Call, Called
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import THE_COTANGENT, Call, Called
-from contractconv.api.shown import Shown, Written
-from contractconv.aside import enter
+from contractconv.api.representations import Shown, Written
 from contractconv.errors import ParameterError
-from contractconv.notation.places import operand_position
+from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import Options
+from contractconv.uninterrupted import enter
 
 if TYPE_CHECKING:
     import sympy
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from contractconv.api.second_derivative import Second
     from contractconv.arrays.views import Array
     from contractconv.calculus.backward import Formulas
+    from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.gather_phases import Phase as PhaseFormula
-    from contractconv.calculus.steps import Step as StepFormula
     from contractconv.display.sources import Given
     from contractconv.verification.certificate import Certificate
 
@@ -126,7 +126,7 @@ class Derivation(Called, Written):
             >>> step.sympy
             Sum(Piecewise((G[h/2 - k/2]*W[k], Eq(Mod(h - k, 2), 0)), (0, True)), (k, 0, N_k - 1))
         """
-        from contractconv.calculus.steps import steps
+        from contractconv.calculus.derivation_steps import steps
 
         return tuple(map(Step, steps(self._formulas)))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_checks import Call, Called, shape_of
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import Call, Called, shape_of
-from contractconv.api.shown import Shown
+from contractconv.api.representations import Shown
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -68,7 +68,7 @@ class Derived(Called, Shown):
             read off dY[i] = Σ_{k} V[i+k] · W[k]
         """
         from contractconv.api.derivation import Step
-        from contractconv.calculus.steps import recipe_steps
+        from contractconv.calculus.derivation_steps import recipe_steps
 
         told = recipe_steps(self._recipe, self.forward._spec, self.operand)
         return tuple(map(Step, told))
@@ -95,7 +95,7 @@ class Derived(Called, Shown):
               string = brute force                            66 numbers, exact
               with i=4, k=3; i=3, k=4; i=3, k=3
         """
-        from contractconv.verification.derived import certify_derived
+        from contractconv.verification.derived_forms import certify_derived
 
         return certify_derived(
             self._subject, self.forward._options("verify", named, extents).extents

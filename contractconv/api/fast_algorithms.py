@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:
-    from contractconv.api.rational_tile import Tile
+    from contractconv.api.sympy_tile import Tile
 
 
 def toom_cook(outputs: int, taps: int) -> Tile:
@@ -50,7 +50,7 @@ def toom_cook(outputs: int, taps: int) -> Tile:
     References:
         S. Winograd, *Arithmetic Complexity of Computations* (SIAM, 1980), chapter IV.
     """
-    from contractconv.api.rational_tile import tile
+    from contractconv.api.sympy_tile import tile
 
     try:
         sizes = _as_size(outputs), _as_size(taps)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_checks import THE_COTANGENT, Call, Called, shape_of
 from contractconv.api.contraction import Contraction
-from contractconv.api.forward_operands import THE_COTANGENT, Call, Called, shape_of
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:
     from contractconv.arrays.views import Array
-    from contractconv.calculus import recognition
+    from contractconv.calculus import gradient_derivatives
     from contractconv.calculus.derived_strings import Recipe
 
 
@@ -84,9 +84,9 @@ class Second(Called):
         import numpy as np
 
         from contractconv.arrays.precision import common_dtype, settled
-        from contractconv.calculus.recognition import CHANGE
+        from contractconv.calculus.gradient_derivatives import CHANGE
         from contractconv.execution.gradient import dtype_of, run_recipe
-        from contractconv.execution.weights import change_bytes, derivative_weights
+        from contractconv.execution.local_weights import change_bytes, derivative_weights
 
         arrays = call.roles
         given, wanted = shape_of(arrays["V"]), call.shapes[self.operand]
@@ -129,8 +129,8 @@ def seconds(forward: Contraction, operand: int) -> tuple[Second, ...]:
     return tuple(Second(forward, operand, number) for number in range(count))
 
 
-def _of(spec: Any, operand: int) -> tuple[recognition.Second, ...]:
+def _of(spec: Any, operand: int) -> tuple[gradient_derivatives.Second, ...]:
     from contractconv.calculus.backward import derive
-    from contractconv.calculus.recognition import second_derivatives
+    from contractconv.calculus.gradient_derivatives import second_derivatives
 
     return second_derivatives(derive(spec, operand))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import OperandError, ReductionError
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import is_direct

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 import sympy
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
 from contractconv.calculus.local_derivative import counted, local_name, local_term
-from contractconv.calculus.reads import OUTPUT, places, reads
+from contractconv.calculus.read_conditions import OUTPUT, places, reads
 from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
+from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Spec, Term, composed_names
-from contractconv.remembering import Value, remembered
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
 # Operands that are one over the extents of some indices.

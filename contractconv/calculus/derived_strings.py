@@ -22,7 +22,7 @@ from contractconv.calculus.backward import (
 )
 from contractconv.calculus.deltas import eliminate
 from contractconv.calculus.equation import Equation, Inside, size
-from contractconv.calculus.reads import places
+from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import operand_names
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec

@@ -15,11 +15,11 @@ import sympy
 from sympy import Expr, Symbol
 
 from contractconv.calculus.symbols import DOTS, axis, joined
+from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import SUM, Composition, Reduction, Spec, Term
 from contractconv.reductions.formulas import reduced
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.remembering import Value, remembered
 
 Substitution = Mapping[Any, Any]
 

@@ -28,7 +28,7 @@ from contractconv.errors import (
     with_carets,
 )
 from contractconv.notation.affine import LARGEST_INTEGER, ZERO, Affine, Polynomial
-from contractconv.notation.places import axes, marks
+from contractconv.notation.carets import axes, marks
 from contractconv.notation.spec import (
     Axis,
     Composition,

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from contractconv.display.layout import MARGIN, RESULT, End, Layout, Thread, arrange
-from contractconv.display.lettering import (
+from contractconv.display.diagram_layout import MARGIN, RESULT, End, Layout, Thread, arrange
+from contractconv.display.diagram_lettering import (
     CUP,
     ELLIPSIS,
     LABEL_OFFSET,
@@ -26,7 +26,7 @@ from contractconv.display.lettering import (
     NAME_SIZE,
     shortened,
 )
-from contractconv.display.tensors import PADDING, SLANT, Slot, Tensor
+from contractconv.display.diagram_tensors import PADDING, SLANT, Slot, Tensor
 from contractconv.notation.spec import Spec
 
 _TENSOR_HEIGHT, _NODE_HEIGHT = 36.0, 24.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
-from contractconv.calculus.recognition import CHANGE, Second
-from contractconv.display.hands import HANDS, Hand
+from contractconv.calculus.gradient_derivatives import CHANGE, Second
+from contractconv.display.formula_writers import HANDS, Hand
 from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
 from contractconv.reductions.table import REDUCTIONS

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
+from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.recognition import Second, second_derivatives
-from contractconv.calculus.steps import Step, steps
+from contractconv.calculus.gradient_derivatives import Second, second_derivatives
 from contractconv.calculus.symbols import operand_names
+from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_second
-from contractconv.display.fast import Fast, fast
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -76,7 +76,7 @@ class Explanation:
 
     def html(self) -> str:
         """Return a page of its own: formulas in MathML, diagrams in SVG, nothing to load."""
-        from contractconv.display.page import page
+        from contractconv.display.html_page import page
 
         return page(self)
 
@@ -110,7 +110,7 @@ class Explanation:
         return f"<explanation of {str(self.spec)!r}>"
 
     def _repr_html_(self) -> str:
-        from contractconv.display.page import fragment
+        from contractconv.display.html_page import fragment
 
         return fragment(self)
 

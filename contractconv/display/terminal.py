@@ -7,10 +7,10 @@ from textwrap import wrap
 
 from contractconv.calculus.backward import RESULT
 from contractconv.calculus.equation import Equation
+from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
-from contractconv.display.fast import ROLES, Fast
-from contractconv.display.wording import (
+from contractconv.display.sentences import (
     counts,
     forward_forms,
     gradient_forms,

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from contractconv import cache as disk
+from contractconv import disk_cache as disk
 from contractconv.arrays.precision import ACCUMULATORS
-from contractconv.arrays.work import Work
-from contractconv.aside import undisturbed
-from contractconv.caches import Shelf
+from contractconv.arrays.workspace import Work
+from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.kernels.number import DTYPES
+from contractconv.engines.llvm.kernels.number_kinds import DTYPES
 from contractconv.errors import AlgorithmError
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.run import run
@@ -39,6 +38,7 @@ from contractconv.planning.plan import plan
 from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FAST, FEW, Machine, Setting
+from contractconv.uninterrupted import undisturbed
 
 _ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.

@@ -13,15 +13,15 @@ from contractconv.arrays.conversion import Conversion, as_dtype, fitted
 from contractconv.arrays.epilogue import ending
 from contractconv.arrays.precision import accumulator, result_dtype, working_dtype
 from contractconv.arrays.views import Array
-from contractconv.caches import Shelf
+from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ParameterError
 from contractconv.execution.gradient import beside_weights, gradient
-from contractconv.execution.parts import planned_within
+from contractconv.execution.limited_plans import planned_within
 from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import carry_out, run, run_first
+from contractconv.notation.carets import operand_position
 from contractconv.notation.keywords import Casting
-from contractconv.notation.places import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.derived_problems import backward

@@ -14,8 +14,8 @@ from contractconv.arrays.precision import accumulator, common_dtype, settled, to
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution.calibration import setting
+from contractconv.execution.local_weights import derivative_weights, weights_bytes
 from contractconv.execution.run import carry_out, run
-from contractconv.execution.weights import derivative_weights, weights_bytes
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.derived_problems import backward, extents_of, recipe_problem

@@ -8,30 +8,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.views import Array, output_view, unread
-from contractconv.arrays.work import Work
-from contractconv.aside import undisturbed
-from contractconv.caches import kept
-from contractconv.engines.llvm.direct import KINDS
+from contractconv.arrays.workspace import Work
+from contractconv.cache_register import kept
+from contractconv.engines.llvm.direct_kernels import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
-from contractconv.engines.numpy.footprint import of_leaf, of_step
 from contractconv.engines.numpy.matrix_product import sum_leaf
+from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
 from contractconv.errors import MemoryLimitError
+from contractconv.execution.memory_slices import Part, Ranges, Search, Slicing, part_of
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import known_recipe
-from contractconv.execution.slicing import Part, Ranges, Search, Slicing, part_of
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
-from contractconv.planning.leaves import leaves
 from contractconv.planning.path import Order
 from contractconv.planning.piece import Piece
 from contractconv.planning.plan import Step, plan_afresh
 from contractconv.planning.setting import DIRECT, FRUGAL
+from contractconv.planning.strided_leaves import leaves
 from contractconv.reductions.numbers import ufunc
 from contractconv.reductions.table import REDUCTIONS
+from contractconv.uninterrupted import undisturbed
 
 # What kernels need is known when they are there: parts are looked for that would take so many
 # sixteenths of the limit without it.

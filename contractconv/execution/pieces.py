@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from contractconv.arrays.work import Ready, Work
-from contractconv.engines.llvm.compiled_ways import COMPILED
-from contractconv.engines.numpy.numpy_ways import BY_NUMPY, EINSUM
+from contractconv.arrays.workspace import Ready, Work
+from contractconv.engines.llvm.llvm_lowerings import COMPILED
+from contractconv.engines.numpy.numpy_lowerings import BY_NUMPY, EINSUM
 from contractconv.planning.lowerings import prepared, register
 from contractconv.planning.piece import Piece
 

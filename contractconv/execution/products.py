@@ -9,12 +9,12 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
-from contractconv.arrays.work import Work
-from contractconv.engines.llvm.compiled_ways import Recipe, recipe
-from contractconv.engines.llvm.direct import KINDS
+from contractconv.arrays.workspace import Work
+from contractconv.engines.llvm.direct_kernels import KINDS
+from contractconv.engines.llvm.llvm_lowerings import Recipe, recipe
 from contractconv.machine import memory
+from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
-from contractconv.machine.weight import weight
 from contractconv.planning.plan import Plan, Step
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
-from contractconv.arrays.trace import Ran, traced
-from contractconv.markup import preformatted
+from contractconv.arrays.run_trace import Ran, traced
+from contractconv.html_style import preformatted
 from contractconv.planning.cost import flops
 from contractconv.planning.report import quantity
 from contractconv.planning.report import time as written

@@ -9,7 +9,7 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
-from contractconv.caches import Shelf
+from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import native
 from contractconv.machine.threads import get_num_threads
 

@@ -14,15 +14,15 @@ from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
 from contractconv.arrays.views import Array
-from contractconv.engines.llvm.direct import KINDS
+from contractconv.engines.llvm.direct_kernels import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
+from contractconv.execution.local_weights import as_divisor, divide, landing_points
 from contractconv.execution.memory_limit import add_within, within
+from contractconv.execution.memory_slices import blocks
 from contractconv.execution.products import run_within
 from contractconv.execution.ready import Ready, key_of, remember_call
-from contractconv.execution.slicing import blocks
 from contractconv.execution.stages import ended, identities, in_turn
-from contractconv.execution.weights import as_divisor, divide, landing_points
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, Shape
 from contractconv.planning.cost import is_direct

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.epilogue import Ending
-from contractconv.arrays.trace import trace
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, output_view, unread
-from contractconv.arrays.work import Work
+from contractconv.arrays.workspace import Work
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.reducing import reduce_leaf
@@ -18,7 +18,7 @@ from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import new, recipe_of
 from contractconv.execution.ready import Carry, Ready
 from contractconv.machine import memory
-from contractconv.machine.weight import weight
+from contractconv.machine.kept_bytes import weight
 from contractconv.notation.problem import Problem
 from contractconv.planning.plan import Plan, Step
 from contractconv.reductions.numbers import identity, ufunc

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
-from contractconv.aside import Turn
+from contractconv.uninterrupted import Turn
 
 # Names in OpenBLAS: as numpy's wheels have it, then as systems build it.
 _FORMS = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contractconv.caches import on_clearing
+from contractconv.cache_register import on_clearing
 
 Array = NDArray[Any]
 # Machine code that takes the address of its arguments.

@@ -20,8 +20,8 @@ from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from contractconv.aside import begin, is_ours, undisturbed
 from contractconv.errors import ContractionError
+from contractconv.uninterrupted import begin, is_ours, undisturbed
 
 Inbox = SimpleQueue[Callable[[], object] | None]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from contractconv.notation.affine import Affine
-from contractconv.notation.places import wrong_rank
+from contractconv.notation.carets import wrong_rank
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 

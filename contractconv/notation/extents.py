@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from operator import index as as_integer
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import ParameterError, ShapeError, with_carets
 from contractconv.notation.affine import LARGEST_INTEGER, Affine
+from contractconv.notation.carets import axes, give, marks, wrong_count, wrong_rank
 from contractconv.notation.ellipsis import dots_labels, expand_dots, names_dots
 from contractconv.notation.keywords import FOREIGN
-from contractconv.notation.places import axes, give, marks, wrong_count, wrong_rank
 from contractconv.notation.problem import Access, Accesses, Problem, Shape
 from contractconv.notation.reach import reached
 from contractconv.notation.solver import Solver

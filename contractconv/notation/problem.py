@@ -12,9 +12,9 @@ from math import gcd, prod
 from operator import index as as_integer
 
 from contractconv.errors import ShapeError
+from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine, join_signed
 from contractconv.notation.reach import reach
-from contractconv.remembering import Value, remembered
 
 Shape = tuple[int, ...]
 

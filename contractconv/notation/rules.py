@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from contractconv.notation.affine import Affine
-from contractconv.notation.places import axes
+from contractconv.notation.carets import axes
 from contractconv.notation.spec import Axis, Composition, Place, Spec
 
 Extent = TypeVar("Extent")

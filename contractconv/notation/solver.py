@@ -13,7 +13,7 @@ from math import prod
 
 from contractconv.errors import ShapeError, with_carets
 from contractconv.notation.affine import Affine
-from contractconv.notation.places import axes, give, marks, relabelled, shapes_line
+from contractconv.notation.carets import axes, give, marks, relabelled, shapes_line
 from contractconv.notation.problem import Shape
 from contractconv.notation.reach import places
 from contractconv.notation.rules import Rules, Said

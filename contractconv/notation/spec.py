@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
 
+from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine
-from contractconv.remembering import Value, remembered
 
 Reduction = Literal["sum", "max", "min", "prod", "mean", "logsumexp"]
 """How contributions to one element combine."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import volume
-from contractconv.planning.leaves import is_tight, leaves, tap_indices, tied_indices
 from contractconv.planning.lowerings import error_of, seconds_of
 from contractconv.planning.piece import Piece
 from contractconv.planning.scatter_phases import by_phases
 from contractconv.planning.setting import FAST, FEW, Setting
+from contractconv.planning.strided_leaves import is_tight, leaves, tap_indices, tied_indices
 from contractconv.planning.tilings import decomposed
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from contractconv.aside import enter
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.cost import is_direct, volume
-from contractconv.planning.leaves import MOST_TAPS, tap_indices
+from contractconv.planning.strided_leaves import MOST_TAPS, tap_indices
 from contractconv.reductions.table import REDUCTIONS
+from contractconv.uninterrupted import enter
 
 if TYPE_CHECKING:
     from contractconv.calculus.backward import Formulas

@@ -1,8 +1,8 @@
 """The ways in which pieces are carried out: entries in one table, the most special ones first.
 
 Engines fill the table. Whoever chooses asks it what a piece will take and how exact it will be, a
-plan what it prints, and execution what it runs; :mod:`contractconv.arrays.trace` tells what ran,
-so that a test can compare them.
+plan what it prints, and execution what it runs; :mod:`contractconv.arrays.run_trace` tells what
+ran, so that a test can compare them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contractconv.caches import clear_caches, kept
+from contractconv.cache_register import clear_caches, kept
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import is_direct, overlaps, volume
-from contractconv.planning.leaves import by_taps, tap_indices
 from contractconv.planning.piece import Piece
 from contractconv.planning.predictions import error_of_sums, seconds_of_sums
 from contractconv.planning.setting import Setting
+from contractconv.planning.strided_leaves import by_taps, tap_indices
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
 
@@ -31,7 +31,7 @@ class Lowering:
         applies: whether it carries out a piece of some kind of numbers on some machine, where
             arrays lie in memory without gaps.
         prepare: from a piece and the arrays that it works on to what carries it out, a
-            :class:`contractconv.arrays.work.Ready`; ``None`` if it cannot on these arrays.
+            :class:`contractconv.arrays.workspace.Ready`; ``None`` if it cannot on these arrays.
         describe: what happens to the piece, in a few words.
         seconds: the time that it is predicted to take for a piece.
         error: how far the result may typically be off, or at most, by the unit of

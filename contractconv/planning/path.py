@@ -19,11 +19,11 @@ from math import prod
 from operator import index as as_integer
 from typing import Any, NamedTuple
 
-from contractconv.aside import enter
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import labels_of, overlaps
 from contractconv.planning.setting import COMMON
+from contractconv.uninterrupted import enter
 
 Pair = tuple[int, ...]
 Term = frozenset[str]

@@ -10,25 +10,25 @@ from itertools import islice
 from math import prod
 from typing import Any, NamedTuple
 
-from contractconv.caches import Shelf, kept
+from contractconv.cache_register import Shelf, kept
 from contractconv.errors import AlgorithmError
-from contractconv.markup import preformatted
+from contractconv.html_style import preformatted
+from contractconv.lazy import Value, remembered
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
-from contractconv.planning.coverage import complete, disjoint
 from contractconv.planning.einsum import arranged
-from contractconv.planning.leaves import is_leaf, is_tight, leaves
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
 from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
 from contractconv.planning.piece import Piece
 from contractconv.planning.report import data, report
+from contractconv.planning.result_coverage import complete, disjoint
 from contractconv.planning.setting import DIRECT, FAST, Setting
+from contractconv.planning.strided_leaves import is_leaf, is_tight, leaves
 from contractconv.planning.tilings import far_apart, long_windows
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.remembering import Value, remembered
 from contractconv.tiles.decomposition import Decomposition
 
 

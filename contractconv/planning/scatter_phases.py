@@ -17,7 +17,7 @@ from math import gcd, lcm, prod
 
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
-from contractconv.planning.leaves import leaves, progression, tap_indices, tied_indices
+from contractconv.planning.strided_leaves import leaves, progression, tap_indices, tied_indices
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod, sqrt
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.notation.problem import Problem
 from contractconv.planning.lowerings import error_of, seconds_of
 from contractconv.planning.piece import Piece

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 
 # A round narrows each index by what the others have lost in the one before; one or two are usual.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import inf, prod
 from typing import Any, cast
 
-from contractconv.caches import clear_caches
+from contractconv.cache_register import clear_caches
 from contractconv.errors import ReductionError
 from contractconv.notation.spec import REDUCTIONS as NAMES
 from contractconv.notation.spec import Reduction

@@ -26,7 +26,7 @@ from fractions import Fraction
 from itertools import product
 from operator import mul
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import AlgorithmError, CertificateError, ShapeError
 from contractconv.tiles import tableau
 from contractconv.tiles.points import Point, best_points

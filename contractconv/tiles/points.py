@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import gcd, prod
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 
 Point = tuple[int, int]
 

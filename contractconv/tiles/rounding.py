@@ -20,7 +20,7 @@ from math import inf, prod, sqrt
 from operator import mul
 from typing import Literal, NamedTuple
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.errors import AlgorithmError
 from contractconv.tiles.decomposition import Decomposition
 

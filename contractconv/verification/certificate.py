@@ -17,23 +17,23 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import COTANGENT, Formulas
 from contractconv.calculus.gather_phases import phases
-from contractconv.calculus.reads import places
+from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import backward_operands, gradient
 from contractconv.execution.run import run
-from contractconv.markup import preformatted
+from contractconv.html_style import preformatted
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import Spec
 from contractconv.planning.derived_problems import backward_problem, phase_problem
 from contractconv.planning.plan import plan
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.verification.brute import BruteForce, Place
+from contractconv.verification.brute_force import BruteForce, Place
 from contractconv.verification.cases import Case, cases, spelled
-from contractconv.verification.drawn import Drawn
+from contractconv.verification.comparison import TOLERANCE, Check, Judge, numbers_of, sizes_of
+from contractconv.verification.drawn_arrays import Drawn
 from contractconv.verification.engines import Covered, covered, large, subject_of
-from contractconv.verification.judge import TOLERANCE, Check, Judge, numbers_of, sizes_of
 
 # How many terms of formulas are looked at in all cases together.
 TERMS = 200_000

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.trace import traced
+from contractconv.arrays.run_trace import traced
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import Formulas
 from contractconv.engines.llvm.kernels import native
@@ -31,8 +31,8 @@ from contractconv.planning.plan import Plan, plan
 from contractconv.planning.setting import COMMON, Algorithm, Setting
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.cases import Case, cases
-from contractconv.verification.drawn import Drawn
-from contractconv.verification.judge import TOLERANCE, Judge, numbers_of
+from contractconv.verification.comparison import TOLERANCE, Judge, numbers_of
+from contractconv.verification.drawn_arrays import Drawn
 
 _DTYPES = ("float32", "float64")
 _DIRECTLY = Options(algorithm="direct")

@@ -10,7 +10,7 @@ import pytest
 import sympy
 
 import contractconv as cc
-from contractconv.api.shown import Shown
+from contractconv.api.representations import Shown
 
 SPECS = [
     "b (2*i+k-1) c, k c o -> b i o",

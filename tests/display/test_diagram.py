@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from strategies import Problem, problems, windows
 
 from contractconv.display.diagram import diagram
-from contractconv.display.spacing import fewest_crossings, spread
+from contractconv.display.diagram_spacing import fewest_crossings, spread
 from contractconv.notation.affine import Affine
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Axis, Composition, Dots, Spec

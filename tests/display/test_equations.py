@@ -29,7 +29,7 @@ from strategies import Problem as Drawn
 import contractconv as cc
 from contractconv import Reduction
 from contractconv.api.derivation import Step
-from contractconv.api.shown import Shown
+from contractconv.api.representations import Shown
 from contractconv.notation.spec import REDUCTIONS
 
 # spec, reduction, parameters

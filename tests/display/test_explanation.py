@@ -627,7 +627,7 @@ CONV_AND_NAMES: tuple[str, cc.Reduction, str] = ("b (s*i+k) c, k c o -> b i o", 
 def test_all_cases_of_a_proof_share_the_terms_that_are_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from contractconv.verification import certificate, judge
+    from contractconv.verification import certificate, comparison
 
     looked_at = 0
 
@@ -641,8 +641,8 @@ def test_all_cases_of_a_proof_share_the_terms_that_are_looked_at(
 
         return value
 
-    monkeypatch.setattr(judge, "evaluator", counting)
-    monkeypatch.setattr(judge.Judge, "expect", lambda *_: None)
+    monkeypatch.setattr(comparison, "evaluator", counting)
+    monkeypatch.setattr(comparison.Judge, "expect", lambda *_: None)
     cc.Contraction(SYMBOLIC[0], parameters=SYMBOLIC[1]).grad(1).verify()
     assert 0 < looked_at <= certificate.TERMS
 

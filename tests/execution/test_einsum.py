@@ -21,7 +21,7 @@ import contractconv as cc
 from contractconv.arrays.precision import widened
 from contractconv.execution import ready
 from contractconv.execution import run as execution
-from contractconv.machine import sharing
+from contractconv.machine import work_sharing
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.planning.einsum import Way, way
@@ -127,8 +127,8 @@ LARGE = {
 @pytest.fixture(params=["alone", "shared"])
 def _sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "shared":
-        monkeypatch.setattr(sharing, "WORTH", 1)
-        monkeypatch.setattr(sharing, "get_num_threads", lambda: 3)
+        monkeypatch.setattr(work_sharing, "WORTH", 1)
+        monkeypatch.setattr(work_sharing, "get_num_threads", lambda: 3)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int32", "bool", "float16"])

@@ -16,12 +16,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import contractconv as cc
 from contractconv.arrays.views import Array, Labelled
-from contractconv.aside import undisturbed
 from contractconv.engines.numpy import fft, tile_product
 from contractconv.engines.numpy import toom_cook as by_tiles
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.errors import ShapeError
 from contractconv.tiles.decomposition import Decomposition, direct, toom_cook
+from contractconv.uninterrupted import undisturbed
 
 WINDOWS = {"y": UnitWindow("y", "i", "k"), "z": UnitWindow("z", "j", "l"),
            "x": UnitWindow("x", "h", "m")}  # fmt: skip

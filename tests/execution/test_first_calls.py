@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.engines.llvm.kernels import copies, native
+from contractconv.engines.llvm.kernels import copy_loops, native
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
+from contractconv.lazy import Value, remembered
 from contractconv.machine.memory import Table
-from contractconv.remembering import Value, remembered
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 compiling = pytest.mark.skipif(not native.available(), reason="there is no compiler")
@@ -198,13 +198,19 @@ def test_a_prepared_program_owns_its_tables() -> None:
     source, target = np.arange(64, dtype=np.float32), np.zeros(64, np.float32)
     calls = Calls()
     calls.call(
-        copies.kernel("float32", "runs", False),
+        copy_loops.kernel("float32", "runs", False),
         {
-            copies.SOURCE: Place("in"), copies.TARGET: Place("out"), copies.ALONG_TARGET: 64,
-            copies.ALONG_SOURCE: 64, copies.SOURCE_STEP: 4, copies.TARGET_STEP: 4,
-            copies.OUTER: 1, copies.OUTER_SOURCE: offsets(), copies.OUTER_TARGET: offsets(),
+            copy_loops.SOURCE: Place("in"),
+            copy_loops.TARGET: Place("out"),
+            copy_loops.ALONG_TARGET: 64,
+            copy_loops.ALONG_SOURCE: 64,
+            copy_loops.SOURCE_STEP: 4,
+            copy_loops.TARGET_STEP: 4,
+            copy_loops.OUTER: 1,
+            copy_loops.OUTER_SOURCE: offsets(),
+            copy_loops.OUTER_TARGET: offsets(),
         },
-    )  # fmt: skip
+    )
     prepared = Prepared(Program([[calls]]))
     del calls
     gc.collect()

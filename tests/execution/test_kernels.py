@@ -24,11 +24,11 @@ from strategies import Array, Shape, filled
 
 import contractconv as cc
 from contractconv import Algorithm
-from contractconv.engines.llvm.kernels import copies, native, product_loops, transforms
+from contractconv.engines.llvm.kernels import copy_loops, native, product_loops, tile_transforms
 from contractconv.engines.llvm.kernels.emitter import Emitter
-from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
+from contractconv.engines.llvm.kernels.kernel_values import Vector
 from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
-from contractconv.engines.llvm.kernels.values import Vector
 from contractconv.engines.llvm.program import offsets
 from contractconv.tiles.decomposition import Matrix, decomposition
 
@@ -244,7 +244,7 @@ def assert_transformed(result: Array, matrices: Matrices, tiles: Array, dtype: s
 
 
 def spread(
-    transform: transforms.Transform, dtype: str, count: int, channels: int
+    transform: tile_transforms.Transform, dtype: str, count: int, channels: int
 ) -> tuple[Array, Array]:
     """Evaluate tiles, of which the last element lies outside: what was made, and the tiles."""
     shape = transform.inputs
@@ -271,10 +271,21 @@ def spread(
     made = np.full((points, count * wide_bytes // memory.itemsize + 5), GUARD, dtype)
     zeros = np.zeros(wide_bytes, np.uint8)
     call(
-        transforms.kernel(dtype, transform), transforms, places=tiles, products=made, lines=lines,
-        tiles=elements, tiles_a_line=1, first=0, count=count, lanes=channels,
-        lane_step=steps[-1], product_step=made.strides[0], tile_step=wide_bytes, nowhere=zeros,
-    )  # fmt: skip
+        tile_transforms.kernel(dtype, transform),
+        tile_transforms,
+        places=tiles,
+        products=made,
+        lines=lines,
+        tiles=elements,
+        tiles_a_line=1,
+        first=0,
+        count=count,
+        lanes=channels,
+        lane_step=steps[-1],
+        product_step=made.strides[0],
+        tile_step=wide_bytes,
+        nowhere=zeros,
+    )
     assert (made[:, -5:] == GUARD).all()
     rows = made[:, :-5].reshape(points, count, -1)[..., :channels]
     return np.moveaxis(rows, 0, 1).reshape(count, *transform.outputs, channels), wanted
@@ -291,7 +302,7 @@ def test_tiles_are_evaluated(sizes: tuple[int, int], factor: str, dtype: str) ->
     matrices = (evaluating(sizes, factor),)
     lanes = LANES[dtype]
     for contiguous in (True, False):
-        transform = transforms.Transform(matrices, contiguous=contiguous)
+        transform = tile_transforms.Transform(matrices, contiguous=contiguous)
         for channels in (1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3):
             result, tiles = spread(transform, dtype, 3, channels)
             assert_transformed(result, matrices, tiles, dtype)
@@ -300,21 +311,21 @@ def test_tiles_are_evaluated(sizes: tuple[int, int], factor: str, dtype: str) ->
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_of_two_axes_are_evaluated(dtype: str) -> None:
     matrices = (evaluating((4, 3), "a"), evaluating((2, 3), "a"))
-    result, tiles = spread(transforms.Transform(matrices), dtype, 2, LANES[dtype] + 2)
+    result, tiles = spread(tile_transforms.Transform(matrices), dtype, 2, LANES[dtype] + 2)
     assert_transformed(result, matrices, tiles, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiles_are_turned_in_registers(dtype: str) -> None:
     matrices, lanes = (evaluating((4, 3), "c"),), LANES[dtype]
-    transform = transforms.Transform(matrices, contiguous=False, turned=True)
+    transform = tile_transforms.Transform(matrices, contiguous=False, turned=True)
     for count, channels in product((1, lanes, 2 * lanes + 1), (1, lanes, lanes + 1, 2 * lanes)):
         result, tiles = spread(transform, dtype, count, channels)
         assert_transformed(result, matrices, tiles, dtype)
 
 
 def collect(
-    transform: transforms.Transform, dtype: str, channels: int
+    transform: tile_transforms.Transform, dtype: str, channels: int
 ) -> tuple[Guarded, Array, Array]:
     """Interpolate three tiles, the last element of each lying outside: results and products."""
     count, elements = 3, transform.elements
@@ -328,7 +339,7 @@ def collect(
     table = offsets((elements, out.step))
     table[-1] = NOWHERE
     call(
-        transforms.kernel(dtype, transform), transforms, places=out.inside, products=made,
+        tile_transforms.kernel(dtype, transform), tile_transforms, places=out.inside, products=made,
         lines=offsets((count, elements * out.step)), tiles=table, tiles_a_line=1, first=0,
         count=count, lanes=channels, lane_step=apart * made.itemsize,
         product_step=made.strides[0], tile_step=made.strides[1], nowhere=trash,
@@ -343,7 +354,7 @@ def collect(
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_are_interpolated(sizes: tuple[int, int], adding: bool, dtype: str) -> None:
     matrices, lanes = (decomposition(*sizes).b,), LANES[dtype]
-    transform = transforms.Transform(matrices, collecting=True, adding=adding)
+    transform = tile_transforms.Transform(matrices, collecting=True, adding=adding)
     for channels in (1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3):
         out, result, tiles = collect(transform, dtype, channels)
         # What lies outside goes nowhere, and what is there stays there.
@@ -357,7 +368,7 @@ def test_products_are_interpolated(sizes: tuple[int, int], adding: bool, dtype: 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_results_that_lie_apart(dtype: str) -> None:
     matrices = (decomposition(4, 3).b,)
-    transform = transforms.Transform(matrices, collecting=True, contiguous=False)
+    transform = tile_transforms.Transform(matrices, collecting=True, contiguous=False)
     for channels in (1, LANES[dtype] + 3):
         out, result, tiles = collect(transform, dtype, channels)
         error = rounded(matrices, dtype) * amplified(matrices, tiles)
@@ -388,7 +399,7 @@ ODD_MATRICES: dict[str, Matrix] = {
 @pytest.mark.parametrize("matrix", ODD_MATRICES)
 def test_rows_that_share_their_halves(matrix: str) -> None:
     matrices = (ODD_MATRICES[matrix],)
-    result, tiles = spread(transforms.Transform(matrices), "float64", 2, LANES["float64"] + 1)
+    result, tiles = spread(tile_transforms.Transform(matrices), "float64", 2, LANES["float64"] + 1)
     assert_transformed(result, matrices, tiles, "float64")
 
 
@@ -399,7 +410,7 @@ def test_a_wrong_matrix_is_noticed(matrix: str) -> None:
     # The last element of each tile lies outside, so the first one is the one that is read.
     right = tuple((*row, F(1)) for row in right)
     wrong = tuple((*row, F(1)) for row in wrong)
-    result, tiles = spread(transforms.Transform((wrong,)), "float64", 2, LANES["float64"] + 1)
+    result, tiles = spread(tile_transforms.Transform((wrong,)), "float64", 2, LANES["float64"] + 1)
     with pytest.raises(AssertionError):
         assert_transformed(result, (right,), tiles, "float64")
 
@@ -438,7 +449,7 @@ def copied(layout: str, shape: Shape, dtype: str, adding: bool) -> tuple[Array, 
     }[how]  # fmt: skip
     rows = 1 if how == "squares" else shape[0]
     call(
-        copies.kernel(dtype, how, adding), copies, source=source, target=target, outer=rows,
+        copy_loops.kernel(dtype, how, adding), copy_loops, source=source, target=target, outer=rows,
         outer_source=offsets((rows, source.strides[0])),
         outer_target=offsets((rows, target.strides[0])), **along,
     )  # fmt: skip
@@ -462,7 +473,7 @@ def test_zeros_of_every_length(dtype: str) -> None:
     for length in range(1, 3 * LANES[dtype] + 2):
         memory = np.full(length + 6, GUARD, dtype)
         call(
-            copies.kernel(dtype, "zeros"), copies, target=memory[3:], outer=1,
+            copy_loops.kernel(dtype, "zeros"), copy_loops, target=memory[3:], outer=1,
             outer_source=offsets(), outer_target=offsets(), along_target=length,
         )  # fmt: skip
         np.testing.assert_array_equal(memory[3:-3], np.zeros(length))

@@ -17,7 +17,7 @@ from strategies import Array, Shape
 
 import contractconv as cc
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.machine import sharing
+from contractconv.machine import work_sharing
 
 EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53, "complex64": 2.0**-24}
 N = 300_007  # a prime number: no run divides it
@@ -160,7 +160,7 @@ SHARED: dict[str, tuple[Shape, ...]] = {
 @pytest.fixture
 def _eager(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Threads that share the smallest work."""
-    monkeypatch.setattr(sharing, "WORTH", 1 << 14)
+    monkeypatch.setattr(work_sharing, "WORTH", 1 << 14)
     yield
     cc.set_num_threads(None)
 

@@ -22,7 +22,7 @@ from strategies import Array, Problem, Shape, problems, seeds, windows
 import contractconv as cc
 from contractconv import Algorithm, Reduction
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.tiles import result_scheme, scheme
+from contractconv.engines.llvm.tile_kernels import result_scheme, scheme
 from contractconv.machine import memory
 
 ENGINES = ("llvm", "numpy")
@@ -240,7 +240,7 @@ def _in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Everything is worked on in parts: panels of the kernel, or tiles of the data."""
     use("llvm", monkeypatch)
     for name, cuts in PARTS.items():
-        monkeypatch.setattr(f"contractconv.engines.llvm.tiles.{name}", cuts)
+        monkeypatch.setattr(f"contractconv.engines.llvm.tile_kernels.{name}", cuts)
     monkeypatch.setattr(scheme.Scheme, "room", 1 << 60)
     by_tiles = request.param == "tiles"
     monkeypatch.setattr(result_scheme.Deep, "pays", property(lambda deep: by_tiles and deep.fits))

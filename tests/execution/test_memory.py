@@ -17,8 +17,8 @@ from strategies import Array, Draw, filled
 import contractconv as cc
 from contractconv import Algorithm
 from contractconv.engines.llvm.kernels import native
+from contractconv.execution.memory_slices import Search
 from contractconv.execution.products import run_within
-from contractconv.execution.slicing import Search
 from contractconv.planning.options import DEFAULTS
 from contractconv.planning.plan import order_of, plan_afresh
 

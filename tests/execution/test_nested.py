@@ -14,9 +14,9 @@ import threading
 
 import pytest
 
-from contractconv.aside import Turn
 from contractconv.engines.llvm.kernels import native
 from contractconv.machine import blas
+from contractconv.uninterrupted import Turn
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
 

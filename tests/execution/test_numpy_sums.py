@@ -17,14 +17,14 @@ from oracle import evaluate
 
 import contractconv as cc
 from contractconv import Algorithm
-from contractconv.arrays.boxes import boxes
+from contractconv.arrays.index_boxes import boxes
 from contractconv.arrays.views import Labelled, output_view
 from contractconv.engines.numpy import depthwise, matrix_product, shift_and_add, tile_product
 from contractconv.engines.numpy.depthwise import is_elementwise
 from contractconv.engines.numpy.matrix_product import add_leaf, sum_leaf
 from contractconv.engines.numpy.shift_and_add import few_results
 from contractconv.execution import calibration
-from contractconv.machine import blas, sharing
+from contractconv.machine import blas, work_sharing
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
@@ -99,8 +99,8 @@ def cutting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         ):  # fmt: skip
             monkeypatch.setattr(module, name, value)
     if request.param == "shared":
-        monkeypatch.setattr(sharing, "WORTH", 1)
-        monkeypatch.setattr(sharing, "get_num_threads", lambda: 3)
+        monkeypatch.setattr(work_sharing, "WORTH", 1)
+        monkeypatch.setattr(work_sharing, "get_num_threads", lambda: 3)
     return str(request.param)
 
 
@@ -214,19 +214,19 @@ def test_boxes_cover_everything_once(most: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
 def test_parts_are_shared_in_order(count: int, threads: int) -> None:
-    runs = sharing.together(list, sharing.evenly(count, threads))
+    runs = work_sharing.together(list, work_sharing.evenly(count, threads))
     assert len(runs) == min(count, threads)
     assert [part for run in runs for part in run] == list(range(count))
 
 
 def test_whoever_shares_work_does_not_share_his_part_again() -> None:
-    assert sharing.sharers(1 << 40) > 0
+    assert work_sharing.sharers(1 << 40) > 0
     ours = threading.get_ident
 
     def again(_: Sequence[int]) -> list[int]:
-        return [ours(), *sharing.together(lambda _: ours(), sharing.evenly(4, 2))]
+        return [ours(), *work_sharing.together(lambda _: ours(), work_sharing.evenly(4, 2))]
 
-    seen_by_each = sharing.together(again, sharing.evenly(4, 2))
+    seen_by_each = work_sharing.together(again, work_sharing.evenly(4, 2))
     assert [len(set(seen)) for seen in seen_by_each] == [1, 1]
 
 
@@ -238,8 +238,8 @@ def test_errors_of_all_threads_come_through(where: int) -> None:
         return len(run)
 
     with pytest.raises(ZeroDivisionError):
-        sharing.together(work, sharing.evenly(6, 2))
-    assert sharing.together(len, sharing.evenly(6, 2)) == [3, 3]
+        work_sharing.together(work, work_sharing.evenly(6, 2))
+    assert work_sharing.together(len, work_sharing.evenly(6, 2)) == [3, 3]
 
 
 def test_the_library_of_matrix_products_has_its_threads_back() -> None:
@@ -277,8 +277,8 @@ def test_threads_change_nothing(
     run = cc.Contraction(spec).compile(x.shape, w.shape, algorithm=algorithm)
     g = np.ones_like(run(x, w))
     alone = [run(x, w), run.vjp(0, g, x, w), run.vjp(1, g, x, w)]
-    monkeypatch.setattr(sharing, "WORTH", 1)
-    monkeypatch.setattr(sharing, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(work_sharing, "WORTH", 1)
+    monkeypatch.setattr(work_sharing, "get_num_threads", lambda: 3)
     monkeypatch.setattr(tile_product, "MOST_TILES", 64)
     together = [run(x, w), run.vjp(0, g, x, w), run.vjp(1, g, x, w)]
     for one, two in zip(alone, together, strict=True):

@@ -26,7 +26,7 @@ from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.leaves import by_taps
+from contractconv.planning.strided_leaves import by_taps
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.arrays.trace import trace
+from contractconv.arrays.run_trace import trace
 
 CONV = "b (i+k-1) c, k c o -> b i o"
 

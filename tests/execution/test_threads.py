@@ -23,7 +23,7 @@ import pytest
 from strategies import Array, Shape, filled
 
 import contractconv as cc
-from contractconv import Algorithm, aside
+from contractconv import Algorithm, uninterrupted
 from contractconv.engines.llvm.kernels import native, product_loops
 from contractconv.engines.llvm.program import Calls, Prepared, Program, offsets
 from contractconv.machine import threads
@@ -144,7 +144,7 @@ def test_threads_that_the_system_refuses(granted: int, monkeypatch: pytest.Monke
         if begun[0] == granted:
             raise RuntimeError("can't start new thread")
         begun[0] += 1
-        aside.begin(work)
+        uninterrupted.begin(work)
 
     for _ in range(3):
         begun[0] = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from contractconv.engines.llvm.kernels import native, smoke_test
+from contractconv.engines.llvm.kernels import native, self_check
 
 compiling = pytest.mark.skipif(not native.available(), reason="there is no compiler")
 HERE = Path(__file__).parent
@@ -117,7 +117,7 @@ def test_where_it_may_no_longer(warm: str, tmp_path: Path) -> None:
 
 @forbidding
 def test_asking_tells_who_may_from_who_may_not() -> None:
-    room = "contractconv.engines.llvm.kernels.smoke_test"
+    room = "contractconv.engines.llvm.kernels.self_check"
     code = f"from {room} import may_execute as ask; a=ask(); {FORBID}; "
     run = subprocess.run(
         [sys.executable, "-c", f"{code}print(a, ask())"], capture_output=True, text=True, check=True
@@ -240,9 +240,9 @@ def computed(formula: Callable[[float, float, int], float], beyond: bool) -> Cal
 
 
 def test_a_right_kernel_is_told_from_wrong_ones() -> None:
-    assert smoke_test.holds(computed(lambda x, y, place: x * y + x, False), 8)
+    assert self_check.holds(computed(lambda x, y, place: x * y + x, False), 8)
     for name, formula in WRONG.items():
-        assert not smoke_test.holds(computed(formula, name == "beyond the tail"), 8), name
+        assert not self_check.holds(computed(formula, name == "beyond the tail"), 8), name
 
 
 def test_tests_are_not_of_another_compiler() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.arrays.trace import traced
+from contractconv.arrays.run_trace import traced
 from contractconv.arrays.views import operand_view, output_view
 from contractconv.engines.llvm.kernels import native
 from contractconv.planning import lowerings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracle import evaluate
 
 import contractconv as cc
-from contractconv.caches import clear_caches
+from contractconv.cache_register import clear_caches
 from contractconv.planning.options import ORDERS
 
 Shape = tuple[int, ...]

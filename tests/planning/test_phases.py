@@ -17,16 +17,16 @@ from strategies import Problem as Case
 from strategies import problems as any_problems
 from strategies import windows as layers
 
+from contractconv.execution.local_weights import landing_points
 from contractconv.execution.run import run
-from contractconv.execution.weights import landing_points
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
-from contractconv.planning import leaves
 from contractconv.planning import scatter_phases as module
-from contractconv.planning.leaves import is_leaf, tap_indices
+from contractconv.planning import strided_leaves
 from contractconv.planning.plan import plan_afresh
 from contractconv.planning.scatter_phases import Window, by_phases, unit_windows, windows
+from contractconv.planning.strided_leaves import is_leaf, tap_indices
 
 STEPS = (-4, -3, -2, -1, 1, 2, 3, 4, 6)
 
@@ -344,7 +344,7 @@ def test_idle_values_and_overlaps_are_noticed(fault: str, monkeypatch: pytest.Mo
     problem = problem_of(spec, (4, 2), (3, 2), to=(9,))
     monkeypatch.setattr(module, fault, planted[fault])
     # Otherwise idle values are left out in the end.
-    monkeypatch.setattr(leaves, "trimmed", lambda problem: problem)
+    monkeypatch.setattr(strided_leaves, "trimmed", lambda problem: problem)
     phases = phases_of(problem)
     assert_exact(spec, problem, phases)
     with pytest.raises(AssertionError):

@@ -12,7 +12,7 @@ from strategies import empties, problems, windows
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.leaves import leaves, tap_indices
+from contractconv.planning.strided_leaves import leaves, tap_indices
 from contractconv.planning.trimming import inside, out_of_proportion, trimmed
 
 HUGE = 10**9 + 7

@@ -35,7 +35,7 @@ from contractconv.execution.gradient import gradient
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.verification import certificate
-from contractconv.verification.brute import BruteForce
+from contractconv.verification.brute_force import BruteForce
 from contractconv.verification.certificate import Certificate, certify
 
 FORMULA = "formula = brute force"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contractconv.display.sources.solving import RESULT, plain
 from contractconv.display.sources.text import multiples, total, tupled
 from contractconv.notation.affine import Affine
-from contractconv.notation.places import axes
+from contractconv.notation.carets import axes
 from contractconv.notation.spec import Axis, Composition, Place
 
 if TYPE_CHECKING:

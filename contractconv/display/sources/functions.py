@@ -26,7 +26,7 @@ from contractconv.display.sources.wrapping import docstring, wrapped
 from contractconv.engines.portable.translation import Contraction, translated
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
-from contractconv.notation.places import operand_position
+from contractconv.notation.carets import operand_position
 from contractconv.notation.spec import SUM, Spec, Term
 from contractconv.reductions.table import REDUCTIONS
 

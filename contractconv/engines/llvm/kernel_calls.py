@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native, window_loops
 from contractconv.engines.llvm.kernels import product_loops as kernel
-from contractconv.engines.llvm.kernels.finish import Finish
+from contractconv.engines.llvm.kernels.epilogue_code import Finish
 from contractconv.engines.llvm.kernels.window_loops import Window
 from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place

@@ -12,10 +12,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from contractconv.arrays.views import gapless, overlap, steps_of
-from contractconv.engines.llvm.kernels import copies
-from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.kernels import copy_loops
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.program import Calls, Place, offsets
-from contractconv.machine.sharing import evenly
+from contractconv.machine.work_sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
 from contractconv.planning.trimming import reaches_outside
 
@@ -203,12 +203,12 @@ def add_copy(
     views = _Views(shape, source.strides, target.strides)
     how, inner = views.inner(4 if dtype == "float32" else 8)
     places = {
-        copies.SOURCE: source.place,
-        copies.TARGET: target.place,
-        copies.BIAS: bias,
+        copy_loops.SOURCE: source.place,
+        copy_loops.TARGET: target.place,
+        copy_loops.BIAS: bias,
     }
     arguments = places | views.along(inner) | views.around(inner)
-    calls.call(copies.kernel(dtype, how, adding, finish), arguments)
+    calls.call(copy_loops.kernel(dtype, how, adding, finish), arguments)
 
 
 class _Views(NamedTuple):
@@ -239,11 +239,11 @@ class _Views(NamedTuple):
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""
         if not inner:
-            return {copies.ALONG_TARGET: 1}
+            return {copy_loops.ALONG_TARGET: 1}
         first, last = inner[0], inner[-1]
         return {
-            copies.ALONG_TARGET: self.shape[first], copies.SOURCE_STEP: self.source[first],
-            copies.ALONG_SOURCE: self.shape[last], copies.TARGET_STEP: self.target[last],
+            copy_loops.ALONG_TARGET: self.shape[first], copy_loops.SOURCE_STEP: self.source[first],
+            copy_loops.ALONG_SOURCE: self.shape[last], copy_loops.TARGET_STEP: self.target[last],
         }  # fmt: skip
 
     def around(self, inner: list[int]) -> dict[int, Any]:
@@ -256,14 +256,20 @@ class _Views(NamedTuple):
             for steps in (self.source, self.target)
         )
         return {
-            copies.OUTER: len(source), copies.OUTER_SOURCE: source, copies.OUTER_TARGET: target,
-        }  # fmt: skip
+            copy_loops.OUTER: len(source),
+            copy_loops.OUTER_SOURCE: source,
+            copy_loops.OUTER_TARGET: target,
+        }
 
 
 def add_zeros(calls: Calls, dtype: str, elements: int, target: Place) -> None:
     """Append the call that fills so many neighbours with zeros."""
     arguments = {
-        copies.SOURCE: 0, copies.TARGET: target, copies.OUTER: 1, copies.OUTER_SOURCE: offsets(),
-        copies.OUTER_TARGET: offsets(), copies.ALONG_TARGET: elements,
-    }  # fmt: skip
-    calls.call(copies.kernel(dtype, "zeros"), arguments)
+        copy_loops.SOURCE: 0,
+        copy_loops.TARGET: target,
+        copy_loops.OUTER: 1,
+        copy_loops.OUTER_SOURCE: offsets(),
+        copy_loops.OUTER_TARGET: offsets(),
+        copy_loops.ALONG_TARGET: elements,
+    }
+    calls.call(copy_loops.kernel(dtype, "zeros"), arguments)

@@ -8,7 +8,7 @@ from itertools import chain, pairwise, product
 from math import prod
 
 from contractconv.engines.llvm.loop_nest import Nest
-from contractconv.machine.sharing import evenly
+from contractconv.machine.work_sharing import evenly
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.trimming import inside, reaches_outside

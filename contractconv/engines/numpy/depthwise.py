@@ -13,10 +13,10 @@ from math import prod
 
 import numpy as np
 
-from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.index_boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
-from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.machine.work_sharing import carried_out, evenly, portions
 from contractconv.planning.roles import roles
 
 # Elements of a lane at which a loop costs little beside its multiplications.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array, Labelled, Labels
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.engines.numpy.tile_product import (
     MOST_TAPS,
     Letter,

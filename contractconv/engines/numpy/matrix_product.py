@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.index_boxes import Range, boxes, within
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.summation import added, multiplied, summed
-from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
 from contractconv.engines.numpy.reducing import tap_by_tap
 from contractconv.machine import memory
-from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.machine.work_sharing import carried_out, evenly, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of
-from contractconv.planning.leaves import by_taps
 from contractconv.planning.roles import roles
+from contractconv.planning.strided_leaves import by_taps
 
 # Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
 BLOCK = 1 << 18

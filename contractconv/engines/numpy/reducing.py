@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.index_boxes import Range, boxes, within
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.summation import summed
-from contractconv.arrays.trace import trace
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
-from contractconv.planning.leaves import MOST_TAPS
+from contractconv.planning.strided_leaves import MOST_TAPS
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.record import Record
 from contractconv.reductions.table import REDUCTIONS

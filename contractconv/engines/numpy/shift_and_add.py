@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.boxes import Range, boxes, within
+from contractconv.arrays.index_boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, multiplied
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put
-from contractconv.caches import kept
-from contractconv.machine.sharing import carried_out, portions
+from contractconv.cache_register import kept
+from contractconv.machine.work_sharing import carried_out, portions
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import roles

@@ -21,12 +21,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from contractconv.arrays.boxes import boxes
+from contractconv.arrays.index_boxes import boxes
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
 from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
-from contractconv.machine.sharing import carried_out, evenly, portions
+from contractconv.machine.work_sharing import carried_out, evenly, portions
 from contractconv.planning.roles import roles
 
 # Elements of the transformed taps that are kept while the tiles pass by.

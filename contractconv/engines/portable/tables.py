@@ -16,8 +16,8 @@ import numpy as np
 
 from contractconv.arrays.views import Array
 from contractconv.engines.portable.nodes import names_of
+from contractconv.lazy import Value, remembered
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
-from contractconv.remembering import Value, remembered
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from contractconv.engines.llvm.kernels import (
-    copies,
+    copy_loops,
     pooling_loops,
     product_loops,
-    transforms,
+    tile_transforms,
 )
 from contractconv.engines.llvm.kernels.native import Native, build
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
-    from contractconv.engines.llvm.kernels.values import Int
+    from contractconv.engines.llvm.kernels.kernel_values import Int
 
 # The arguments of any kernel.
-WIDTH = max(room.ARGUMENTS for room in (copies, pooling_loops, product_loops, transforms))
+WIDTH = max(room.ARGUMENTS for room in (copy_loops, pooling_loops, product_loops, tile_transforms))
 # A program as one thread sees it, its head: how many stages there are, and the addresses of these
 # tables: the first piece of each stage, and of the one after the last; the first call of each
 # piece, likewise; for each call its kernel; its arguments; the number of the region of memory in

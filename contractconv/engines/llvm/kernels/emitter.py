@@ -13,8 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from contractconv.engines.llvm.kernels.number import Number
-from contractconv.engines.llvm.kernels.values import Int, Vector
+from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+from contractconv.engines.llvm.kernels.number_kinds import Number
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _NOTHING = ir.VoidType()

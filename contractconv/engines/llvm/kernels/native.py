@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from contractconv import cache, notices
-from contractconv.aside import enter, hold_while_forking, undisturbed
-from contractconv.engines.llvm.kernels import smoke_test
-from contractconv.engines.llvm.kernels.number import Number
+from contractconv import disk_cache, notices
+from contractconv.engines.llvm.kernels import self_check
+from contractconv.engines.llvm.kernels.number_kinds import Number
+from contractconv.uninterrupted import enter, hold_while_forking, undisturbed
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
@@ -67,10 +67,10 @@ def _found_obstacle() -> str | None:
     try:
         if _llvm() is None:
             return ""
-        kernel = _made("trial", "float32", smoke_test.write, "trial", aloud=False)
+        kernel = _made("trial", "float32", self_check.write, "trial", aloud=False)
         return (
             None
-            if smoke_test.holds(kernel, number("float32").lanes)
+            if self_check.holds(kernel, number("float32").lanes)
             else "a kernel gave wrong sums"
         )
     except UnfitError as error:
@@ -163,17 +163,17 @@ def _built(name: str, dtype: str, write: Writer, identity: object) -> Native:
 
 
 def _made(name: str, dtype: str, write: Writer, identity: object, *, aloud: bool = True) -> Native:
-    if not smoke_test.may_execute():
+    if not self_check.may_execute():
         raise UnfitError("this process may not make memory executable")
     key = _key(name, dtype, identity)
-    code = cache.kept(key)
+    code = disk_cache.kept(key)
     if code is None:
         if aloud:
             _tell()
         text = _written(name, dtype, write)
         with _by_llvm():
             code = _compiled(text)
-        cache.keep(key, code)
+        disk_cache.keep(key, code)
     with _by_llvm():
         return _loaded(name, code)
 
@@ -201,7 +201,7 @@ def _fingerprint() -> tuple[str, ...]:
     rooms = sys.modules[__name__.rpartition(".")[0]].__path__
     writers = (f"{__package__}.{module.name}" for module in pkgutil.iter_modules(rooms))
     compiler = f"{llvmlite.__version__} {llvm.llvm_version_info}"
-    return compiler, *_processor(), llvm.get_default_triple(), cache.code_of(writers)
+    return compiler, *_processor(), llvm.get_default_triple(), disk_cache.code_of(writers)
 
 
 def _written(name: str, dtype: str, write: Writer) -> str:
@@ -230,7 +230,7 @@ def _compiled(text: str) -> bytes:
 def _tell() -> None:
     """Say, once for a machine, why the first contractions take so long."""
     machine = hashlib.sha256(repr(_processor()).encode()).hexdigest()[:16]
-    if cache.first(f"told-{machine}"):
+    if disk_cache.first(f"told-{machine}"):
         notices.say("compiling", "compiling kernels for this machine (once)")
 
 

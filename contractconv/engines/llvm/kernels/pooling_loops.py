@@ -2,7 +2,7 @@
 
 Lanes run along one index of the result. Results near a boundary have fewer taps than others; those
 with the same taps are of one *class*, and a table lists the taps of every class one after the
-other. Gradients (:mod:`contractconv.engines.llvm.kernels.vjp_loops`) go the same way.
+other. Gradients (:mod:`contractconv.engines.llvm.kernels.pooling_vjp_loops`) go the same way.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
 
-from contractconv.engines.llvm.kernels.finish import Finish, finished
+from contractconv.engines.llvm.kernels.epilogue_code import Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
-    from contractconv.engines.llvm.kernels.values import Int, Vector
+    from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
 
 _next = count().__next__
 # Places in the table of arguments. First the addresses of three arrays, what is read, what is

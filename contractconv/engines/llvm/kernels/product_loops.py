@@ -13,12 +13,12 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from contractconv.engines.llvm.kernels.finish import RAW, Finish, finished
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build, registers
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
-    from contractconv.engines.llvm.kernels.values import Int, Vector
+    from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
 
 _next = count().__next__
 # Places in the table of arguments.

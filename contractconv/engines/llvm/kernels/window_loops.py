@@ -14,15 +14,15 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from contractconv.caches import kept
+from contractconv.cache_register import kept
 from contractconv.engines.llvm.kernels import product_loops
-from contractconv.engines.llvm.kernels.finish import RAW, Finish
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.native import Native, build, registers
 from contractconv.engines.llvm.kernels.product_loops import WINDOW_SCALARS, WINDOW_VECTORS, Tile
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
-    from contractconv.engines.llvm.kernels.values import Int, Vector
+    from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
 
 # Multiplications that are written out for one tile.
 _MOST_WRITTEN = 192

@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.trace import trace
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, contiguous, steps_of
-from contractconv.caches import weighed
-from contractconv.engines.llvm.direct import kind
+from contractconv.cache_register import weighed
+from contractconv.engines.llvm.direct_kernels import kind
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
+from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
-from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.trimming import reaches_outside

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.trace import trace
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, contiguous, gapless, steps_of
-from contractconv.caches import weighed
-from contractconv.engines.llvm.direct import kind
-from contractconv.engines.llvm.kernels import native, vjp_loops
+from contractconv.cache_register import weighed
+from contractconv.engines.llvm.direct_kernels import kind
+from contractconv.engines.llvm.kernels import native, pooling_vjp_loops
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
 from contractconv.engines.llvm.pooling.forward import (
@@ -29,11 +29,11 @@ from contractconv.engines.llvm.pooling.taps import Met, combined, met
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
 from contractconv.machine import memory
+from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
-from contractconv.machine.weight import weight
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
-from contractconv.planning.leaves import by_taps, is_leaf
+from contractconv.planning.strided_leaves import by_taps, is_leaf
 from contractconv.reductions.table import REDUCTIONS
 
 # Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.
@@ -176,7 +176,7 @@ class _Gradient:
         verb, share = "drop" if self.record.chooses else "spread", 1.0
         if self.record.averages:
             share /= self.points
-        function = vjp_loops.kernel(verb, self.dtype, found[1])
+        function = pooling_vjp_loops.kernel(verb, self.dtype, found[1])
         # Windows that a middle loop moves overlap.
         return Program([self._step(found[0], function, *self.places, scale=share)(True)])
 
@@ -225,7 +225,7 @@ class _Gradient:
         if found is None:
             return None
         form = replace(found[1], past_cache=self._is_large())
-        function = vjp_loops.kernel("give", self.dtype, form)
+        function = pooling_vjp_loops.kernel("give", self.dtype, form)
         return Program([self._step(found[0], function, *self.places)(False)])
 
     def _choose(self, choice: dict[str, int]) -> Step | None:
@@ -235,7 +235,7 @@ class _Gradient:
         walk, form = found
         # Taps that are written out are numbered as if none of them were missing.
         form = replace(form, contiguous=True, taps=form.taps if form.taps == self.points else 0)
-        function = vjp_loops.kernel("choose", self.dtype, form)
+        function = pooling_vjp_loops.kernel("choose", self.dtype, form)
         return self._step(walk, function, self.places[0], Place("shared"))
 
     def _collect(self, met: Sequence[Met | None], choice: dict[str, int]) -> Step:
@@ -245,7 +245,9 @@ class _Gradient:
         written = replace(written, past_cache=self._is_large())
         places = self.places[1], Place("out"), Place("shared")
         if self.record.chooses:
-            return self._step(walk, vjp_loops.kernel("collect", self.dtype, written), *places)
+            return self._step(
+                walk, pooling_vjp_loops.kernel("collect", self.dtype, written), *places
+            )
         function = kernel.pooling(self.dtype, replace(written, divided=self.record.averages))
         return self._step(walk, function, *places, scale=self.points)
 

@@ -16,7 +16,7 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.program import Calls
-from contractconv.machine.sharing import evenly
+from contractconv.machine.work_sharing import evenly
 
 # Ranges of the outer and of the middle loop.
 Piece = tuple[range, range]

@@ -1,0 +1,244 @@
+"""What calls begin with: their options and arrays are checked, a contraction's and what is derived.
+
+Whatever is derived from a contraction is called with all its operands, behind what it takes
+besides: the cotangent, a tangent. That call is written once, in :class:`Called`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contractconv.errors import OperandError, ShapeError
+from contractconv.notation.keywords import Casting
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
+from contractconv.planning.options import DEFAULTS, Options, unsaid
+from contractconv.planning.setting import Algorithm
+from contractconv.uninterrupted import enter
+
+if TYPE_CHECKING:
+    from contractconv.api.contraction import Contraction
+    from contractconv.arrays.conversion import Conversion
+    from contractconv.arrays.views import Array
+
+# What messages call a cotangent, which is G in formulas.
+THE_COTANGENT = "the cotangent"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What something derived is called with, checked.
+
+    Attributes:
+        given: what it takes before the forward operands, by its letter in formulas.
+        operands: the forward operands as :func:`contractconv.arrays.operands.as_operand` or
+            a conversion made them.
+        problem: the forward contraction with their shapes.
+        concrete: its spec with parameters bound and the ellipsis spelled out.
+        options: by which algorithm it is carried out, and within which limit.
+    """
+
+    given: dict[str, Any]
+    operands: tuple[Any, ...]
+    problem: Problem
+    concrete: Spec
+    options: Options
+    _conversion: Conversion | None
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes of the forward operands."""
+        return tuple(map(shape_of, self.operands))
+
+    @property
+    def roles(self) -> dict[str, Any]:
+        """Everything that it is called with, by its letter in formulas."""
+        from contractconv.calculus.symbols import operand_names
+
+        names = operand_names(len(self.operands))
+        return self.given | dict(zip(names, self.operands, strict=True))
+
+    def finished(self, made: Array) -> Array:
+        """The result as the caller wants it."""
+        return made if self._conversion is None else self._conversion.filled(made)
+
+
+def forward_call(
+    forward: Contraction, takes: Sequence[str], arrays: Sequence[Any], options: Options, what: str
+) -> Call:
+    """Check what something derived is called with.
+
+    Args:
+        forward: the contraction.
+        takes: what it takes before the forward operands, as messages call it.
+        arrays: what the caller passed for these and for the operands.
+        options: those of the call.
+        what: what is called, for messages: ``"a gradient"``.
+
+    Raises:
+        OperandError: the number of operands is wrong, or one is not an array of numbers.
+        ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
+    """
+    enter_execution()
+    from contractconv.arrays.conversion import Conversion, copied
+    from contractconv.arrays.operands import as_operand
+
+    count = len(takes)
+    _check_count(forward, takes, len(arrays) - count, what)
+    names = (*takes, *(f"operand {n}" for n in range(len(arrays) - count)))
+    given = [as_operand(array, name) for array, name in zip(arrays, names, strict=True)]
+    shapes = tuple(map(shape_of, given[count:]))
+    letters = ["G" if name == THE_COTANGENT else name for name in takes]
+    cotangent = dict(zip(letters, given, strict=False)).get("G")
+    problem = _problem(forward, shapes, options, cotangent)
+    concrete = forward._concrete(shapes, options, problem.result_shape)
+    conversion = Conversion.of(options, problem.reduce, forward.indices)
+    inner, taken = options, given
+    if conversion is not None:
+        taken = [conversion.converted(a, name) for a, name in zip(given, names, strict=True)]
+        inner = options.inside(copied(given, taken), "what is converted")
+    roles = dict(zip(letters, taken, strict=False))
+    return Call(roles, tuple(taken[count:]), problem, concrete, inner, conversion)
+
+
+def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
+    count = len(forward._spec.inputs)
+    if given == count:
+        return
+    wanted = f"{count} operand{'s' * (count != 1)}"
+    expected, found = (" and ".join([*takes, number]) for number in (wanted, str(max(given, 0))))
+    raise OperandError(f"{what} of '{forward}' is called with {expected}, not with {found}")
+
+
+def _problem(
+    forward: Contraction, shapes: Sequence[Shape], options: Options, cotangent: Any = None
+) -> Problem:
+    """The forward problem, as the forward call would find it; a cotangent has to fit it."""
+    if cotangent is None:
+        return forward._problem(shapes, options)
+    given = shape_of(cotangent)
+    problem = forward._problem(shapes, options, given if options.output_shape is None else None)
+    if problem.result_shape != given:
+        raise ShapeError(
+            f"the cotangent has shape {given}, the result of '{forward}' has {problem.result_shape}"
+        )
+    return problem
+
+
+class Called(ABC):
+    """Something derived from a contraction, which is called with all its operands.
+
+    Attributes:
+        forward: the contraction that it was derived from.
+        operand: the position of the operand that it is about.
+        takes: what it is called with before the forward operands.
+    """
+
+    forward: Contraction
+    operand: int
+    takes: tuple[str, ...]
+    _title: str  # what is called, for messages
+
+    @abstractmethod
+    def _made(self, call: Call) -> Array:
+        """Carry out a call that has been checked."""
+
+    def _told(self, options: Options) -> Options:
+        """The options of a call, as the forward contraction understands them."""
+        return options
+
+    def __call__(
+        self,
+        /,
+        *arrays: Any,
+        output_shape: Sequence[int] | None = None,
+        algorithm: Algorithm = "auto",
+        memory_limit: float | None = None,
+        out: Array | None = None,
+        dtype: Any = None,
+        casting: Casting = "safe",
+        extents: Mapping[str, int] | None = None,
+        **named: int,
+    ) -> Array:
+        """Carry it out.
+
+        Args:
+            *arrays: what :attr:`takes` names, then all forward operands, the differentiated one
+                too. A cotangent has the result's shape, a tangent the operand's.
+            output_shape: the shape of the forward result, if the forward call was given one.
+            algorithm: see :func:`contractconv.contract`, as for the next ones.
+            memory_limit: bytes that temporary arrays may take beyond operands and result.
+            out: an array of exactly the result's shape, which is filled and returned.
+            dtype: what all arrays are converted to.
+            casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
+            extents: what the forward call was given.
+            **named: the same by keyword.
+
+        Returns:
+            A new array, or ``out``.
+
+        Raises:
+            OperandError: the number of arrays is wrong, one is not an array of numbers, or a
+                cotangent is complex, but the result is real.
+            ShapeError: the shapes do not fit, as the forward call finds; or a cotangent has not
+                the result's, a tangent not the operand's.
+        """
+        options = self.forward._options(
+            self._title, named, extents, output_shape=output_shape, algorithm=algorithm,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+        )  # fmt: skip
+        call = forward_call(self.forward, self.takes, arrays, self._told(options), self._title)
+        return call.finished(self._made(call))
+
+    def _identity(self) -> tuple[Any, ...]:
+        """What it is equal by."""
+        return self.forward, self.operand, self.takes
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+
+def called(
+    forward: Contraction, call: str, operands: Sequence[Any], named: Mapping[str, int],
+    extents: object, **given: Any,
+) -> Array:  # fmt: skip
+    """Contract arrays; what is ready for such arrays needs nothing to be looked at again."""
+    enter_execution()
+    from contractconv.execution.ready import known_call
+
+    plain = not named and extents is None and unsaid(given)
+    known = known_call(forward._spec, operands) if plain else None
+    if known is not None:
+        return known(operands)
+    options = DEFAULTS if plain else forward._options(call, named, extents, **given)
+    return _run(forward, operands, options)
+
+
+def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
+    from contractconv.arrays.operands import as_operand
+    from contractconv.execution import entry
+    from contractconv.execution.run import first_call
+
+    arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
+    problem = forward._problem([shape_of(array) for array in arrays], options)
+    if options is DEFAULTS:
+        return first_call(forward._spec, problem, arrays)
+    return entry.called(problem, arrays, options, forward._spec.indices)
+
+
+def shape_of(operand: Any) -> Shape:
+    """The shape of an array; a number has none."""
+    return getattr(operand, "shape", ())
+
+
+def enter_execution() -> None:
+    """Import what carries contractions out, all of it at once."""
+    enter("contractconv.execution.compiled")
+    enter("contractconv.execution.entry")
+    enter("contractconv.execution.calibration")

@@ -1,0 +1,152 @@
+"""Copies between arrays of different strides, in squares that are turned in registers.
+
+Of a copy two axes matter: the one along which numbers are neighbours where they come from, and the
+one along which they are neighbours where they go. If both are the same, runs are copied; if not,
+squares of both axes are turned. All other axes are tables of offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING
+
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish, finished
+from contractconv.engines.llvm.kernels.native import Native, build
+
+if TYPE_CHECKING:
+    from contractconv.engines.llvm.kernels.emitter import Emitter
+    from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+
+_next = count().__next__
+# Places in the table of arguments.
+SOURCE, TARGET = _next(), _next()
+OUTER, OUTER_SOURCE, OUTER_TARGET = _next(), _next(), _next()
+# Numbers along the target's axis and along the source's; bytes from one to the next on the other
+# side (on their own side they are neighbours).
+ALONG_TARGET, SOURCE_STEP = _next(), _next()
+ALONG_SOURCE, TARGET_STEP = _next(), _next()
+BIAS = _next()  # the address of one number for each along the target's axis, if they are finished
+ARGUMENTS = _next()
+
+
+@cache
+def kernel(dtype: str, how: str, adding: bool = False, finish: Finish = RAW) -> Native:
+    """One of the kernels.
+
+    Args:
+        how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
+            axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
+        adding: whether numbers are added to the target.
+        finish: what is done to them before they are stored, in runs and in squares.
+    """
+    name = f"{'add' if adding else 'copy'}_{how}{finish.name}_{dtype}"
+
+    def write(emitter: Emitter) -> None:
+        copies = _Copies(emitter, adding, finish)
+        {"runs": copies.runs, "squares": copies.squares, "points": copies.points,
+         "zeros": copies.zeros}[how]()  # fmt: skip
+
+    return build(name, dtype, write, (how, adding, finish))
+
+
+class _Copies:
+    """Writes the loops of one copy."""
+
+    def __init__(self, emitter: Emitter, adding: bool, finish: Finish) -> None:
+        self.e = emitter
+        self.adding = adding
+        self.finish = finish
+        self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
+
+    def _ends(self, entry: Int) -> tuple[Int, Int]:
+        a, e = self.arguments, self.e
+        source = a[SOURCE] + e.entry_of(a[OUTER_SOURCE], entry)
+        return source, a[TARGET] + e.entry_of(a[OUTER_TARGET], entry)
+
+    def _put(self, vector: Vector, address: Int, place: Int, mask: object = None) -> None:
+        """Write a vector, the first number of which is the ``place``-th along the target's axis."""
+        e = self.e
+        if self.adding:
+            vector = vector + e.load(address, mask)
+        bias = self.arguments[BIAS] + place * e.number.size
+        e.store(finished(e, self.finish, vector, bias, mask), address, mask)
+
+    def runs(self) -> None:
+        """Neighbours on both sides."""
+        self._lines(self.e.load)
+
+    def zeros(self) -> None:
+        """No source at all."""
+        self._lines(lambda source, mask: self.e.zero())
+
+    def _lines(self, read: Callable[[Int, object], Vector]) -> None:
+        a, e, size = self.arguments, self.e, self.e.number.size
+
+        def line(entry: Int) -> None:
+            source, target = self._ends(entry)
+
+            def vector(n: Int, some: Int | None) -> None:
+                mask = e.mask(some)
+                self._put(read(source + n * size, mask), target + n * size, n, mask)
+
+            e.lines(a[ALONG_TARGET], vector)
+
+        e.repeat(0, a[OUTER], line)
+
+    def points(self) -> None:
+        """Numbers one by one, along one axis."""
+        a, e = self.arguments, self.e
+        first = e.first_lanes(e.whole(1))
+
+        def line(entry: Int) -> None:
+            source, target = self._ends(entry)
+
+            def point(n: Int) -> None:
+                number = e.broadcast(source + n * a[SOURCE_STEP])
+                self._put(number, target + n * a[TARGET_STEP], n, first)
+
+            e.repeat(0, a[ALONG_TARGET], point)
+
+        e.repeat(0, a[OUTER], line)
+
+    def squares(self) -> None:
+        """Neighbours along one axis where they come from, along another where they go."""
+        a, e, lanes = self.arguments, self.e, self.e.number.lanes
+
+        def matrix(entry: Int) -> None:
+            source, target = self._ends(entry)
+
+            def row(r: Int) -> None:
+                e.repeat(0, a[ALONG_TARGET], lambda n: self._square(source, target, n, r), lanes)
+
+            e.repeat(0, a[ALONG_SOURCE], row, lanes)
+
+        e.repeat(0, a[OUTER], matrix)
+
+    def _square(self, source: Int, target: Int, n: Int, r: Int) -> None:
+        a, e, number = self.arguments, self.e, self.e.number
+        source = source + n * a[SOURCE_STEP] + r * number.size
+        target = target + n * number.size + r * a[TARGET_STEP]
+        high, wide = a[ALONG_TARGET] - n, a[ALONG_SOURCE] - r
+        full = e.builder.and_(high >= number.lanes, wide >= number.lanes)
+        e.when(
+            full,
+            lambda: self._turn(source, target, n, None),
+            lambda: self._turn(source, target, n, (high, wide)),
+        )
+
+    def _turn(self, source: Int, target: Int, n: Int, sides: tuple[Int, Int] | None) -> None:
+        a, e, lanes = self.arguments, self.e, self.e.number.lanes
+
+        def mask(line: int, lines: int) -> object:
+            """Of one line of the square: its lanes that exist, or none if it does not itself."""
+            if sides is None:
+                return None
+            there = e.whole(line) < sides[lines]
+            return e.first_lanes(e.chosen(there, sides[1 - lines], e.whole(0)))
+
+        rows = [e.load(source + a[SOURCE_STEP] * line, mask(line, 0)) for line in range(lanes)]
+        for r, vector in enumerate(e.turned(rows)):
+            self._put(vector, target + a[TARGET_STEP] * r, n, mask(r, 1))

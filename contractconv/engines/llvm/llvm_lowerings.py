@@ -1,0 +1,345 @@
+"""Pieces of a sum by compiled kernels: each as a program, and those that go together as one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.precision import accumulator, working_dtype
+from contractconv.arrays.run_trace import trace
+from contractconv.arrays.views import Array, contiguous, output_view, put, steps_of
+from contractconv.arrays.workspace import Work
+from contractconv.cache_register import weighed
+from contractconv.engines.llvm import direct_kernels
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
+from contractconv.engines.llvm.packing import Strides
+from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
+from contractconv.engines.llvm.pooling.gradient_kernel import (
+    UNPOOLING,
+    can_pool_back,
+    pool_gradient,
+)
+from contractconv.engines.llvm.program import Prepared, Program
+from contractconv.engines.llvm.tile_kernels import layer_roles, tiled_product
+from contractconv.machine.kept_bytes import weight
+from contractconv.machine.threads import get_num_threads
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.planning.einsum import as_einsum
+from contractconv.planning.lowerings import (
+    GRADIENT,
+    Lowering,
+    prepared,
+    products_of,
+    reduction_of,
+)
+from contractconv.planning.piece import Piece
+from contractconv.planning.predictions import error_of_tiles, seconds_of_tiles
+from contractconv.planning.roles import fused
+from contractconv.planning.setting import Setting
+from contractconv.planning.strided_leaves import is_leaf
+
+# Fewer multiplications than this are not worth compiling a kernel for.
+_FEW = 1 << 12
+
+
+class Recipe(NamedTuple):
+    """One program for a whole sum, on arrays that lie in memory in a certain way.
+
+    Attributes:
+        program: what is done.
+        regions: for each region that it reads the number of an operand, the bias being the last.
+        ends: whether it ends the result, too.
+        way: what it is told as when it runs.
+        problems: the pieces that it makes.
+    """
+
+    program: Prepared
+    regions: Mapping[str, int]
+    ends: bool
+    way: str
+    problems: tuple[Problem, ...]
+
+    def run(self, arrays: tuple[Array, ...], out: Array, ending: Ending | None) -> None:
+        """Carry it out."""
+        given = arrays if ending is None else (*arrays, _bias(ending, out))
+        regions = {name: given[n] for name, n in self.regions.items()}
+        if trace.listening:
+            with trace.of(self.way, *self.problems):
+                self.program.run(regions, out)
+        else:
+            self.program.run(regions, out)
+
+
+def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
+    """One program for pieces that write disjoint elements.
+
+    Args:
+        pieces: the pieces.
+        work: their arrays; where there is an ending, it is what is done to the result.
+
+    Returns:
+        The recipe, for these arrays and all that lie in memory like them; ``None`` if it takes
+        more than one program, or copies of the operands.
+    """
+    found = _all_ready(pieces, work) if work.ending is not None else None
+    ends = found is not None
+    if found is None:
+        found = _all_ready(pieces, replace(work, ending=None))
+    if not found:
+        return None
+    first = found[0]
+    regions = {name: n for name, n in first.regions.items() if isinstance(n, int)}
+    alike = all(first.goes_with(one) for one in found)
+    if not alike or first.target is not work.out or len(regions) < len(first.regions):
+        return None
+    program = _as_one(tuple(one.program for one in found))
+    return Recipe(program, regions, ends, first.way, tuple(one.problem for one in found))
+
+
+def _all_ready(pieces: Sequence[Piece], work: Work) -> list[_Program] | None:
+    found = []
+    for piece in pieces:
+        ready = prepared(piece, work, ends=work.ending is not None)
+        if not isinstance(ready, _Program):
+            return None
+        found.append(ready)
+    return found
+
+
+class _Program(NamedTuple):
+    """A piece, ready to run.
+
+    Attributes:
+        program: what is done.
+        regions: what it reads, by the names of its regions: an operand's number, or a copy. The
+            bias is the operand after the last.
+        problem: the piece.
+        target: the result, or an array of its shape whose lanes are neighbours.
+        way: what it is told as when it runs.
+    """
+
+    program: Program
+    regions: Mapping[str, int | Array]
+    problem: Problem
+    target: Array
+    way: str
+
+    def goes_with(self, other: object) -> bool:
+        """Whether both can be one program: they read and write the same memory."""
+        if not isinstance(other, _Program) or self.way != other.way:
+            return False
+        one, two = self.regions, other.regions
+        same = one.keys() == two.keys() and all(one[name] is two[name] for name in one)
+        return same and self.target is other.target
+
+    def run(self, together: Sequence[_Program], work: Work) -> None:
+        """Run pieces as one program."""
+        given = work.arrays if work.ending is None else (*work.arrays, _bias(work.ending, work.out))
+        regions = {
+            name: given[what] if isinstance(what, int) else what
+            for name, what in self.regions.items()
+        }
+        program = _as_one(tuple(piece.program for piece in together))
+        with trace.of(self.way, *(piece.problem for piece in together)):
+            program.run(regions, self.target)
+        if self.target is not work.out:
+            for piece in together:
+                _bring(piece.problem, self.target, work)
+
+
+def _bring(problem: Problem, made: Array, work: Work) -> None:
+    """Put what a piece has made where it belongs."""
+    view, part = output_view(work.out, problem).array, output_view(made, problem).array
+    put(part, view, work.accumulate)
+
+
+def _is_worth(piece: Piece, setting: Setting) -> bool:
+    enough = setting.asked or piece.problem.points >= _FEW
+    return enough and setting.machine.compiled and len(piece.problem.operands) == 2
+
+
+def _nests(piece: Piece, setting: Setting) -> bool:
+    """Whether a piece becomes a loop nest of a kernel."""
+    kind = _kind(setting)
+    if not _is_worth(piece, setting) or kind is None:
+        return False
+    strides = contiguous(piece.problem, native.number(kind).size)
+    nest = direct_kernels.nest_of(*_fused(piece.problem, strides), kind)
+    return nest is not None and bool(piece.problem.reduced)
+
+
+def _nested(piece: Piece, work: Work) -> _Program | None:
+    if not _is_worth(piece, work.setting):
+        return None
+    strides = tuple(array.strides for array in (*work.arrays, work.out))
+    kind, finish = direct_kernels.kind(work.out.dtype), _finish(work.ending)
+    problem, strides = _fused(piece.problem, strides, finish.bias)
+    program = kind and direct_kernels.prepared(
+        problem, strides, kind, work.accumulate, finish, get_num_threads()
+    )
+    if not program:
+        return None
+    regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
+    return _Program(program, regions, piece.problem, work.out, KERNEL.name)
+
+
+def _fused(
+    problem: Problem, strides: tuple[Strides, ...], bias: bool = False
+) -> tuple[Problem, tuple[Strides, ...]]:
+    """Indices that lie side by side everywhere as one, since each is a loop of its own.
+
+    Args:
+        problem: a sum of products.
+        strides: those of both operands and of the result, in bytes.
+        bias: whether something is added along the last axis of the result.
+    """
+    step = as_einsum(problem)
+    if step is None:
+        return problem, strides
+    terms = (*step.terms, step.output)
+    if any(len(set(term)) < len(term) for term in terms):
+        return problem, strides
+    steps, extents = [dict(zip(*one, strict=True)) for one in zip(terms, strides, strict=True)], {}
+
+    def follow(outer: str, inner: str) -> bool:
+        return all(s[outer] == s[inner] * problem.extents[inner] for s in steps if inner in s)
+
+    for run in fused((*terms, step.output[-1:] if bias else ()), follow):
+        extents[run[-1]] = prod(problem.extents[n] for n in run)
+    *operands, output = (
+        tuple(Access.along(n, extents[n]) for n in term if n in extents) for term in terms
+    )
+    sizes = tuple((n, extents[n]) for n in problem.indices if n in extents)
+    whole = Problem(tuple(operands), output, sizes, problem.reduce, shape_of(output))
+    return whole, tuple(tuple(step for n, step in s.items() if n in extents) for s in steps)
+
+
+def _tiles(piece: Piece, setting: Setting) -> bool:
+    """Whether a piece becomes tiles in cache."""
+    known = _is_worth(piece, setting) and _kind(setting) is not None
+    return known and layer_roles.lanes(piece.problem, piece.windows) is not None
+
+
+def _tiled(piece: Piece, work: Work) -> _Program | None:
+    if not _is_worth(piece, work.setting):
+        return None
+    problem, windows, out = piece.problem, piece.windows, work.out
+    lanes = layer_roles.lanes(problem, windows)
+    kind = direct_kernels.kind(out.dtype)
+    if kind is None or lanes is None:
+        return None
+    tidy = _are_neighbours(out, problem.output, lanes[1])
+    if work.ending is not None and not tidy:
+        return None
+    which = windows[0].operand
+    data = _neighbours(work, which, problem.operands[which], lanes[0])
+    other: int | Array = 1 - which
+    if windows[0].role == "kernel":
+        other = _neighbours(work, 1 - which, problem.operands[1 - which], lanes[1])
+    target = out if tidy else _target(work, problem.output, lanes[1])
+    finish = _finish(work.ending)
+    operands = (data, other) if which == 0 else (other, data)
+    laid = (*(work.arrays[x] if isinstance(x, int) else x for x in operands), target)
+    first, second, third = (array.strides for array in laid)
+    program = tiled_product.prepared(
+        problem, tuple(windows), tuple(piece.outputs), (first, second, third), kind,
+        work.accumulate and tidy, finish, get_num_threads(),
+    )  # fmt: skip
+    if program is None:
+        return None
+    regions = {"0": operands[0], "1": operands[1]} | ({"bias": 2} if finish.bias else {})
+    return _Program(program, regions, problem, target, TILES.name)
+
+
+def _pools(piece: Piece, setting: Setting) -> bool:
+    whole = setting.machine.compiled and is_leaf(piece.problem)
+    return whole and can_pool(piece.problem, _kind(setting, piece.problem))
+
+
+def _pools_back(piece: Piece, setting: Setting) -> bool:
+    """Whether a gradient is carried out at once; the piece is what it is the gradient of."""
+    return setting.machine.compiled and can_pool_back(piece.problem, _kind(setting))
+
+
+def _kind(setting: Setting, problem: Problem | None = None) -> str | None:
+    """What kernels call the numbers that are summed, or reduced; ``None`` without kernels."""
+    dtype = np.dtype(setting.dtype)
+    return direct_kernels.kind(
+        accumulator(dtype) if problem is None else working_dtype(problem, dtype)
+    )
+
+
+def _neighbours(work: Work, number: int, accesses: Accesses, lane: Collection[str]) -> int | Array:
+    """An operand's number, or a copy whose numbers lie side by side along some indices."""
+    array = work.arrays[number]
+    if _are_neighbours(array, accesses, lane):
+        return number
+    key = number, _order(accesses, lane)
+    if key not in work.copies:
+        work.copies[key] = _moved(array, key[1])
+        work.copies[key][...] = array
+    copy: Array = work.copies[key]
+    return copy
+
+
+def _target(work: Work, accesses: Accesses, lane: Collection[str]) -> Array:
+    """An array like the result in which numbers lie side by side along some indices."""
+    key = len(work.arrays), _order(accesses, lane)
+    if key not in work.copies:
+        work.copies[key] = _moved(work.out, key[1])
+    target: Array = work.copies[key]
+    return target
+
+
+def _finish(ending: Ending | None) -> Finish:
+    """What kernels know of an ending."""
+    if ending is None:
+        return RAW
+    return Finish(ending.bias is not None, ending.activation == "relu")
+
+
+def _bias(ending: Ending, out: Array) -> Array:
+    """The bias as kernels read it."""
+    return out if ending.bias is None else np.ascontiguousarray(ending.bias, out.dtype)
+
+
+def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
+    """Whether numbers lie side by side along the last of some indices."""
+    steps = steps_of(accesses, array.strides)
+    found = [steps[name] for name in lane if name in steps]
+    return not found or min(found, key=abs) == array.itemsize
+
+
+def _order(accesses: Accesses, lane: Collection[str]) -> tuple[int, ...]:
+    """The axes, those of some indices last."""
+    return tuple(sorted(range(len(accesses)), key=lambda n: bool(set(accesses[n].names) & {*lane})))
+
+
+def _moved(like: Array, order: tuple[int, ...]) -> Array:
+    """An empty array of the same shape and dtype whose axes lie in memory in some order."""
+    empty = np.empty([like.shape[n] for n in order], like.dtype)
+    return empty.transpose(np.argsort(order))
+
+
+@weighed(weight)
+def _as_one(programs: tuple[Program, ...]) -> Prepared:
+    return Prepared(programs[0] if len(programs) == 1 else Program.joined(programs))
+
+
+KERNEL = Lowering("compiled kernel", _nests, _nested, products_of, ends=True)
+TILES = Lowering(
+    "compiled tiles", _tiles, _tiled, lambda piece: piece.name,
+    seconds_of_tiles, error_of_tiles, "toom-cook", ends=True,
+)  # fmt: skip
+POOL = Lowering(POOLING, _pools, lambda *_: None, reduction_of)
+UNPOOL = Lowering(
+    UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT,
+    makes=lambda problem, _: lambda given: pool_gradient(problem, *given),
+)  # fmt: skip
+COMPILED = (KERNEL, TILES, POOL, UNPOOL)
