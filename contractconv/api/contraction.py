@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contractconv.arrays.views import Array
     from contractconv.calculus.equation import Equation
     from contractconv.display.explanation import Explanation
-    from contractconv.display.sources import Given
+    from contractconv.display.source_code import Given
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
 
@@ -360,7 +360,7 @@ class Contraction(Written):
         return composed(concrete, problem, shapes)
 
     def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        from contractconv.display.sources import forward_source
+        from contractconv.display.source_code import forward_source
 
         return forward_source(spec, library, names, given)
 

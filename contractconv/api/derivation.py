@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.gather_phases import Phase as PhaseFormula
-    from contractconv.display.sources import Given
+    from contractconv.display.source_code import Given
     from contractconv.verification.certificate import Certificate
 
 
@@ -207,7 +207,7 @@ class Derivation(Called, Written):
         return simplified(derive(concrete, self.operand), problem, shapes)
 
     def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        from contractconv.display.sources import gradient_source
+        from contractconv.display.source_code import gradient_source
 
         return gradient_source(spec, self.operand, library, names, given)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from contractconv.api.contraction import Contraction
     from contractconv.calculus.equation import Equation
-    from contractconv.display.sources import Given
+    from contractconv.display.source_code import Given
     from contractconv.notation.problem import Problem, Shape
     from contractconv.notation.spec import Spec
     from contractconv.planning.options import Options
@@ -206,7 +206,7 @@ class Written(Shown):
 
     def _given(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
         """What source is written for, and what it is given beyond the operands."""
-        from contractconv.display.sources import Given
+        from contractconv.display.source_code import Given
 
         spec = self._forward._spec
         check_values(spec, options.extents)

@@ -1,6 +1,6 @@
 """What is derived beside gradients as source code: a contraction, and a call with its roles.
 
-The contraction is a function of its own, as :mod:`contractconv.display.sources` writes it. Around
+The contraction is a function of its own, as :mod:`contractconv.display.source_code` writes it. Around
 it stands a function that is called as the derived object is: it passes each array to all the roles
 that it plays, and divides by sizes. Indices that no array has alone have the extents of the forward
 contraction, not those that fit as well: an operand of ones says so.
@@ -15,8 +15,8 @@ from dataclasses import replace
 
 from contractconv.calculus.derived_strings import ONES, Recipe
 from contractconv.calculus.symbols import operand_names
-from contractconv.display.sources import forward_source
-from contractconv.display.sources.text import tupled
+from contractconv.display.source_code import forward_source
+from contractconv.display.source_code.text import tupled
 from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Composition, Spec, Term, lone_names

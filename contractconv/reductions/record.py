@@ -17,7 +17,7 @@ from contractconv.errors import ReductionError
 Sum = Callable[[Any, tuple[int, ...]], Any]
 """Adds an array along axes, with digits enough for long sums."""
 Writer = Any
-"""Writes source code; a class of a higher room, ``display.sources.pointwise.Writer``."""
+"""Writes source code; a class of a higher room, ``display.source_code.pointwise.Writer``."""
 
 
 def late(reference: str) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ from strategies import Problem, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Reduction
-from contractconv.display.sources import forward_source, gradient_source
+from contractconv.display.source_code import forward_source, gradient_source
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.parser import parse
 from contractconv.notation.spec import REDUCTIONS, Spec

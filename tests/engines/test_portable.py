@@ -21,7 +21,7 @@ from strategies import Array, Problem, empties, problems, seeds, windows
 import contractconv as cc
 from contractconv import Reduction
 from contractconv.arrays.precision import common_dtype
-from contractconv.display.sources import printer
+from contractconv.display.source_code import printer
 from contractconv.engines.portable import interpreter, nodes
 from contractconv.engines.portable.interpreter import run
 from contractconv.engines.portable.libraries import (

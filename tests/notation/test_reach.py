@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contractconv.display.sources.quantities import Quantity
+from contractconv.display.source_code.quantities import Quantity
 from contractconv.notation.reach import places, reach, reached
 
 numbers = st.integers(-4, 4)

@@ -445,8 +445,8 @@ ALLOWED = {
     "calculus/steps.py": {"sum"},  # a step of a derivation
     "planning/lowerings.py": {"sum"},  # a way of carrying out
     "engines/portable/translation.py": {"prod"},  # whose identities are ones
-    "display/sources/naming.py": {"max", "min"},  # functions of Python
-    "display/sources/dialects.py": {"max", "min"},  # attributes of an iinfo
+    "display/source_code/naming.py": {"max", "min"},  # functions of Python
+    "display/source_code/dialects.py": {"max", "min"},  # attributes of an iinfo
 }
 
 

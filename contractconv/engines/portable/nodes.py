@@ -3,7 +3,7 @@
 A handful of kinds suffices for the whole notation: to read at every point, to contract plain
 indices, to choose, to reduce, to land. Of an axis, a node only knows the ``names`` of its indices.
 So there are nodes of numbers, which :mod:`interpreter` carries out on arrays of any library, and
-nodes of symbols, which :mod:`contractconv.display.sources` prints.
+nodes of symbols, which :mod:`contractconv.display.source_code` prints.
 """
 
 from __future__ import annotations

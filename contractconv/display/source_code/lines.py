@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contractconv.display.sources.naming import Names
-from contractconv.display.sources.text import simple
-from contractconv.display.sources.wrapping import LINE
+from contractconv.display.source_code.naming import Names
+from contractconv.display.source_code.text import simple
+from contractconv.display.source_code.wrapping import LINE
 
 _INDENT = 4
 

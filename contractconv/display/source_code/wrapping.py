@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from contractconv.display.sources.text import BRACKETS, operators, outside
+from contractconv.display.source_code.text import BRACKETS, operators, outside
 
 LINE = 100
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contractconv.display.sources.dialects import Dialect
-from contractconv.display.sources.lines import Lines
-from contractconv.display.sources.meetings import Met
-from contractconv.display.sources.sizes import Sizes, never_below
-from contractconv.display.sources.text import (
+from contractconv.display.source_code.dialects import Dialect
+from contractconv.display.source_code.lines import Lines
+from contractconv.display.source_code.meetings import Met
+from contractconv.display.source_code.sizes import Sizes, never_below
+from contractconv.display.source_code.text import (
     Part,
     grouped,
     indexed,

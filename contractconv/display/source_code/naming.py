@@ -7,7 +7,7 @@ import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from contractconv.display.sources.helpers import NAMES as HELPERS
+from contractconv.display.source_code.helpers import NAMES as HELPERS
 from contractconv.errors import ContractionError, OperandError
 from contractconv.notation.spec import Spec
 

@@ -7,6 +7,6 @@ Each is a short function in the idiom of numpy, PyTorch or JAX. :class:`Given` i
 beyond the operands.
 """
 
-from contractconv.display.sources.functions import Given, forward_source, gradient_source
+from contractconv.display.source_code.functions import Given, forward_source, gradient_source
 
 __all__ = ["Given", "forward_source", "gradient_source"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from contractconv.display.sources.positions import Array
+from contractconv.display.source_code.positions import Array
 from contractconv.engines.portable.nodes import Labels
 from contractconv.engines.portable.translation import Contraction, points
 from contractconv.notation.spec import SUM
@@ -13,7 +13,7 @@ from contractconv.reductions.record import Record
 from contractconv.reductions.table import REDUCTIONS
 
 if TYPE_CHECKING:
-    from contractconv.display.sources.printer import Printer
+    from contractconv.display.source_code.printer import Printer
 
 
 def local_derivative(printer: Printer, contraction: Contraction) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from contractconv.display.sources.sizes import Sizes
+from contractconv.display.source_code.sizes import Sizes
 from contractconv.engines.portable.nodes import names_of
 from contractconv.engines.portable.translation import Contraction
 from contractconv.notation.affine import Affine

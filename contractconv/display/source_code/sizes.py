@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from contractconv.display.sources.agreement import agreement, fitted
-from contractconv.display.sources.naming import POSITIONS, Names
-from contractconv.display.sources.quantities import Quantity
-from contractconv.display.sources.solving import RESULT, Places, Solution, plain
-from contractconv.display.sources.text import (
+from contractconv.display.source_code.agreement import agreement, fitted
+from contractconv.display.source_code.naming import POSITIONS, Names
+from contractconv.display.source_code.quantities import Quantity
+from contractconv.display.source_code.solving import RESULT, Places, Solution, plain
+from contractconv.display.source_code.text import (
     grouped,
     multiples,
     product,

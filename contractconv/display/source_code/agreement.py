@@ -6,14 +6,14 @@ import keyword
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from contractconv.display.sources.solving import RESULT, plain
-from contractconv.display.sources.text import multiples, total, tupled
+from contractconv.display.source_code.solving import RESULT, plain
+from contractconv.display.source_code.text import multiples, total, tupled
 from contractconv.notation.affine import Affine
 from contractconv.notation.carets import axes
 from contractconv.notation.spec import Axis, Composition, Place
 
 if TYPE_CHECKING:
-    from contractconv.display.sources.sizes import Sizes
+    from contractconv.display.source_code.sizes import Sizes
 
 
 def agreement(sizes: Sizes) -> list[str]:

@@ -13,14 +13,14 @@ from dataclasses import replace
 from math import isinf
 from typing import Any
 
-from contractconv.display.sources.dialects import Dialect
-from contractconv.display.sources.lines import Lines, fits
-from contractconv.display.sources.meetings import Met
-from contractconv.display.sources.naming import Letters
-from contractconv.display.sources.pointwise import Writer
-from contractconv.display.sources.positions import Array, Positions, both, called
-from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.text import indexed, operators
+from contractconv.display.source_code.dialects import Dialect
+from contractconv.display.source_code.lines import Lines, fits
+from contractconv.display.source_code.meetings import Met
+from contractconv.display.source_code.naming import Letters
+from contractconv.display.source_code.pointwise import Writer
+from contractconv.display.source_code.positions import Array, Positions, both, called
+from contractconv.display.source_code.sizes import Sizes
+from contractconv.display.source_code.text import indexed, operators
 from contractconv.engines.portable import nodes
 from contractconv.engines.portable.nodes import Axes, Labels, Node
 from contractconv.reductions.record import Record

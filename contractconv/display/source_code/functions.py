@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from contractconv.calculus.backward import derive
-from contractconv.display.sources.dialects import dialect
-from contractconv.display.sources.helpers import helpers
-from contractconv.display.sources.lines import Lines
-from contractconv.display.sources.meetings import contraction
-from contractconv.display.sources.naming import Letters, Names, checked_names
-from contractconv.display.sources.pointwise import local_derivative
-from contractconv.display.sources.printer import Printer
-from contractconv.display.sources.sizes import Sizes
-from contractconv.display.sources.solving import RESULT, solve
-from contractconv.display.sources.strings import (
+from contractconv.display.source_code.dialects import dialect
+from contractconv.display.source_code.helpers import helpers
+from contractconv.display.source_code.lines import Lines
+from contractconv.display.source_code.meetings import contraction
+from contractconv.display.source_code.naming import Letters, Names, checked_names
+from contractconv.display.source_code.pointwise import local_derivative
+from contractconv.display.source_code.printer import Printer
+from contractconv.display.source_code.sizes import Sizes
+from contractconv.display.source_code.solving import RESULT, solve
+from contractconv.display.source_code.strings import (
     collects,
     gathered,
     keeps_every_index,
     parameters_in_order,
 )
-from contractconv.display.sources.text import multiples, total, tupled
-from contractconv.display.sources.wrapping import docstring, wrapped
+from contractconv.display.source_code.text import multiples, total, tupled
+from contractconv.display.source_code.wrapping import docstring, wrapped
 from contractconv.engines.portable.translation import Contraction, translated
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine

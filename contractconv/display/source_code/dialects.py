@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from math import isinf
 
-from contractconv.display.sources.text import simple, tupled
+from contractconv.display.source_code.text import simple, tupled
 from contractconv.errors import ContractionError
 
 Axes = Sequence[int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, isinf
 
-from contractconv.display.sources.text import Part, grouped, total
+from contractconv.display.source_code.text import Part, grouped, total
 
 
 @dataclass(frozen=True, slots=True)
