@@ -1,9 +1,9 @@
 """What is derived beside gradients as source code: a contraction, and a call with its roles.
 
 The contraction is a function of its own, as :mod:`contractconv.display.source_code` writes it.
-Around it stands a function that is called as the derived object is: it passes each array to all the roles
-that it plays, and divides by sizes. Indices that no array has alone have the extents of the forward
-contraction, not those that fit as well: an operand of ones says so.
+Around it stands a function that is called as the derived object is: it passes each array to all
+the roles that it plays, and divides by sizes. Indices that no array has alone have the extents
+of the forward contraction, not those that fit as well: an operand of ones says so.
 """
 
 from __future__ import annotations
