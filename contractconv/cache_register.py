@@ -35,6 +35,8 @@ _clearing: list[Callable[[], object]] = []
 class Shelf(dict[Hashable, Any]):
     """Things by their keys, of which the oldest go when there is too much of everything.
 
+    Copied, or pickled, it is empty: what is kept leads into memory.
+
     Attributes:
         numbers: under which number each of them is entered in the register.
     """
@@ -46,6 +48,10 @@ class Shelf(dict[Hashable, Any]):
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep something that takes so many bytes, unless it is there already."""
         _ledger.enter(self, key, value, size)
+
+    def __reduce__(self) -> tuple[type[Shelf], tuple[()]]:
+        """A copy, here or in another process, has to keep things of its own."""
+        return Shelf, ()
 
 
 class _Entry(NamedTuple):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,19 @@ def test_a_shelf_that_is_gone_takes_nothing(budget: int) -> None:
     for n in range(30):
         Shelf().put(n, n, budget // 5)
     assert dict(lasting) == {"first": 1}
+
+
+@pytest.mark.parametrize(
+    "travel", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+def test_a_shelf_travels_empty(travel: Callable[[Shelf], Shelf]) -> None:
+    shelf = Shelf()
+    shelf.put("a", lambda: 1, 10)
+    other = travel(shelf)
+    assert type(other) is Shelf
+    assert (len(shelf), len(other), other.numbers) == (1, 0, {})
+    other.put("b", 2, 10)
+    assert list(shelf) == ["a"]
 
 
 def test_put_again_it_counts_once(budget: int) -> None:
@@ -131,9 +146,8 @@ def test_a_sum_that_has_gone_wrong_is_counted_anew(
 SOAK = """
 import gc, tracemalloc
 import numpy as np, contractconv as cc
-import contractconv as cc
-from contractconv import caches
-caches.BUDGET = 1 << 20
+from contractconv import cache_register
+cache_register.BUDGET = 1 << 20
 tracemalloc.start()
 
 def calls(n):
@@ -156,7 +170,7 @@ def measured():
 sizes = []
 for n in range({rounds}):
     calls(n)
-    assert caches._ledger.total <= caches.BUDGET
+    assert cache_register._ledger.total <= cache_register.BUDGET
     if n % {every} == {every} - 1:
         sizes.append(measured())
 before = measured()
@@ -193,7 +207,7 @@ def functions_kept_by(name: str) -> set[str]:
 
 def test_what_is_kept_by_shapes_is_in_the_register() -> None:
     """Whoever keeps results by himself is not cleared: only what one process has once may."""
-    assert functions_kept_by("lru_cache") == {"caches.py"}
+    assert functions_kept_by("lru_cache") == {"cache_register.py"}
     once = ("engines/llvm/kernels/", "engines/portable/libraries.py", "execution/calibration.py")
     assert all(file.startswith((*once, "machine/")) for file in functions_kept_by("cache"))
     assert not functions_kept_by("cached_property")

@@ -327,7 +327,7 @@ def test_whose_file_is_believed(me: int, owner: int, mode: int, names: int) -> N
 def test_nothing_that_is_kept_makes_a_process_wait(place: Path) -> None:
     (place / NAME).unlink()
     os.mkfifo(place / NAME)
-    code = f"from contractconv import cache; print(cache.kept({NAME!r}))"
+    code = f"from contractconv import disk_cache; print(disk_cache.kept({NAME!r}))"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=True
     )

@@ -82,10 +82,10 @@ ENTER = """
 import os, sys
 os.environ["CONTRACTCONV_CACHE"] = "not absolute"
 import numpy as np, contractconv as cc
-from contractconv import cache
+from contractconv import disk_cache
 {0}
 assert cc.contract("i, i ->", np.arange(9.0), np.arange(9.0)) == 204
-cache.keep("something", b"")
+disk_cache.keep("something", b"")
 """
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from contractconv.calculus.equation import size
 from contractconv.calculus.read_conditions import OUTPUT, places
 from contractconv.calculus.symbols import operand_names, split
 from contractconv.execution.gradient import run_recipe
+from contractconv.lazy import remembered
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Term
 from contractconv.planning.derived_problems import extents_of
@@ -157,11 +157,11 @@ class _Expected:
         tangent = self.given[TANGENT]
         return added((out, value * tangent[at]) for (out, at), value in self.jacobian.items())
 
-    @cached_property
+    @remembered
     def _layer(self) -> Layer:
         return Layer(self.spec, self.subject.operand, self.subject.batch)
 
-    @cached_property
+    @remembered
     def _example(self) -> Callable[[Place], Place]:
         return _picked(self._layer.batch, self._layer.spec.output)
 

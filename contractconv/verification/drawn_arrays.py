@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.calculus.local_derivative import counted, local_name
 from contractconv.calculus.symbols import operand_names
+from contractconv.lazy import remembered
 from contractconv.notation.problem import Problem, Shape
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute_force import BruteForce, Place
@@ -38,7 +38,7 @@ class Drawn:
         numbers = self._rng.integers(1, most + 1, shape)
         return np.asarray(numbers * self._rng.choice([-1, 1], shape))
 
-    @cached_property
+    @remembered
     def brute(self) -> BruteForce:
         """The definition, with these operands."""
         problem = self.case.problem

@@ -26,9 +26,10 @@ BEGINNING = """
 import gc, os, random, signal, sys, time
 import numpy as np
 import contractconv as cc
-from contractconv import aside
-from contractconv.machine import blas, sharing
-from contractconv.engines.llvm.kernels import copies, dispatch, native, product_loops, transforms
+from contractconv import uninterrupted
+from contractconv.machine import blas, work_sharing
+from contractconv.engines.llvm.kernels import copy_loops, dispatch, native, product_loops
+from contractconv.engines.llvm.kernels import tile_transforms
 from contractconv.engines.llvm.kernels import pooling_loops as pools
 
 random.seed(0)
@@ -104,7 +105,7 @@ def at_rest():
         time.sleep(0.02)
         before, now = now, resources()
         unmoved = all(now[name] == before[name] for name in ("threads", "files", "blas"))
-        calm = calm + 1 if unmoved and not aside._busy else 0
+        calm = calm + 1 if unmoved and not uninterrupted._busy else 0
     return now
 
 def check(before, growth):
@@ -149,8 +150,8 @@ check_that_helpers_help()
 LOADING = """
 ALGORITHMS = ("toom-cook",)
 caches = (
-    product_loops.kernel, transforms.kernel, copies.kernel, pools.pooling, dispatch.perform,
-    dispatch.lead, dispatch.serve,
+    product_loops.kernel, tile_transforms.kernel, copy_loops.kernel, pools.pooling,
+    dispatch.perform, dispatch.lead, dispatch.serve,
 )
 
 def forget():
@@ -187,7 +188,7 @@ check_that_helpers_help()
 BY_NUMPY = """
 os.environ["CONTRACTCONV_KERNELS"] = "numpy"
 ALGORITHMS = ("toom-cook", "fft")
-sharing.WORTH = 1
+work_sharing.WORTH = 1
 cc.set_num_threads(3)
 for _ in range(3):
     once()

@@ -24,11 +24,11 @@ BEGINNING = """
 import gc, os, signal, sys, threading, time
 import numpy as np
 import contractconv as cc
-from contractconv.machine import sharing
+from contractconv.machine import work_sharing
 
 os.environ["CONTRACTCONV_KERNELS"] = sys.argv[1]
 cc.set_num_threads(int(sys.argv[2]))
-sharing.WORTH = 1 << 10  # everything is shared, whatever its size
+work_sharing.WORTH = 1 << 10  # everything is shared, whatever its size
 rng = np.random.default_rng(0)
 
 def drawn(*shape):
