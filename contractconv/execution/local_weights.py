@@ -22,7 +22,7 @@ from contractconv.planning.plan import plan
 from contractconv.reductions.table import REDUCTIONS
 
 # Bytes for each element of a mean whose points are counted.
-_BYTES_COUNTED = 40
+BYTES_COUNTED = 40
 # Bytes for each point of a local derivative, while it is made.
 _BYTES_DERIVED = 120
 # The same where operands move, too, and for each cell of a table of points by elements.
@@ -113,7 +113,7 @@ def weights_bytes(problem: Problem) -> int:
     if entry.is_sum or (entry.averages and is_direct(problem)):
         return 0
     if entry.averages:
-        return 2 * _BYTES_COUNTED * prod(problem.output_sizes)
+        return 2 * BYTES_COUNTED * prod(problem.output_sizes)
     return _BYTES_DERIVED * problem.points
 
 

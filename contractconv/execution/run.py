@@ -17,7 +17,7 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.direct_kernels import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
-from contractconv.execution.local_weights import as_divisor, divide, landing_points
+from contractconv.execution.local_weights import BYTES_COUNTED, as_divisor, divide, landing_points
 from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.memory_slices import blocks
 from contractconv.execution.products import run_within
@@ -32,8 +32,8 @@ from contractconv.planning.plan import Plan, order_of, plan
 from contractconv.planning.setting import DIRECT
 from contractconv.reductions.table import REDUCTIONS
 
-# Bytes for each element of a mean whose points are counted, and elements at which none matter.
-_BYTES_COUNTED, _FEW_COUNTED = 40, 256
+# Elements of a mean at which it does not matter what counting their points takes.
+_FEW_COUNTED = 256
 
 
 def carry_out(
@@ -121,7 +121,7 @@ def largest_block(
 ) -> int:
     """Elements of the result that are made at once; what is rounded later takes room until then."""
     counted = REDUCTIONS[problem.reduce].averages and not is_direct(problem)
-    beside = _BYTES_COUNTED * counted + 4 * numbers.itemsize * (numbers != dtype)
+    beside = BYTES_COUNTED * counted + 4 * numbers.itemsize * (numbers != dtype)
     return max(limit // beside, _FEW_COUNTED) if beside else prod(problem.output_sizes)
 
 

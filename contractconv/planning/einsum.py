@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 from math import prod
 from typing import NamedTuple
 
 from contractconv.notation.problem import Access, Problem
+from contractconv.planning.cost import volume
 from contractconv.planning.roles import Labels, Roles, fused, roles
 from contractconv.reductions.table import REDUCTIONS
 
@@ -111,7 +112,7 @@ def way(problem: Problem, compiled: bool) -> Way | None:
 
 
 def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -> Way:
-    batch, rows, columns, summed = (prod(problem.extents[n] for n in names) for names in found)
+    batch, rows, columns, summed = (volume(names, problem.extents) for names in found)
     matrix, tiny = min(rows, columns) > 1, rows * columns * summed <= _TINY_PRODUCT
     together = batch > 1 and _innermost(step, problem) in found.batch and (tiny or not matrix)
     if compiled and problem.points >= _WORTH_A_KERNEL:
@@ -126,13 +127,13 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
 
 def _for_blas(step: Einsum, found: Roles, problem: Problem) -> bool:
     """Whether no kernel is faster than BLAS in one thread."""
-    batch, *sides = (_size(names, problem.extents) for names in found)
+    batch, *sides = (volume(names, problem.extents) for names in found)
     if batch == 1 and prod(sides) <= _ALONE and min(sides) >= _THICK:
         return True
     blocks = in_blocks(step, problem.extents)
     if blocks is None:
         return batch == 1 and prod(sides) <= _ALONE and not _has_long_rows(step, problem)
-    count, *sides = (_size(names, problem.extents) for names in blocks)
+    count, *sides = (volume(names, problem.extents) for names in blocks)
     few = problem.points <= _MOST_ONE_BY_ONE and (count == 1 or prod(sides) >= _WORTH_A_CALL)
     return few and min(sides) > 1 and prod(sides) <= _ALONE
 
@@ -197,7 +198,7 @@ def arranged(
     gone = {n for term in terms for n in term if n not in kept}
     apart = sum(_moved(term, gone, extents, blocks=False) for term in terms)
     found = {names[0] + names[1]: apart, names[1] + names[0]: apart}
-    large = int(_size(terms[1], extents) > _size(terms[0], extents))
+    large = int(volume(terms[1], extents) > volume(terms[0], extents))
     places = [n for n, name in enumerate(terms[large]) if name in gone]
     if places and names[1 - large]:
         before = tuple(n for n in terms[large][: places[0]])
@@ -221,8 +222,8 @@ def _moved(
     places = [n for n, name in enumerate(term) if name in names]
     if not places:
         return 0
-    outer, inner = (_size(t, extents) for t in (term[: places[0]], term[places[-1] + 1 :]))
-    copy = _size(term, extents) + BEGUN
+    outer, inner = (volume(t, extents) for t in (term[: places[0]], term[places[-1] + 1 :]))
+    copy = volume(term, extents) + BEGUN
     if places[-1] - places[0] >= len(places):
         return copy
     if 1 in (outer, inner):
@@ -230,12 +231,8 @@ def _moved(
     return min(copy, CALL * outer) if blocks else copy
 
 
-def _size(names: Iterable[str], extents: Mapping[str, int]) -> int:
-    return prod(extents[n] for n in names)
-
-
 def _innermost(step: Einsum, problem: Problem) -> str:
     """The last index of the larger operand; its elements are neighbours in memory."""
     extents = problem.extents
-    larger = max(step.terms, key=lambda term: prod(extents[n] for n in term))
+    larger = max(step.terms, key=lambda term: volume(term, extents))
     return next((n for n in reversed(larger) if extents[n] > 1), "")

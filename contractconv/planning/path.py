@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush, nsmallest
 from itertools import combinations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from contractconv.errors import AlgorithmError
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.planning.cost import labels_of, overlaps
+from contractconv.planning.cost import labels_of, overlaps, volume
 from contractconv.planning.setting import COMMON
 from contractconv.uninterrupted import enter
 
@@ -141,13 +141,9 @@ def score(network: Network, path: Sequence[Pair]) -> int:
         made = frozenset(label for label in joined if uses[label])
         uses.update(made)
         alive.append(made)
-        moved = sum(_points(term, network.sizes) for term in (*taken, made))
-        total += _points(joined, network.sizes) + MOVED * moved
+        moved = sum(volume(term, network.sizes) for term in (*taken, made))
+        total += volume(joined, network.sizes) + MOVED * moved
     return total
-
-
-def _points(term: Term, sizes: Mapping[str, int]) -> int:
-    return prod(sizes[label] for label in term)
 
 
 def checked_path(path: Any, count: int, places: Sequence[int] | None = None) -> tuple[Pair, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Labelled, operand_view, output_view
+from contractconv.arrays.views import Labelled, operand_view, output_view, put
 from contractconv.arrays.workspace import Work
 from contractconv.engines.numpy import fft, toom_cook
 from contractconv.engines.numpy.einsum.prepared_step import prepared
@@ -104,11 +104,7 @@ def _unit_views(piece: Piece, work: Work) -> Iterator[_UnitViews]:
         units.append(UnitWindow(axis, window.result, window.tap))
     yield _UnitViews(data, other, out, tuple(units), work.accumulate and once)
     if not once:
-        repeated = made.arranged(whole.labels)
-        if work.accumulate:
-            np.add(whole.array, repeated, out=whole.array)
-        else:
-            np.copyto(whole.array, repeated)
+        put(made.arranged(whole.labels), whole.array, work.accumulate)
 
 
 def _sizes(view: Labelled, labels: Sequence[str]) -> list[int]:

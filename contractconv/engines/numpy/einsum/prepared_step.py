@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_once
-from contractconv.arrays.views import Array, Labelled
+from contractconv.arrays.views import Array, Labelled, gapless
 from contractconv.engines.numpy.einsum import step_arithmetic
 from contractconv.engines.numpy.einsum.operand_views import (
     Matrices,
@@ -353,7 +353,7 @@ class _Step:
     ) -> View | None:
         """The result as matrices that a BLAS can write; ``None`` if it does not lie so."""
         full = self.shape(self.output)
-        like = as_strided(np.empty(0, self.dtype), full, _compact_strides(full, self.dtype))
+        like = as_strided(np.empty(0, self.dtype), full, gapless(full, self.dtype.itemsize))
         view = Labelled(like, self.output)
         last = self.output[-1] if self.output else ""
         joined = [batch] if len(shape) - 2 < len(batch) else []
@@ -378,10 +378,6 @@ class _Step:
             return out
 
         return multiply
-
-
-def _compact_strides(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
-    return tuple(dtype.itemsize * prod(shape[n + 1 :]) for n in range(len(shape)))
 
 
 def _blocks(array: Array, axis: int, whole: int, block: int) -> Array:
