@@ -20,8 +20,7 @@ from contractconv.engines.numpy.reducing import reduce_leaf
 from contractconv.errors import MemoryLimitError
 from contractconv.execution.memory_slices import Part, Ranges, Search, Slicing, part_of
 from contractconv.execution.pieces import run_pieces
-from contractconv.execution.products import known_recipe
-from contractconv.machine import memory
+from contractconv.execution.products import known_recipe, new
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
 from contractconv.planning.path import Order
@@ -223,7 +222,7 @@ class Parts:
             given = [alive[n][0] for n in step.positions]
             arrays = tuple(self._converted(array, tried) for array in given)
             pairs = zip(arrays, given, strict=True)
-            taken = sum(new.nbytes for new, old in pairs if new is not old)
+            taken = sum(copy.nbytes for copy, old in pairs if copy is not old)
             taken += sum(size for _, size in alive)
             last, whole = step is steps[-1], step.complete
             made = out if last else self._new(step, tried)
@@ -242,9 +241,7 @@ class Parts:
 
     def _new(self, step: Step, tried: bool) -> Array:
         sizes = step.problem.output_sizes
-        if tried:
-            return unread(sizes, None, self.dtype)
-        return (memory.empty if step.complete else memory.zeros)(sizes, self.dtype)
+        return unread(sizes, None, self.dtype) if tried else new(step, self.dtype)
 
 
 _parts = kept(most=256)(Parts)
