@@ -1,11 +1,15 @@
 """What tests, benchmarks and documents import of the package is there: inside strings, too.
 
-Scripts of processes are strings, which no type checker reads.
+Scripts of processes are strings, which no type checker reads. And tests are collected where nothing
+is installed but what they are run with: a peer is imported by those that compare with it.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -47,3 +51,37 @@ def test_what_is_missing_would_be_noticed() -> None:
     assert missing("from contractconv.errors " + "import nothing") == [
         "contractconv.errors.nothing"
     ]
+
+
+# What the package and the extra `test` bring, beside Python itself.
+BROUGHT = {
+    "contractconv", "numpy", "opt_einsum", "sympy", "llvmlite", "matplotlib", "mlxtend", "tqdm",
+    "pytest", "hypothesis", "benchmarks",
+}  # fmt: skip
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+OURS = {part for path in TESTS for part in path.relative_to(ROOT / "tests").with_suffix("").parts}
+
+
+def needed(text: str) -> Iterator[str]:
+    """The packages that a module imports as it is imported itself."""
+    left: list[ast.AST] = [ast.parse(text)]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+        for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not for_checkers and not isinstance(node, ast.FunctionDef | ast.Lambda):
+            left.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_peer_is_needed_to_collect_tests(path: Path) -> None:
+    brought = BROUGHT | OURS | sys.stdlib_module_names
+    assert set(needed(path.read_text(encoding="utf-8"))) <= brought
+
+
+def test_what_is_needed_would_be_noticed() -> None:
+    text = "if TYPE_CHECKING:\n import a\ntry:\n import b.c\nfinally: pass\ndef f():\n import d"
+    assert set(needed(text + "\nfrom e.f import g")) == {"b", "e"}

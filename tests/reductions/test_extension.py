@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 import sympy
-import torch
 from reference import reference
 
 import contractconv as cc
@@ -27,6 +26,9 @@ from contractconv.engines.llvm.pooling.forward import is_pooling
 from contractconv.notation.extents import resolve
 from contractconv.reductions.record import Function, Local, Record
 from contractconv.reductions.table import REDUCTIONS, SUM, register, unregister
+
+if TYPE_CHECKING:
+    import torch
 
 # --- the record, as somebody else would write it -----------------------------------------------
 
@@ -103,10 +105,12 @@ def contraction(spec: str, parameters: str = "", reduce: str = "norm") -> cc.Con
 
 # --- what it should give, by torch -------------------------------------------------------------
 
-Forward = Callable[..., torch.Tensor]
+Forward = Callable[..., "torch.Tensor"]
 
 
 def windows(x: torch.Tensor) -> torch.Tensor:
+    import torch
+
     padded = torch.nn.functional.pad(x, (0, 0, 1, 1))
     return (padded.unfold(1, 3, 2) ** 2).sum(-1).sqrt()
 
@@ -116,6 +120,8 @@ def product(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 
 
 def scatter(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    import torch
+
     rows = [torch.zeros(2 * len(x) + len(w) - 2, dtype=x.dtype) for _ in range(len(x) * len(w))]
     parts = torch.stack(rows).index_put(
         (torch.arange(len(x) * len(w)),
@@ -133,7 +139,7 @@ CASES: dict[str, tuple[str, tuple[tuple[int, ...], ...], dict[str, Any], Forward
     "windows": ("b (2*i+k-1) c -> b i c", ((2, 7, 3),), {"k": 3}, windows),
     "products": ("i j, j k -> i k", ((3, 4), (4, 5)), {}, product),
     "scatter": ("i, k -> (2*i+k)", ((4,), (3,)), {}, scatter),
-    "one": ("i j -> i j", ((3, 4),), {}, torch.abs),
+    "one": ("i j -> i j", ((3, 4),), {}, lambda x: x.abs()),
     "whole": ("(h w) -> w", ((6,),), {"h": 2}, lambda x: (x.reshape(2, 3) ** 2).sum(0).sqrt()),
 }
 every = pytest.mark.parametrize("name", CASES)
@@ -145,7 +151,17 @@ def arrays(shapes: tuple[tuple[int, ...], ...], dtype: Any = np.float64) -> list
 
 
 def tensors(operands: list[Any]) -> list[torch.Tensor]:
+    torch = pytest.importorskip("torch")
     return [torch.tensor(np.asarray(x, np.float64), requires_grad=True) for x in operands]
+
+
+def gradients(result: torch.Tensor, given: list[torch.Tensor], cotangent: Any) -> Any:
+    """What may be differentiated again; ``None`` by what the result does not depend on."""
+    import torch
+
+    return torch.autograd.grad(
+        result, given, torch.tensor(cotangent), create_graph=True, allow_unused=True
+    )
 
 
 # --- everywhere --------------------------------------------------------------------------------
@@ -217,10 +233,10 @@ def test_its_gradient_is_that_of_torch(name: str) -> None:
     given = tensors(operands)
     result = forward(*given)
     g = np.random.default_rng(1).normal(size=result.shape)
-    expected = torch.autograd.grad(result, given, torch.tensor(g))
+    expected = gradients(result, given, g)
     for n, gradient in enumerate(expected):
         made = contraction(spec).grad(n)(g, *operands, **extents)
-        np.testing.assert_allclose(made, gradient.numpy(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(made, gradient.numpy(force=True), rtol=1e-12, atol=1e-12)
 
 
 @every
@@ -231,12 +247,10 @@ def test_its_second_derivative_is_that_of_torch(name: str) -> None:
     for n in range(len(shapes)):
         v = np.random.default_rng(2).normal(size=shapes[n])
         given = tensors(operands)
-        (first,) = torch.autograd.grad(
-            forward(*given), given[n], torch.tensor(g), create_graph=True
-        )
+        (first,) = gradients(forward(*given), [given[n]], g)
         if not first.requires_grad:  # of an absolute value it is constant
             continue
-        expected = torch.autograd.grad(first, given, torch.tensor(v), allow_unused=True)
+        expected = gradients(first, given, v)
         by = {second.by: second for second in contraction(spec).grad(n).seconds}
         for letter, wanted in zip("XWZ", expected, strict=False):
             made = by[letter](v, g, *operands, **extents)
@@ -302,23 +316,22 @@ def test_its_source_runs(name: str, library: str) -> None:
     given = tensors(operands)
     result = forward(*given)
     g = np.random.default_rng(1).normal(size=result.shape)
-    expected = torch.autograd.grad(result, given, torch.tensor(g))
+    expected = gradients(result, given, g)
     run = run_in(library)
     made = run(contraction(spec).code(cast("Any", library)), "forward", operands, extents)
     np.testing.assert_allclose(made, result.detach().numpy(), rtol=1e-5)
     for n, gradient in enumerate(expected):
         text = contraction(spec).grad(n).code(cast("Any", library))
         made = run(text, "gradient", [g, *operands], extents)
-        np.testing.assert_allclose(made, gradient.numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(made, gradient.numpy(force=True), rtol=1e-5, atol=1e-6)
 
 
 def converted(library: str) -> Callable[[Any], Any]:
-    import jax.numpy as jnp
-
-    makers: dict[str, Callable[[Any], Any]] = {
-        "numpy": np.asarray, "torch": torch.tensor, "jax": jnp.asarray,
-    }  # fmt: skip
-    return makers[library]
+    """What makes arrays of a library; skips where it is not installed."""
+    if library == "torch":
+        return cast("Callable[[Any], Any]", pytest.importorskip("torch").tensor)
+    module = np if library == "numpy" else pytest.importorskip("jax.numpy")
+    return cast("Callable[[Any], Any]", module.asarray)
 
 
 def run_in(library: str) -> Callable[..., Any]:
