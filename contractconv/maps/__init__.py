@@ -1,0 +1,1 @@
+"""Maps: functions of numbers, one record each, from whose formulas derivatives are derived."""
