@@ -42,7 +42,7 @@ class _Group:
 
 
 def shared(program: Typed) -> Typed:
-    """The same program, in which contractions and their gradients share what they have in common."""
+    """The same program, in which contractions and their gradients share what can be shared."""
     groups = list(_groups(program))
     if not groups:
         return program
