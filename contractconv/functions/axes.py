@@ -88,6 +88,18 @@ def product(tensors: Sequence[Tensor], axes: Axes, reduce: Reduction = SUM) -> T
     return Tensor(contract(spec, [t._node for t in tensors]))
 
 
+def summed(x: Tensor, weight: Tensor, axes: Iterable[str]) -> Tensor:
+    """A tensor times a weight, summed over axes that both have.
+
+    Raises:
+        ShapeError: one of them lacks such an axis.
+    """
+    gone = axes_of(weight, axes, "the weight")
+    axes_of(x, gone)
+    kept = without(x.axes, gone)
+    return product([x, weight], (*kept, *without(weight.axes, x.axes)))
+
+
 def reduced(x: Tensor, axes: Axes, reduce: Reduction) -> Tensor:
     """Reduce a tensor over some of its axes; over none it is what it was."""
     return product([x], without(x.axes, axes), reduce) if axes else x
@@ -108,7 +120,10 @@ def stopped(x: Tensor) -> Tensor:
 
 
 def cast_like(x: Tensor, like: Tensor) -> Tensor:
-    """The same in the numbers of another tensor."""
+    """The same in the numbers of another tensor, if it has others."""
+    kinds = Kinds()
+    if kinds[x._node] == kinds[like._node]:
+        return x
     return Tensor(Cast(x.axes, source=x._node, like=like._node))
 
 
