@@ -11,7 +11,7 @@ from contractconv.maps.writing import function
 
 _FORMULAS = "contractconv.maps.formulas:"
 _EXP, _LOG = late("sympy:exp"), late("sympy:log")
-_CARRIED_OUT = late("contractconv.maps.unfolding:carried_out")
+_CARRIED_OUT = late("contractconv.maps.numbers:carried_out")
 
 _PROBABILITY = "(0.5 * erfc(a * -0.7071067811865476))"
 """That a normal variable is less than an argument; exact also where that is almost zero."""
