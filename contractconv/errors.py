@@ -53,6 +53,10 @@ class MemoryLimitError(ContractionError):
     """The contraction cannot be carried out within the given memory limit."""
 
 
+class ProgramError(ContractionError):
+    """A program is not what its text, or its nodes, should be."""
+
+
 def point_at(text: str, spans: Sequence[Span]) -> str:
     """Return ``text`` with a line of carets below it, clipped to a readable window.
 

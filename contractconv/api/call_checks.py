@@ -216,6 +216,10 @@ def called(
     known = known_call(forward._spec, operands) if plain else None
     if known is not None:
         return known(operands)
+    if any(hasattr(operand, "_node") for operand in operands):
+        from contractconv.api.symbolic import contracted  # what has no arrays needs more rooms
+
+        return contracted(forward, operands, named, extents, given)  # type: ignore[return-value]
     options = DEFAULTS if plain else forward._options(call, named, extents, **given)
     return _run(forward, operands, options)
 

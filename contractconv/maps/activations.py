@@ -50,7 +50,7 @@ ACTIVATIONS = (
         **function("log_sigmoid", 1, r"\log\sigma", "<mi>log</mi><mi>σ</mi>"),
     ),
     _activation(
-        "relu", late(f"{_FORMULAS}relu"), "max(a, 0)", ("where(a <= 0, 0, g)",), kind="same",
+        "relu", late(f"{_FORMULAS}relu"), "max(a, 0)", ("where(y <= 0, 0, g)",), kind="same",
         torch="relu", note="zero at zero", ordered=True,
     ),
     _activation(

@@ -55,7 +55,7 @@ def resolve(
         raise wrong_count(spec, len(shapes))
     bound, given = split_values(spec, values or {})
     named = expand_dots(bound, shapes, output_shape)
-    _check_names(named, given)
+    check_names(named, given)
     sized = tuple(map(tuple, shapes))
     for number, (term, shape) in enumerate(zip(named.inputs, sized, strict=True)):
         if len(term) != len(shape):
@@ -98,7 +98,7 @@ def _resolved(
 
 def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str, int]]:
     """Separate keyword values into parameters, which are bound, and extents."""
-    _check_names(spec, values)
+    check_names(spec, values)
     integers = {name: _integer(name, value) for name, value in values.items()}
     parameters = {name: integers.pop(name) for name in spec.parameters if name in integers}
     bound = bind(spec, parameters) if parameters else spec
@@ -117,14 +117,15 @@ def split_values(spec: Spec, values: Mapping[str, int]) -> tuple[Spec, dict[str,
 
 def check_values(spec: Spec, values: Mapping[str, int]) -> None:
     """Refuse names that nothing has, and extents that are negative."""
-    _check_names(spec, values)
+    check_names(spec, values)
     indices = set(spec.indices)
     for name, value in values.items():
         if name in indices and _integer(name, value) < 0:
             raise ShapeError(f"{name}={value}: an extent is not negative")
 
 
-def _check_names(spec: Spec, values: Iterable[str]) -> None:
+def check_names(spec: Spec, values: Iterable[str]) -> None:
+    """Refuse values of names that a spec does not have."""
     known_names, has_dots = {*spec.indices, *spec.parameters}, spec.has_dots
     for name in values:
         if name not in known_names and not (has_dots and names_dots(name)):

@@ -8,7 +8,7 @@ What a node is *called* is not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Self
@@ -30,9 +30,11 @@ class Node:
         axes: the names of its axes, all different.
         label: what it is called, if somebody said so.
         cotangent_of: the node of which it is the cotangent; it is called after that one.
+        key: a digest of what it is; equal nodes have equal ones.
     """
 
     axes: Axes
+    key: bytes = field(init=False, default=b"")
     label: str | None = field(default=None, kw_only=True)
     cotangent_of: Node | None = field(default=None, kw_only=True)
 
@@ -65,14 +67,13 @@ class Node:
         """The nodes of which it reads a size, and no values."""
         return tuple(node for size in self.sizes_read for node in size.nodes)
 
-    @remembered
-    def key(self) -> bytes:
-        """A digest of what it is; equal nodes have equal ones."""
+    def __post_init__(self) -> None:
+        # At once: a graph is as deep as a recurrence is long, and Python's stack is not.
         digest = blake2b(digest_size=16)
         digest.update(repr((type(self).__name__, self.axes, self.said)).encode())
         for source in self.sources:
             digest.update(source.key)
-        return digest.digest()
+        object.__setattr__(self, "key", digest.digest())
 
     def called(self, label: str | None) -> Self:
         """The same node under another name."""
@@ -304,12 +305,15 @@ class Cast(Node):
 # -- walking over them -------------------------------------------------------------------------
 
 
-def in_order(outputs: Iterable[Node], references: bool = True) -> list[Node]:
+def in_order(
+    outputs: Iterable[Node], references: bool = True, known: Container[Node] = ()
+) -> list[Node]:
     """Every node that some nodes are made of, each once, behind what it is made of.
 
     Args:
         outputs: the nodes.
         references: whether nodes count of which only a size, or the kind of numbers, is read.
+        known: nodes that are left out, with what they are made of.
 
     Graphs may be deep (a recurrence of a thousand steps), so nothing here calls itself.
     """
@@ -317,7 +321,7 @@ def in_order(outputs: Iterable[Node], references: bool = True) -> list[Node]:
     waiting = [(node, False) for node in reversed(list(outputs))]
     while waiting:
         node, ready = waiting.pop()
-        if node in found:
+        if node in found or node in known:
             continue
         if ready:
             found[node] = None

@@ -1,0 +1,271 @@
+"""Contractions, slices and derivatives of symbolic tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from contractconv.api.tensor import Tensor, applied, as_node, as_size, checked_axis
+from contractconv.errors import OperandError, ParameterError, ShapeError
+from contractconv.notation.affine import Affine, Polynomial
+from contractconv.notation.keywords import merged
+from contractconv.notation.spec import Spec
+from contractconv.programs.build import contract, named, plain_spec, repeated, transposed
+from contractconv.programs.gradients import added, gradients, tangents
+from contractconv.programs.nodes import Node, Number
+from contractconv.programs.sizes import Extent, Size
+
+if TYPE_CHECKING:
+    from contractconv.api.contraction import Contraction
+
+
+def contracted(
+    forward: Contraction,
+    operands: Sequence[Any],
+    keywords: Mapping[str, Any],
+    extents: object,
+    given: Mapping[str, Any],
+) -> Tensor:
+    """Contract symbolic tensors, numbers among them.
+
+    Args:
+        forward: the contraction.
+        operands: tensors, numbers, and arrays without axes.
+        keywords: extents and parameters by keyword: integers, or sizes of tensors.
+        extents: the same in a mapping.
+        given: the other options of the call.
+
+    Raises:
+        ParameterError: an option that says how a contraction is carried out.
+    """
+    for name, value in given.items():
+        if value is not None and name not in _UNDERSTOOD and value != _UNSAID.get(name):
+            raise ParameterError(f"{name}={value!r} is said when a program is compiled")
+    sizes = {name: as_size(value) for name, value in merged(extents, keywords).items()}
+    shape = given.get("output_shape")
+    told = None if shape is None else [as_size(value) for value in shape]
+    nodes = [as_node(operand) for operand in operands]
+    made = Tensor(contract(forward._spec, nodes, sizes, told))
+    if given.get("bias") is not None:
+        bias = as_node(given["bias"])
+        made = made + Tensor(bias).named(made.axes[-len(bias.axes) :] if bias.axes else ())
+    return made if given.get("activation") is None else applied(given["activation"], made)
+
+
+_UNDERSTOOD = ("output_shape", "bias", "activation")
+_UNSAID = {"algorithm": "auto", "casting": "safe"}
+
+
+def grad(
+    loss: Tensor, wrt: Tensor | Sequence[Tensor], cotangent: Tensor | float | None = None
+) -> Any:
+    """Derive the gradient of a loss, as a program again.
+
+    Args:
+        loss: a number; or any tensor, with a cotangent.
+        wrt: the tensor, or tensors, by which it is differentiated: inputs, or values on the way.
+        cotangent: what comes back to ``loss``, with the same axes; one, for a number.
+
+    Returns:
+        A tensor with the axes of ``wrt``; a list of them, in order, for several. Its numbers are
+        those of ``wrt``.
+
+    Raises:
+        ShapeError: there is no cotangent, and the loss has axes; or the cotangent has others.
+        OperandError: a tensor of integers.
+
+    Example:
+        >>> import contractconv as cc
+        >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+        >>> y = cc.contract("b i, i o -> b o", x, W)
+        >>> cc.grad(cc.contract("b o ->", y * y), W)
+        <tensor i o>
+    """
+    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    back = _cotangent(loss, cotangent)
+    found = gradients([loss._node], [back], [_checked(target)._node for target in targets])
+    made = [Tensor(node) for node in found]
+    return made[0] if isinstance(wrt, Tensor) else made
+
+
+def jvp(output: Tensor, wrt: Tensor | Sequence[Tensor], tangent: Any) -> Tensor:
+    """Derive how a tensor changes, if others change in some directions: a Jacobian times vectors.
+
+    Args:
+        output: the tensor.
+        wrt: what changes.
+        tangent: how it does; one tensor for each of ``wrt``, with its axes.
+
+    Returns:
+        A tensor with the axes of ``output``.
+
+    Example:
+        >>> import contractconv as cc
+        >>> x, v = cc.tensor("x", "i"), cc.tensor("v", "i")
+        >>> cc.jvp(cc.contract("i, i ->", x, x), x, v)
+        <tensor a number>
+    """
+    single = isinstance(wrt, Tensor)
+    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    given = [tangent] if single else list(tangent)
+    if len(given) != len(targets):
+        raise OperandError(f"{len(targets)} tensors change in {len(given)} directions")
+    directions = [_aligned(v, w, "a tangent") for v, w in zip(given, targets, strict=True)]
+    (made,) = tangents([output._node], [_checked(w)._node for w in targets], directions)
+    return Tensor(made)
+
+
+def hvp(loss: Tensor, wrt: Tensor | Sequence[Tensor], vector: Any) -> Any:
+    """Derive the Hessian of a loss times a vector: how the gradient changes in its direction.
+
+    Args:
+        loss: a number.
+        wrt: the tensor, or tensors, by which it is differentiated twice.
+        vector: one tensor for each of ``wrt``, with its axes.
+
+    Returns:
+        As :func:`grad` does.
+    """
+    single = isinstance(wrt, Tensor)
+    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    given = [vector] if single else list(vector)
+    slopes = grad(loss, targets)
+    products = [
+        _inner(slope._node, _aligned(v, w, "a vector"))
+        for slope, v, w in zip(slopes, given, targets, strict=True)
+    ]
+    made = grad(Tensor(added(products)), targets)
+    return made[0] if single else made
+
+
+def gauss_newton(loss: Tensor, output: Tensor, wrt: Tensor | Sequence[Tensor], vector: Any) -> Any:
+    """Derive the Gauss-Newton matrix times a vector: the Hessian by an output, seen through it.
+
+    Args:
+        loss: a number, made of ``output``.
+        output: the value on the way, a network's logits, in which the loss is convex.
+        wrt: the tensor, or tensors.
+        vector: one tensor for each of ``wrt``, with its axes.
+
+    Returns:
+        As :func:`grad` does: ``Jᵀ H J v``, with ``J`` the Jacobian of the output and ``H`` the
+        Hessian of the loss by the output.
+    """
+    pushed = jvp(output, wrt, vector)
+    curved = jvp(grad(loss, output), output, pushed)
+    return grad(output, wrt, cotangent=curved)
+
+
+def _cotangent(loss: Tensor, given: Any) -> Node:
+    if given is None and loss.ndim:
+        raise ShapeError(
+            f"the loss has the axes '{' '.join(loss.axes)}': sum it up, as in cc.contract("
+            f"'{' '.join(loss.axes)} ->', loss), or give a cotangent with these axes"
+        )
+    return Number((), value=1) if given is None else _aligned(given, loss, "the cotangent")
+
+
+def _aligned(given: Any, like: Tensor, what: str) -> Node:
+    """What has to have the axes of a tensor, in its order; a number is repeated."""
+    node = as_node(given)
+    if node.axes and set(node.axes) != set(like.axes):
+        raise ShapeError(
+            f"{what} has the axes '{' '.join(node.axes)}', "
+            f"what it belongs to '{' '.join(like.axes)}'"
+        )
+    return repeated(node, like._node)
+
+
+def _checked(target: Any) -> Tensor:
+    if not isinstance(target, Tensor):
+        raise OperandError(f"{target!r} is no symbolic tensor to differentiate by")
+    return target
+
+
+def _inner(first: Node, second: Node) -> Node:
+    """The inner product of two nodes with the same axes."""
+    return contract(plain_spec([first.axes, second.axes], ()), [first, second])
+
+
+# -- parts of tensors ----------------------------------------------------------------------------
+
+
+def part(source: Tensor, axis: str, at: int | slice) -> Tensor:
+    """A slice, or one element, of an axis: a contraction whose axis has an offset."""
+    name = checked_axis(source, axis)
+    total = Size.of(Extent(source._node, name))
+    if isinstance(at, slice):
+        return _sliced(source, name, at, total)
+    offset = Size.of(at) if at >= 0 else total + at
+    spec = _moved(source, name, offset, 0)
+    kept = tuple(a for a in spec.output if a.plain != name)
+    return _made(source, Spec(spec.inputs, kept, parameters=spec.parameters), {"start": offset})
+
+
+def _sliced(source: Tensor, axis: str, at: slice, total: Size) -> Tensor:
+    step = 1 if at.step is None else at.step
+    if step < 1:
+        raise ShapeError(f"a step of {step}: axes are read forwards; write '(n-1-i)' to turn one")
+    start = _bound(at.start, total, Size.of(0))
+    stop = _bound(at.stop, total, total)
+    count = stop - start
+    if step > 1 and count.number is None:
+        if at.stop is not None:
+            raise ShapeError(
+                "a slice with a step, and an end counted from the other end, has no size"
+            )
+        return _made(source, _moved(source, axis, start, step), {"start": start})
+    number = count if count.number is None else Size.of(max(0, -(-count.number // step)))
+    return _made(source, _moved(source, axis, start, step), {"start": start, axis: number})
+
+
+def _bound(given: int | None, total: Size, missing: Size) -> Size:
+    if given is None:
+        return missing
+    return Size.of(given) if given >= 0 else total + given
+
+
+def _moved(source: Tensor, axis: str, start: Size, step: int) -> Spec:
+    """A string that reads an axis from a start on."""
+    plain = tuple(map(Affine.index, source.axes))
+    number = start.number
+    offset = Polynomial.symbol("start") if number is None else Polynomial.of(number)
+    moved = Affine.of([(axis, Polynomial.of(step))] if step else [], offset)
+    term = tuple(moved if a.plain == axis else a for a in plain)
+    return Spec((term,), plain, parameters=() if number is not None else ("start",))
+
+
+def _made(source: Tensor, spec: Spec, given: Mapping[str, Size]) -> Tensor:
+    known = {*spec.indices, *spec.parameters}
+    told = {name: size for name, size in given.items() if name in known}
+    return Tensor(contract(spec, [source._node], told))
+
+
+def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
+    """Tensors one behind the other along an axis: each placed at an offset, and added."""
+    if not tensors:
+        raise OperandError("there is nothing to concatenate")
+    first = tensors[0]
+    for other in tensors:
+        checked_axis(other, axis)
+        if set(other.axes) != set(first.axes):
+            raise ShapeError(
+                f"tensors with the axes '{' '.join(first.axes)}' and '{' '.join(other.axes)}' "
+                "cannot stand behind each other"
+            )
+    nodes = [transposed(tensor._node, first.axes) for tensor in tensors]
+    sizes = [Size.of(Extent(node, axis)) for node in nodes]
+    whole = [Size.of(Extent(nodes[0], name)) for name in first.axes]
+    whole[first.axes.index(axis)] = sum(sizes, start=Size(()))
+    offsets = accumulate(sizes[:-1], initial=Size(()))
+    placed = [_placed(node, axis, at, whole) for node, at in zip(nodes, offsets, strict=True)]
+    return Tensor(added(placed))
+
+
+def _placed(node: Node, axis: str, start: Size, whole: Sequence[Size]) -> Node:
+    """An array of zeros in which another one stands from a start on."""
+    read = _moved(Tensor(node), axis, start, 1)
+    spec = Spec((read.output,), read.inputs[0], parameters=read.parameters)
+    told = {"start": start} if read.parameters else {}
+    return named(contract(spec, [node], told, whole), node.axes)

@@ -1,0 +1,181 @@
+"""Gradients of programs are programs: one cotangent a node, one rule a kind of node.
+
+What comes back to an operand of a contraction is a contraction again: the cotangent in the place of
+the result, the result in the place of the operand. What comes back to an argument of a map is the
+map's derivative, summed over the axes that the argument lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from contractconv.errors import OperandError
+from contractconv.programs.build import apply, contract, named, plain_spec, repeated
+from contractconv.programs.contraction_rules import change, pullback
+from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
+from contractconv.programs.local import spelled_out
+from contractconv.programs.map_rules import map_change, map_pullback
+from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Number, in_order
+
+
+def gradients(
+    outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[Node]
+) -> list[Node]:
+    """What comes back to some nodes, if something comes back to others.
+
+    Args:
+        outputs: the nodes that were made.
+        cotangents: what comes back to each of them, with the same axes.
+        wrt: the nodes whose cotangents are wanted.
+
+    Returns:
+        A node for each of ``wrt``, with its axes and its numbers; zeros where nothing comes back.
+
+    Raises:
+        OperandError: one of ``wrt`` holds integers or truth values, which cannot change a little.
+        ReductionError: a reduction on the way has no derivative.
+    """
+    graph = _Graph(outputs, wrt)
+    found: dict[Node, list[Node]] = {}
+    for output, cotangent in zip(graph.outputs, cotangents, strict=True):
+        found.setdefault(output, []).append(cotangent)
+    settled: dict[Node, Node] = {}
+    for node in reversed(graph.order):
+        if node in found:
+            settled[node] = graph.settled(node, found.pop(node))
+            for source, part in _pulled_back(node, settled[node], graph):
+                found.setdefault(source, []).append(part)
+    return [settled.get(node) or zeros_like(node) for node in graph.wrt]
+
+
+def tangents(
+    outputs: Sequence[Node], wrt: Sequence[Node], directions: Sequence[Node]
+) -> list[Node]:
+    """How some nodes change, if others change in some directions.
+
+    Args:
+        outputs: the nodes that were made.
+        wrt: the nodes that change.
+        directions: how each of them does, with the same axes.
+
+    Returns:
+        A node for each output, with its axes and its numbers; zeros where nothing changes.
+
+    Raises:
+        OperandError: one of ``wrt`` holds integers or truth values.
+        ReductionError: a reduction on the way has no derivative.
+    """
+    graph = _Graph(outputs, wrt)
+    changes = dict(zip(graph.wrt, directions, strict=True))
+    for node in graph.order:
+        if node not in changes:
+            parts = list(_pushed_forward(node, changes))
+            if parts:
+                changes[node] = graph.cast(repeated(added(parts), node), node)
+    return [changes.get(node) or zeros_like(node) for node in graph.outputs]
+
+
+def zeros_like(node: Node) -> Node:
+    """Zeros with the axes and the numbers of a node."""
+    zero = Number((), value=0)
+    whole = contract(plain_spec([()], node.axes), [zero], like=node) if node.axes else zero
+    return Cast(node.axes, source=whole, like=node)
+
+
+def added(parts: Sequence[Node]) -> Node:
+    """The sum of nodes."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = apply("add", whole, part)
+    return whole
+
+
+class _Graph:
+    """What lies between some outputs and what they are differentiated by.
+
+    Attributes:
+        outputs: the outputs, with local derivatives spelled out.
+        wrt: what they are differentiated by, likewise.
+        order: the nodes that change with it, each behind what it reads.
+    """
+
+    def __init__(self, outputs: Sequence[Node], wrt: Sequence[Node]) -> None:
+        nodes = spelled_out([*outputs, *wrt])
+        self.outputs, self.wrt = nodes[: len(outputs)], nodes[len(outputs) :]
+        self._kinds = Kinds()
+        for node in self.wrt:
+            self._check(node)
+        self._active = set(self.wrt)
+        self.order = [node for node in in_order(self.outputs, references=False) if self._is(node)]
+
+    def __contains__(self, node: Node) -> bool:
+        return node in self._active
+
+    def settled(self, node: Node, parts: Sequence[Node]) -> Node:
+        """Everything that came back to a node, in its numbers, and called after it."""
+        return self.cast(added(parts), node).as_cotangent_of(node)
+
+    def cast(self, made: Node, node: Node) -> Node:
+        """What was made for a node, in the numbers that it has."""
+        numbers = self._kinds[made]
+        if numbers == self._kinds[node] or is_weak(numbers):
+            return made
+        return Cast(made.axes, source=made, like=node)
+
+    def _is(self, node: Node) -> bool:
+        """Whether a node changes; its sources have been asked before."""
+        if node in self._active:
+            return True
+        moved = any(source in self._active for source in node.sources)
+        if moved and is_differentiable(self._kinds[node]):
+            self._active.add(node)
+        return node in self._active
+
+    def _check(self, node: Node) -> None:
+        numbers = self._kinds[node]
+        if not is_differentiable(numbers):
+            called = node.label or "what is differentiated by"
+            raise OperandError(
+                f"{called} holds {', '.join(sorted(numbers))}: only floating-point and complex "
+                "numbers can change a little"
+            )
+
+
+def _pulled_back(node: Node, cotangent: Node, graph: _Graph) -> Iterator[tuple[Node, Node]]:
+    """What comes back to each source of a node."""
+    for n, source in enumerate(node.sources):
+        if source in graph:
+            part = _part(node, n, cotangent)
+            if part is not None:
+                yield source, named(part, source.axes)
+
+
+def _part(node: Node, n: int, cotangent: Node) -> Node | None:
+    """What comes back to a source; ``None`` if nothing does."""
+    match node:
+        case Contract():
+            return pullback(node, n, cotangent)
+        case Map():
+            return map_pullback(node, n, cotangent)
+    return cotangent
+
+
+def _pushed_forward(node: Node, changes: Mapping[Node, Node]) -> Iterator[Node]:
+    """How a node changes with each of its sources."""
+    for n, source in enumerate(node.sources):
+        tangent = changes.get(source)
+        if tangent is not None:
+            part = _change(node, n, tangent)
+            if part is not None:
+                yield part
+
+
+def _change(node: Node, n: int, tangent: Node) -> Node | None:
+    match node:
+        case Contract():
+            return change(node, n, tangent)
+        case Map():
+            return map_change(node, n, tangent)
+        case Named():
+            return named(tangent, node.axes)
+    return tangent
