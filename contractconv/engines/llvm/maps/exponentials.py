@@ -105,3 +105,16 @@ def expm1(f: Floats, x: Vector) -> Vector:
     half = f.fma(scale, found.rest, scale - f.constant(0.5))
     small = f.compared("<", f.absolute(x), f.constant(t.tiny))
     return f.where(small, x, half + half)
+
+
+def tanh(f: Floats, x: Vector) -> Vector:
+    """The hyperbolic tangent: of ``t = exp(-2 |x|)`` less one, or of what it lacks to one."""
+    a, one, two = f.absolute(x), f.constant(1.0), f.constant(2.0)
+    found = parts(f, f.clamped(f.scaled(-2.0, a), _table(f).flat, 0.0))
+    scale = _power(f, found.power)
+    power = f.fma(scale, found.rest, scale)
+    less = f.fma(scale, found.rest, scale - one)
+    far = f.compared(">", a, f.constant(0.55))
+    above = f.where(far, power + power, f.negated(less))
+    ratio = above / f.where(far, one + power, two + less)
+    return f.with_sign(f.where(far, one - ratio, ratio), x)

@@ -8,6 +8,8 @@ is what it is.
 
 from __future__ import annotations
 
+import pkgutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -109,9 +111,9 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
 @cache
 def _writers() -> str:
     """What stands in the modules that write these kernels."""
-    room = __package__
-    modules = ("map_loops", "vector_maps", "vector_kinds", "exponentials")
-    return code_of(f"{room}.{module}" for module in modules)
+    room = sys.modules[__name__.rpartition(".")[0]]
+    modules = pkgutil.iter_modules(room.__path__)
+    return code_of(f"{room.__name__}.{module.name}" for module in modules)
 
 
 class _Maps:

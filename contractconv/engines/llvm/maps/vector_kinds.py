@@ -205,6 +205,10 @@ class Floats(Lanes):
         """The difference of bits, as integers."""
         return self._made(self.e.builder.sub(left.value, right.value))
 
+    def whole(self, bits: Vector) -> Vector:
+        """Bits of an integer as the same number."""
+        return self._made(self.e.builder.sitofp(bits.value, self.kind))
+
     def fma(self, left: Vector, right: Vector, total: Vector | float) -> Vector:
         """``left * right + total``, rounded once."""
         added = total if isinstance(total, Vector) else self.constant(total)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
-from contractconv.engines.llvm.maps import exponentials
+from contractconv.engines.llvm.maps import error_functions, exponentials, logarithms
 from contractconv.engines.llvm.maps.vector_kinds import Floats, Lanes
 
 Rule = Callable[..., Vector]
@@ -115,6 +115,11 @@ _FLOAT: dict[str, Rule] = {
     "sqrt": _called("sqrt"),
     "exp": exponentials.exp,
     "expm1": exponentials.expm1,
+    "tanh": exponentials.tanh,
+    "erf": error_functions.erf,
+    "erfc": error_functions.erfc,
+    "log": logarithms.log,
+    "log1p": logarithms.log1p,
 }
 _INTEGER: dict[str, Rule] = {
     **_EVERY,
