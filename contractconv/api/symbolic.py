@@ -278,6 +278,18 @@ def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
 def _placed(node: Node, axis: str, start: Size, whole: Sequence[Size]) -> Node:
     """An array of zeros in which another one stands from a start on."""
     read = _moved(Tensor(node), axis, start, 1)
-    spec = Spec((read.output,), read.inputs[0], parameters=read.parameters)
     told = {"start": start} if read.parameters else {}
+    if start.number == 0:
+        # An index that stands alone has the size of its axis; beside another one it need not.
+        first = _unused("first", node.axes)
+        beside = Affine.of([(axis, Polynomial.of(1)), (first, Polynomial.of(1))])
+        term = tuple(beside if a.plain == axis else a for a in read.output)
+        read, told = Spec((term,), read.output), {first: Size.of(1)}
+    spec = Spec((read.output,), read.inputs[0], parameters=read.parameters)
     return named(contract(spec, [node], told, whole), node.axes)
+
+
+def _unused(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

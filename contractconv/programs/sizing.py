@@ -125,6 +125,8 @@ class _Sizing:
 
     def _map(self, node: Map) -> tuple[Node, OpenShape]:
         sources = [self.made[source] for source in node.arguments]
+        if node.function == "divide" and isinstance(node.arguments[1], Length):
+            sources[1] = _divisor(sources[1])
         sizes: dict[str, int] = {}
         for source in sources:
             for axis, size in zip(source.axes, self.shapes[source], strict=True):
@@ -224,6 +226,12 @@ class _Sizing:
             for operand in operands
         )
         return f"in {_called(node)} of {told}"
+
+
+def _divisor(size: Node) -> Node:
+    """A size by which something is divided: a mean over nothing is nothing, not no number."""
+    empty = isinstance(size, Number) and size.value == 0
+    return Number((), value=1) if empty else size
 
 
 def _local_shape(node: Contract, problem: Problem) -> Shape:
