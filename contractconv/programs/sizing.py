@@ -127,6 +127,7 @@ class _Sizing:
         sources = [self.made[source] for source in node.arguments]
         if node.function == "divide" and isinstance(node.arguments[1], Length):
             sources[1] = _divisor(sources[1])
+            self.shapes[sources[1]] = ()
         sizes: dict[str, int] = {}
         for source in sources:
             for axis, size in zip(source.axes, self.shapes[source], strict=True):
