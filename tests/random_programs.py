@@ -99,7 +99,8 @@ class Workshop:
 
     def axis(self, name: str) -> str:
         # A blank says that a name may have several letters.
-        windows = [f"( 2*{name}+k-1 )", f"( s*{name}-1 )", f"( ({name}-k)/2 )", "( 0 )"]
+        tap = "k" if name != "k" else "l"
+        windows = [f"( 2*{name}+{tap}-1 )", f"( s*{name}-1 )", f"( ({name}-{tap})/2 )", "( 0 )"]
         return self.one_of([f"( {name} )"] * 6 + windows)
 
     def told(self, spec: Any, operands: list[Node], given: dict[str, Size]) -> Node:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from random_programs import programs
 
-from contractconv.programs.nodes import Input, Length, Node, Number, Position, in_order
 from contractconv.programs.program import Graph
 from contractconv.programs.text.reader import read
-from contractconv.programs.text.words import is_taken
 from contractconv.programs.text.writer import write
 
 
