@@ -40,9 +40,8 @@ def _parsed(source: Source) -> ast.Module:
     except SyntaxError as error:
         line = min(max(error.lineno or 1, 1), len(source.lines))
         start = max((error.offset or 1) - 1, 0)
-        raise source.on_line(
-            line, [(start, start + 1)], f"this is not Python: {error.msg}"
-        ) from None
+        said = f"this is not Python: {error.msg.partition(';')[0]}"
+        raise source.on_line(line, [(start, start + 1)], said) from None
     except ValueError as error:
         raise source.refused(f"Python cannot read this: {error}") from None
     except (RecursionError, MemoryError):
