@@ -119,8 +119,16 @@ def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
         return lambda *given: _chosen(dtype, *given)
     record = MAPS[node.function]
     if record.is_ufunc:
-        return record.numpy
+        return _ufunc(record.ufunc, record.arity)
     return lambda *given: _filled(record.numpy, record.arity, given)
+
+
+def _ufunc(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """A ufunc of numpy's that takes the array that it fills behind its arguments.
+
+    Some do not take it there by position.
+    """
+    return lambda *given: function(*given[:arity], out=given[arity] if given[arity:] else None)
 
 
 def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
