@@ -11,7 +11,7 @@ from contractconv.errors import OperandError, ShapeError, with_carets
 from contractconv.notation.spec import SUM, Reduction
 from contractconv.programs.build import as_axes, contract, plain_spec
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
-from contractconv.programs.nodes import Axes, Cast
+from contractconv.programs.nodes import Axes
 
 Named = str | Iterable[str]
 """Names of axes: ``"h w"``, or a list of them."""
@@ -124,7 +124,7 @@ def cast_like(x: Tensor, like: Tensor) -> Tensor:
     kinds = Kinds()
     if kinds[x._node] == kinds[like._node]:
         return x
-    return Tensor(Cast(x.axes, source=x._node, like=like._node))
+    return x.cast(like=like)
 
 
 def holds_integers(x: Tensor) -> bool:

@@ -236,7 +236,9 @@ def _masked(loss: Tensor, reduce: Over, mask: Tensor) -> Tensor:
     if reduce is None:
         return kept
     whole = reduced(kept, loss.axes, "sum")
-    return whole / _count(mask, loss.axes, loss) if reduce == "mean" else whole
+    if reduce == "sum":
+        return whole
+    return whole / applied("max", _count(mask, loss.axes, loss), 1)
 
 
 def _count(mask: Tensor, axes: Axes, loss: Tensor) -> Tensor:
