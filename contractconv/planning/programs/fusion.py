@@ -57,17 +57,15 @@ def fused(order: Sequence[Node], wanted: Collection[Node]) -> list[Fused]:
 def _free(
     order: Sequence[Node], read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
 ) -> set[Node]:
-    """Numbers, and what is made of indices and numbers alone and read by maps alone.
+    """What is made of indices and numbers alone, and read by maps alone.
 
     Every group makes it for itself, block by block: a mask is never there as a whole.
     """
     found: set[Node] = set()
     for node in order:
-        alone = isinstance(node, (Number, Position)) or is_map(node)
-        alone = alone and node not in wanted
-        # Whoever reads a number has it in itself.
-        alone = alone and (isinstance(node, Number) or all(map(is_map, read_by[node])))
-        if alone and all(source in found for source in node.sources):
+        alone = is_map(node) and node not in wanted and all(map(is_map, read_by[node]))
+        alone = alone and all(source in found for source in node.sources)
+        if alone or isinstance(node, (Number, Position)):
             found.add(node)
     return found
 
