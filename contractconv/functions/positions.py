@@ -85,14 +85,29 @@ def rope(
         raise ParameterError(f"pairs={pairs!r} is neither 'halves' nor 'neighbours'")
     if positions is not None:
         check_integers(positions, "positions", "cc.tensor('positions', 'b t', 'int64')")
-    here = index(at, size(x, at)) if positions is None else positions
     i, side, turned = (fresh(n, x.axes) for n in ("i", "side", "turned"))
-    angle = _angles(here, 2 * index(i), size(x, name), base)
+    apart = _apart(x, name, i, side, pairs)
+    here = index(at, size(x, at)) if positions is None else positions
+    angle = _angles(here, 2 * index(i, size(apart, i)), size(x, name), base)
     matrix = cast_like(_turn(angle, side, turned), x)
-    composed = [f"({s} {i})" if pairs == "halves" else f"({i} {s})" for s in (side, turned)]
-    before, after = (" ".join(c if a == name else a for a in x.axes) for c in composed)
-    made: Tensor = contract(f"{before}, {' '.join(matrix.axes)} -> {after}", x, matrix)
+    before, after = " ".join(apart.axes), _composed(x, name, i, turned, pairs)
+    made: Tensor = contract(f"{before}, {' '.join(matrix.axes)} -> {after}", apart, matrix)
     return made.named(x.axes)
+
+
+def _apart(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> Tensor:
+    """Features as pairs, ``i``, of which both have a ``side``."""
+    after = " ".join(f"{side} {i}" if a == feature else a for a in x.axes)
+    made: Tensor = contract(
+        f"{_composed(x, feature, i, side, pairs)} -> {after}", x, extents={side: 2}
+    )
+    return made
+
+
+def _composed(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> str:
+    """The axes of a tensor, in which pairs and sides are composed to features."""
+    whole = f"({side} {i})" if pairs == "halves" else f"({i} {side})"
+    return " ".join(whole if a == feature else a for a in x.axes)
 
 
 def _angles(at: Tensor, twice: Tensor, features: Tensor, base: float) -> Tensor:

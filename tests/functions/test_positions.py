@@ -50,7 +50,7 @@ def test_turns(neighbours: bool) -> None:
 
 def test_other_positions() -> None:
     def theirs(x: Any, positions: Any) -> Any:
-        angle = positions[..., None] / 10000.0 ** (torch.arange(0, 6, 2) / 6).double()
+        angle = positions[..., None] / 10000.0 ** (torch.arange(0, 6, 2).double() / 6)
         return turned(x, angle[:, :, None], False)
 
     agree(
