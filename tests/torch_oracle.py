@@ -17,7 +17,9 @@ Array = NDArray[Any]
 Given = tuple[str, Array]
 """The axes of an array, and the array."""
 
-SIZES = dict(b=3, c=7, d=6, e=5, g=2, h=4, i=5, k=3, n=2, o=4, q=5, r=4, s=7, t=5, u=3, v=9, w=6)
+SIZES = dict(
+    zip("bcdeghiknoqrstuvw", [3, 7, 6, 5, 2, 4, 5, 3, 2, 4, 5, 4, 7, 5, 3, 9, 6], strict=True)
+)
 
 
 def numbers(axes: str, seed: int = 0, **sizes: int) -> Given:
@@ -84,7 +86,7 @@ def run(ours: Callable[..., Any], given: Mapping[str, Given], wrt: str = "") -> 
 
 
 def _symbol(name: str, axes: str, array: Array) -> Tensor:
-    return tensor(name, axes, None if array.dtype.kind == "f" else array.dtype)
+    return tensor(name, axes, None if array.dtype.kind == "f" else array.dtype.name)
 
 
 def _several(made: Any) -> list[Any]:
@@ -137,7 +139,7 @@ def _theirs(
     found = [*outputs, *slopes]
     if second:
         along = [torch.tensor(_cotangent(50 + n, tuple(w.shape))) for n, w in enumerate(wrt)]
-        found += _slopes([s for s in slopes], wrt, along, create_graph=False)
+        found += _slopes(list(slopes), wrt, along, create_graph=False)
     return [made.detach().numpy() for made in found]
 
 

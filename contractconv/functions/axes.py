@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
-from contractconv.api.tensor import Tensor, applied, as_node, size
+from contractconv.api.tensor import Tensor, applied, as_node, as_size, size
 from contractconv.errors import OperandError, ShapeError, with_carets
+from contractconv.notation.parser import parse
 from contractconv.notation.spec import SUM, Reduction
 from contractconv.programs.build import as_axes, contract, plain_spec
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
@@ -74,6 +75,14 @@ def fresh(name: str, taken: Iterable[str]) -> str:
     known = set(taken)
     names = (f"{name}_{n}" if n > 1 else name for n in count(1))
     return next(n for n in names if n not in known)
+
+
+def contracted(
+    text: str, tensors: Sequence[Tensor], extents: Mapping[str, int | Tensor] | None = None
+) -> Tensor:
+    """Contract tensors as a string says."""
+    sizes = {name: as_size(value) for name, value in (extents or {}).items()}
+    return Tensor(contract(parse(text), [t._node for t in tensors], sizes))
 
 
 def product(tensors: Sequence[Tensor], axes: Axes, reduce: Reduction = SUM) -> Tensor:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contractconv.api.contract import contract
 from contractconv.api.tensor import Tensor, applied, index, size
 from contractconv.errors import ParameterError
-from contractconv.functions.axes import axis_of, cast_like, check_integers, fresh
+from contractconv.functions.axes import axis_of, cast_like, check_integers, contracted, fresh
 
 Pairs = Literal["halves", "neighbours"]
 """Which features turn together: those of both halves, or those side by side."""
@@ -89,19 +88,17 @@ def rope(
     apart = _apart(x, name, i, side, pairs)
     here = index(at, size(x, at)) if positions is None else positions
     angle = _angles(here, 2 * index(i, size(apart, i)), size(x, name), base)
-    matrix = cast_like(_turn(angle, side, turned), x)
+    matrix = cast_like(_turn(angle, side, turned), x).called("turns")
     before, after = " ".join(apart.axes), _composed(x, name, i, turned, pairs)
-    made: Tensor = contract(f"{before}, {' '.join(matrix.axes)} -> {after}", apart, matrix)
+    made = contracted(f"{before}, {' '.join(matrix.axes)} -> {after}", [apart, matrix])
     return made.named(x.axes)
 
 
 def _apart(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> Tensor:
     """Features as pairs, ``i``, of which both have a ``side``."""
     after = " ".join(f"{side} {i}" if a == feature else a for a in x.axes)
-    made: Tensor = contract(
-        f"{_composed(x, feature, i, side, pairs)} -> {after}", x, extents={side: 2}
-    )
-    return made
+    before = _composed(x, feature, i, side, pairs)
+    return contracted(f"{before} -> {after}", [x], {side: 2}).called("pairs")
 
 
 def _composed(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> str:
@@ -112,7 +109,8 @@ def _composed(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> str:
 
 def _angles(at: Tensor, twice: Tensor, features: Tensor, base: float) -> Tensor:
     """``t / base^(2i/d)``, in the widest numbers: in few digits, late positions are lost."""
-    return at.cast("float64") * base ** (-twice.cast("float64") / features)
+    rate = base ** (-twice.cast("float64") / features)
+    return (at.cast("float64") * rate).called("angle")
 
 
 def _turn(angle: Tensor, side: str, turned: str) -> Tensor:

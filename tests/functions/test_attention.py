@@ -23,8 +23,8 @@ MASKS: list[tuple[Any, Any]] = [
 ]
 
 
-def theirs(q: Any, k: Any, v: Any, mask: Any = None, **given: Any) -> Any:
-    return T.scaled_dot_product_attention(q, k, v, attn_mask=mask, **given)
+def theirs(q: Any, k: Any, v: Any, mask: Any = None, scale: float | None = None) -> Any:
+    return T.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def test_attention_is_torchs() -> None:
@@ -55,7 +55,7 @@ def test_a_mask_that_is_given_and_a_bias() -> None:
     )
     agree(
         lambda q, k, v, bias: F.attention(q, k, v, "s", "d", bias=bias),
-        lambda q, k, v, bias: theirs(q, k, v, bias),
+        theirs,
         GIVEN | {"bias": numbers("h t s")},
     )
 
@@ -71,12 +71,16 @@ def test_who_sees_nobody_gets_zeros_and_sends_nothing_back() -> None:
     assert not dv[:, :, 4:].any()
     for array in (y, dq, dk, dv):
         assert np.isfinite(array).all()
-    whole = theirs(*(torch.tensor(GIVEN[n][1]) for n in "qkv"), torch.tensor(mask)).numpy()
+    q, k, v = (torch.tensor(GIVEN[n][1]) for n in "qkv")
+    whole = theirs(q, k, v, torch.tensor(mask)).numpy()
     np.testing.assert_allclose(y[:, :, 1:], whole[:, :, 1:], rtol=1e-12)
 
 
 def test_nobody_to_look_at() -> None:
-    given = {name: (axes, array[:, :, :0] if name != "q" else array) for name, (axes, array) in GIVEN.items()}
+    given = {
+        name: (axes, array[:, :, :0] if name != "q" else array)
+        for name, (axes, array) in GIVEN.items()
+    }
     y, dq = run(lambda q, k, v: F.attention(q, k, v, "s", "d", F.causal_mask("t", "s")), given, "q")
     assert y.shape == (3, 4, 5, 5)
     assert not y.any()
@@ -84,10 +88,10 @@ def test_nobody_to_look_at() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_great_similarities(dtype: type) -> None:
+def test_great_similarities(dtype: Any) -> None:
     q = np.array([[1e3, 0], [0, 1e3]], dtype)
     given = {"q": ("t d", q), "k": ("s d", q / dtype(20)), "v": ("s e", np.eye(2, dtype=dtype))}
-    y, dq, dk, dv = run(lambda *a: F.attention(*a, "s", "d", scale=1.0), given, "q k v")
+    y, dq, dk, dv = run(lambda q, k, v: F.attention(q, k, v, "s", "d", scale=1.0), given, "q k v")
     assert y.dtype == dq.dtype == dtype
     assert y.tolist() == [[1, 0], [0, 1]]
     assert not dq.any()
@@ -142,9 +146,7 @@ def test_multi_head_attention_is_torchs_module() -> None:
 
 def test_looking_at_something_else() -> None:
     def theirs(x: Any, y: Any, W_q: Any, W_k: Any, W_v: Any, W_out: Any) -> Any:
-        q, k, v = (
-            torch.einsum("btd,dhk->bhtk", *pair) for pair in ((x, W_q), (y, W_k), (y, W_v))
-        )
+        q, k, v = (torch.einsum("btd,dhk->bhtk", *pair) for pair in ((x, W_q), (y, W_k), (y, W_v)))
         return torch.einsum("bhtk,hkd->btd", T.scaled_dot_product_attention(q, k, v), W_out)
 
     agree(
@@ -159,8 +161,12 @@ def test_looking_at_something_else() -> None:
 
 
 def test_mistakes_are_pointed_at() -> None:
-    q, k, v = (tensor(name, axes) for name, axes in zip("qkv", ("b t d", "b t d", "b t e")))
-    with pytest.raises(ShapeError, match="the query has the axis 't', along which is looked\n  b t d\n    \\^"):
+    q, k, v = (
+        tensor(name, axes) for name, axes in zip("qkv", ("b t d", "b t d", "b t e"), strict=True)
+    )
+    with pytest.raises(
+        ShapeError, match="the query has the axis 't', along which is looked\n  b t d\n    \\^"
+    ):
         F.attention(q, k, v, "t", "d")
     with pytest.raises(ShapeError, match="the key has the axes 'b s f', and none called 'd'"):
         F.attention(q, tensor("k", "b s f"), tensor("v", "b s e"), "s", "d")

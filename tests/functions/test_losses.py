@@ -60,17 +60,17 @@ def test_cross_entropy_of_some() -> None:
 def test_a_mask_of_fewer_axes_counts_everything_along_the_others() -> None:
     axes, x = numbers("b c t")
     given = {"x": (axes, x), "labels": integers("b t", 7), "mask": ("b", np.array([1, 0, 1]) > 0)}
-    some = run(lambda x, l, m: F.cross_entropy(x, l, "c", mask=m), given)[0]
-    each = run(lambda x, l, m: F.cross_entropy(x, l, "c", mask=m, reduce=None), given)[0]
+    some = run(lambda x, labels, m: F.cross_entropy(x, labels, "c", mask=m), given)[0]
+    each = run(lambda x, labels, m: F.cross_entropy(x, labels, "c", mask=m, reduce=None), given)[0]
     assert each[1].tolist() == [0] * 5
     np.testing.assert_allclose(some, each[[0, 2]].mean(), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_great_logits_have_exact_losses_and_gradients(dtype: type) -> None:
+def test_great_logits_have_exact_losses_and_gradients(dtype: Any) -> None:
     x = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4]], dtype)
     given = {"x": ("b class", x), "labels": ("b", np.array([1, 2, 0]))}
-    loss, dx = run(lambda x, l: F.cross_entropy(x, l, reduce=None), given, "x")
+    loss, dx = run(lambda x, labels: F.cross_entropy(x, labels, reduce=None), given, "x")
     assert loss.dtype == dx.dtype == dtype
     assert loss.tolist() == [dtype(2e4), np.log(dtype(2)), np.log(dtype(3))]
     third = dtype(1) / dtype(3)
@@ -96,11 +96,11 @@ def test_a_class_that_is_impossible_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_losses_are_exact_to_the_last_digits(dtype: type) -> None:
+def test_losses_are_exact_to_the_last_digits(dtype: Any) -> None:
     x = (30 * numbers("b class", **{"class": 50})[1]).astype(dtype)
     labels = np.array([3, 14, 15])
     given = {"x": ("b class", x), "labels": ("b", labels)}
-    loss = run(lambda x, l: F.cross_entropy(x, l, reduce=None), given)[0]
+    loss = run(lambda x, labels: F.cross_entropy(x, labels, reduce=None), given)[0]
     for row, label, found in zip(x.tolist(), labels, loss, strict=True):
         wanted = mp.log(mp.fsum(mp.exp(value - row[label]) for value in row))
         assert abs(found - wanted) <= 8 * np.finfo(dtype).eps * max(abs(row[label]), 1)
@@ -109,7 +109,7 @@ def test_losses_are_exact_to_the_last_digits(dtype: type) -> None:
 def test_nan_stays_where_it_is() -> None:
     x = np.array([[1.0, np.nan], [1.0, 2.0]])
     given = {"x": ("b class", x), "labels": ("b", np.array([0, 1]))}
-    loss, dx = run(lambda x, l: F.cross_entropy(x, l, reduce=None), given, "x")
+    loss, dx = run(lambda x, labels: F.cross_entropy(x, labels, reduce=None), given, "x")
     assert np.isnan(loss).tolist() == [True, False]
     assert np.isnan(dx).tolist() == [[True, True], [False, False]]
 
@@ -124,7 +124,7 @@ def test_one_class_costs_nothing() -> None:
 @pytest.mark.parametrize("reduce", OVER)
 def test_a_batch_of_nothing(reduce: Any) -> None:
     given = {"x": ("b class", np.zeros((0, 3))), "labels": ("b", np.zeros(0, int))}
-    loss, dx = run(lambda x, l: F.cross_entropy(x, l, reduce=reduce), given, "x")
+    loss, dx = run(lambda x, labels: F.cross_entropy(x, labels, reduce=reduce), given, "x")
     wanted = {"mean": 0, "sum": 0, None: np.zeros(0)}[reduce]
     np.testing.assert_array_equal(loss, wanted)
     assert dx.shape == (0, 3)
@@ -172,7 +172,7 @@ def test_binary_cross_entropy(reduce: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_binary_cross_entropy_keeps_what_is_small(dtype: type) -> None:
+def test_binary_cross_entropy_keeps_what_is_small(dtype: Any) -> None:
     x = np.array([-1e4, -60, -10, -1, 0, 1, 10, 60, 1e4], dtype)
     for t in (0, 1):
         given = {"x": ("b", x), "t": ("b", np.full(9, bool(t)))}
@@ -182,8 +182,8 @@ def test_binary_cross_entropy_keeps_what_is_small(dtype: type) -> None:
         with np.errstate(over="ignore"):
             wanted = [float(mp.log1p(mp.exp(sign * mp.mpf(float(v))))) for v in x]
             slopes = [float(sign / (1 + mp.exp(-sign * mp.mpf(float(v))))) for v in x]
-        np.testing.assert_allclose(loss, wanted, rtol=4 * np.finfo(dtype).eps, atol=1e-44)
-        np.testing.assert_allclose(dx, slopes, rtol=8 * np.finfo(dtype).eps, atol=1e-44)
+        np.testing.assert_allclose(loss, wanted, rtol=4 * float(np.finfo(dtype).eps), atol=1e-44)
+        np.testing.assert_allclose(dx, slopes, rtol=8 * float(np.finfo(dtype).eps), atol=1e-44)
 
 
 def test_mistakes_are_said() -> None:

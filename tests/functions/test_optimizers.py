@@ -18,7 +18,7 @@ W, G = tensor("w", "i o"), tensor("g", "i o")
 FIRST, SECOND, STEP = tensor("m", "i o"), tensor("s", "i o"), tensor("step", "", "int64")
 
 
-def steps(program: Any, states: int, counted: bool, dtype: type = np.float64) -> list[Any]:
+def steps(program: Any, states: int, counted: bool, dtype: Any = np.float64) -> list[Any]:
     """A parameter after each of some steps with random gradients."""
     rng = np.random.default_rng(0)
     w = rng.standard_normal((3, 4)).astype(dtype)
@@ -52,17 +52,13 @@ def close(ours: list[Any], theirs: list[Any]) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_sgd(decay: float) -> None:
     program = compile(F.sgd(W, G, 0.1, decay), inputs=[W, G])
-    close(
-        steps(program, 0, False), torchs(lambda w: torch.optim.SGD(w, 0.1, weight_decay=decay))
-    )
+    close(steps(program, 0, False), torchs(lambda w: torch.optim.SGD(w, 0.1, weight_decay=decay)))
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
 def test_momentum(nesterov: bool) -> None:
     made = F.momentum(W, G, FIRST, 0.1, 0.8, 0.05, nesterov)
-    theirs = torchs(
-        lambda w: torch.optim.SGD(w, 0.1, 0.8, weight_decay=0.05, nesterov=nesterov)
-    )
+    theirs = torchs(lambda w: torch.optim.SGD(w, 0.1, 0.8, weight_decay=0.05, nesterov=nesterov))
     close(steps(compile(made, inputs=[W, G, FIRST]), 1, False), theirs)
 
 
@@ -75,7 +71,7 @@ def test_adam(decay: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_numbers_keep_their_width(dtype: type) -> None:
+def test_numbers_keep_their_width(dtype: Any) -> None:
     made = F.adam(W, G, FIRST, SECOND, STEP)
     program = compile(made, inputs=[W, G, FIRST, SECOND, STEP])
     assert {w.dtype for w in steps(program, 2, True, dtype)} == {np.dtype(dtype)}
@@ -91,5 +87,10 @@ def test_a_step_is_differentiated() -> None:
     agree(
         lambda w, g, m, s: F.adam(w, g, m, s, 3, 0.1, (0.9, 0.99)),
         theirs,
-        {"w": numbers("i o"), "g": numbers("i o", 1), "m": numbers("i o", 2), "s": ("i o", squares)},
+        {
+            "w": numbers("i o"),
+            "g": numbers("i o", 1),
+            "m": numbers("i o", 2),
+            "s": ("i o", squares),
+        },
     )

@@ -63,5 +63,5 @@ def test_mistakes_are_said() -> None:
         F.max_pool(x, {"h": 2, "z": 2})
     with pytest.raises(ParameterError, match="stride=0: integers from 1 on"):
         F.max_pool(x, {"h": 2}, stride=0)
-    with pytest.raises(ParameterError, match="padding={'w': 1} is for other axes than window: h"):
+    with pytest.raises(ParameterError, match="is for other axes than window: h"):
         F.avg_pool(x, {"h": 2}, padding={"w": 1})

@@ -70,15 +70,17 @@ def test_what_is_as_far_apart_is_as_similar() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_late_positions_are_exact_in_narrow_numbers(dtype: type) -> None:
+def test_late_positions_are_exact_in_narrow_numbers(dtype: Any) -> None:
     x = np.zeros((3001, 4), dtype)
     x[:, 0] = 1
     made = run(lambda x: F.rope(x, "t", "d"), {"x": ("t d", x)})[0]
     assert made.dtype == dtype
-    np.testing.assert_allclose(made[:, 0], np.cos(np.arange(3001)), atol=np.finfo(dtype).eps)
+    np.testing.assert_allclose(made[:, 0], np.cos(np.arange(3001)), atol=float(np.finfo(dtype).eps))
     (waves,) = run(lambda x: F.sinusoidal(x, "t", "d"), {"x": ("t d", x)})
     assert waves.dtype == dtype
-    np.testing.assert_allclose(waves[:, 0], np.sin(np.arange(3001)), atol=np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        waves[:, 0], np.sin(np.arange(3001)), atol=float(np.finfo(dtype).eps)
+    )
 
 
 def test_mistakes_are_said() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def test_a_row_that_is_masked_as_a_whole_is_zero_and_so_is_its_gradient() -> Non
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("height", [1e4, 6e4, 1e30])
-def test_great_numbers_are_exact(dtype: type, height: float) -> None:
+def test_great_numbers_are_exact(dtype: Any, height: float) -> None:
     if height > float(np.finfo(dtype).max):
         pytest.skip("such numbers do not exist")
     x = np.array([[height, height, -height], [0, -height, 0]], dtype)
@@ -86,7 +88,5 @@ def test_a_wrong_axis_is_pointed_at() -> None:
     with pytest.raises(ShapeError) as raised:
         F.softmax(tensor("x", "b h w"), "h z")
     assert str(raised.value) == (
-        "the tensor has the axes 'b h w', and none called 'z'\n"
-        "  h z\n"
-        "    ^"
+        "the tensor has the axes 'b h w', and none called 'z'\n  h z\n    ^"
     )
