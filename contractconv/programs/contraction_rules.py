@@ -198,4 +198,5 @@ def extent_of(node: Contract, name: str) -> Size:
         for axis, called in zip(term, operand.axes, strict=True):
             if axis.plain == name:
                 return Size.of(Extent(operand, called))
-    return Size.of(Extent(replace(node, local=False), name, of_index=True))
+    axes = result_axes(node.spec.output) if node.local else node.axes
+    return Size.of(Extent(replace(node, local=False, axes=axes), name, of_index=True))

@@ -103,7 +103,7 @@ def _moved(node: Contract) -> str:
     """What a contraction of one operand is that adds nothing up."""
     (operand,), (term,) = node.operands, node.spec.inputs
     if isinstance(operand, Number):
-        return {0: "zeros", 1: "ones"}.get(operand.value, "full")  # type: ignore[call-overload]
+        return "zeros" if operand.value == 0 else "ones" if operand.value == 1 else "full"
     if not all(map(_is_plain, node.spec.output)):
         return "placed"
     if not all(map(_is_plain, term)):

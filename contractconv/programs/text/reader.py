@@ -6,7 +6,6 @@ import ast
 import warnings
 from collections.abc import Iterator, Sequence
 
-from contractconv.errors import ProgramError
 from contractconv.programs.build import as_axes
 from contractconv.programs.kinds import DTYPES
 from contractconv.programs.nodes import Input, Node
@@ -169,6 +168,3 @@ def _returned(last: ast.Return) -> Sequence[ast.AST]:
 
 def _text(constant: ast.Constant) -> str:
     return str(constant.value)
-
-
-__all__ = ["ProgramError", "read"]

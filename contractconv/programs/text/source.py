@@ -77,7 +77,7 @@ class Source:
         return self.error(tree, message, rest)
 
     def _inside(self, tree: ast.AST, spans: Sequence[Span]) -> list[Span]:
-        """Where parts of a string stand on its line; nothing if it is not written letter by letter."""
+        """Where parts of a string stand on its line; nothing if it is not written out there."""
         if not isinstance(tree, ast.Constant) or not isinstance(tree.value, str):
             return []
         line, (start, end) = self._span(tree)

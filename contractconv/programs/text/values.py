@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 
-from contractconv.errors import ProgramError
 from contractconv.maps.reading import BINARY, COMPARED, UNARY
 from contractconv.maps.table import MAPS
-from contractconv.programs.build import apply, position_of
+from contractconv.programs.build import apply, as_axes, named, position_of
 from contractconv.programs.kinds import DTYPES
 from contractconv.programs.lengths import size_of
 from contractconv.programs.nodes import Cast, Contract, Length, Node, Number, Position
 from contractconv.programs.sizes import Extent, Size
 from contractconv.programs.text.contractions import Contraction
 from contractconv.programs.text.source import Source
-from contractconv.programs.text.words import FORMS, NUMBERS
+from contractconv.programs.text.words import FORMS, NUMBERS, close_to
 
 _DEEPEST = 100
 _MOST_AXES = 64  # of an array
@@ -94,7 +92,9 @@ class Values:
             return Number((), value=NUMBERS[name])
         if name in self._known:
             return self._known[name]
-        raise self.source.error(tree, f"there is no value {name!r} yet", _close(name, self._known))
+        raise self.source.error(
+            tree, f"there is no value {name!r} yet", close_to(name, self._known, "")
+        )
 
     def _number(self, tree: ast.expr, value: complex) -> Number:
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
@@ -113,7 +113,7 @@ class Values:
         if form is not None:
             return form(self, tree)
         if name not in MAPS:
-            hint = _close(name, [*FORMS, *MAPS])
+            hint = close_to(name, [*FORMS, *MAPS], "")
             raise self.source.error(tree.func, f"there is no map called {name!r}", hint)
         self.check_keywords(tree, ())
         return apply(name, *map(self.node, tree.args))
@@ -138,8 +138,6 @@ class Values:
         return Contraction(self, tree).node()
 
     def _named_axes(self, tree: ast.Call) -> Node:
-        from contractconv.programs.build import as_axes, named
-
         self.check_keywords(tree, ())
         what, axes = self.arguments(tree, 2, 2)
         source = self.node(what)
@@ -186,8 +184,6 @@ class Values:
         return Length((), size=Size.of(Extent(node, name, of_index=True)))
 
     def _index(self, tree: ast.Call) -> Node:
-        from contractconv.programs.build import as_axes
-
         self.check_keywords(tree, ())
         axis, *size = self.arguments(tree, 1, 2)
         with self.source.pointing(axis):
@@ -239,11 +235,3 @@ def _is_literal(tree: ast.expr) -> bool:
 
 def _name(tree: ast.Call) -> str:
     return tree.func.id if isinstance(tree.func, ast.Name) else "it"
-
-
-def _close(name: str, known: Sequence[str] | Mapping[str, Node]) -> str:
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean {found[0]!r}?" if found else ""
-
-
-__all__ = ["ProgramError", "Values", "checked_rank"]

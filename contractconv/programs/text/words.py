@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from difflib import get_close_matches
 from itertools import count
 from keyword import iskeyword
 from unicodedata import normalize
@@ -60,3 +61,14 @@ def unused(name: str, taken: Container[str]) -> str:
         return unused("value", taken)
     numbered = (f"{name}_{n}" for n in count(1 if is_taken(name) else 2))
     return next(found for found in numbered if found not in taken)
+
+
+def close_to(name: str, known: Iterable[str], start: str = "; ") -> str:
+    """A guess at what was meant by a name that nothing has, if there is one.
+
+    Example:
+        >>> close_to("rellu", ["relu", "exp"])
+        "; did you mean 'relu'?"
+    """
+    found = get_close_matches(name, list(known), n=1)
+    return f"{start}did you mean {found[0]!r}?" if found else ""
