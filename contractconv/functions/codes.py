@@ -27,7 +27,7 @@ def one_hot(labels: Tensor, axis: str, size: int | Tensor | None = None) -> Tens
     Example:
         >>> import contractconv as cc
         >>> one_hot(cc.tensor("labels", "b", "int64"), "class", 10)
-        <tensor b class>
+        <tensor code: b class>
     """
     check_integers(labels, "labels", "cc.tensor('labels', 'b', 'int64')")
     (name,) = as_axes([axis])

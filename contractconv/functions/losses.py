@@ -234,11 +234,11 @@ def averaged(loss: Tensor, reduce: Over, mask: Tensor | None = None) -> Tensor:
     if mask is not None:
         check_within(mask, loss.axes, "the mask", "what is lost")
         return _masked(loss, reduce, mask)
-    return loss if reduce is None else reduced(loss, loss.axes, reduce)
+    return loss if reduce is None else reduced(loss.called("losses"), loss.axes, reduce)
 
 
 def _masked(loss: Tensor, reduce: Over, mask: Tensor) -> Tensor:
-    kept = applied("where", mask, loss, 0)
+    kept = applied("where", mask, loss, 0).called("losses")
     if reduce is None:
         return kept
     whole = reduced(kept, loss.axes, "sum")

@@ -90,7 +90,7 @@ def batch_norm(
         >>> import contractconv as cc
         >>> y, found = batch_norm(cc.tensor("x", "b h w c"), "b h w")
         >>> y, found.mean
-        (<tensor b h w c>, <tensor c>)
+        (<tensor b h w c>, <tensor mean: c>)
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML (2015), algorithms 1 and 2.
     """

@@ -48,7 +48,7 @@ def lstm_cell(
         >>> import contractconv as cc
         >>> x, h, c = cc.tensor("x", "b d"), cc.tensor("h", "b h"), cc.tensor("c", "b h")
         >>> lstm_cell(x, h, c, cc.tensor("W_x", "d gate h"), cc.tensor("W_h", "r gate h"))
-        (<tensor b h>, <tensor b h>)
+        (<tensor b h>, <tensor memory: b h>)
 
     Source: Hochreiter and Schmidhuber, Neural Computation 9 (1997); Gers, Schmidhuber and Cummins,
     Neural Computation 12 (2000), for the gate that forgets.
