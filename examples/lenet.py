@@ -48,6 +48,7 @@ SHAPES = {
 }
 WEIGHTS = {name: cc.tensor(f"W_{name}", axes) for name, (axes, _) in SHAPES.items()}
 BIASES = {name: cc.tensor(f"bias_{name}", "o") for name in SHAPES}
+NAMES = [*(f"W_{name}" for name in SHAPES), *(f"bias_{name}" for name in SHAPES)]
 PARAMETERS = [*WEIGHTS.values(), *BIASES.values()]
 IMAGES, LABELS = cc.tensor("images", "b h w c"), cc.tensor("labels", "b", "int64")
 
@@ -91,12 +92,13 @@ def jiggled(images: Array, rng: np.random.Generator) -> Array:
 
 def step_of(network: cc.Program, friction: float) -> Any:
     """What makes of images, parameters and velocities the next ones: one program."""
-    gradients = network.grad("loss", [p.label for p in PARAMETERS])
+    gradients = network.grad("loss", NAMES)
     rate = cc.tensor("rate")
     velocities = [cc.tensor(f"v_{p.label}", p.axes) for p in PARAMETERS]
+    slopes = [gradients[f"d_{name}"] for name in NAMES]
     moved = [
-        F.momentum(p, gradients[f"d_{p.label}"], v, rate, friction)
-        for p, v in zip(PARAMETERS, velocities, strict=True)
+        F.momentum(p, slope, v, rate, friction)
+        for p, slope, v in zip(PARAMETERS, slopes, velocities, strict=True)
     ]
     outputs = [gradients.loss, *(p for p, _ in moved), *(v for _, v in moved)]
     return cc.compile(outputs, [IMAGES, LABELS, rate, *PARAMETERS, *velocities])
@@ -228,14 +230,14 @@ def main() -> float:
     digits = all_digits(args.data) if args.data else sample_digits(args.seed)
     x, y, test_x, test_y = digits
     network = lenet()
-    print(network.grad("loss", [p.label for p in PARAMETERS]))
+    print(network.grad("loss", NAMES))
     parameters = first_parameters(np.random.default_rng(args.seed))
     print(f"training on {len(x)} digits, {args.epochs} epochs")
     start = time.perf_counter()
     parameters = train(network, parameters, x, y, args)
     seconds = time.perf_counter() - start
     share = accuracy(network, parameters, test_x, test_y)
-    picture_kernels(*parameters[:2], args.picture)
+    picture_kernels(parameters[0], parameters[1], args.picture)
     print(f"test accuracy on {len(test_x)} digits: {share:.1%} after {seconds:.0f} s")
     print(f"learned kernels: {args.picture}")
     return share
