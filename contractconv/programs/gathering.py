@@ -1,4 +1,4 @@
-"""Rows that labels choose, and sums over equal labels: contractions with a one-hot code, without it.
+"""Rows that labels choose, and sums over equal labels: what contractions with one-hot codes do.
 
 A program is not written with these; contractions become them when it is compiled.
 """
@@ -46,6 +46,11 @@ class TakenRows(Node):
         """The axis."""
         return (self.axis,)
 
+    @property
+    def described(self) -> str:
+        """What it does, in words."""
+        return f"of {self.axis!r} the rows that labels '{' '.join(self.labels.axes)}' choose"
+
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """The same of another table, or of other labels."""
         return replace(self, table=sources[0], labels=sources[1])
@@ -89,6 +94,11 @@ class AddedRows(Node):
     def said(self) -> tuple[Any, ...]:
         """The new axis, and what is kept."""
         return self.axis, self.size, self.kept
+
+    @property
+    def described(self) -> str:
+        """What it does, in words."""
+        return f"rows added up in {self.axis!r} by labels '{' '.join(self.labels.axes)}'"
 
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """The same of other rows, or of other labels."""

@@ -21,6 +21,8 @@ from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.dtypes import typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
+from contractconv.programs.rewrites.driver import rewritten
+from contractconv.programs.rewrites.table import PASSES
 from contractconv.programs.sizing import sized
 
 FreeShape = tuple[int | None, ...]
@@ -105,7 +107,8 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(shared(typed(sized(self.graph, shapes), dtype.name)))
+            program = shared(typed(sized(self.graph, shapes), dtype.name))
+            known = Runner(rewritten(program, PASSES))
             self._runners.put(key, known, known.size)
         return known
 
