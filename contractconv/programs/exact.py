@@ -19,8 +19,17 @@ from contractconv.cache_register import kept
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.programs.build import local_axes
 from contractconv.programs.gathering import AddedRows, TakenRows
-from contractconv.programs.nodes import Axes, Cast, Contract, Input, Map, Named, Node, Number
-from contractconv.programs.nodes import Position
+from contractconv.programs.nodes import (
+    Axes,
+    Cast,
+    Contract,
+    Input,
+    Map,
+    Named,
+    Node,
+    Number,
+    Position,
+)
 from contractconv.programs.residues import PRIME, Residues
 from contractconv.reductions.table import REDUCTIONS
 

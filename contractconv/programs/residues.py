@@ -35,10 +35,15 @@ class Residues:
         seed: what chance depends on.
         near: integers near which inputs are drawn; they are drawn from the whole field if there
             are none.
+
+    Attributes:
+        is_near: whether inputs are drawn near some integers.
+        has_divided_by_zero: whether a number was divided by zero.
     """
 
     def __init__(self, seed: int, near: Sequence[int] = ()) -> None:
         self._chance, self._near = Random(seed), near
+        self.is_near, self.has_divided_by_zero = bool(near), False
         self._key = seed.to_bytes(8, "little")
         self._middle = self.function("middle")
 
@@ -64,16 +69,22 @@ class Residues:
         text = repr((name, arguments)).encode()
         return int.from_bytes(blake2b(text, digest_size=12, key=self._key).digest()) % PRIME
 
-    def rank(self, a: int) -> tuple[int, int]:
-        """Where a number stands in the order of all of them."""
+    def rank(self, a: int) -> tuple[int, int, int]:
+        """Where a number stands in the order of all of them, which negation turns round."""
         near = _signed(a)
-        if abs(near) <= _SMALL:
-            return self._middle, near
-        return self.function("rank", a), a
+        size, sign = abs(near), (near > 0) - (near < 0)
+        if size <= _SMALL:
+            return sign, sign * self._middle, near
+        if self.function("sign", size) % 2:
+            sign = -sign
+        return sign, sign * self.function("rank", size), sign * size
 
     def inverse(self, a: int) -> int:
         """One over a number; of zero it is a number that nobody knows."""
-        return pow(a, -1, PRIME) if a else self.function("one over zero")
+        if a:
+            return pow(a, -1, PRIME)
+        self.has_divided_by_zero = True
+        return self.function("one over zero")
 
     def converted(self, a: int, source: str, dtype: str) -> int:
         """A number in another dtype; what does not fit becomes one that nobody knows.
@@ -137,7 +148,7 @@ def _whole(name: str) -> Callable[..., int]:
 
 
 def _sign(field: Residues, a: int) -> int:
-    return 0 if not a else 1 if field.rank(a) > field.rank(0) else PRIME - 1
+    return field.rank(a)[0] % PRIME
 
 
 _MAPS: dict[str, Callable[..., int]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 
 from contractconv.cache_register import on_clearing
-from contractconv.programs.agreement import fields
-from contractconv.programs.exact import Known, drawn, evaluated
+from contractconv.programs.agreement import agree_at_random
+from contractconv.programs.exact import Known
 from contractconv.programs.nodes import Node
 from contractconv.programs.rewrites.pattern import Pattern, shrunk, written
 
@@ -39,14 +39,7 @@ def holds(old: Node, new: Node, known: Known, fresh: Container[Node]) -> bool:
     if key not in _judged:
         if len(_judged) >= _MOST_REMEMBERED:
             _judged.clear()
-        _judged[key] = _agree(pattern, small)
+        _judged[key] = agree_at_random(
+            old, new, pattern.order, small, pattern.leaves, (_ANYWHERE, _NEAR)
+        )
     return _judged[key]
-
-
-def _agree(pattern: Pattern, known: Known) -> bool:
-    for field in fields(pattern.order, _ANYWHERE, _NEAR):
-        leaves = {node: drawn(node, known, field) for node in pattern.leaves}
-        values = evaluated(pattern.order, known, field, leaves)
-        if values[pattern.old] != values[pattern.new]:
-            return False
-    return True
