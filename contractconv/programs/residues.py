@@ -89,11 +89,16 @@ class Residues:
     def converted(self, a: int, source: str, dtype: str) -> int:
         """A number in another dtype; what does not fit becomes one that nobody knows.
 
-        Floating-point numbers are not rounded: what is exact has digits enough.
+        Floating-point numbers are not rounded: what is exact has digits enough. Of those that
+        become integers only small ones are integers; all others may be fractions.
         """
         if dtype == "bool":
             return int(a != 0)
-        as_it_is = kind(dtype) >= kind(source) if kind(dtype) > 1 else _holds(dtype, _signed(a))
+        if kind(dtype) >= kind("float32"):
+            as_it_is = kind(dtype) >= kind(source)
+        else:
+            whole = kind(source) < kind("float32") or abs(_signed(a)) <= _SMALL
+            as_it_is = whole and _holds(dtype, _signed(a))
         return a if as_it_is else self.function(dtype, a)
 
     def applied(self, name: str, given: tuple[int, ...]) -> int:
@@ -120,7 +125,7 @@ class Residues:
 
 
 def _holds(dtype: str, number: int) -> bool:
-    """Whether a number that is no fraction in disguise is an integer of a dtype."""
+    """Whether an integer is one of a dtype."""
     unsigned = dtype.startswith("u")
     most = 1 << int(dtype.strip("uint")) - (not unsigned)
     return (0 if unsigned else -most) <= number < most
