@@ -22,6 +22,8 @@ from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
+from contractconv.programs.rewrites.driver import rewritten
+from contractconv.programs.rewrites.table import PASSES
 from contractconv.programs.sizing import sized
 
 FreeShape = tuple[int | None, ...]
@@ -159,7 +161,7 @@ def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
     names = (name for name, _ in graph.outputs)
     whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-    return typed(sized(whole, shapes), dtype)
+    return rewritten(typed(sized(whole, shapes), dtype), PASSES)
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:
