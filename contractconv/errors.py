@@ -37,6 +37,10 @@ class ReductionError(ContractionError):
     """The reduction is unknown, or undefined for the operands' dtype."""
 
 
+class MapError(ContractionError):
+    """The map is unknown, or its record cannot be understood."""
+
+
 class AlgorithmError(ContractionError):
     """The requested algorithm is unknown."""
 

@@ -1,14 +1,15 @@
-"""What follows from an immutable value: worked out when it is first asked for, and remembered.
+"""What is worked out, or imported, when it is first asked for.
 
-Threads share such values. So there is no lock to be held while a process forks, and nothing that
-is remembered may be the only owner of memory to which an address leads: two threads that ask at
-once may both work it out, and get equal values.
+What follows from an immutable value is remembered. Threads share such values. So there is no lock
+to be held while a process forks, and nothing that is remembered may be the only owner of memory to
+which an address leads: two threads that ask at once may both work it out, and get equal values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Any, Generic, TypeVar, overload
 
 Owner = TypeVar("Owner")
@@ -60,3 +61,26 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         given = (field.name for field in fields(self) if field.init)  # type: ignore[arg-type]
         return type(self), tuple(getattr(self, name) for name in given)
+
+
+@dataclass(frozen=True, slots=True)
+class late:
+    """A function ``module:name`` whose module is imported when it is called.
+
+    Example:
+        >>> late("math:sqrt")(9)
+        3.0
+    """
+
+    reference: str
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function itself."""
+        module, _, name = self.reference.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Call it."""
+        return self.function(*given, **named)

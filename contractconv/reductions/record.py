@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from math import isinf
 from typing import Any
 
@@ -18,21 +17,6 @@ Sum = Callable[[Any, tuple[int, ...]], Any]
 """Adds an array along axes, with digits enough for long sums."""
 Writer = Any
 """Writes source code; a class of a higher room, ``display.source_code.pointwise.Writer``."""
-
-
-def late(reference: str) -> Callable[..., Any]:
-    """A function ``module:name`` whose module is imported when it is called.
-
-    Example:
-        >>> late("math:sqrt")(9)
-        3.0
-    """
-    module, _, name = reference.partition(":")
-
-    def function(*given: Any) -> Any:
-        return getattr(import_module(module), name)(*given)
-
-    return function
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typing import Any, cast
 
 from contractconv.cache_register import clear_caches
 from contractconv.errors import ReductionError
+from contractconv.lazy import late
 from contractconv.notation.spec import REDUCTIONS as NAMES
 from contractconv.notation.spec import Reduction
 from contractconv.reductions import exact, source
-from contractconv.reductions.record import Function, Local, Record, Sign, late
+from contractconv.reductions.record import Function, Local, Record, Sign
 
 _NUMBERS, _FORMULAS = "contractconv.reductions.numbers:", "contractconv.reductions.formulas:"
 
