@@ -74,7 +74,9 @@ def apply(function: str, *arguments: Node) -> Map:
         raise ProgramError(f"there is no map called {function!r}; there are: {', '.join(MAPS)}")
     if len(arguments) != record.arity:
         raise ProgramError(f"{function} has {record.arity} arguments, not {len(arguments)}")
-    axes = dict.fromkeys(name for argument in arguments for name in argument.axes)
+    # Whoever has most axes says their order: a mask, or a bias, in front changes nothing.
+    longest = max(arguments, key=lambda argument: len(argument.axes))
+    axes = dict.fromkeys(name for node in (longest, *arguments) for name in node.axes)
     return Map(tuple(axes), function=function, arguments=arguments)
 
 

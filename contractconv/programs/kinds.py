@@ -30,6 +30,7 @@ Numbers = frozenset[str]
 DEFAULT = ""
 """The numbers that a program is compiled for."""
 INTEGER, TRUTH = "int64", "bool"
+_COUNTING = ("add", "subtract", "multiply", "negative", "mod", "power", "abs", "square")
 _BOOL, _INT, _FLOAT, _COMPLEX = range(4)
 _WEAK = {bool: "~bool", int: "~int", float: "~float", complex: "~complex"}
 _KINDS = {"bool": _BOOL, "int": _INT, "uint": _INT, "complex": _COMPLEX}
@@ -75,6 +76,39 @@ def meet(numbers: Iterable[Numbers]) -> Numbers:
     return frozenset([DEFAULT if widest == _FLOAT else INTEGER])
 
 
+def dtype_of(numbers: Numbers, default: str) -> str:
+    """The dtype that numbers have, in a program that is compiled for some dtype.
+
+    Example:
+        >>> dtype_of(frozenset(["", "float32"]), "float64")
+        'float64'
+        >>> dtype_of(frozenset(["~int"]), "float32")
+        'int64'
+    """
+    names = {default if name == DEFAULT else _SPOKEN.get(name, name) for name in numbers}
+    if names & {"~float"}:
+        names = {default if kind(default) >= _FLOAT else "float64"}
+    if names & {"~complex"}:
+        names = {_complex(name) for name in (names - {"~complex"} or {default})}
+    widest = max(map(kind, names))
+    return max((name for name in names if kind(name) == widest), key=_width)
+
+
+_SPOKEN = {"~bool": TRUTH, "~int": INTEGER}
+
+
+def _width(dtype: str) -> tuple[int, bool]:
+    """How wide numbers are; of integers, those with a sign hold the others' differences."""
+    digits = "".join(ch for ch in dtype if ch.isdigit())
+    return int(digits or 0), not dtype.startswith("u")
+
+
+def _complex(dtype: str) -> str:
+    if kind(dtype) == _COMPLEX:
+        return dtype
+    return "complex64" if dtype in ("float16", "float32") else "complex128"
+
+
 class Kinds:
     """The numbers of nodes, each worked out once."""
 
@@ -108,6 +142,8 @@ def _of_map(node: Map, known: Mapping[Node, Numbers]) -> Numbers:
         return frozenset([TRUTH])
     chosen = node.arguments[1:] if node.function == "where" else node.arguments
     numbers = meet(known[source] for source in chosen)
+    if numbers == {TRUTH} and node.function in _COUNTING:
+        return frozenset([INTEGER])
     if made == "float":
         return _as_float(numbers)
     return frozenset(map(_real, numbers)) if made == "real" else numbers

@@ -1,0 +1,76 @@
+"""Compiling values of a program without giving them names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from contractconv.api.tensor import Tensor
+from contractconv.errors import ProgramError
+from contractconv.programs.nodes import Input
+from contractconv.programs.program import Graph
+
+if TYPE_CHECKING:
+    from contractconv.execution.programs.compiled import CompiledProgram
+
+
+def compile(
+    outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+    inputs: Sequence[Tensor] | None = None,
+    dtype: Any = None,
+    **shapes: Sequence[int | None],
+) -> CompiledProgram:
+    """Make values of a program ready to be called with arrays.
+
+    Args:
+        outputs: what is wanted: a tensor, several, or several by name.
+        inputs: the tensors that it is called with, in order; by default those that it needs, in
+            the order in which they are met.
+        dtype: of the inputs that do not say theirs; by default that of the arrays of a call.
+        **shapes: the shape of an input, by its name; a size that is ``None`` may be any, and what
+            is not said is taken from the arrays of each call.
+
+    Returns:
+        What is called with arrays, in order or by name, and returns one for each output.
+
+    Raises:
+        ProgramError: an input is missing, or has no name.
+
+    Example:
+        >>> import numpy as np, contractconv as cc
+        >>> x = cc.tensor("x", "i")
+        >>> square = cc.compile(cc.contract("i, i ->", x, x))
+        >>> square(np.array([3.0, 4.0]))
+        array(25.)
+    """
+    enter_programs()
+    from contractconv.execution.programs.compiled import CompiledProgram
+
+    graph = Graph.of(
+        {name: tensor._node for name, tensor in _by_name(outputs).items()},
+        None if inputs is None else [_input(tensor) for tensor in inputs],
+    )
+    return CompiledProgram(graph, {k: tuple(v) for k, v in shapes.items()}, dtype)
+
+
+def enter_programs() -> None:
+    """Import what carries programs out, all of it at once."""
+    from contractconv.api.call_checks import enter_execution
+    from contractconv.uninterrupted import enter
+
+    enter_execution()
+    enter("contractconv.execution.programs.compiled")
+
+
+def _by_name(outputs: Any) -> dict[str, Tensor]:
+    if isinstance(outputs, Tensor):
+        return {"result": outputs}
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    return {tensor.label or f"result_{n}": tensor for n, tensor in enumerate(outputs)}
+
+
+def _input(tensor: Tensor) -> Input:
+    if not isinstance(tensor._node, Input):
+        raise ProgramError(f"{tensor!r} is no input: inputs are made by cc.tensor")
+    return tensor._node

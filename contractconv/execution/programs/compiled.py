@@ -1,0 +1,156 @@
+"""A program that is ready to be called with arrays."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from operator import index as as_integer
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.conversion import as_dtype, fitted
+from contractconv.arrays.operands import as_operand
+from contractconv.arrays.views import Array
+from contractconv.cache_register import Shelf
+from contractconv.errors import OperandError, ProgramError, ShapeError
+from contractconv.execution.programs.runner import Runner
+from contractconv.notation.problem import Shape
+from contractconv.programs.dtypes import typed
+from contractconv.programs.nodes import Input
+from contractconv.programs.program import Graph
+from contractconv.programs.sizing import sized
+
+FreeShape = tuple[int | None, ...]
+
+
+class CompiledProgram:
+    """A program for inputs of some shapes; what is not said is taken from the arrays of a call.
+
+    Args:
+        graph: the program.
+        shapes: the shape of each input, by name; a size that is ``None`` may be any.
+        dtype: of the inputs that do not say theirs; by default what those of a call meet in.
+    """
+
+    def __init__(
+        self, graph: Graph, shapes: Mapping[str, FreeShape] | None = None, dtype: Any = None
+    ) -> None:
+        self.graph = graph
+        self._shapes = _checked(graph, shapes or {})
+        self._dtype = None if dtype is None else as_dtype(dtype, ())
+        self._runners = Shelf()
+        self._names = [node.name for node in graph.inputs]
+        if self._dtype is not None and self._are_known():
+            self._runner({n: _whole(self._shapes[n]) for n in self._names}, self._dtype)
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """Carry the program out.
+
+        Args:
+            *arrays: the inputs, in order.
+            **named: the same by name.
+
+        Returns:
+            The output; a tuple of them, with names, if there are several.
+
+        Raises:
+            OperandError: an input is missing, superfluous, or not an array of its numbers.
+            ShapeError: shapes do not fit.
+        """
+        given = self._bound(arrays, named)
+        dtype = self._dtype or _meeting(self.graph.inputs, given)
+        shapes = {name: np.shape(array) for name, array in given.items()}
+        runner = self._runner(shapes, dtype)
+        taken = {
+            node.name: fitted(
+                given[node.name], node.name, shapes[node.name],
+                np.dtype(node.dtype) if node.dtype else dtype, "compiled for",
+            )
+            for node in self.graph.inputs
+        }  # fmt: skip
+        return self._returned(runner(taken))
+
+    def runner(self, **shapes: Sequence[int]) -> Runner:
+        """What carries the program out for inputs of some shapes."""
+        whole = {name: shapes.get(name, self._shapes.get(name)) for name in self._names}
+        dtype = self._dtype or np.dtype(np.float64)
+        return self._runner({n: _whole(_given(n, shape)) for n, shape in whole.items()}, dtype)
+
+    def _runner(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> Runner:
+        key = (dtype, *(shapes[name] for name in self._names))
+        known: Runner | None = self._runners.get(key)
+        if known is None:
+            self._check_shapes(shapes)
+            known = Runner(typed(sized(self.graph, shapes), dtype.name))
+            self._runners.put(key, known, known.size)
+        return known
+
+    def _are_known(self) -> bool:
+        return all(None not in self._shapes.get(name, (None,)) for name in self._names)
+
+    def _check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+        for name, wanted in self._shapes.items():
+            found = shapes[name]
+            if len(found) != len(wanted) or any(
+                w is not None and w != f for w, f in zip(wanted, found, strict=True)
+            ):
+                raise ShapeError(f"{name} has shape {found}, compiled for {wanted}")
+
+    def _bound(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs by name."""
+        if len(arrays) > len(self._names):
+            raise OperandError(f"{self._signature()} is called with {len(arrays)} arrays")
+        given = dict(zip(self._names, arrays, strict=False))
+        for name, array in named.items():
+            if name not in self._names or name in given:
+                what = "twice" if name in given else "which it does not have"
+                raise OperandError(f"{self._signature()} is given {name}, {what}")
+            given[name] = array
+        missing = [name for name in self._names if name not in given]
+        if missing:
+            raise OperandError(f"{self._signature()} is called without {', '.join(missing)}")
+        return {name: as_operand(given[name], name) for name in self._names}
+
+    def _signature(self) -> str:
+        return f"{self.graph.name}({', '.join(self._names)})"
+
+    def _returned(self, made: Sequence[Array]) -> Any:
+        if len(made) == 1:
+            return made[0]
+        return namedtuple("Results", [name for name, _ in self.graph.outputs])(*made)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._signature()}>"
+
+
+def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:
+    inputs = {node.name: node for node in graph.inputs}
+    for name in shapes:
+        if name not in inputs:
+            raise ProgramError(f"{graph.name} has no input {name!r}; it has: {', '.join(inputs)}")
+    found: dict[str, FreeShape] = {}
+    for name, shape in shapes.items():
+        found[name] = tuple(None if size is None else as_integer(size) for size in shape)
+        if len(found[name]) != len(inputs[name].axes):
+            axes = " ".join(inputs[name].axes)
+            raise ShapeError(f"{name} has the axes '{axes}', and no shape {found[name]}")
+    return found
+
+
+def _whole(shape: FreeShape) -> Shape:
+    return tuple(size for size in shape if size is not None)
+
+
+def _given(name: str, shape: Sequence[int | None] | None) -> FreeShape:
+    if shape is None or None in shape:
+        raise ShapeError(f"the shape of {name} is missing: say it, as in {name}=(8, 28, 28, 1)")
+    return tuple(shape)
+
+
+def _meeting(inputs: Sequence[Input], given: Mapping[str, Any]) -> np.dtype[Any]:
+    """What the inputs of no declared dtype meet in; integers do as floating-point numbers."""
+    kinds = [given[node.name] for node in inputs if node.dtype is None]
+    dtypes = [kind.dtype for kind in kinds if isinstance(kind, np.ndarray)]
+    found = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+    return found if found.kind in "fc" else np.dtype(np.float64)

@@ -1,0 +1,183 @@
+"""Maps that run together, block by block, in memory that stays in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.execution.programs.block_operations import BlockOperations
+from contractconv.machine import memory
+from contractconv.machine.threads import get_num_threads
+from contractconv.machine.work_sharing import evenly, together
+from contractconv.planning.programs.fusion import Fused
+from contractconv.programs.nodes import Axes, Node
+
+# Elements of a block: a few arrays of so many stay in a core's own cache.
+_BLOCK = 1 << 14
+# Elements of a group that are worth another thread.
+_WORTH = 1 << 16
+
+Shape = tuple[int, ...]
+
+
+class FusedMaps:
+    """A group of maps, ready for arrays of any layout.
+
+    Args:
+        group: the maps.
+        shapes: the shape of every node.
+        dtypes: the dtype of every node.
+    """
+
+    def __init__(
+        self, group: Fused, shapes: Mapping[Node, Shape], dtypes: Mapping[Node, str]
+    ) -> None:
+        kinds = {node: np.dtype(dtypes[node]) for node in group.nodes}
+        sizes: dict[str, int] = {}
+        for node in (*group.nodes, *group.leaves):
+            sizes.update(zip(node.axes, shapes[node], strict=True))
+        self._axes = max((node.axes for node in group.outputs), key=len)
+        self._sizes = tuple(sizes[name] for name in self._axes)
+        self._operations = BlockOperations(group, kinds, self._axes)
+        leaves = len(group.leaves)
+        self._leaves = [node.axes for node in self._operations.arrays[:leaves]]
+        self._indices = [
+            _aligned(np.arange(sizes[node.axes[0]]), node.axes, self._axes)
+            for node in self._operations.arrays[leaves:]
+        ]
+        self._made = [(kinds[node], _order(self._axes, node.axes)) for node in group.outputs]
+        self._loops: dict[Hashable, _Loop] = {}
+
+    def __call__(self, leaves: Sequence[Any]) -> list[Array]:
+        """Make the arrays of the group's outputs from those of its leaves."""
+        views = [
+            _aligned(np.asarray(array), axes, self._axes)
+            for array, axes in zip(leaves, self._leaves, strict=True)
+        ]
+        views += self._indices
+        made = [memory.empty(self._sizes, dtype) for dtype, _ in self._made]
+        if 0 not in self._sizes:
+            self._loop(views).run(views, made)
+        return [array.transpose(order) for array, (_, order) in zip(made, self._made, strict=True)]
+
+    def _loop(self, views: Sequence[Array]) -> _Loop:
+        key = tuple((view.strides, view.shape) for view in views)
+        known = self._loops.get(key)
+        if known is None:
+            known = self._loops[key] = _Loop(self._operations, self._sizes, views)
+        return known
+
+
+def _order(axes: Axes, wanted: Axes) -> list[int]:
+    return [axes.index(name) for name in wanted]
+
+
+def _aligned(array: Array, axes: Axes, wanted: Axes) -> Array:
+    """A view with all wanted axes, in their order; those that the array lacks have size one."""
+    turned = array.transpose([axes.index(name) for name in wanted if name in axes])
+    view: Array = turned[tuple(slice(None) if name in axes else None for name in wanted)]
+    return view
+
+
+class _Loop:
+    """The blocks of a group for arrays that lie in memory in one way."""
+
+    def __init__(self, operations: BlockOperations, sizes: Shape, views: Sequence[Array]) -> None:
+        self._operations = operations
+        runs = _runs(sizes, views)
+        self._shape = tuple(prod(sizes[run.start : run.stop]) for run in runs)
+        self._shapes = [
+            tuple(prod(view.shape[run.start : run.stop]) for run in runs) for view in views
+        ]
+        self._axis, self._rows = _cut(self._shape)
+        outer = [range(size) for size in self._shape[: self._axis]]
+        starts = range(0, self._shape[self._axis], self._rows) if self._shape else range(1)
+        self._blocks = list(product(*outer, starts))
+
+    def run(self, views: Sequence[Array], made: Sequence[Array]) -> None:
+        """Fill the results, block by block; threads share the blocks."""
+        arrays = [view.reshape(shape) for view, shape in zip(views, self._shapes, strict=True)]
+        results = [array.reshape(self._shape) for array in made]
+        threads = get_num_threads() if prod(self._shape) >= _WORTH else 1
+        runs = [self._blocks[r.start : r.stop] for r in evenly(len(self._blocks), threads)]
+        if len(runs) == 1:
+            self._some(runs[0], arrays, results)
+        else:
+            together(lambda blocks: self._some(blocks, arrays, results), runs)
+
+    def _some(
+        self, blocks: Sequence[tuple[int, ...]], arrays: Sequence[Array], results: Sequence[Array]
+    ) -> None:
+        operations = self._operations
+        inner = self._shape[self._axis + 1 :]
+        size = min(self._rows, self._shape[self._axis]) * prod(inner) if self._shape else 1
+        scratch = [np.empty(size, dtype) for dtype in operations.scratch]
+        shaped: dict[int, list[Array]] = {}
+        with np.errstate(all="ignore"):
+            for block in blocks:
+                taken = [array[self._place(block, array.shape)] for array in arrays]
+                filled = [array[self._place(block, array.shape)] for array in results]
+                rows = filled[0].shape[0] if self._shape else 1
+                if rows not in shaped:
+                    shape = (rows, *inner) if self._shape else ()
+                    shaped[rows] = [part[: prod(shape)].reshape(shape) for part in scratch]
+                held = [*taken, *operations.numbers, *filled, *shaped[rows]]
+                _carry_out(operations, held)
+
+    def _place(self, block: tuple[int, ...], shape: Shape) -> tuple[Any, ...]:
+        """Where a block is in an array, in whose axes of size one nothing moves."""
+        if not shape:
+            return (...,)
+        *outer, start = block
+        place: list[int | slice] = [
+            0 if size == 1 else n for n, size in zip(outer, shape, strict=False)
+        ]
+        single = shape[self._axis] == 1
+        place.append(slice(0, 1) if single else slice(start, start + self._rows))
+        return tuple(place)
+
+
+def _carry_out(operations: BlockOperations, held: list[Any]) -> None:
+    """Carry out the maps on one block."""
+    held += [None] * operations.small
+    for work, taken, made, fills in operations.operations:
+        given = [held[n] for n in taken]
+        if fills:
+            work(*given, held[made])
+        else:
+            held[made] = work(*given)
+
+
+def _runs(sizes: Shape, views: Sequence[Array]) -> list[range]:
+    """The axes that are one axis in every array, put together."""
+    runs: list[range] = []
+    for n in range(len(sizes)):
+        if runs and all(_lie_together(view, n) for view in views):
+            runs[-1] = range(runs[-1].start, n + 1)
+        else:
+            runs.append(range(n, n + 1))
+    return runs
+
+
+def _lie_together(view: Array, n: int) -> bool:
+    """Whether an axis and the one before it can be walked as one."""
+    before, size = view.shape[n - 1], view.shape[n]
+    if before == 1 or size == 1:
+        return before == size == 1
+    return view.strides[n - 1] == view.strides[n] * size
+
+
+def _cut(shape: Shape) -> tuple[int, int]:
+    """The axis along which blocks are cut, and how many of its elements are in one."""
+    size, axis = 1, len(shape)
+    while axis and size * shape[axis - 1] <= _BLOCK:
+        axis -= 1
+        size *= shape[axis]
+    if not axis:
+        return 0, shape[0] if shape else 1
+    return axis - 1, max(1, _BLOCK // size)

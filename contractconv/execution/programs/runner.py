@@ -1,0 +1,153 @@
+"""A program for fixed shapes and dtypes, carried out step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.execution.gradient import gradient
+from contractconv.execution.local_weights import derivative_weights
+from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.ready import Ready, key_of
+from contractconv.execution.run import planned, run_first
+from contractconv.planning.plan import Plan
+from contractconv.planning.programs.steps import (
+    ContractStep,
+    MapStep,
+    ReductionGradient,
+    Step,
+    ViewStep,
+    steps_of,
+)
+from contractconv.programs.dtypes import Typed
+from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Position
+
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+class Runner:
+    """A program whose steps are ready.
+
+    Args:
+        program: the program; everything is known of it but the numbers in its arrays.
+    """
+
+    def __init__(self, program: Typed) -> None:
+        self.program = program
+        self.steps = steps_of(program)
+        self._works = [_RULES[type(step)](program, step) for step in self.steps]
+        self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
+        self._last = _last_reads(self.steps, set(program.graph.wanted))
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps, beside what its contractions keep of their own."""
+        return 1024 * len(self.steps)
+
+    def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """Carry the program out; return its outputs in order."""
+        held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
+        for step, work, gone in zip(self.steps, self._works, self._last, strict=True):
+            made = work([held[node] for node in step.reads])
+            held.update(zip(step.makes, made, strict=True))
+            for node in gone:
+                del held[node]
+        return [held[node] for node in self.program.graph.wanted]
+
+
+def _last_reads(steps: Sequence[Step], wanted: set[Node]) -> list[list[Node]]:
+    """For each step the nodes that nobody reads behind it."""
+    found: list[list[Node]] = []
+    seen = set(wanted)
+    for step in reversed(steps):
+        touched = dict.fromkeys((*step.reads, *step.makes))
+        found.append([node for node in touched if node not in seen])
+        seen.update(touched)
+    return found[::-1]
+
+
+def _contraction(program: Typed, step: ContractStep) -> Work:
+    if step.node.local:
+        return lambda given: [_local(program, step, given)]
+    return _Contraction(step.node, step.problem, program.dtypes[step.node])
+
+
+class _Contraction:
+    """A contraction, ready for operands that lie in memory as they did before."""
+
+    def __init__(self, node: Contract, problem: Any, dtype: str) -> None:
+        self.plan: Plan = planned(problem, dtype)
+        self._dtype = np.dtype(dtype)
+        self._numbers = [
+            (n, self._dtype.type(o.value))
+            for n, o in enumerate(node.operands)
+            if isinstance(o, Number)
+        ]
+        self._ready: dict[Any, Ready] = {}
+
+    def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
+        operands = list(given)
+        for n, number in self._numbers:
+            operands.insert(n, np.asarray(number))
+        key = key_of(operands)
+        known = self._ready.get(key)
+        if known is not None:
+            return [known.carry(operands)]
+        made, ready = run_first(self.plan, operands)
+        self._ready[key] = ready
+        return [made]
+
+
+def _operands(node: Contract, reads: Sequence[Node], given: Sequence[Any], dtype: str) -> list[Any]:
+    """The arrays of a contraction's operands, numbers among them."""
+    held = dict(zip(reads, given, strict=True))
+    return [
+        np.dtype(dtype).type(node.value) if isinstance(node, Number) else held[node]
+        for node in node.operands
+    ]
+
+
+def _local(program: Typed, step: ContractStep, given: Sequence[Any]) -> Array:
+    operands = _operands(step.node, step.reads, given, program.dtypes[step.node])
+    made = derivative_weights(step.problem, operands)
+    return np.asarray(made, program.dtypes[step.node])
+
+
+def _reduction_gradient(program: Typed, step: ReductionGradient) -> Work:
+    dtype = program.dtypes[step.node]
+
+    def work(given: Sequence[Any]) -> Sequence[Any]:
+        operands = _operands(step.forward, step.reads, given, dtype)
+        held = dict(zip(step.reads, given, strict=True))
+        first = step.node.operands[0]
+        cotangent = held[first] if first in held else np.asarray(first.value, dtype)  # type: ignore[attr-defined]
+        return [gradient(step.forward.spec, step.operand, step.problem, cotangent, operands)]
+
+    return work
+
+
+def _maps(program: Typed, step: MapStep) -> Work:
+    return FusedMaps(step.group, program.shapes, program.dtypes)
+
+
+def _view(program: Typed, step: ViewStep) -> Work:
+    node = step.node
+    if isinstance(node, Named):
+        return lambda given: given
+    if isinstance(node, Position):
+        (size,) = program.shapes[node]
+        return lambda given: [np.arange(size)]
+    assert isinstance(node, Number)
+    number = node.value
+    return lambda given: [np.asarray(number, program.dtypes[node])]
+
+
+_RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
+    ContractStep: _contraction,
+    ReductionGradient: _reduction_gradient,
+    MapStep: _maps,
+    ViewStep: _view,
+}
