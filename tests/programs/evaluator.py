@@ -23,11 +23,11 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from functions import FUNCTIONS, exp, log, reciprocal
-from jets import Jet, compare, jet, plain, plus, product, rounded, times, total, value_of
+from programs.functions import FUNCTIONS, exp, log, reciprocal
+from programs.jets import Jet, compare, jet, plain, plus, product, rounded, times, total, value_of
 from numpy.typing import NDArray
 from oracle import Landing, Spec, landings_of
-from sizing import Sizes, Unresolved, alone, extents_of, read, result_shape
+from programs.sizing import Sizes, Unresolved, alone, extents_of, read, result_shape
 
 from contractconv.programs.nodes import (
     Cast,
@@ -150,7 +150,7 @@ class Evaluation:
             value.made(_filled(term, value.sizes, extents))
             for term, value in zip(spec.inputs, values, strict=True)
         ]
-        work = _local if node.local else _contracted
+        work = partial(_local, bool(node.axes)) if node.local else _contracted
         array = work(spec, node.spec.reduce, operands, extents, shape)
         return Value(array.shape, lambda sizes: array, extents)
 
@@ -287,12 +287,13 @@ _REDUCED: dict[str, Callable[[list[Any], int], Any]] = {
 
 
 def _local(
-    spec: Spec, reduce: str, operands: Sequence[Array], extents: Mapping[str, int], shape: Any
+    varies: bool, spec: Spec, reduce: str, operands: Sequence[Array],
+    extents: Mapping[str, int], shape: Any,
 ) -> Array:
     """How a result changes with each of its contributions."""
     wanted = result_shape(spec, extents) if shape is None else shape
     if reduce == "mean":
-        return _shares(spec, operands, extents, wanted)
+        return _shares(spec, operands, extents, wanted) if varies else _share(spec, extents)
     names = spec.indices
     sizes = tuple(extents[name] for name in names)
     found = np.full(sizes, Fraction(0), object)
@@ -322,12 +323,14 @@ def _shares(
 ) -> Array:
     """One over how many points an element of a mean has."""
     points = [max(1, landing.points) for landing in _landed(spec, operands, extents, shape)]
-    shares = exact([Fraction(1, number) for number in points]).reshape(shape)
-    if all(alone(axis) for axis in spec.output):
-        kept = {alone(axis) for axis in spec.output}
-        number = math.prod(size for name, size in extents.items() if name not in kept)
-        return exact(Fraction(1, max(1, number)))
-    return shares
+    return exact([Fraction(1, number) for number in points]).reshape(shape)
+
+
+def _share(spec: Spec, extents: Mapping[str, int]) -> Array:
+    """The same where all elements have as many."""
+    kept = {alone(axis) for axis in spec.output}
+    number = math.prod(size for name, size in extents.items() if name not in kept)
+    return exact(Fraction(1, max(1, number)))
 
 
 Group = tuple[list[tuple[int, ...]], list[list[tuple[int, ...]]]]

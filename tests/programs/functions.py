@@ -11,13 +11,12 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
-from jets import (
+from programs.jets import (
     Fragile,
     Jet,
     compare,
     is_equal,
     is_exact,
-    jet,
     on_parts,
     plus,
     rounded,
@@ -71,8 +70,8 @@ def reciprocal(a: Any) -> Any:
     x = value_of(a)
     x = Fraction(x) if isinstance(x, bool) else x
     if not isinstance(a, Jet):
-        return 1 / x
-    return a.through(1 / x, -1 / x**2, 2 / x**3)
+        return _raised(x, -1)
+    return a.through(_raised(x, -1), -_raised(x, -2), 2 * _raised(x, -3))
 
 
 def _divide(a: Any, b: Any) -> Any:
@@ -89,9 +88,15 @@ def power(a: Any, b: Any) -> Any:
 
 
 def _whole_power(a: Any, x: Any, n: int) -> Any:
-    first = n * x ** (n - 1) if n else Fraction(0)
-    second = n * (n - 1) * x ** (n - 2) if n not in (0, 1) else Fraction(0)
-    return jet(a).through(x**n, first, second) if isinstance(a, Jet) else x**n
+    if not isinstance(a, Jet):
+        return _raised(x, n)
+    first = n * _raised(x, n - 1) if n else Fraction(0)
+    second = n * (n - 1) * _raised(x, n - 2) if n not in (0, 1) else Fraction(0)
+    return a.through(_raised(x, n), first, second)
+
+
+def _raised(x: Any, n: int) -> Any:
+    return mp.inf if n < 0 and not x else x**n
 
 
 def _mod(a: Any, b: Any) -> Any:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dtypes import kind_of
+from programs.dtypes import kind_of
 from hypothesis import strategies as st
-from jets import value_of
+from programs.jets import value_of
 from strategies import Draw, Problem, problems, windows
-from writing import Program, Refused, Written, call
+from programs.writing import Program, Refused, Written, call
 
 NAMES = "btic"
 REDUCTIONS = ("sum", "sum", "sum", "max", "min", "prod", "mean", "logsumexp")
@@ -51,6 +51,9 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"{self.program!r}\nloss = {self.loss!r}  # of {self.output!r}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
 
 
 @st.composite

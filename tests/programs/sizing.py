@@ -57,11 +57,12 @@ def extents_of(
     _hear(known, read_axes, _of_plain)
     for name, size in given.items():
         _agree(known, name, size)
-    for axes, rules in ((read_axes, (_of_affine, _of_composition)), (written, (_of_written,))):
-        while any([_hear(known, axes, rule) for rule in rules]):
-            pass
-    # What the result says may make windows of operands known.
-    while any([_hear(known, read_axes, rule) for rule in (_of_affine, _of_composition)]):
+    _hear(known, written, _of_plain)
+    while (
+        _hear(known, read_axes, _of_affine)
+        or _hear(known, read_axes, _of_composition)
+        or _hear(known, written, _of_composition)
+    ):
         pass
     missing = [name for name in spec.indices if name not in known]
     if missing:
@@ -117,13 +118,12 @@ def _of_affine(axis: Axis, size: int, known: Mapping[str, int]) -> tuple[str, in
     reach = [(c, known[n] - 1) for n, c in axis.coefficients if n != name]
     if any(most < 0 for _, most in reach):
         raise Unresolved("a window without taps")
-    least = axis.offset + sum(min(0 * c, c * most) for c, most in reach)
+    least = axis.offset + sum(min(0 * c, c * top) for c, top in reach)
     most = axis.offset + sum(max(0 * c, c * top) for c, top in reach)
-    if step < 0:  # it walks down to where padding begins; callers give such extents
-        raise Unresolved("an index that runs backwards")
-    low = max(Fraction(0), -least)
-    count = math.floor((size - 1 + low - most) / step) + 1
-    if count < 0:
+    if step < 0:  # the same, seen from the other end of the axis
+        least, most = size - 1 - most, size - 1 - least
+    count = math.floor((size - 1 + max(Fraction(0), -least) - most) / abs(step)) + 1
+    if count < 0 or (reach and not count):
         raise ValueError("a window that is larger than its axis")
     return name, count
 
@@ -136,9 +136,3 @@ def _of_composition(axis: Axis, size: int, known: Mapping[str, int]) -> tuple[st
     if not others or size % others:
         raise Unresolved("a composition that does not divide")
     return name, size // others
-
-
-def _of_written(axis: Axis, size: int, known: Mapping[str, int]) -> tuple[str, int] | None:
-    if alone(axis) is not None and alone(axis) not in known:
-        return _of_plain(axis, size, known)
-    return _of_composition(axis, size, known)

@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
-from evaluator import Array, Evaluation
-from jets import is_exact, rounded
+from programs.evaluator import Array, Evaluation
+from programs.jets import is_exact, rounded
 from strategies import filled
 
 import contractconv as cc
@@ -98,6 +98,9 @@ class Program:
 
     def __repr__(self) -> str:
         return "\n" + "\n".join(self.lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
 
     def input(
         self, axes: Sequence[str], shape: Sequence[int], seed: int, dtype: str | None = None,
