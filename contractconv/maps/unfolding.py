@@ -1,8 +1,6 @@
-"""Maps carried out in simpler maps."""
+"""Maps in simpler maps."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from contractconv.cache_register import kept
 from contractconv.maps.expression import Call, Expression, evaluate
@@ -45,13 +43,3 @@ def _unfolded_inside(expression: Expression) -> Expression:
     given = tuple(_unfolded_inside(argument) for argument in expression.arguments)
     definition = unfolded(expression.function)
     return evaluate(definition, dict(zip(ARGUMENTS, given, strict=False)), lambda n: n, Call)
-
-
-def carried_out(name: str, *arguments: Any) -> Any:
-    """Apply a map to numpy's arrays, as simpler maps define it."""
-    variables = dict(zip(ARGUMENTS, arguments, strict=False))
-    return evaluate(unfolded(name), variables, lambda number: number, _applied)
-
-
-def _applied(name: str, given: tuple[Any, ...]) -> Any:
-    return record_of(name).ufunc(*given)

@@ -16,6 +16,7 @@ from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
 from contractconv.notation.problem import Shape
+from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.dtypes import typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
@@ -82,7 +83,7 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(typed(sized(self.graph, shapes), dtype.name))
+            known = Runner(shared(typed(sized(self.graph, shapes), dtype.name)))
             self._runners.put(key, known, known.size)
         return known
 
