@@ -29,7 +29,7 @@ class Expected:
 
     Attributes:
         tangents: a direction for every input of floating-point numbers, by its name.
-        arrays: by what it is: ``"loss"``, ``"jvp"``, ``"grad x0"``, ``"hvp x0"``.
+        arrays: by what it is: ``"loss"``, ``"jvp"``, ``"grad_x0"``, ``"hvp_x0"``.
     """
 
     tangents: Arrays
@@ -57,8 +57,8 @@ def expected(trial: Trial) -> Expected:
     loss = Evaluation(variables(arrays, list(known), known))(trial.loss.tensor._node)
     found = {"loss": values(loss), "jvp": tangent(loss)}
     for name in known:
-        found[f"grad {name}"] = gradient(loss[()], name, arrays[name].shape)
-        found[f"hvp {name}"] = gradient(loss[()], name, arrays[name].shape, mixed=True)
+        found[f"grad_{name}"] = gradient(loss[()], name, arrays[name].shape)
+        found[f"hvp_{name}"] = gradient(loss[()], name, arrays[name].shape, mixed=True)
     return Expected(known, found)
 
 
@@ -68,9 +68,9 @@ def derived(trial: Trial) -> dict[str, Tensor]:
     tensors, loss = [value.tensor for value in wrt.values()], trial.loss.tensor
     along = [tensor(f"d_{name}", value.axes) for name, value in wrt.items()]
     found = {"loss": loss, "jvp": jvp(loss, tensors, along)}
-    found |= zip((f"grad {name}" for name in wrt), grad(loss, tensors), strict=True)
+    found |= zip((f"grad_{name}" for name in wrt), grad(loss, tensors), strict=True)
     try:
-        found |= zip((f"hvp {name}" for name in wrt), hvp(loss, tensors, along), strict=True)
+        found |= zip((f"hvp_{name}" for name in wrt), hvp(loss, tensors, along), strict=True)
     except ReductionError as error:  # a promise of the message, not of this test
         assert "no second derivative" in str(error)  # noqa: PT017
     return found

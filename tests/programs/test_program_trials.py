@@ -63,7 +63,7 @@ def test_gradients_are_called_and_shaped_as_what_they_belong_to() -> None:
     @drawn(trial=programs())
     def check(trial: Trial) -> None:
         for name, value in variable(trial).items():
-            assert derived(trial)[f"grad {name}"].axes == value.axes
+            assert derived(trial)[f"grad_{name}"].axes == value.axes
 
     check()
 
