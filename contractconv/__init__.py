@@ -81,6 +81,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,11 +33,15 @@ def _numbers(node: Node, floating: str) -> tuple[str, bool]:
         return node.dtype or floating, False
     if isinstance(node, (Number, Length)):
         kind = type(node.value).__name__ if isinstance(node, Number) else "int"
-        return {"float": floating, "int": "int64", "complex": _complex(floating)}.get(kind, kind), True
+        return {"float": floating, "int": "int64", "complex": _complex(floating)}.get(
+            kind, kind
+        ), True
     if isinstance(node, Position):
         return "int64", False
     if isinstance(node, Cast):
-        return (node.dtype or floating, False) if node.like is None else _numbers(node.like, floating)
+        return (
+            (node.dtype or floating, False) if node.like is None else _numbers(node.like, floating)
+        )
     return _made(node, floating)
 
 
@@ -45,7 +49,9 @@ def _made(node: Node, floating: str) -> tuple[str, bool]:
     function = node.function if isinstance(node, Map) else ""
     if function in TRUTHS:
         return "bool", False
-    met = _met([_numbers(source, floating) for source in node.sources[function == "where" :]], floating)
+    met = _met(
+        [_numbers(source, floating) for source in node.sources[function == "where" :]], floating
+    )
     averaging = isinstance(node, Contract) and node.spec.reduce in ("mean", "logsumexp")
     if (averaging or function in FLOATING) and _kind(met[0]) in ("bool", "int"):
         return floating, met[1]

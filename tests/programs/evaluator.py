@@ -287,8 +287,12 @@ _REDUCED: dict[str, Callable[[list[Any], int], Any]] = {
 
 
 def _local(
-    varies: bool, spec: Spec, reduce: str, operands: Sequence[Array],
-    extents: Mapping[str, int], shape: Any,
+    varies: bool,
+    spec: Spec,
+    reduce: str,
+    operands: Sequence[Array],
+    extents: Mapping[str, int],
+    shape: Any,
 ) -> Array:
     """How a result changes with each of its contributions."""
     wanted = result_shape(spec, extents) if shape is None else shape
@@ -318,9 +322,7 @@ def _slopes(reduce: str, values: list[Any]) -> list[Any]:
     return [exp(plus(value, times(top, Fraction(-1)))) for value in values]
 
 
-def _shares(
-    spec: Spec, operands: Sequence[Array], extents: Mapping[str, int], shape: Any
-) -> Array:
+def _shares(spec: Spec, operands: Sequence[Array], extents: Mapping[str, int], shape: Any) -> Array:
     """One over how many points an element of a mean has."""
     points = [max(1, landing.points) for landing in _landed(spec, operands, extents, shape)]
     return exact([Fraction(1, number) for number in points]).reshape(shape)

@@ -277,7 +277,9 @@ def _einsum(draw: Draw, program: Program) -> Written:
     numbers = [_number(draw)] if draw(st.integers(0, 7)) == 7 else []
     listed = ", ".join([*map(_term, terms), *("" for _ in numbers)])
     reduce = draw(st.sampled_from(REDUCTIONS))
-    return call("contract", f"{listed} -> {_term(output)}", *operands, *numbers, reduce=reduce, **given)
+    return call(
+        "contract", f"{listed} -> {_term(output)}", *operands, *numbers, reduce=reduce, **given
+    )
 
 
 def _term(names: Sequence[str]) -> str:
@@ -311,8 +313,19 @@ def _window(draw: Draw, program: Program) -> Written:
     given = {} if draw(st.booleans()) or inputs is at else {place: draw(st.integers(1, size + 1))}
     if draw(st.booleans()):
         reduce = draw(st.sampled_from(REDUCTIONS))
-        return call("contract", f"{_blank(inputs)} -> {_blank(output)}", value, reduce=reduce, **{tap: taps}, **given)
-    kernel = program.input([tap, *rest[:1]], [taps, *(program.sizes(value)[r] for r in rest[:1])], draw(st.integers(1, 99)))
+        return call(
+            "contract",
+            f"{_blank(inputs)} -> {_blank(output)}",
+            value,
+            reduce=reduce,
+            **{tap: taps},
+            **given,
+        )
+    kernel = program.input(
+        [tap, *rest[:1]],
+        [taps, *(program.sizes(value)[r] for r in rest[:1])],
+        draw(st.integers(1, 99)),
+    )
     spec = f"{_blank(inputs)}, {tap} {_blank(rest[:1])} -> {_blank(output)}"
     return call("contract", spec, value, kernel, **given)
 
@@ -343,7 +356,14 @@ def _any_problem(draw: Draw, program: Program) -> Written:
         raise Refused("too many points")
     operands = [_of_shape(draw, program, shape) for shape in problem.shapes]
     reduce = draw(st.sampled_from(REDUCTIONS))
-    return call("contract", problem.spec, *operands, reduce=reduce, output_shape=problem.output_shape, **problem.extents)
+    return call(
+        "contract",
+        problem.spec,
+        *operands,
+        reduce=reduce,
+        output_shape=problem.output_shape,
+        **problem.extents,
+    )
 
 
 def _of_shape(draw: Draw, program: Program, shape: tuple[int, ...]) -> Written:
@@ -361,12 +381,16 @@ def _embedded(draw: Draw, program: Program) -> Written:
     value = _value(draw, program)
     name, _ = _axis(draw, program, value)
     token, feature = _fresh(program, 2)
-    labels = program.input([token], [draw(st.sampled_from([2, 3, 1]))], draw(st.integers(1, 99)), "int64", 3)
+    labels = program.input(
+        [token], [draw(st.sampled_from([2, 3, 1]))], draw(st.integers(1, 99)), "int64", 3
+    )
     rest = [other for other in value.axes if other != name]
     hot = call("==", labels, call("index", feature))
     table = [feature if other == name else other for other in value.axes]
     assert hot.axes == (token, feature)
-    return call("contract", f"{token} {feature}, {_blank(table)} -> {_blank([token, *rest])}", hot, value)
+    return call(
+        "contract", f"{token} {feature}, {_blank(table)} -> {_blank([token, *rest])}", hot, value
+    )
 
 
 # -- parts -----------------------------------------------------------------------------------------

@@ -78,9 +78,7 @@ def result_shape(spec: Spec, extents: Mapping[str, int]) -> tuple[int, ...]:
 Rule = Callable[[Axis, int, Mapping[str, int]], tuple[str, int] | None]
 
 
-def _hear(
-    known: dict[str, int], axes: Sequence[tuple[Axis, int | None]], rule: Rule
-) -> bool:
+def _hear(known: dict[str, int], axes: Sequence[tuple[Axis, int | None]], rule: Rule) -> bool:
     """Let every axis say what it says; whether any said something new."""
     news = False
     for axis, size in axes:

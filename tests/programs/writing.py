@@ -103,7 +103,11 @@ class Program:
         printer.text(repr(self))
 
     def input(
-        self, axes: Sequence[str], shape: Sequence[int], seed: int, dtype: str | None = None,
+        self,
+        axes: Sequence[str],
+        shape: Sequence[int],
+        seed: int,
+        dtype: str | None = None,
         bound: int = 2,
     ) -> Written:
         """A new input, with an array that follows from the seed."""
@@ -114,7 +118,9 @@ class Program:
         self.arrays[name] = abs(array) if kind == "int64" else array
         given = f"{name!r}, {text!r}" + ("" if dtype is None else f", {dtype!r}")
         whole = "abs" * (kind == "int64")
-        self.lines.append(f"{name} = tensor({given})  # {whole}(filled({tuple(shape)}, {seed}, {bound}, {kind!r}))")
+        self.lines.append(
+            f"{name} = tensor({given})  # {whole}(filled({tuple(shape)}, {seed}, {bound}, {kind!r}))"
+        )
         self.named[name] = Written(name, tensor(name, text, dtype))
         return self.named[name]
 
