@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.api.compiling import compile as compiled
-from contractconv.api.contract import contract
 from contractconv.api.symbolic import grad, jvp
 from contractconv.api.tensor import Tensor, applied, tensor
 from contractconv.errors import CertificateError, OperandError, ProgramError
-from contractconv.programs.build import plain_spec, repeated
+from contractconv.programs.build import contract, plain_spec, repeated
 from contractconv.programs.kinds import Kinds, kind
 
 Array = NDArray[Any]
@@ -75,7 +74,7 @@ def check_grads(
     if not moving:
         raise OperandError("none of the inputs can change: they are integers, or truth values")
     check = _Check(moving, arrays, draw, TOLERANCE if tolerance is None else tolerance)
-    functions = [((), check.weighed(outputs))]
+    functions: list[tuple[tuple[Mode, ...], Tensor]] = [((), check.weighed(outputs))]
     for _ in range(order):
         for path, function in functions:
             for mode in modes:
@@ -193,9 +192,10 @@ def _extrapolated(at: Callable[[float], float], step: float) -> tuple[float, flo
 
 def _inner(first: Tensor, second: Tensor) -> Tensor:
     """The real part of the sum of products."""
-    whole = Tensor(repeated(first._node, second._node)) if first.axes != second.axes else first
-    made = contract(str(plain_spec([whole.axes, second.axes], ())), whole, second)
-    return applied("real", made) if _is_complex(Tensor(made._node)) else made
+    whole = repeated(first._node, second._node)
+    spec = plain_spec([whole.axes, second.axes], ())
+    made = Tensor(contract(spec, [whole, second._node]))
+    return applied("real", made) if _is_complex(made) else made
 
 
 def _is_complex(made: Tensor) -> bool:
@@ -233,9 +233,9 @@ def _program(
 
 def _outputs(made: Any) -> Sequence[Tensor]:
     found = made.values() if isinstance(made, Mapping) else made
-    if isinstance(found, Iterable) and (outputs := list(found)):
-        if all(isinstance(one, Tensor) for one in outputs):
-            return outputs
+    outputs = list(found) if isinstance(found, Iterable) else []
+    if outputs and all(isinstance(one, Tensor) for one in outputs):
+        return outputs
     raise ProgramError(f"the function returns {made!r}: a symbolic tensor is needed")
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
 import numpy as np
-from programs.evaluator import Array, Evaluation, gradient, tangent, values, variables
+from programs.evaluator import (
+    Array,
+    Evaluation,
+    gradient,
+    inner,
+    tangent,
+    values,
+    variables,
+    varied,
+)
 from programs.jets import rounded
 from programs.programs_strategy import Trial
-from strategies import filled
 from programs.writing import Written
+from strategies import filled
 
 from contractconv.api.compiling import compile as compiled
 from contractconv.api.symbolic import grad, hvp, jvp
@@ -62,6 +71,18 @@ def expected(trial: Trial) -> Expected:
     return Expected(known, found)
 
 
+def gauss_newton_expected(trial: Trial) -> Arrays:
+    """The Gauss-Newton matrix times the directions, by jets of jets' parts."""
+    known, arrays = directions(trial), trial.program.arrays
+    node = trial.output.tensor._node
+    output = Evaluation(variables(arrays, list(known), known))(node)
+    moved = varied(values(output), tangent(output), "output")
+    loss = Evaluation(arrays, {node: moved})(trial.loss.tensor._node)
+    curved = gradient(loss[()], "output", output.shape, mixed=True)
+    back = inner(output, curved)
+    return {name: gradient(back, name, arrays[name].shape) for name in known}
+
+
 def derived(trial: Trial) -> dict[str, Tensor]:
     """The same as symbolic tensors, derived by the library."""
     wrt = variable(trial)
@@ -86,7 +107,7 @@ def run(
 ) -> dict[str, Any]:
     """Compile a program and call it."""
     cast = {
-        name: array.astype(dtype) if array.dtype.kind == "f" else array
+        name: array.astype(dtype) if array.dtype.kind in "fc" else array
         for name, array in arrays.items()
     }
     program = compiled(outputs, dtype=dtype)
@@ -117,8 +138,3 @@ def assert_near(found: Any, wanted: Array, what: str, tolerance: float) -> None:
         found, exact if np.iscomplexobj(found) else exact.real, rtol=0, atol=tolerance * scale,
         err_msg=what,
     )  # fmt: skip
-
-
-def float_names(arrays: Mapping[str, Array]) -> Sequence[str]:
-    """The names of arrays that can change."""
-    return [name for name, array in arrays.items() if array.dtype.kind in "fc"]

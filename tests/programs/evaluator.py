@@ -23,10 +23,10 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from programs.functions import FUNCTIONS, exp, log, reciprocal
-from programs.jets import Jet, compare, jet, plain, plus, product, rounded, times, total, value_of
 from numpy.typing import NDArray
 from oracle import Landing, Spec, landings_of
+from programs.functions import FUNCTIONS, exp, log, reciprocal
+from programs.jets import Jet, compare, jet, plain, plus, product, rounded, times, total, value_of
 from programs.sizing import Sizes, Unresolved, alone, extents_of, read, result_shape
 
 from contractconv.programs.nodes import (

@@ -3,9 +3,9 @@
 A plain number is a ``Fraction`` as long as it can be one, else one of mpmath's with 40 digits, or a
 ``bool``. A ``Jet`` carries beside its value how it changes along one direction (its *tangent*), by
 each of many variables (its *slopes*), and how the slopes change along the direction (its *mixed*
-derivatives): the polynomial ``value + t*e + sum g_k*d_k + sum h_k*e*d_k`` with ``e*e = d_k*d_l = 0``.
-So one evaluation of a program gives its value, a Jacobian times a vector, its gradient by all
-inputs, and its Hessian times a vector.
+derivatives): the polynomial ``value + t*e + sum g_k*d_k + sum h_k*e*d_k``, in which ``e*e`` and all
+``d_k*d_l`` are zero. So one evaluation of a program gives its value, a Jacobian times a vector, its
+gradient by all inputs, and its Hessian times a vector.
 """
 
 from __future__ import annotations

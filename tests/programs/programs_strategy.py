@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from programs.dtypes import kind_of
 from hypothesis import strategies as st
+from programs.dtypes import kind_of
 from programs.jets import value_of
-from strategies import Draw, Problem, problems, windows
 from programs.writing import Program, Refused, Written, call
+from strategies import Draw, Problem, problems, windows
 
 NAMES = "btic"
 REDUCTIONS = ("sum", "sum", "sum", "max", "min", "prod", "mean", "logsumexp")

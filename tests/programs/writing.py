@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -117,10 +117,9 @@ class Program:
         array = filled(tuple(shape), seed, bound, kind)
         self.arrays[name] = abs(array) if kind == "int64" else array
         given = f"{name!r}, {text!r}" + ("" if dtype is None else f", {dtype!r}")
-        whole = "abs" * (kind == "int64")
-        self.lines.append(
-            f"{name} = tensor({given})  # {whole}(filled({tuple(shape)}, {seed}, {bound}, {kind!r}))"
-        )
+        filling = f"filled({tuple(shape)}, {seed}, {bound}, {kind!r})"
+        shown = f"abs({filling})" if kind == "int64" else filling
+        self.lines.append(f"{name} = tensor({given})  # {shown}")
         self.named[name] = Written(name, tensor(name, text, dtype))
         return self.named[name]
 
@@ -154,8 +153,3 @@ def _is_small(number: Any) -> bool:
     if isinstance(number, Fraction) and not is_exact(number):
         number = rounded(number)
     return bool(mp.isfinite(rounded(number)) and abs(rounded(number)) <= LARGEST)
-
-
-def sizes_by_name(values: Mapping[str, Written]) -> list[str]:
-    """The names of all axes."""
-    return list(dict.fromkeys(name for value in values.values() for name in value.axes))
