@@ -18,7 +18,7 @@ from contractconv.execution.programs.runner import Runner
 from contractconv.notation.problem import Shape
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
-from contractconv.programs.dtypes import typed
+from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import sized
@@ -105,7 +105,7 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(shared(typed(sized(self.graph, shapes), dtype.name)))
+            known = Runner(_prepared(self.graph, shapes, dtype.name))
             self._runners.put(key, known, known.size)
         return known
 
@@ -145,6 +145,15 @@ class CompiledProgram:
 
     def __repr__(self) -> str:
         return f"<compiled {self._signature()}>"
+
+
+def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
+    """A program with everything known, as it is carried out."""
+    known = sized(graph, shapes)
+    split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
+    names = (name for name, _ in graph.outputs)
+    whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
+    return typed(sized(whole, shapes), dtype)
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:
