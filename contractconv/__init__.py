@@ -149,6 +149,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
     if name == "functions":
