@@ -214,7 +214,14 @@ POOLINGS = tuple(
     for kernel in (2, 3)
 )
 CASES: tuple[Convolution | Pooling | Training, ...] = (*CONVOLUTIONS, *POOLINGS, Training(64))
-NETWORK_STEPS = (NetworkStep("transformer", 16, 128, 128),)
+NETWORK_STEPS = (
+    NetworkStep("LeNet-5", batch=64, side=28, width=120),
+    NetworkStep("AlexNet", batch=8, side=227, width=4096),
+    NetworkStep("U-Net", batch=4, side=128, width=16),
+    NetworkStep("ResNet block", batch=16, side=56, width=64),
+    NetworkStep("MobileNetV2 block", batch=16, side=28, width=32),
+    NetworkStep("transformer", batch=16, side=128, width=128),
+)
 PEAK = Measurement(Matmul(2048), FORWARD)
 
 
