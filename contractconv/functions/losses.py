@@ -7,7 +7,13 @@ from typing import Any, Literal
 from contractconv.api.tensor import Tensor, applied, index
 from contractconv.errors import ParameterError
 from contractconv.functions.axes import (
-    axis_of, check_integers, check_within, number_of, product, reduced, without,
+    axis_of,
+    check_integers,
+    check_within,
+    number_of,
+    product,
+    reduced,
+    without,
 )  # fmt: skip
 from contractconv.functions.softmax import from_greatest, log_total
 from contractconv.programs.nodes import Axes

@@ -178,9 +178,7 @@ def group_norm(
     return _adapted(merged(result, (group, channel), channel), scale, shift)
 
 
-def rms_norm(
-    x: Tensor, axes: Named, scale: Tensor | None = None, epsilon: float = 1e-6
-) -> Tensor:
+def rms_norm(x: Tensor, axes: Named, scale: Tensor | None = None, epsilon: float = 1e-6) -> Tensor:
     """Divide by the root of the mean square, ``x / √(mean x² + ε) · scale``.
 
     Args:

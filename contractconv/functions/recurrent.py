@@ -108,9 +108,7 @@ def gru_cell(
         u = u + bias_x
     if bias_h is not None:
         v = v + bias_h
-    (u_r, u_z, u_n), (v_r, v_z, v_n) = (
-        [part.at(**{gate: n}) for n in range(3)] for part in (u, v)
-    )
+    (u_r, u_z, u_n), (v_r, v_z, v_n) = ([part.at(**{gate: n}) for n in range(3)] for part in (u, v))
     new = applied("tanh", u_n + _sigmoid(u_r + v_r) * v_n)
     return new + _sigmoid(u_z + v_z) * (h - new)
 

@@ -28,7 +28,7 @@ def _activation(
     names = {"kind": "float", "torch": f"nn.functional.{name}", "jax": f"nn.{name}"}
     fields: dict[str, Any] = names | function(name, arity) | given
     return MapRecord(
-        name, arity, formula, partial(_CARRIED_OUT, name), derivatives=derivatives,
+        name, arity, formula, partial(_CARRIED_OUT, unfolded), derivatives=derivatives,
         is_ufunc=False, unfolded=unfolded, **fields,
     )  # fmt: skip
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.maps.expression import evaluate
+from contractconv.maps.expression import Expression, evaluate
 from contractconv.maps.record import ARGUMENTS
 from contractconv.maps.table import record_of
-from contractconv.maps.unfolding import unfolded
+from contractconv.maps.unfolding import expanded
 
 # -log(erfc(x)) / x from zero to where erfc is no number any more, as a quotient of polynomials,
 # the highest powers first; fitted to values of 60 digits such that the greatest relative error is
@@ -66,8 +66,8 @@ _SINGLE = (
 _FAR = 30.0
 
 
-def carried_out(name: str, *arguments: Any) -> Any:
-    """Apply a map as simpler maps define it."""
+def carried_out(definition: Expression, *arguments: Any) -> Any:
+    """Carry out what defines a map in simpler maps."""
     dtype = np.result_type(*arguments)
 
     def number(value: Any) -> Any:
@@ -76,7 +76,7 @@ def carried_out(name: str, *arguments: Any) -> Any:
         return dtype.type(value) if fits else value
 
     variables = dict(zip(ARGUMENTS, arguments, strict=False))
-    return evaluate(unfolded(name), variables, number, _applied)
+    return evaluate(expanded(definition), variables, number, _applied)
 
 
 def _applied(name: str, given: tuple[Any, ...]) -> Any:

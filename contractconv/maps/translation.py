@@ -97,10 +97,14 @@ def _product(product: Any) -> Expression:
     if cases:
         rest = sympy.Mul(*[factor for factor in factors if factor is not cases[0]])
         # A product with cases is one in each of them: exactly zero where they are zero.
-        return _chosen([(value * rest, holds) for value, holds in _cases_of(cases[0])])
+        return _chosen([(_times(value, rest), holds) for value, holds in _cases_of(cases[0])])
     above, below = _split(factors)
     upper = _chained("multiply", above) if above else 1
     return Call("divide", (upper, _chained("multiply", below))) if below else upper
+
+
+def _times(value: Any, rest: Any) -> Any:
+    return value if value == 0 else value * rest
 
 
 def _split(factors: Iterable[Any]) -> tuple[list[Expression], list[Expression]]:

@@ -29,17 +29,19 @@ def unfolded(name: str) -> Expression:
     record = record_of(name)
     if record.unfolded == "":
         return Call(name, record.variables)
-    return _unfolded_inside(_definition(name))
+    return expanded(record.unfolded)
 
 
-def _definition(name: str) -> Expression:
-    definition = record_of(name).unfolded
-    return read(definition) if isinstance(definition, str) else definition
+@kept(most=1024)
+def expanded(definition: Expression) -> Expression:
+    """An expression in maps that no simpler ones define.
 
-
-def _unfolded_inside(expression: Expression) -> Expression:
+    Args:
+        definition: as an expression, or as a text.
+    """
+    expression = read(definition) if isinstance(definition, str) else definition
     if not isinstance(expression, Call):
         return expression
-    given = tuple(_unfolded_inside(argument) for argument in expression.arguments)
-    definition = unfolded(expression.function)
-    return evaluate(definition, dict(zip(ARGUMENTS, given, strict=False)), lambda n: n, Call)
+    given = tuple(expanded(argument) for argument in expression.arguments)
+    inner = unfolded(expression.function)
+    return evaluate(inner, dict(zip(ARGUMENTS, given, strict=False)), lambda n: n, Call)

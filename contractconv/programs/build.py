@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
-from contractconv.errors import OperandError, ProgramError, ShapeError, SpecError, with_carets
+from contractconv.errors import OperandError, ProgramError, ShapeError, spec_error, with_carets
 from contractconv.maps.table import MAPS
 from contractconv.notation.affine import Affine
 from contractconv.notation.carets import marks, wrong_count
 from contractconv.notation.extents import check_names
 from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 from contractconv.notation.tokens import NAME
-from contractconv.programs.nodes import Axes, Contract, Map, Named, Node, Number
+from contractconv.programs.nodes import Axes, Contract, Length, Map, Named, Node, Number
 from contractconv.programs.sizes import Extent, Size
 
 Given = Mapping[str, int | Size]
@@ -120,6 +120,11 @@ def transposed(source: Node, axes: Axes) -> Node:
     return source if source.axes == axes else contract(plain_spec([source.axes], axes), [source])
 
 
+def size_of(node: Node, name: str) -> Length:
+    """The size of an axis of a node, as a number."""
+    return Length((), size=Size.of(Extent(node, name)))
+
+
 def sizes_of(node: Node) -> tuple[Size, ...]:
     """The sizes of the axes of a node, as expressions."""
     return tuple(Size.of(Extent(node, name)) for name in node.axes)
@@ -142,9 +147,9 @@ def as_axes(text: str | Iterable[str]) -> Axes:
         span = (at, at + len(str(name)))
         if not isinstance(name, str) or not NAME.fullmatch(name):
             hint = "axes are names with blanks between them, as in 'b h w c'"
-            raise SpecError(with_carets(f"{name!r} is not a name", shown, [span], hint))
+            raise spec_error(f"{name!r} is not a name", shown, span, hint=hint)
         if name in names[:number]:
-            raise SpecError(with_carets(f"two axes are called {name!r}", shown, [span]))
+            raise spec_error(f"two axes are called {name!r}", shown, span)
         at = span[1] + 1
     return names
 

@@ -27,6 +27,12 @@ from contractconv.reductions.table import REDUCTIONS
 Numbers = frozenset[str]
 """The dtypes that meet in a node."""
 
+DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
+"""The numbers that an array can be declared to have."""
+
 DEFAULT = ""
 """The numbers that a program is compiled for."""
 INTEGER, TRUTH = "int64", "bool"
@@ -92,6 +98,16 @@ def dtype_of(numbers: Numbers, default: str) -> str:
         names = {_complex(name) for name in (names - {"~complex"} or {default})}
     widest = max(map(kind, names))
     return max((name for name in names if kind(name) == widest), key=_width)
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of a number.
+
+    Example:
+        >>> itemsize("float32"), itemsize("bool")
+        (4, 1)
+    """
+    return _width(dtype)[0] // 8 or 1
 
 
 _SPOKEN = {"~bool": TRUTH, "~int": INTEGER}

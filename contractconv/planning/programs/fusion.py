@@ -63,9 +63,9 @@ def _free(
     """
     found: set[Node] = set()
     for node in order:
-        alone = isinstance(node, (Number, Position)) or is_map(node)
-        alone = alone and node not in wanted and all(map(is_map, read_by[node]))
-        if alone and all(source in found for source in node.sources):
+        alone = is_map(node) and node not in wanted and all(map(is_map, read_by[node]))
+        alone = alone and all(source in found for source in node.sources)
+        if alone or isinstance(node, (Number, Position)):
             found.add(node)
     return found
 

@@ -15,13 +15,12 @@ from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.notation.spec import SUM, Spec, Term
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.programs.build import result_axes
+from contractconv.programs.contraction_rules import MANY
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Node, Number
 from contractconv.programs.program import Graph
 from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
-
-_MANY = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def _is_many(node: Contract) -> bool:
     """Whether at least three arrays meet in a sum, so that an order can be chosen."""
     arrays = sum(not isinstance(operand, Number) for operand in node.operands)
     return (
-        len(node.operands) >= _MANY - 1
+        len(node.operands) >= MANY - 1
         and arrays == len(node.operands)
         and REDUCTIONS[node.spec.reduce].is_sum
         and not node.local
@@ -81,7 +80,7 @@ def _gradients(
 ) -> dict[Node | None, dict[int, Contract]]:
     """The gradients of a contraction, for each cotangent that comes back to it."""
     found: dict[Node | None, dict[int, Contract]] = {}
-    if len(forward.operands) < _MANY:
+    if len(forward.operands) < MANY:
         return found
     for n in range(len(forward.operands)):
         others = tuple(o for m, o in enumerate(forward.operands) if m != n)
