@@ -118,9 +118,11 @@ def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
     if node.function == "where":
         return lambda *given: _chosen(dtype, *given)
     record = MAPS[node.function]
+    arity = record.arity
     if record.is_ufunc:
-        return record.numpy
-    return lambda *given: _filled(record.numpy, record.arity, given)
+        # Numpy's maximum no longer takes the array that it fills behind its arguments.
+        return lambda *given: record.numpy(*given[:arity], out=given[arity:] or None)
+    return lambda *given: _filled(record.numpy, arity, given)
 
 
 def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
