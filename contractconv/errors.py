@@ -18,7 +18,15 @@ class ContractionError(ValueError):
 
 
 class SpecError(ContractionError):
-    """The contraction string is not a sentence of the notation."""
+    """The contraction string is not a sentence of the notation.
+
+    Attributes:
+        spans: where in the string the mistake is, if that is known.
+        hint: what to do about it.
+    """
+
+    spans: tuple[Span, ...] = ()
+    hint: str = ""
 
 
 class ShapeError(ContractionError):
@@ -54,7 +62,14 @@ class MemoryLimitError(ContractionError):
 
 
 class ProgramError(ContractionError):
-    """A program is not what its text, or its nodes, should be."""
+    """A program is not what its text, or its nodes, should be.
+
+    Attributes:
+        line, column: where in its text, counted from one; zero if there is none.
+    """
+
+    line: int = 0
+    column: int = 0
 
 
 def point_at(text: str, spans: Sequence[Span]) -> str:
@@ -82,7 +97,9 @@ def point_at(text: str, spans: Sequence[Span]) -> str:
 
 def spec_error(message: str, text: str, *spans: Span, hint: str = "") -> SpecError:
     """Build a :class:`SpecError` that shows where in ``text`` the mistake is."""
-    return SpecError(with_carets(message, text, spans, hint))
+    error = SpecError(with_carets(message, text, spans, hint))
+    error.spans, error.hint = spans, hint
+    return error
 
 
 def with_carets(message: str, text: str, spans: Sequence[Span], hint: str = "") -> str:

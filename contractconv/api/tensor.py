@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from contractconv.errors import OperandError, ProgramError, ShapeError, with_carets
-from contractconv.notation.tokens import NAME
 from contractconv.programs.build import apply, as_axes, named
+from contractconv.programs.kinds import DTYPES
+from contractconv.programs.lengths import size_of
 from contractconv.programs.nodes import Cast, Input, Length, Node, Number, Position
 from contractconv.programs.sizes import Extent, Size
-
-DTYPES = (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-)  # fmt: skip
+from contractconv.programs.text.words import checked_name
 
 
 class Tensor:
@@ -288,36 +285,10 @@ def as_size(value: Any) -> int | Size:
     Raises:
         ShapeError: it is no size.
     """
-    found = _size_of(as_node(value)) if isinstance(value, Tensor) else value
+    found = size_of(as_node(value)) if isinstance(value, Tensor) else value
     if isinstance(found, bool) or not isinstance(found, (int, Size)):
         raise ShapeError(f"{value!r} is no size: an integer, or a sum of cc.size(x, 'axis')")
     return found
-
-
-def _size_of(node: Node) -> Size | None:
-    """The size that a node is, if it is a sum of sizes with integer coefficients."""
-    if isinstance(node, Length):
-        return node.size
-    if isinstance(node, Number) and type(node.value) is int:
-        return Size.of(node.value)
-    parts = [_size_of(source) for source in node.sources]
-    known = [part for part in parts if part is not None]
-    rule = _SUMS.get(getattr(node, "function", ""))
-    return None if rule is None or len(known) != len(parts) else rule(*known)
-
-
-def _scaled(first: Size, second: Size) -> Size | None:
-    if first.number is not None:
-        return second * first.number
-    return None if second.number is None else first * second.number
-
-
-_SUMS: dict[str, Callable[..., Size | None]] = {
-    "add": lambda first, second: first + second,
-    "subtract": lambda first, second: first - second,
-    "negative": lambda first: -first,
-    "multiply": _scaled,
-}
 
 
 def as_dtype(dtype: Any) -> str:
@@ -335,6 +306,4 @@ def as_dtype(dtype: Any) -> str:
 
 
 def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ProgramError(f"{name!r} is not a name: a letter, then letters, digits and _")
-    return name
+    return checked_name(name if isinstance(name, str) else repr(name), "a tensor")

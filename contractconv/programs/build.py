@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
-from contractconv.errors import OperandError, ProgramError, ShapeError, SpecError, with_carets
+from contractconv.errors import OperandError, ProgramError, ShapeError, spec_error, with_carets
 from contractconv.maps.table import MAPS
 from contractconv.notation.affine import Affine
 from contractconv.notation.carets import marks, wrong_count
@@ -142,9 +142,9 @@ def as_axes(text: str | Iterable[str]) -> Axes:
         span = (at, at + len(str(name)))
         if not isinstance(name, str) or not NAME.fullmatch(name):
             hint = "axes are names with blanks between them, as in 'b h w c'"
-            raise SpecError(with_carets(f"{name!r} is not a name", shown, [span], hint))
+            raise spec_error(f"{name!r} is not a name", shown, span, hint=hint)
         if name in names[:number]:
-            raise SpecError(with_carets(f"two axes are called {name!r}", shown, [span]))
+            raise spec_error(f"two axes are called {name!r}", shown, span)
         at = span[1] + 1
     return names
 

@@ -27,6 +27,12 @@ from contractconv.reductions.table import REDUCTIONS
 Numbers = frozenset[str]
 """The dtypes that meet in a node."""
 
+DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
+"""The numbers that an array can be declared to have."""
+
 DEFAULT = ""
 """The numbers that a program is compiled for."""
 INTEGER, TRUTH = "int64", "bool"

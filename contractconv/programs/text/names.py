@@ -1,0 +1,115 @@
+"""What the lines of a program are called: as somebody said, or after what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from contractconv.notation.spec import Axis, lone_names
+from contractconv.programs.nodes import Cast, Contract, Input, Map, Named, Node, Number
+from contractconv.programs.text.words import unused
+from contractconv.reductions.table import REDUCTIONS
+
+_NOUNS = {
+    "add": "total", "subtract": "difference", "multiply": "product", "divide": "ratio",
+    "power": "power", "mod": "rest", "negative": "minus", "logical_and": "both",
+    "logical_or": "either", "logical_not": "not", "less": "is_less", "less_equal": "is_less",
+    "greater": "is_greater", "greater_equal": "is_greater", "equal": "is_equal",
+    "not_equal": "differs", "where": "chosen", "max": "larger", "min": "smaller",
+}  # fmt: skip
+_LOCAL = {"max": "is_max", "min": "is_min", "prod": "others", "logsumexp": "softmax"}
+_LONGEST = 16
+
+
+class Names:
+    """The names of one program's lines, all different.
+
+    Args:
+        taken: names that are given already.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._known: dict[Node, str] = {}
+
+    def __contains__(self, node: Node) -> bool:
+        return node in self._known
+
+    def __getitem__(self, node: Node) -> str:
+        return node.name if isinstance(node, Input) else self._known[node]
+
+    def give(self, node: Node, name: str) -> None:
+        """Call a node by a name that is taken for it."""
+        self._known[node] = name
+
+    def claim(self, wanted: str) -> str:
+        """Take a name, or one like it."""
+        name = unused(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+    def called(self, node: Node) -> str:
+        """The name of a node; if it has none yet, one is found."""
+        if node not in self._known and not isinstance(node, Input):
+            self._known[node] = self.claim(self._fitting(node))
+        return self[node]
+
+    def _fitting(self, node: Node) -> str:
+        """A name that says what a node is, which others may have, too."""
+        if isinstance(node, Input) or node in self._known:
+            return self[node]
+        if node.label is not None:
+            return node.label
+        if node.cotangent_of is not None:
+            return f"d_{self._fitting(node.cotangent_of)}"
+        return self._described(node)
+
+    def _described(self, node: Node) -> str:
+        """A name after what a node does, and what it does it to."""
+        word = _word(node)
+        if len(node.sources) != 1:
+            return word
+        (source,) = node.sources
+        of = self[source] if isinstance(source, Input) or source in self._known else ""
+        return f"{word}_{of}" if of and len(of) <= _LONGEST else word
+
+
+def _word(node: Node) -> str:
+    match node:
+        case Map():
+            return _NOUNS.get(node.function, node.function)
+        case Contract():
+            return _contraction(node)
+        case Named():
+            return "renamed"
+        case Cast():
+            return node.dtype or "cast"
+    return type(node).__name__.lower()
+
+
+def _contraction(node: Contract) -> str:
+    reduce, spec = node.spec.reduce, node.spec
+    if node.local:
+        return _LOCAL.get(reduce, "local")
+    if not REDUCTIONS[reduce].is_sum:
+        return reduce
+    if len(node.operands) != 1:
+        return "y"
+    if spec.reduced:
+        return "sum"
+    return _moved(node)
+
+
+def _moved(node: Contract) -> str:
+    """What a contraction of one operand is that adds nothing up."""
+    (operand,), (term,) = node.operands, node.spec.inputs
+    if isinstance(operand, Number):
+        return {0: "zeros", 1: "ones"}.get(operand.value, "full")  # type: ignore[call-overload]
+    if not all(map(_is_plain, node.spec.output)):
+        return "placed"
+    if not all(map(_is_plain, term)):
+        return "part"
+    return "repeated" if set(lone_names([term])) != set(node.spec.indices) else "transposed"
+
+
+def _is_plain(axis: Axis) -> bool:
+    return axis.plain is not None

@@ -1,0 +1,174 @@
+"""A text, read as a program through Python's grammar, of which little is allowed."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+
+from contractconv.errors import ProgramError
+from contractconv.programs.build import as_axes
+from contractconv.programs.kinds import DTYPES
+from contractconv.programs.nodes import Input, Node
+from contractconv.programs.program import Graph
+from contractconv.programs.text.limits import checked
+from contractconv.programs.text.source import Source
+from contractconv.programs.text.values import Values, checked_rank
+from contractconv.programs.text.words import checked_name
+
+
+def read(text: str) -> Graph:
+    """Read a program.
+
+    Args:
+        text: a function in a small subset of Python; it is never executed.
+
+    Returns:
+        The program, whose nodes are labelled by the names in the text.
+
+    Raises:
+        ProgramError: it is no program; the message points at the line and the place.
+    """
+    source = checked(text)
+    return _Function(source, _function(_parsed(source), source)).graph()
+
+
+def _parsed(source: Source) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in strings, which are no escapes
+            return ast.parse(source.text)
+    except SyntaxError as error:
+        line = min(max(error.lineno or 1, 1), len(source.lines))
+        start = max((error.offset or 1) - 1, 0)
+        raise source.on_line(
+            line, [(start, start + 1)], f"this is not Python: {error.msg}"
+        ) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise source.refused(
+            f"Python cannot read this: {error or 'it is nested too deeply'}"
+        ) from None
+
+
+def _function(tree: ast.Module, source: Source) -> ast.FunctionDef:
+    found: list[ast.FunctionDef] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef):
+            found.append(statement)
+        elif not _is_comment(statement):
+            raise source.error(statement, "a program is a function, and nothing stands beside it")
+    if not found:
+        raise source.refused('there is no program: it starts with def NAME(INPUT: "AXES", ...):')
+    if len(found) > 1:
+        raise source.error(found[1], "one text is one program: this is the second function")
+    return found[0]
+
+
+def _is_comment(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+class _Function:
+    """Reads one function, line by line."""
+
+    def __init__(self, source: Source, tree: ast.FunctionDef) -> None:
+        self._source, self._tree = source, tree
+        self._known: dict[str, Node] = {}
+        self._values = Values(source, self._known)
+
+    def graph(self) -> Graph:
+        """The program."""
+        self._check_form()
+        inputs = [self._input(given) for given in self._tree.args.args]
+        *body, last = [line for line in self._tree.body if not _is_comment(line)] or [self._tree]
+        for statement in body:
+            self._assign(statement)
+        if not isinstance(last, ast.Return):
+            raise self._source.error(last, "a program ends with return, and names")
+        outputs = dict(self._outputs(last))
+        with self._source.pointing(self._tree):
+            return Graph.of(outputs, inputs, self._tree.name)
+
+    def _check_form(self) -> None:
+        """Refuse everything about a function beside names with annotations."""
+        tree, given = self._tree, self._tree.args
+        extra: list[ast.AST | None] = [
+            *tree.decorator_list, *given.defaults, *given.kw_defaults, *given.posonlyargs,
+            *given.kwonlyargs, given.vararg, given.kwarg, tree.returns,
+            *getattr(tree, "type_params", ()),
+        ]  # fmt: skip
+        for part in extra:
+            if part is not None:
+                hint = 'write def layer(x: "b i", labels: int64["b"]):'
+                raise self._source.error(part, "a program has inputs, and no more than that", hint)
+
+    def _input(self, given: ast.arg) -> Input:
+        axes, dtype = self._annotation(given)
+        self._check_new(given, given.arg)
+        with self._source.pointing(axes):
+            names = as_axes(_text(axes))
+        node = Input(names, name=given.arg, dtype=dtype, label=given.arg)
+        self._known[given.arg] = checked_rank(self._source, given, node)
+        return node
+
+    def _annotation(self, given: ast.arg) -> tuple[ast.Constant, str | None]:
+        """The string of an input's axes, and its dtype."""
+        match given.annotation:
+            case ast.Constant(value=str()) as axes:
+                return axes, None
+            case ast.Subscript(value=ast.Name(id=dtype), slice=ast.Constant(value=str()) as axes):
+                if dtype in DTYPES:
+                    return axes, dtype
+                known = f"numbers are {', '.join(DTYPES)}"
+                raise self._source.error(given.annotation, f"{dtype!r} is no dtype", known)
+        hint = f'write {given.arg}: "b i", or {given.arg}: int64["b i"]'
+        raise self._source.error(given, f"the input {given.arg!r} has no axes", hint)
+
+    def _assign(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name) as target], value=value):
+                self._check_new(target, name)
+                node = self._values.node(value)
+                self._known[name] = node if node.label is not None else node.called(name)
+            case ast.Return():
+                raise self._source.error(statement, "nothing stands behind return")
+            case _:
+                hint = "a line is NAME = EXPRESSION, the last one return NAME, ..."
+                raise self._source.error(statement, "this is no line of a program", hint)
+
+    def _check_new(self, tree: ast.AST, name: str) -> None:
+        with self._source.pointing(tree):
+            checked_name(name, "a value")
+        if name in self._known:
+            raise self._source.error(tree, f"{name!r} is there already: every value has its name")
+
+    def _outputs(self, last: ast.Return) -> Iterator[tuple[str, Node]]:
+        seen: set[str] = set()
+        for part in _returned(last):
+            if not isinstance(part, ast.Name):
+                hint = "results are called as variables are: write y = ..., then return y"
+                raise self._source.error(part, "what is returned has no name", hint)
+            if part.id in seen:
+                raise self._source.error(part, f"{part.id!r} is returned twice")
+            seen.add(part.id)
+            yield part.id, self._values.node(part)
+
+
+def _returned(last: ast.Return) -> Sequence[ast.AST]:
+    match last.value:
+        case ast.Tuple(elts=[_, *_] as parts):
+            return parts
+        case None:
+            return [last]
+    return [last.value]
+
+
+def _text(constant: ast.Constant) -> str:
+    return str(constant.value)
+
+
+__all__ = ["ProgramError", "read"]
