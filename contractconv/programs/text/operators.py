@@ -51,12 +51,12 @@ def applied(function: str, arguments: Sequence[Piece]) -> Piece:
         return call(function, [argument.text for argument in arguments])
     if len(arguments) == 1:
         return Piece(sign + arguments[0].within(UNARY_SIGN), UNARY_SIGN)
-    level, left, right = _bounds(sign)
+    level, left, right = bounds(sign)
     first, second = arguments
     return Piece(f"{first.within(left)} {sign} {second.within(right)}", level)
 
 
-def _bounds(sign: str) -> tuple[int, int, int]:
+def bounds(sign: str) -> tuple[int, int, int]:
     """The level of an operator's result, and which ones it takes at its left and its right."""
     if sign == "**":
         return POWER, ATOM, UNARY_SIGN
