@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from contractconv.notation.problem import Problem, Shape
 from contractconv.programs.nodes import Node
+from contractconv.programs.pairing import paired
 from contractconv.programs.program import Graph
 from contractconv.programs.sizes import Extent
 from contractconv.programs.sizing import sized
@@ -46,13 +47,7 @@ def known_sizes(graph: Graph, shapes: Mapping[str, Shape] | None) -> KnownSizes:
     if not shapes:
         return KnownSizes({}, {})
     found = sized(graph, shapes)
-    made: dict[Node, Node] = {}
-    waiting = list(zip(graph.wanted, found.graph.wanted, strict=True))
-    while waiting:
-        node, with_sizes = waiting.pop()
-        if node not in made:
-            made[node] = with_sizes
-            waiting += zip(node.sources, with_sizes.sources, strict=True)
+    made = paired(graph, found.graph)
     every = {node: found.shapes[with_sizes] for node, with_sizes in made.items()}
     every |= {node: tuple(shapes[node.name]) for node in graph.inputs}
     problems = {n: found.problems[w] for n, w in made.items() if w in found.problems}

@@ -7,15 +7,12 @@ alone; every other line stands by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contractconv.programs.nodes import Input, Node, in_order
+from contractconv.programs.nodes import Input, Node
 from contractconv.programs.program import Graph
-from contractconv.programs.text.reader import read
-from contractconv.programs.text.writer import write
-
-_BACK = "d_"
+from contractconv.programs.text.lines import NamedLines, named_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +72,17 @@ def lines_of(graph: Graph) -> Lines:
     Returns:
         Its lines; what is called in the text is called so here.
     """
-    # Its own text says what has a line, and a name: nobody else decides about that.
-    told = read(write(graph))
-    order = in_order([*told.inputs, *told.wanted])
-    named = {node: node.label for node in order if node.label is not None}
-    found = _Owners(named, _targets(graph, named), told.wanted)
-    return Lines(told, tuple(found.line(node) for node in named if found.owner(node) is None), named)
-
-
-def _targets(graph: Graph, named: Mapping[Node, str]) -> dict[Node, Node]:
-    """To which value each line comes back: as it was derived, or as its name says."""
-    by_name = {name: node for node, name in named.items()}
-    found: dict[Node, Node] = {}
-    for node, name in named.items():
-        target = by_name.get(name.removeprefix(_BACK)) if name.startswith(_BACK) else None
-        if target is not None and set(target.axes) == set(node.axes):
-            found[node] = target
-    derived = in_order(graph.wanted)
-    return found | {n: n.cotangent_of for n in derived if n in named and n.cotangent_of is not None}
+    told = named_lines(graph)
+    found = _Owners(told)
+    top = (found.line(node) for node in told.names if found.owner(node) is None)
+    return Lines(told.graph, tuple(top), told.names)
 
 
 class _Owners:
     """Which line belongs to which."""
 
-    def __init__(
-        self, named: Mapping[Node, str], targets: Mapping[Node, Node], wanted: Sequence[Node]
-    ) -> None:
+    def __init__(self, told: NamedLines) -> None:
+        named, targets = told.names, told.targets
         self._named, self._targets = named, targets
         reads = {node: _reads(node, named) for node in named}
         self._home = {part: node for node in reversed(named) for part in reads[node][1]}
@@ -108,7 +90,7 @@ class _Owners:
         for node, (lines, _) in reads.items():
             for line in lines:
                 self._readers[line].append(node)
-        self._kept = {*wanted, *(self._at_home(target) for target in targets.values())}
+        self._kept = {*told.graph.wanted, *(self._at_home(target) for target in targets.values())}
         self._owners: dict[Node, Node | None] = {}
         # Readers stand behind what they read.
         for node in reversed(named):
