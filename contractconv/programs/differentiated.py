@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from contractconv.errors import ProgramError
+from contractconv.notation.problem import Shape
 from contractconv.programs.gradients import gradients
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Input, Node, Number, in_order
+from contractconv.programs.nodes import Input, Node, Number, in_order, inputs_of
 from contractconv.programs.program import Graph
+from contractconv.programs.sizing import sized
 
 
 def differentiated(graph: Graph, wrt: Sequence[str]) -> Graph:
@@ -41,6 +43,23 @@ def differentiated(graph: Graph, wrt: Sequence[str]) -> Graph:
     added = [(f"d_{name}", node) for name, node in zip(wrt, made, strict=True)]
     given = [node for node in cotangents if isinstance(node, Input)]
     return Graph((*graph.outputs, *added), (*graph.inputs, *given), graph.name)
+
+
+def with_cotangent_shapes(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Add the shapes of what comes back to outputs: those of the outputs.
+
+    Args:
+        graph: the program; among its inputs may be ``d_y``, where ``y`` is an output.
+        shapes: the shapes of its inputs, maybe without those.
+    """
+    known = dict(shapes)
+    for name, node in graph.outputs:
+        needed = [given.name for given in inputs_of([node])]
+        if f"d_{name}" not in known and all(given in known for given in needed):
+            end = sized(Graph.of({name: node}), known)
+            known[f"d_{name}"] = end.shapes[end.graph.wanted[0]]
+    inputs = {node.name for node in graph.inputs}
+    return {name: shape for name, shape in known.items() if name in inputs or name in shapes}
 
 
 def _by_name(graph: Graph) -> dict[str, Node]:

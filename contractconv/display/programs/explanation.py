@@ -12,7 +12,7 @@ from contractconv.display.programs.known_sizes import KnownSizes, known_sizes
 from contractconv.display.programs.lines import Line, Lines, lines_of
 from contractconv.lazy import Value
 from contractconv.notation.problem import Shape
-from contractconv.programs.differentiated import differentiated
+from contractconv.programs.differentiated import differentiated, with_cotangent_shapes
 from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph
 from contractconv.programs.text.writer import write
@@ -126,17 +126,6 @@ def explain_program(
         ProgramError: there is no value of a name.
     """
     whole = differentiated(graph, wrt) if wrt else graph
-    known = _completed(graph, whole, shapes or {})
     lines = lines_of(whole)
+    known = with_cotangent_shapes(whole, shapes) if shapes else None
     return ProgramExplanation(lines, known_sizes(lines.graph, known))
-
-
-def _completed(graph: Graph, whole: Graph, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shapes of all inputs: what comes back to an output has the shape of that output."""
-    known = dict(shapes)
-    added = [node for node in whole.inputs if node not in graph.inputs]
-    if known and added:
-        forward = known_sizes(graph, known)
-        ends = {f"d_{name}": forward.shapes[node] for name, node in graph.outputs}
-        known |= {node.name: ends[node.name.rstrip("_")] for node in added}
-    return known
