@@ -14,7 +14,7 @@ from contractconv.display.equations import Writer
 from contractconv.display.formula_writers import Hand
 from contractconv.notation.extents import bind
 from contractconv.notation.spec import Composition, Spec, lone_names
-from contractconv.programs.nodes import Axes, Contract, Node
+from contractconv.programs.nodes import Contract, Node
 from contractconv.programs.sizes import Extent
 
 Factor = Callable[[Node, Sequence[str]], str]
@@ -62,9 +62,7 @@ def contraction_of(node: Contract) -> Contraction:
     equation = forward_equation(spec, "", names)
     ends = _ends(node, spec)
     guards = tuple(dict.fromkeys(_named(guard, spec, ends) for guard in equation.guards))
-    told = {
-        f"N_{n}.{extent.name}": extent for (n, _), extent in ends.items()
-    }
+    told = {f"N_{n}.{extent.name}": extent for (n, _), extent in ends.items()}
     return Contraction(node, spec, replace(equation, guards=guards), told)
 
 

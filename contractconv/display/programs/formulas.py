@@ -37,7 +37,11 @@ _CALLS = {
     "mathml": "<mrow><mi>%s</mi><mo>(</mo>%s<mo>)</mo></mrow>",
 }
 _WORDS = {"text": "%s", "latex": r"\mathrm{%s}", "mathml": "<mtext>%s</mtext>"}
-_OF = {"text": "%s, of %s", "latex": r"%s \mathrm{,\ of\ } %s", "mathml": "<mrow>%s<mtext>, of </mtext>%s</mrow>"}
+_OF = {
+    "text": "%s, of %s",
+    "latex": r"%s \mathrm{,\ of\ } %s",
+    "mathml": "<mrow>%s<mtext>, of&#xa0;</mtext>%s</mrow>",
+}
 _INFINITY = {"text": "inf", "latex": r"\infty", "mathml": "<mi>∞</mi>"}
 
 
@@ -156,7 +160,9 @@ class Formulas:
 
     def _cast(self, node: Cast, at: At) -> Formula:
         value = self._value(node.source, at)
-        return value if node.dtype is None else Formula(_CALLS[self.script] % (node.dtype, value.text))
+        return (
+            value if node.dtype is None else Formula(_CALLS[self.script] % (node.dtype, value.text))
+        )
 
     def _number(self, value: Scalar) -> Formula:
         hand, text = HANDS[self.script], repr(value)

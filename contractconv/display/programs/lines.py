@@ -51,11 +51,13 @@ class Lines:
         graph: the program, whose nodes are called as in its text.
         top: the inputs in order, then the lines that stand by themselves.
         names: the names of all.
+        reads: the named values that each line reads.
     """
 
     graph: Graph
     top: tuple[Line, ...]
     names: Mapping[Node, str]
+    reads: Mapping[Node, tuple[Node, ...]]
 
     def all(self) -> Iterator[Line]:
         """Every line, each before what belongs to it."""
@@ -75,17 +77,22 @@ def lines_of(graph: Graph) -> Lines:
     told = named_lines(graph)
     found = _Owners(told)
     top = (found.line(node) for node in told.names if found.owner(node) is None)
-    return Lines(told.graph, tuple(top), told.names)
+    return Lines(told.graph, tuple(top), told.names, found.reads)
 
 
 class _Owners:
-    """Which line belongs to which."""
+    """Which line belongs to which.
+
+    Attributes:
+        reads: the named values that each line reads.
+    """
 
     def __init__(self, told: NamedLines) -> None:
         named, targets = told.names, told.targets
         self._named, self._targets = named, targets
         reads = {node: _reads(node, named) for node in named}
         self._home = {part: node for node in reversed(named) for part in reads[node][1]}
+        self.reads = {node: tuple(lines) for node, (lines, _) in reads.items()}
         self._readers: dict[Node, list[Node]] = {node: [] for node in named}
         for node, (lines, _) in reads.items():
             for line in lines:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from contractconv.programs.build import result_axes, sizes_of
+from contractconv.programs.build import sizes_of
 from contractconv.programs.nodes import (
-    Axes,
     Cast,
     Contract,
     Length,
@@ -19,7 +18,7 @@ from contractconv.programs.nodes import (
     Position,
     Sizes,
 )
-from contractconv.programs.sizes import Extent, Size
+from contractconv.programs.sizes import Size
 from contractconv.programs.text.operators import Piece, applied, call, number
 from contractconv.programs.text.sizes import Refer, length_text, size_text
 from contractconv.programs.text.words import KEYWORDS, is_name

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from operator import add, and_, eq, ge, gt, invert, le, lt, mod, mul, ne, neg, or_, sub
+from operator import add, eq, ge, gt, le, lt, mod, mul, ne, neg, sub
 from random import Random
 from typing import Any, Protocol
-
 
 from contractconv.programs.nodes import Scalar
 from contractconv.reductions.record import Record

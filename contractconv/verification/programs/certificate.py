@@ -17,9 +17,8 @@ from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 from contractconv.programs.differentiated import differentiated
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Contract, Map, Node, in_order
+from contractconv.programs.nodes import Contract, Map, in_order
 from contractconv.programs.program import Graph
-from contractconv.programs.sizing import Sized
 from contractconv.programs.text.lines import NamedLines, named_lines
 from contractconv.verification.certificate import Certificate, certify
 from contractconv.verification.programs.gradients import Compared, compared

@@ -180,7 +180,9 @@ class _Trial:
         direction = self._direction(self.values[claim.at].shape)
         back = aligned(self.values[claim.node], claim.node, claim.at)
         found, wanted = _inner(back, direction), self._change(claim.at, direction, ends)
-        self.said = f"it makes {self._shown(found)}, and the result changes by {self._shown(wanted)}"
+        self.said = (
+            f"it makes {self._shown(found)}, and the result changes by {self._shown(wanted)}"
+        )
         return self._equal(found, wanted)
 
     def _input(self, node: Input) -> Array:
@@ -239,7 +241,12 @@ class _Numeric(_Trial):
         super().__init__(program, algebra)
         self._digits = DECIMAL_DIGITS if _has_decimals(program) else EXACT_DIGITS
         self.how = f"to {self._digits} digits, by central differences"
-        if not all(map(_is_real, (number for node in program.graph.wanted for number in self.values[node].ravel()))):
+        if not all(
+            map(
+                _is_real,
+                (number for node in program.graph.wanted for number in self.values[node].ravel()),
+            )
+        ):
             raise ArithmeticError("not all numbers are real")
 
     def _direction(self, shape: tuple[int, ...]) -> Array:
@@ -249,7 +256,9 @@ class _Numeric(_Trial):
         # What stops gradients does not change.
         held = {node: self.values[node] for node in self.values if _stops(node)}
         known = {**self._given, **held}
-        first, second = (self._total(known | {at: moved}, ends) for moved in self._moved(at, direction))
+        first, second = (
+            self._total(known | {at: moved}, ends) for moved in self._moved(at, direction)
+        )
         return (first - second) / (2 * STEP)
 
     def _moved(self, at: Node, direction: Array) -> Iterator[Array]:

@@ -20,7 +20,6 @@ from contractconv.verification.programs.map_values import (
     formula_of,
     map_value,
     symbols_of,
-    value,
 )
 
 _POINTS = 24
@@ -127,7 +126,10 @@ def _holds(
     result = map_value(record.name, point)
     if not all(map(_is_real, (*ends, result))):
         return False
-    known = dict(zip(record.variables, point, strict=False)) | {RESULT: result, COTANGENT: MP.mpf(1)}
+    known = dict(zip(record.variables, point, strict=False)) | {
+        RESULT: result,
+        COTANGENT: MP.mpf(1),
+    }
     said = evaluate(expression, known, lambda number: number, map_value)
     slope = (ends[0] - ends[1]) / (2 * STEP)
     if abs(said - slope) > MP.mpf(10) ** -digits * max(1, abs(slope), abs(said)):

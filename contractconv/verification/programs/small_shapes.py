@@ -8,7 +8,7 @@ from random import Random
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.problem import Shape
 from contractconv.programs.differentiated import with_cotangent_shapes
-from contractconv.programs.nodes import Contract, Input, Map, Named, Node, in_order, readers
+from contractconv.programs.nodes import Contract, Input, Map, Node, in_order, readers
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import Sized, Sizing, sized
 
