@@ -55,8 +55,8 @@ def test_what_is_missing_would_be_noticed() -> None:
 
 # What the package and the extra `test` bring, beside Python itself.
 BROUGHT = {
-    "contractconv", "numpy", "opt_einsum", "sympy", "llvmlite", "matplotlib", "mlxtend", "tqdm",
-    "pytest", "hypothesis", "benchmarks",
+    "contractconv", "numpy", "opt_einsum", "sympy", "mpmath", "llvmlite", "matplotlib", "mlxtend",
+    "tqdm", "pytest", "hypothesis", "benchmarks",
 }  # fmt: skip
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 OURS = {part for path in TESTS for part in path.relative_to(ROOT / "tests").with_suffix("").parts}

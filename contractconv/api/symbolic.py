@@ -242,7 +242,7 @@ def _made(source: Tensor, spec: Spec, given: Mapping[str, Size]) -> Tensor:
     return Tensor(contract(spec, [source._node], told))
 
 
-def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
+def concat(tensors: Sequence[Tensor], axis: str) -> Tensor:
     """Tensors one behind the other along an axis: each placed at an offset, and added."""
     if not tensors:
         raise OperandError("there is nothing to concatenate")

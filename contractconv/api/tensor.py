@@ -62,10 +62,11 @@ class Tensor:
             raise ShapeError(with_carets(message, shown, [(0, len(shown))]))
         return Tensor(named(self._node, names))
 
-    def cast(self, dtype: str) -> Tensor:
-        """The same in other numbers."""
-        name = as_dtype(dtype)
-        return Tensor(Cast(self.axes, source=self._node, dtype=name))
+    def cast(self, dtype: str | None = None, like: Tensor | None = None) -> Tensor:
+        """The same in other numbers: those of a dtype, or those of another tensor."""
+        name = None if dtype is None else as_dtype(dtype)
+        meant = None if like is None else like._node
+        return Tensor(Cast(self.axes, source=self._node, dtype=name, like=meant))
 
     def at(self, **positions: int | slice) -> Tensor:
         """A part of the array: one element of an axis, which goes, or a slice of it.
@@ -229,7 +230,7 @@ def index(name: str, size: int | Tensor | None = None) -> Tensor:
         >>> index("q") >= index("k")
         <tensor q k>
     """
-    given = None if size is None else as_size(size)
+    given = None if size is None else Size.of(as_size(size))
     return Tensor(Position(as_axes(name)[:1], size=given))
 
 

@@ -11,7 +11,7 @@ from contractconv.maps.writing import function
 
 _FORMULAS = "contractconv.maps.formulas:"
 _EXP, _LOG = late("sympy:exp"), late("sympy:log")
-_CARRIED_OUT = late("contractconv.maps.unfolding:carried_out")
+_CARRIED_OUT = late("contractconv.maps.numbers:carried_out")
 
 _PROBABILITY = "(0.5 * erfc(a * -0.7071067811865476))"
 """That a normal variable is less than an argument; exact also where that is almost zero."""
@@ -28,7 +28,7 @@ def _activation(
     names = {"kind": "float", "torch": f"nn.functional.{name}", "jax": f"nn.{name}"}
     fields: dict[str, Any] = names | function(name, arity) | given
     return MapRecord(
-        name, arity, formula, partial(_CARRIED_OUT, name), derivatives=derivatives,
+        name, arity, formula, partial(_CARRIED_OUT, unfolded), derivatives=derivatives,
         is_ufunc=False, unfolded=unfolded, **fields,
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ ACTIVATIONS = (
         **function("log_sigmoid", 1, r"\log\sigma", "<mi>log</mi><mi>σ</mi>"),
     ),
     _activation(
-        "relu", late(f"{_FORMULAS}relu"), "max(a, 0)", ("where(a <= 0, 0, g)",), kind="same",
+        "relu", late(f"{_FORMULAS}relu"), "max(a, 0)", ("where(y <= 0, 0, g)",), kind="same",
         torch="relu", note="zero at zero", ordered=True,
     ),
     _activation(

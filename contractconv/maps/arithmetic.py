@@ -83,7 +83,8 @@ ARITHMETIC = (
     _binary(
         "mod", late("sympy:Mod"), between("%", r"\bmod", "mod"), "%",
         torch="remainder", jax="numpy.remainder", ordered=True,
-        derivatives=("g", "-g * floor(a / b)"),
+        # The quotient itself may round up to an integer that the remainder knows nothing of.
+        derivatives=("g", "g * round((y - a) / b)"),
         note="as if it did not jump",
     ),
     _unary(

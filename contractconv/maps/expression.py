@@ -6,7 +6,7 @@ An expression is a number, a variable (``a``, ``b``, ``c`` the arguments of a ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,14 @@ class Call:
 
 
 Expression = Call | str | bool | int | float | complex
+
+
+def parts(expression: Expression) -> Iterator[Expression]:
+    """An expression, and every one that it is made of."""
+    yield expression
+    if isinstance(expression, Call):
+        for argument in expression.arguments:
+            yield from parts(argument)
 
 
 def evaluate(

@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.maps.expression import Expression, evaluate
+from contractconv.maps.record import ARGUMENTS
+from contractconv.maps.table import record_of
+from contractconv.maps.unfolding import expanded
+
 # -log(erfc(x)) / x from zero to where erfc is no number any more, as a quotient of polynomials,
 # the highest powers first; fitted to values of 60 digits such that the greatest relative error is
 # least: 3.2e-17, and 7.7e-9 for float32. No coefficient is negative, so nothing cancels.
@@ -59,6 +64,23 @@ _SINGLE = (
     ),
 )
 _FAR = 30.0
+
+
+def carried_out(definition: Expression, *arguments: Any) -> Any:
+    """Carry out what defines a map in simpler maps."""
+    dtype = np.result_type(*arguments)
+
+    def number(value: Any) -> Any:
+        # Where nothing but numbers meet, as in a choice between two, they have no say otherwise.
+        fits = isinstance(value, int | float) and dtype.kind in "fc"
+        return dtype.type(value) if fits else value
+
+    variables = dict(zip(ARGUMENTS, arguments, strict=False))
+    return evaluate(expanded(definition), variables, number, _applied)
+
+
+def _applied(name: str, given: tuple[Any, ...]) -> Any:
+    return record_of(name).ufunc(*given)
 
 
 def rsqrt(a: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy
 from sympy.logic.boolalg import BooleanAtom
+from sympy.utilities.iterables import sift
 
 from contractconv.errors import MapError
 from contractconv.maps.expression import Call, Expression
@@ -29,6 +30,9 @@ _CHAINED: dict[Any, str] = {
 }  # fmt: skip
 
 
+Cases = list[tuple[Any, Any]]
+
+
 def translated(expression: Any) -> Expression:
     """Write an expression of sympy in maps.
 
@@ -46,14 +50,15 @@ def translated(expression: Any) -> Expression:
     kind = type(expression)
     if isinstance(expression, sympy.Symbol):
         return str(expression.name)
-    if kind in _FUNCTIONS:
-        return Call(_FUNCTIONS[kind], tuple(translated(part) for part in expression.args))
-    if kind in _CHAINED:
-        return _chained(_CHAINED[kind], [translated(part) for part in expression.args])
-    if expression.is_number or isinstance(expression, BooleanAtom):
+    if not expression.free_symbols:
         return _number(expression)
     if kind in _RULES:
         return _RULES[kind](expression)
+    parts = [translated(part) for part in expression.args]
+    if kind in _CHAINED:
+        return _chained(_CHAINED[kind], parts)
+    if kind in _FUNCTIONS:
+        return Call(_FUNCTIONS[kind], tuple(parts))
     raise MapError(f"there is no map for {kind.__name__} in {expression}")
 
 
@@ -66,6 +71,8 @@ def _number(number: Any) -> Expression:
         return bool(number)
     if number.is_Integer:
         return int(number)
+    if number in {sympy.nan, sympy.zoo}:
+        raise MapError(f"this is no number: {number}")
     value = complex(number)
     return value if value.imag else value.real
 
@@ -85,19 +92,30 @@ def _sum(total: Any) -> Expression:
 def _product(product: Any) -> Expression:
     if product.as_coeff_Mul()[0].is_negative:
         return Call("negative", (translated(-product),))
-    above, below = _split(product)
+    factors = product.as_ordered_factors()
+    cases = [factor for factor in factors if isinstance(factor, _CASES)]
+    if cases:
+        rest = sympy.Mul(*[factor for factor in factors if factor is not cases[0]])
+        # A product with cases is one in each of them: exactly zero where they are zero.
+        return _chosen([(_times(value, rest), holds) for value, holds in _cases_of(cases[0])])
+    above, below = _split(factors)
     upper = _chained("multiply", above) if above else 1
     return Call("divide", (upper, _chained("multiply", below))) if below else upper
 
 
-def _split(product: Any) -> tuple[list[Expression], list[Expression]]:
-    above: list[Expression] = []
-    below: list[Expression] = []
-    for factor in product.as_ordered_factors():
-        if factor.is_Rational and not factor.is_Integer:
-            above += [int(factor.p)] * (factor.p != 1)
-            below.append(int(factor.q))
-        elif factor.is_Pow and factor.exp.could_extract_minus_sign():
+def _times(value: Any, rest: Any) -> Any:
+    return value if value == 0 else value * rest
+
+
+def _split(factors: Iterable[Any]) -> tuple[list[Expression], list[Expression]]:
+    """What stands above the line of a fraction, and below it; all numbers in one."""
+    numbers, others = sift(factors, lambda factor: factor.is_number, binary=True)
+    number = sympy.Mul(*numbers)
+    upper, lower = (number.p, number.q) if number.is_Rational else (number, 1)
+    above = [] if upper == 1 else [translated(sympy.sympify(upper))]
+    below = [] if lower == 1 else [translated(sympy.sympify(lower))]
+    for factor in others:
+        if factor.is_Pow and factor.exp.could_extract_minus_sign():
             below.append(translated(1 / factor))
         else:
             above.append(translated(factor))
@@ -115,27 +133,52 @@ def _power(power: Any) -> Expression:
     return Call("power", (translated(base), translated(exponent)))
 
 
-def _cases(cases: Any) -> Expression:
-    value, condition = cases.args[0]
+def _cases(expression: Any) -> Expression:
+    return _chosen(_cases_of(expression))
+
+
+def _cases_of(expression: Any) -> Cases:
+    """Values, and when they hold; the first one that does."""
+    if isinstance(expression, sympy.Piecewise):
+        return [(value, condition) for value, condition in expression.args]
+    place, middle = expression.args
+    # What is no number at all is not less than zero, and passes a step.
+    return [(sympy.S.Zero, place < 0), (middle, sympy.Eq(place, 0)), (sympy.S.One, sympy.true)]
+
+
+def _chosen(cases: Cases) -> Expression:
+    (value, condition), *rest = cases
     if condition == sympy.true:
         return translated(value)
-    rest = cases.args[1:]
-    otherwise = translated(sympy.Piecewise(*rest)) if rest else float("nan")
+    otherwise = _chosen(rest) if rest else float("nan")
     return Call("where", (translated(condition), translated(value), otherwise))
 
 
-def _step(step: Any) -> Expression:
-    place, middle = step.args
-    return translated(sympy.Piecewise((1, place > 0), (0, place < 0), (middle, True)))
-
-
+_CASES = (sympy.Piecewise, sympy.Heaviside)
 _RULES: dict[Any, Callable[[Any], Expression]] = {
     sympy.Add: _sum,
     sympy.Mul: _product,
     sympy.Pow: _power,
     sympy.Piecewise: _cases,
-    sympy.Heaviside: _step,
+    sympy.Heaviside: _cases,
 }
+
+
+def formula_of(record: MapRecord) -> Any:
+    """The formula of a map, of symbols called as its arguments are.
+
+    Raises:
+        MapError: it is no expression of sympy.
+    """
+    formula = record.sympy(*_symbols(record))
+    if not isinstance(formula, sympy.Basic):
+        raise MapError(f"the formula of {record.name} is no expression of sympy: {formula!r}")
+    return formula
+
+
+def _symbols(record: MapRecord) -> list[sympy.Symbol]:
+    real = True if record.ordered else None
+    return [sympy.Symbol(name, real=real) for name in record.variables]
 
 
 def derived(record: MapRecord, argument: int) -> Expression:
@@ -148,20 +191,27 @@ def derived(record: MapRecord, argument: int) -> Expression:
     Returns:
         An expression in the arguments, the result ``y``, and ``g``.
     """
-    symbols = [sympy.Symbol(name, real=record.ordered or None) for name in record.variables]
-    formula = record.sympy(*symbols)
-    change = _without_jumps(sympy.diff(formula, symbols[argument]))
-    reusing = change.subs(formula, sympy.Symbol(RESULT))
-    return translated(_masked(sympy.Symbol(COTANGENT) * reusing))
+    formula = formula_of(record)
+    change = _without_jumps(sympy.diff(_without_remainders(formula), _symbols(record)[argument]))
+    terms = sympy.Add.make_args(change.subs(formula, sympy.Symbol(RESULT)))
+    cotangent = sympy.Symbol(COTANGENT)
+    if any(term.has(*_CASES) for term in terms):
+        return translated(sympy.Add(*[cotangent * term for term in terms]))
+    return translated(cotangent * sympy.Add(*terms))
+
+
+def _without_remainders(formula: Any) -> Any:
+    """In terms of sympy, which knows no derivative of a remainder."""
+    return formula.replace(sympy.Mod, lambda a, b: a - b * sympy.floor(a / b))
 
 
 def _without_jumps(change: Any) -> Any:
     """Steps are as flat as they are between the jumps."""
-    return change.replace(
-        lambda part: isinstance(part, sympy.Derivative | sympy.DiracDelta), lambda _: sympy.S.Zero
-    )
+    return change.replace(_is_jump, lambda _: sympy.S.Zero)
 
 
-def _masked(back: Any) -> Any:
-    """Bring what comes back into the cases, so that it is exactly zero where they are."""
-    return sympy.piecewise_fold(back.rewrite(sympy.Heaviside, sympy.Piecewise))
+def _is_jump(part: Any) -> bool:
+    if isinstance(part, sympy.Derivative):
+        return isinstance(part.expr, sympy.floor | sympy.ceiling)
+    # What is inside is visited first.
+    return isinstance(part, sympy.DiracDelta) or (isinstance(part, sympy.Subs) and part.expr == 0)

@@ -1,8 +1,6 @@
-"""Maps carried out in simpler maps."""
+"""Maps in simpler maps."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from contractconv.cache_register import kept
 from contractconv.maps.expression import Call, Expression, evaluate
@@ -31,27 +29,19 @@ def unfolded(name: str) -> Expression:
     record = record_of(name)
     if record.unfolded == "":
         return Call(name, record.variables)
-    return _unfolded_inside(_definition(name))
+    return expanded(record.unfolded)
 
 
-def _definition(name: str) -> Expression:
-    definition = record_of(name).unfolded
-    return read(definition) if isinstance(definition, str) else definition
+@kept(most=1024)
+def expanded(definition: Expression) -> Expression:
+    """An expression in maps that no simpler ones define.
 
-
-def _unfolded_inside(expression: Expression) -> Expression:
+    Args:
+        definition: as an expression, or as a text.
+    """
+    expression = read(definition) if isinstance(definition, str) else definition
     if not isinstance(expression, Call):
         return expression
-    given = tuple(_unfolded_inside(argument) for argument in expression.arguments)
-    definition = unfolded(expression.function)
-    return evaluate(definition, dict(zip(ARGUMENTS, given, strict=False)), lambda n: n, Call)
-
-
-def carried_out(name: str, *arguments: Any) -> Any:
-    """Apply a map to numpy's arrays, as simpler maps define it."""
-    variables = dict(zip(ARGUMENTS, arguments, strict=False))
-    return evaluate(unfolded(name), variables, lambda number: number, _applied)
-
-
-def _applied(name: str, given: tuple[Any, ...]) -> Any:
-    return record_of(name).ufunc(*given)
+    given = tuple(expanded(argument) for argument in expression.arguments)
+    inner = unfolded(expression.function)
+    return evaluate(inner, dict(zip(ARGUMENTS, given, strict=False)), lambda n: n, Call)

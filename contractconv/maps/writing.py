@@ -26,7 +26,7 @@ def function(name: str, arity: int = 1, latex: str = "", mathml: str = "") -> Wr
         '\\operatorname{exp}\\left(%s\\right)'
     """
     given = ", ".join(["%s"] * arity)
-    sign = latex or rf"\operatorname{{{name}}}"
+    sign = latex or rf"\operatorname{{{name}}}".replace("_", r"\_")
     spelled = mathml or f"<mi>{name}</mi>"
     listed = "<mo>,</mo>".join(["%s"] * arity)
     return {

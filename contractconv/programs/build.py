@@ -13,7 +13,7 @@ from contractconv.notation.carets import marks, wrong_count
 from contractconv.notation.extents import check_names
 from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 from contractconv.notation.tokens import NAME
-from contractconv.programs.nodes import Axes, Contract, Map, Named, Node, Number
+from contractconv.programs.nodes import Axes, Contract, Length, Map, Named, Node, Number
 from contractconv.programs.sizes import Extent, Size
 
 Given = Mapping[str, int | Size]
@@ -118,6 +118,11 @@ def total(factors: Sequence[Node], axes: Axes) -> Node:
 def transposed(source: Node, axes: Axes) -> Node:
     """The same array with its axes in another order."""
     return source if source.axes == axes else contract(plain_spec([source.axes], axes), [source])
+
+
+def size_of(node: Node, name: str) -> Length:
+    """The size of an axis of a node, as a number."""
+    return Length((), size=Size.of(Extent(node, name)))
 
 
 def sizes_of(node: Node) -> tuple[Size, ...]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from contractconv.notation.spec import SUM, Spec, Term, lone_names
-from contractconv.programs.build import Given, apply, contract, local_axes, named, result_axes
-from contractconv.programs.nodes import Contract, Length, Node, Number
+from contractconv.programs.build import (
+    Given,
+    apply,
+    contract,
+    local_axes,
+    named,
+    repeated,
+    result_axes,
+)
+from contractconv.programs.nodes import Axes, Contract, Length, Node, Number
 from contractconv.programs.sizes import Extent, Size
 from contractconv.reductions.table import REDUCTIONS
+
+# Operands from which on all gradients of a contraction share one tree of pairs.
+MANY = 3
 
 
 def pullback(node: Contract, n: int, cotangent: Node) -> Node | None:
@@ -18,14 +30,22 @@ def pullback(node: Contract, n: int, cotangent: Node) -> Node | None:
     Args:
         node: the contraction.
         n: the position of the operand.
-        cotangent: what comes back to the result, with its axes.
+        cotangent: what comes back to the result; what is the same along an axis may lack it.
     """
     if node.local:
         return None
+    term, cotangent = _met(node, n, cotangent)
     others = [(term, o) for m, (term, o) in enumerate(_operands(node)) if m != n]
-    taken = [(node.spec.output, _shared(node, cotangent)), *_local(node), *others]
-    made = _derived(node, taken, node.spec.inputs[n], node.operands[n])
-    return named(made, node.operands[n].axes)
+    taken = [(term, _shared(node, cotangent)), *_local(node), *others]
+    target = node.operands[n]
+    if len(node.operands) >= MANY:
+        return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
+    kept = _not_repeated(node.spec.inputs[n], [term for term, _ in taken])
+    if len(kept) == len(target.axes):
+        return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
+    names = tuple(target.axes[place] for place in kept)
+    output = tuple(node.spec.inputs[n][place] for place in kept)
+    return named(_derived(node, taken, output, target, names), names)
 
 
 def change(node: Contract, n: int, tangent: Node) -> Node | None:
@@ -39,8 +59,46 @@ def change(node: Contract, n: int, tangent: Node) -> Node | None:
     if node.local:
         return None
     operands = list(_operands(node))
-    operands[n] = (operands[n][0], _shared(node, tangent))
+    operands[n] = (operands[n][0], tangent)
+    if _counted(node.spec) is not None:
+        sources = tuple(operand for _, operand in operands)
+        return replace(node.over(sources, {}), label=None, cotangent_of=None)
     return named(_derived(node, [*_local(node), *operands], node.spec.output, node), node.axes)
+
+
+def _not_repeated(target: Term, terms: Iterable[Term]) -> list[int]:
+    """The axes of a gradient along which it is not everywhere the same."""
+    met = {name for term in terms for axis in term for name in axis.names}
+    uses = Counter(name for axis in target for name in axis.names)
+    return [
+        n for n, a in enumerate(target) if a.plain is None or a.plain in met or uses[a.plain] > 1
+    ]
+
+
+def _met(node: Contract, n: int, cotangent: Node) -> tuple[Term, Node]:
+    """The term with which a cotangent meets the operands, and the cotangent for it.
+
+    An axis that a cotangent lacks is left out of its term, if its index is met elsewhere.
+    """
+    if cotangent.axes == node.axes or not _may_lack(node, n, cotangent):
+        return node.spec.output, repeated(cotangent, node)
+    axes = dict(zip(node.axes, node.spec.output, strict=True))
+    return tuple(axes[name] for name in cotangent.axes), cotangent
+
+
+def _may_lack(node: Contract, n: int, cotangent: Node) -> bool:
+    spec = node.spec
+    # Of many operands all gradients are made together, from one cotangent.
+    if not REDUCTIONS[spec.reduce].linear or len(node.operands) >= MANY:
+        return False
+    terms = [term for m, term in enumerate(spec.inputs) if m != n]
+    met = {name for term in (*terms, spec.inputs[n]) for axis in term for name in axis.names}
+    lacked = [
+        a for name, a in zip(node.axes, spec.output, strict=True) if name not in cotangent.axes
+    ]
+    names = [axis.plain for axis in lacked]
+    twice = [axis.plain for axis in spec.output if axis.plain in names]
+    return None not in names and len(twice) == len(names) and met.issuperset(names)
 
 
 def _operands(node: Contract) -> Iterable[tuple[Term, Node]]:
@@ -73,8 +131,14 @@ def _counted(spec: Spec) -> tuple[str, ...] | None:
     return counted(spec)
 
 
-def _derived(node: Contract, taken: Sequence[tuple[Term, Node]], output: Term, like: Node) -> Node:
-    """A sum of products of what is taken, with the axes and the sizes of a node."""
+def _derived(
+    node: Contract,
+    taken: Sequence[tuple[Term, Node]],
+    output: Term,
+    like: Node,
+    axes: Axes | None = None,
+) -> Node:
+    """A sum of products of what is taken, with the axes of a node, or some of them, and its sizes."""
     taken = _without_ones(taken)
     terms = tuple(term for term, _ in taken)
     spec = Spec(terms, output, SUM)
@@ -83,8 +147,13 @@ def _derived(node: Contract, taken: Sequence[tuple[Term, Node]], output: Term, l
     operands = [operand for _, operand in taken]
     if _is_identity(spec):
         return operands[0]
-    free = not _follows(spec) or result_axes(output) != like.axes
-    return contract(spec, operands, _extents(node, spec, free), like=like if free else None)
+    told = not _follows(spec)
+    extents = _extents(node, spec, told)
+    if axes is None:
+        told = told or result_axes(output) != like.axes
+        return contract(spec, operands, extents, like=like if told else None)
+    shape = [Size.of(Extent(like, name)) for name in axes]
+    return contract(spec, operands, extents, shape if told else None)
 
 
 def _without_ones(taken: Sequence[tuple[Term, Node]]) -> Sequence[tuple[Term, Node]]:
@@ -129,4 +198,5 @@ def extent_of(node: Contract, name: str) -> Size:
         for axis, called in zip(term, operand.axes, strict=True):
             if axis.plain == name:
                 return Size.of(Extent(operand, called))
-    return Size.of(Extent(replace(node, local=False), name, of_index=True))
+    axes = result_axes(node.spec.output) if node.local else node.axes
+    return Size.of(Extent(replace(node, local=False, axes=axes), name, of_index=True))

@@ -45,7 +45,7 @@ def gradients(
             settled[node] = graph.settled(node, found.pop(node))
             for source, part in _pulled_back(node, settled[node], graph):
                 found.setdefault(source, []).append(part)
-    return [settled.get(node) or zeros_like(node) for node in graph.wrt]
+    return [graph.whole(settled.get(node), node) for node in graph.wrt]
 
 
 def tangents(
@@ -112,8 +112,17 @@ class _Graph:
         return node in self._active
 
     def settled(self, node: Node, parts: Sequence[Node]) -> Node:
-        """Everything that came back to a node, in its numbers, and called after it."""
+        """Everything that came back to a node, in its numbers, and called after it.
+
+        It may lack axes along which it is the same: rules of contractions and of maps know that.
+        """
         return self.cast(added(parts), node).as_cotangent_of(node)
+
+    def whole(self, cotangent: Node | None, node: Node) -> Node:
+        """What came back to a node, with all its axes; zeros if nothing did."""
+        if cotangent is None:
+            return zeros_like(node)
+        return repeated(cotangent, node).as_cotangent_of(node)
 
     def cast(self, made: Node, node: Node) -> Node:
         """What was made for a node, in the numbers that it has."""
@@ -147,7 +156,7 @@ def _pulled_back(node: Node, cotangent: Node, graph: _Graph) -> Iterator[tuple[N
         if source in graph:
             part = _part(node, n, cotangent)
             if part is not None:
-                yield source, named(part, source.axes)
+                yield source, part
 
 
 def _part(node: Node, n: int, cotangent: Node) -> Node | None:
@@ -157,6 +166,8 @@ def _part(node: Node, n: int, cotangent: Node) -> Node | None:
             return pullback(node, n, cotangent)
         case Map():
             return map_pullback(node, n, cotangent)
+        case Named():
+            return named(repeated(cotangent, node), node.source.axes)
     return cotangent
 
 

@@ -100,6 +100,16 @@ def dtype_of(numbers: Numbers, default: str) -> str:
     return max((name for name in names if kind(name) == widest), key=_width)
 
 
+def itemsize(dtype: str) -> int:
+    """Bytes of a number.
+
+    Example:
+        >>> itemsize("float32"), itemsize("bool")
+        (4, 1)
+    """
+    return _width(dtype)[0] // 8 or 1
+
+
 _SPOKEN = {"~bool": TRUTH, "~int": INTEGER}
 
 

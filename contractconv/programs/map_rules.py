@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from contractconv.maps.derivatives import derivatives
 from contractconv.maps.expression import Call, Expression, evaluate
 from contractconv.maps.record import ARGUMENTS, COTANGENT, RESULT
-from contractconv.programs.build import apply, total
-from contractconv.programs.nodes import Map, Node, Number
+from contractconv.programs.build import apply, size_of, total
+from contractconv.programs.nodes import Axes, Map, Node, Number
 
 
 def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
@@ -17,15 +17,15 @@ def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
     Args:
         node: the map.
         n: the position of the argument.
-        cotangent: what comes back to the result.
+        cotangent: what comes back to the result; what is the same along an axis may lack it.
 
     Returns:
-        A node with the argument's axes; ``None`` if nothing comes back.
+        A node that may lack axes of the argument, too; ``None`` if nothing comes back.
     """
     expression = derivatives(node.function)[n]
     if expression == 0:
         return None
-    return _summed(_Values(node, cotangent), expression, node.arguments[n].axes)
+    return _summed(node, _Values(node, cotangent), expression, node.arguments[n].axes)
 
 
 def map_change(node: Map, n: int, tangent: Node) -> Node | None:
@@ -46,15 +46,28 @@ class _Values:
         return evaluate(expression, self._variables, _number, _applied)
 
 
-def _summed(values: _Values, expression: Expression, axes: tuple[str, ...]) -> Node:
-    """An expression, summed over all but some axes; what can be is taken out of the sum."""
+def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> Node:
+    """An expression, summed over all but some axes of a map; what can be is taken out of the sum."""
     if isinstance(expression, Call) and expression.function == "negative":
-        return apply("negative", _summed(values, expression.arguments[0], axes))
+        return apply("negative", _summed(node, values, expression.arguments[0], axes))
+    if isinstance(expression, Call) and expression.function == "divide":
+        divisor = values.of(expression.arguments[1])
+        if set(divisor.axes) <= set(axes):
+            return apply("divide", _summed(node, values, expression.arguments[0], axes), divisor)
     factors = [values.of(factor) for factor in _factors(expression)]
     whole = dict.fromkeys(name for factor in factors for name in factor.axes)
-    if set(whole) == set(axes):
-        return total([values.of(expression)], axes)
-    return total([factor for factor in factors if not _is_one(factor)] or factors[:1], axes)
+    times = [size_of(node, name) for name in node.axes if name not in (*axes, *whole)]
+    if all(name in axes for name in whole):
+        return _product([values.of(expression), *times])
+    kept = tuple(name for name in axes if name in whole)
+    return _product([total([f for f in factors if not _is_one(f)], kept), *times])
+
+
+def _product(factors: Sequence[Node]) -> Node:
+    whole, *others = factors
+    for factor in others:
+        whole = _applied("multiply", (whole, factor))
+    return whole
 
 
 def _factors(expression: Expression) -> Iterator[Expression]:

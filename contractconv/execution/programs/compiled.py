@@ -16,6 +16,8 @@ from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
 from contractconv.notation.problem import Shape
+from contractconv.planning.programs.report import ProgramPlan
+from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.dtypes import typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
@@ -58,6 +60,27 @@ class CompiledProgram:
             OperandError: an input is missing, superfluous, or not an array of its numbers.
             ShapeError: shapes do not fit.
         """
+        runner, taken = self._ready(arrays, named)
+        return self._returned(runner(taken))
+
+    def profile(self, *arrays: Any, **named: Any) -> ProgramPlan:
+        """The plan, with the time that each step took; the inputs are as in a call."""
+        runner, taken = self._ready(arrays, named)
+        return runner.profile(taken)
+
+    @property
+    def plan(self) -> ProgramPlan:
+        """What is done for the shapes that it is compiled for; ``print`` it.
+
+        Raises:
+            ShapeError: a shape is not known yet.
+        """
+        return self.runner().plan
+
+    def _ready(
+        self, arrays: Sequence[Any], named: Mapping[str, Any]
+    ) -> tuple[Runner, dict[str, Array]]:
+        """What carries a call out, and the arrays that it takes."""
         given = self._bound(arrays, named)
         dtype = self._dtype or _meeting(self.graph.inputs, given)
         shapes = {name: np.shape(array) for name, array in given.items()}
@@ -69,7 +92,7 @@ class CompiledProgram:
             )
             for node in self.graph.inputs
         }  # fmt: skip
-        return self._returned(runner(taken))
+        return runner, taken
 
     def runner(self, **shapes: Sequence[int]) -> Runner:
         """What carries the program out for inputs of some shapes."""
@@ -82,7 +105,7 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(typed(sized(self.graph, shapes), dtype.name))
+            known = Runner(shared(typed(sized(self.graph, shapes), dtype.name)))
             self._runners.put(key, known, known.size)
         return known
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
@@ -24,6 +27,9 @@ from contractconv.planning.programs.steps import (
 )
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Position
+
+# Runs of which a profile takes the median.
+_ROUNDS = 5
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -47,11 +53,37 @@ class Runner:
         """Bytes that it keeps, beside what its contractions keep of their own."""
         return 1024 * len(self.steps)
 
+    @property
+    def plan(self) -> ProgramPlan:
+        """What is done, step by step."""
+        plans = {
+            step: work.plan
+            for step, work in zip(self.steps, self._works, strict=True)
+            if isinstance(work, _Contraction)
+        }
+        return planned_lines(self.program, self.steps, plans, self._last)
+
+    def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
+        """The plan, with the time that each step took: the median of some runs."""
+        self(arrays)
+        runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
+        for spent in runs:
+            self._carry_out(arrays, spent)
+        return replace(
+            self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
+        )
+
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
+        return self._carry_out(arrays, None)
+
+    def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
         for step, work, gone in zip(self.steps, self._works, self._last, strict=True):
+            start = perf_counter()
             made = work([held[node] for node in step.reads])
+            if spent is not None:
+                spent.append(perf_counter() - start)
             held.update(zip(step.makes, made, strict=True))
             for node in gone:
                 del held[node]

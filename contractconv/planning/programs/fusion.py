@@ -63,10 +63,10 @@ def _free(
     """
     found: set[Node] = set()
     for node in order:
-        alone = isinstance(node, (Number, Position)) or is_map(node)
-        if alone and all(source in found for source in node.sources):
-            if node not in wanted and all(map(is_map, read_by[node])):
-                found.add(node)
+        alone = is_map(node) and node not in wanted and all(map(is_map, read_by[node]))
+        alone = alone and all(source in found for source in node.sources)
+        if alone or isinstance(node, (Number, Position)):
+            found.add(node)
     return found
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from contractconv.notation.spec import Axis, lone_names
 from contractconv.programs.nodes import Cast, Contract, Input, Map, Named, Node, Number
-from contractconv.programs.text.words import unused
+from contractconv.programs.text.words import Taken
 from contractconv.reductions.table import REDUCTIONS
 
 _NOUNS = {
@@ -25,10 +25,12 @@ class Names:
 
     Args:
         taken: names that are given already.
+        order: every node, each behind what it reads.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = set(taken)
+    def __init__(self, taken: Iterable[str], order: Sequence[Node]) -> None:
+        self._taken = Taken(taken)
+        self._whole = _wholes(order)
         self._known: dict[Node, str] = {}
 
     def __contains__(self, node: Node) -> bool:
@@ -43,9 +45,7 @@ class Names:
 
     def claim(self, wanted: str) -> str:
         """Take a name, or one like it."""
-        name = unused(wanted, self._taken)
-        self._taken.add(name)
-        return name
+        return self._taken.claim(wanted)
 
     def called(self, node: Node) -> str:
         """The name of a node; if it has none yet, one is found."""
@@ -61,6 +61,8 @@ class Names:
             return node.label
         if node.cotangent_of is not None:
             return f"d_{self._fitting(node.cotangent_of)}"
+        if node in self._whole:
+            return f"{self._fitting(self._whole[node])}_part"
         return self._described(node)
 
     def _described(self, node: Node) -> str:
@@ -71,6 +73,18 @@ class Names:
         (source,) = node.sources
         of = self[source] if isinstance(source, Input) or source in self._known else ""
         return f"{word}_{of}" if of and len(of) <= _LONGEST else word
+
+
+def _wholes(order: Sequence[Node]) -> dict[Node, Node]:
+    """The cotangents of which something is a part: one of several that are added up."""
+    found: dict[Node, Node] = {}
+    for node in reversed(order):
+        whole = found.get(node, None if node.cotangent_of is None else node)
+        if whole is not None and isinstance(node, Map) and node.function == "add":
+            for part in node.sources:
+                if part.cotangent_of is None and part.label is None:
+                    found.setdefault(part, whole)
+    return found
 
 
 def _word(node: Node) -> str:
@@ -103,7 +117,7 @@ def _moved(node: Contract) -> str:
     """What a contraction of one operand is that adds nothing up."""
     (operand,), (term,) = node.operands, node.spec.inputs
     if isinstance(operand, Number):
-        return {0: "zeros", 1: "ones"}.get(operand.value, "full")  # type: ignore[call-overload]
+        return "zeros" if operand.value == 0 else "ones" if operand.value == 1 else "full"
     if not all(map(_is_plain, node.spec.output)):
         return "placed"
     if not all(map(_is_plain, term)):

@@ -1,0 +1,128 @@
+"""Steps of optimisers: what there was and a gradient go in, what there is next comes out.
+
+They are maps, so a program may hold a network, its gradients and the step of its optimiser; and
+may be differentiated through that step.
+"""
+
+from __future__ import annotations
+
+from contractconv.api.tensor import Tensor, applied
+from contractconv.functions.axes import cast_like
+
+Value = float | Tensor
+"""A number, or a tensor without axes that holds one."""
+
+
+def sgd(w: Tensor, gradient: Tensor, rate: Value, decay: Value = 0.0) -> Tensor:
+    """Step down the slope, ``w' = w - rate (g + decay w)``.
+
+    Args:
+        w: a parameter, any axes.
+        gradient: its gradient, the same axes.
+        rate: how far.
+        decay: how much of the parameter is added to its gradient.
+
+    Returns:
+        The next parameter, with the axes and the numbers of ``w``.
+
+    Example:
+        >>> import contractconv as cc
+        >>> W, x = cc.tensor("W", "i o"), cc.tensor("x", "i")
+        >>> loss = cc.contract("i o, i, j o, j ->", W, x, W, x)
+        >>> sgd(W, cc.grad(loss, W), rate=0.1)
+        <tensor i o>
+    """
+    return cast_like(w - rate * _decayed(w, gradient, decay), w)
+
+
+def momentum(
+    w: Tensor,
+    gradient: Tensor,
+    velocity: Tensor,
+    rate: Value,
+    friction: Value = 0.9,
+    decay: Value = 0.0,
+    nesterov: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Step with momentum, ``v' = friction v + g`` and ``w' = w - rate v'``.
+
+    Args:
+        w: a parameter, any axes.
+        gradient: its gradient, the same axes.
+        velocity: gradients so far, the same axes; zeros at the beginning.
+        rate: how far.
+        friction: how much of the velocity is kept.
+        decay: how much of the parameter is added to its gradient.
+        nesterov: whether the step looks ahead, ``w' = w - rate (g + friction v')``.
+
+    Returns:
+        The next parameter and the next velocity.
+
+    Example:
+        >>> import contractconv as cc
+        >>> W, dW, v = (cc.tensor(name, "i o") for name in ("W", "dW", "v"))
+        >>> momentum(W, dW, v, rate=0.1)
+        (<tensor i o>, <tensor i o>)
+
+    Source: Polyak, USSR Comput. Math. 4 (1964); Sutskever, Martens, Dahl and Hinton, "On the
+    importance of initialization and momentum in deep learning", ICML (2013).
+    """
+    slope = _decayed(w, gradient, decay)
+    faster = cast_like(friction * velocity + slope, velocity)
+    step = slope + friction * faster if nesterov else faster
+    return cast_like(w - rate * step, w), faster
+
+
+def adam(
+    w: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    step: int | Tensor,
+    rate: Value = 1e-3,
+    friction: tuple[Value, Value] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    decay: Value = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Step by as many deviations as the gradient is from zero.
+
+    ``m' = β₁ m + (1 - β₁) g``, ``s' = β₂ s + (1 - β₂) g²``, and with
+    ``m̂ = m' / (1 - β₁ᵗ)``, ``ŝ = s' / (1 - β₂ᵗ)``::
+
+        w' = w - rate (m̂ / (√ŝ + ε) + decay w)
+
+    Args:
+        w: a parameter, any axes.
+        gradient: its gradient, the same axes.
+        first: the average gradient ``m``, the same axes; zeros at the beginning.
+        second: the average square ``s``, likewise.
+        step: the number ``t`` of this step, counted from 1; an integer tensor without axes if a
+            program is made once and called many times.
+        rate: how far.
+        friction: ``β₁`` and ``β₂``.
+        epsilon: keeps the quotient from dividing by zero.
+        decay: how much of the parameter is taken away beside, which is AdamW.
+
+    Returns:
+        The next parameter, average gradient and average square.
+
+    Example:
+        >>> import contractconv as cc
+        >>> W, dW, m, s = (cc.tensor(name, "i o") for name in ("W", "dW", "m", "s"))
+        >>> adam(W, dW, m, s, cc.tensor("step", dtype="int64"))
+        (<tensor i o>, <tensor i o>, <tensor i o>)
+
+    Source: Kingma and Ba, "Adam", ICLR (2015), algorithm 1; Loshchilov and Hutter, "Decoupled
+    weight decay regularization", ICLR (2019), algorithm 2.
+    """
+    slow, slower = friction
+    m = cast_like(slow * first + (1 - slow) * gradient, first)
+    s = cast_like(slower * second + (1 - slower) * applied("square", gradient), second)
+    root = applied("sqrt", s / (1 - slower**step))
+    move = m / (1 - slow**step) / (root + epsilon)
+    return cast_like(w - rate * _decayed(w, move, decay), w), m, s
+
+
+def _decayed(w: Tensor, step: Tensor, decay: Value) -> Tensor:
+    none = isinstance(decay, (int, float)) and decay == 0
+    return step if none else step + decay * w

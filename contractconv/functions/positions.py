@@ -1,0 +1,107 @@
+"""Positions: where something stands in a sequence, as features, or as a turn of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from contractconv.api.contract import contract
+from contractconv.api.tensor import Tensor, applied, index, size
+from contractconv.errors import ParameterError
+from contractconv.functions.axes import axis_of, cast_like, check_integers, fresh
+
+Pairs = Literal["halves", "neighbours"]
+"""Which features turn together: those of both halves, or those side by side."""
+
+
+def sinusoidal(like: Tensor, axis: str, feature: str, base: float = 10000.0) -> Tensor:
+    """Write positions as waves, ``sin`` and ``cos`` of ``t / base^(2i/d)``, by turns.
+
+    Args:
+        like: whose sizes and numbers the result has; ``"b t d"``.
+        axis: along which positions are counted, ``"t"``.
+        feature: the axis of the waves, ``"d"``.
+        base: how much longer the longest wave is than the shortest.
+
+    Returns:
+        A tensor ``"t d"``, which is added to ``like`` by name.
+
+    Raises:
+        ShapeError: there is no such axis.
+
+    Example:
+        >>> import contractconv as cc
+        >>> x = cc.tensor("x", "b t d")
+        >>> x + sinusoidal(x, "t", "d")
+        <tensor b t d>
+
+    Source: Vaswani et al., "Attention is all you need", NeurIPS (2017), section 3.5.
+    """
+    at = index(axis_of(like, axis), size(like, axis))
+    i = index(axis_of(like, feature), size(like, feature))
+    angle = _angles(at, i - i % 2, size(like, feature), base)
+    waves = applied("where", i % 2 == 0, applied("sin", angle), applied("cos", angle))
+    return cast_like(waves, like)
+
+
+def rope(
+    x: Tensor,
+    axis: str,
+    feature: str,
+    base: float = 10000.0,
+    pairs: Pairs = "halves",
+    positions: Tensor | None = None,
+) -> Tensor:
+    """Turn pairs of features by an angle that grows with the position.
+
+    The pair ``i`` at position ``t`` is turned by ``t / base^(2i/d)``. So products of queries and
+    keys depend on how far they are apart. It is one contraction, with matrices of cosines and
+    sines; its gradient turns back.
+
+    Args:
+        x: ``"b t h d"``, with an even number of features.
+        axis: along which positions are counted, ``"t"``.
+        feature: the axis of the features, ``"d"``.
+        base: how much slower the last pair turns than the first.
+        pairs: ``"halves"``: features ``i`` and ``i + d/2``; ``"neighbours"``: ``2i`` and ``2i+1``.
+        positions: integers along ``t``, and batch: other positions than 0, 1, 2, ...
+
+    Returns:
+        A tensor with the axes of ``x``.
+
+    Raises:
+        ShapeError: there is no such axis.
+        OperandError: the positions are no integers.
+        ParameterError: the pairs are of neither kind.
+
+    Example:
+        >>> import contractconv as cc
+        >>> rope(cc.tensor("q", "b t h d"), "t", "d")
+        <tensor b t h d>
+
+    Source: Su et al., "RoFormer", arXiv:2104.09864 (2021), section 3.2.2.
+    """
+    at, name = axis_of(x, axis), axis_of(x, feature)
+    if pairs not in ("halves", "neighbours"):
+        raise ParameterError(f"pairs={pairs!r} is neither 'halves' nor 'neighbours'")
+    if positions is not None:
+        check_integers(positions, "positions", "cc.tensor('positions', 'b t', 'int64')")
+    here = index(at, size(x, at)) if positions is None else positions
+    i, side, turned = (fresh(n, x.axes) for n in ("i", "side", "turned"))
+    angle = _angles(here, 2 * index(i), size(x, name), base)
+    matrix = cast_like(_turn(angle, side, turned), x)
+    composed = [f"({s} {i})" if pairs == "halves" else f"({i} {s})" for s in (side, turned)]
+    before, after = (" ".join(c if a == name else a for a in x.axes) for c in composed)
+    made: Tensor = contract(f"{before}, {' '.join(matrix.axes)} -> {after}", x, matrix)
+    return made.named(x.axes)
+
+
+def _angles(at: Tensor, twice: Tensor, features: Tensor, base: float) -> Tensor:
+    """``t / base^(2i/d)``, in the widest numbers: in few digits, late positions are lost."""
+    return at.cast("float64") * base ** (-twice.cast("float64") / features)
+
+
+def _turn(angle: Tensor, side: str, turned: str) -> Tensor:
+    """Matrices that turn a pair: cosines on the diagonal, sines beside it."""
+    before, after = index(side, 2), index(turned, 2)
+    beside = (after - before) * applied("sin", angle)
+    return applied("where", before == after, applied("cos", angle), beside)

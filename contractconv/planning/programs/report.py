@@ -1,0 +1,188 @@
+"""What a program's plan says: each step with what it makes, how, and what that moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+
+from contractconv.html_style import preformatted
+from contractconv.planning.cost import flops
+from contractconv.planning.plan import Plan
+from contractconv.planning.programs.steps import (
+    ContractStep,
+    MapStep,
+    ReductionGradient,
+    Step,
+    ViewStep,
+)
+from contractconv.planning.report import quantity
+from contractconv.planning.report import time as written
+from contractconv.programs.dtypes import Typed
+from contractconv.programs.kinds import itemsize
+from contractconv.programs.nodes import Input, Map, Node
+
+_WIDTH = 72
+
+
+@dataclass(frozen=True)
+class Line:
+    """A step, as a plan shows it.
+
+    Attributes:
+        makes: the values that it makes, by name.
+        does: what it does, in the notation and in maps.
+        way: how it is carried out.
+        operations: floating-point operations.
+        moved: bytes that it reads and writes, each array once.
+        alive: bytes of the arrays that are there while it runs, inputs left out.
+    """
+
+    makes: str
+    does: str
+    way: str
+    operations: int
+    moved: int
+    alive: int
+
+
+@dataclass(frozen=True, repr=False)
+class ProgramPlan:
+    """How a program is carried out, step by step; ``print`` it.
+
+    Attributes:
+        lines: the steps in order.
+        seconds: how long each took, if it was measured.
+    """
+
+    lines: tuple[Line, ...]
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of all steps."""
+        return sum(line.operations for line in self.lines)
+
+    @property
+    def moved(self) -> int:
+        """Bytes that are read and written, each array once in each step."""
+        return sum(line.moved for line in self.lines)
+
+    @property
+    def peak(self) -> int:
+        """Bytes of the arrays that are there at once, at most, inputs left out."""
+        return max((line.alive for line in self.lines), default=0)
+
+    def to_json(self) -> str:
+        """The plan as JSON."""
+        return json.dumps([asdict(line) for line in self.lines], indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        whole = f"{len(self.lines)} steps, {quantity(self.operations)} operations, "
+        whole += f"{_bytes(self.moved)} moved, {_bytes(self.peak)} at most at once"
+        return "\n".join([whole, *self._rows()])
+
+    __repr__ = __str__
+
+    def _rows(self) -> Iterator[str]:
+        name = max((len(line.makes) for line in self.lines), default=0)
+        for n, line in enumerate(self.lines):
+            spent = f"{written(self.seconds[n]):>9}" if self.seconds else ""
+            does = line.does if len(line.does) <= _WIDTH else f"{line.does[: _WIDTH - 3]}..."
+            yield (
+                f"{spent}{quantity(line.operations):>9} {_bytes(line.moved):>9}  "
+                f"{line.makes:{min(name, 24)}}  {line.way:28}  {does}"
+            )
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
+
+
+def planned_lines(
+    program: Typed,
+    steps: Sequence[Step],
+    plans: Mapping[Step, Plan],
+    gone: Sequence[Collection[Node]],
+) -> ProgramPlan:
+    """Write a plan.
+
+    Args:
+        program: the program.
+        steps: what is done for it.
+        plans: how contractions are carried out.
+        gone: for each step the nodes that nobody reads behind it.
+    """
+    lines: list[Line] = []
+    alive = 0
+    inputs = {node for node in program.graph.nodes if isinstance(node, Input)}
+    for step, over in zip(steps, gone, strict=True):
+        view = isinstance(step, ViewStep)
+        made = 0 if view else sum(_size(program, node) for node in step.makes)
+        read = 0 if view else sum(_size(program, node) for node in step.reads)
+        alive += made
+        lines.append(
+            Line(
+                ", ".join(map(name_of, step.makes)), does(step), _way(step, plans.get(step)),
+                _operations(step, plans.get(step), program), made + read, alive,
+            )
+        )  # fmt: skip
+        alive -= sum(_size(program, node) for node in over if node not in inputs)
+    return ProgramPlan(tuple(lines))
+
+
+def name_of(node: Node) -> str:
+    """What a value is called in a plan."""
+    primes = ""
+    while node.label is None and node.cotangent_of is not None:
+        node, primes = node.cotangent_of, f"d_{primes}"
+    return f"{primes}{node.label or type(node).__name__.lower()}"
+
+
+def does(step: Step) -> str:
+    """What a step does, in the notation, or in maps."""
+    if isinstance(step, ContractStep):
+        kind = step.node.spec.reduce
+        what = f"{'local of ' if step.node.local else ''}{'' if kind == 'sum' else f'{kind} '}"
+        return f"{what}{step.node.spec}"
+    if isinstance(step, ReductionGradient):
+        return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
+    if isinstance(step, MapStep):
+        return " ".join(_map(node) for node in step.group.nodes)
+    return "the same array" if step.reads else "a number, or an index"
+
+
+def _map(node: Node) -> str:
+    return node.function if isinstance(node, Map) else f"to {getattr(node, 'dtype', '')}"
+
+
+def _way(step: Step, plan: Plan | None) -> str:
+    if isinstance(step, ReductionGradient):
+        return "gradient of a reduction"
+    if isinstance(step, MapStep):
+        return f"{len(step.group.nodes)} maps, block by block"
+    if plan is None:
+        return "no copy" if isinstance(step, ViewStep) else "local derivative"
+    ways = dict.fromkeys(part.lowering for part in plan.steps)
+    return "; ".join(ways)
+
+
+def _operations(step: Step, plan: Plan | None, program: Typed) -> int:
+    if plan is not None:
+        return plan.flops
+    if isinstance(step, MapStep):
+        return sum(prod(program.shapes[node]) for node in step.group.nodes)
+    return flops(step.problem) if isinstance(step, (ContractStep, ReductionGradient)) else 0
+
+
+def _size(program: Typed, node: Node) -> int:
+    return prod(program.shapes[node]) * itemsize(program.dtypes[node])
+
+
+def _bytes(number: float) -> str:
+    """A number of bytes, in three digits."""
+    units = iter(("B", "kB", "MB", "GB"))
+    unit = next(units)
+    while number >= 999.5 and unit != "GB":
+        number, unit = number / 1000, next(units)
+    return f"{number:.3g} {unit}"
