@@ -58,7 +58,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     Raises:
         ShapeError: shapes do not fit, or the size of an axis follows from nothing.
     """
-    sizing = _Sizing(shapes)
+    sizing = Sizing(shapes)
     for node in in_order([*graph.wanted, *graph.inputs]):
         sizing.add(node)
     outputs = tuple((name, sizing.closed(node, name)) for name, node in graph.outputs)
@@ -70,7 +70,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     return Sized(whole, known, sizing.problems, sizing.made)
 
 
-class _Sizing:
+class Sizing:
     """Nodes with numbers for sizes, made one after the other."""
 
     def __init__(self, given: Mapping[str, Shape]) -> None:
