@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
 from contractconv.engines.llvm.maps import error_functions, exponentials, logarithms
