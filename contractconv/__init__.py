@@ -36,6 +36,7 @@ from contractconv.planning.setting import Algorithm
 from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from contractconv import functions as functions
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
     from contractconv.api.program import Program, program, read
@@ -85,6 +86,7 @@ __all__ = [
     "exp",
     "expm1",
     "floor",
+    "functions",
     "gauss_newton",
     "gelu",
     "gelu_tanh",
@@ -147,8 +149,12 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
+    if name == "functions":
+        return _import_module("contractconv.functions")
     if not name.startswith("_"):
         from contractconv.api.maps import map_function
 
