@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
     from contractconv.api.program import Program, program, read
-    from contractconv.api.symbolic import concat, gauss_newton, grad, hvp, jvp
+    from contractconv.api.symbolic import concatenated as concat
+    from contractconv.api.symbolic import gauss_newton, grad, hvp, jvp
     from contractconv.api.tensor import Tensor, index, size, tensor
     from contractconv.display.explanation import Explanation
     from contractconv.execution.compiled import Compiled
@@ -135,7 +136,7 @@ _LATER = {
     "Program": "contractconv.api.program",
     "Tensor": "contractconv.api.tensor",
     "compile": "contractconv.api.compiling",
-    "concat": "contractconv.api.symbolic",
+    "concat": "contractconv.api.symbolic:concatenated",
     "gauss_newton": "contractconv.api.symbolic",
     "grad": "contractconv.api.symbolic",
     "hvp": "contractconv.api.symbolic",
@@ -152,7 +153,8 @@ def __getattr__(name: str) -> Any:
     if name == "testing":
         return _import_module("contractconv.testing")
     if name in _LATER:
-        return getattr(_import_module(_LATER[name]), name)
+        module, _, called = _LATER[name].partition(":")
+        return getattr(_import_module(module), called or name)
     if name == "functions":
         return _import_module("contractconv.functions")
     if not name.startswith("_"):

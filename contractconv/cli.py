@@ -30,7 +30,7 @@ _EXAMPLES = """examples:
   contractconv explain layer.py
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
-  contractconv run layer.py --input x=x.npy --input W=W.npy --output y.npy
+  contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy
 """
 
 

@@ -90,11 +90,14 @@ class Program:
         Example:
             >>> import contractconv as cc
             >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
-            >>> p = cc.program(loss=cc.contract("b i, i o ->", x, W), name="layer")
+            >>> y = cc.contract("b i, i o -> b o", x, W).called("y")
+            >>> p = cc.program(loss=cc.contract("b o, b o ->", y, y), name="layer")
             >>> print(p.grad(wrt="W"))
             def layer_grad(x: "b i", W: "i o"):
-                loss = contract("b i, i o ->", x, W)
-                d_W = contract(", b i -> i o", 1, x, like=W)
+                y = contract("b i, i o -> b o", x, W)
+                loss = contract("b o, b o ->", y, y)
+                d_y = y + y
+                d_W = contract("b o, b i -> i o", d_y, x)
                 return loss, d_W
             <BLANKLINE>
         """
