@@ -25,6 +25,7 @@ from contractconv.errors import (
     MemoryLimitError,
     OperandError,
     ParameterError,
+    ProgramError,
     ReductionError,
     ShapeError,
     SpecError,
@@ -64,6 +65,7 @@ __all__ = [
     "ParameterError",
     "Plan",
     "Program",
+    "ProgramError",
     "Reduction",
     "ReductionError",
     "ShapeError",
@@ -147,6 +149,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
     if name == "functions":

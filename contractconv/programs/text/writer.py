@@ -96,7 +96,7 @@ class _Lines:
 
     def _named(self, graph: Graph) -> Names:
         """The names that are said: those of inputs and outputs, then labels."""
-        names = Names([*self._outputs, *(node.name for node in graph.inputs)])
+        names = Names([*self._outputs, *(node.name for node in graph.inputs)], self._order)
         for name, node in graph.outputs:
             if self._labels.get(node, name) == name and node not in names and _is_line(node):
                 names.give(node, name)
