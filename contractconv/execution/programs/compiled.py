@@ -16,13 +16,14 @@ from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
 from contractconv.notation.problem import Shape
+from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
-from contractconv.programs.rewrites.table import PASSES
+from contractconv.programs.rewrites.table import passes
 from contractconv.programs.sizing import sized
 
 FreeShape = tuple[int | None, ...]
@@ -155,7 +156,7 @@ def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
     names = (name for name, _ in graph.outputs)
     whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-    return rewritten(typed(sized(whole, shapes), dtype), PASSES)
+    return rewritten(typed(sized(whole, shapes), dtype), passes(cost_of))
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.precision import accumulator, rounded
+from contractconv.arrays.summation import TERMS, summed
 from contractconv.arrays.views import Array
 from contractconv.notation.problem import Shape
 from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Axes
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
-
-# Sums of a few rows that are called one by one, at most for one of so many rows.
-_ROWS_A_CALL = 32
 
 
 def rows_of(node: TakenRows | AddedRows, shape: Shape) -> Work:
@@ -144,19 +142,18 @@ def _count(values: Array, places: Array, made: Array) -> None:
 
 
 def _add(matrix: Array, places: Array, made: Array) -> None:
-    """Rows that have a place of their own are moved, others are added where they stand together."""
+    """Add rows where they stand together; those that have a place of their own are moved."""
     order = np.argsort(places, kind="stable")
-    sorted_places = places[order]
-    starts = np.flatnonzero(np.diff(sorted_places, prepend=sorted_places[0] - 1))
+    ordered = places[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
     counts = np.diff(starts, append=len(order))
     alone = starts[counts == 1]
-    made[sorted_places[alone]] = matrix[order[alone]]
-    many = np.flatnonzero(counts > 1)
-    if len(many) * _ROWS_A_CALL <= len(order):
-        for start, count in zip(starts[many], counts[many], strict=True):
-            together = matrix[order[start : start + count]]
-            made[sorted_places[start]] = together.sum(axis=0)
-        return
-    taken = np.repeat(counts > 1, counts)
-    firsts = np.concatenate([[0], np.cumsum(counts[many])[:-1]])
-    made[sorted_places[starts[many]]] = np.add.reduceat(matrix[order[taken]], firsts, axis=0)
+    made[ordered[alone]] = matrix[order[alone]]
+    few = (counts > 1) & (counts <= TERMS)
+    if few.any():
+        taken = order[np.repeat(few, counts)]
+        first = np.cumsum(counts[few]) - counts[few]
+        made[ordered[starts[few]]] = np.add.reduceat(matrix[taken], first, axis=0)
+    for n in np.flatnonzero(counts > TERMS):
+        together = matrix[order[starts[n] : starts[n] + counts[n]]]
+        made[ordered[starts[n]]] = summed(together, (0,))
