@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.precision import accumulator, rounded
-from contractconv.arrays.summation import TERMS, summed
+from contractconv.arrays.summation import TERMS
 from contractconv.arrays.views import Array
 from contractconv.notation.problem import Shape
 from contractconv.programs.gathering import AddedRows, TakenRows
@@ -142,18 +142,31 @@ def _count(values: Array, places: Array, made: Array) -> None:
 
 
 def _add(matrix: Array, places: Array, made: Array) -> None:
-    """Add rows where they stand together; those that have a place of their own are moved."""
+    """Add rows where they stand together, in blocks whose sums are then added likewise."""
     order = np.argsort(places, kind="stable")
     ordered = places[order]
     starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
-    counts = np.diff(starts, append=len(order))
-    alone = starts[counts == 1]
-    made[ordered[alone]] = matrix[order[alone]]
-    few = (counts > 1) & (counts <= TERMS)
-    if few.any():
-        taken = order[np.repeat(few, counts)]
-        first = np.cumsum(counts[few]) - counts[few]
-        made[ordered[starts[few]]] = np.add.reduceat(matrix[taken], first, axis=0)
-    for n in np.flatnonzero(counts > TERMS):
-        together = matrix[order[starts[n] : starts[n] + counts[n]]]
-        made[ordered[starts[n]]] = summed(together, (0,))
+    blocks, counts = _blocks(starts, len(order))
+    totals = matrix.take(order[blocks], axis=0)
+    # The first row of every block, then all second ones, and so on: fewer each time.
+    for n in range(1, int(counts[0])):
+        left = int(np.searchsorted(-counts, -n))
+        totals[:left] += matrix.take(order[blocks[:left] + n], axis=0)
+    if len(blocks) == len(starts):
+        made[ordered[blocks]] = totals
+    else:
+        _add(totals, ordered[blocks], made)
+
+
+def _blocks(starts: Array, end: int) -> tuple[Array, Array]:
+    """Where blocks of rows of one place start, and how many are in each, the largest first.
+
+    No block has so many that a sum of them, one after the other, loses digits.
+    """
+    counts = np.diff(starts, append=end)
+    parts = -(-counts // TERMS)
+    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    blocks = np.repeat(starts, parts) + TERMS * number
+    sizes = np.minimum(np.repeat(starts + counts, parts) - blocks, TERMS)
+    falling = np.argsort(-sizes, kind="stable")
+    return blocks[falling], sizes[falling]
