@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from contractconv.api.symbolic import concat, gauss_newton, grad, hvp, jvp
     from contractconv.api.tensor import Tensor, index, size, tensor
     from contractconv.display.explanation import Explanation
+    from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
+    from contractconv.verification.programs.certificate import ProgramCertificate
 
 __all__ = [
     "Algorithm",
@@ -63,6 +65,8 @@ __all__ = [
     "ParameterError",
     "Plan",
     "Program",
+    "ProgramCertificate",
+    "ProgramExplanation",
     "Reduction",
     "ReductionError",
     "ShapeError",
@@ -129,6 +133,8 @@ _LATER = {
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
     "Program": "contractconv.api.program",
+    "ProgramCertificate": "contractconv.verification.programs.certificate",
+    "ProgramExplanation": "contractconv.display.programs.explanation",
     "Tensor": "contractconv.api.tensor",
     "compile": "contractconv.api.compiling",
     "concat": "contractconv.api.symbolic",
