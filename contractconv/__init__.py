@@ -25,6 +25,7 @@ from contractconv.errors import (
     MemoryLimitError,
     OperandError,
     ParameterError,
+    ProgramError,
     ReductionError,
     ShapeError,
     SpecError,
@@ -35,6 +36,7 @@ from contractconv.planning.setting import Algorithm
 from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from contractconv import functions as functions
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
     from contractconv.api.program import Program, program, read
@@ -66,6 +68,7 @@ __all__ = [
     "Plan",
     "Program",
     "ProgramCertificate",
+    "ProgramError",
     "ProgramExplanation",
     "Reduction",
     "ReductionError",
@@ -87,6 +90,7 @@ __all__ = [
     "exp",
     "expm1",
     "floor",
+    "functions",
     "gauss_newton",
     "gelu",
     "gelu_tanh",
@@ -151,8 +155,12 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
+    if name == "functions":
+        return _import_module("contractconv.functions")
     if not name.startswith("_"):
         from contractconv.api.maps import map_function
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Greek gets question marks
     try:
-        status: int = asked.action(asked) or 0
+        return int(asked.action(asked) or 0)
     except ContractionError as error:
         write(f"contractconv: {error}\n")
         return 2
@@ -51,8 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = error.filename or "the output"
         write(f"contractconv: cannot write {where}: {error.strerror}\n")
         return 1
-    else:
-        return status
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
@@ -38,9 +38,12 @@ class Workshop:
     made: list[Node]
 
     def any(self) -> Node:
-        return self.one_of(self.made)
+        """One of the values."""
+        node: Node = self.one_of(self.made)
+        return node
 
-    def one_of(self, choices: list[Any]) -> Any:
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        """One of several."""
         return choices[self.draw(st.integers(0, len(choices) - 1))]
 
     def size(self) -> Size:
@@ -53,6 +56,7 @@ class Workshop:
         return whole
 
     def extent(self) -> Extent | None:
+        """The size of an axis, or the extent of an index, of a value."""
         node = self.any()
         windows = isinstance(node, Contract) and not node.local and node.spec.indices
         if windows and self.draw(st.booleans()):
@@ -62,23 +66,29 @@ class Workshop:
     # -- one kind of node each -------------------------------------------------------------------
 
     def number(self) -> Node:
+        """A number."""
         return Number((), value=self.one_of(NUMBERS))
 
     def length(self) -> Node:
+        """A length."""
         return Length((), size=self.size())
 
     def position(self) -> Node:
+        """A position."""
         return Position((self.one_of(AXES),), size=self.one_of([None, None, self.size()]))
 
     def map(self) -> Node:
+        """A map."""
         record = self.one_of([*MAPS.values()])
         return apply(record.name, *(self.any() for _ in range(record.arity)))
 
     def named(self) -> Node:
+        """Other names for axes."""
         node = self.any()
         return named(node, tuple(self.draw(st.permutations(AXES))[: len(node.axes)]))
 
     def cast(self) -> Node:
+        """A conversion."""
         node = self.any()
         dtype, like = self.one_of([(None, None), (None, self.any()), (self.one_of(DTYPES), None)])
         return Cast(node.axes, source=node, dtype=dtype, like=like)
@@ -98,10 +108,12 @@ class Workshop:
         return self.told(spec, operands, given)
 
     def axis(self, name: str) -> str:
+        """An axis on which an index stands alone, or in a window."""
         # A blank says that a name may have several letters.
         tap = "k" if name != "k" else "l"
         windows = [f"( 2*{name}+{tap}-1 )", f"( s*{name}-1 )", f"( ({name}-{tap})/2 )", "( 0 )"]
-        return self.one_of([f"( {name} )"] * 6 + windows)
+        axis: str = self.one_of([f"( {name} )"] * 6 + windows)
+        return axis
 
     def told(self, spec: Any, operands: list[Node], given: dict[str, Size]) -> Node:
         """A contraction whose result has the sizes that it has, or others."""
@@ -138,5 +150,5 @@ def programs(draw: Draw) -> Graph:
 
 def _inputs(name: str) -> st.SearchStrategy[Input]:
     axes = st.lists(st.sampled_from(AXES), max_size=3, unique=True).map(tuple)
-    dtypes = st.sampled_from([None, None, *DTYPES])
+    dtypes = st.sampled_from([*[None] * len(DTYPES), *DTYPES])
     return st.builds(lambda a, d: Input(a, name=name, dtype=d, label=name), axes, dtypes)

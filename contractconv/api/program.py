@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.symbolic import grad
@@ -86,7 +86,7 @@ class Program:
 
         Returns:
             A program of the same inputs, whose outputs are ``output`` and ``d_NAME`` for each of
-            ``wrt``.
+            ``wrt`` (``d_d_NAME`` if something is called so already).
 
         Raises:
             ProgramError: there is no value of such a name.
@@ -106,8 +106,9 @@ class Program:
         loss = self._only() if output is None else output
         names = [wrt] if isinstance(wrt, str) else list(self._changing() if wrt is None else wrt)
         found = grad(self[loss], [self.tensor(name) for name in names])
-        derived = {f"d_{name}": tensor for name, tensor in zip(names, found, strict=True)}
-        nodes = {name: made._node for name, made in {loss: self[loss], **derived}.items()}
+        nodes = {loss: self[loss]._node}
+        for name, tensor in zip(names, found, strict=True):
+            nodes[_cotangent(name, {*nodes, *self.inputs})] = tensor._node
         return Program(Graph.of(nodes, self._graph.inputs, f"{self.name}_grad"))
 
     def _only(self) -> str:
@@ -143,21 +144,16 @@ class Program:
             >>> import contractconv as cc
             >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
             >>> p = cc.program(y=cc.contract("b i, i o -> b o", x, W), name="f")
-            >>> print(p.explain(wrt="W"))
-            f(x, W, d_y) -> y, d_W
+            >>> print(p.explain())
+            f(x, W) -> y
             <BLANKLINE>
             given
               x[b, i]
               W[i, o]
-                ← d_W[i, o] = Σ_{b} d_y[b, o] · x[b, i]
             <BLANKLINE>
             computed
               y[b, o] = Σ_{i} x[b, i] · W[i, o]
                   i is not in the result, so it is summed.
-                ← d_y[b, o]
-            <BLANKLINE>
-              d_a is what comes back to a: the gradient of y by a. These lines are worked out from
-              the last one up.
         """
         from contractconv.display.programs.explanation import explain_program  # sympy is slow
 
@@ -286,6 +282,13 @@ def read(text: str) -> Program:
         ('b', 'o')
     """
     return Program(reader.read(text))
+
+
+def _cotangent(name: str, taken: Container[str]) -> str:
+    found = f"d_{name}"
+    while found in taken:
+        found = f"d_{found}"
+    return found
 
 
 def _input(tensor: Any) -> Input:

@@ -84,8 +84,9 @@ def grad(
     """
     targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     back = _cotangent(loss, cotangent)
-    found = gradients([loss._node], [back], [_checked(target)._node for target in targets])
-    made = [Tensor(node) for node in found]
+    nodes = [_checked(target)._node for target in targets]
+    output, *wanted = _split([loss._node, *nodes])
+    made = [Tensor(node) for node in gradients([output], [back], wanted)]
     return made[0] if isinstance(wrt, Tensor) else made
 
 
@@ -112,7 +113,8 @@ def jvp(output: Tensor, wrt: Tensor | Sequence[Tensor], tangent: Any) -> Tensor:
     if len(given) != len(targets):
         raise OperandError(f"{len(targets)} tensors change in {len(given)} directions")
     directions = [_aligned(v, w, "a tangent") for v, w in zip(given, targets, strict=True)]
-    (made,) = tangents([output._node], [_checked(w)._node for w in targets], directions)
+    split, *wanted = _split([output._node, *(_checked(w)._node for w in targets)])
+    (made,) = tangents([split], wanted, directions)
     return Tensor(made)
 
 
@@ -155,6 +157,16 @@ def gauss_newton(loss: Tensor, output: Tensor, wrt: Tensor | Sequence[Tensor], v
     pushed = jvp(output, wrt, vector)
     curved = jvp(grad(loss, output), output, pushed)
     return grad(output, wrt, cotangent=curved)
+
+
+def _split(nodes: Sequence[Node]) -> list[Node]:
+    """The same nodes; contractions whose gradients are among them meet in pairs.
+
+    Otherwise each gradient would have as many gradients again as the contraction has operands.
+    """
+    from contractconv.planning.programs.shared_products import shared  # an order is planned
+
+    return shared(nodes)
 
 
 def _cotangent(loss: Tensor, given: Any) -> Node:
@@ -231,15 +243,24 @@ def _moved(source: Tensor, axis: str, start: Size, step: int) -> Spec:
     plain = tuple(map(Affine.index, source.axes))
     number = start.number
     offset = Polynomial.symbol("start") if number is None else Polynomial.of(number)
-    moved = Affine.of([(axis, Polynomial.of(step))] if step else [], offset)
+    factors = [(axis, Polynomial.of(step))] if step else []
+    if step == 1 and number == 0:
+        # A plain axis is as long as the array: one with a window of a single point need not be.
+        factors.append(("start", Polynomial.of(1)))
+    moved = Affine.of(factors, offset)
     term = tuple(moved if a.plain == axis else a for a in plain)
     return Spec((term,), plain, parameters=() if number is not None else ("start",))
 
 
 def _made(source: Tensor, spec: Spec, given: Mapping[str, Size]) -> Tensor:
+    return Tensor(contract(spec, [source._node], _told(spec, given)))
+
+
+def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
+    """What a string does not say itself: of a start at zero, the window's single point."""
     known = {*spec.indices, *spec.parameters}
     told = {name: size for name, size in given.items() if name in known}
-    return Tensor(contract(spec, [source._node], told))
+    return told | ({"start": Size.of(1)} if "start" in spec.indices else {})
 
 
 def concat(tensors: Sequence[Tensor], axis: str) -> Tensor:
@@ -267,5 +288,4 @@ def _placed(node: Node, axis: str, start: Size, whole: Sequence[Size]) -> Node:
     """An array of zeros in which another one stands from a start on."""
     read = _moved(Tensor(node), axis, start, 1)
     spec = Spec((read.output,), read.inputs[0], parameters=read.parameters)
-    told = {"start": start} if read.parameters else {}
-    return named(contract(spec, [node], told, whole), node.axes)
+    return named(contract(spec, [node], _told(spec, {"start": start}), whole), node.axes)

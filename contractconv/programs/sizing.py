@@ -39,11 +39,13 @@ class Sized:
         graph: the program; its nodes say sizes as numbers.
         shapes: the shape of every node.
         problems: what every contraction is.
+        made: what every node of the program became.
     """
 
     graph: Graph
     shapes: Mapping[Node, Shape]
     problems: Mapping[Node, Problem]
+    made: Mapping[Node, Node]
 
 
 def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
@@ -65,7 +67,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     known: dict[Node, Shape] = {}
     for node in whole.nodes:
         known[node] = tuple(size for size in sizing.shapes[node] if size is not None)
-    return Sized(whole, known, sizing.problems)
+    return Sized(whole, known, sizing.problems, sizing.made)
 
 
 class Sizing:
@@ -123,6 +125,9 @@ class Sizing:
 
     def _map(self, node: Map) -> tuple[Node, OpenShape]:
         sources = [self.made[source] for source in node.arguments]
+        if node.function == "divide" and isinstance(node.arguments[1], Length):
+            sources[1] = _divisor(sources[1])
+            self.shapes[sources[1]] = ()
         sizes: dict[str, int] = {}
         for source in sources:
             for axis, size in zip(source.axes, self.shapes[source], strict=True):
@@ -222,6 +227,12 @@ class Sizing:
             for operand in operands
         )
         return f"in {_called(node)} of {told}"
+
+
+def _divisor(size: Node) -> Node:
+    """A size by which something is divided: a mean over nothing is nothing, not no number."""
+    empty = isinstance(size, Number) and size.value == 0
+    return Number((), value=1) if empty else size
 
 
 def _local_shape(node: Contract, problem: Problem) -> Shape:

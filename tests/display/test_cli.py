@@ -277,11 +277,20 @@ def test_the_examples_of_the_help_work(
         main(["--help"])
     examples = re.findall(r"^  contractconv (explain .*)$", capsys.readouterr().out, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
+    Path("layer.py").write_text(LAYER, encoding="utf-8")
     for example in examples:
         # A shell takes the quotes away.
         arguments = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', example)]
         assert main(arguments) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["pool.html"]
+    assert {path.name for path in tmp_path.iterdir()} == {"layer.py", "pool.html"}
+
+
+LAYER = """
+def layer(x: "b h w c", W: "k l c o"):
+    z = contract("b (i+k-1) (j+l-1) c, k l c o -> b i j o", x, W)
+    a = relu(z)
+    return a
+"""
 
 
 # --- as a program -----------------------------------------------------------------------------

@@ -118,9 +118,16 @@ def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
     if node.function == "where":
         return lambda *given: _chosen(dtype, *given)
     record = MAPS[node.function]
-    if record.is_ufunc:
-        return record.numpy
+    if isinstance(record.ufunc, np.ufunc):
+        return _into(record.ufunc, record.arity)
     return lambda *given: _filled(record.numpy, record.arity, given)
+
+
+def _into(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """A ufunc that fills the array behind its arguments, if there is one."""
+    if arity == 1:
+        return lambda first, out=None: function(first, out=out)
+    return lambda first, second, out=None: function(first, second, out=out)
 
 
 def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:

@@ -13,14 +13,17 @@ from contractconv.arrays.views import Array
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
+from contractconv.notation.problem import Problem
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
     ReductionGradient,
+    RowsStep,
     Step,
     ViewStep,
     steps_of,
@@ -165,10 +168,23 @@ def _maps(program: Typed, step: MapStep) -> Work:
     return FusedMaps(step.group, program.shapes, program.dtypes)
 
 
+def _order(problem: Problem) -> list[int]:
+    """The axes of a contraction's only operand, in the order of the result."""
+    held = [access.plain for access in problem.operands[0]]
+    return [held.index(access.plain) for access in problem.output]
+
+
+def _rows(program: Typed, step: RowsStep) -> Work:
+    return rows_of(step.node, program.shapes[step.node])
+
+
 def _view(program: Typed, step: ViewStep) -> Work:
     node = step.node
     if isinstance(node, Named):
         return lambda given: given
+    if isinstance(node, Contract):
+        order = _order(program.problems[node])
+        return lambda given: [given[0].transpose(order)]
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]
@@ -181,5 +197,6 @@ _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     ContractStep: _contraction,
     ReductionGradient: _reduction_gradient,
     MapStep: _maps,
+    RowsStep: _rows,
     ViewStep: _view,
 }

@@ -14,6 +14,7 @@ from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
     ReductionGradient,
+    RowsStep,
     Step,
     ViewStep,
 )
@@ -149,6 +150,8 @@ def does(step: Step) -> str:
         return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
     if isinstance(step, MapStep):
         return " ".join(_map(node) for node in step.group.nodes)
+    if isinstance(step, RowsStep):
+        return step.node.described
     return "the same array" if step.reads else "a number, or an index"
 
 
@@ -161,6 +164,8 @@ def _way(step: Step, plan: Plan | None) -> str:
         return "gradient of a reduction"
     if isinstance(step, MapStep):
         return f"{len(step.group.nodes)} maps, block by block"
+    if isinstance(step, RowsStep):
+        return "rows, by labels"
     if plan is None:
         return "no copy" if isinstance(step, ViewStep) else "local derivative"
     ways = dict.fromkeys(part.lowering for part in plan.steps)

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from contractconv.notation.spec import Axis, lone_names
-from contractconv.programs.nodes import Cast, Contract, Input, Map, Named, Node, Number
+from contractconv.programs.nodes import (
+    Cast,
+    Contract,
+    Input,
+    Length,
+    Map,
+    Named,
+    Node,
+    Number,
+    Position,
+)
 from contractconv.programs.text.words import Taken
 from contractconv.reductions.table import REDUCTIONS
 
 _NOUNS = {
     "add": "total", "subtract": "difference", "multiply": "product", "divide": "ratio",
     "power": "power", "mod": "rest", "negative": "minus", "logical_and": "both",
-    "logical_or": "either", "logical_not": "not", "less": "is_less", "less_equal": "is_less",
-    "greater": "is_greater", "greater_equal": "is_greater", "equal": "is_equal",
+    "logical_or": "either", "logical_not": "not", "less": "is_less", "less_equal": "at_most",
+    "greater": "is_greater", "greater_equal": "at_least", "equal": "is_equal",
     "not_equal": "differs", "where": "chosen", "max": "larger", "min": "smaller",
 }  # fmt: skip
 _LOCAL = {"max": "is_max", "min": "is_min", "prod": "others", "logsumexp": "softmax"}
+_LEAVES: dict[type[Node], str] = {Length: "size", Number: "number", Position: "index"}
 _LONGEST = 16
 
 
@@ -68,11 +79,12 @@ class Names:
     def _described(self, node: Node) -> str:
         """A name after what a node does, and what it does it to."""
         word = _word(node)
-        if len(node.sources) != 1:
+        if len(node.sources) != 1 or isinstance(node.sources[0], Number):
             return word
         (source,) = node.sources
-        of = self[source] if isinstance(source, Input) or source in self._known else ""
-        return f"{word}_{of}" if of and len(of) <= _LONGEST else word
+        known = isinstance(source, Input) or source in self._known
+        of = self[source] if known else _word(source)
+        return f"{word}_{of}" if len(of) <= _LONGEST else word
 
 
 def _wholes(order: Sequence[Node]) -> dict[Node, Node]:
@@ -90,14 +102,25 @@ def _wholes(order: Sequence[Node]) -> dict[Node, Node]:
 def _word(node: Node) -> str:
     match node:
         case Map():
-            return _NOUNS.get(node.function, node.function)
+            return _map(node)
         case Contract():
             return _contraction(node)
         case Named():
             return "renamed"
         case Cast():
             return node.dtype or "cast"
-    return type(node).__name__.lower()
+    return _LEAVES[type(node)]
+
+
+def _map(node: Map) -> str:
+    match node.function, node.arguments:
+        case "multiply", (first, second) if first == second:
+            return "squared"
+        case "power", (_, Number(value=2)):
+            return "squared"
+        case "where", (_, first, second) if isinstance(first, Number) or isinstance(second, Number):
+            return "masked"
+    return _NOUNS.get(node.function, node.function)
 
 
 def _contraction(node: Contract) -> str:

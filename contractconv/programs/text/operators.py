@@ -50,7 +50,9 @@ def applied(function: str, arguments: Sequence[Piece]) -> Piece:
     if not sign or (len(arguments) == 1 and arguments[0].literal):
         return call(function, [argument.text for argument in arguments])
     if len(arguments) == 1:
-        return Piece(sign + arguments[0].within(UNARY_SIGN), UNARY_SIGN)
+        # Two signs in a row read like one of another language.
+        bound = ATOM if arguments[0].text.startswith(sign) else UNARY_SIGN
+        return Piece(sign + arguments[0].within(bound), UNARY_SIGN)
     level, left, right = bounds(sign)
     first, second = arguments
     return Piece(f"{first.within(left)} {sign} {second.within(right)}", level)
