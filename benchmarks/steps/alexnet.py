@@ -67,7 +67,7 @@ def alexnet(case: NetworkStep) -> Network:
     for n, size in enumerate((wide, wide, CLASSES), DENSE):
         parameters[f"b_{n}"] = vector("i", size)
     data = {"x": images(case.batch, case.side, 3), "labels": labels((case.batch,), CLASSES)}
-    return Network(parameters, data, ours, in_torch, in_jax)
+    return Network(parameters, data, ours, in_torch, in_jax, rate=1e-3)
 
 
 def ours(p: Values, data: Values) -> Any:
