@@ -84,8 +84,9 @@ def grad(
     """
     targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     back = _cotangent(loss, cotangent)
-    found = gradients([loss._node], [back], [_checked(target)._node for target in targets])
-    made = [Tensor(node) for node in found]
+    nodes = [_checked(target)._node for target in targets]
+    output, *wanted = _split([loss._node, *nodes])
+    made = [Tensor(node) for node in gradients([output], [back], wanted)]
     return made[0] if isinstance(wrt, Tensor) else made
 
 
@@ -112,7 +113,8 @@ def jvp(output: Tensor, wrt: Tensor | Sequence[Tensor], tangent: Any) -> Tensor:
     if len(given) != len(targets):
         raise OperandError(f"{len(targets)} tensors change in {len(given)} directions")
     directions = [_aligned(v, w, "a tangent") for v, w in zip(given, targets, strict=True)]
-    (made,) = tangents([output._node], [_checked(w)._node for w in targets], directions)
+    split, *wanted = _split([output._node, *(_checked(w)._node for w in targets)])
+    (made,) = tangents([split], wanted, directions)
     return Tensor(made)
 
 
@@ -155,6 +157,16 @@ def gauss_newton(loss: Tensor, output: Tensor, wrt: Tensor | Sequence[Tensor], v
     pushed = jvp(output, wrt, vector)
     curved = jvp(grad(loss, output), output, pushed)
     return grad(output, wrt, cotangent=curved)
+
+
+def _split(nodes: Sequence[Node]) -> list[Node]:
+    """The same nodes; contractions whose gradients are among them meet in pairs.
+
+    Otherwise each gradient would have as many gradients again as the contraction has operands.
+    """
+    from contractconv.planning.programs.shared_products import shared  # an order is planned
+
+    return shared(nodes)
 
 
 def _cotangent(loss: Tensor, given: Any) -> Node:
@@ -251,7 +263,7 @@ def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
     return told | ({"start": Size.of(1)} if "start" in spec.indices else {})
 
 
-def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
+def concat(tensors: Sequence[Tensor], axis: str) -> Tensor:
     """Tensors one behind the other along an axis: each placed at an offset, and added."""
     if not tensors:
         raise OperandError("there is nothing to concatenate")

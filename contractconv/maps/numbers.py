@@ -90,16 +90,16 @@ def rsqrt(a: Any) -> Any:
 
 def erf(a: Any) -> Any:
     """The error function, of real numbers; exact to the last digits also near zero."""
-    return _in_single(_erf, a) if a.dtype == np.float16 else _erf(a)
+    return _in_enough_digits(_erf, np.asarray(a))
 
 
 def erfc(a: Any) -> Any:
     """One minus the error function, of real numbers; exact also where that is almost zero."""
-    return _in_single(_erfc, a) if a.dtype == np.float16 else _erfc(a)
+    return _in_enough_digits(_erfc, np.asarray(a))
 
 
-def _in_single(function: Any, a: Any) -> Any:
-    return function(a.astype(np.float32)).astype(np.float16)
+def _in_enough_digits(function: Any, a: Any) -> Any:
+    return function(a.astype(np.float32)).astype(a.dtype) if a.dtype == np.float16 else function(a)
 
 
 def _erf(a: Any) -> Any:

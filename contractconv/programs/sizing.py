@@ -39,11 +39,13 @@ class Sized:
         graph: the program; its nodes say sizes as numbers.
         shapes: the shape of every node.
         problems: what every contraction is.
+        made: what every node of the program became.
     """
 
     graph: Graph
     shapes: Mapping[Node, Shape]
     problems: Mapping[Node, Problem]
+    made: Mapping[Node, Node]
 
 
 def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
@@ -56,7 +58,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     Raises:
         ShapeError: shapes do not fit, or the size of an axis follows from nothing.
     """
-    sizing = _Sizing(shapes)
+    sizing = Sizing(shapes)
     for node in in_order([*graph.wanted, *graph.inputs]):
         sizing.add(node)
     outputs = tuple((name, sizing.closed(node, name)) for name, node in graph.outputs)
@@ -65,15 +67,15 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     known: dict[Node, Shape] = {}
     for node in whole.nodes:
         known[node] = tuple(size for size in sizing.shapes[node] if size is not None)
-    return Sized(whole, known, sizing.problems)
+    return Sized(whole, known, sizing.problems, sizing.made)
 
 
-class _Sizing:
+class Sizing:
     """Nodes with numbers for sizes, made one after the other."""
 
     def __init__(self, given: Mapping[str, Shape]) -> None:
         self._given = given
-        self._made: dict[Node, Node] = {}
+        self.made: dict[Node, Node] = {}
         self.shapes: dict[Node, OpenShape] = {}
         self.problems: dict[Node, Problem] = {}
 
@@ -91,14 +93,14 @@ class _Sizing:
             case Contract():
                 made, shape = self._contraction(node)
             case _:
-                made = node.over(tuple(self._made[s] for s in node.sources), self._made)
+                made = node.over(tuple(self.made[s] for s in node.sources), self.made)
                 shape = self.shapes[made.sources[0]] if made.sources else ()
-        self._made[node] = made
+        self.made[node] = made
         self.shapes[made] = shape
 
     def closed(self, node: Node, name: str) -> Node:
         """What was made of an output, if all its sizes are known."""
-        made = self._made[node]
+        made = self.made[node]
         for axis, size in zip(made.axes, self.shapes[made], strict=True):
             if size is None:
                 raise ShapeError(f"{name}: {_open(axis)}")
@@ -122,7 +124,10 @@ class _Sizing:
         return replace(node, size=Size.of(number)), (number,)
 
     def _map(self, node: Map) -> tuple[Node, OpenShape]:
-        sources = [self._made[source] for source in node.arguments]
+        sources = [self.made[source] for source in node.arguments]
+        if node.function == "divide" and isinstance(node.arguments[1], Length):
+            sources[1] = _divisor(sources[1])
+            self.shapes[sources[1]] = ()
         sizes: dict[str, int] = {}
         for source in sources:
             for axis, size in zip(source.axes, self.shapes[source], strict=True):
@@ -159,7 +164,7 @@ class _Sizing:
         self, node: Contract, extents: Mapping[str, int], told: Shape | None
     ) -> tuple[Node, ...]:
         """The operands, with sizes for open axes from what else has their indices."""
-        operands = [self._made[operand] for operand in node.operands]
+        operands = [self.made[operand] for operand in node.operands]
         if all(None not in self.shapes[operand] for operand in operands):
             return tuple(operands)
         sizes: dict[str, int] = dict(extents)
@@ -208,7 +213,7 @@ class _Sizing:
         return size.value(self._extent)
 
     def _extent(self, extent: Extent) -> int:
-        made = self._made[extent.node]
+        made = self.made[extent.node]
         if extent.of_index:
             return self.problems[made].extents[extent.name]
         size = self.shapes[made][extent.node.axes.index(extent.name)]
@@ -222,6 +227,12 @@ class _Sizing:
             for operand in operands
         )
         return f"in {_called(node)} of {told}"
+
+
+def _divisor(size: Node) -> Node:
+    """A size by which something is divided: a mean over nothing is nothing, not no number."""
+    empty = isinstance(size, Number) and size.value == 0
+    return Number((), value=1) if empty else size
 
 
 def _local_shape(node: Contract, problem: Problem) -> Shape:

@@ -51,6 +51,11 @@ def test_no_number_stays_none() -> None:
         assert np.isnan(function(np.array([np.nan]))).all()
 
 
+def test_a_number_of_python_has_an_error_function_too() -> None:
+    assert erf(0.5) == erf(np.float64(0.5))
+    assert erfc(0.5) == erfc(np.float64(0.5))
+
+
 def test_the_root_of_zero_is_infinite() -> None:
     with np.errstate(divide="ignore"):
         assert rsqrt(np.array([0.0, np.inf, 4.0])).tolist() == [np.inf, 0, 0.5]

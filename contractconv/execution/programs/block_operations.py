@@ -118,11 +118,16 @@ def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
     if node.function == "where":
         return lambda *given: _chosen(dtype, *given)
     record = MAPS[node.function]
-    arity = record.arity
-    if record.is_ufunc:
-        # Numpy's maximum no longer takes the array that it fills behind its arguments.
-        return lambda *given: record.numpy(*given[:arity], out=given[arity:] or None)
-    return lambda *given: _filled(record.numpy, arity, given)
+    if isinstance(record.ufunc, np.ufunc):
+        return _into(record.ufunc, record.arity)
+    return lambda *given: _filled(record.numpy, record.arity, given)
+
+
+def _into(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """A ufunc that fills the array behind its arguments, if there is one."""
+    if arity == 1:
+        return lambda first, out=None: function(first, out=out)
+    return lambda first, second, out=None: function(first, second, out=out)
 
 
 def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:

@@ -7,285 +7,238 @@ take about twice what the forward pass takes, where each by itself would take as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import prod
 
 from contractconv.notation.affine import Affine, Polynomial
-from contractconv.notation.problem import Access, Accesses, Problem, shape_of
-from contractconv.notation.spec import SUM, Spec, Term
+from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.notation.reach import reached
+from contractconv.notation.spec import SUM, Axis, Spec, Term, lone_names
+from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
-from contractconv.programs.build import result_axes
-from contractconv.programs.contraction_rules import MANY
-from contractconv.programs.dtypes import Typed
-from contractconv.programs.nodes import Contract, Node, Number
-from contractconv.programs.program import Graph
-from contractconv.programs.sizes import Size
+from contractconv.programs.build import contract, named, repeated
+from contractconv.programs.contraction_rules import MANY, extent_of, pullback
+from contractconv.programs.nodes import Contract, Named, Node, Number, in_order
 from contractconv.reductions.table import REDUCTIONS
+
+Problems = Callable[[Contract], Problem]
+
+# Extents by which an order is chosen where none is known: those of taps, and all others.
+_TAPS, _OTHERS = 3, 16
 
 
 @dataclass(frozen=True)
 class _Group:
-    """A contraction of many operands, and those of its gradients that a program has.
+    """A contraction of many operands, and gradients of it that a program has.
 
     Attributes:
         forward: the contraction.
-        problem: the same with sizes.
-        cotangent: what comes back to it; ``None`` if that is one.
+        cotangent: what comes back to it.
         gradients: the gradient by each operand, by its position.
     """
 
     forward: Contract
-    problem: Problem
-    cotangent: Node | None
+    cotangent: Node
     gradients: Mapping[int, Contract]
 
 
-def shared(program: Typed) -> Typed:
-    """The same program, in which contractions and their gradients share what can be shared."""
-    groups = list(_groups(program))
+def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[Node]:
+    """The same nodes, in which contractions and their gradients share what can be shared.
+
+    Args:
+        outputs: the nodes.
+        problems: what contractions are, if their sizes are known.
+    """
+    groups = list(_groups(outputs))
     if not groups:
-        return program
-    splitting = _Splitting(program)
+        return list(outputs)
+    became: dict[Node, Node] = {}
     for group in groups:
-        splitting.split(group)
-    return splitting.rebuilt()
+        order = nominal(group.forward.spec) if problems is None else problems(group.forward)
+        became |= _Tree(group, order).became
+    return _replaced(outputs, became)
 
 
-def _groups(program: Typed) -> Iterator[_Group]:
-    many = [n for n in program.graph.nodes if isinstance(n, Contract) and _is_many(n)]
+def nominal(spec: Spec) -> Problem:
+    """A contraction with sizes that are usual, where none is known: few taps, more of the rest."""
+    alone = set(lone_names(spec.terms))
+    inner = {n for axis in spec.axes for n in axis.names if len(axis.names) > 1}
+    reduced = set(spec.reduced)
+    sizes = {n: _TAPS if n in inner & reduced & alone else _OTHERS for n in spec.indices}
+    terms = [tuple(a for axis in term for a in _accesses(axis, sizes)) for term in spec.terms]
+    shape = tuple(access.size for access in terms[-1])
+    return Problem(tuple(terms[:-1]), terms[-1], tuple(sizes.items()), spec.reduce, shape)
+
+
+def _accesses(axis: Axis, sizes: Mapping[str, int]) -> Iterator[Access]:
+    if not isinstance(axis, Affine):
+        yield from (Access.along(name, sizes[name]) for name in axis.names)
+        return
+    steps = ((c.number, sizes[name] - 1) for name, c in axis.terms)
+    yield Access.by(axis, max(1, reached(axis.offset.number, axis.divisor.number, steps)))
+
+
+def _groups(outputs: Sequence[Node]) -> Iterator[_Group]:
+    order = in_order(outputs, references=False)
+    many = [n for n in order if isinstance(n, Contract) and _is_many(n)]
     taken: set[Node] = set()
     for forward in many:
-        if forward in taken:
+        if forward in taken or len(forward.operands) < MANY or forward.spec.parameters:
             continue
-        for cotangent, gradients in _gradients(forward, many, program).items():
+        for cotangent, gradients in _gradients(forward, many).items():
             left = {n: node for n, node in gradients.items() if node not in taken}
             if left:
                 taken |= {forward, *left.values()}
-                yield _Group(forward, program.problems[forward], cotangent, left)
+                yield _Group(forward, cotangent, left)
 
 
 def _is_many(node: Contract) -> bool:
-    """Whether at least three arrays meet in a sum, so that an order can be chosen."""
-    arrays = sum(not isinstance(operand, Number) for operand in node.operands)
-    return (
-        len(node.operands) >= MANY - 1
-        and arrays == len(node.operands)
-        and REDUCTIONS[node.spec.reduce].is_sum
-        and not node.local
-    )
+    """Whether so many arrays meet in a sum that an order can be chosen, or in a gradient of one."""
+    arrays = not any(isinstance(operand, Number) for operand in node.operands)
+    summed = REDUCTIONS[node.spec.reduce].is_sum and not node.local
+    return len(node.operands) >= MANY - 1 and arrays and summed
 
 
-def _gradients(
-    forward: Contract, many: Sequence[Contract], program: Typed
-) -> dict[Node | None, dict[int, Contract]]:
+def _gradients(forward: Contract, many: Sequence[Contract]) -> dict[Node, dict[int, Contract]]:
     """The gradients of a contraction, for each cotangent that comes back to it."""
-    found: dict[Node | None, dict[int, Contract]] = {}
-    if len(forward.operands) < MANY:
-        return found
+    found: dict[Node, dict[int, Contract]] = {}
     for n in range(len(forward.operands)):
         others = tuple(o for m, o in enumerate(forward.operands) if m != n)
-        back = _back(program.problems[forward], n)
         for node in many:
             first = len(node.operands) - len(others)
-            if first not in (0, 1) or node.operands[first:] != others or node is forward:
+            if first not in (0, 1) or node.operands[first:] != others:
                 continue
-            given = program.problems[node]
-            if _is_same(given, back, first):
-                cotangent = node.operands[0] if first else None
+            cotangent = node.operands[0] if first else Number((), value=1)
+            if (
+                cotangent.axes == forward.axes
+                and _stripped(pullback(forward, n, cotangent)) == node
+            ):
                 found.setdefault(cotangent, {})[n] = node
     return found
 
 
-def _back(problem: Problem, n: int) -> Problem:
-    """The contraction of a cotangent and all operands but one, back to that one."""
-    others = tuple(term for m, term in enumerate(problem.operands) if m != n)
-    target = problem.operands[n]
-    kept = {name for access in target for name in access.names}
-    first = tuple(pair for pair in problem.sizes if pair[0] in kept)
-    rest = tuple(pair for pair in problem.sizes if pair[0] not in kept)
-    terms = (problem.output, *others)
-    return Problem(terms, target, (*first, *rest), SUM, shape_of(target))
+def _stripped(node: Node | None) -> Node | None:
+    """A node under the names that its string gives it."""
+    return node.source if isinstance(node, Named) else node
 
 
-def _is_same(given: Problem, back: Problem, first: int) -> bool:
-    return (
-        given.operands == back.operands[1 - first :]
-        and (first == 1 or not back.operands[0])
-        and given.output == back.output
-        and given.extents == back.extents
-    )
-
-
-class _Splitting:
-    """A program that is taken apart, and what its nodes become."""
-
-    def __init__(self, program: Typed) -> None:
-        self._program = program
-        self._became: dict[Node, Node] = {}
-        self._problems = dict(program.problems)
-        self._shapes = dict(program.shapes)
-        self._dtypes = dict(program.dtypes)
-
-    def split(self, group: _Group) -> None:
-        """Put a tree of pairs in the place of a contraction and its gradients."""
-        tree = _Tree(group)
-        if tree.points >= sum(_points(self._problems[n]) for n in tree.replaced):
-            return
-        dtype = self._dtypes[group.forward]
-        for node, problem in tree.nodes:
-            self._problems[node], self._shapes[node] = problem, problem.result_shape
-            self._dtypes[node] = dtype
-        self._became |= tree.became
-
-    def rebuilt(self) -> Typed:
-        """The program of what its nodes became."""
-        made: dict[Node, Node] = {}
-        for node in self._order():
-            made[node] = self._rebuilt(node, made)
-        outputs = tuple(
-            (name, made[self._became.get(node, node)]) for name, node in self._program.graph.outputs
-        )
-        graph = Graph(outputs, self._program.graph.inputs, self._program.graph.name)
-        return Typed(graph, self._shapes, self._dtypes, self._problems)
-
-    def _order(self) -> list[Node]:
-        """Every node that is needed, each behind what it reads."""
-        found: dict[Node, None] = {}
-        waiting = [(self._became.get(n, n), False) for n in reversed(self._program.graph.wanted)]
-        while waiting:
-            node, ready = waiting.pop()
-            if node in found:
-                continue
-            if ready:
-                found[node] = None
-                continue
-            waiting.append((node, True))
-            waiting += [(self._became.get(s, s), False) for s in node.sources]
-        return list(found)
-
-    def _rebuilt(self, node: Node, made: Mapping[Node, Node]) -> Node:
-        sources = tuple(made[self._became.get(source, source)] for source in node.sources)
-        if all(new is old for new, old in zip(sources, node.sources, strict=True)):
-            return node
-        new = node.over(sources, {})
-        self._shapes[new], self._dtypes[new] = self._shapes[node], self._dtypes[node]
-        if node in self._problems:
-            self._problems[new] = self._problems[node]
-        return new
-
-
-def _points(problem: Problem) -> int:
-    """The multiplications of a contraction by itself, in the order that is best for it."""
-    return sum(part.points for _, part in steps_of(problem, order_of(problem)))
+def _replaced(outputs: Sequence[Node], became: Mapping[Node, Node]) -> list[Node]:
+    """The outputs, with other nodes in the place of some, which may read such nodes themselves."""
+    made: dict[Node, Node] = {}
+    meant = [became.get(node, node) for node in outputs]
+    waiting = [(node, False) for node in meant]
+    while waiting:
+        node, ready = waiting.pop()
+        sources = [became.get(source, source) for source in node.sources]
+        if node in made:
+            continue
+        if not ready:
+            waiting += [(node, True), *((source, False) for source in sources)]
+            continue
+        new = tuple(made[source] for source in sources)
+        moved = any(a is not b for a, b in zip(new, node.sources, strict=True))
+        made[node] = node.over(new, {}) if moved else node
+    return [made[node] for node in meant]
 
 
 class _Tree:
     """A contraction in pairs, and the cotangents that come back along them.
 
     Attributes:
-        nodes: the contractions of pairs, with their problems.
         became: what stands for the contraction, and for each of its gradients.
     """
 
-    def __init__(self, group: _Group) -> None:
-        self.nodes: list[tuple[Contract, Problem]] = []
-        self.became: dict[Node, Node] = {}
+    def __init__(self, group: _Group, problem: Problem) -> None:
         self._group = group
-        self._steps: list[tuple[Problem, list[int]]] = []
+        self._steps: list[tuple[Contract, list[int]]] = []
         self._values: list[Node] = list(group.forward.operands)
-        self._forward()
+        self._terms: dict[int, Term] = dict(enumerate(group.forward.spec.inputs))
+        self._orders: dict[int, list[int]] = {}
+        self._forward(steps_of(problem, order_of(problem)))
+        self.became: dict[Node, Node] = {group.forward: named(self._values[-1], group.forward.axes)}
         self._backward()
 
-    @property
-    def points(self) -> int:
-        """Its multiplications."""
-        return sum(problem.points for _, problem in self.nodes)
-
-    @property
-    def replaced(self) -> tuple[Contract, ...]:
-        """The contractions in whose place it stands."""
-        return (self._group.forward, *self._group.gradients.values())
-
-    def _forward(self) -> None:
-        forward, problem = self._group.forward, self._group.problem
+    def _forward(self, steps: Sequence[tuple[tuple[int, ...], Problem]]) -> None:
         left = list(range(len(self._values)))
-        steps = steps_of(problem, order_of(problem))
         for positions, part in steps:
             taken = [left.pop(n) for n in sorted(positions, reverse=True)][::-1]
             left.append(len(self._values))
-            last = len(self._steps) == len(steps) - 1
-            whole = replace(part, result_shape=problem.result_shape) if last else part
-            self._steps.append((part, taken))
-            values = tuple(self._values[n] for n in taken)
-            self._values.append(self._made(whole, values, forward.axes if last else None))
-        self.became[forward] = self._values[-1]
+            last = len(left) == 1 and len(self._steps) == len(steps) - 1
+            pair = self._pair(part, taken, last)
+            self._steps.append((pair, taken))
+            self._values.append(pair)
+
+    def _pair(self, part: Problem, taken: Sequence[int], last: bool) -> Contract:
+        """What some values make together."""
+        forward, names = self._group.forward, _written(part)
+        operands = [
+            tuple(accesses[m] for m in self._orders.get(n, range(len(accesses))))
+            for n, accesses in zip(taken, part.operands, strict=True)
+        ]
+        inputs = [
+            self._terms[n] if n in self._terms and _is_opened(accesses) else _term(accesses, names)
+            for n, accesses in zip(taken, operands, strict=True)
+        ]
+        order = _order(operands, part) if not last else list(range(len(part.output)))
+        self._orders[len(self._values)] = order
+        output = _term([part.output[m] for m in order], names)
+        spec = Spec(tuple(inputs), forward.spec.output if last else output, SUM)
+        told = set(lone_names(spec.inputs))
+        extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
+        values = [self._values[n] for n in taken]
+        return contract(spec, values, extents, forward.shape if last else None)
 
     def _backward(self) -> None:
         """Bring the cotangent back along the pairs, as far as a gradient is wanted."""
-        count = len(self._group.forward.operands)
-        wanted = self._wanted(count)
-        cotangents: dict[int, Node | None] = {len(self._values) - 1: self._group.cotangent}
-        for number in reversed(range(len(self._steps))):
-            part, taken = self._steps[number]
-            for place, child in enumerate(taken):
-                if child in wanted:
-                    cotangents[child] = self._pulled_back(
-                        part, taken, place, cotangents[count + number]
-                    )
-        for n, gradient in self._group.gradients.items():
-            made = cotangents[n]
-            assert made is not None
-            self.became[gradient] = made
-
-    def _wanted(self, count: int) -> set[int]:
-        """The values to which something has to come back."""
+        first = len(self._group.forward.operands)
         wanted = set(self._group.gradients)
         for number, (_, taken) in enumerate(self._steps):
             if wanted.intersection(taken):
-                wanted.add(count + number)
-        return wanted
-
-    def _pulled_back(
-        self, part: Problem, taken: Sequence[int], place: int, cotangent: Node | None
-    ) -> Node:
-        """What comes back to one of what met."""
-        back = _back(part, place)
-        values = [self._values[n] for m, n in enumerate(taken) if m != place]
-        if cotangent is not None:
-            values = [cotangent, *values]
-        elif values:
-            back = replace(back, operands=back.operands[1:])
-        else:
-            values = [Number((), value=1)]
-        gradient = self._group.gradients.get(taken[place])
-        if gradient is None:
-            return self._made(back, tuple(values), None)
-        shape = tuple(size.offset for size in gradient.shape) if gradient.shape else None
-        return self._made(
-            replace(back, result_shape=shape or back.result_shape), tuple(values), gradient.axes
-        )
-
-    def _made(
-        self, problem: Problem, operands: tuple[Node, ...], axes: tuple[str, ...] | None
-    ) -> Node:
-        inputs = tuple(map(_term, problem.operands))
-        output = _term(problem.output)
-        node = Contract(
-            result_axes(output) if axes is None else axes,
-            spec=Spec(inputs, output, SUM),
-            operands=operands,
-            extents=tuple((name, Size.of(size)) for name, size in problem.sizes),
-            shape=tuple(map(Size.of, problem.result_shape)),
-        )
-        self.nodes.append((node, problem))
-        return node
+                wanted.add(first + number)
+        cotangents = {len(self._values) - 1: self._group.cotangent}
+        for number in reversed(range(len(self._steps))):
+            pair, taken = self._steps[number]
+            for place, child in enumerate(taken):
+                if child in wanted:
+                    back = pullback(pair, place, cotangents[first + number])
+                    assert back is not None
+                    cotangents[child] = back
+        for n, gradient in self._group.gradients.items():
+            whole = repeated(cotangents[n], self._group.forward.operands[n])
+            self.became[gradient] = named(whole, gradient.axes)
 
 
-def _term(accesses: Accesses) -> Term:
+def _is_opened(accesses: Accesses) -> bool:
+    """Whether the axes of an operand are met as its term says, and no window is left whole."""
+    return all(NAME.fullmatch(name) for access in accesses for name in access.names)
+
+
+def _order(operands: Sequence[Accesses], part: Problem) -> list[int]:
+    """In which order a result with windows has its axes: as its largest operand has them.
+
+    Where there are no windows, whoever planned the step has thought about it.
+    """
+    plain = all(a.plain and NAME.fullmatch(a.plain) for term in operands for a in term)
+    if plain:
+        return list(range(len(part.output)))
+    largest = max(operands, key=lambda term: prod(access.size for access in term))
+    mentioned = [name for term in (largest, *operands) for access in term for name in access.names]
+    return sorted(range(len(part.output)), key=lambda n: mentioned.index(part.output[n].names[0]))
+
+
+def _written(part: Problem) -> dict[str, str]:
+    """Names that can be written for the indices of a step, in which windows may be left whole."""
+    fresh = (f"p{n}" for n in count() if f"p{n}" not in part.extents)
+    return {name: name if NAME.fullmatch(name) else next(fresh) for name in part.extents}
+
+
+def _term(accesses: Iterable[Access], names: Mapping[str, str]) -> Term:
     """The axes of an array, as a string says them."""
-    return tuple(map(_axis, accesses))
+    return tuple(_axis(access, names) for access in accesses)
 
 
-def _axis(access: Access) -> Affine:
-    terms = [(name, Polynomial.of(c)) for name, c in access.terms]
+def _axis(access: Access, names: Mapping[str, str]) -> Affine:
+    terms = [(names[name], Polynomial.of(c)) for name, c in access.terms]
     return Affine.of(terms, Polynomial.of(access.offset), Polynomial.of(access.divisor))
