@@ -11,7 +11,7 @@ from contractconv.cache_register import kept
 from contractconv.errors import ProgramError
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Input, Node, in_order
+from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.text import reader, writer
 from contractconv.programs.text.words import close_to
@@ -54,14 +54,14 @@ class Program:
         return {name: Tensor(node) for name, node in self._graph.outputs}
 
     def tensor(self, name: str) -> Tensor:
-        """Any value that has a name: an output, an input, or one on the way.
+        """Any value that has a name in the text: an output, an input, or one on the way.
 
         Raises:
             ProgramError: there is none of this name.
         """
-        known = {**_labelled(self._graph), **self.inputs, **self.outputs}
+        known = {**writer.names(self._graph), **dict(self._graph.outputs)}
         if name in known:
-            return known[name]
+            return Tensor(known[name])
         raise ProgramError(f"{self.name} has no value {name!r}{close_to(name, known)}")
 
     def __getitem__(self, name: str) -> Tensor:
@@ -352,17 +352,3 @@ def _input(tensor: Any) -> Input:
     if isinstance(node, Input):
         return node
     raise ProgramError(f"{tensor!r} is no input: inputs are made by cc.tensor")
-
-
-def _labelled(graph: Graph) -> dict[str, Tensor]:
-    """The values on the way that have names, the first of each."""
-    found: dict[str, Tensor] = {}
-    for known in in_order(graph.wanted):
-        for node in (*known.sources, *known.references):
-            _add(found, node)
-    return found
-
-
-def _add(found: dict[str, Tensor], node: Node) -> None:
-    if node.label is not None:
-        found.setdefault(node.label, Tensor(node))
