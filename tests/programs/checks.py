@@ -9,16 +9,8 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from programs.evaluator import (
-    Array,
-    Evaluation,
-    gradient,
-    inner,
-    tangent,
-    values,
-    variables,
-    varied,
-)
+from programs.evaluator import Evaluation
+from programs.jet_arrays import Array, gradient, inner, tangent, values, variables, varied
 from programs.jets import rounded
 from programs.programs_strategy import Trial
 from programs.writing import Written
