@@ -230,7 +230,7 @@ def index(name: str, size: int | Tensor | None = None) -> Tensor:
         >>> index("q") >= index("k")
         <tensor q k>
     """
-    given = None if size is None else as_size(size)
+    given = None if size is None else Size.of(as_size(size))
     return Tensor(Position(as_axes(name)[:1], size=given))
 
 

@@ -14,6 +14,7 @@ from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
     ReductionGradient,
+    RowsStep,
     Step,
     ViewStep,
 )
@@ -103,6 +104,7 @@ def planned_lines(
     program: Typed,
     steps: Sequence[Step],
     plans: Mapping[Step, Plan],
+    ways: Mapping[Step, str],
     gone: Sequence[Collection[Node]],
 ) -> ProgramPlan:
     """Write a plan.
@@ -111,6 +113,7 @@ def planned_lines(
         program: the program.
         steps: what is done for it.
         plans: how contractions are carried out.
+        ways: how maps are.
         gone: for each step the nodes that nobody reads behind it.
     """
     lines: list[Line] = []
@@ -123,7 +126,7 @@ def planned_lines(
         alive += made
         lines.append(
             Line(
-                ", ".join(map(name_of, step.makes)), does(step), _way(step, plans.get(step)),
+                ", ".join(map(name_of, step.makes)), does(step), ways.get(step) or _way(step, plans.get(step)),
                 _operations(step, plans.get(step), program), made + read, alive,
             )
         )  # fmt: skip
@@ -149,6 +152,8 @@ def does(step: Step) -> str:
         return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
     if isinstance(step, MapStep):
         return " ".join(_map(node) for node in step.group.nodes)
+    if isinstance(step, RowsStep):
+        return step.node.described
     return "the same array" if step.reads else "a number, or an index"
 
 
@@ -159,8 +164,8 @@ def _map(node: Node) -> str:
 def _way(step: Step, plan: Plan | None) -> str:
     if isinstance(step, ReductionGradient):
         return "gradient of a reduction"
-    if isinstance(step, MapStep):
-        return f"{len(step.group.nodes)} maps, block by block"
+    if isinstance(step, RowsStep):
+        return "rows, by labels"
     if plan is None:
         return "no copy" if isinstance(step, ViewStep) else "local derivative"
     ways = dict.fromkeys(part.lowering for part in plan.steps)

@@ -7,9 +7,10 @@ take about twice what the forward pass takes, where each by itself would take as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
+from math import prod
 
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.problem import Access, Accesses, Problem
@@ -55,9 +56,23 @@ def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[No
         return list(outputs)
     became: dict[Node, Node] = {}
     for group in groups:
-        order = nominal(group.forward.spec) if problems is None else problems(group.forward)
-        became |= _Tree(group, order).became
+        became |= _Tree(group, _problem(group, problems)).became
     return _replaced(outputs, became)
+
+
+def _problem(group: _Group, problems: Problems | None) -> Problem:
+    """The contraction with sizes, which a gradient of it has as well."""
+    if problems is None:
+        return nominal(group.forward.spec)
+    (n, gradient), *_ = group.gradients.items()
+    back = problems(gradient)
+    others = back.operands[len(back.operands) - len(group.forward.operands) + 1 :]
+    operands = (*others[:n], back.output, *others[n:])
+    output = back.operands[0] if len(back.operands) == len(operands) else ()
+    kept = {name for access in output for name in access.names}
+    sizes = sorted(back.sizes, key=lambda pair: pair[0] not in kept)
+    shape = tuple(access.size for access in output)
+    return Problem(operands, output, tuple(sizes), SUM, shape)
 
 
 def nominal(spec: Spec) -> Problem:
@@ -83,7 +98,7 @@ def _groups(outputs: Sequence[Node]) -> Iterator[_Group]:
     order = in_order(outputs, references=False)
     many = [n for n in order if isinstance(n, Contract) and _is_many(n)]
     taken: set[Node] = set()
-    for forward in many:
+    for forward in (*many, *_not_there(many)):
         if forward in taken or len(forward.operands) < MANY or forward.spec.parameters:
             continue
         for cotangent, gradients in _gradients(forward, many).items():
@@ -91,6 +106,36 @@ def _groups(outputs: Sequence[Node]) -> Iterator[_Group]:
             if left:
                 taken |= {forward, *left.values()}
                 yield _Group(forward, cotangent, left)
+
+
+def _not_there(many: Sequence[Contract]) -> Iterator[Contract]:
+    """Contractions whose gradients a program has, but not them themselves.
+
+    What one gradient lacks of the operands is found in another one, with the same cotangent.
+    """
+    by_cotangent: dict[Node, list[Contract]] = {}
+    for node in many:
+        if len(node.operands) >= MANY:
+            by_cotangent.setdefault(node.operands[0], []).append(node)
+    for cotangent, nodes in by_cotangent.items():
+        first, *others = nodes
+        for other in others:
+            lacked = [o for o in other.operands[1:] if o not in first.operands[1:]]
+            if len(lacked) == 1 and len(other.operands) == len(first.operands):
+                yield from _with_operand(first, lacked[0], cotangent)
+                break
+
+
+def _with_operand(gradient: Contract, lacked: Node, cotangent: Node) -> Iterator[Contract]:
+    """Contractions of which a node may be the gradient by an operand, wherever that stands."""
+    given, *terms = gradient.spec.inputs
+    for place in range(len(terms) + 1):
+        inputs = (*terms[:place], gradient.spec.output, *terms[place:])
+        operands = (*gradient.operands[1 : place + 1], lacked, *gradient.operands[place + 1 :])
+        spec = Spec(inputs, given, SUM)
+        extents = {name: size for name, size in gradient.extents if name in spec.indices}
+        if set(spec.indices) >= set(gradient.spec.indices):
+            yield replace(contract(spec, operands, extents), axes=cotangent.axes)
 
 
 def _is_many(node: Contract) -> bool:
@@ -154,6 +199,7 @@ class _Tree:
         self._steps: list[tuple[Contract, list[int]]] = []
         self._values: list[Node] = list(group.forward.operands)
         self._terms: dict[int, Term] = dict(enumerate(group.forward.spec.inputs))
+        self._orders: dict[int, list[int]] = {}
         self._forward(steps_of(problem, order_of(problem)))
         self.became: dict[Node, Node] = {group.forward: named(self._values[-1], group.forward.axes)}
         self._backward()
@@ -170,19 +216,20 @@ class _Tree:
 
     def _pair(self, part: Problem, taken: Sequence[int], last: bool) -> Contract:
         """What some values make together."""
-        forward = self._group.forward
-        names = _written(part)
-        inputs = [
-            self._terms.get(n) if _is_opened(part.operands[place]) else None
-            for place, n in enumerate(taken)
+        forward, names = self._group.forward, _written(part)
+        operands = [
+            tuple(accesses[m] for m in self._orders.get(n, range(len(accesses))))
+            for n, accesses in zip(taken, part.operands, strict=True)
         ]
-        terms = tuple(
-            term or _term(accesses, names)
-            for term, accesses in zip(inputs, part.operands, strict=True)
-        )
-        output = forward.spec.output if last else _term(part.output, names)
-        spec = Spec(terms, output, SUM)
-        told = set(lone_names(terms))
+        inputs = [
+            self._terms[n] if n in self._terms and _is_opened(accesses) else _term(accesses, names)
+            for n, accesses in zip(taken, operands, strict=True)
+        ]
+        order = _order(operands, part) if not last else list(range(len(part.output)))
+        self._orders[len(self._values)] = order
+        output = _term([part.output[m] for m in order], names)
+        spec = Spec(tuple(inputs), forward.spec.output if last else output, SUM)
+        told = set(lone_names(spec.inputs))
         extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         values = [self._values[n] for n in taken]
         return contract(spec, values, extents, forward.shape if last else None)
@@ -212,13 +259,26 @@ def _is_opened(accesses: Accesses) -> bool:
     return all(NAME.fullmatch(name) for access in accesses for name in access.names)
 
 
+def _order(operands: Sequence[Accesses], part: Problem) -> list[int]:
+    """In which order a result with windows has its axes: as its largest operand has them.
+
+    Where there are no windows, whoever planned the step has thought about it.
+    """
+    plain = all(a.plain and NAME.fullmatch(a.plain) for term in operands for a in term)
+    if plain:
+        return list(range(len(part.output)))
+    largest = max(operands, key=lambda term: prod(access.size for access in term))
+    mentioned = [name for term in (largest, *operands) for access in term for name in access.names]
+    return sorted(range(len(part.output)), key=lambda n: mentioned.index(part.output[n].names[0]))
+
+
 def _written(part: Problem) -> dict[str, str]:
     """Names that can be written for the indices of a step, in which windows may be left whole."""
     fresh = (f"p{n}" for n in count() if f"p{n}" not in part.extents)
     return {name: name if NAME.fullmatch(name) else next(fresh) for name in part.extents}
 
 
-def _term(accesses: Accesses, names: Mapping[str, str]) -> Term:
+def _term(accesses: Iterable[Access], names: Mapping[str, str]) -> Term:
     """The axes of an array, as a string says them."""
     return tuple(_axis(access, names) for access in accesses)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import SUM, Spec
+from contractconv.planning.programs.endings import Ended, endings
 from contractconv.planning.programs.fusion import Fused, fused, is_map
 from contractconv.programs.build import local_axes
 from contractconv.programs.dtypes import Typed
+from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, readers
 from contractconv.reductions.table import REDUCTIONS
 
@@ -30,10 +32,17 @@ class Step:
 
 @dataclass(frozen=True)
 class ContractStep(Step):
-    """A contraction, or the local derivative of one."""
+    """A contraction, or the local derivative of one.
+
+    Attributes:
+        node: the contraction.
+        problem: the same with sizes.
+        ended: what is done to its result, if something is.
+    """
 
     node: Contract
     problem: Problem
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,15 @@ class MapStep(Step):
 
 
 @dataclass(frozen=True)
+class RowsStep(Step):
+    """Rows that labels choose, or that are added up by labels."""
+
+    node: TakenRows | AddedRows
+
+
+@dataclass(frozen=True)
 class ViewStep(Step):
-    """An array under other names; or one that is made of an index or of a number."""
+    """An array under other names, or with its axes in another order; an index; or a number."""
 
     node: Node
 
@@ -76,19 +92,63 @@ def steps_of(program: Typed) -> list[Step]:
     found: list[Step] = [*gradients]
     skipped = _unread(gradients, read_by, wanted)
     done = {node for step in gradients for node in step.makes}
-    groups = fused(order, wanted)
+    ended = endings(program, read_by, wanted)
+    apart = _within(ended.values())
+    groups = fused(order, wanted, apart)
     found += [MapStep(group.outputs, group.leaves, group) for group in groups]
     done |= {node for group in groups for node in group.nodes} | skipped
     needed = {node for step in found for node in step.reads} | wanted
-    needed |= {s for n in order if isinstance(n, (Contract, Named)) for s in n.sources}
+    needed |= {s for n in order if isinstance(n, _READ_WHOLE) for s in n.sources}
     for node in order:
-        if node in done or isinstance(node, Input) or is_map(node) or node not in needed:
+        if node in done or isinstance(node, Input):
             continue
-        if isinstance(node, Contract):
+        if node in ended:
+            found.append(_ended(ended[node], program))
+            continue
+        if is_map(node) or node not in needed:
+            continue
+        if isinstance(node, (TakenRows, AddedRows)):
+            found.append(RowsStep((node,), node.sources, node))
+        elif isinstance(node, Contract) and (node in wanted or not _turns(node, program)):
             found.append(_contraction(node, program))
         elif not (isinstance(node, Number) and node not in wanted):
             found.append(ViewStep((node,), node.sources, node))
     return _in_turn(found, {node: n for n, node in enumerate(order)})
+
+
+_READ_WHOLE = (Contract, Named, TakenRows, AddedRows)
+
+
+def _turns(node: Contract, program: Typed) -> bool:
+    """Whether a contraction does nothing but put axes in another order."""
+    problem = program.problems[node]
+    if node.local or len(node.operands) != 1 or not REDUCTIONS[problem.reduce].is_sum:
+        return False
+    return problem.whole[0] is not None and not problem.reduced and is_turned(problem)
+
+
+def is_turned(problem: Problem) -> bool:
+    """Whether the result of a contraction of one array has the same axes, in some order."""
+    made = tuple(access.plain for access in problem.output)
+    sizes = tuple(access.size for access in problem.output)
+    whole = sizes == tuple(size for _, size in problem.sizes[: len(made)])
+    return sorted(made, key=str) == sorted(problem.whole[0] or (), key=str) and whole
+
+
+def _within(ended: Iterable[Ended]) -> set[Node]:
+    """The maps that are done at the ends of contractions."""
+    found: set[Node] = set()
+    for one in ended:
+        found.add(one.result)
+        found |= {source for source in one.result.sources if source.sources and one.bias != source}
+    return found
+
+
+def _ended(ended: Ended, program: Typed) -> ContractStep:
+    node = ended.node
+    reads = tuple(s for s in node.sources if not isinstance(s, Number))
+    bias = () if ended.bias is None else (ended.bias,)
+    return ContractStep((ended.result,), (*reads, *bias), node, program.problems[node], ended)
 
 
 def _contraction(node: Contract, program: Typed) -> ContractStep:

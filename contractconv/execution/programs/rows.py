@@ -1,0 +1,172 @@
+"""Rows that labels choose, and sums over rows of equal labels, on numpy's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.precision import accumulator, rounded
+from contractconv.arrays.summation import TERMS
+from contractconv.arrays.views import Array
+from contractconv.notation.problem import Shape
+from contractconv.programs.gathering import AddedRows, TakenRows
+from contractconv.programs.nodes import Axes
+
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def rows_of(node: TakenRows | AddedRows, shape: Shape) -> Work:
+    """What carries out a node; it is given the table, or the rows, and the labels."""
+    if isinstance(node, TakenRows):
+        return lambda given: [_taken(node, *given)]
+    return lambda given: [_added(node, shape, *given)]
+
+
+# -- rows that labels choose -----------------------------------------------------------------------
+
+
+def _taken(node: TakenRows, table: Array, labels: Array) -> Array:
+    axis = node.table.axes.index(node.axis)
+    size = table.shape[axis]
+    inside = _inside(labels, size)
+    if inside is not None:
+        labels = np.where(inside, labels, 0)
+    if not size:
+        return np.zeros(_shape(node, table, labels), table.dtype)
+    shared = [name for name in node.labels.axes if name in node.table.axes]
+    made = _chosen(node, table, labels, shared) if shared else _read(table, labels, axis)
+    # Labels stand where the axis was, behind what is before it; shared axes before all.
+    held = _made_axes(node, shared)
+    turned = made.transpose([held.index(name) for name in node.axes])
+    if inside is not None:
+        turned[~_spread(inside, node.labels.axes, node.axes, turned.shape)] = 0
+    return turned
+
+
+def _inside(labels: Array, size: int) -> Array | None:
+    """Which labels are on an axis; ``None`` if all are."""
+    if not labels.size or (labels.min() >= 0 and labels.max() < size):
+        return None
+    inside: Array = (labels >= 0) & (labels < size)
+    return inside
+
+
+def _shape(node: TakenRows, table: Array, labels: Array) -> Shape:
+    sizes = dict(zip(node.table.axes, table.shape, strict=True))
+    sizes |= dict(zip(node.labels.axes, labels.shape, strict=True))
+    return tuple(sizes[name] for name in node.axes)
+
+
+def _read(table: Array, labels: Array, axis: int) -> Array:
+    made: Array = table.take(labels, axis=axis, mode="clip")
+    return made
+
+
+def _chosen(node: TakenRows, table: Array, labels: Array, shared: Sequence[str]) -> Array:
+    """The rows, of tables that are each for some labels only."""
+    rest = [name for name in node.table.axes if name not in shared and name != node.axis]
+    tables = _turned(table, node.table.axes, (*shared, node.axis, *rest))
+    new = [name for name in node.labels.axes if name not in shared]
+    turned = _turned(labels, node.labels.axes, (*shared, *new))
+    places = np.ogrid[tuple(slice(size) for size in turned.shape)][: len(shared)]
+    made: Array = tables[(*places, turned)]
+    return made
+
+
+def _made_axes(node: TakenRows, shared: Sequence[str]) -> Axes:
+    held = node.table.axes
+    if not shared:
+        at = held.index(node.axis)
+        return (*held[:at], *node.labels.axes, *held[at + 1 :])
+    new = (name for name in node.labels.axes if name not in shared)
+    return (*shared, *new, *(n for n in held if n not in shared and n != node.axis))
+
+
+def _turned(array: Array, axes: Axes, wanted: Sequence[str]) -> Array:
+    return array.transpose([axes.index(name) for name in wanted])
+
+
+def _spread(array: Array, axes: Axes, wanted: Axes, shape: Shape) -> Array:
+    """An array, repeated along the axes that it lacks."""
+    turned = _turned(array, axes, [name for name in wanted if name in axes])
+    place = tuple(slice(None) if name in axes else None for name in wanted)
+    return np.broadcast_to(turned[place], shape)
+
+
+# -- sums over rows of equal labels ----------------------------------------------------------------
+
+
+def _added(node: AddedRows, shape: Shape, rows: Array, labels: Array) -> Array:
+    """The rows as a matrix, with the place of each."""
+    lost = [name for name in node.labels.axes if name not in node.kept]
+    first = (*node.kept, *lost)
+    rest = [name for name in node.rows.axes if name not in node.labels.axes]
+    turned = _turned(labels, node.labels.axes, first)
+    inside = _inside(turned, node.size)
+    tables, each = (prod(part) for part in _parted(turned.shape, len(node.kept)))
+    places = turned.reshape(tables, each).astype(np.intp)
+    places = (places + node.size * np.arange(tables)[:, None]).reshape(tables * each)
+    turned_rows = _turned(rows, node.rows.axes, (*first, *rest))
+    matrix = turned_rows.reshape(len(places), prod(turned_rows.shape[len(first) :]))
+    if inside is not None:
+        chosen = inside.reshape(-1)
+        places, matrix = places[chosen], matrix[chosen]
+    made = _summed(matrix, places, tables * node.size)
+    return made.reshape(shape)
+
+
+def _parted(shape: Shape, first: int) -> tuple[Shape, Shape]:
+    return shape[:first], shape[first:]
+
+
+def _summed(matrix: Array, places: Array, size: int) -> Array:
+    """The sums of rows that have one place; rows are added in their order."""
+    given, dtype = matrix.dtype, accumulator(matrix.dtype)
+    matrix = matrix.astype(dtype, copy=False)
+    made = np.zeros((size, matrix.shape[1]), dtype)
+    if matrix.shape[1] == 1:
+        _count(matrix[:, 0], places, made[:, 0])
+    elif matrix.size:
+        _add(matrix, places, made)
+    return rounded(made, given)
+
+
+def _count(values: Array, places: Array, made: Array) -> None:
+    if values.dtype.kind == "f":
+        made[...] = np.bincount(places, values, len(made))
+    else:
+        np.add.at(made, places, values)
+
+
+def _add(matrix: Array, places: Array, made: Array) -> None:
+    """Add rows where they stand together, in blocks whose sums are then added likewise."""
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    blocks, counts = _blocks(starts, len(order))
+    totals = matrix.take(order[blocks], axis=0)
+    # The first row of every block, then all second ones, and so on: fewer each time.
+    for n in range(1, int(counts[0])):
+        left = int(np.searchsorted(-counts, -n))
+        totals[:left] += matrix.take(order[blocks[:left] + n], axis=0)
+    if len(blocks) == len(starts):
+        made[ordered[blocks]] = totals
+    else:
+        _add(totals, ordered[blocks], made)
+
+
+def _blocks(starts: Array, end: int) -> tuple[Array, Array]:
+    """Where blocks of rows of one place start, and how many are in each, the largest first.
+
+    No block has so many that a sum of them, one after the other, loses digits.
+    """
+    counts = np.diff(starts, append=end)
+    parts = -(-counts // TERMS)
+    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    blocks = np.repeat(starts, parts) + TERMS * number
+    sizes = np.minimum(np.repeat(starts + counts, parts) - blocks, TERMS)
+    falling = np.argsort(-sizes, kind="stable")
+    return blocks[falling], sizes[falling]

@@ -1,0 +1,164 @@
+"""Sizes that have to be equal, and small ones for all of them.
+
+Every axis of a node, and every index of a contraction, has a size. Those that stand for each other
+are one class. A class on whose axis an expression, or a composition, of indices stands has the size
+that these need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from random import Random
+
+from contractconv.notation.affine import Affine
+from contractconv.notation.reach import reached
+from contractconv.notation.spec import Axis, Composition
+from contractconv.programs.build import local_axes
+from contractconv.programs.gathering import AddedRows, TakenRows
+from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Position
+from contractconv.programs.sizes import Extent, Size
+
+Place = tuple[Node, str, bool]
+"""An axis of a node by name, or an index of a contraction if the last is true."""
+
+
+class SizeClasses:
+    """Which axes and indices of some nodes have one size.
+
+    Args:
+        order: the nodes, each behind what it reads.
+        told: whether sizes that nodes are told hold; if not, small ones shall replace them.
+    """
+
+    def __init__(self, order: Sequence[Node], told: bool = True) -> None:
+        self._leader: dict[Place, Place] = {}
+        self._numbers: dict[Place, int] = {}
+        self._windows: dict[Place, tuple[Node, Axis]] = {}
+        for node in order:
+            for first, second in _links(node):
+                self.join(first, second)
+            if isinstance(node, Contract):
+                self._add_windows(node)
+            self._add_told(node, told)
+
+    def join(self, first: Place, second: Place) -> None:
+        """Two places have one size."""
+        self._leader[self.root(first)] = self.root(second)
+
+    def root(self, place: Place) -> Place:
+        """Who stands for a class."""
+        found = place
+        while (leader := self._leader.get(found, found)) != found:
+            found = leader
+        if found != place:
+            self._leader[place] = found
+        return found
+
+    def drawn(self, chance: Random, given: Mapping[Place, int]) -> _Drawn:
+        """Small sizes for every class.
+
+        Args:
+            chance: draws them.
+            given: sizes that are not to be chosen.
+        """
+        numbers = {**self._numbers, **given}
+        known = {self.root(place): size for place, size in numbers.items()}
+        windows = {self.root(place): window for place, window in self._windows.items()}
+        return _Drawn(self, chance, known, windows)
+
+    def _add_windows(self, node: Contract) -> None:
+        for term, operand in zip(node.spec.inputs, node.operands, strict=True):
+            for axis, name in zip(term, operand.axes, strict=True):
+                if axis.plain is None:
+                    self._windows.setdefault((operand, name, False), (node, axis))
+        if not node.local:
+            for axis, name in zip(node.spec.output, node.axes, strict=True):
+                if axis.plain is None:
+                    self._windows.setdefault((node, name, False), (node, axis))
+
+    def _add_told(self, node: Node, extents: bool) -> None:
+        parameters = node.spec.parameters if isinstance(node, Contract) else ()
+        for place, size in _told(node):
+            if not (extents or place[1] in parameters):
+                continue
+            if size.number is not None:
+                self._numbers[place] = size.number
+            elif size.alone is not None:
+                self.join(place, _place(size.alone))
+
+
+class _Drawn:
+    """Sizes of classes, drawn when they are first asked for."""
+
+    def __init__(
+        self,
+        classes: SizeClasses,
+        chance: Random,
+        known: dict[Place, int],
+        windows: Mapping[Place, tuple[Node, Axis]],
+    ) -> None:
+        self._classes, self._chance, self._known = classes, chance, known
+        self._windows = dict(windows)
+
+    def __call__(self, place: Place) -> int:
+        """The size of an axis or an index."""
+        root = self._classes.root(place)
+        if root not in self._known:
+            window = self._windows.pop(root, None)  # once: a window may lead back to itself
+            size = None if window is None else self._needed(*window)
+            self._known[root] = self._chance.randint(2, 4) if size is None else size
+        return self._known[root]
+
+    def _needed(self, node: Node, axis: Axis) -> int | None:
+        """The size of an axis on which an expression stands."""
+        sizes = [self((node, name, True)) for name in axis.names]
+        if isinstance(axis, Composition):
+            return prod(sizes)
+        assert isinstance(axis, Affine)
+        if axis.parameters:
+            axis = axis.bind({name: self((node, name, True)) for name in axis.parameters})
+        steps = [(c.number, size - 1) for (_, c), size in zip(axis.terms, sizes, strict=True)]
+        size: int = reached(axis.offset.number, axis.divisor.number, steps)
+        return max(size, 1)
+
+
+def _place(extent: Extent) -> Place:
+    return extent.node, extent.name, extent.of_index
+
+
+def _told(node: Node) -> Iterator[tuple[Place, Size]]:
+    """The sizes that a node is told."""
+    if isinstance(node, Position) and node.size is not None:
+        yield (node, node.axes[0], False), node.size
+    if isinstance(node, Contract):
+        yield from (((node, name, True), size) for name, size in node.extents)
+        if node.shape is not None and not node.local:
+            for name, size in zip(node.axes, node.shape, strict=True):
+                yield (node, name, False), size
+
+
+def _links(node: Node) -> Iterator[tuple[Place, Place]]:
+    """The places of a node that have the sizes of places of its sources."""
+    if isinstance(node, Contract):
+        yield from _contraction_links(node)
+    elif isinstance(node, Named):
+        for name, inner in zip(node.axes, node.source.axes, strict=True):
+            yield (node, name, False), (node.source, inner, False)
+    elif isinstance(node, (Map, Cast, TakenRows, AddedRows)):
+        for source in node.sources:
+            for name in source.axes:
+                # Twice the axis is one of labels, or of a table, alone: that has no other.
+                yield (node, name, False), (source, name, False)
+        if isinstance(node, AddedRows):
+            for name in node.labels.axes:
+                yield (node.labels, name, False), (node.rows, name, False)
+
+
+def _contraction_links(node: Contract) -> Iterator[tuple[Place, Place]]:
+    terms = [*zip(node.spec.inputs, node.operands, strict=True)]
+    output = local_axes(node.spec) if node.local else node.spec.output
+    for term, held in (*terms, (output, node)):
+        for axis, name in zip(term, held.axes, strict=True):
+            if axis.plain is not None:
+                yield (node, axis.plain, True), (held, name, False)
