@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from contractconv.api.symbolic import gauss_newton, grad, hvp, jvp
     from contractconv.api.tensor import Tensor, index, size, tensor
     from contractconv.display.explanation import Explanation
+    from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
+    from contractconv.verification.programs.certificate import ProgramCertificate
 
 __all__ = [
     "Algorithm",
@@ -66,7 +68,9 @@ __all__ = [
     "ParameterError",
     "Plan",
     "Program",
+    "ProgramCertificate",
     "ProgramError",
+    "ProgramExplanation",
     "Reduction",
     "ReductionError",
     "ShapeError",
@@ -134,6 +138,8 @@ _LATER = {
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
     "Program": "contractconv.api.program",
+    "ProgramCertificate": "contractconv.verification.programs.certificate",
+    "ProgramExplanation": "contractconv.display.programs.explanation",
     "Tensor": "contractconv.api.tensor",
     "compile": "contractconv.api.compiling",
     "concat": "contractconv.api.symbolic:concatenated",

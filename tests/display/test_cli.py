@@ -230,6 +230,7 @@ def test_a_wrong_shape_is_pointed_at(capsys: Capture) -> None:
         (["--let", "k=-1"], "k=-1: an extent is not negative"),
         (["--wrt", "2"], "there is no operand 2"),
         (["--wrt", "-1"], "there is no operand -1"),
+        (["--wrt", "first"], "'first' is no operand's number"),
         (["--parameters", "2"], "parameter"),
     ],
 )
@@ -250,7 +251,6 @@ def test_a_number_that_is_missing_is_asked_for(capsys: Capture) -> None:
     [
         ([], "required"),
         (["explain"], "SPEC"),
-        (["explain", "i ->", "--wrt", "first"], "invalid int value: 'first'"),
         (["explain", "i ->", "--reduce", "median"], "invalid choice: 'median'"),
         (["explain", "i ->", "--colour"], "unrecognized arguments: --colour"),
         (["explain", "i", "j"], "unrecognized arguments: j"),
