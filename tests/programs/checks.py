@@ -105,8 +105,7 @@ def run(
     program = compiled(outputs, dtype=dtype)
     needed = {node.name for node in program.graph.inputs}
     results = program(**{name: array for name, array in cast.items() if name in needed})
-    every = results if len(outputs) > 1 else [results]
-    return dict(zip(outputs, every, strict=True))
+    return dict(zip(outputs, results, strict=True))
 
 
 def assert_exact(found: Array, wanted: Array, what: str) -> None:

@@ -19,7 +19,7 @@ from programs.jets import Fragile, Jet, compare, rounded, value_of
 from programs.sizing import Unresolved, extents_of, read, result_shape
 
 import contractconv as cc
-from contractconv.api.symbolic import grad, hvp, jvp
+from contractconv.api.symbolic import concatenated, grad, hvp, jvp
 from contractconv.api.tensor import Tensor, applied, index, size, tensor
 from contractconv.maps.table import MAPS, register, unregister
 from contractconv.notation.parser import parse
@@ -145,6 +145,7 @@ def test_names_positions_and_parts_by_hand() -> None:
     )
     np.testing.assert_array_equal(value(s.at(k=-1), x=x), x[:, -1])
     np.testing.assert_array_equal(value(s.at(k=slice(1, None)), x=x), x[:, 1:])
+    np.testing.assert_array_equal(value(concatenated([s, s], "k"), x=x), np.hstack([x, x]))
     np.testing.assert_array_equal(value(s * size(s, "k"), x=x), 3 * x)
     np.testing.assert_array_equal(
         value(s.named("a b") + s.named("b a").at(a=slice(1, 3)).at(b=0), x=x),
