@@ -42,10 +42,21 @@ def said(capsys: Capture, *arguments: str, status: int = 0) -> str:
     return errors if status else printed
 
 
-def test_explain_prints_the_text_and_what_goes_in_and_out(file: Path, capsys: Capture) -> None:
-    assert said(capsys, "explain", str(file)) == (
-        TEXT + "\ninputs:\n  x: b i\n  W: i o\n  bias: o\noutputs:\n  loss: a number\n  a: b o\n"
-    )
+def test_explain_prints_formulas(file: Path, capsys: Capture) -> None:
+    assert said(capsys, "explain", str(file)) == f"{cc.read(TEXT).explain()}\n"
+
+
+def test_explain_takes_shapes_and_what_to_differentiate_by(file: Path, capsys: Capture) -> None:
+    shapes = {"x": (2, 3), "W": (3, 4), "bias": (4,)}
+    given = [f"--shape={name}={'x'.join(map(str, shape))}" for name, shape in shapes.items()]
+    found = said(capsys, "explain", str(file), "--wrt", "W", "--wrt", "bias", *given)
+    assert found == f"{cc.read(TEXT).explain(wrt=['W', 'bias'], **shapes)}\n"
+    assert "of which input" in said(capsys, "explain", str(file), "--shape", "2x3", status=2)
+
+
+def test_explain_writes_a_page_of_a_program(file: Path, capsys: Capture) -> None:
+    assert said(capsys, "explain", str(file), "--html", "layer.html") == "wrote layer.html\n"
+    assert Path("layer.html").read_text(encoding="utf-8") == cc.read(TEXT).explain().html()
 
 
 def test_explain_still_takes_strings(capsys: Capture) -> None:
@@ -54,7 +65,7 @@ def test_explain_still_takes_strings(capsys: Capture) -> None:
 
 def test_a_file_may_be_called_anything(file: Path, capsys: Capture) -> None:
     Path("layer").write_text(TEXT)
-    assert said(capsys, "explain", "layer").startswith(TEXT)
+    assert said(capsys, "explain", "layer").startswith("layer(x, W, bias) -> loss, a\n")
     missing = said(capsys, "explain", "missing.py", status=2)
     assert missing == "contractconv: cannot read missing.py: No such file or directory\n"
 

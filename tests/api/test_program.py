@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,8 @@ def layer() -> Program:
     """The same, made of tensors."""
     x, W, bias = cc.tensor("x", "b i"), cc.tensor("W", "i o"), cc.tensor("bias", "o")
     labels = cc.tensor("labels", "b", dtype="int64")
-    z = cc.contract("b i, i o -> b o", x, W).called("z")
+    z: Any = cc.contract("b i, i o -> b o", x, W)
+    z = z.called("z")
     a = cc.relu(z + bias)
     loss = cc.contract("b o ->", cc.where(cc.index("o") == labels, a, 0))
     return cc.program(loss=loss, a=a, inputs=[x, W, bias, labels], name="layer")
@@ -97,7 +99,7 @@ def test_pickles_hold_the_text_alone() -> None:
 
 
 def test_a_pickle_may_be_deeper_than_the_stack() -> None:
-    y = cc.tensor("x", "b")
+    y: Any = cc.tensor("x", "b")
     for n in range(1_500):
         y = cc.contract("b -> b", y) + n
     p = cc.program(y=y)

@@ -18,6 +18,7 @@ from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
 from contractconv.programs.build import contract, named
@@ -26,7 +27,7 @@ from contractconv.programs.gradients import gradients
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
-from contractconv.programs.rewrites.table import PASSES
+from contractconv.programs.rewrites.table import passes
 from contractconv.programs.sizing import sized
 
 FreeShape = tuple[int | None, ...]
@@ -183,7 +184,7 @@ def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
     names = (name for name, _ in graph.outputs)
     whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-    return rewritten(typed(sized(whole, shapes), dtype), PASSES)
+    return rewritten(typed(sized(whole, shapes), dtype), passes(cost_of))
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:

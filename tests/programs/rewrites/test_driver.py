@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from symbolic import both, contract, improved, program
+from symbolic import PASSES, both, contract, improved, program
 
 from contractconv.api.tensor import Tensor, applied, tensor
 from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Number
 from contractconv.programs.rewrites.driver import Pass, rewritten
-from contractconv.programs.rewrites.table import PASSES
 from contractconv.programs.rewrites.workshop import Workshop
 
 X, Y, S = tensor("x", "i j"), tensor("y", "i j"), tensor("s", "i i2")
