@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from contractconv import Reduction
 
@@ -137,6 +137,29 @@ class Training:
 
 
 @dataclass(frozen=True)
+class NetworkStep:
+    """A training step of a network in `benchmarks.steps`: loss, gradients, and their step.
+
+    Attributes:
+        network: its name.
+        batch: how many images or sequences there are.
+        side: of an image; the length of a sequence.
+        width: channels or features; what a network makes of it, it says itself.
+    """
+
+    network: str
+    batch: int
+    side: int
+    width: int
+
+    directions: ClassVar = ("step",)
+    flops: ClassVar = 0
+
+    def __str__(self) -> str:
+        return f"{self.network}, batch {self.batch}, side {self.side}, width {self.width}"
+
+
+@dataclass(frozen=True)
 class Matmul:
     """A product of two square matrices: what the machine can do at best."""
 
@@ -153,8 +176,8 @@ class Matmul:
         return f"matmul {self.size}x{self.size}x{self.size}"
 
 
-Case = Convolution | Pooling | Training | Matmul
-Batched = TypeVar("Batched", bound=Convolution | Pooling | Training)
+Case = Convolution | Pooling | Training | NetworkStep | Matmul
+Batched = TypeVar("Batched", bound=Convolution | Pooling | Training | NetworkStep)
 
 
 @dataclass(frozen=True)
@@ -191,6 +214,14 @@ POOLINGS = tuple(
     for kernel in (2, 3)
 )
 CASES: tuple[Convolution | Pooling | Training, ...] = (*CONVOLUTIONS, *POOLINGS, Training(64))
+NETWORK_STEPS = (
+    NetworkStep("LeNet-5", batch=64, side=28, width=120),
+    NetworkStep("AlexNet", batch=8, side=227, width=4096),
+    NetworkStep("U-Net", batch=4, side=128, width=16),
+    NetworkStep("ResNet block", batch=16, side=56, width=64),
+    NetworkStep("MobileNetV2 block", batch=16, side=28, width=32),
+    NetworkStep("transformer", batch=16, side=128, width=128),
+)
 PEAK = Measurement(Matmul(2048), FORWARD)
 
 
@@ -226,6 +257,6 @@ def from_json(data: dict[str, Any]) -> Measurement:
     >>> from_json(to_json(m)) == m
     True
     """
-    kinds = {kind.__name__: kind for kind in (Convolution, Pooling, Training, Matmul)}
+    kinds = {kind.__name__: kind for kind in get_args(Case)}
     fields = dict(data["case"])
     return Measurement(kinds[fields.pop("kind")](**fields), data["direction"])

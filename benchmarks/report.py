@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.layers import Convolution
+from benchmarks.layers import Convolution, NetworkStep
 from benchmarks.peers import OURS
 from benchmarks.results import FASTER_TORCH, TORCH, Record, Results
 
@@ -63,12 +63,27 @@ def ratio(record: Record, peer: str, ours: str) -> str:
 def means(results: Results, ours: str = OURS) -> str:
     """The geometric mean of the ratios over all convolutions that were measured in peace."""
     records = [r for r in results.records if isinstance(r.measurement.case, Convolution)]
+    peers = compared(results, ours)
+    found = {p: [r for r in records if not r.disturbed(p, ours)] for p in peers}
+    return table_of_means("convolutions", "measurements", found, ours)
+
+
+def means_of_steps(results: Results, ours: str = OURS) -> str:
+    """The geometric mean of the ratios over all training steps; ~ if some were disturbed."""
+    records = [r for r in results.records if isinstance(r.measurement.case, NetworkStep)]
+    found = dict.fromkeys(compared(results, ours), records)
+    return table_of_means("training steps", "networks", found, ours)
+
+
+def table_of_means(what: str, counted: str, found: Mapping[str, list[Record]], ours: str) -> str:
+    """A row for each peer that has a ratio: their geometric mean, and how many there are."""
     rows = []
-    for peer in compared(results, ours):
-        ratios = known(r.ratio(peer, ours) for r in records if not r.disturbed(peer, ours))
+    for peer, records in found.items():
+        ratios = known(r.ratio(peer, ours) for r in records)
         if ratios:
-            rows.append([peer, f"{geometric_mean(ratios):.2f}", str(len(ratios))])
-    return table(["convolutions against", "geometric mean", "measurements"], rows) if rows else ""
+            mark = "~" * any(r.disturbed(peer, ours) for r in records)
+            rows.append([peer, f"{mark}{geometric_mean(ratios):.2f}", str(len(ratios))])
+    return table([f"{what} against", "geometric mean", counted], rows) if rows else ""
 
 
 def shortfalls(records: Iterable[Record], ours: str = OURS) -> str:

@@ -25,6 +25,7 @@ from contractconv.errors import (
     MemoryLimitError,
     OperandError,
     ParameterError,
+    ProgramError,
     ReductionError,
     ShapeError,
     SpecError,
@@ -35,7 +36,12 @@ from contractconv.planning.setting import Algorithm
 from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from contractconv import functions as functions
+    from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
+    from contractconv.api.program import Program, program, read
+    from contractconv.api.symbolic import concat, gauss_newton, grad, hvp, jvp
+    from contractconv.api.tensor import Tensor, index, size, tensor
     from contractconv.display.explanation import Explanation
     from contractconv.execution.compiled import Compiled
     from contractconv.planning.plan import Plan
@@ -58,31 +64,103 @@ __all__ = [
     "OperandError",
     "ParameterError",
     "Plan",
+    "Program",
+    "ProgramError",
     "Reduction",
     "ReductionError",
     "ShapeError",
     "SpecError",
+    "Tensor",
     "__version__",
+    "arctan",
+    "ceil",
     "clear_caches",
+    "concat",
+    "conj",
     "contract",
+    "cos",
+    "cosh",
+    "elu",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "floor",
+    "functions",
+    "gauss_newton",
+    "gelu",
+    "gelu_tanh",
     "get_num_threads",
+    "grad",
+    "hvp",
+    "index",
+    "jvp",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "logaddexp",
+    "program",
+    "read",
+    "real",
+    "reciprocal",
+    "relu",
+    "rsqrt",
     "set_num_threads",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "size",
+    "softplus",
+    "sqrt",
+    "square",
+    "stop_gradient",
+    "tan",
+    "tanh",
+    "tensor",
     "toom_cook",
+    "where",
 ]
 
-# What calls return; their rooms need numpy or sympy, and are entered when somebody asks for them.
+# What calls return, and what programs are written with; their rooms need numpy, sympy or the table
+# of maps, and are entered when somebody asks for them.
 _LATER = {
     "Certificate": "contractconv.verification.certificate",
     "Compiled": "contractconv.execution.compiled",
     "Derived": "contractconv.api.derivatives",
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
+    "Program": "contractconv.api.program",
+    "Tensor": "contractconv.api.tensor",
+    "compile": "contractconv.api.compiling",
+    "concat": "contractconv.api.symbolic",
+    "gauss_newton": "contractconv.api.symbolic",
+    "grad": "contractconv.api.symbolic",
+    "hvp": "contractconv.api.symbolic",
+    "index": "contractconv.api.tensor",
+    "jvp": "contractconv.api.symbolic",
+    "program": "contractconv.api.program",
+    "read": "contractconv.api.program",
+    "size": "contractconv.api.tensor",
+    "tensor": "contractconv.api.tensor",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return _import_module("contractconv.testing")
     if name in _LATER:
         return getattr(_import_module(_LATER[name]), name)
+    if name == "functions":
+        return _import_module("contractconv.functions")
+    if not name.startswith("_"):
+        from contractconv.api.maps import map_function
+
+        found = map_function(name)
+        if found is not None:
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

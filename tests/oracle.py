@@ -107,7 +107,7 @@ def read_spec(spec: str) -> Spec:
         raise ValueError(f"no '->' in {spec!r}")
     terms = [term.strip() for term in (*left.split(","), right)]
     letters = not any(re.search(r"\s", term) for term in terms)
-    axes = [tuple(read_axis(text) for text in _axis_texts(term, letters)) for term in terms]
+    axes = [tuple(read_axis(text) for text in axis_texts(term, letters)) for term in terms]
     return Spec(tuple(axes[:-1]), axes[-1])
 
 
@@ -122,7 +122,7 @@ def read_axis(text: str) -> Axis:
     return axis
 
 
-def _axis_texts(term: str, letters: bool) -> Iterator[str]:
+def axis_texts(term: str, letters: bool) -> Iterator[str]:
     """The axes of a term, as texts; with ``letters`` a name is one letter long."""
     place = 0
     while place < len(term):
@@ -235,7 +235,7 @@ def natural_output_shape(
     """The shape of the output when nobody asks for another one."""
     parsed = read_spec(spec)
     _check_inputs(parsed, operands_shapes, extents)
-    return tuple(_natural_size(axis.resolve(extents), extents) for axis in parsed.output)
+    return tuple(natural_size(axis.resolve(extents), extents) for axis in parsed.output)
 
 
 def _bounds(axis: Affine, extents: Extents) -> tuple[int, int]:
@@ -246,7 +246,7 @@ def _bounds(axis: Affine, extents: Extents) -> tuple[int, int]:
     return math.ceil(least), math.floor(greatest)
 
 
-def _natural_size(axis: Affine, extents: Extents) -> int:
+def natural_size(axis: Affine, extents: Extents) -> int:
     """How long an output axis is: its reach, less at the end what it lacks at the start."""
     if any(extents[name] == 0 for name in axis.names):
         return 0  # no point at all lands on such an axis
@@ -333,7 +333,7 @@ def _flat_position(places: Sequence[Place], point: Sequence[int]) -> int | None:
     return flat
 
 
-def _landings(
+def landings_of(
     spec: Spec, shapes: Sequence[Sequence[int]], extents: Extents, output_shape: Sequence[int]
 ) -> list[Landing]:
     """Every element of the output with the points that reach it."""
@@ -452,7 +452,7 @@ def evaluate(
         OverflowError: where an exact integer does not fit the dtype of the operands.
     """
     arrays = [np.asarray(operand) for operand in operands]
-    landings = _landings(read_spec(spec), [a.shape for a in arrays], extents, output_shape)
+    landings = landings_of(read_spec(spec), [a.shape for a in arrays], extents, output_shape)
     flats = [array.ravel().tolist() for array in arrays]
     dtype = _result_dtype(reduce, arrays)
     result = [
@@ -490,7 +490,7 @@ def gradient(
     arrays = [np.asarray(operand) for operand in operands]
     if np.shape(cotangent) != tuple(output_shape):
         raise ValueError(f"cotangent of shape {np.shape(cotangent)} for output {output_shape}")
-    landings = _landings(read_spec(spec), [a.shape for a in arrays], extents, output_shape)
+    landings = landings_of(read_spec(spec), [a.shape for a in arrays], extents, output_shape)
     flats = [array.ravel().tolist() for array in arrays]
     result: list[Any] = [0] * arrays[n].size
     for weight, landing in zip(np.ravel(cotangent).tolist(), landings, strict=True):

@@ -24,9 +24,11 @@ from benchmarks.layers import (
     CASES,
     CONVOLUTIONS,
     FORWARD,
+    NETWORK_STEPS,
     WEIGHT_GRADIENT,
     Convolution,
     Measurement,
+    NetworkStep,
     Pooling,
     Training,
     from_json,
@@ -38,10 +40,12 @@ from benchmarks.operands import Array
 from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.probes import timed
 from benchmarks.process import ROOT, PeerProcess
-from benchmarks.report import comparison, means, report, shortfalls, times
+from benchmarks.report import comparison, means, means_of_steps, report, shortfalls, times
 from benchmarks.results import FASTER_TORCH, Record, Results, Turn
 from benchmarks.scaling import series
 from benchmarks.session import Effort, Session
+from benchmarks.steps import NETWORKS, network
+from benchmarks.steps.network import RATE, drawn, movements
 
 LAYERS: list[Convolution | Pooling | Training] = [
     Convolution(2, 9, 7, 3, 4, 3, padding=1),
@@ -56,6 +60,14 @@ LAYERS: list[Convolution | Pooling | Training] = [
     Pooling("mean", 2, 9, 7, 3, 2, stride=2),
     Pooling("mean", 2, 9, 7, 3, 3, stride=2),
     Training(3),
+]
+STEPS = [
+    NetworkStep("LeNet-5", batch=3, side=28, width=12),
+    NetworkStep("AlexNet", batch=2, side=67, width=16),
+    NetworkStep("U-Net", batch=2, side=8, width=4),
+    NetworkStep("ResNet block", batch=2, side=6, width=4),
+    NetworkStep("MobileNetV2 block", batch=2, side=6, width=4),
+    NetworkStep("transformer", batch=2, side=8, width=16),
 ]
 LAYER = Measurement(LAYERS[0], FORWARD)
 BRIEF = Effort(rounds=2, seconds=0.001)
@@ -80,7 +92,7 @@ def test_sizes_are_those_of_the_literature() -> None:
     assert im2col(by_name["LeNet conv2"]) == 4 * 64 * 100 * 150
 
 
-@pytest.mark.parametrize("measurement", measurements(CASES), ids=str)
+@pytest.mark.parametrize("measurement", measurements([*CASES, *NETWORK_STEPS]), ids=str)
 def test_a_measurement_survives_the_pipe(measurement: Measurement) -> None:
     assert from_json(json.loads(json.dumps(to_json(measurement)))) == measurement
 
@@ -115,6 +127,32 @@ def test_all_peers_agree(measurement: Measurement) -> None:
     assert {OURS, "torch channels-last", "torch channels-first"} <= set(results)
     if not isinstance(measurement.case, Training):
         assert {"jax", "numpy"} <= set(results)
+
+
+@pytest.mark.parametrize("measurement", measurements(STEPS), ids=str)
+def test_all_peers_take_the_same_step(measurement: Measurement) -> None:
+    for module in ("torch", "jax"):
+        pytest.importorskip(module)
+    peers = (OURS, "torch channels-last", "torch channels-first", "jax")
+    results = {name: result_of(name, measurement) for name in peers}
+    found = {name: result for name, result in results.items() if result is not None}
+    assert len(found) == len(peers)
+    assert disagreements(found, 1e-4) == {}
+
+
+def test_every_network_is_measured() -> None:
+    assert {case.network for case in NETWORK_STEPS} == {case.network for case in STEPS}
+    assert {case.network for case in STEPS} == set(NETWORKS)
+
+
+def test_a_wrong_gradient_is_found_out_beside_large_ones() -> None:
+    net = network(STEPS[-1])
+    start, slopes = drawn(net.parameters, 0), drawn(net.parameters, 1)
+    slopes["W_2"] *= np.float32(1e3)
+    right = movements(1.0, start, {n: w - RATE * slopes[n] for n, w in start.items()})
+    for wrong in (1.1 * slopes["b_1"], slopes["b_1"][::-1]):
+        after = {n: w - RATE * (slopes | {"b_1": wrong})[n] for n, w in start.items()}
+        assert set(disagreements({"a": right, "b": movements(1.0, start, after)})) == {"a", "b"}
 
 
 # --- rounds ----------------------------------------------------------------------------------
@@ -321,6 +359,13 @@ def test_means_are_geometric_and_over_convolutions() -> None:
     assert row(text, "jax")[1:] == ["2.00", "2"]
 
 
+def test_means_of_steps_count_what_was_disturbed() -> None:
+    steps = [record(Measurement(case, "step"), ours=0.01, last=0.02) for case in STEPS[:2]]
+    assert row(means_of_steps(Results({}, records=steps)), FASTER_TORCH)[1:] == ["2.00", "2"]
+    steps[0].rounds[OURS] = [Turn(0.04, 0.9)]
+    assert row(means_of_steps(Results({}, records=steps)), FASTER_TORCH)[1:] == ["~1.00", "2"]
+
+
 def test_what_falls_short_is_listed() -> None:
     text = shortfalls(RESULTS.records)
     assert row(text, str(WIDE))[1:] == ["1.20", "1.3"]
@@ -377,9 +422,9 @@ def test_an_unknown_peer_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 # --- the command -----------------------------------------------------------------------------
 
 
-def run(*arguments: str) -> str:
-    """Run the command and return what it prints."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments]
+def run(*arguments: str, script: str = "run.py") -> str:
+    """Run a command and return what it prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments]
     return subprocess.run(command, check=True, text=True, capture_output=True).stdout
 
 
@@ -397,6 +442,18 @@ def test_one_command_measures_and_reports(tmp_path: Path) -> None:
     assert {name: len(turns) for name, turns in kept.rounds.items()} == {OURS: 2, "numpy": 2}
 
 
+def test_one_command_measures_whole_steps(tmp_path: Path) -> None:
+    kept = tmp_path / "steps.json"
+    chosen = ("--quick", "--networks", "LeNet-5", "--peers", OURS, "--json", str(kept))
+    cells = row(run(*chosen, script="whole_steps.py"), "LeNet-5, batch 1, side 28, width 120")
+    assert float(cells[2].strip("~")) > 0
+    (found,) = Results.load(kept).records
+    assert found.measurement.case == NetworkStep("LeNet-5", 1, 28, 120)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run("--networks", "VGG", script="whole_steps.py")
+    assert "no network 'VGG'" in refused.value.stderr
+
+
 def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     old, picture = tmp_path / "old.json", tmp_path / "ratios.png"
@@ -409,6 +466,6 @@ def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:
 
 def test_every_session_in_a_docstring_runs() -> None:
     names = ["agreement", "layers", "lenet", "memory", "operands", "peers", "peers.contraction"]
-    names += ["plot", "report", "results", "run"]
+    names += ["plot", "report", "results", "run", "steps.network", "steps.strings"]
     results = [doctest.testmod(import_module(f"benchmarks.{name}")) for name in names]
     assert all(result.attempted > 0 and result.failed == 0 for result in results)

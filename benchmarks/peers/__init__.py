@@ -51,6 +51,7 @@ PEERS = {
     "torch channels-last": Peer("benchmarks.peers.torch_eager", {"layout": "channels_last"}),
     "torch channels-first": Peer("benchmarks.peers.torch_eager", {"layout": "contiguous_format"}),
     "jax": Peer("benchmarks.peers.jax_jit"),
+    "torch compiled": Peer("benchmarks.peers.torch_compiled", {"layout": "channels_last"}),
     "einconv": Peer("benchmarks.peers.einconv_einsum"),
     "numpy": Peer("benchmarks.peers.plain_numpy"),
     "scipy": Peer("benchmarks.peers.scipy_filters"),

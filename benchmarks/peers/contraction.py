@@ -10,12 +10,14 @@ from benchmarks.layers import (
     INPUT_GRADIENT,
     Convolution,
     Matmul,
+    NetworkStep,
     Pooling,
     Training,
 )
 from benchmarks.operands import Array, Operands, matrices, operands
 from benchmarks.peers import Prepared
 from benchmarks.peers.lenet_contraction import lenet
+from benchmarks.peers.step_contraction import step
 
 
 def start(threads: int) -> str:
@@ -105,4 +107,10 @@ def _matmul(case: Matmul, direction: str, **options: Any) -> Prepared:
     return Prepared(lambda: run(left, right), lambda y: y)
 
 
-KINDS = {Convolution: _convolution, Pooling: _pooling, Training: lenet, Matmul: _matmul}
+KINDS = {
+    Convolution: _convolution,
+    Pooling: _pooling,
+    Training: lenet,
+    NetworkStep: step,
+    Matmul: _matmul,
+}

@@ -9,9 +9,10 @@ import jax
 import numpy as np
 from jax import lax
 
-from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution, Matmul, Pooling
+from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution, Matmul, NetworkStep, Pooling
 from benchmarks.operands import matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.step_jax import step
 
 
 def start(threads: int) -> str:
@@ -73,4 +74,4 @@ def _vjp(function: Callable[[Any], Any], at: Any, cotangent: Any) -> Any:
     return jax.vjp(function, at)[1](cotangent)[0]
 
 
-KINDS = {Convolution: _convolution, Pooling: _pooling, Matmul: _matmul}
+KINDS = {Convolution: _convolution, Pooling: _pooling, NetworkStep: step, Matmul: _matmul}

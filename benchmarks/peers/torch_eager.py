@@ -13,12 +13,14 @@ from benchmarks.layers import (
     INPUT_GRADIENT,
     Convolution,
     Matmul,
+    NetworkStep,
     Pooling,
     Training,
 )
 from benchmarks.operands import Array, matrices, operands
 from benchmarks.peers import Prepared
 from benchmarks.peers.lenet_torch import lenet
+from benchmarks.peers.step_torch import step
 
 
 def start(threads: int) -> str:
@@ -100,4 +102,10 @@ def _matmul(case: Matmul, direction: str, layout: str) -> Prepared:
     return Prepared(lambda: left @ right, lambda y: y.numpy())
 
 
-KINDS = {Convolution: _convolution, Pooling: _pooling, Training: lenet, Matmul: _matmul}
+KINDS = {
+    Convolution: _convolution,
+    Pooling: _pooling,
+    Training: lenet,
+    NetworkStep: step,
+    Matmul: _matmul,
+}

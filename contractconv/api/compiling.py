@@ -31,7 +31,8 @@ def compile(
             is not said is taken from the arrays of each call.
 
     Returns:
-        What is called with arrays, in order or by name, and returns one for each output.
+        What is called with arrays, in order or by name. It returns an array for a tensor, and a
+        tuple with names for several.
 
     Raises:
         ProgramError: an input is missing, or has no name.
@@ -50,7 +51,8 @@ def compile(
         {name: tensor._node for name, tensor in _by_name(outputs).items()},
         None if inputs is None else [_input(tensor) for tensor in inputs],
     )
-    return CompiledProgram(graph, {k: tuple(v) for k, v in shapes.items()}, dtype)
+    single = isinstance(outputs, Tensor)
+    return CompiledProgram(graph, {k: tuple(v) for k, v in shapes.items()}, dtype, single)
 
 
 def enter_programs() -> None:
@@ -67,7 +69,12 @@ def _by_name(outputs: Any) -> dict[str, Tensor]:
         return {"result": outputs}
     if isinstance(outputs, Mapping):
         return dict(outputs)
-    return {tensor.label or f"result_{n}": tensor for n, tensor in enumerate(outputs)}
+    labels = [tensor.label for tensor in outputs]
+    named = len(set(labels)) == len(labels) and None not in labels
+    return {
+        label if named and label else f"result_{n}": tensor
+        for n, (label, tensor) in enumerate(zip(labels, outputs, strict=True))
+    }
 
 
 def _input(tensor: Tensor) -> Input:

@@ -243,18 +243,27 @@ def _moved(source: Tensor, axis: str, start: Size, step: int) -> Spec:
     plain = tuple(map(Affine.index, source.axes))
     number = start.number
     offset = Polynomial.symbol("start") if number is None else Polynomial.of(number)
-    moved = Affine.of([(axis, Polynomial.of(step))] if step else [], offset)
+    factors = [(axis, Polynomial.of(step))] if step else []
+    if step == 1 and number == 0:
+        # A plain axis is as long as the array: one with a window of a single point need not be.
+        factors.append(("start", Polynomial.of(1)))
+    moved = Affine.of(factors, offset)
     term = tuple(moved if a.plain == axis else a for a in plain)
     return Spec((term,), plain, parameters=() if number is not None else ("start",))
 
 
 def _made(source: Tensor, spec: Spec, given: Mapping[str, Size]) -> Tensor:
+    return Tensor(contract(spec, [source._node], _told(spec, given)))
+
+
+def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
+    """What a string does not say itself: of a start at zero, the window's single point."""
     known = {*spec.indices, *spec.parameters}
     told = {name: size for name, size in given.items() if name in known}
-    return Tensor(contract(spec, [source._node], told))
+    return told | ({"start": Size.of(1)} if "start" in spec.indices else {})
 
 
-def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
+def concat(tensors: Sequence[Tensor], axis: str) -> Tensor:
     """Tensors one behind the other along an axis: each placed at an offset, and added."""
     if not tensors:
         raise OperandError("there is nothing to concatenate")
@@ -279,5 +288,4 @@ def _placed(node: Node, axis: str, start: Size, whole: Sequence[Size]) -> Node:
     """An array of zeros in which another one stands from a start on."""
     read = _moved(Tensor(node), axis, start, 1)
     spec = Spec((read.output,), read.inputs[0], parameters=read.parameters)
-    told = {"start": start} if read.parameters else {}
-    return named(contract(spec, [node], told, whole), node.axes)
+    return named(contract(spec, [node], _told(spec, {"start": start}), whole), node.axes)

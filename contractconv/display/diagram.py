@@ -11,10 +11,8 @@ classes (``cc-operand``, ``cc-result``, ``cc-axis``, ``cc-index``, ``cc-line``) 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from contractconv.display.diagram_layout import MARGIN, RESULT, End, Layout, Thread, arrange
 from contractconv.display.diagram_lettering import (
@@ -27,6 +25,7 @@ from contractconv.display.diagram_lettering import (
     shortened,
 )
 from contractconv.display.diagram_tensors import PADDING, SLANT, Slot, Tensor
+from contractconv.display.svg import element, escaped, number, points
 from contractconv.notation.spec import Spec
 
 _TENSOR_HEIGHT, _NODE_HEIGHT = 36.0, 24.0
@@ -35,8 +34,7 @@ _DOT = 4.0  # a radius
 _LEAST_BEND, _LARGEST_BEND = 40.0, 130.0  # the height of bends
 _SIZES = {"name": NAME_SIZE, "text": LABEL_SIZE, "label": LABEL_SIZE, "mark": MARK_SIZE}
 _RADII = {"window": 12.0, "fraction": 12.0, "constant": 4.0}
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_STYLE = f"""
+STYLE = f"""
 .cc-diagram {{
   --cc-reduced: #c2410c; --cc-window: #0f766e;
   max-width: 100%; height: auto;
@@ -94,18 +92,18 @@ def diagram(spec: Spec, names: Sequence[str], result: str) -> str:
         raise ValueError(f"{len(spec.inputs)} operands need as many names, not {len(names)}")
     layout = arrange(spec, names, result)
     levels = _levels(layout)
-    width, height = _number(layout.width), _number(levels.height)
+    width, height = number(layout.width), number(levels.height)
     parts = [
-        _element("title", {}, _escaped(str(spec))),
-        _element("desc", {}, _escaped(_description(spec, names, result))),
-        _element("style", {}, _STYLE),
+        element("title", {}, escaped(str(spec))),
+        element("desc", {}, escaped(_description(spec, names, result))),
+        element("style", {}, STYLE),
         *(_index(thread, levels) for thread in layout.threads),
         *(_axes(term, tensor, levels) for term, tensor in layout.tensors.items()),
         *(_tensor(term, tensor, levels) for term, tensor in layout.tensors.items()),
     ]
     attributes = {"class": "cc-diagram", "xmlns": "http://www.w3.org/2000/svg", "role": "img"}
     size = {"viewBox": f"0 0 {width} {height}", "width": width, "height": height}
-    return _element("svg", attributes | size, "\n".join(["", *filter(None, parts), ""]))
+    return element("svg", attributes | size, "\n".join(["", *filter(None, parts), ""]))
 
 
 def _description(spec: Spec, names: Sequence[str], result: str) -> str:
@@ -217,19 +215,19 @@ def _axis(slot: Slot, x: float, top: float, is_below: bool) -> list[str]:
         shape = _fan(x, near, top + bottom - near, slot.width)
     else:
         shape = _rectangle(x, top, slot.width, _NODE_HEIGHT, _RADII[slot.kind])
-    stub = _path("stub", _points("M", x, far) + _points("V", near))
+    stub = _path("stub", points("M", x, far) + points("V", near))
     return [stub, shape, _words("text", slot.text, x, (top + bottom) / 2)]
 
 
 def _rectangle(x: float, top: float, width: float, height: float, radius: float) -> str:
     place = {"x": x - width / 2, "y": top, "width": width, "height": height}
-    return _element("rect", {"class": "cc-shape"} | place | {"rx": radius})
+    return element("rect", {"class": "cc-shape"} | place | {"rx": radius})
 
 
 def _fan(x: float, narrow: float, wide: float, width: float) -> str:
     """A trapezoid, wide where the indices of a composition part."""
-    start = _points("M", x - width / 2 + SLANT, narrow) + _points("H", x + width / 2 - SLANT)
-    return _path("shape", start + _points("L", x + width / 2, wide, x - width / 2, wide) + "Z")
+    start = points("M", x - width / 2 + SLANT, narrow) + points("H", x + width / 2 - SLANT)
+    return _path("shape", start + points("L", x + width / 2, wide, x - width / 2, wide) + "Z")
 
 
 # --- indices ---------------------------------------------------------------------------------
@@ -264,80 +262,52 @@ def _edge(thread: Thread, levels: _Levels) -> str:
 def _turn(thread: Thread, levels: _Levels) -> str:
     """Half a circle: below the operands, or above the result."""
     y, sweep = (levels.upper, 0) if thread.reduced else (levels.label + CUP / 2, 1)
-    return _points("V", y) + _points("A", CUP, CUP, 0, 0, sweep, thread.x + CUP, y)
+    return points("V", y) + points("A", CUP, CUP, 0, 0, sweep, thread.x + CUP, y)
 
 
 def _star(thread: Thread, levels: _Levels) -> list[str]:
     """A line to the dot from every place; an index that stands in one place has one line."""
     y = levels.meeting
-    routes = [_leave(end, thread.x, levels) + _points("V", y) for end in thread.ends]
+    routes = [_leave(end, thread.x, levels) + points("V", y) for end in thread.ends]
     lines = [_path("line", route, end) for route, end in zip(routes, thread.ends, strict=True)]
     dot = {"class": "cc-dot", "cx": thread.x, "cy": y, "r": _DOT}
-    return [*lines, _element("circle", dot)]
+    return [*lines, element("circle", dot)]
 
 
 def _leave(end: End, x: float, levels: _Levels) -> str:
     """From an axis to the row of indices: straight past the nodes, then in a bend."""
     bend, edge = levels.bend(end)
     middle = (bend + edge) / 2
-    start = _points("M", end.x, levels.end(end)) + _points("V", bend)
-    return start + _points("C", end.x, middle, x, middle, x, edge)
+    start = points("M", end.x, levels.end(end)) + points("V", bend)
+    return start + points("C", end.x, middle, x, middle, x, edge)
 
 
 def _arrive(x: float, end: End, levels: _Levels) -> str:
     """The same way back."""
     bend, edge = levels.bend(end)
     middle = (bend + edge) / 2
-    bent = _points("C", x, middle, end.x, middle, end.x, bend)
-    return _points("V", edge) + bent + _points("V", levels.end(end))
+    bent = points("C", x, middle, end.x, middle, end.x, bend)
+    return points("V", edge) + bent + points("V", levels.end(end))
 
 
 # --- writing SVG -----------------------------------------------------------------------------
 
 
 def _group(kind: str, data: Mapping[str, object], parts: Iterable[str]) -> str:
-    return _element("g", {"class": kind, **data}, "".join(parts))
+    return element("g", {"class": kind, **data}, "".join(parts))
 
 
 def _path(kind: str, route: str, *ends: End) -> str:
     joined = " ".join(f"{_term(end.term)}.{end.axis}" for end in ends)
     attributes = {"class": f"cc-{kind}", "d": route}
-    return _element("path", attributes | ({"data-joins": joined} if ends else {}))
+    return element("path", attributes | ({"data-joins": joined} if ends else {}))
 
 
 def _words(kind: str, text: str, x: float, middle: float) -> str:
     """A text of one line; its small letters stand around a middle line."""
     place = {"class": f"cc-{kind}", "x": x, "y": middle + 0.34 * _SIZES[kind]}
-    return _element("text", place, _escaped(text))
+    return element("text", place, escaped(text))
 
 
 def _term(number: int) -> str:
     return "result" if number == RESULT else str(number)
-
-
-def _points(command: str, *numbers: float) -> str:
-    return command + " ".join(map(_number, numbers))
-
-
-def _number(value: float) -> str:
-    text = f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
-
-
-def _element(tag: str, attributes: Mapping[str, object], content: str | None = None) -> str:
-    written = "".join(f' {name}="{_attribute(value)}"' for name, value in attributes.items())
-    return f"<{tag}{written}/>" if content is None else f"<{tag}{written}>{content}</{tag}>"
-
-
-def _attribute(value: object) -> str:
-    text = _number(value) if isinstance(value, float) else str(value)
-    return escape(_legal(text), {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
-
-
-def _escaped(text: str) -> str:
-    return escape(_legal(text))
-
-
-def _legal(text: str) -> str:
-    """Replace what XML cannot hold, even escaped."""
-    return _ILLEGAL.sub("\ufffd", text)

@@ -12,7 +12,7 @@ from contractconv.reductions.table import REDUCTIONS
 
 def write(equation: Equation, script: str) -> str:
     """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
-    return _Writer(equation, HANDS[script]).equation()
+    return Writer(equation, HANDS[script]).equation()
 
 
 def write_second(second: Second, forward: Spec) -> str:
@@ -25,12 +25,24 @@ def write_second(second: Second, forward: Spec) -> str:
     return (" + ".join(written) or "0") + said
 
 
-class _Writer:
+class Writer:
+    """Writes one equation.
+
+    Args:
+        equation: the equation.
+        hand: knows the script.
+    """
+
     def __init__(self, equation: Equation, hand: Hand) -> None:
         self.source = equation
         self.hand = hand
 
     def equation(self) -> str:
+        """The equation with its conditions."""
+        return self.hand.stated(self.element(self.source.left), self.right(), self.conditions())
+
+    def right(self) -> str:
+        """The right side."""
         source, hand, record = self.source, self.hand, REDUCTIONS[self.source.reduce]
         parts = [self.element(factor) for factor in source.factors if factor.over is None]
         if source.multiplies_deltas:
@@ -38,10 +50,13 @@ class _Writer:
         right = hand.multiplied(parts)
         if source.summed or not record.keeps_one:
             right = hand.big(record, self.names(), right)
-        right = self.divided(right)
-        conditions = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
-        conditions += [self.guard(guard) for guard in source.guards]
-        return hand.stated(self.element(source.left), right, conditions)
+        return self.divided(right)
+
+    def conditions(self) -> list[str]:
+        """The conditions under which a point contributes."""
+        source = self.source
+        ties = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
+        return [*ties, *(self.guard(guard) for guard in source.guards)]
 
     def names(self) -> list[str]:
         """The reduced indices."""
@@ -58,9 +73,18 @@ class _Writer:
         if REDUCTIONS[source.reduce].averages:
             sizes += [index.name for index in source.summed]
         sizes += source.scale
-        return hand.mean % (hand.sizes(sizes), body) if sizes else body
+        return hand.mean % (self.sizes(sizes), body) if sizes else body
+
+    def sizes(self, names: list[str]) -> str:
+        """A product of extents, to divide by."""
+        return self.hand.sizes(names)
 
     def element(self, element: Element) -> str:
+        """An element of an array."""
+        return self.hand.met(self.hand.symbol(element.name), self.positions(element))
+
+    def positions(self, element: Element) -> list[str]:
+        """Where an element is read, axis by axis."""
         remaining = iter(element.axes)
         axes: list[str] = []
         for axis in element.like:
@@ -69,25 +93,32 @@ class _Writer:
                 axes.append(self.hand.composed(names))
             else:
                 axes.append(self.axis(self.source.written(next(remaining))))
-        return self.hand.met(self.hand.symbol(element.name), axes)
+        return axes
 
     def delta(self, delta: Delta) -> str:
+        """A delta."""
         position, expression = map(self.source.written, (delta.position, delta.expression))
         return self.hand.delta % (self.axis(position), self.axis(expression))
 
     def tie(self, delta: Delta) -> str:
+        """What a position is tied to."""
         position, expression = map(self.source.written, (delta.position, delta.expression))
         return self.hand.equal % (self.axis(position), self.axis(expression, inline=False))
 
     def guard(self, guard: Guard) -> str:
+        """A condition."""
         if isinstance(guard, Divides):
             divisor, number = map(self.source.written, (guard.divisor, guard.number))
             return self.hand.divides % (self.axis(divisor), self.axis(number))
         position = self.source.written(guard.position)
-        size = self.hand.size % self.hand.symbol(guard.size.name.removeprefix("N_"))
-        return self.hand.inside % (self.axis(position, inline=False), size)
+        return self.hand.inside % (self.axis(position, inline=False), self.size(guard.size.name))
+
+    def size(self, name: str) -> str:
+        """The size of an axis, by the name of its symbol."""
+        return self.hand.size % self.hand.symbol(name.removeprefix("N_"))
 
     def axis(self, axis: Affine, inline: bool = True) -> str:
+        """An expression of indices; inline within a subscript."""
         number = self.sum(axis)
         if axis.divisor == ONE:
             return number

@@ -81,12 +81,16 @@ body { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans",
 
 def page(explanation: Explanation) -> str:
     """Return a complete HTML document."""
-    title = escape(str(explanation.spec))
+    return document(str(explanation.spec), fragment(explanation))
+
+
+def document(title: str, body: str) -> str:
+    """Return a complete HTML document around what shows something."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_DOCUMENT_STYLE}</style>\n</head>\n"
-        f"<body>\n{fragment(explanation)}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_DOCUMENT_STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -94,47 +98,47 @@ def fragment(explanation: Explanation) -> str:
     """Return an explanation to stand in a page or a notebook."""
     spec, plan = explanation.spec, explanation.plan
     parts = [
-        f"<h1>{_code(spec)}</h1>",
+        f"<h1>{code(spec)}</h1>",
         _definitions(_strings(forward_forms(spec))),
         write(explanation.forward, "mathml"),
-        _note(words(explanation)),
-        _note("" if plan is None else counts(explanation, plan)),
+        note(words(explanation)),
+        note("" if plan is None else counts(explanation, plan)),
         _picture(spec, explanation.forward),
         _plan(plan),
         *(_gradient(gradient) for gradient in explanation.gradients),
         _fast(explanation.fast),
     ]
-    return _article(parts)
+    return article(parts)
 
 
 def card(spec: Spec, equation: Equation) -> str:
     """Return one contraction, its formula and its diagram."""
-    parts = [f"<p>{_code(spec)}</p>", write(equation, "mathml"), _picture(spec, equation)]
-    return _article(parts)
+    parts = [f"<p>{code(spec)}</p>", write(equation, "mathml"), _picture(spec, equation)]
+    return article(parts)
 
 
 def _gradient(gradient: Gradient) -> str:
     formulas = gradient.formulas
     again = [
-        (f"again, by {s.by}", _code(s) if s.same_as is None and s.parts else escape(str(s)))
+        (f"again, by {s.by}", code(s) if s.same_as is None and s.parts else escape(str(s)))
         for s in gradient.seconds
     ]
     parts = [
         f"<h2>Gradient by {escape(gradient.name)}</h2>",
         _definitions([*_strings(gradient_forms(gradient)), *again]),
         write(formulas.collected, "mathml"),
-        _note(letters(gradient)),
+        note(letters(gradient)),
         _picture(formulas.gather, formulas.collected),
         "<h3>Derivation</h3>",
         f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
-        _note(proof(gradient)),
+        note(proof(gradient)),
         _plan(gradient.plan, f"Plan of d{gradient.name}"),
     ]
     return f"<section>{''.join(parts)}</section>"
 
 
 def _strings(forms: Iterable[tuple[str, Spec]]) -> list[tuple[str, str]]:
-    return [(name, _code(spec)) for name, spec in forms]
+    return [(name, code(spec)) for name, spec in forms]
 
 
 def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
@@ -147,7 +151,7 @@ def _steps(steps: Iterable[Step]) -> str:
     before: Equation | None = None
     for step in steps:
         formula = "" if step.equation == before else write(step.equation, "mathml")
-        string = "" if step.string is None else f"<p>{_code(step.string)}</p>"
+        string = "" if step.string is None else f"<p>{code(step.string)}</p>"
         said = f"<b>{step.name}</b> {escape(step.sentence)}"
         items.append(f"<li>{said}{formula}{string}</li>")
         before = step.equation
@@ -162,12 +166,12 @@ def _picture(spec: Spec, equation: Equation) -> str:
 def _plan(plan: Plan | None, title: str = "Plan") -> str:
     if plan is None:
         return ""
-    rows = [(_code(s.problem), f"{s.flops:,}", _how(s)) for s in plan.steps]
+    rows = [(code(s.problem), f"{s.flops:,}", _how(s)) for s in plan.steps]
     return f"<h3>{escape(title)}</h3>" + _table(("contraction", "operations", "how"), rows)
 
 
 def _how(step: Planned) -> str:
-    said = "".join(f"<dt>{about}</dt><dd>{escape(note)}</dd>" for about, note in notes(step))
+    said = "".join(f"<dt>{about}</dt><dd>{escape(text)}</dd>" for about, text in notes(step))
     return escape(step.lowering) + (f'<dl class="cc-notes">{said}</dl>' if said else "")
 
 
@@ -176,12 +180,12 @@ def _fast(fast: Fast | None) -> str:
         return ""
     parts = [
         "<h2>Fast algorithm</h2>",
-        _note(fast.idea()),
+        note(fast.idea()),
         IDENTITY["mathml"],
-        _note(fast.roles()),
+        note(fast.roles()),
         _definitions((role, escape(form)) for role, form in ROLES.items()),
         _definitions((name, escape(said)) for name, said in fast.savings()),
-        _note(fast.proof()),
+        note(fast.proof()),
         *map(_tile, fast.tiles),
     ]
     return f"<section>{''.join(parts)}</section>"
@@ -190,7 +194,7 @@ def _fast(fast: Fast | None) -> str:
 def _tile(tile: Decomposition) -> str:
     points = ", ".join(map(written, tile.points))
     return (
-        f"<h3>{escape(title(tile))}</h3>{_note(f'The products are evaluated at {points}.')}"
+        f"<h3>{escape(title(tile))}</h3>{note(f'The products are evaluated at {points}.')}"
         f'<div class="cc-factors">{tile.mathml()}</div>'
     )
 
@@ -204,15 +208,17 @@ def _table(head: Sequence[str], rows: Iterable[tuple[str, str, str]]) -> str:
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _article(parts: Iterable[str]) -> str:
+def article(parts: Iterable[str]) -> str:
+    """What shows something, with its style."""
     return f'<article class="cc-page"><style>{_STYLE}</style>{"".join(parts)}</article>'
 
 
-def _note(text: str) -> str:
+def note(text: str) -> str:
+    """A sentence below what it is about; nothing if there is none."""
     return f'<p class="cc-note">{escape(text)}</p>' if text else ""
 
 
-def _code(content: object) -> str:
+def code(content: object) -> str:
     """A string, which may be broken between axes but not inside one."""
     words = escape(str(content)).split(" ")
     return f"<code>{' '.join(f'<span>{word}</span>' for word in words)}</code>"

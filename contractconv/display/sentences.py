@@ -7,11 +7,12 @@ from math import prod
 from contractconv.calculus.backward import Formulas
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
-from contractconv.calculus.equation import Inside, size
+from contractconv.calculus.equation import Equation, Inside, size
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import DOTS
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.notation.problem import Problem
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
@@ -19,7 +20,11 @@ from contractconv.reductions.table import REDUCTIONS
 
 def words(explanation: Explanation) -> str:
     """Say what happens to indices, and what the letters of a formula mean."""
-    spec, equation = explanation.spec, explanation.forward
+    return " ".join([*reduced_words(explanation.spec, explanation.forward), *_sizes(explanation)])
+
+
+def reduced_words(spec: Spec, equation: Equation) -> list[str]:
+    """Say what happens to the indices that are not in a result."""
     said = []
     reduced = [i.name for i in equation.summed if i.name in spec.reduced or i.name == DOTS]
     if reduced:
@@ -31,8 +36,7 @@ def words(explanation: Explanation) -> str:
     if equation.deltas:
         treated = _treated(spec.reduce, "they are", "of them")
         said.append(f"Where several points land on one element, {treated}.")
-    said += _sizes(explanation)
-    return " ".join(said)
+    return said
 
 
 def _treated(reduce: str, they_are: str, over_them: str) -> str:
@@ -62,19 +66,33 @@ def _sizes(explanation: Explanation) -> list[str]:
 
 def counts(explanation: Explanation, plan: Plan) -> str:
     """Say in numbers what a contraction does."""
-    problem, record = plan.problem, REDUCTIONS[explanation.spec.reduce]
     shapes = ", ".join(map(str, explanation.shapes))
-    said = f"Shapes {shapes} make {problem.result_shape}."
-    factors = [extent for name, extent in problem.sizes if name in problem.reduced]
-    if factors and not explanation.forward.deltas:
-        terms = "·".join(map(str, factors))
-        total = f" = {prod(factors):,}" if len(factors) > 1 else ""
-        elements = prod(problem.result_shape)
-        which = "Its one element" if elements == 1 else f"Each of its {elements:,} elements"
-        count = terms + total
-        does = f"sums {count} products" if record.is_sum else f"is the {record.noun} of {count}"
-        said += f" {which} {does}."
-    return said
+    said = f"Shapes {shapes} make {plan.problem.result_shape}."
+    each = element_counts(plan.problem, explanation.forward)
+    return f"{said} {each}" if each else said
+
+
+def element_counts(problem: Problem, equation: Equation) -> str:
+    """Say of how many points each element is made; nothing where that differs, or is one.
+
+    Args:
+        problem: the numbers.
+        equation: the contraction as it is written; where that collects what the string of the
+            problem scatters, windows may end before all of them are met.
+    """
+    record = REDUCTIONS[equation.reduce]
+    reduced = [index.name for index in equation.summed]
+    factors = [extent for name, extent in problem.sizes if name in reduced]
+    if not factors or equation.deltas:
+        return ""
+    total = f" = {prod(factors):,}" if len(factors) > 1 else ""
+    most = "at most " * (set(reduced) != set(problem.reduced))
+    count = most + "·".join(map(str, factors)) + total
+    elements = prod(problem.result_shape)
+    which = "Its one element" if elements == 1 else f"Each of its {elements:,} elements"
+    things = "products" if len(equation.factors) > 1 else "numbers"
+    does = f"sums {count} {things}" if record.is_sum else f"is the {record.noun} of {count}"
+    return f"{which} {does}."
 
 
 def letters(gradient: Gradient) -> str:

@@ -28,10 +28,10 @@ _GLUE = "\N{NO-BREAK SPACE}"
 
 def as_text(explanation: Explanation) -> str:
     """Write an explanation as lines of at most about 100 characters."""
-    return "\n".join(short for line in _lines(explanation) for short in _fitted(line.rstrip()))
+    return "\n".join(short for line in _lines(explanation) for short in fitted(line.rstrip()))
 
 
-def _fitted(line: str) -> list[str]:
+def fitted(line: str) -> list[str]:
     """Break what is still too long, as strings with long names are."""
     if len(line) <= _WIDTH:
         return [line]
@@ -45,9 +45,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield from (f"  {name:10}{spec}" for name, spec in forward_forms(explanation.spec))
     yield ""
     yield from _formula(explanation.forward, "  ")
-    yield from _wrapped(words(explanation), "  ")
+    yield from wrapped(words(explanation), "  ")
     if explanation.plan is not None:
-        yield from _wrapped(counts(explanation, explanation.plan), "  ")
+        yield from wrapped(counts(explanation, explanation.plan), "  ")
         yield ""
         yield from _plan(explanation.plan, "  ")
     for gradient in explanation.gradients:
@@ -64,12 +64,12 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
     yield from (f"  {name:10}{spec}" for name, spec in gradient_forms(gradient))
     yield ""
     yield from _formula(formulas.collected, "  ")
-    yield from _wrapped(letters(gradient), "  ")
+    yield from wrapped(letters(gradient), "  ")
     yield ""
     yield "  derivation"
     before: Equation | None = None
     for number, step in enumerate(gradient.steps, 1):
-        yield from _wrapped(f"{step.name}: {step.sentence}", "     ", f"{number:>3}. ")
+        yield from wrapped(f"{step.name}: {step.sentence}", "     ", f"{number:>3}. ")
         if step.equation != before:
             yield from _formula(step.equation, "       ")
         if step.string is not None:
@@ -81,9 +81,9 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
         itself = " (the layer itself)" if second.same_as == RESULT else ""
         yield f"    by {second.by:4}{second}{itself}"
         if second.same_as is None and second.parts:
-            yield from _wrapped(_glued(write_second(second, formulas.forward)), " " * 11)
+            yield from wrapped(glued(write_second(second, formulas.forward)), " " * 11)
     yield ""
-    yield from _wrapped(proof(gradient), "  ")
+    yield from wrapped(proof(gradient), "  ")
     if gradient.plan is not None:
         yield ""
         yield from _plan(gradient.plan, "  ", f"plan of d{gradient.name}")
@@ -96,17 +96,17 @@ def _plan(plan: Plan, indent: str, title: str = "plan") -> Iterator[str]:
 
 def _fast(fast: Fast) -> Iterator[str]:
     yield "fast algorithm"
-    yield from _wrapped(fast.idea(), "  ")
+    yield from wrapped(fast.idea(), "  ")
     yield ""
     yield f"    {IDENTITY['text']}"
     yield ""
-    yield from _wrapped(fast.roles(), "  ")
+    yield from wrapped(fast.roles(), "  ")
     yield ""
     yield from (f"    {role:15}{form}" for role, form in ROLES.items())
     yield ""
     yield from (f"    {name:15}{said}" for name, said in fast.savings())
     yield ""
-    yield from _wrapped(fast.proof(), "  ")
+    yield from wrapped(fast.proof(), "  ")
     for tile in fast.tiles:
         yield ""
         yield from (f"  {line}" for line in str(tile).splitlines())
@@ -114,21 +114,22 @@ def _fast(fast: Fast) -> Iterator[str]:
 
 def _formula(equation: Equation, indent: str) -> Iterator[str]:
     body, _, where = write(equation, "text").partition("   where ")
-    yield from _wrapped(_glued(body), indent + "    ", indent)
+    yield from wrapped(glued(body), indent + "    ", indent)
     if where:
-        yield from _wrapped(f"where {where}", indent + "      ", indent + "    ")
+        yield from wrapped(f"where {where}", indent + "      ", indent + "    ")
 
 
-def _glued(formula: str) -> str:
-    """A formula is broken between factors, not inside one."""
-    depth, text = 0, ""
+def glued(formula: str, brackets: str = "[({])}") -> str:
+    """A formula is broken between factors, not inside one, or whatever else brackets hold."""
+    depth, text, half = 0, "", len(brackets) // 2
+    opening, closing = brackets[:half], brackets[half:]
     for letter in formula:
-        depth += (letter in "[({") - (letter in "])}")
+        depth += (letter in opening) - (letter in closing)
         text += _GLUE if letter == " " and depth else letter
     return text
 
 
-def _wrapped(text: str, indent: str, first: str | None = None) -> Iterator[str]:
+def wrapped(text: str, indent: str, first: str | None = None) -> Iterator[str]:
     start = indent if first is None else first
     lines = wrap(
         text.replace("Σ ", f"Σ{_GLUE}"),

@@ -57,13 +57,14 @@ def attention(
     axis_of(key, feature, "the key")
     _check_apart(query, seen)
     whole = _scale(query, compared) if scale is None else scale
-    scores = product([query * whole, key], _joined(query, key, compared))
+    scaled = (query * whole).called("scaled")
+    scores = product([scaled, key], _joined(query, key, compared)).called("scores")
     if bias is not None:
         check_within(bias, scores.axes, "the bias", "similarities")
         scores = scores + bias
     if mask is not None:
         check_within(mask, scores.axes, "the mask", "similarities")
-    weights = softmax(scores, seen, mask)
+    weights = softmax(scores, seen, mask).called("weights")
     ours = without(scores.axes, [seen])
     return product([weights, value], (*ours, *without(value.axes, scores.axes)))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
-from contractconv.api.tensor import Tensor, applied, as_node, size
+from contractconv.api.tensor import Tensor, applied, as_node, as_size, size
 from contractconv.errors import OperandError, ShapeError, with_carets
+from contractconv.notation.parser import parse
 from contractconv.notation.spec import SUM, Reduction
 from contractconv.programs.build import as_axes, contract, plain_spec
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
-from contractconv.programs.nodes import Axes, Cast
+from contractconv.programs.nodes import Axes
 
 Named = str | Iterable[str]
 """Names of axes: ``"h w"``, or a list of them."""
@@ -76,6 +77,14 @@ def fresh(name: str, taken: Iterable[str]) -> str:
     return next(n for n in names if n not in known)
 
 
+def contracted(
+    text: str, tensors: Sequence[Tensor], extents: Mapping[str, int | Tensor] | None = None
+) -> Tensor:
+    """Contract tensors as a string says."""
+    sizes = {name: as_size(value) for name, value in (extents or {}).items()}
+    return Tensor(contract(parse(text), [t._node for t in tensors], sizes))
+
+
 def product(tensors: Sequence[Tensor], axes: Axes, reduce: Reduction = SUM) -> Tensor:
     """The product of tensors, aligned by name, reduced over all axes but some.
 
@@ -124,7 +133,7 @@ def cast_like(x: Tensor, like: Tensor) -> Tensor:
     kinds = Kinds()
     if kinds[x._node] == kinds[like._node]:
         return x
-    return Tensor(Cast(x.axes, source=x._node, like=like._node))
+    return x.cast(like=like)
 
 
 def holds_integers(x: Tensor) -> bool:

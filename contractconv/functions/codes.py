@@ -27,7 +27,7 @@ def one_hot(labels: Tensor, axis: str, size: int | Tensor | None = None) -> Tens
     Example:
         >>> import contractconv as cc
         >>> one_hot(cc.tensor("labels", "b", "int64"), "class", 10)
-        <tensor b class>
+        <tensor code: b class>
     """
     check_integers(labels, "labels", "cc.tensor('labels', 'b', 'int64')")
     (name,) = as_axes([axis])
@@ -36,7 +36,7 @@ def one_hot(labels: Tensor, axis: str, size: int | Tensor | None = None) -> Tens
         at = len(" ".join(labels.axes[: labels.axes.index(name)])) + (labels.axes[0] != name)
         message = f"the labels have an axis {name!r} already"
         raise ShapeError(with_carets(message, shown, [(at, at + len(name))]))
-    return applied("where", labels == index(name, size), 1, 0)
+    return applied("where", labels == index(name, size), 1, 0).called("code")
 
 
 def embedding(tokens: Tensor, table: Tensor, axis: str) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contractconv.api.tensor import Tensor, applied
 from contractconv.errors import ParameterError
+from contractconv.functions.shares import rest_of
 
 
 def dropout(x: Tensor, mask: Tensor, rate: float) -> Tensor:
@@ -30,4 +31,4 @@ def dropout(x: Tensor, mask: Tensor, rate: float) -> Tensor:
     """
     if not 0 <= rate < 1:
         raise ParameterError(f"rate={rate!r}: a share of at least 0 and less than 1 is lost")
-    return applied("where", mask, x * (1 / (1 - rate)), 0)
+    return applied("where", mask, x / rest_of(rate), 0)

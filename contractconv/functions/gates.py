@@ -79,5 +79,6 @@ def swiglu(x: Tensor, axis: str) -> Tensor:
 
 def _gated(x: Tensor, axis: str, function: str) -> Tensor:
     half = fresh("half", x.axes)
-    halves = split(x, axis, {half: 2})
-    return halves.at(**{half: 0}) * applied(function, halves.at(**{half: 1}))
+    halves = split(x, axis, {half: 2}).called("halves")
+    value, gate = (halves.at(**{half: n}) for n in range(2))
+    return value.called("value") * applied(function, gate.called("gate")).called("open")

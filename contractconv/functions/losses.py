@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from contractconv.api.tensor import Tensor, applied, index
+from contractconv.api.tensor import Tensor, applied, index, size
 from contractconv.errors import ParameterError
 from contractconv.functions.axes import (
     axis_of,
@@ -14,9 +14,9 @@ from contractconv.functions.axes import (
     product,
     reduced,
     without,
-)  # fmt: skip
+)
+from contractconv.functions.shares import rest_of
 from contractconv.functions.softmax import from_greatest, log_total
-from contractconv.programs.nodes import Axes
 
 Over = Literal["mean", "sum"] | None
 """What is done with the losses of a batch: averaged, added up, or nothing."""
@@ -173,8 +173,8 @@ def huber(
     check_within(target, prediction.axes, "the target", "the prediction")
     if not delta > 0:
         raise ParameterError(f"delta={delta!r} is not positive")
-    error = abs(prediction - target)
-    inner = applied("min", error, delta)
+    error = abs((prediction - target).called("difference")).called("error")
+    inner = applied("min", error, delta).called("inner")
     return averaged(inner * (error - inner / 2), reduce, mask)
 
 
@@ -212,14 +212,14 @@ def smoothed(probabilities: Tensor, share: float, axis: str) -> Tensor:
     """Probabilities of which a share is spread evenly over the classes."""
     if not share:
         return probabilities
-    return (1 - share) * probabilities + share / number_of(probabilities, (axis,))
+    return rest_of(share) * probabilities + share / number_of(probabilities, (axis,))
 
 
 def picked(x: Tensor, labels: Tensor, axis: str) -> Tensor:
     """What lies at a label, along an axis: a sum that reads nothing else, not even infinities."""
     check_integers(labels, "labels", _LABELS.format(axis=axis))
-    chosen = applied("where", labels == index(axis), x, 0)
-    return product([chosen], without(x.axes, [axis]))
+    chosen = applied("where", labels == index(axis, size(x, axis)), x, 0)
+    return product([chosen], without(x.axes, [axis])).called("at_label")
 
 
 def averaged(loss: Tensor, reduce: Over, mask: Tensor | None = None) -> Tensor:
@@ -234,21 +234,23 @@ def averaged(loss: Tensor, reduce: Over, mask: Tensor | None = None) -> Tensor:
     if mask is not None:
         check_within(mask, loss.axes, "the mask", "what is lost")
         return _masked(loss, reduce, mask)
-    return loss if reduce is None else reduced(loss, loss.axes, reduce)
+    return loss if reduce is None else reduced(loss.called("losses"), loss.axes, reduce)
 
 
 def _masked(loss: Tensor, reduce: Over, mask: Tensor) -> Tensor:
-    kept = product([applied("where", mask, loss, 0)], loss.axes)
+    kept = applied("where", mask, loss, 0).called("losses")
     if reduce is None:
         return kept
     whole = reduced(kept, loss.axes, "sum")
-    return whole / _count(mask, loss.axes, loss) if reduce == "mean" else whole
+    if reduce == "sum":
+        return whole
+    return whole / applied("max", _count(mask, loss), 1).called("count")
 
 
-def _count(mask: Tensor, axes: Axes, loss: Tensor) -> Tensor:
+def _count(mask: Tensor, loss: Tensor) -> Tensor:
     """How many losses count."""
     ones = reduced(applied("where", mask, 1, 0), mask.axes, "sum")
-    left = without(axes, mask.axes)
+    left = without(loss.axes, mask.axes)
     return ones * number_of(loss, left) if left else ones
 
 
@@ -257,7 +259,7 @@ def _expected(z: Tensor, labels: Tensor, axis: str, smoothing: float) -> Tensor:
     at_label = picked(z, labels, axis)
     if not smoothing:
         return at_label
-    return (1 - smoothing) * at_label + smoothing * reduced(z, (axis,), "mean")
+    return rest_of(smoothing) * at_label + smoothing * reduced(z, (axis,), "mean")
 
 
 def _check_share(value: Any) -> None:

@@ -90,7 +90,7 @@ def batch_norm(
         >>> import contractconv as cc
         >>> y, found = batch_norm(cc.tensor("x", "b h w c"), "b h w")
         >>> y, found.mean
-        (<tensor b h w c>, <tensor c>)
+        (<tensor b h w c>, <tensor mean: c>)
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML (2015), algorithms 1 and 2.
     """
@@ -100,8 +100,9 @@ def batch_norm(
     axes_of(x, axes)
     for what, value in zip(("the mean", "the variance"), statistics, strict=True):
         check_within(value, x.axes, what, "the tensor")
-    root = applied("rsqrt", statistics.variance + epsilon)
-    return _adapted((x - statistics.mean) * root, scale, shift), statistics
+    centered = (x - statistics.mean).called("centered")
+    result = centered * _inverse_root(statistics.variance, epsilon)
+    return _adapted(result, scale, shift), statistics
 
 
 def instance_norm(
@@ -200,16 +201,21 @@ def rms_norm(x: Tensor, axes: Named, scale: Tensor | None = None, epsilon: float
 
     Source: Zhang and Sennrich, "Root mean square layer normalization", NeurIPS (2019).
     """
-    root = applied("rsqrt", mean(applied("square", x), axes_of(x, axes)) + epsilon)
-    return _adapted(x * root, scale, None)
+    square = mean(applied("square", x), axes_of(x, axes)).called("mean_square")
+    return _adapted(x * _inverse_root(square, epsilon), scale, None)
 
 
 def _normalized(x: Tensor, axes: Named, epsilon: float) -> tuple[Tensor, Statistics]:
     names = axes_of(x, axes)
-    middle = mean(x, names)
-    centered = x - middle
-    spread = mean(applied("square", centered), names)
-    return centered * applied("rsqrt", spread + epsilon), Statistics(middle, spread)
+    middle = mean(x, names).called("mean")
+    centered = (x - middle).called("centered")
+    spread = mean(applied("square", centered), names).called("variance")
+    return centered * _inverse_root(spread, epsilon), Statistics(middle, spread)
+
+
+def _inverse_root(square: Tensor, epsilon: float) -> Tensor:
+    """What is multiplied by instead of dividing by a deviation."""
+    return applied("rsqrt", square + epsilon).called("factor")
 
 
 def _adapted(x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:

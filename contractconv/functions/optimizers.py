@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contractconv.api.tensor import Tensor, applied
 from contractconv.functions.axes import cast_like
+from contractconv.functions.shares import rest_of
 
 Value = float | Tensor
 """A number, or a tensor without axes that holds one."""
@@ -116,8 +117,8 @@ def adam(
     weight decay regularization", ICLR (2019), algorithm 2.
     """
     slow, slower = friction
-    m = cast_like(slow * first + (1 - slow) * gradient, first)
-    s = cast_like(slower * second + (1 - slower) * applied("square", gradient), second)
+    m = cast_like(slow * first + rest_of(slow) * gradient, first)
+    s = cast_like(slower * second + rest_of(slower) * applied("square", gradient), second)
     root = applied("sqrt", s / (1 - slower**step))
     move = m / (1 - slow**step) / (root + epsilon)
     return cast_like(w - rate * _decayed(w, move, decay), w), m, s

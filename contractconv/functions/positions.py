@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contractconv.api.contract import contract
 from contractconv.api.tensor import Tensor, applied, index, size
 from contractconv.errors import ParameterError
-from contractconv.functions.axes import axis_of, cast_like, check_integers, fresh
+from contractconv.functions.axes import axis_of, cast_like, check_integers, contracted, fresh
 
 Pairs = Literal["halves", "neighbours"]
 """Which features turn together: those of both halves, or those side by side."""
@@ -85,19 +84,33 @@ def rope(
         raise ParameterError(f"pairs={pairs!r} is neither 'halves' nor 'neighbours'")
     if positions is not None:
         check_integers(positions, "positions", "cc.tensor('positions', 'b t', 'int64')")
-    here = index(at, size(x, at)) if positions is None else positions
     i, side, turned = (fresh(n, x.axes) for n in ("i", "side", "turned"))
-    angle = _angles(here, 2 * index(i), size(x, name), base)
-    matrix = cast_like(_turn(angle, side, turned), x)
-    composed = [f"({s} {i})" if pairs == "halves" else f"({i} {s})" for s in (side, turned)]
-    before, after = (" ".join(c if a == name else a for a in x.axes) for c in composed)
-    made: Tensor = contract(f"{before}, {' '.join(matrix.axes)} -> {after}", x, matrix)
+    apart = _apart(x, name, i, side, pairs)
+    here = index(at, size(x, at)) if positions is None else positions
+    angle = _angles(here, 2 * index(i, size(apart, i)), size(x, name), base)
+    matrix = cast_like(_turn(angle, side, turned), x).called("turns")
+    before, after = " ".join(apart.axes), _composed(x, name, i, turned, pairs)
+    made = contracted(f"{before}, {' '.join(matrix.axes)} -> {after}", [apart, matrix])
     return made.named(x.axes)
+
+
+def _apart(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> Tensor:
+    """Features as pairs, ``i``, of which both have a ``side``."""
+    after = " ".join(f"{side} {i}" if a == feature else a for a in x.axes)
+    before = _composed(x, feature, i, side, pairs)
+    return contracted(f"{before} -> {after}", [x], {side: 2}).called("pairs")
+
+
+def _composed(x: Tensor, feature: str, i: str, side: str, pairs: Pairs) -> str:
+    """The axes of a tensor, in which pairs and sides are composed to features."""
+    whole = f"({side} {i})" if pairs == "halves" else f"({i} {side})"
+    return " ".join(whole if a == feature else a for a in x.axes)
 
 
 def _angles(at: Tensor, twice: Tensor, features: Tensor, base: float) -> Tensor:
     """``t / base^(2i/d)``, in the widest numbers: in few digits, late positions are lost."""
-    return at.cast("float64") * base ** (-twice.cast("float64") / features)
+    rate = base ** (-twice.cast("float64") / features)
+    return (at.cast("float64") * rate).called("angle")
 
 
 def _turn(angle: Tensor, side: str, turned: str) -> Tensor:

@@ -48,7 +48,7 @@ def lstm_cell(
         >>> import contractconv as cc
         >>> x, h, c = cc.tensor("x", "b d"), cc.tensor("h", "b h"), cc.tensor("c", "b h")
         >>> lstm_cell(x, h, c, cc.tensor("W_x", "d gate h"), cc.tensor("W_h", "r gate h"))
-        (<tensor b h>, <tensor b h>)
+        (<tensor b h>, <tensor memory: b h>)
 
     Source: Hochreiter and Schmidhuber, Neural Computation 9 (1997); Gers, Schmidhuber and Cummins,
     Neural Computation 12 (2000), for the gate that forgets.
@@ -56,9 +56,10 @@ def lstm_cell(
     z = _entered(x, W_x, hidden, gate) + _recalled(h, W_h, hidden, gate)
     if bias is not None:
         z = z + bias
-    opened, kept, new, shown = (z.at(**{gate: n}) for n in range(4))
-    memory = _sigmoid(kept) * c + _sigmoid(opened) * applied("tanh", new)
-    return _sigmoid(shown) * applied("tanh", memory), memory
+    i, f, g, o = (z.called("z").at(**{gate: n}) for n in range(4))
+    new = applied("tanh", g).called("new")
+    memory = (_gate(f, "kept") * c + _gate(i, "entered") * new).called("memory")
+    return _gate(o, "shown") * applied("tanh", memory), memory
 
 
 def gru_cell(
@@ -109,12 +110,13 @@ def gru_cell(
     if bias_h is not None:
         v = v + bias_h
     (u_r, u_z, u_n), (v_r, v_z, v_n) = ([part.at(**{gate: n}) for n in range(3)] for part in (u, v))
-    new = applied("tanh", u_n + _sigmoid(u_r + v_r) * v_n)
-    return new + _sigmoid(u_z + v_z) * (h - new)
+    new = applied("tanh", u_n + _gate(u_r + v_r, "reset") * v_n).called("new")
+    return new + _gate(u_z + v_z, "kept") * (h - new)
 
 
-def _sigmoid(x: Tensor) -> Tensor:
-    return applied("sigmoid", x)
+def _gate(x: Tensor, name: str) -> Tensor:
+    """How far a gate is open."""
+    return applied("sigmoid", x).called(name)
 
 
 def _entered(x: Tensor, W_x: Tensor, hidden: str, gate: str) -> Tensor:

@@ -38,8 +38,8 @@ def softmax(x: Tensor, axes: Named, mask: Tensor | None = None) -> Tensor:
     names = axes_of(x, axes)
     if mask is not None:
         return _masked(x, names, mask)
-    weights = applied("exp", from_greatest(x, names))
-    return weights / reduced(weights, names, "sum")
+    powers = applied("exp", from_greatest(x, names)).called("powers")
+    return powers / reduced(powers, names, "sum").called("total")
 
 
 def log_softmax(x: Tensor, axes: Named) -> Tensor:
@@ -68,19 +68,21 @@ def log_softmax(x: Tensor, axes: Named) -> Tensor:
 
 def from_greatest(x: Tensor, axes: Axes) -> Tensor:
     """The same numbers less the greatest along some axes, which counts as a constant."""
-    return x - stopped(reduced(x, axes, "max"))
+    greatest = reduced(x, axes, "max").called("greatest")
+    return (x - stopped(greatest)).called("z")
 
 
 def log_total(z: Tensor, axes: Axes) -> Tensor:
     """``log Σ exp(z)``, of numbers of which the greatest is zero."""
-    return applied("log", reduced(applied("exp", z), axes, "sum"))
+    powers = applied("exp", z).called("powers")
+    return applied("log", reduced(powers, axes, "sum").called("total"))
 
 
 def _masked(x: Tensor, axes: Axes, mask: Tensor) -> Tensor:
     """The softmax of what takes part; where nothing does, it is zero and not 0 / 0."""
-    kept = applied("where", mask, x, -inf)
-    greatest = reduced(kept, axes, "max")
+    kept = applied("where", mask, x, -inf).called("kept")
+    greatest = reduced(kept, axes, "max").called("greatest")
     start = applied("where", greatest == -inf, 0, greatest)
-    weights = applied("exp", kept - stopped(start))
-    whole = reduced(weights, axes, "sum")
-    return weights / applied("where", whole == 0, 1, whole)
+    powers = applied("exp", kept - stopped(start)).called("powers")
+    total = reduced(powers, axes, "sum").called("total")
+    return powers / applied("where", total == 0, 1, total).called("divisor")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from contractconv.api.contract import contract
 from contractconv.api.tensor import Tensor
 from contractconv.errors import ShapeError
-from contractconv.functions.axes import axes_of, axis_of, without
+from contractconv.functions.axes import axes_of, axis_of, contracted, without
 
 
 def split(x: Tensor, axis: str, outer: Mapping[str, int | Tensor]) -> Tensor:
@@ -36,8 +35,7 @@ def split(x: Tensor, axis: str, outer: Mapping[str, int | Tensor]) -> Tensor:
     parts = " ".join((*outer, name))
     before = " ".join(f"({parts})" if a == name else a for a in x.axes)
     after = " ".join(parts if a == name else a for a in x.axes)
-    made: Tensor = contract(f"{before} -> {after}", x, extents=dict(outer))
-    return made
+    return contracted(f"{before} -> {after}", [x], outer)
 
 
 def merged(x: Tensor, axes: Sequence[str] | str, name: str) -> Tensor:
@@ -61,6 +59,8 @@ def merged(x: Tensor, axes: Sequence[str] | str, name: str) -> Tensor:
     """
     names = axes_of(x, axes)
     kept = without(x.axes, names[1:])
+    if len(names) == 1:
+        return x.named([name if a == names[0] else a for a in kept])
     after = " ".join(f"({' '.join(names)})" if a == names[0] else a for a in kept)
-    made: Tensor = contract(f"{' '.join(x.axes)} -> {after}", x)
+    made = contracted(f"{' '.join(x.axes)} -> {after}", [x])
     return made.named([name if a == names[0] else a for a in kept])

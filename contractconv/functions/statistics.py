@@ -29,7 +29,7 @@ def sum(x: Tensor, axes: Named | None = None) -> Tensor:
 
 
 def mean(x: Tensor, axes: Named | None = None) -> Tensor:
-    """Average what lies along some axes; of nothing, the mean is NaN.
+    """Average what lies along some axes; of nothing, the mean is zero, as the sum is.
 
     Args:
         x: the tensor.

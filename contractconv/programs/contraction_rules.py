@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from contractconv.notation.spec import SUM, Spec, Term, lone_names
@@ -138,7 +138,7 @@ def _derived(
     like: Node,
     axes: Axes | None = None,
 ) -> Node:
-    """A sum of products of what is taken, with the axes of a node, or some of them, and its sizes."""
+    """A sum of products of what is taken, with the axes and sizes of a node, or some of them."""
     taken = _without_ones(taken)
     terms = tuple(term for term, _ in taken)
     spec = Spec(terms, output, SUM)
@@ -147,13 +147,16 @@ def _derived(
     operands = [operand for _, operand in taken]
     if _is_identity(spec):
         return operands[0]
-    told = not _follows(spec)
-    extents = _extents(node, spec, told)
-    if axes is None:
+    alone = _told(taken)
+    told = not all(axis.plain in alone for axis in output)
+    extents = _extents(node, spec, alone.union(lone_names([output]) if told else ()))
+    if axes is None and not like.open_axes:
         told = told or result_axes(output) != like.axes
         return contract(spec, operands, extents, like=like if told else None)
-    shape = [Size.of(Extent(like, name)) for name in axes]
-    return contract(spec, operands, extents, shape if told else None)
+    # The axes of what it is the gradient of: all of them, or those along which it differs.
+    shape = [_size(node, like, name) for name in axes or like.axes]
+    made = contract(spec, operands, extents, shape if told else None)
+    return named(made, axes or like.axes)
 
 
 def _without_ones(taken: Sequence[tuple[Term, Node]]) -> Sequence[tuple[Term, Node]]:
@@ -171,17 +174,31 @@ def _is_identity(spec: Spec) -> bool:
     return spec.inputs == (spec.output,) and len(plain) == len(spec.output)
 
 
-def _follows(spec: Spec) -> bool:
-    """Whether the sizes of the result follow from the operands: each axis is an index of one."""
-    known = set(lone_names(spec.inputs))
-    return all(axis.plain in known for axis in spec.output)
+def _told(taken: Sequence[tuple[Term, Node]]) -> set[str]:
+    """The indices whose extents some operands tell: those that stand alone on an axis."""
+    return {
+        axis.plain
+        for term, operand in taken
+        for name, axis in zip(operand.axes, term, strict=True)
+        if axis.plain and name not in operand.open_axes
+    }
 
 
-def _extents(node: Contract, spec: Spec, sized: bool) -> Given:
-    """The extents that a derived string has to be told."""
+def _size(node: Contract, like: Node, name: str) -> Size:
+    """The size of an axis of an operand; of an open one the extent of its index."""
+    if name not in like.open_axes:
+        return Size.of(Extent(like, name))
+    for term, operand in _operands(node):
+        for called, axis in zip(operand.axes, term, strict=True):
+            if operand == like and called == name and axis.plain:
+                return extent_of(node, axis.plain)
+    return Size.of(Extent(like, name))
+
+
+def _extents(node: Contract, spec: Spec, told: Collection[str]) -> Given:
+    """The extents that a derived string has to be told, beside those that its operands tell."""
     names = {*spec.indices, *spec.parameters}
     given: dict[str, int | Size] = {name: size for name, size in node.extents if name in names}
-    told = set(lone_names(spec.terms if sized else spec.inputs))
     return given | {
         name: extent_of(node, name)
         for name in spec.indices
@@ -196,6 +213,14 @@ def extent_of(node: Contract, name: str) -> Size:
         return given[name]
     for term, operand in _operands(node):
         for axis, called in zip(term, operand.axes, strict=True):
-            if axis.plain == name:
+            if axis.plain == name and called not in operand.open_axes:
                 return Size.of(Extent(operand, called))
-    return Size.of(Extent(replace(node, local=False), name, of_index=True))
+    return Size.of(Extent(forward_of(node), name, of_index=True))
+
+
+def forward_of(node: Contract) -> Contract:
+    """The contraction itself, of one or of its local derivative."""
+    if not node.local:
+        return node
+    axes = result_axes(node.spec.output)
+    return replace(node, axes=axes, local=False, label=None, cotangent_of=None)

@@ -122,7 +122,12 @@ class _Graph:
         """What came back to a node, with all its axes; zeros if nothing did."""
         if cotangent is None:
             return zeros_like(node)
-        return repeated(cotangent, node).as_cotangent_of(node)
+        made = repeated(cotangent, node)
+        if made.open_axes - node.open_axes:
+            made = contract(plain_spec([made.axes], made.axes), [made], like=node)
+        if is_weak(self._kinds[made]):
+            made = Cast(made.axes, source=made, like=node)
+        return made.as_cotangent_of(node)
 
     def cast(self, made: Node, node: Node) -> Node:
         """What was made for a node, in the numbers that it has."""

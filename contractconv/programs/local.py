@@ -8,7 +8,8 @@ from dataclasses import replace
 from contractconv.errors import ReductionError
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Spec, Term, lone_names
-from contractconv.programs.build import apply, contract, named, plain_spec, result_axes
+from contractconv.programs.build import apply, contract, named, plain_spec
+from contractconv.programs.contraction_rules import extent_of, forward_of
 from contractconv.programs.nodes import Axes, Contract, Node, Number, Position, rebuilt
 from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
@@ -45,8 +46,6 @@ def _points(node: Contract) -> Node:
 
 def _open(node: Contract, names: Axes) -> dict[str, Size]:
     """The extents of indices that stand alone on no operand's axis."""
-    from contractconv.programs.contraction_rules import extent_of
-
     known = {*lone_names(node.spec.inputs), *(name for name, _ in node.extents)}
     return {name: extent_of(node, name) for name in names if name not in known}
 
@@ -54,7 +53,7 @@ def _open(node: Contract, names: Axes) -> dict[str, Size]:
 def _softmax(node: Contract) -> Node:
     """The exponentials of points over that of the result; nothing where nothing is reduced."""
     points = _points(node)
-    result = replace(node, local=False, axes=result_axes(node.spec.output))
+    result = forward_of(node)
     spread = contract(Spec((node.spec.output,), _term(points.axes)), [result], like=points)
     never = apply("equal", points, Number((), value=-float("inf")))
     shifted = apply("exp", apply("subtract", points, spread))

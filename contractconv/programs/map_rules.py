@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from contractconv.maps.derivatives import derivatives
 from contractconv.maps.expression import Call, Expression, evaluate
@@ -47,7 +49,7 @@ class _Values:
 
 
 def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> Node:
-    """An expression, summed over all but some axes of a map; what can be is taken out of the sum."""
+    """An expression, summed over all but some axes of a map; factors are taken out of the sum."""
     if isinstance(expression, Call) and expression.function == "negative":
         return apply("negative", _summed(node, values, expression.arguments[0], axes))
     if isinstance(expression, Call) and expression.function == "divide":
@@ -87,8 +89,52 @@ def _is_one(node: Node) -> bool:
 
 
 def _applied(function: str, arguments: tuple[Node, ...]) -> Node:
-    """A map of nodes; nothing is multiplied by one."""
-    if function == "multiply" and any(map(_is_one, arguments)):
-        first, second = arguments
-        return second if _is_one(first) else first
+    """A map of nodes, as short as numbers among them let it be."""
+    numbers = [node.value for node in arguments if isinstance(node, Number)]
+    if len(numbers) == len(arguments) and function in _FOLDED:
+        return _number(_FOLDED[function](*numbers))
+    if numbers and function in _SHORTER:
+        short = _SHORTER[function](*arguments)
+        if short is not None:
+            return short
     return apply(function, *arguments)
+
+
+def _product_of(first: Node, second: Node) -> Node | None:
+    if _is_one(first):
+        return second
+    return first if _is_one(second) else None
+
+
+def _chosen(condition: Node, first: Node, second: Node) -> Node | None:
+    if not isinstance(condition, Number):
+        return None
+    return first if condition.value else second
+
+
+def _both(first: Node, second: Node) -> Node | None:
+    """A conjunction in which one side is known."""
+    known, other = (first, second) if isinstance(first, Number) else (second, first)
+    assert isinstance(known, Number)
+    return other if known.value else known
+
+
+# Numbers that stand in a program meet while it is derived, where that is exact.
+_FOLDED: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "negative": operator.neg,
+    "equal": operator.eq,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "logical_and": lambda first, second: bool(first and second),
+}
+_SHORTER: dict[str, Callable[..., Node | None]] = {
+    "multiply": _product_of,
+    "where": _chosen,
+    "logical_and": _both,
+    "power": lambda base, exponent: base if _is_one(exponent) else None,
+}

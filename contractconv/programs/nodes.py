@@ -31,10 +31,12 @@ class Node:
         label: what it is called, if somebody said so.
         cotangent_of: the node of which it is the cotangent; it is called after that one.
         key: a digest of what it is; equal nodes have equal ones.
+        open_axes: those whose sizes follow from what the node meets, and from nothing else.
     """
 
     axes: Axes
     key: bytes = field(init=False, default=b"")
+    open_axes: frozenset[str] = field(init=False, default=frozenset())
     label: str | None = field(default=None, kw_only=True)
     cotangent_of: Node | None = field(default=None, kw_only=True)
 
@@ -74,6 +76,15 @@ class Node:
         for source in self.sources:
             digest.update(source.key)
         object.__setattr__(self, "key", digest.digest())
+        object.__setattr__(self, "open_axes", self._open_axes())
+
+    def _open_axes(self) -> frozenset[str]:
+        """The axes that no source closes."""
+        return frozenset(
+            name
+            for name in self.axes
+            if all(name in s.open_axes for s in self.sources if name in s.axes)
+        )
 
     def called(self, label: str | None) -> Self:
         """The same node under another name."""
@@ -112,6 +123,9 @@ class Input(Node):
     def said(self) -> tuple[Any, ...]:
         """Its name and its numbers."""
         return self.name, self.dtype
+
+    def _open_axes(self) -> frozenset[str]:
+        return frozenset()
 
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """It reads nothing."""
@@ -175,6 +189,9 @@ class Position(Node):
         """The size."""
         return (None if self.size is None else self.size.key,)
 
+    def _open_axes(self) -> frozenset[str]:
+        return frozenset(self.axes if self.size is None else ())
+
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """The same of other nodes' sizes."""
         return replace(self, size=None if self.size is None else self.size.mapped(change))
@@ -216,6 +233,17 @@ class Contract(Node):
         shape = None if self.shape is None else tuple(size.key for size in self.shape)
         given = tuple(sorted((name, size.key) for name, size in self.extents))
         return str(self.spec), self.spec.reduce, self.spec.parameters, given, shape, self.local
+
+    def _open_axes(self) -> frozenset[str]:
+        """Those of indices that stand alone on open axes, and nowhere else."""
+        if self.shape is not None or not any(operand.open_axes for operand in self.operands):
+            return frozenset()
+        closed = {name for name, _ in self.extents}
+        for term, operand in zip(self.spec.inputs, self.operands, strict=True):
+            named = zip(operand.axes, term, strict=True)
+            closed |= {a.plain for n, a in named if a.plain and n not in operand.open_axes}
+        found = zip(self.axes, self.spec.output, strict=False)
+        return frozenset(name for name, axis in found if axis.plain and axis.plain not in closed)
 
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """The same contraction of other operands."""
@@ -261,6 +289,10 @@ class Named(Node):
     def sources(self) -> tuple[Node, ...]:
         """The array."""
         return (self.source,)
+
+    def _open_axes(self) -> frozenset[str]:
+        pairs = zip(self.axes, self.source.axes, strict=True)
+        return frozenset(name for name, inner in pairs if inner in self.source.open_axes)
 
     def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Self:
         """The same names for another array."""

@@ -58,7 +58,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     Raises:
         ShapeError: shapes do not fit, or the size of an axis follows from nothing.
     """
-    sizing = _Sizing(shapes)
+    sizing = Sizing(shapes)
     for node in in_order([*graph.wanted, *graph.inputs]):
         sizing.add(node)
     outputs = tuple((name, sizing.closed(node, name)) for name, node in graph.outputs)
@@ -70,7 +70,7 @@ def sized(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
     return Sized(whole, known, sizing.problems, sizing.made)
 
 
-class _Sizing:
+class Sizing:
     """Nodes with numbers for sizes, made one after the other."""
 
     def __init__(self, given: Mapping[str, Shape]) -> None:
@@ -125,6 +125,9 @@ class _Sizing:
 
     def _map(self, node: Map) -> tuple[Node, OpenShape]:
         sources = [self.made[source] for source in node.arguments]
+        if node.function == "divide" and isinstance(node.arguments[1], Length):
+            sources[1] = _divisor(sources[1])
+            self.shapes[sources[1]] = ()
         sizes: dict[str, int] = {}
         for source in sources:
             for axis, size in zip(source.axes, self.shapes[source], strict=True):
@@ -224,6 +227,12 @@ class _Sizing:
             for operand in operands
         )
         return f"in {_called(node)} of {told}"
+
+
+def _divisor(size: Node) -> Node:
+    """A size by which something is divided: a mean over nothing is nothing, not no number."""
+    empty = isinstance(size, Number) and size.value == 0
+    return Number((), value=1) if empty else size
 
 
 def _local_shape(node: Contract, problem: Problem) -> Shape:

@@ -118,8 +118,8 @@ def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
     if node.function == "where":
         return lambda *given, out=None: _chosen(dtype, *given, out=out)
     record = MAPS[node.function]
-    if record.is_ufunc:
-        return record.numpy
+    if isinstance(record.ufunc, np.ufunc):
+        return record.ufunc
     return lambda *given, out=None: _filled(record.numpy, given, out)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
 from operator import index as as_integer
 from typing import Any
 
@@ -15,11 +16,14 @@ from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
-from contractconv.notation.problem import Shape
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
 from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
+from contractconv.programs.build import contract, named
 from contractconv.programs.dtypes import Typed, typed
+from contractconv.programs.gradients import gradients
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
@@ -36,12 +40,19 @@ class CompiledProgram:
         graph: the program.
         shapes: the shape of each input, by name; a size that is ``None`` may be any.
         dtype: of the inputs that do not say theirs; by default what those of a call meet in.
+        single: whether a call returns its only output, and not a tuple of one.
     """
 
     def __init__(
-        self, graph: Graph, shapes: Mapping[str, FreeShape] | None = None, dtype: Any = None
+        self,
+        graph: Graph,
+        shapes: Mapping[str, FreeShape] | None = None,
+        dtype: Any = None,
+        single: bool | None = None,
     ) -> None:
         self.graph = graph
+        self._single = len(graph.outputs) == 1 if single is None else single
+        self._results = None if self._single else _named_tuple(graph)
         self._shapes = _checked(graph, shapes or {})
         self._dtype = None if dtype is None else as_dtype(dtype, ())
         self._runners = Shelf()
@@ -142,12 +153,29 @@ class CompiledProgram:
         return f"{self.graph.name}({', '.join(self._names)})"
 
     def _returned(self, made: Sequence[Array]) -> Any:
-        if len(made) == 1:
-            return made[0]
-        return namedtuple("Results", [name for name, _ in self.graph.outputs])(*made)
+        return made[0] if self._results is None else self._results(*made)
 
     def __repr__(self) -> str:
         return f"<compiled {self._signature()}>"
+
+
+def all_gradients(spec: Spec, problem: Problem, dtype: np.dtype[Any]) -> CompiledProgram:
+    """What brings a cotangent back to all operands of a contraction.
+
+    Args:
+        spec: the contraction, without parameters and ellipsis.
+        problem: the same with sizes.
+        dtype: of the operands and of the cotangent.
+
+    Returns:
+        A program of the operands in order, and the cotangent behind them.
+    """
+    axes = [tuple(f"a{n}" for n in range(len(term))) for term in spec.terms]
+    *operands, cotangent = (Input(names, name=f"t{n}") for n, names in enumerate(axes))
+    forward = contract(spec, operands, problem.extents, problem.result_shape)
+    found = gradients([forward], [named(cotangent, forward.axes)], operands)
+    outputs = {f"d_t{n}": node for n, node in enumerate(found)}
+    return CompiledProgram(Graph.of(outputs, [*operands, cotangent]), dtype=dtype, single=False)
 
 
 def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
@@ -171,6 +199,15 @@ def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeSha
             axes = " ".join(inputs[name].axes)
             raise ShapeError(f"{name} has the axes '{axes}', and no shape {found[name]}")
     return found
+
+
+def _named_tuple(graph: Graph) -> Callable[..., Any]:
+    """What makes a tuple of the outputs, under their names."""
+    names = [name for name, _ in graph.outputs]
+    wrong = [n for n in names if not n.isidentifier() or iskeyword(n) or n.startswith("_")]
+    if wrong:
+        raise ProgramError(f"an output cannot be called {wrong[0]!r}: choose a name of Python's")
+    return namedtuple("Results", names)
 
 
 def _whole(shape: FreeShape) -> Shape:

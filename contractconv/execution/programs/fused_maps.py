@@ -1,4 +1,4 @@
-"""Maps that run together, block by block, in memory that stays in cache."""
+"""Maps that run together: by a kernel, or block by block, in memory that stays in cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
+from contractconv.engines.llvm.maps.compiled_groups import compiled
 from contractconv.execution.programs.block_operations import BlockOperations
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
@@ -21,6 +23,9 @@ from contractconv.programs.nodes import Axes, Node
 _BLOCK = 1 << 14
 # Elements of a group that are worth another thread.
 _WORTH = 1 << 16
+
+COMPILED, BLOCKS = "compiled maps", "maps, block by block"
+"""The ways in which maps are carried out."""
 
 Shape = tuple[int, ...]
 
@@ -50,20 +55,44 @@ class FusedMaps:
             _aligned(np.arange(sizes[node.axes[0]]), node.axes, self._axes)
             for node in self._operations.arrays[leaves:]
         ]
-        self._made = [(kinds[node], _order(self._axes, node.axes)) for node in group.outputs]
+        self._made = [kinds[node] for node in group.outputs]
+        orders = [_order(self._axes, node.axes) for node in group.outputs]
+        self._turned = any(order != sorted(order) for order in orders)
+        self._orders = orders
         self._loops: dict[Hashable, _Loop] = {}
+        self._compiled = compiled(group, self._axes, self._sizes, dtypes)
+
+    @property
+    def way(self) -> str:
+        """How the maps are carried out."""
+        return BLOCKS if self._compiled is None else COMPILED
 
     def __call__(self, leaves: Sequence[Any]) -> list[Array]:
         """Make the arrays of the group's outputs from those of its leaves."""
+        arrays = [np.asarray(array) for array in leaves]
+        made = [memory.empty(self._sizes, dtype) for dtype in self._made]
+        if 0 not in self._sizes:
+            self._fill(arrays, made)
+        if not self._turned:
+            return made
+        return [array.transpose(order) for array, order in zip(made, self._orders, strict=True)]
+
+    def _fill(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
+        if trace.listening:
+            with trace.of(self.way):
+                self._carry_out(arrays, made)
+        else:
+            self._carry_out(arrays, made)
+
+    def _carry_out(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
+        if self._compiled is not None and self._compiled.run(arrays, made):
+            return
         views = [
-            _aligned(np.asarray(array), axes, self._axes)
-            for array, axes in zip(leaves, self._leaves, strict=True)
+            _aligned(array, axes, self._axes)
+            for array, axes in zip(arrays, self._leaves, strict=True)
         ]
         views += self._indices
-        made = [memory.empty(self._sizes, dtype) for dtype, _ in self._made]
-        if 0 not in self._sizes:
-            self._loop(views).run(views, made)
-        return [array.transpose(order) for array, (_, order) in zip(made, self._made, strict=True)]
+        self._loop(views).run(views, made)
 
     def _loop(self, views: Sequence[Array]) -> _Loop:
         key = tuple((view.strides, view.shape) for view in views)

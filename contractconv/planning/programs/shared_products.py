@@ -7,9 +7,10 @@ take about twice what the forward pass takes, where each by itself would take as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import prod
 
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.problem import Access, Accesses, Problem
@@ -154,6 +155,7 @@ class _Tree:
         self._steps: list[tuple[Contract, list[int]]] = []
         self._values: list[Node] = list(group.forward.operands)
         self._terms: dict[int, Term] = dict(enumerate(group.forward.spec.inputs))
+        self._orders: dict[int, list[int]] = {}
         self._forward(steps_of(problem, order_of(problem)))
         self.became: dict[Node, Node] = {group.forward: named(self._values[-1], group.forward.axes)}
         self._backward()
@@ -170,19 +172,20 @@ class _Tree:
 
     def _pair(self, part: Problem, taken: Sequence[int], last: bool) -> Contract:
         """What some values make together."""
-        forward = self._group.forward
-        names = _written(part)
-        inputs = [
-            self._terms.get(n) if _is_opened(part.operands[place]) else None
-            for place, n in enumerate(taken)
+        forward, names = self._group.forward, _written(part)
+        operands = [
+            tuple(accesses[m] for m in self._orders.get(n, range(len(accesses))))
+            for n, accesses in zip(taken, part.operands, strict=True)
         ]
-        terms = tuple(
-            term or _term(accesses, names)
-            for term, accesses in zip(inputs, part.operands, strict=True)
-        )
-        output = forward.spec.output if last else _term(part.output, names)
-        spec = Spec(terms, output, SUM)
-        told = set(lone_names(terms))
+        inputs = [
+            self._terms[n] if n in self._terms and _is_opened(accesses) else _term(accesses, names)
+            for n, accesses in zip(taken, operands, strict=True)
+        ]
+        order = _order(operands, part) if not last else list(range(len(part.output)))
+        self._orders[len(self._values)] = order
+        output = _term([part.output[m] for m in order], names)
+        spec = Spec(tuple(inputs), forward.spec.output if last else output, SUM)
+        told = set(lone_names(spec.inputs))
         extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         values = [self._values[n] for n in taken]
         return contract(spec, values, extents, forward.shape if last else None)
@@ -212,13 +215,26 @@ def _is_opened(accesses: Accesses) -> bool:
     return all(NAME.fullmatch(name) for access in accesses for name in access.names)
 
 
+def _order(operands: Sequence[Accesses], part: Problem) -> list[int]:
+    """In which order a result with windows has its axes: as its largest operand has them.
+
+    Where there are no windows, whoever planned the step has thought about it.
+    """
+    plain = all(a.plain and NAME.fullmatch(a.plain) for term in operands for a in term)
+    if plain:
+        return list(range(len(part.output)))
+    largest = max(operands, key=lambda term: prod(access.size for access in term))
+    mentioned = [name for term in (largest, *operands) for access in term for name in access.names]
+    return sorted(range(len(part.output)), key=lambda n: mentioned.index(part.output[n].names[0]))
+
+
 def _written(part: Problem) -> dict[str, str]:
     """Names that can be written for the indices of a step, in which windows may be left whole."""
     fresh = (f"p{n}" for n in count() if f"p{n}" not in part.extents)
     return {name: name if NAME.fullmatch(name) else next(fresh) for name in part.extents}
 
 
-def _term(accesses: Accesses, names: Mapping[str, str]) -> Term:
+def _term(accesses: Iterable[Access], names: Mapping[str, str]) -> Term:
     """The axes of an array, as a string says them."""
     return tuple(_axis(access, names) for access in accesses)
 

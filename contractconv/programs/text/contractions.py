@@ -6,12 +6,13 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from contractconv.notation.parser import parse
+from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.spec import Spec
 from contractconv.programs.build import contract
 from contractconv.programs.nodes import Node
 from contractconv.programs.sizes import Size
 from contractconv.programs.text.words import KEYWORDS
+from contractconv.reductions.table import REDUCTIONS
 
 if TYPE_CHECKING:
     from contractconv.programs.text.values import Values
@@ -33,15 +34,20 @@ class Contraction:
         """The contraction."""
         if not self._tree.args:
             raise self._source.error(self._tree, "a contraction starts with its string")
+        local = isinstance(self._tree.func, ast.Name) and self._tree.func.id == "local"
         spec = self._spec(self._tree.args[0])
+        if local and REDUCTIONS[spec.reduce].is_sum:
+            hint = 'local(...) is that of reduce="max" and others'
+            raise self._source.error(self._tree, "the local derivative of a sum is one", hint)
         operands = [self._values.node(operand) for operand in self._tree.args[1:]]
         shape, like = self._shape()
-        local = isinstance(self._tree.func, ast.Name) and self._tree.func.id == "local"
         return contract(spec, operands, self._extents(), shape, local, like)
 
     def _spec(self, first: ast.expr) -> Spec:
-        text = self._values.text(first, "what is contracted")
-        reduce, parameters = self._word("reduce", "sum"), self._word("parameters", "")
+        text, parameters = self._values.text(first, "a contraction"), self._word("parameters", "")
+        reduce = self._word("reduce", "sum")
+        with self._source.pointing(self._told.get("reduce", first)):
+            as_reduction(reduce)
         with self._source.pointing(first):
             return parse(text, reduce, parameters)
 
@@ -74,7 +80,7 @@ class Contraction:
         """Extents by keyword, then those in a mapping."""
         for keyword in self._tree.keywords:
             if keyword.arg is None:
-                raise self._source.error(keyword, "keywords by **")
+                raise self._source.error(keyword, "keywords are written out, one by one")
             if keyword.arg not in KEYWORDS:
                 yield keyword.arg, keyword.value
         mapping = self._told.get("extents", ast.Dict([], []))

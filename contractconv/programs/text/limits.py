@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from keyword import kwlist
 
+from contractconv.errors import ProgramError
 from contractconv.programs.text.source import Source
 
 _MOST_CHARACTERS = 2**22
@@ -40,10 +41,10 @@ def checked(text: object) -> Source:
     Raises:
         ProgramError: it is none, too long, nested too deeply, or has other words of Python in it.
     """
-    source = Source.of(text)
-    if len(source.text) > _MOST_CHARACTERS:
+    if isinstance(text, str) and len(text) > _MOST_CHARACTERS:
         most = f"the most is {_MOST_CHARACTERS:,}"
-        raise source.refused(f"a program of {len(source.text):,} characters: {most}")
+        raise ProgramError(f"a program of {len(text):,} characters: {most}")
+    source = Source.of(text)
     if len(source.lines) > _MOST_LINES:
         raise source.refused(
             f"a program of {len(source.lines):,} lines: the most is {_MOST_LINES:,}"

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from contractconv.notation.spec import Axis, lone_names
-from contractconv.programs.nodes import Cast, Contract, Input, Map, Named, Node, Number
-from contractconv.programs.text.words import unused
+from contractconv.programs.nodes import (
+    Cast,
+    Contract,
+    Input,
+    Length,
+    Map,
+    Named,
+    Node,
+    Number,
+    Position,
+)
+from contractconv.programs.text.words import Taken
 from contractconv.reductions.table import REDUCTIONS
 
 _NOUNS = {
     "add": "total", "subtract": "difference", "multiply": "product", "divide": "ratio",
     "power": "power", "mod": "rest", "negative": "minus", "logical_and": "both",
-    "logical_or": "either", "logical_not": "not", "less": "is_less", "less_equal": "is_less",
-    "greater": "is_greater", "greater_equal": "is_greater", "equal": "is_equal",
+    "logical_or": "either", "logical_not": "not", "less": "is_less", "less_equal": "at_most",
+    "greater": "is_greater", "greater_equal": "at_least", "equal": "is_equal",
     "not_equal": "differs", "where": "chosen", "max": "larger", "min": "smaller",
 }  # fmt: skip
 _LOCAL = {"max": "is_max", "min": "is_min", "prod": "others", "logsumexp": "softmax"}
+_LEAVES: dict[type[Node], str] = {Length: "size", Number: "number", Position: "index"}
 _LONGEST = 16
 
 
@@ -25,10 +36,12 @@ class Names:
 
     Args:
         taken: names that are given already.
+        order: every node, each behind what it reads.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = set(taken)
+    def __init__(self, taken: Iterable[str], order: Sequence[Node]) -> None:
+        self._taken = Taken(taken)
+        self._whole = _wholes(order)
         self._known: dict[Node, str] = {}
 
     def __contains__(self, node: Node) -> bool:
@@ -43,9 +56,7 @@ class Names:
 
     def claim(self, wanted: str) -> str:
         """Take a name, or one like it."""
-        name = unused(wanted, self._taken)
-        self._taken.add(name)
-        return name
+        return self._taken.claim(wanted)
 
     def called(self, node: Node) -> str:
         """The name of a node; if it has none yet, one is found."""
@@ -61,29 +72,55 @@ class Names:
             return node.label
         if node.cotangent_of is not None:
             return f"d_{self._fitting(node.cotangent_of)}"
+        if node in self._whole:
+            return f"{self._fitting(self._whole[node])}_part"
         return self._described(node)
 
     def _described(self, node: Node) -> str:
         """A name after what a node does, and what it does it to."""
         word = _word(node)
-        if len(node.sources) != 1:
+        if len(node.sources) != 1 or isinstance(node.sources[0], Number):
             return word
         (source,) = node.sources
-        of = self[source] if isinstance(source, Input) or source in self._known else ""
-        return f"{word}_{of}" if of and len(of) <= _LONGEST else word
+        known = isinstance(source, Input) or source in self._known
+        of = self[source] if known else _word(source)
+        return f"{word}_{of}" if len(of) <= _LONGEST else word
+
+
+def _wholes(order: Sequence[Node]) -> dict[Node, Node]:
+    """The cotangents of which something is a part: one of several that are added up."""
+    found: dict[Node, Node] = {}
+    for node in reversed(order):
+        whole = found.get(node, None if node.cotangent_of is None else node)
+        if whole is not None and isinstance(node, Map) and node.function == "add":
+            for part in node.sources:
+                if part.cotangent_of is None and part.label is None:
+                    found.setdefault(part, whole)
+    return found
 
 
 def _word(node: Node) -> str:
     match node:
         case Map():
-            return _NOUNS.get(node.function, node.function)
+            return _map(node)
         case Contract():
             return _contraction(node)
         case Named():
             return "renamed"
         case Cast():
             return node.dtype or "cast"
-    return type(node).__name__.lower()
+    return _LEAVES[type(node)]
+
+
+def _map(node: Map) -> str:
+    match node.function, node.arguments:
+        case "multiply", (first, second) if first == second:
+            return "squared"
+        case "power", (_, Number(value=2)):
+            return "squared"
+        case "where", (_, first, second) if isinstance(first, Number) or isinstance(second, Number):
+            return "masked"
+    return _NOUNS.get(node.function, node.function)
 
 
 def _contraction(node: Contract) -> str:
@@ -103,7 +140,7 @@ def _moved(node: Contract) -> str:
     """What a contraction of one operand is that adds nothing up."""
     (operand,), (term,) = node.operands, node.spec.inputs
     if isinstance(operand, Number):
-        return {0: "zeros", 1: "ones"}.get(operand.value, "full")  # type: ignore[call-overload]
+        return "zeros" if operand.value == 0 else "ones" if operand.value == 1 else "full"
     if not all(map(_is_plain, node.spec.output)):
         return "placed"
     if not all(map(_is_plain, term)):

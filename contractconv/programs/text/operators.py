@@ -50,13 +50,15 @@ def applied(function: str, arguments: Sequence[Piece]) -> Piece:
     if not sign or (len(arguments) == 1 and arguments[0].literal):
         return call(function, [argument.text for argument in arguments])
     if len(arguments) == 1:
-        return Piece(sign + arguments[0].within(UNARY_SIGN), UNARY_SIGN)
-    level, left, right = _bounds(sign)
+        # Two signs in a row read like one of another language.
+        bound = ATOM if arguments[0].text.startswith(sign) else UNARY_SIGN
+        return Piece(sign + arguments[0].within(bound), UNARY_SIGN)
+    level, left, right = bounds(sign)
     first, second = arguments
     return Piece(f"{first.within(left)} {sign} {second.within(right)}", level)
 
 
-def _bounds(sign: str) -> tuple[int, int, int]:
+def bounds(sign: str) -> tuple[int, int, int]:
     """The level of an operator's result, and which ones it takes at its left and its right."""
     if sign == "**":
         return POWER, ATOM, UNARY_SIGN

@@ -6,15 +6,14 @@ import ast
 import warnings
 from collections.abc import Iterator, Sequence
 
-from contractconv.errors import ProgramError
-from contractconv.programs.build import as_axes
 from contractconv.programs.kinds import DTYPES
 from contractconv.programs.nodes import Input, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.limits import checked
 from contractconv.programs.text.source import Source
-from contractconv.programs.text.values import Values, checked_rank
+from contractconv.programs.text.values import Values
 from contractconv.programs.text.words import checked_name
+from contractconv.programs.text.writer import check
 
 
 def read(text: str) -> Graph:
@@ -41,13 +40,12 @@ def _parsed(source: Source) -> ast.Module:
     except SyntaxError as error:
         line = min(max(error.lineno or 1, 1), len(source.lines))
         start = max((error.offset or 1) - 1, 0)
-        raise source.on_line(
-            line, [(start, start + 1)], f"this is not Python: {error.msg}"
-        ) from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise source.refused(
-            f"Python cannot read this: {error or 'it is nested too deeply'}"
-        ) from None
+        said = f"this is not Python: {error.msg.partition(';')[0]}"
+        raise source.on_line(line, [(start, start + 1)], said) from None
+    except ValueError as error:
+        raise source.refused(f"Python cannot read this: {error}") from None
+    except (RecursionError, MemoryError):
+        raise source.refused("this is nested too deeply: give parts lines of their own") from None
 
 
 def _function(tree: ast.Module, source: Source) -> ast.FunctionDef:
@@ -91,7 +89,9 @@ class _Function:
             raise self._source.error(last, "a program ends with return, and names")
         outputs = dict(self._outputs(last))
         with self._source.pointing(self._tree):
-            return Graph.of(outputs, inputs, self._tree.name)
+            graph = Graph.of(outputs, inputs, self._tree.name)
+            check(graph)
+        return graph
 
     def _check_form(self) -> None:
         """Refuse everything about a function beside names with annotations."""
@@ -109,10 +109,9 @@ class _Function:
     def _input(self, given: ast.arg) -> Input:
         axes, dtype = self._annotation(given)
         self._check_new(given, given.arg)
-        with self._source.pointing(axes):
-            names = as_axes(_text(axes))
+        names = self._values.axes(axes, "what axes are called")
         node = Input(names, name=given.arg, dtype=dtype, label=given.arg)
-        self._known[given.arg] = checked_rank(self._source, given, node)
+        self._known[given.arg] = node
         return node
 
     def _annotation(self, given: ast.arg) -> tuple[ast.Constant, str | None]:
@@ -165,10 +164,3 @@ def _returned(last: ast.Return) -> Sequence[ast.AST]:
         case None:
             return [last]
     return [last.value]
-
-
-def _text(constant: ast.Constant) -> str:
-    return str(constant.value)
-
-
-__all__ = ["ProgramError", "read"]

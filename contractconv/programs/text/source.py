@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from contractconv.errors import ContractionError, ProgramError, Span, SpecError, with_carets
+
+# Neither a terminal nor a file takes these.
+_UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Source:
         self, line: int, spans: Sequence[Span], message: str, hint: str = ""
     ) -> ProgramError:
         """Build the error for parts of a line, which is counted from one."""
-        shown = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        shown = _UNPRINTABLE.sub("\ufffd", self.lines[line - 1]) if line <= len(self.lines) else ""
         said = with_carets(f"line {line}: {message}", shown, spans, hint)
         return _placed(ProgramError(said), line, spans[0][0] + 1 if spans else 1)
 
@@ -77,7 +81,7 @@ class Source:
         return self.error(tree, message, rest)
 
     def _inside(self, tree: ast.AST, spans: Sequence[Span]) -> list[Span]:
-        """Where parts of a string stand on its line; nothing if it is not written letter by letter."""
+        """Where parts of a string stand on its line; nothing if it is not written out there."""
         if not isinstance(tree, ast.Constant) or not isinstance(tree.value, str):
             return []
         line, (start, end) = self._span(tree)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 
-from contractconv.errors import ProgramError
 from contractconv.maps.reading import BINARY, COMPARED, UNARY
 from contractconv.maps.table import MAPS
-from contractconv.programs.build import apply, position_of
+from contractconv.programs.build import apply, as_axes, named, position_of
 from contractconv.programs.kinds import DTYPES
 from contractconv.programs.lengths import size_of
-from contractconv.programs.nodes import Cast, Contract, Length, Node, Number, Position
+from contractconv.programs.nodes import Axes, Cast, Contract, Length, Node, Number, Position
 from contractconv.programs.sizes import Extent, Size
 from contractconv.programs.text.contractions import Contraction
 from contractconv.programs.text.source import Source
-from contractconv.programs.text.words import FORMS, NUMBERS
+from contractconv.programs.text.words import FORMS, NUMBERS, close_to
 
 _DEEPEST = 100
 _MOST_AXES = 64  # of an array
 _MOST_BITS = 10_000  # of an integer that Python writes without being asked twice
+
+_HINT = "there are names, numbers, operators, and calls of maps and contractions"
+_HINTS: dict[type[ast.AST], str] = {
+    ast.Attribute: "maps are called by name: relu(x)",
+    ast.FloorDiv: "write floor(a / b)",
+    ast.MatMult: 'which axes does it mean? write contract("b i, i o -> b o", x, W)',
+    ast.Subscript: 'a part of an array is a contraction: contract("(i+1) -> i", x, i=3)',
+}
 
 
 class Values:
@@ -59,6 +65,15 @@ class Values:
             return tree.value
         raise self.source.error(tree, f"{what} is a string")
 
+    def axes(self, tree: ast.AST, what: str) -> Axes:
+        """The names that a string holds."""
+        text = self.text(tree, what)
+        count = len(text.replace(",", " ").split())
+        if count > _MOST_AXES:
+            raise self.source.error(tree, f"{count} axes: an array has at most {_MOST_AXES}")
+        with self.source.pointing(tree):
+            return as_axes(text)
+
     def _made(self, tree: ast.expr) -> Node:
         match tree:
             case ast.Name(id=name):
@@ -86,15 +101,17 @@ class Values:
             case ast.Compare(ops=[_, _, *_]):
                 hint = "compare two at a time: (a < b) & (b < c)"
                 raise self.source.error(tree, "comparisons in a chain", hint)
-        hint = "there are names, numbers, operators, and calls of maps and contractions"
-        raise self.source.error(tree, "this has no place in a program", hint)
+        kind = type(tree.op) if isinstance(tree, ast.BinOp) else type(tree)
+        raise self.source.error(tree, "this has no place in a program", _HINTS.get(kind, _HINT))
 
     def _named(self, tree: ast.expr, name: str) -> Node:
         if name in NUMBERS:
             return Number((), value=NUMBERS[name])
         if name in self._known:
             return self._known[name]
-        raise self.source.error(tree, f"there is no value {name!r} yet", _close(name, self._known))
+        raise self.source.error(
+            tree, f"there is no value {name!r} yet", close_to(name, self._known, "")
+        )
 
     def _number(self, tree: ast.expr, value: complex) -> Number:
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
@@ -113,7 +130,7 @@ class Values:
         if form is not None:
             return form(self, tree)
         if name not in MAPS:
-            hint = _close(name, [*FORMS, *MAPS])
+            hint = close_to(name, [*FORMS, *MAPS], "")
             raise self.source.error(tree.func, f"there is no map called {name!r}", hint)
         self.check_keywords(tree, ())
         return apply(name, *map(self.node, tree.args))
@@ -122,7 +139,7 @@ class Values:
         """The keywords of a call, which are known ones."""
         for keyword in tree.keywords:
             if keyword.arg not in known:
-                said = "keywords by **" if keyword.arg is None else f"the keyword {keyword.arg!r}"
+                said = f"the keyword {keyword.arg!r}" if keyword.arg else "a mapping of keywords"
                 hint = f"it knows {', '.join(known)}" if known else "it knows no keyword"
                 raise self.source.error(keyword, f"{said} in a call of {_name(tree)}", hint)
         return {str(keyword.arg): keyword.value for keyword in tree.keywords}
@@ -138,17 +155,13 @@ class Values:
         return Contraction(self, tree).node()
 
     def _named_axes(self, tree: ast.Call) -> Node:
-        from contractconv.programs.build import as_axes, named
-
         self.check_keywords(tree, ())
         what, axes = self.arguments(tree, 2, 2)
         source = self.node(what)
-        with self.source.pointing(axes):
-            names = as_axes(self.text(axes, "what axes are called"))
+        names = self.axes(axes, "what axes are called")
         if len(names) != len(source.axes):
             shown = " ".join(source.axes)
-            message = f"{len(names)} names for the {len(source.axes)} axes '{shown}'"
-            raise self.source.error(axes, message)
+            raise self.source.error(axes, f"not as many names as there are axes: '{shown}'")
         return named(source, names)
 
     def _cast(self, tree: ast.Call) -> Node:
@@ -186,12 +199,9 @@ class Values:
         return Length((), size=Size.of(Extent(node, name, of_index=True)))
 
     def _index(self, tree: ast.Call) -> Node:
-        from contractconv.programs.build import as_axes
-
         self.check_keywords(tree, ())
         axis, *size = self.arguments(tree, 1, 2)
-        with self.source.pointing(axis):
-            names = as_axes(self.text(axis, "the name of an index"))
+        names = self.axes(axis, "the name of an index")
         if len(names) != 1:
             raise self.source.error(axis, "one index has one name")
         return Position(names, size=self.size(size[0]) if size else None)
@@ -239,11 +249,3 @@ def _is_literal(tree: ast.expr) -> bool:
 
 def _name(tree: ast.Call) -> str:
     return tree.func.id if isinstance(tree.func, ast.Name) else "it"
-
-
-def _close(name: str, known: Sequence[str] | Mapping[str, Node]) -> str:
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean {found[0]!r}?" if found else ""
-
-
-__all__ = ["ProgramError", "Values", "checked_rank"]

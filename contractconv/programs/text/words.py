@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
+from difflib import get_close_matches
 from itertools import count
 from keyword import iskeyword
 from unicodedata import normalize
@@ -47,16 +48,43 @@ def is_taken(name: str) -> bool:
     return not is_name(name) or name in FORMS or name in MAPS
 
 
-def unused(name: str, taken: Container[str]) -> str:
-    """A name like another one that nothing else has.
+class Taken:
+    """Names that are taken, and others like them that are not.
 
     Example:
-        >>> unused("x", {"x", "x_2"}), unused("exp", ())
-        ('x_3', 'exp_1')
+        >>> taken = Taken(["x"])
+        >>> taken.claim("x"), taken.claim("x"), taken.claim("exp"), taken.claim("y")
+        ('x_2', 'x_3', 'exp_1', 'y')
     """
-    if not is_taken(name) and name not in taken:
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._next: dict[str, int] = {}
+
+    def claim(self, wanted: str) -> str:
+        """Take a name, or the first one like it that nothing has."""
+        name = self._unused(wanted if is_name(f"{wanted}_1") else "value")
+        self._names.add(name)
         return name
-    if not is_name(f"{name}_1"):
-        return unused("value", taken)
-    numbered = (f"{name}_{n}" for n in count(1 if is_taken(name) else 2))
-    return next(found for found in numbered if found not in taken)
+
+    def _unused(self, wanted: str) -> str:
+        reserved = is_taken(wanted)
+        if not reserved and wanted not in self._names:
+            return wanted
+        for n in count(self._next.get(wanted, 1 if reserved else 2)):
+            name = f"{wanted}_{n}"
+            if name not in self._names:
+                self._next[wanted] = n + 1
+                return name
+        raise AssertionError
+
+
+def close_to(name: str, known: Iterable[str], start: str = "; ") -> str:
+    """A guess at what was meant by a name that nothing has, if there is one.
+
+    Example:
+        >>> close_to("rellu", ["relu", "exp"])
+        "; did you mean 'relu'?"
+    """
+    found = get_close_matches(name, list(known), n=1)
+    return f"{start}did you mean {found[0]!r}?" if found else ""

@@ -32,7 +32,7 @@ def write(graph: Graph) -> str:
     Raises:
         ProgramError: an input or an output has a name that no text can have, or both have one.
     """
-    _check(graph)
+    check(graph)
     given = [f"{node.name}: {_annotation(node)}" for node in graph.inputs]
     head = _wrapped(f"def {graph.name}(", given, "):", "")
     body = [line for _, line in sorted(_Lines(graph).made, key=lambda made: made[0])]
@@ -40,7 +40,13 @@ def write(graph: Graph) -> str:
     return "\n".join([head, *body, back]) + "\n"
 
 
-def _check(graph: Graph) -> None:
+def check(graph: Graph) -> None:
+    """Refuse a program that has no text.
+
+    Raises:
+        ProgramError: it has no outputs, an input or an output has a name that no text can have,
+            or one of each have the same.
+    """
     checked_name(graph.name, "a program")
     if not graph.outputs:
         raise ProgramError(f"{graph.name} has no outputs")
@@ -80,8 +86,9 @@ class _Lines:
         self._inline: dict[Node, Piece] = {}
         self._sources = Sources(self._value, lambda node: self._value(node).text)
         self._names = self._named(graph)
-        for self._now, node in enumerate(self._order):
-            if not isinstance(node, (Input, *_LEAVES)):
+        for place, node in enumerate(self._order):
+            self._now = place
+            if _is_line(node):
                 self._write(node)
         self._now = len(self._order)
         for name, node in graph.outputs:
@@ -89,7 +96,7 @@ class _Lines:
 
     def _named(self, graph: Graph) -> Names:
         """The names that are said: those of inputs and outputs, then labels."""
-        names = Names([*self._outputs, *(node.name for node in graph.inputs)])
+        names = Names([*self._outputs, *(node.name for node in graph.inputs)], self._order)
         for name, node in graph.outputs:
             if self._labels.get(node, name) == name and node not in names and _is_line(node):
                 names.give(node, name)

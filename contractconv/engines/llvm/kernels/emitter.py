@@ -19,7 +19,9 @@ from contractconv.engines.llvm.kernels.number_kinds import Number
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _NOTHING = ir.VoidType()
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
-_BYTES = {I8: 1, I32: 4, _ELEMENTS["float32"]: 4, _ELEMENTS["float64"]: 8}
+_BYTES = {
+    I8: 1, I32: 4, I64: 8, ir.HalfType(): 2, _ELEMENTS["float32"]: 4, _ELEMENTS["float64"]: 8,
+}  # fmt: skip
 
 
 class Emitter:
@@ -95,7 +97,7 @@ class Emitter:
     def pause(self) -> None:
         """Let the processor know that this thread is only waiting."""
         if platform.machine().lower() in ("x86_64", "amd64", "i686"):
-            self._call("llvm.x86.sse2.pause", _NOTHING)
+            self.intrinsic("llvm.x86.sse2.pause", _NOTHING)
 
     def scratch(self, count: int) -> Int:
         """The address of room for ``count`` 64-bit integers on the stack."""
@@ -141,8 +143,8 @@ class Emitter:
         if mask is None:
             return Vector(self, self.builder.load(pointer, align=size))
         nothing = ir.Constant(kind, [0] * self.number.lanes)
-        name = f"llvm.masked.load.{self._suffix(kind)}.p0"
-        return Vector(self, self._call(name, kind, pointer, I32(size), mask, nothing))
+        name = f"llvm.masked.load.{self.suffix(kind)}.p0"
+        return Vector(self, self.intrinsic(name, kind, pointer, I32(size), mask, nothing))
 
     def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
         """Write lanes to neighbouring numbers in memory, but those that are masked out."""
@@ -151,8 +153,8 @@ class Emitter:
         if mask is None:
             self.builder.store(vector.value, pointer, align=size)
             return
-        name = f"llvm.masked.store.{self._suffix(kind)}.p0"
-        self._call(name, _NOTHING, vector.value, pointer, I32(size), mask)
+        name = f"llvm.masked.store.{self.suffix(kind)}.p0"
+        self.intrinsic(name, _NOTHING, vector.value, pointer, I32(size), mask)
 
     def store_past_cache(self, vector: Vector, address: Int) -> None:
         """Write a vector, at a multiple of its size, to memory that nobody reads soon."""
@@ -163,7 +165,9 @@ class Emitter:
     def prefetch(self, address: Int) -> None:
         """Ask for the line of the cache in which an address lies."""
         # To be read, likely to be used again, and data.
-        self._call("llvm.prefetch.p0", _NOTHING, self._pointer(address, I8), I32(0), I32(3), I32(1))
+        self.intrinsic(
+            "llvm.prefetch.p0", _NOTHING, self._pointer(address, I8), I32(0), I32(3), I32(1)
+        )
 
     def broadcast(self, address: Int) -> Vector:
         """One number of memory in every lane."""
@@ -188,14 +192,18 @@ class Emitter:
         first = Vector(self, self.builder.insert_element(blank, scalar, I32(0)))
         return self.shuffled(first, Vector(self, blank), [0] * self.number.lanes)
 
-    def gather(self, address: Int, step: Int, count: Int | None = None) -> Vector:
+    def gather(
+        self, address: Int, step: Int, count: Int | None = None, element: Any = None
+    ) -> Vector:
         """Numbers that are ``step`` bytes apart; lanes from ``count`` on repeat the first one."""
-        vector = ir.Constant(self.vector, ir.Undefined)
+        kind = ir.VectorType(element or self.element, self.number.lanes)
+        vector = ir.Constant(kind, ir.Undefined)
         for lane in range(self.number.lanes):
             place = address + step * lane
             if count is not None and lane:
                 place = self.chosen(self.whole(lane) < count, place, address)
-            vector = self.builder.insert_element(vector, self.scalar(place), I32(lane))
+            scalar = self.scalar(place, kind.element)
+            vector = self.builder.insert_element(vector, scalar, I32(lane))
         return Vector(self, vector)
 
     def scatter(self, vector: Vector, address: Int, step: Int, count: Int | None) -> None:
@@ -228,8 +236,8 @@ class Emitter:
 
     def multiply_add(self, left: Vector, right: Vector, total: Vector) -> Vector:
         """``left * right + total``, rounded once."""
-        name, values = f"llvm.fma.{self._suffix(self.vector)}", (left, right, total)
-        return Vector(self, self._call(name, self.vector, *(v.value for v in values)))
+        name, values = f"llvm.fma.{self.suffix(self.vector)}", (left, right, total)
+        return Vector(self, self.intrinsic(name, self.vector, *(v.value for v in values)))
 
     def as_bytes(self, vector: Vector) -> Vector:
         """Numbers from 0 to 255 as bytes."""
@@ -259,11 +267,12 @@ class Emitter:
         limit = self.spread(self.builder.trunc(count.value, I32))
         return self.builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), limit.value)
 
-    def _suffix(self, kind: Any) -> str:
+    def suffix(self, kind: Any) -> str:
+        """How LLVM writes a kind of vectors in names."""
         letter = "i" if isinstance(kind.element, ir.IntType) else "f"
         return f"v{kind.count}{letter}{8 * _BYTES[kind.element]}"
 
-    def _call(self, name: str, result: Any, *given: Any) -> Any:
+    def intrinsic(self, name: str, result: Any, *given: Any) -> Any:
         """Call what LLVM itself knows by a name."""
         kind = ir.FunctionType(result, [value.type for value in given])
         known = self.module.globals.get(name)

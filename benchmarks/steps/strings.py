@@ -1,0 +1,41 @@
+"""Layers of images as strings; the results have the axes ``b h w c``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import contractconv as cc
+
+IMAGE = "b h w c"
+
+
+def convolved(x: Any, kernel: Any, stride: int = 1, padding: int = 0) -> Any:
+    """A convolution: of a kernel ``k l c o``, ``k l c`` for each channel alone, ``c o`` for points.
+
+    >>> from contractconv.api.tensor import tensor
+    >>> x, W = tensor("x", "b h w c"), tensor("W", "k l c o")
+    >>> convolved(x, W, stride=2, padding=1)
+    <tensor b h w c>
+    """
+    read, written = {
+        ("k", "l", "c", "o"): (f"{_window(stride, padding)} c, k l c o", "o"),
+        ("k", "l", "c"): (f"{_window(stride, padding)} c, k l c", "c"),
+        ("c", "o"): ("h w c, c o", "o"),
+    }[kernel.axes]
+    return cc.contract(f"b {read} -> b h w {written}", x, kernel).named(IMAGE)
+
+
+def dense(x: Any, matrix: Any) -> Any:
+    """A product with a matrix ``i o``, named ``b i`` again."""
+    return cc.contract("b i, i o -> b o", x, matrix).named("b i")
+
+
+def _window(stride: int, padding: int) -> str:
+    """Where the taps of a place are.
+
+    >>> _window(2, 1), _window(1, 0)
+    ('(2*h+k-1) (2*w+l-1)', '(h+k) (w+l)')
+    """
+    times = f"{stride}*" if stride > 1 else ""
+    offset = f"-{padding}" if padding else ""
+    return f"({times}h+k{offset}) ({times}w+l{offset})"

@@ -1,0 +1,236 @@
+"""Programs: some tensors that are wanted, each under a name, and the inputs that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NoReturn
+
+from contractconv.api.symbolic import grad
+from contractconv.api.tensor import Tensor, as_node
+from contractconv.errors import ProgramError
+from contractconv.programs.kinds import Kinds, is_differentiable
+from contractconv.programs.nodes import Input, Node, in_order
+from contractconv.programs.program import Graph
+from contractconv.programs.text import reader, writer
+from contractconv.programs.text.words import close_to
+
+
+class Program:
+    """Contractions and maps from inputs to outputs; immutable, without sizes and numbers.
+
+    ``str(p)`` is its text, which :func:`read` reads back. An output is an item, ``p["loss"]``, and
+    an attribute, ``p.loss``, where the name is not one of the methods'.
+    """
+
+    __slots__ = ("_graph",)
+    _graph: Graph
+
+    def __init__(self, graph: Graph) -> None:
+        writer.check(graph)
+        object.__setattr__(self, "_graph", graph)
+
+    # -- what it is ----------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._graph.name
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """The arrays that it is given, by their names, in the order in which it takes them."""
+        return {node.name: Tensor(node) for node in self._graph.inputs}
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        """What it makes, by name."""
+        return {name: Tensor(node) for name, node in self._graph.outputs}
+
+    def tensor(self, name: str) -> Tensor:
+        """Any value that has a name: an output, an input, or one on the way.
+
+        Raises:
+            ProgramError: there is none of this name.
+        """
+        known = {**_labelled(self._graph), **self.inputs, **self.outputs}
+        if name in known:
+            return known[name]
+        raise ProgramError(f"{self.name} has no value {name!r}{close_to(name, known)}")
+
+    def __getitem__(self, name: str) -> Tensor:
+        outputs = self.outputs
+        if name in outputs:
+            return outputs[name]
+        shown = ", ".join(outputs)
+        raise ProgramError(f"{self.name} has no output {name!r}; it has: {shown}")
+
+    def __getattr__(self, name: str) -> Tensor:
+        if not name.startswith("_") and name in self.outputs:
+            return self.outputs[name]
+        raise AttributeError(f"{type(self).__name__!r} has no attribute and no output {name!r}")
+
+    # -- what is derived from it ---------------------------------------------------------------
+
+    def grad(self, output: str | None = None, wrt: str | Sequence[str] | None = None) -> Program:
+        """Derive the program that makes an output, and its gradients.
+
+        Args:
+            output: which one, a number; by default the only one.
+            wrt: names of what it is differentiated by, inputs or values on the way; by default
+                every input whose numbers can change a little.
+
+        Returns:
+            A program of the same inputs, whose outputs are ``output`` and ``d_NAME`` for each of
+            ``wrt`` (``d_d_NAME`` if something is called so already).
+
+        Raises:
+            ProgramError: there is no value of such a name.
+            ShapeError: the output is not a number.
+
+        Example:
+            >>> import contractconv as cc
+            >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+            >>> p = cc.program(loss=cc.contract("b i, i o ->", x, W), name="layer")
+            >>> print(p.grad(wrt="W"))
+            def layer_grad(x: "b i", W: "i o"):
+                loss = contract("b i, i o ->", x, W)
+                d_W = contract(", b i -> i o", 1, x, like=W)
+                return loss, d_W
+            <BLANKLINE>
+        """
+        loss = self._only() if output is None else output
+        names = [wrt] if isinstance(wrt, str) else list(self._changing() if wrt is None else wrt)
+        found = grad(self[loss], [self.tensor(name) for name in names])
+        nodes = {loss: self[loss]._node}
+        for name, tensor in zip(names, found, strict=True):
+            nodes[_cotangent(name, {*nodes, *self.inputs})] = tensor._node
+        return Program(Graph.of(nodes, self._graph.inputs, f"{self.name}_grad"))
+
+    def _only(self) -> str:
+        if len(self._graph.outputs) == 1:
+            return self._graph.outputs[0][0]
+        shown = ", ".join(self.outputs)
+        raise ProgramError(f"which output of {self.name} is differentiated? it has: {shown}")
+
+    def _changing(self) -> list[str]:
+        kinds = Kinds()
+        return [node.name for node in self._graph.inputs if is_differentiable(kinds[node])]
+
+    # -- being a value, and showing it ---------------------------------------------------------
+
+    def __str__(self) -> str:
+        return writer.write(self._graph)
+
+    def __repr__(self) -> str:
+        inputs, outputs = (", ".join(names) for names in (self.inputs, self.outputs))
+        return f"<program {self.name}({inputs}) -> {outputs}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self).rstrip())
+
+    def _repr_html_(self) -> str:
+        from contractconv.html_style import preformatted
+
+        return preformatted(str(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and self._graph == other._graph
+
+    def __hash__(self) -> int:
+        return hash(self._graph)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Nodes may be deeper than pickle's stack; the text never is.
+        return read, (str(self),)
+
+    def __setattr__(self, *given: object) -> NoReturn:
+        raise AttributeError("a program is immutable")
+
+
+def program(
+    outputs: Mapping[str, Any] | None = None,
+    /,
+    *,
+    inputs: Sequence[Tensor] | None = None,
+    name: str = "program",
+    **named: Any,
+) -> Program:
+    """Make a program of what it should make.
+
+    Args:
+        outputs: tensors, or numbers, by name.
+        inputs: the arrays that it takes, in this order; by default in the order in which they are
+            met.
+        name: what it is called.
+        **named: outputs by keyword.
+
+    Raises:
+        ProgramError: there is no output, something has a name that no text can have, or an input
+            is missing.
+
+    Example:
+        >>> import contractconv as cc
+        >>> x, W, bias = cc.tensor("x", "b i"), cc.tensor("W", "i o"), cc.tensor("bias", "o")
+        >>> z = cc.contract("b i, i o -> b o", x, W).called("z")
+        >>> print(program(a=cc.relu(z + bias), name="layer"))
+        def layer(x: "b i", W: "i o", bias: "o"):
+            z = contract("b i, i o -> b o", x, W)
+            a = relu(z + bias)
+            return a
+        <BLANKLINE>
+    """
+    wanted = {str(key): as_node(value) for key, value in {**(outputs or {}), **named}.items()}
+    given = None if inputs is None else [_input(tensor) for tensor in inputs]
+    return Program(Graph.of(wanted, given, name))
+
+
+def read(text: str) -> Program:
+    """Read the text of a program; it is never executed.
+
+    Args:
+        text: a function in a small subset of Python, as ``str(program)`` writes it.
+
+    Raises:
+        ProgramError: it is no program; the message points at the line and the place.
+
+    Example:
+        >>> p = read('''
+        ... def layer(x: "b i", W: "i o", bias: "o"):
+        ...     z = contract("b i, i o -> b o", x, W)
+        ...     a = max(z + bias, 0)
+        ...     return a
+        ... ''')
+        >>> p
+        <program layer(x, W, bias) -> a>
+        >>> p.a.axes
+        ('b', 'o')
+    """
+    return Program(reader.read(text))
+
+
+def _cotangent(name: str, taken: Container[str]) -> str:
+    found = f"d_{name}"
+    while found in taken:
+        found = f"d_{found}"
+    return found
+
+
+def _input(tensor: Any) -> Input:
+    node = getattr(tensor, "_node", None)
+    if isinstance(node, Input):
+        return node
+    raise ProgramError(f"{tensor!r} is no input: inputs are made by cc.tensor")
+
+
+def _labelled(graph: Graph) -> dict[str, Tensor]:
+    """The values on the way that have names, the first of each."""
+    found: dict[str, Tensor] = {}
+    for known in in_order(graph.wanted):
+        for node in (*known.sources, *known.references):
+            _add(found, node)
+    return found
+
+
+def _add(found: dict[str, Tensor], node: Node) -> None:
+    if node.label is not None:
+        found.setdefault(node.label, Tensor(node))

@@ -1,0 +1,1 @@
+"""Programs, explained: a formula a line, what comes back beside what goes forward, a picture."""

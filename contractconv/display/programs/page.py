@@ -1,0 +1,84 @@
+"""Explanations of programs as HTML: formulas in MathML, a picture in SVG, and nothing to load."""
+
+from __future__ import annotations
+
+from html import escape
+
+from contractconv.display.html_page import article, code, document, note
+from contractconv.display.programs.diagram import diagram
+from contractconv.display.programs.explanation import ProgramExplanation
+from contractconv.display.programs.formulas import Formulas
+from contractconv.display.programs.lines import Line
+from contractconv.display.programs.sentences import letters, shape_words, words
+from contractconv.programs.nodes import Contract
+
+_STYLE = """
+.cc-values { margin: 0 0 1.5em; }
+.cc-values .cc-told { margin: 1em 0; }
+.cc-values .cc-told .cc-told { margin: .5em 0 .5em .4em; padding-left: 1em;
+  border-left: 3px solid var(--cc-back); }
+.cc-values p.cc-note { margin: .2em 0; }
+.cc-values { --cc-back: #c2410c; }
+@media (prefers-color-scheme: dark) { .cc-values { --cc-back: #fb923c; } }
+"""
+_MATH = '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{}</math>'
+# A picture of more values than these shows nothing any more.
+_MOST_VALUES = 80
+
+
+def page(explanation: ProgramExplanation) -> str:
+    """Return a complete HTML document."""
+    return document(explanation.graph.name, fragment(explanation))
+
+
+def fragment(explanation: ProgramExplanation) -> str:
+    """Return an explanation to stand in a page or a notebook."""
+    top = explanation.lines.top
+    parts = [
+        f"<style>{_STYLE}</style>",
+        f"<h1>{code(_signature(explanation))}</h1>",
+        _picture(explanation),
+        _section(explanation, "Given", [line for line in top if line.is_input]),
+        _section(explanation, "Computed", [line for line in top if not line.is_input]),
+        note(" ".join(letters(explanation))),
+    ]
+    return article(parts)
+
+
+def _signature(explanation: ProgramExplanation) -> str:
+    graph = explanation.graph
+    given = ", ".join(node.name for node in graph.inputs)
+    return f"{graph.name}({given}) → {', '.join(name for name, _ in graph.outputs)}"
+
+
+def _picture(explanation: ProgramExplanation) -> str:
+    if sum(1 for _ in explanation.lines.all()) > _MOST_VALUES:
+        return note(f"There are more than {_MOST_VALUES} values: too many for a picture.")
+    return f"<figure>{diagram(explanation)}</figure>"
+
+
+def _section(explanation: ProgramExplanation, title: str, lines: list[Line]) -> str:
+    if not lines:
+        return ""
+    formulas = explanation.formulas("mathml")
+    told = "".join(_told(explanation, formulas, line) for line in lines)
+    return f'<h2>{title}</h2><div class="cc-values">{told}</div>'
+
+
+def _told(explanation: ProgramExplanation, formulas: Formulas, line: Line) -> str:
+    """A value, what is known of it, and what comes back to it."""
+    formula = formulas.equation(line)
+    back = "".join(_told(explanation, formulas, one) for one in line.back)
+    string = f"<p>{code(line.node.spec)}</p>" if _is_contracted(line) else ""
+    said = " ".join(filter(None, [_sized(explanation, line), words(explanation, line)]))
+    shown = _MATH.format(formula) if line.is_input else formula
+    return f'<div class="cc-told" data-name="{escape(line.name)}">{shown}{string}{note(said)}{back}</div>'
+
+
+def _sized(explanation: ProgramExplanation, line: Line) -> str:
+    size = shape_words(explanation, line)
+    return f"{size}." if size else ""
+
+
+def _is_contracted(line: Line) -> bool:
+    return isinstance(line.node, Contract) and not line.node.local

@@ -1,0 +1,164 @@
+"""Groups of maps that kernels carry out: which ones, and how for arrays of some layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
+from contractconv.engines.llvm.maps.map_loops import ARRAYS, UNIT, kernel, places_of
+from contractconv.engines.llvm.maps.straight_code import (
+    GIVEN,
+    Translated,
+    UnknownMapError,
+    translated,
+)
+from contractconv.machine.memory import Native, Table
+from contractconv.machine.threads import get_num_threads
+from contractconv.machine.work_sharing import evenly, together
+from contractconv.planning.programs.fusion import Fused
+from contractconv.programs.kinds import itemsize
+from contractconv.programs.nodes import Axes, Node
+
+# Maps of elements from which on a kernel is worth being compiled.
+WORTH_COMPILING = 1 << 11
+# The same from which on it is worth another thread.
+_WORTH_SHARING = 1 << 18
+# Pieces for each thread, of which whoever comes first takes the next.
+_PIECES = 4
+
+Shape = tuple[int, ...]
+Run = Callable[[Sequence[Array]], None]
+
+
+def compiled(
+    group: Fused,
+    axes: Axes,
+    sizes: Shape,
+    dtypes: Mapping[Node, str],
+    worth: int = WORTH_COMPILING,
+) -> CompiledMaps | None:
+    """Make kernels carry out a group.
+
+    Args:
+        group: the maps.
+        axes: the axes of the results, in the order in which they lie in memory.
+        sizes: the sizes of these.
+        dtypes: the dtype of every node.
+        worth: so many maps of an element are worth compiling.
+
+    Returns:
+        ``None`` if there is too little to do, no compiler, or a map that it does not know.
+    """
+    if prod(sizes) * len(group.nodes) < worth or not native.available():
+        return None
+    try:
+        code = translated(group, dtypes, _knows)
+    except UnknownMapError:
+        return None
+    return CompiledMaps(code, group, axes, sizes)
+
+
+def _knows(does: str, dtype: str) -> bool:
+    # Late: it needs the compiler.
+    from contractconv.engines.llvm.maps.vector_kinds import DTYPES
+    from contractconv.engines.llvm.maps.vector_maps import rule
+
+    return dtype in DTYPES and (does in GIVEN or rule(does, dtype) is not None)
+
+
+class CompiledMaps:
+    """A group of maps and its kernels, one for each way in which arrays lie along the lanes."""
+
+    def __init__(self, code: Translated, group: Fused, axes: Axes, sizes: Shape) -> None:
+        self._code, self._sizes = code, sizes
+        self._places = places_of(code.code)
+        self._leaves = [[axes.index(name) for name in leaf.axes] for leaf in group.leaves]
+        self._dtypes = [np.dtype(i.dtype) for i in code.code.instructions if i.does == "leaf"]
+        self._results = [contiguous(sizes, itemsize(dtype)) for dtype in code.code.stored]
+        positions = [axes.index(node.axes[0]) for node in code.positions]
+        self._positions = [self._along([axis], [1]) for axis in positions]
+        self._told = np.array(list(map(_bits, code.told)), np.int64)
+        self._shared = prod(sizes) * len(code.code.instructions) >= _WORTH_SHARING
+        self._ready: dict[Any, Run] = {}
+
+    def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> bool:
+        """Fill the results, which lie in the order that was said.
+
+        Returns:
+            Whether that could be done: leaves of other dtypes, or at places where no numbers of
+            theirs begin, are for numpy, and so is everything if no kernel can be made after all.
+        """
+        threads = get_num_threads() if self._shared else 1
+        key = (threads, *[leaf.strides for leaf in leaves])
+        if not all(map(_fits, leaves, self._dtypes)):
+            return False
+        ready = self._ready.get(key)
+        if ready is None:
+            try:
+                ready = self._ready[key] = self._prepared(leaves, threads)
+            except native.UnfitError:
+                return False
+        ready([*leaves, *results])
+        return True
+
+    def _prepared(self, leaves: Sequence[Array], threads: int) -> Run:
+        code = self._code.code
+        steps = [
+            self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
+        ]
+        layout = Layout.of(self._sizes, [*steps, *self._results, *self._positions])
+        sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
+        forms = list(layout.forms([*sizes, *(1 for _ in self._positions)]))
+        forms[code.leaves : len(sizes)] = [UNIT] * len(code.stored)
+        table = layout.table(self._places, _PIECES * threads if threads > 1 else 1)
+        table.numbers[:, self._places.numbers : self._places.axes] = self._told
+        return _run(kernel(code, tuple(forms)), table)
+
+    def _along(self, at: Sequence[int], strides: Sequence[int]) -> Steps:
+        """The bytes from one element to the next along each axis of the group."""
+        steps = [0] * len(self._sizes)
+        for axis, stride in zip(at, strides, strict=True):
+            steps[axis] = stride if self._sizes[axis] > 1 else 0
+        return tuple(steps)
+
+
+def _fits(leaf: Array, dtype: np.dtype[Any]) -> bool:
+    return leaf.dtype == dtype and leaf.flags.aligned
+
+
+def _bits(number: float | int) -> int:
+    """What stands in a table for a number."""
+    return int(np.float64(number).view(np.int64)) if isinstance(number, float) else number
+
+
+def _run(work: Native, table: Table) -> Run:
+    """What carries out a kernel for arrays that lie in one way."""
+    if len(table.numbers) == 1:
+
+        def alone(arrays: Sequence[Array]) -> None:
+            own = table.copy()
+            own.lend(ARRAYS, arrays)
+            work(own.address)
+
+        return alone
+    row = table.numbers.strides[0]
+    runs = evenly(len(table.numbers), len(table.numbers))
+
+    def shared(arrays: Sequence[Array]) -> None:
+        own = table.copy()
+        own.lend(ARRAYS, arrays)
+        start = own.address
+
+        def some(pieces: Sequence[int]) -> None:
+            for piece in pieces:
+                work(start + piece * row)
+
+        together(some, runs)
+
+    return shared

@@ -1,0 +1,259 @@
+"""Kernels of groups of maps: rows of vectors, wherever the arrays lie.
+
+A kernel goes through rows of an index space, one axis of which runs along the lanes. Where each
+array is, is counted on from row to row, as an odometer counts; so there may be any number of axes,
+and one kernel does for all sizes. An index as a value is an array without memory: where it "lies"
+is what it is.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from contractconv.disk_cache import code_of
+from contractconv.engines.llvm.kernels.native import Native, build, registers
+from contractconv.engines.llvm.maps.straight_code import Code, Instruction
+from contractconv.programs.kinds import itemsize
+
+if TYPE_CHECKING:
+    from contractconv.engines.llvm.kernels.emitter import Emitter
+    from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+    from contractconv.engines.llvm.maps.vector_kinds import Lanes
+
+# How an array lies along the lanes: as neighbours, as one element for all of them, or apart.
+UNIT, REPEATED, APART = "unit", "repeated", "apart"
+# Places in the table of arguments, behind which those of the arrays, and what is told, begin.
+ROWS, COUNT, RANK, ARRAYS = range(4)
+# The record of an axis: its size, where on it the first row is; and then bytes for each array.
+SIZE, AT, STEPS = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things stand in the table of arguments of a group's kernel.
+
+    The arrays are the leaves, the results, and the positions.
+
+    Attributes:
+        arrays: how many there are.
+        told: how many numbers are told.
+    """
+
+    arrays: int
+    told: int
+
+    @property
+    def bases(self) -> int:
+        """The addresses of the arrays."""
+        return ARRAYS
+
+    @property
+    def offsets(self) -> int:
+        """Bytes in each of them before the first row."""
+        return ARRAYS + self.arrays
+
+    @property
+    def lanes(self) -> int:
+        """Bytes from lane to lane."""
+        return ARRAYS + 2 * self.arrays
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that are told."""
+        return ARRAYS + 3 * self.arrays
+
+    @property
+    def axes(self) -> int:
+        """The records of the axes over rows, the innermost one first."""
+        return self.numbers + self.told
+
+    @property
+    def record(self) -> int:
+        """The length of a record."""
+        return STEPS + self.arrays
+
+    def width(self, rank: int) -> int:
+        """The length of the table, for so many axes over rows."""
+        return self.axes + rank * self.record
+
+
+def places_of(code: Code) -> Places:
+    """Where the arguments of a group's kernel stand."""
+    return Places(code.leaves + code.positions + len(code.outputs), code.told)
+
+
+@cache
+def kernel(code: Code, forms: tuple[str, ...]) -> Native:
+    """The kernel of a group.
+
+    Args:
+        code: what is done.
+        forms: how each array lies along the lanes; results are neighbours.
+
+    Raises:
+        UnfitError: no kernel can be made here.
+    """
+    dtypes = {instruction.dtype for instruction in code.instructions} | set(code.stored)
+    narrow = dtypes & {"float16", "float32", "int32"}
+    name = f"maps_{len(code.instructions)}_{'_'.join(sorted(dtypes))}"
+
+    def write(emitter: Emitter) -> None:
+        _Maps(emitter, code, forms).write()
+
+    return build(name, "float32" if narrow else "float64", write, (code, forms, _writers()))
+
+
+@cache
+def _writers() -> str:
+    """What stands in the modules that write these kernels."""
+    room = sys.modules[__name__.rpartition(".")[0]]
+    modules = pkgutil.iter_modules(room.__path__)
+    return code_of(f"{room.__name__}.{module.name}" for module in modules)
+
+
+class _Maps:
+    """Writes the loops of one group."""
+
+    def __init__(self, e: Emitter, code: Code, forms: tuple[str, ...]) -> None:
+        # Late: whatever writes kernels needs the compiler.
+        from contractconv.engines.llvm.maps.vector_kinds import lanes_of
+        from contractconv.engines.llvm.maps.vector_maps import carried_out
+
+        self.e, self.code, self.places = e, code, places_of(code)
+        self.forms = forms
+        dtypes = {i.dtype for i in code.instructions} | {i.made for i in code.instructions}
+        dtypes |= set(code.stored)
+        self.kinds: dict[str, Lanes] = {dtype: lanes_of(e, dtype) for dtype in sorted(dtypes)}
+        self.carried_out = carried_out
+
+    def write(self) -> None:
+        """Write the loop over rows."""
+        e = self.e
+        self.told = [
+            self.kinds[i.dtype].told(e.argument(self.places.numbers + int(i.value)))
+            if i.does == "told"
+            else None
+            for i in self.code.instructions
+        ]
+        self.count, self.rank = e.argument(COUNT), e.argument(RANK)
+        self.steps = [e.argument(self.places.lanes + n) for n in range(self.places.arrays)]
+        self.here, self.axis = e.scratch(self.places.arrays), e.scratch(1)
+        for n in range(self.places.arrays):
+            start = e.argument(self.places.bases + n) + e.argument(self.places.offsets + n)
+            e.set_entry(self.here, n, start)
+        e.repeat(0, e.argument(ROWS), self._row)
+
+    def _row(self, _: Int) -> None:
+        e = self.e
+        starts = [e.entry_of(self.here, n) for n in range(self.places.arrays)]
+        fixed = [self._fixed(instruction, starts) for instruction in self.code.instructions]
+
+        def vector(first: Int, some: Int | None) -> None:
+            self._vector(starts, fixed, first, some)
+
+        if registers()[1] >= 64:
+            # Masks cost nothing there, and a second copy of the maps would have to be compiled.
+            e.repeat(0, self.count, lambda n: vector(n, self._left(n)), e.number.lanes)
+        else:
+            e.lines(self.count, vector)
+        self._advance()
+
+    def _left(self, first: Int) -> Int:
+        return (self.count - first).least(self.e.number.lanes)
+
+    def _fixed(self, instruction: Instruction, starts: Sequence[Int]) -> Vector | None:
+        """What is the same in a whole row, of what is given."""
+        which = self._array(instruction)
+        if which is None or self.forms[which] != REPEATED:
+            return None
+        if instruction.does == "position":
+            return self.e.spread(starts[which].value)
+        return self.kinds[instruction.dtype].repeated(starts[which])
+
+    def _array(self, instruction: Instruction) -> int | None:
+        """Which of the arrays an instruction reads."""
+        if instruction.does == "leaf":
+            return int(instruction.value)
+        if instruction.does == "position":
+            return self.code.leaves + len(self.code.outputs) + int(instruction.value)
+        return None
+
+    def _vector(
+        self,
+        starts: Sequence[Int],
+        fixed: Sequence[Vector | None],
+        first: Int,
+        some: Int | None,
+    ) -> None:
+        """Carry everything out for one vector."""
+        mask = self.e.mask(some)
+        values: list[Vector] = []
+        for number, instruction in enumerate(self.code.instructions):
+            known = fixed[number] or self.told[number]
+            values.append(known or self._value(instruction, values, starts, (first, some, mask)))
+        results = zip(self.code.outputs, self.code.stored, strict=True)
+        for n, (output, dtype) in enumerate(results, self.code.leaves):
+            self.kinds[dtype].store(values[output], starts[n] + first * itemsize(dtype), mask)
+
+    def _value(
+        self,
+        instruction: Instruction,
+        values: Sequence[Vector],
+        starts: Sequence[Int],
+        place: tuple[Int, Int | None, Any],
+    ) -> Vector:
+        lanes, which = self.kinds[instruction.dtype], self._array(instruction)
+        if which is not None:
+            return self._read(instruction, lanes, starts[which], self.steps[which], place)
+        if instruction.does == "constant":
+            return lanes.read(str(instruction.value))
+        given = [values[n] for n in instruction.given]
+        if instruction.does == "convert":
+            source = self.code.instructions[instruction.given[0]].made
+            return lanes.converted(given[0], self.kinds[source])
+        return self.carried_out(lanes, instruction.does, given)
+
+    def _read(
+        self,
+        instruction: Instruction,
+        lanes: Lanes,
+        start: Int,
+        step: Int,
+        place: tuple[Int, Int | None, Any],
+    ) -> Vector:
+        e, (first, some, mask) = self.e, place
+        if instruction.does == "position":
+            return lanes.counted(start + first)
+        which = self._array(instruction)
+        assert which is not None
+        if self.forms[which] == UNIT:
+            return lanes.load(start + first * itemsize(instruction.dtype), mask)
+        return lanes.gather(start + first * step, step, some)
+
+    def _advance(self) -> None:
+        """Go on to the next row: along the innermost axis, or, at its end, along others."""
+        e, own, record = self.e, self.e.own(), self.places.record * 8
+        e.set_entry(self.axis, 0, e.whole(0))
+
+        def test() -> tuple[Any, Int]:
+            axis = e.entry_of(self.axis, 0)
+            return axis < self.rank, axis
+
+        def move(axis: Int | None) -> None:
+            assert axis is not None
+            at = own + self.places.axes * 8 + axis * record
+            size, count = e.entry_of(at, SIZE), e.entry_of(at, AT) + 1
+            inside = count < size
+            e.set_entry(at, AT, e.chosen(inside, count, e.whole(0)))
+            times = e.chosen(inside, e.whole(1), e.whole(1) - size)
+            for n in range(self.places.arrays):
+                moved = e.entry_of(self.here, n) + e.entry_of(at, STEPS + n) * times
+                e.set_entry(self.here, n, moved)
+            e.set_entry(self.axis, 0, e.chosen(inside, self.rank, axis + 1))
+
+        e.as_long_as(test, move)

@@ -1,0 +1,56 @@
+"""The values that a text gives lines of their own, and which of them come back to which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contractconv.programs.nodes import Node, in_order
+from contractconv.programs.program import Graph
+from contractconv.programs.text.reader import read
+from contractconv.programs.text.writer import write
+
+BACK = "d_"
+"""What a name starts with, of what comes back to the value whose name follows."""
+
+
+@dataclass(frozen=True)
+class NamedLines:
+    """The values that the text of a program names.
+
+    Attributes:
+        graph: the program as its text says it; the nodes are called as there.
+        names: the name of each value, inputs first, each behind what it reads.
+        targets: for each value that comes back to another one, that one.
+    """
+
+    graph: Graph
+    names: Mapping[Node, str]
+    targets: Mapping[Node, Node]
+
+
+def named_lines(graph: Graph) -> NamedLines:
+    """Find the values that the text of a program names.
+
+    Args:
+        graph: the program; where it was derived, its nodes know what they come back to. Of the
+            others, what is called ``d_W`` and has the axes of ``W`` comes back to it.
+    """
+    # Its own text says what has a line, and a name: nobody else decides about that.
+    told = read(write(graph))
+    order = in_order([*told.inputs, *told.wanted])
+    names = {node: node.label for node in order if node.label is not None}
+    return NamedLines(told, names, _targets(graph, names))
+
+
+def _targets(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:
+    by_name = {name: node for node, name in names.items()}
+    found: dict[Node, Node] = {}
+    for node, name in names.items():
+        target = by_name.get(name.removeprefix(BACK)) if name.startswith(BACK) else None
+        if target is not None and set(target.axes) == set(node.axes):
+            found[node] = target
+    for node in in_order(graph.wanted):
+        if node in names and node.cotangent_of is not None:
+            found[node] = node.cotangent_of
+    return found

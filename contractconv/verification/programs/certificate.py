@@ -1,0 +1,175 @@
+"""Certificates of programs: every contraction and every map is proved, and what is made of them.
+
+A contraction is compared with brute force as one alone is; the derivative of a map with that of its
+formula; and the gradients that the program returns with how its result changes, in numbers that do
+not round what is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from contractconv.calculus.backward import derive
+from contractconv.errors import CertificateError, ReductionError
+from contractconv.html_style import preformatted
+from contractconv.notation.problem import Shape
+from contractconv.notation.spec import Spec
+from contractconv.programs.differentiated import differentiated
+from contractconv.programs.kinds import Kinds, is_differentiable
+from contractconv.programs.nodes import Contract, Map, in_order
+from contractconv.programs.program import Graph
+from contractconv.programs.text.lines import NamedLines, named_lines
+from contractconv.verification.certificate import Certificate, certify
+from contractconv.verification.programs.gradients import Compared, compared
+from contractconv.verification.programs.map_proofs import MapProof, proved
+from contractconv.verification.programs.small_shapes import fitted
+
+POINTS = 60_000
+"""How many points all contractions of a program together may have, to be carried out one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractionProof:
+    """A contraction of a program that was proved.
+
+    Attributes:
+        spec: its string.
+        lines: the names of the values that it makes.
+        certificates: its gradients, by each operand that can change.
+    """
+
+    spec: Spec
+    lines: tuple[str, ...]
+    certificates: tuple[Certificate, ...]
+
+    def __str__(self) -> str:
+        numbers = sum(check.numbers for one in self.certificates for check in one.checks)
+        return f"{', '.join(self.lines):<14} '{self.spec}': {numbers:,} numbers"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProgramCertificate:
+    """What was checked of a program, all of it with success.
+
+    Attributes:
+        name: of the program.
+        contractions: what was proved of each string.
+        maps: what was proved of each map.
+        gradients: which gradients were compared, and how.
+        shapes: the shapes with which they were.
+    """
+
+    name: str
+    contractions: tuple[ContractionProof, ...]
+    maps: tuple[MapProof, ...]
+    gradients: Compared
+    shapes: tuple[tuple[str, Shape], ...]
+
+    @property
+    def summary(self) -> str:
+        """The certificate in a few words."""
+        parts = (
+            _counted(len(self.contractions), "contraction"),
+            _counted(len(self.maps), "map"),
+            _counted(len(self.gradients.names), "gradient"),
+        )
+        return f"verified: {self.name}, {parts[0]}, {parts[1]} and {parts[2]}"
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self._rows())
+
+    def _rows(self) -> Iterator[str]:
+        yield self.summary
+        if self.contractions:
+            yield "  contractions: gradients = brute force over the definition"
+            yield from (f"    {one}" for one in self.contractions)
+        if self.maps:
+            yield "  maps: what comes back = the derivative of the formula"
+            yield from (f"    {one}" for one in self.maps)
+        yield from self._compared()
+
+    def _compared(self) -> Iterator[str]:
+        found = self.gradients
+        if not found.names:
+            yield "  gradients: none were compared, as no result is returned that has them"
+            return
+        yield f"  gradients of {' + '.join(found.results)}: ⟨d_a, V⟩ = the change along V"
+        yield f"    {', '.join(found.names)}"
+        shapes = ", ".join(f"{name} {shape}" for name, shape in self.shapes)
+        yield f"    {found.how}, with {shapes}"
+
+
+def verify_program(
+    graph: Graph, shapes: Mapping[str, Shape] | None = None, budget: int = POINTS
+) -> ProgramCertificate:
+    """Check a program, and its gradients.
+
+    Args:
+        graph: the program; of one without gradients, those by all its inputs are derived.
+        shapes: shapes of inputs with which the gradients are compared; the others are chosen,
+            small.
+        budget: how many points all contractions together may have.
+
+    Returns:
+        The certificate.
+
+    Raises:
+        CertificateError: something disagrees; the message says on which line.
+        ShapeError: shapes do not fit, or make too many points.
+    """
+    told = named_lines(_with_gradients(graph))
+    contractions = tuple(_contractions(told))
+    used = dict.fromkeys(n.function for n in in_order(told.graph.wanted) if isinstance(n, Map))
+    maps = tuple(map(proved, used))
+    program = fitted(told.graph, shapes or {}, budget)
+    found = compared(told, program)
+    given = tuple((node.name, program.shapes[node]) for node in program.graph.inputs)
+    return ProgramCertificate(graph.name, contractions, maps, found, given)
+
+
+def _with_gradients(graph: Graph) -> Graph:
+    """The program, with gradients by all its inputs if it has none."""
+    if named_lines(graph).targets:
+        return graph
+    numbers = Kinds()
+    wrt = [node.name for node in graph.inputs if is_differentiable(numbers[node])]
+    ends = [node for node in graph.wanted if is_differentiable(numbers[node])]
+    return differentiated(graph, wrt) if wrt and ends else graph
+
+
+def _contractions(told: NamedLines) -> Iterator[ContractionProof]:
+    lines: dict[Spec, list[Contract]] = {}
+    for node in in_order(told.graph.wanted, references=False):
+        if isinstance(node, Contract) and not node.local:
+            lines.setdefault(node.spec, []).append(node)
+    numbers = Kinds()
+    for spec, nodes in lines.items():
+        names = tuple(told.names.get(node, "a value") for node in nodes)
+        moving = sorted({n for node in nodes for n in _moving(node, numbers)})
+        yield ContractionProof(spec, names, tuple(_certificates(spec, names, moving)))
+
+
+def _moving(node: Contract, numbers: Kinds) -> list[int]:
+    """The operands that can change."""
+    return [n for n, operand in enumerate(node.operands) if is_differentiable(numbers[operand])]
+
+
+def _certificates(spec: Spec, names: tuple[str, ...], operands: list[int]) -> Iterator[Certificate]:
+    for n in operands:
+        try:
+            yield certify(derive(spec, n))
+        except ReductionError:
+            return  # a reduction without a derivative has none to be proved
+        except CertificateError as error:
+            raise CertificateError(f"on the line of {', '.join(names)}: {error}") from None
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
