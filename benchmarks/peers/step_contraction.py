@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.layers import NetworkStep
 from benchmarks.peers import Prepared
 from benchmarks.steps import network
-from benchmarks.steps.network import RATE, Network, Operand, drawn, movements
+from benchmarks.steps.network import Network, Operand, drawn, movements
 from contractconv.api.compiling import compile as compiled
 from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, tensor
@@ -28,7 +28,7 @@ def step(case: NetworkStep, direction: str) -> Prepared:
         learned.update(zip(learned, after, strict=True))
         return loss
 
-    return Prepared(run, lambda loss: movements(loss, start, learned))
+    return Prepared(run, lambda loss: movements(loss, start, learned, net.rate))
 
 
 def step_program(net: Network) -> CompiledProgram:
@@ -37,7 +37,7 @@ def step_program(net: Network) -> CompiledProgram:
     loss = net.ours(learned, data)
     slopes = grad(loss, list(learned.values()))
     after = {
-        f"{name}_next": sgd(w, slope, RATE)
+        f"{name}_next": sgd(w, slope, net.rate)
         for (name, w), slope in zip(learned.items(), slopes, strict=True)
     }
     shapes = {name: operand.shape for name, operand in {**net.data, **net.parameters}.items()}

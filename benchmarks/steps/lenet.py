@@ -20,8 +20,7 @@ from benchmarks.steps.network import (
     vector,
     weight,
 )
-from benchmarks.steps.strings import convolved, dense
-from contractconv.api.contract import contract
+from benchmarks.steps.strings import convolved, dense, dense_on_image
 from contractconv.api.tensor import applied
 from contractconv.functions.losses import cross_entropy
 from contractconv.functions.pooling import max_pool
@@ -51,7 +50,7 @@ def ours(p: Values, data: Values) -> Any:
     for n, padding in ((1, 2), (2, 0)):
         x = applied("relu", convolved(x, p[f"W_{n}"], padding=padding) + p[f"b_{n}"])
         x = max_pool(x, {"h": 2, "w": 2})
-    x = contract("b h w c, h w c o -> b o", x, p["W_3"]).named("b i")
+    x = dense_on_image(x, p["W_3"])
     x = applied("relu", x + p["b_3"])
     x = applied("relu", dense(x, p["W_4"]) + p["b_4"])
     return cross_entropy(dense(x, p["W_5"]) + p["b_5"], data["labels"], "i")

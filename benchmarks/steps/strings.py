@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import contractconv as cc
+from contractconv.api.tensor import Tensor
 
 IMAGE = "b h w c"
 
 
-def convolved(x: Any, kernel: Any, stride: int = 1, padding: int = 0) -> Any:
+def convolved(x: Tensor, kernel: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """A convolution: of a kernel ``k l c o``, ``k l c`` for each channel alone, ``c o`` for points.
 
     >>> from contractconv.api.tensor import tensor
@@ -25,9 +24,14 @@ def convolved(x: Any, kernel: Any, stride: int = 1, padding: int = 0) -> Any:
     return cc.contract(f"b {read} -> b h w {written}", x, kernel).named(IMAGE)
 
 
-def dense(x: Any, matrix: Any) -> Any:
+def dense(x: Tensor, matrix: Tensor) -> Tensor:
     """A product with a matrix ``i o``, named ``b i`` again."""
     return cc.contract("b i, i o -> b o", x, matrix).named("b i")
+
+
+def dense_on_image(x: Tensor, weight: Tensor) -> Tensor:
+    """A product with a weight ``h w c o``, to which all of an image comes; named ``b i``."""
+    return cc.contract("b h w c, h w c o -> b o", x, weight).named("b i")
 
 
 def _window(stride: int, padding: int) -> str:

@@ -23,7 +23,7 @@ from benchmarks.steps.network import (
 )
 from benchmarks.steps.strings import IMAGE, convolved
 from contractconv.api.symbolic import concatenated
-from contractconv.api.tensor import applied
+from contractconv.api.tensor import Tensor, applied
 from contractconv.functions.losses import cross_entropy
 from contractconv.functions.pooling import max_pool
 
@@ -68,7 +68,7 @@ def ours(p: Values, data: Values) -> Any:
             x = applied("relu", x)
         return x
 
-    def up(level: int, x: Any, beside: Any) -> Any:
+    def up(level: int, x: Tensor, beside: Tensor) -> Any:
         string = "b h w c, k l c o -> b (2*h+k) (2*w+l) o"
         y = cc.contract(string, x, p[f"W_up_{level}"]).named(IMAGE) + p[f"b_up_{level}"]
         return pair(f"up_{level}", concatenated([beside, y], "c"))

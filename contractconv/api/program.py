@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, as_node
 from contractconv.errors import ProgramError
+from contractconv.notation.problem import Shape, as_shape
 from contractconv.programs.kinds import Kinds, is_differentiable
 from contractconv.programs.nodes import Input, Node, in_order
 from contractconv.programs.program import Graph
 from contractconv.programs.text import reader, writer
 from contractconv.programs.text.words import close_to
+
+if TYPE_CHECKING:
+    from contractconv.display.programs.explanation import ProgramExplanation
+    from contractconv.verification.programs.certificate import ProgramCertificate
 
 
 class Program:
@@ -90,11 +95,14 @@ class Program:
         Example:
             >>> import contractconv as cc
             >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
-            >>> p = cc.program(loss=cc.contract("b i, i o ->", x, W), name="layer")
+            >>> y = cc.contract("b i, i o -> b o", x, W).called("y")
+            >>> p = cc.program(loss=cc.contract("b o, b o ->", y, y), name="layer")
             >>> print(p.grad(wrt="W"))
             def layer_grad(x: "b i", W: "i o"):
-                loss = contract("b i, i o ->", x, W)
-                d_W = contract(", b i -> i o", 1, x, like=W)
+                y = contract("b i, i o -> b o", x, W)
+                loss = contract("b o, b o ->", y, y)
+                d_y = y + y
+                d_W = contract("b o, b i -> i o", d_y, x)
                 return loss, d_W
             <BLANKLINE>
         """
@@ -115,6 +123,77 @@ class Program:
     def _changing(self) -> list[str]:
         kinds = Kinds()
         return [node.name for node in self._graph.inputs if is_differentiable(kinds[node])]
+
+    # -- what there is to say of it ------------------------------------------------------------
+
+    def explain(
+        self, *, wrt: str | Sequence[str] | None = None, **shapes: Sequence[int]
+    ) -> ProgramExplanation:
+        """Tell it as formulas, line by line, with what comes back to each value beside it.
+
+        Args:
+            wrt: names of what it is differentiated by, if it has no gradients yet. What comes back
+                to an output ``y`` that is no number is called ``d_y``.
+            **shapes: the shape of each input, by name; without them sizes stay symbols.
+
+        Returns:
+            What prints, has ``latex()`` and ``html()``, and shows itself in a notebook.
+
+        Raises:
+            ProgramError: there is no value of such a name.
+            ShapeError: shapes do not fit, or one is missing.
+
+        Example:
+            >>> import contractconv as cc
+            >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+            >>> p = cc.program(y=cc.contract("b i, i o -> b o", x, W), name="f")
+            >>> print(p.explain())
+            f(x, W) -> y
+            <BLANKLINE>
+            given
+              x[b, i]
+              W[i, o]
+            <BLANKLINE>
+            computed
+              y[b, o] = Σ_{i} x[b, i] · W[i, o]
+                  i is not in the result, so it is summed.
+        """
+        from contractconv.display.programs.explanation import explain_program  # sympy is slow
+
+        names = [wrt] if isinstance(wrt, str) else list(wrt or ())
+        return explain_program(self._graph, self._shapes(shapes), names)
+
+    def verify(self, **shapes: Sequence[int]) -> ProgramCertificate:
+        """Check its contractions, the maps in it, and its gradients, each against its definition.
+
+        Args:
+            **shapes: shapes of inputs with which gradients are compared; the others are chosen,
+                small.
+
+        Returns:
+            The certificate. Of a program without gradients, those by all its inputs are derived.
+
+        Raises:
+            CertificateError: something does not hold; the message says on which line.
+            ShapeError: shapes do not fit, or make too many points to go through one by one.
+
+        Example:
+            >>> import contractconv as cc
+            >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+            >>> p = cc.program(y=cc.contract("b i, i o -> b o", x, W), name="layer")
+            >>> print(p.verify().summary)
+            verified: layer, 3 contractions, 0 maps and 2 gradients
+        """
+        from contractconv.verification.programs.certificate import verify_program  # sympy is slow
+
+        return verify_program(self._graph, self._shapes(shapes))
+
+    def _shapes(self, given: Mapping[str, Sequence[int]]) -> dict[str, Shape]:
+        inputs = self.inputs
+        for name in given:
+            if name not in inputs:
+                raise ProgramError(f"{self.name} has no input {name!r}{close_to(name, inputs)}")
+        return {name: as_shape(shape) for name, shape in given.items()}
 
     # -- being a value, and showing it ---------------------------------------------------------
 

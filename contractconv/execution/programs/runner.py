@@ -17,7 +17,7 @@ from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.steps import (
@@ -197,6 +197,12 @@ def _order(problem: Problem) -> list[int]:
     return [held.index(access.plain) for access in problem.output]
 
 
+def _turned(problem: Problem) -> Work:
+    """Axes in another order; a composition is an axis on either side of that."""
+    order, apart, together = _order(problem), shape_of(problem.operands[0]), problem.result_shape
+    return lambda given: [given[0].reshape(apart).transpose(order).reshape(together)]
+
+
 def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
 
@@ -206,8 +212,7 @@ def _view(program: Typed, step: ViewStep) -> Work:
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        order = _order(program.problems[node])
-        return lambda given: [given[0].transpose(order)]
+        return _turned(program.problems[node])
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]

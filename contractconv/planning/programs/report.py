@@ -124,12 +124,9 @@ def planned_lines(
         made = 0 if view else sum(_size(program, node) for node in step.makes)
         read = 0 if view else sum(_size(program, node) for node in step.reads)
         alive += made
-        lines.append(
-            Line(
-                ", ".join(map(name_of, step.makes)), does(step), ways.get(step) or _way(step, plans.get(step)),
-                _operations(step, plans.get(step), program), made + read, alive,
-            )
-        )  # fmt: skip
+        makes, plan = ", ".join(map(name_of, step.makes)), plans.get(step)
+        way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
+        lines.append(Line(makes, does(step), way, operations, made + read, alive))
         alive -= sum(_size(program, node) for node in over if node not in inputs)
     return ProgramPlan(tuple(lines))
 

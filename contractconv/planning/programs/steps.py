@@ -92,7 +92,8 @@ def steps_of(program: Typed) -> list[Step]:
     found: list[Step] = [*gradients]
     skipped = _unread(gradients, read_by, wanted)
     done = {node for step in gradients for node in step.makes}
-    ended = endings(program, read_by, wanted)
+    found_ends = endings(program, read_by, wanted)
+    ended = {node: one for node, one in found_ends.items() if node not in done}
     apart = _within(ended.values())
     groups = fused(order, wanted, apart)
     found += [MapStep(group.outputs, group.leaves, group) for group in groups]
