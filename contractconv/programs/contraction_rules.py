@@ -159,9 +159,10 @@ def _derived(
         told = told or result_axes(output) != like.axes
         return contract(spec, operands, extents, like=like if told else None)
     # The axes of what it is the gradient of: all of them, or those along which it differs.
-    shape = [_size(node, like, name) for name in axes or like.axes]
+    names = like.axes if axes is None else axes
+    shape = [_size(node, like, name) for name in names]
     made = contract(spec, operands, extents, shape if told else None)
-    return named(made, axes or like.axes)
+    return named(made, names)
 
 
 def _without_ones(taken: Sequence[tuple[Term, Node]]) -> Sequence[tuple[Term, Node]]:
