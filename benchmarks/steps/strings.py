@@ -11,8 +11,7 @@ IMAGE = "b h w c"
 def convolved(x: Tensor, kernel: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """A convolution: of a kernel ``k l c o``, ``k l c`` for each channel alone, ``c o`` for points.
 
-    >>> from contractconv.api.tensor import tensor
-    >>> x, W = tensor("x", "b h w c"), tensor("W", "k l c o")
+    >>> x, W = cc.tensor("x", "b h w c"), cc.tensor("W", "k l c o")
     >>> convolved(x, W, stride=2, padding=1)
     <tensor b h w c>
     """
