@@ -21,7 +21,7 @@ from benchmarks.steps.network import (
     vector,
     weight,
 )
-from benchmarks.steps.strings import IMAGE, convolved
+from benchmarks.steps.strings import IMAGE, contracted, convolved
 from contractconv.api.tensor import Tensor
 from contractconv.functions import cross_entropy, max_pool
 
@@ -68,7 +68,7 @@ def ours(p: Values, data: Values) -> Any:
 
     def up(level: int, x: Tensor, beside: Tensor) -> Any:
         string = "b h w c, k l c o -> b (2*h+k) (2*w+l) o"
-        y = cc.contract(string, x, p[f"W_up_{level}"]).named(IMAGE) + p[f"b_up_{level}"]
+        y = contracted(string, x, p[f"W_up_{level}"], IMAGE) + p[f"b_up_{level}"]
         return pair(f"up_{level}", cc.concat([beside, y], "c"))
 
     top = pair("down_0", data["x"])
