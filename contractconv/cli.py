@@ -13,13 +13,13 @@ from time import monotonic
 from typing import Any
 
 from contractconv.api.contraction import Contraction
-from contractconv.display.explanation import explain
-from contractconv.errors import ContractionError, ShapeError
+from contractconv.display.explanation import Explanation, explain
+from contractconv.errors import ContractionError, OperandError, ShapeError
 from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.notices import write
-from contractconv.program_commands import add_program_commands, is_program, show
+from contractconv.program_commands import add_program_commands, explained, is_program
 from contractconv.version import VERSION
 
 _EXAMPLES = """examples:
@@ -27,10 +27,10 @@ _EXAMPLES = """examples:
   contractconv explain "b (2*i+k-1) c, k c o -> b i o" --shape 8x28x3 --shape 3x3x16 --wrt 0
   contractconv explain "b (2*i+k) c -> b i c" --reduce max --shape 8x28x3 --let k=2 --html pool.html
   contractconv explain "(s*i+d*k-p), k -> i" --parameters "s d p" --json
-  contractconv explain layer.py
+  contractconv explain layer.py --wrt W --shape x=8x28x28x3 --shape W=3x3x3x16
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
-  contractconv run layer.py --input x=x.npy --input W=W.npy --output y.npy
+  contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy
 """
 
 
@@ -75,10 +75,14 @@ def _add_explain(commands: Any) -> None:
     )
     explain.set_defaults(action=_explain)
     explain.add_argument("spec", metavar="SPEC", help="the contraction string, or a program's file")
-    explain.add_argument("--wrt", type=int, metavar="N", help="only the gradient by operand N")
+    explain.add_argument(
+        "--wrt", action="append", default=[], metavar="N",
+        help="only the gradient by operand N; of a program, the gradients by values of these names",
+    )  # fmt: skip
     explain.add_argument(
         "--shape", action="append", default=[], metavar="8x28x28x3",
-        help="the shape of the next operand ('' for a scalar); with all of them, plans are shown",
+        help="the shape of the next operand ('' for a scalar); with all of them, plans are shown; "
+        "of a program, NAME=8x28x28x3 is that of an input",
     )  # fmt: skip
     explain.add_argument(
         "--let", action="append", default=[], metavar="NAME=NUMBER",
@@ -95,26 +99,10 @@ def _add_explain(commands: Any) -> None:
 
 def _explain(asked: argparse.Namespace) -> None:
     if is_program(asked.spec):
-        show(asked.spec)
+        shapes = [(name, as_shape(_shape(text))) for name, text in map(_named, asked.shape)]
+        explanation: Any = explained(asked.spec, asked.wrt, shapes)
     else:
-        _explain_contraction(asked)
-
-
-def _explain_contraction(asked: argparse.Namespace) -> None:
-    contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
-    shapes = [_shape(text) for text in asked.shape]
-    extents = _extents(asked.let)
-    wrt = None if asked.wrt is None else operand_position(contraction._spec, asked.wrt)
-    with _Progress() as report:
-        explanation = explain(
-            contraction._spec,
-            list(map(as_shape, shapes)),
-            extents,
-            wrt,
-            None,
-            not asked.no_proof,
-            report,
-        )
+        explanation = _explained_contraction(asked)
     if asked.html is not None:
         explanation.save(asked.html)
     if asked.json:
@@ -123,6 +111,23 @@ def _explain_contraction(asked: argparse.Namespace) -> None:
         print(explanation, flush=True)
     else:
         print(f"wrote {asked.html}")
+
+
+def _explained_contraction(asked: argparse.Namespace) -> Explanation:
+    contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
+    shapes = [_shape(text) for text in asked.shape]
+    extents = _extents(asked.let)
+    wrt = operand_position(contraction._spec, _operand(asked.wrt)) if asked.wrt else None
+    with _Progress() as report:
+        return explain(
+            contraction._spec,
+            list(map(as_shape, shapes)),
+            extents,
+            wrt,
+            None,
+            not asked.no_proof,
+            report,
+        )
 
 
 class _Progress:
@@ -172,6 +177,20 @@ def _shape(text: str) -> tuple[int, ...]:
         return tuple(int(size) for size in text.replace("x", " ").replace(",", " ").split())
     except ValueError:
         raise ShapeError(f"{text!r} is not a shape: write sizes as in 8x28x28x3") from None
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, shape = text.partition("=")
+    if not equals:
+        raise ShapeError(f"of which input is {text} the shape? write --shape NAME={text}")
+    return name.strip(), shape
+
+
+def _operand(given: Sequence[str]) -> int:
+    try:
+        return int(given[-1])
+    except ValueError:
+        raise OperandError(f"{given[-1]!r} is no operand's number: write --wrt 0") from None
 
 
 def _extents(assignments: Sequence[str]) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contractconv.api.program import Program, read
 from contractconv.errors import OperandError, ProgramError
+from contractconv.notation.problem import Shape
 from contractconv.notices import write
 
 
@@ -37,14 +38,15 @@ def is_program(text: str) -> bool:
     return text.endswith(".py") or os.path.isfile(text)
 
 
-def show(path: str) -> None:
-    """Print a program, and what it takes and makes."""
-    program = _load(path)
-    print(program)
-    for title, tensors in (("inputs", program.inputs), ("outputs", program.outputs)):
-        print(f"{title}:")
-        for name, tensor in tensors.items():
-            print(f"  {name}: {' '.join(tensor.axes) or 'a number'}")
+def explained(path: str, wrt: Sequence[str], shapes: Sequence[tuple[str, Shape]]) -> Any:
+    """The explanation of the program in a file.
+
+    Args:
+        path: the file.
+        wrt: names of what it is differentiated by.
+        shapes: shapes of inputs, by name.
+    """
+    return _load(path).explain(wrt=wrt, **dict(shapes))
 
 
 def _command(commands: Any, name: str, action: Any, text: str) -> argparse.ArgumentParser:
@@ -87,9 +89,7 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 def _carried_out(program: Program, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    from contractconv.api.compiling import compile
-
-    made = compile(program.outputs, list(program.inputs.values()))(**arrays)
+    made = program(**arrays)
     single = len(program.outputs) == 1
     return dict(zip(program.outputs, [made] if single else made, strict=True))
 

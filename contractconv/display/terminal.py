@@ -130,6 +130,7 @@ def glued(formula: str, brackets: str = "[({])}") -> str:
 
 
 def wrapped(text: str, indent: str, first: str | None = None) -> Iterator[str]:
+    """Break a text between words, and nowhere else."""
     start = indent if first is None else first
     lines = wrap(
         text.replace("Σ ", f"Σ{_GLUE}"),

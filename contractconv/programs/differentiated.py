@@ -21,8 +21,8 @@ def differentiated(graph: Graph, wrt: Sequence[str]) -> Graph:
         wrt: the names of inputs, or of values on the way.
 
     Returns:
-        The program with one more output for each of them: ``d_W`` for ``W``. What comes back to an
-        output with axes is an input, ``d_y`` for ``y``; to one without, it is one.
+        The program with one more output for each of them: ``d_W`` for ``W``. One comes back to
+        outputs that are numbers; if there are none, what comes back is an input, ``d_y`` for ``y``.
 
     Raises:
         ProgramError: there is no such value, or nothing that could be differentiated.
@@ -36,6 +36,8 @@ def differentiated(graph: Graph, wrt: Sequence[str]) -> Graph:
         )
     numbers = Kinds()
     ends = {name: node for name, node in graph.outputs if is_differentiable(numbers[node])}
+    # What is returned beside a loss is there to be looked at.
+    ends = {name: node for name, node in ends.items() if not node.axes} or ends
     if not ends:
         raise ProgramError(f"{graph.name} returns nothing that could be differentiated")
     cotangents = [_cotangent(name, node, found) for name, node in ends.items()]

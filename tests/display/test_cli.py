@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import assert_closed, assert_self_contained
 
@@ -20,6 +21,11 @@ from contractconv.notation.spec import REDUCTIONS
 
 CONV = "b (2*i+k-1) c, k c o -> b i o"
 SHAPES = [(8, 28, 3), (3, 3, 16)]
+LAYER = """def layer(x: "b i", W: "i o", bias: "o"):
+    z = contract("b i, i o -> b o", x, W)
+    y = contract("b o ->", relu(z + bias))
+    return y
+"""
 
 Capture = pytest.CaptureFixture[str]
 
@@ -224,6 +230,7 @@ def test_a_wrong_shape_is_pointed_at(capsys: Capture) -> None:
         (["--let", "k=-1"], "k=-1: an extent is not negative"),
         (["--wrt", "2"], "there is no operand 2"),
         (["--wrt", "-1"], "there is no operand -1"),
+        (["--wrt", "first"], "'first' is no operand's number"),
         (["--parameters", "2"], "parameter"),
     ],
 )
@@ -244,7 +251,6 @@ def test_a_number_that_is_missing_is_asked_for(capsys: Capture) -> None:
     [
         ([], "required"),
         (["explain"], "SPEC"),
-        (["explain", "i ->", "--wrt", "first"], "invalid int value: 'first'"),
         (["explain", "i ->", "--reduce", "median"], "invalid choice: 'median'"),
         (["explain", "i ->", "--colour"], "unrecognized arguments: --colour"),
         (["explain", "i", "j"], "unrecognized arguments: j"),
@@ -275,13 +281,17 @@ def test_the_examples_of_the_help_work(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    examples = re.findall(r"^  contractconv (explain .*)$", capsys.readouterr().out, re.MULTILINE)
+    examples = re.findall(r"^  contractconv (.*)$", capsys.readouterr().out, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
+    Path("layer.py").write_text(LAYER)
+    for name, shape in {"x": (8, 3), "W": (3, 4), "bias": (4,)}.items():
+        np.save(f"{name}.npy", np.ones(shape))
     for example in examples:
         # A shell takes the quotes away.
         arguments = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', example)]
         assert main(arguments) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["pool.html"]
+    made = {path.name for path in tmp_path.iterdir()} - {"layer.py", "x.npy", "W.npy", "bias.npy"}
+    assert made == {"pool.html", "y.npy"}
 
 
 # --- as a program -----------------------------------------------------------------------------

@@ -292,7 +292,7 @@ def test_with_shapes_there_are_plans_and_counts(name: str) -> None:
 def said_products(text: str) -> int | None:
     """How many products each element sums, as an explanation says."""
     joined = " ".join(text.split())
-    found = re.search(r"elements? sums (?:[\d·]+ = )?([\d,]+) products", joined)
+    found = re.search(r"elements? sums (?:[\d·]+ = )?([\d,]+) (?:products|numbers)", joined)
     return None if found is None else int(found.group(1).replace(",", ""))
 
 

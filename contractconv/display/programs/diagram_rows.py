@@ -177,7 +177,7 @@ class _Arrangement:
         self._shift(is_back, left)
 
     def _wanted(self, box: Box) -> float:
-        """Where a box would stand: at the middle of those of its half that it reads, or is read by."""
+        """Where a box would stand: amid those of its half that it reads, or is read by."""
         node = box.line.node
         others = [self._boxes[other] for other in self._reads[node]]
         others += [b for n, b in self._boxes.items() if node in self._reads[n]]

@@ -35,12 +35,12 @@ class Formula(NamedTuple):
 
 
 def applied(function: str, arguments: Sequence[Formula], script: str) -> Formula:
-    """A map of arguments, in parentheses where they are needed.
+    r"""A map of arguments, in parentheses where they are needed.
 
     Example:
         >>> from contractconv.programs.text.operators import SUM
         >>> applied("multiply", [Formula("x"), Formula("y + 1", SUM)], "latex").text
-        'x \\\\cdot \\\\left(y + 1\\\\right)'
+        'x \\cdot \\left(y + 1\\right)'
     """
     record = MAPS[function]
     template = {"text": record.text, "latex": record.latex, "mathml": record.mathml}[script]

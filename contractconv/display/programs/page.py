@@ -72,7 +72,8 @@ def _told(explanation: ProgramExplanation, formulas: Formulas, line: Line) -> st
     string = f"<p>{code(line.node.spec)}</p>" if _is_contracted(line) else ""
     said = " ".join(filter(None, [_sized(explanation, line), words(explanation, line)]))
     shown = _MATH.format(formula) if line.is_input else formula
-    return f'<div class="cc-told" data-name="{escape(line.name)}">{shown}{string}{note(said)}{back}</div>'
+    inner = f"{shown}{string}{note(said)}{back}"
+    return f'<div class="cc-told" data-name="{escape(line.name)}">{inner}</div>'
 
 
 def _sized(explanation: ProgramExplanation, line: Line) -> str:

@@ -40,7 +40,8 @@ def letters(explanation: ProgramExplanation) -> list[str]:
 def _letters(explanation: ProgramExplanation) -> Iterator[str]:
     lines = list(explanation.lines.all())
     if any(line.is_back for line in lines):
-        yield f"d_a is what comes back to a: the gradient of {_loss(explanation)} by a; it is worked out from the last line up."
+        yield f"d_a is what comes back to a: the gradient of {_loss(explanation)} by a."
+        yield "These lines are worked out from the last one up."
     texts = [explanation.formulas("text").equation(line) for line in lines]
     if any("0 ≤ " in text for text in texts):
         yield "What would be read outside of an array does not count."

@@ -34,7 +34,7 @@ def named_lines(graph: Graph) -> NamedLines:
 
     Args:
         graph: the program; where it was derived, its nodes know what they come back to. Of the
-            others, what is called ``d_W`` and has the axes of ``W`` comes back to it.
+            others, what is called ``d_W`` and has no other axes than ``W`` comes back to it.
     """
     # Its own text says what has a line, and a name: nobody else decides about that.
     told = read(write(graph))
@@ -48,7 +48,7 @@ def _targets(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:
     found: dict[Node, Node] = {}
     for node, name in names.items():
         target = by_name.get(name.removeprefix(BACK)) if name.startswith(BACK) else None
-        if target is not None and set(target.axes) == set(node.axes):
+        if target is not None and set(target.axes) >= set(node.axes):
             found[node] = target
     for node in in_order(graph.wanted):
         if node in names and node.cotangent_of is not None:

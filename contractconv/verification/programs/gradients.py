@@ -102,7 +102,7 @@ def compared(told: NamedLines, program: Sized) -> Compared:
 
 
 def _claims(told: NamedLines, program: Sized) -> list[Claim]:
-    """What comes back to values on the way; of several the first, the others are of higher order."""
+    """What comes back to values; of several the first, as others are of higher order."""
     pairs = paired(told.graph, program.graph)
     found: dict[Node, Claim] = {}
     for node, name in told.names.items():
