@@ -134,7 +134,16 @@ def test_powers_that_are_products_and_roots(exponent: float, dtype: str) -> None
     assert_alike(found[whole], wanted[whole], 8)
 
 
-CAST = ("float32", "float64", "int32", "int64", "bool")
+@pytest.mark.parametrize("name", sorted(MAPS.keys() - OTHERS))
+def test_half_precision(name: str) -> None:
+    given = columns(name, points(name, 100), "float16")
+    assert_alike(*by_both(name, "float16", given), 16)
+    # Between two maps nothing is rounded, so what is infinite to numpy in between may be a number.
+    found, _ = by_both(name, "float16", columns(name, extremes(name), "float16"))
+    assert found.dtype in ("float16", "bool")
+
+
+CAST = ("float16", "float32", "float64", "int32", "int64", "bool")
 
 
 @pytest.mark.parametrize("target", CAST)

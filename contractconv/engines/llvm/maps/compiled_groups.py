@@ -64,7 +64,9 @@ def _knows(does: str, dtype: str) -> bool:
     from contractconv.engines.llvm.maps.vector_kinds import DTYPES
     from contractconv.engines.llvm.maps.vector_maps import rule
 
-    return dtype in DTYPES and (does in GIVEN or rule(does, dtype) is not None)
+    if dtype not in DTYPES or (dtype == "float16" and not native.converts_halves()):
+        return False
+    return does in GIVEN or rule(does, dtype) is not None
 
 
 class CompiledMaps:
