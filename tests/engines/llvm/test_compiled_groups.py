@@ -167,6 +167,25 @@ def test_special_values_flow() -> None:
         alike(outputs, 0, x=special.astype("float32"), y=special.astype("float32"))
 
 
+@pytest.mark.parametrize("registers", [(16, 32), (16, 16)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_narrower_registers(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, registers: tuple[int, int]
+) -> None:
+    """There, scaling by powers of two is another code, and so are the ends of rows."""
+    for module in (native, map_loops):
+        monkeypatch.setattr(module, "registers", lambda: registers)
+    map_loops.kernel.cache_clear()
+    x, n = cc.tensor("x", "i j"), cc.tensor("n", "j", "int64")
+    random = np.random.default_rng(0)
+    outputs = [applied(name, x) for name in ("exp", "expm1", "tanh", "erfc", "log", "sigmoid")]
+    outputs += [applied("where", n > 0, x * n, cc.index("i"))]
+    for columns in (1, 15, 40):
+        given = {"x": 1.5 * random.standard_normal((3, columns)), "n": np.arange(columns) % 2}
+        alike(outputs, 200, **{"x": given["x"].astype(dtype), "n": given["n"]})
+    map_loops.kernel.cache_clear()
+
+
 # -- what is compiled, and when ------------------------------------------------------------------
 
 
