@@ -25,10 +25,10 @@ from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
 
-# Maps of single elements from which on a kernel is worth being compiled.
-WORTH_COMPILING = 1 << 11
-# The same from which on it is worth another thread.
-_WORTH_SHARING = 1 << 18
+# Elements from which on a kernel is worth being compiled.
+WORTH_COMPILING = 1 << 9
+# Instructions, each for all elements, from which on a group is worth another thread.
+_WORTH_SHARING = 1 << 20
 # Pieces for each thread, of which whoever comes first takes the next.
 _PIECES = 4
 
@@ -48,9 +48,9 @@ def compiled(
         dtypes: the dtype of every node.
 
     Returns:
-        ``None`` if there is too little to do, no compiler, or a map that it does not know.
+        ``None`` if there are few elements, no compiler, or a map that it does not know.
     """
-    if prod(sizes) * len(group.nodes) < WORTH_COMPILING or not native.available():
+    if prod(sizes) < WORTH_COMPILING or not native.available():
         return None
     try:
         code = translated(group, dtypes, _knows)
