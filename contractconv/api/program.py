@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, as_node
+from contractconv.cache_register import kept
 from contractconv.errors import ProgramError
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.programs.kinds import Kinds, is_differentiable
@@ -17,6 +18,7 @@ from contractconv.programs.text.words import close_to
 
 if TYPE_CHECKING:
     from contractconv.display.programs.explanation import ProgramExplanation
+    from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.verification.programs.certificate import ProgramCertificate
 
 
@@ -123,6 +125,52 @@ class Program:
     def _changing(self) -> list[str]:
         kinds = Kinds()
         return [node.name for node in self._graph.inputs if is_differentiable(kinds[node])]
+
+    # -- what it does --------------------------------------------------------------------------
+
+    def compile(self, *, dtype: Any = None, **shapes: Sequence[int | None]) -> CompiledProgram:
+        """Make the program ready to be called with arrays.
+
+        Args:
+            dtype: of the inputs that do not say theirs; by default that of the arrays of a call.
+            **shapes: the shape of an input, by its name. A size that is ``None`` may be any, and
+                what is not said is taken from the arrays of each call.
+
+        Returns:
+            What is called with arrays, in order or by name, and returns the output; a tuple of
+            them, with names, if there are several. ``print(run.plan)`` says what it does, and
+            ``run.profile(*arrays)`` how long each step takes.
+
+        Raises:
+            ProgramError: there is no input of such a name.
+            ShapeError: shapes do not fit.
+
+        Example:
+            >>> import numpy as np, contractconv as cc
+            >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+            >>> p = cc.program(y=cc.relu(cc.contract("b i, i o -> b o", x, W)))
+            >>> run = p.compile(x=(2, 3), W=(3, 4), dtype="float32")
+            >>> run(np.ones((2, 3)), np.ones((3, 4))).dtype
+            dtype('float32')
+        """
+        from contractconv.api.compiling import enter_programs
+
+        enter_programs()
+        from contractconv.execution.programs.compiled import CompiledProgram
+
+        return CompiledProgram(self._graph, {k: tuple(v) for k, v in shapes.items()}, dtype)
+
+    def __call__(self, /, *arrays: Any, **named: Any) -> Any:
+        """Carry the program out; what is compiled for such arrays is kept for the next call.
+
+        Args:
+            *arrays: the inputs, in order.
+            **named: the same by name.
+
+        Returns:
+            The output; a tuple of them, with names, if there are several.
+        """
+        return _compiled(self)(*arrays, **named)
 
     # -- what there is to say of it ------------------------------------------------------------
 
@@ -285,6 +333,11 @@ def read(text: str) -> Program:
         ('b', 'o')
     """
     return Program(reader.read(text))
+
+
+@kept(most=64)
+def _compiled(program: Program) -> CompiledProgram:
+    return program.compile()
 
 
 def _cotangent(name: str, taken: Container[str]) -> str:
