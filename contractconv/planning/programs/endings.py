@@ -40,7 +40,7 @@ def endings(
     Returns:
         What ends each of them, by the contraction.
     """
-    found = {}
+    found: dict[Node, Ended] = {}
     for node in program.graph.nodes:
         if isinstance(node, Contract) and _may_end(node, program):
             ended = _rectified(_biased(Ended(node, node), read_by, wanted), read_by, wanted)
