@@ -33,7 +33,7 @@ def contract(
     bias: Tensor | None = None,
     activation: str | None = None,
     extents: Mapping[str, int | Tensor] | None = None,
-    **named: int | Tensor,
+    **named: Any,
 ) -> Tensor: ...
 @overload
 def contract(

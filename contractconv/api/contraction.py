@@ -129,7 +129,7 @@ class Contraction(Written):
         bias: Tensor | None = None,
         activation: str | None = None,
         extents: Mapping[str, int | Tensor] | None = None,
-        **named: int | Tensor,
+        **named: Any,
     ) -> Tensor: ...
     @overload
     def __call__(
