@@ -124,6 +124,17 @@ def test_slices(start: int | None, stop: int | None) -> None:
     np.testing.assert_array_equal(found, A[:, start:stop])
 
 
+@wrong("an offset that turns out to be zero makes a plain axis")
+def test_slices_from_the_end_that_begin_at_the_start() -> None:
+    np.testing.assert_array_equal(compiled(ROWS.at(k=slice(-3, 1)))(A), A[:, -3:1])
+
+
+@wrong("an offset that turns out to be zero makes a plain axis")
+def test_concatenations_behind_nothing() -> None:
+    made = concatenated([tensor("n", "q k"), ROWS, ROWS], "k")
+    np.testing.assert_array_equal(compiled(made)(np.ones((2, 0)), A), np.hstack([A, A]))
+
+
 @wrong("what is outside an array is read as zeros")
 @pytest.mark.parametrize("at", [3, -4])
 def test_elements_outside_are_refused(at: int) -> None:
