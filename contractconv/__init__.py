@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from contractconv.display.explanation import Explanation
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
+    from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
@@ -56,6 +57,7 @@ __all__ = [
     "Certificate",
     "CertificateError",
     "Compiled",
+    "CompiledProgram",
     "Contraction",
     "ContractionError",
     "Curvature",
@@ -137,6 +139,7 @@ _LATER = {
     "Derived": "contractconv.api.derivatives",
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
+    "CompiledProgram": "contractconv.execution.programs.compiled",
     "Program": "contractconv.api.program",
     "ProgramCertificate": "contractconv.verification.programs.certificate",
     "ProgramExplanation": "contractconv.display.programs.explanation",

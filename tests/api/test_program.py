@@ -48,6 +48,25 @@ def test_its_parts_have_names() -> None:
     assert p.tensor("loss").same_as(p.loss)
 
 
+def test_every_name_in_the_text_is_that_of_a_value() -> None:
+    p = layer().grad("loss")
+    again = cc.read(str(p))
+    names = [line.split(" = ")[0].strip() for line in str(p).splitlines() if " = " in line]
+    assert len(names) > 8
+    for name in names:
+        assert p.tensor(name).same_as(again.tensor(name))
+        assert again.tensor(name).label == name
+    assert cc.program(rate=0.5).tensor("rate")._node == Number((), value=0.5)
+
+
+def test_two_values_of_one_label_have_two_names() -> None:
+    x = cc.tensor("x", "b")
+    first, second = (x + 1).called("h"), (x + 2).called("h")
+    p = cc.program(y=first * second)
+    assert p.tensor("h").same_as(first)
+    assert p.tensor("h_2").same_as(second)
+
+
 def test_names_that_nothing_has() -> None:
     p = layer()
     with pytest.raises(ProgramError, match="layer has no output 'los'; it has: loss, a"):

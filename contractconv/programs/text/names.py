@@ -50,6 +50,11 @@ class Names:
     def __getitem__(self, node: Node) -> str:
         return node.name if isinstance(node, Input) else self._known[node]
 
+    @property
+    def known(self) -> dict[str, Node]:
+        """What has a name, by it."""
+        return {name: node for node, name in self._known.items()}
+
     def give(self, node: Node, name: str) -> None:
         """Call a node by a name that is taken for it."""
         self._known[node] = name
