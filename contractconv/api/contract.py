@@ -23,18 +23,10 @@ if TYPE_CHECKING:
 
 @overload
 def contract(
-    spec: str | Contraction,
-    first: Tensor,
-    /,
-    *operands: Any,
-    reduce: Reduction = "sum",
-    parameters: str | Iterable[str] | None = None,
-    output_shape: Sequence[int | Tensor] | None = None,
-    bias: Tensor | None = None,
-    activation: str | None = None,
-    extents: Mapping[str, int | Tensor] | None = None,
-    **named: Any,
+    spec: str | Contraction, first: Tensor, /, *operands: Any, **options: Any
 ) -> Tensor: ...
+
+
 @overload
 def contract(
     spec: str | Contraction,
@@ -55,13 +47,15 @@ def contract(
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Array: ...
+
+
 def contract(
     spec: str | Contraction,
     /,
     *operands: Any,
     reduce: Reduction = "sum",
     parameters: str | Iterable[str] | None = None,
-    output_shape: Any = None,
+    output_shape: Sequence[int] | None = None,
     memory_limit: float | None = None,
     optimize: Optimize | None = None,
     path: Optimize | None = None,
@@ -71,8 +65,8 @@ def contract(
     casting: Casting = "safe",
     bias: Any = None,
     activation: str | None = None,
-    extents: Any = None,
-    **named: Any,
+    extents: Mapping[str, int] | None = None,
+    **named: int,
 ) -> Any:
     """Contract arrays as a string says.
 

@@ -120,17 +120,8 @@ class Contraction(Written):
     # -- what it does --------------------------------------------------------------------------
 
     @overload
-    def __call__(
-        self,
-        first: Tensor,
-        /,
-        *operands: Any,
-        output_shape: Sequence[int | Tensor] | None = None,
-        bias: Tensor | None = None,
-        activation: str | None = None,
-        extents: Mapping[str, int | Tensor] | None = None,
-        **named: Any,
-    ) -> Tensor: ...
+    def __call__(self, first: Tensor, /, *operands: Any, **options: Any) -> Tensor: ...
+
     @overload
     def __call__(
         self,
