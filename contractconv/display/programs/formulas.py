@@ -104,7 +104,8 @@ class Formulas:
             meaning = REDUCTIONS[node.spec.reduce].local.meaning
             right = _OF[self.script] % (self._said(meaning), right)
         conditions = [*writer.conditions(), *self._ranges(source), *self._told(source)]
-        return Written(writer.left(name), right, tuple(conditions))
+        # Two operands may be read at one place.
+        return Written(writer.left(name), right, tuple(dict.fromkeys(conditions)))
 
     def _said(self, words: str) -> str:
         said = words.replace(" ", r"\ ") if self.script == "latex" else escape(words)

@@ -133,12 +133,12 @@ def _reads(node: Node, named: Mapping[Node, str]) -> tuple[list[Node], list[Node
     """The lines that a line reads, and the values that are written within it."""
     lines: list[Node] = []
     parts: list[Node] = []
-    waiting = list(node.sources)
+    waiting = list(reversed(node.sources))
     while waiting:
         part = waiting.pop()
         if part in named:
             lines.append(part)
         else:
             parts.append(part)
-            waiting += part.sources
+            waiting += reversed(part.sources)
     return list(dict.fromkeys(lines)), parts
