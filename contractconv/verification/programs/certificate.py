@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from contractconv.cache_register import kept
 from contractconv.calculus.backward import derive
 from contractconv.errors import CertificateError, ReductionError
 from contractconv.html_style import preformatted
@@ -164,11 +165,17 @@ def _moving(node: Contract, numbers: Kinds) -> list[int]:
 def _certificates(spec: Spec, names: tuple[str, ...], operands: list[int]) -> Iterator[Certificate]:
     for n in operands:
         try:
-            yield certify(derive(spec, n))
+            yield _certificate(spec, n)
         except ReductionError:
             return  # a reduction without a derivative has none to be proved
         except CertificateError as error:
             raise CertificateError(f"on the line of {', '.join(names)}: {error}") from None
+
+
+@kept(most=1024)
+def _certificate(spec: Spec, operand: int) -> Certificate:
+    """The certificate of one gradient: what many programs have is proved once."""
+    return certify(derive(spec, operand))
 
 
 def _counted(count: int, thing: str) -> str:
