@@ -18,7 +18,7 @@ _STYLE = """
 .cc-program text { text-anchor: middle; }
 .cc-program .cc-mark { text-anchor: start; }
 .cc-program .cc-input .cc-shape { stroke-dasharray: 4 3; fill-opacity: 0; }
-.cc-program .cc-returned .cc-shape { stroke-width: 2.5; fill-opacity: 0.14; }
+.cc-program .cc-returned .cc-shape { stroke-width: 2.75; }
 .cc-program .cc-back { color: var(--cc-reduced); }
 .cc-program .cc-back text { fill: currentColor; }
 .cc-program .cc-line { stroke-width: 1.25; }

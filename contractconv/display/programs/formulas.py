@@ -40,7 +40,7 @@ _WORDS = {"text": "%s", "latex": r"\mathrm{%s}", "mathml": "<mtext>%s</mtext>"}
 _OF = {
     "text": "%s, of %s",
     "latex": r"%s \mathrm{,\ of\ } %s",
-    "mathml": "<mrow>%s<mtext>, of&#xa0;</mtext>%s</mrow>",
+    "mathml": "<mrow>%s<mtext>,&#xa0;of&#xa0;</mtext>%s</mrow>",
 }
 _INFINITY = {"text": "inf", "latex": r"\infty", "mathml": "<mi>∞</mi>"}
 
@@ -108,8 +108,10 @@ class Formulas:
         return Written(writer.left(name), right, tuple(dict.fromkeys(conditions)))
 
     def _said(self, words: str) -> str:
-        said = words.replace(" ", r"\ ") if self.script == "latex" else escape(words)
-        return _WORDS[self.script] % said
+        # Formulas are not broken, and words in them neither.
+        space = {"text": " ", "latex": r"\ ", "mathml": "&#xa0;"}[self.script]
+        said = escape(words) if self.script == "mathml" else words
+        return _WORDS[self.script] % said.replace(" ", space)
 
     def _factor(self, node: Node, positions: Sequence[str]) -> str:
         """An operand at positions; a sum among factors stands in parentheses."""
