@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import contractconv as cc
 
@@ -50,7 +51,7 @@ class Network:
 
     text: str
     wrt: tuple[str, ...]
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, Any]
 
 
 NETWORKS = {

@@ -59,7 +59,7 @@ def _description(explanation: ProgramExplanation) -> str:
 def _box(box: Box, is_returned: bool) -> str:
     kind = "cc-back" if box.is_back else "cc-input" if box.line.is_input else "cc-value"
     place = {"x": box.x, "y": box.y, "width": box.width, "height": BOX_HEIGHT, "rx": 7.0}
-    shape = element("rect", {"class": "cc-shape"} | place)
+    shape = element("rect", {"class": "cc-shape", **place})
     middle = box.y + BOX_HEIGHT / 2 + 0.34 * LABEL_SIZE
     at = {"class": "cc-text", "x": box.x + box.width / 2, "y": middle}
     name = element("text", at, escaped(box.name))

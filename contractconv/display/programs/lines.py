@@ -91,7 +91,7 @@ class _Owners:
         named, targets = told.names, told.targets
         self._named, self._targets = named, targets
         reads = {node: _reads(node, named) for node in named}
-        self._home = {part: node for node in reversed(named) for part in reads[node][1]}
+        self._home = {part: node for node in reversed(list(named)) for part in reads[node][1]}
         self.reads = {node: tuple(lines) for node, (lines, _) in reads.items()}
         self._readers: dict[Node, list[Node]] = {node: [] for node in named}
         for node, (lines, _) in reads.items():
@@ -100,7 +100,7 @@ class _Owners:
         self._kept = {*told.graph.wanted, *(self._at_home(target) for target in targets.values())}
         self._owners: dict[Node, Node | None] = {}
         # Readers stand behind what they read.
-        for node in reversed(named):
+        for node in reversed(list(named)):
             self._owners[node] = self._owner(node)
         self._back: dict[Node, list[Node]] = {node: [] for node in named}
         for node in named:

@@ -10,7 +10,7 @@ from contractconv.display.programs.explanation import ProgramExplanation
 from contractconv.display.programs.formulas import Formulas
 from contractconv.display.programs.lines import Line
 from contractconv.display.programs.sentences import letters, shape_words, words
-from contractconv.programs.nodes import Contract
+from contractconv.programs.nodes import Contract, Node
 
 _STYLE = """
 .cc-values { margin: 0 0 1.5em; }
@@ -71,13 +71,15 @@ def _told(
     """A value, what is known of it, and what comes back to it."""
     formula = formulas.equation(line)
     back = "".join(_told(explanation, formulas, one, line) for one in line.back)
-    string = f"<p>{code(line.node.spec)}</p>" if _is_contracted(line) else ""
     size = shape_words(explanation, line, owner)
     said = " ".join(filter(None, [f"{size}." if size else "", words(explanation, line, owner)]))
     shown = _MATH.format(formula) if line.is_input else formula
-    inner = f"{shown}{string}{note(said)}{back}"
+    inner = f"{shown}{_string(line.node)}{note(said)}{back}"
     return f'<div class="cc-told" data-name="{escape(line.name)}">{inner}</div>'
 
 
-def _is_contracted(line: Line) -> bool:
-    return isinstance(line.node, Contract) and not line.node.local
+def _string(node: Node) -> str:
+    """The string of a contraction."""
+    if not isinstance(node, Contract) or node.local:
+        return ""
+    return f"<p>{code(node.spec)}</p>"

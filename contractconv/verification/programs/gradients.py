@@ -171,7 +171,7 @@ class _Trial:
 
     def __init__(self, program: Sized, algebra: Algebra) -> None:
         self._program, self._algebra, self._random = program, algebra, Random(0)
-        self._given = {node: self._input(node) for node in program.graph.inputs}
+        self._given: Values = {node: self._input(node) for node in program.graph.inputs}
         self.values = evaluated(program, program.graph.wanted, self._given, algebra)
         self.said = ""
 

@@ -72,7 +72,7 @@ def test_what_backpropagation_does_before_the_dense_layer() -> None:
 
 
 def test_counts_are_those_of_an_array_of_ones() -> None:
-    shapes: dict[str, tuple[int, ...]] = {"x": (2, 7, 6, 3), "W": (3, 2, 3, 4), "V": (5, 5, 4, 2)}
+    shapes: dict[str, Any] = {"x": (2, 7, 6, 3), "W": (3, 2, 3, 4), "V": (5, 5, 4, 2)}
     arrays = {name: np.ones(shape) for name, shape in shapes.items()}
     text = " ".join(str(cc.read(TOUCHSTONE).explain(**shapes)).split())
     z = cc.contract("b (i+k) (j+l) c, k l c o -> b i j o", arrays["x"], arrays["W"])
@@ -179,7 +179,7 @@ def all_of(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_a_large_program_has_no_picture() -> None:
-    x = cc.tensor("x", "i")
+    x: Any = cc.tensor("x", "i")
     for _ in range(60):
         x = cc.contract("i -> i", x.named("i")) if x.label else x
         x = cc.tanh(x).called(f"a_{_}")
@@ -189,7 +189,7 @@ def test_a_large_program_has_no_picture() -> None:
 
 
 def test_gradients_that_are_there_are_not_derived_again() -> None:
-    loss = cc.contract("b i, i o ->", cc.tensor("x", "b i"), W := cc.tensor("W", "i o"))
+    loss: Any = cc.contract("b i, i o ->", cc.tensor("x", "b i"), W := cc.tensor("W", "i o"))
     program = cc.program(loss=loss, dW=cc.grad(loss, W))
     text = str(program.explain())
     given, _, computed = text.partition("computed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,8 @@ def test_gradients_that_are_returned_are_compared_and_no_others_derived() -> Non
 
 def test_of_several_results_the_one_is_found_that_was_differentiated() -> None:
     x = cc.tensor("x", "i")
+    first: Any
+    second: Any
     first, second = cc.contract("i, i ->", x, x), cc.contract("i ->", x * x * x)
     found = cc.program(first=first, second=second, d_x=cc.grad(second, x)).verify()
     assert found.gradients.results == ("second",)
@@ -180,7 +183,7 @@ def test_duals_are_numbers_with_derivatives() -> None:
 def test_a_program_carried_out_from_its_definition_is_what_runs() -> None:
     from contractconv.programs.sizing import sized
     from contractconv.verification.programs.algebras import Digits
-    from contractconv.verification.programs.evaluation import as_array, evaluated
+    from contractconv.verification.programs.evaluation import Values, as_array, evaluated
     from contractconv.verification.programs.many_digits import MP
 
     shapes = {"x": (2, 6, 6, 2), "W": (3, 3, 2, 3), "bias": (3,), "V": (3, 3, 3, 2)}
@@ -189,7 +192,7 @@ def test_a_program_carried_out_from_its_definition_is_what_runs() -> None:
     arrays["target"] = rng.standard_normal((2, 2))
     program = cc.read(LENET_HEAD)
     found = sized(program._graph, {name: array.shape for name, array in arrays.items()})
-    known = {
+    known: Values = {
         node: as_array(arrays[node.name].shape, [MP.mpf(v) for v in arrays[node.name].ravel()])
         for node in found.graph.inputs
     }
