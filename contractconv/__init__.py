@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
     from contractconv.api.program import Program, program, read
-    from contractconv.api.symbolic import concat, gauss_newton, grad, hvp, jvp
+    from contractconv.api.symbolic import concatenated as concat
+    from contractconv.api.symbolic import gauss_newton, grad, hvp, jvp
     from contractconv.api.tensor import Tensor, index, size, tensor
     from contractconv.display.explanation import Explanation
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
+    from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
@@ -55,6 +57,7 @@ __all__ = [
     "Certificate",
     "CertificateError",
     "Compiled",
+    "CompiledProgram",
     "Contraction",
     "ContractionError",
     "Curvature",
@@ -136,12 +139,13 @@ _LATER = {
     "Derived": "contractconv.api.derivatives",
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
+    "CompiledProgram": "contractconv.execution.programs.compiled",
     "Program": "contractconv.api.program",
     "ProgramCertificate": "contractconv.verification.programs.certificate",
     "ProgramExplanation": "contractconv.display.programs.explanation",
     "Tensor": "contractconv.api.tensor",
     "compile": "contractconv.api.compiling",
-    "concat": "contractconv.api.symbolic",
+    "concat": "contractconv.api.symbolic:concatenated",
     "gauss_newton": "contractconv.api.symbolic",
     "grad": "contractconv.api.symbolic",
     "hvp": "contractconv.api.symbolic",
@@ -158,7 +162,8 @@ def __getattr__(name: str) -> Any:
     if name == "testing":
         return _import_module("contractconv.testing")
     if name in _LATER:
-        return getattr(_import_module(_LATER[name]), name)
+        module, _, called = _LATER[name].partition(":")
+        return getattr(_import_module(module), called or name)
     if name == "functions":
         return _import_module("contractconv.functions")
     if not name.startswith("_"):

@@ -104,7 +104,7 @@ class _Check:
 
     def weighed(self, outputs: Sequence[Tensor]) -> Tensor:
         """The real part of the sum of all elements of the outputs, each with a weight."""
-        shapes = [np.shape(made) for made in _listed(self._run(list(outputs)), len(outputs))]
+        shapes = map(np.shape, self._run(list(outputs)))
         parts = [
             _inner(made, self._drawn(made, shape))
             for made, shape in zip(outputs, shapes, strict=True)
@@ -207,10 +207,6 @@ def _wide(array: Any) -> Array:
     found = np.asarray(array)
     wide = {"f": "float64", "c": "complex128"}.get(found.dtype.kind)
     return found if wide is None else found.astype(wide)
-
-
-def _listed(made: Any, count: int) -> Sequence[Any]:
-    return [made] if count == 1 else list(made)
 
 
 # -- programs --------------------------------------------------------------------------------------

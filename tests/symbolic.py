@@ -12,12 +12,15 @@ from contractconv.api.compiling import enter_programs
 from contractconv.api.symbolic import contracted
 from contractconv.api.tensor import Tensor
 from contractconv.execution.programs.runner import Runner
+from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.steps import Step
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
-from contractconv.programs.rewrites.table import PASSES
+from contractconv.programs.rewrites.table import passes
 from contractconv.programs.sizing import sized
+
+PASSES = passes(cost_of)
 
 
 def contract(spec: str, *operands: Any, reduce: Any = "sum", shape: Any = None, **k: Any) -> Tensor:

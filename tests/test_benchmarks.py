@@ -45,7 +45,7 @@ from benchmarks.results import FASTER_TORCH, Record, Results, Turn
 from benchmarks.scaling import series
 from benchmarks.session import Effort, Session
 from benchmarks.steps import NETWORKS, network
-from benchmarks.steps.network import RATE, drawn, movements
+from benchmarks.steps.network import drawn, movements
 
 LAYERS: list[Convolution | Pooling | Training] = [
     Convolution(2, 9, 7, 3, 4, 3, padding=1),
@@ -149,10 +149,11 @@ def test_a_wrong_gradient_is_found_out_beside_large_ones() -> None:
     net = network(STEPS[-1])
     start, slopes = drawn(net.parameters, 0), drawn(net.parameters, 1)
     slopes["W_2"] *= np.float32(1e3)
-    right = movements(1.0, start, {n: w - RATE * slopes[n] for n, w in start.items()})
+    right = movements(1.0, start, {n: w - slopes[n] for n, w in start.items()}, 1)
     for wrong in (1.1 * slopes["b_1"], slopes["b_1"][::-1]):
-        after = {n: w - RATE * (slopes | {"b_1": wrong})[n] for n, w in start.items()}
-        assert set(disagreements({"a": right, "b": movements(1.0, start, after)})) == {"a", "b"}
+        after = {n: w - (slopes | {"b_1": wrong})[n] for n, w in start.items()}
+        found = {"right": right, "wrong": movements(1.0, start, after, 1)}
+        assert set(disagreements(found)) == {"right", "wrong"}
 
 
 # --- rounds ----------------------------------------------------------------------------------

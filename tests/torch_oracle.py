@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
+import pytest
 from numpy.typing import NDArray
 
 from contractconv.api.compiling import compile
 from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, tensor
+
+torch: Any = pytest.importorskip("torch")
 
 Array = NDArray[Any]
 Given = tuple[str, Array]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.peers import Prepared
 from benchmarks.steps import network
-from benchmarks.steps.network import RATE, Network, Operand, drawn, movements
-from contractconv.api.compiling import compile as compiled
-from contractconv.api.symbolic import grad
-from contractconv.api.tensor import Tensor, tensor
+from benchmarks.steps.network import Network, Operand, drawn, movements
+from contractconv.api.tensor import Tensor
 from contractconv.execution.programs.compiled import CompiledProgram
-from contractconv.functions.optimizers import sgd
+from contractconv.functions import sgd
 
 
 def step(case: NetworkStep, direction: str) -> Prepared:
@@ -28,25 +27,25 @@ def step(case: NetworkStep, direction: str) -> Prepared:
         learned.update(zip(learned, after, strict=True))
         return loss
 
-    return Prepared(run, lambda loss: movements(loss, start, learned))
+    return Prepared(run, lambda loss: movements(loss, start, learned, net.rate))
 
 
 def step_program(net: Network) -> CompiledProgram:
     """The program from data and parameters to the loss and the next parameters."""
     data, learned = _tensors(net.data), _tensors(net.parameters)
     loss = net.ours(learned, data)
-    slopes = grad(loss, list(learned.values()))
+    slopes = cc.grad(loss, list(learned.values()))
     after = {
-        f"{name}_next": sgd(w, slope, RATE)
+        f"{name}_next": sgd(w, slope, net.rate)
         for (name, w), slope in zip(learned.items(), slopes, strict=True)
     }
     shapes = {name: operand.shape for name, operand in {**net.data, **net.parameters}.items()}
     inputs = [*data.values(), *learned.values()]
-    return compiled({"loss": loss, **after}, inputs, dtype="float32", **shapes)
+    return cc.compile({"loss": loss, **after}, inputs, dtype="float32", **shapes)
 
 
 def _tensors(operands: Mapping[str, Operand]) -> dict[str, Tensor]:
     return {
-        name: tensor(name, operand.axes, "int64" if operand.classes else None)
+        name: cc.tensor(name, operand.axes, "int64" if operand.classes else None)
         for name, operand in operands.items()
     }

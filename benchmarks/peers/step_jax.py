@@ -11,7 +11,7 @@ from benchmarks.layers import NetworkStep
 from benchmarks.operands import Array
 from benchmarks.peers import Prepared
 from benchmarks.steps import network
-from benchmarks.steps.network import RATE, drawn, movements
+from benchmarks.steps.network import drawn, movements
 
 
 def step(case: NetworkStep, direction: str) -> Prepared:
@@ -23,7 +23,7 @@ def step(case: NetworkStep, direction: str) -> Prepared:
 
     def stepped(learned: Any, data: Any) -> Any:
         loss, slopes = jax.value_and_grad(lambda p: net.in_jax(jax, p, data))(learned)
-        return loss, jax.tree.map(lambda w, g: w - RATE * g, learned, slopes)
+        return loss, jax.tree.map(lambda w, g: w - net.rate * g, learned, slopes)
 
     # The old parameters' memory may be the new ones'.
     compiled = jax.jit(stepped, donate_argnums=0)
@@ -34,6 +34,7 @@ def step(case: NetworkStep, direction: str) -> Prepared:
         return loss
 
     def moved(loss: Any) -> Array:
-        return movements(float(loss), start, {n: np.asarray(p) for n, p in learned.items()})
+        after = {n: np.asarray(p) for n, p in learned.items()}
+        return movements(float(loss), start, after, net.rate)
 
     return Prepared(run, moved)

@@ -11,7 +11,7 @@ from benchmarks.layers import NetworkStep
 from benchmarks.operands import Array
 from benchmarks.peers import Prepared
 from benchmarks.steps import network
-from benchmarks.steps.network import RATE, Operand, drawn, from_torch, movements, to_torch
+from benchmarks.steps.network import Operand, drawn, from_torch, movements, to_torch
 
 
 def step(case: NetworkStep, direction: str, layout: str, compiled: bool = False) -> Prepared:
@@ -22,7 +22,7 @@ def step(case: NetworkStep, direction: str, layout: str, compiled: bool = False)
     data = {n: _laid_out(net.data[n], a, layout) for n, a in given.items()}
     for parameter in learned.values():
         parameter.requires_grad_()
-    optimizer = torch.optim.SGD(learned.values(), RATE)
+    optimizer = torch.optim.SGD(learned.values(), net.rate)
 
     def loss_of() -> Any:
         return net.in_torch(torch, learned, data)
@@ -38,7 +38,7 @@ def step(case: NetworkStep, direction: str, layout: str, compiled: bool = False)
 
     def moved(loss: Any) -> Array:
         after = {n: from_torch(net.parameters[n], _array(p)) for n, p in learned.items()}
-        return movements(loss, start, after)
+        return movements(loss, start, after, net.rate)
 
     return Prepared(run, moved)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.steps import jax_layers
 from benchmarks.steps.network import (
@@ -20,11 +21,8 @@ from benchmarks.steps.network import (
     vector,
     weight,
 )
-from benchmarks.steps.strings import convolved, dense
-from contractconv.api.contract import contract
-from contractconv.api.tensor import applied
-from contractconv.functions.losses import cross_entropy
-from contractconv.functions.pooling import max_pool
+from benchmarks.steps.strings import convolved, dense, dense_on_image
+from contractconv.functions import cross_entropy, max_pool
 
 CLASSES = 1000
 
@@ -67,7 +65,7 @@ def alexnet(case: NetworkStep) -> Network:
     for n, size in enumerate((wide, wide, CLASSES), DENSE):
         parameters[f"b_{n}"] = vector("i", size)
     data = {"x": images(case.batch, case.side, 3), "labels": labels((case.batch,), CLASSES)}
-    return Network(parameters, data, ours, in_torch, in_jax)
+    return Network(parameters, data, ours, in_torch, in_jax, rate=1e-3)
 
 
 def ours(p: Values, data: Values) -> Any:
@@ -75,11 +73,11 @@ def ours(p: Values, data: Values) -> Any:
     x = data["x"]
     for n, layer in enumerate(LAYERS):
         x = convolved(x, p[f"W_{n}"], layer.stride, layer.padding) + p[f"b_{n}"]
-        x = applied("relu", x)
+        x = cc.relu(x)
         x = max_pool(x, {"h": 3, "w": 3}, stride=2) if layer.pooled else x
-    x = contract("b h w c, h w c o -> b o", x, p["W_5"]).named("b i")
-    x = applied("relu", x + p["b_5"])
-    x = applied("relu", dense(x, p["W_6"]) + p["b_6"])
+    x = dense_on_image(x, p["W_5"])
+    x = cc.relu(x + p["b_5"])
+    x = cc.relu(dense(x, p["W_6"]) + p["b_6"])
     return cross_entropy(dense(x, p["W_7"]) + p["b_7"], data["labels"], "i")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.steps import jax_layers
 from benchmarks.steps.network import (
@@ -20,11 +21,8 @@ from benchmarks.steps.network import (
     vector,
     weight,
 )
-from benchmarks.steps.strings import convolved, dense
-from contractconv.api.contract import contract
-from contractconv.api.tensor import applied
-from contractconv.functions.losses import cross_entropy
-from contractconv.functions.pooling import max_pool
+from benchmarks.steps.strings import convolved, dense, dense_on_image
+from contractconv.functions import cross_entropy, max_pool
 
 CLASSES = 10
 
@@ -49,11 +47,11 @@ def ours(p: Values, data: Values) -> Any:
     """The loss as a program."""
     x = data["x"]
     for n, padding in ((1, 2), (2, 0)):
-        x = applied("relu", convolved(x, p[f"W_{n}"], padding=padding) + p[f"b_{n}"])
+        x = cc.relu(convolved(x, p[f"W_{n}"], padding=padding) + p[f"b_{n}"])
         x = max_pool(x, {"h": 2, "w": 2})
-    x = contract("b h w c, h w c o -> b o", x, p["W_3"]).named("b i")
-    x = applied("relu", x + p["b_3"])
-    x = applied("relu", dense(x, p["W_4"]) + p["b_4"])
+    x = dense_on_image(x, p["W_3"])
+    x = cc.relu(x + p["b_3"])
+    x = cc.relu(dense(x, p["W_4"]) + p["b_4"])
     return cross_entropy(dense(x, p["W_5"]) + p["b_5"], data["labels"], "i")
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.steps import jax_layers
 from benchmarks.steps.network import Network, Values, images, vector, weight
 from benchmarks.steps.strings import convolved
-from contractconv.api.tensor import applied
-from contractconv.functions.losses import mse
-from contractconv.functions.normalizations import batch_norm
+from contractconv.functions import batch_norm, mse
 
 EXPANSION = 6
 
@@ -47,7 +46,7 @@ def _normalized(p: Values, n: int, x: Any) -> Any:
 
 
 def _relu6(x: Any) -> Any:
-    return applied("min", applied("max", x, 0), 6)
+    return cc.min(cc.max(x, 0), 6)
 
 
 def in_torch(torch: Any, p: Values, data: Values) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 from benchmarks.layers import Shape
 from benchmarks.operands import Array
 
-RATE = 0.01
 # How many elements of a parameter are compared.
 COMPARED = 1 << 16
 
@@ -59,6 +58,8 @@ class Network:
         ours: the loss as a symbolic tensor, from symbolic tensors: parameters, data.
         in_torch: the loss from torch, parameters, data.
         in_jax: the loss from jax, parameters, data.
+        rate: by how much of the gradient a step moves; so little that steps do not diverge, and
+            so much that float32 can tell from it what the gradient was.
     """
 
     parameters: Mapping[str, Operand]
@@ -66,6 +67,7 @@ class Network:
     ours: Callable[[Values, Values], Any]
     in_torch: Callable[[Any, Values, Values], Any]
     in_jax: Callable[[Any, Values, Values], Any]
+    rate: float = 0.01
 
 
 def weight(axes: str, shape: Shape, torch: str, fan: int, gain: float = 2.0) -> Operand:
@@ -134,19 +136,22 @@ def from_torch(operand: Operand, array: Array) -> Array:
     return whole.transpose([names.index(name) for name in operand.axes.split()])
 
 
-def movements(loss: float, before: Mapping[str, Array], after: Mapping[str, Array]) -> Array:
+def movements(
+    loss: float, before: Mapping[str, Array], after: Mapping[str, Array], rate: float
+) -> Array:
     """The loss and what one step has subtracted from each parameter, as one vector.
 
     Each gradient is divided by its largest element, whose logarithm stands beside it: else an error
     in a small gradient would be lost beside a large one. Of a large gradient some elements stand
     for all.
 
-    >>> movements(3.0, {"w": np.array([1.0, 2.0])}, {"w": np.array([0.99, 2.02])}).round(6).tolist()
+    >>> before, after = {"w": np.array([1.0, 2.0])}, {"w": np.array([0.99, 2.02])}
+    >>> movements(3.0, before, after, 0.01).round(6).tolist()
     [3.0, 0.693147, 0.5, -1.0]
     """
     parts: list[Any] = [[loss]]
     for name, start in before.items():
-        moved = (start - after[name]).ravel() / RATE
+        moved = (start - after[name]).ravel() / rate
         largest = np.abs(moved).max()
         # An odd stride meets every column of a matrix whose size is a power of two.
         parts += [[np.log(largest)], moved[:: moved.size // COMPARED | 1] / largest]

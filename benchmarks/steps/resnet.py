@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.steps import jax_layers
 from benchmarks.steps.network import Network, Values, images, kernel, vector
 from benchmarks.steps.strings import convolved
-from contractconv.api.tensor import applied
-from contractconv.functions.losses import mse
-from contractconv.functions.normalizations import batch_norm
+from contractconv.functions import batch_norm, mse
 
 
 def resnet(case: NetworkStep) -> Network:
@@ -31,9 +30,9 @@ def resnet(case: NetworkStep) -> Network:
 
 def ours(p: Values, data: Values) -> Any:
     """The loss as a program."""
-    y = applied("relu", _normalized(p, 1, data["x"]))
+    y = cc.relu(_normalized(p, 1, data["x"]))
     y = _normalized(p, 2, y) + data["x"]
-    return mse(applied("relu", y), data["target"])
+    return mse(cc.relu(y), data["target"])
 
 
 def _normalized(p: Values, n: int, x: Any) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import contractconv as cc
+from contractconv.api.tensor import Tensor
 
 IMAGE = "b h w c"
 
 
-def convolved(x: Any, kernel: Any, stride: int = 1, padding: int = 0) -> Any:
+def convolved(x: Tensor, kernel: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
     """A convolution: of a kernel ``k l c o``, ``k l c`` for each channel alone, ``c o`` for points.
 
-    >>> from contractconv.api.tensor import tensor
-    >>> x, W = tensor("x", "b h w c"), tensor("W", "k l c o")
+    >>> x, W = cc.tensor("x", "b h w c"), cc.tensor("W", "k l c o")
     >>> convolved(x, W, stride=2, padding=1)
     <tensor b h w c>
     """
@@ -22,12 +22,24 @@ def convolved(x: Any, kernel: Any, stride: int = 1, padding: int = 0) -> Any:
         ("k", "l", "c"): (f"{_window(stride, padding)} c, k l c", "c"),
         ("c", "o"): ("h w c, c o", "o"),
     }[kernel.axes]
-    return cc.contract(f"b {read} -> b h w {written}", x, kernel).named(IMAGE)
+    return contracted(f"b {read} -> b h w {written}", x, kernel, IMAGE)
 
 
-def dense(x: Any, matrix: Any) -> Any:
+def dense(x: Tensor, matrix: Tensor) -> Tensor:
     """A product with a matrix ``i o``, named ``b i`` again."""
-    return cc.contract("b i, i o -> b o", x, matrix).named("b i")
+    return contracted("b i, i o -> b o", x, matrix, "b i")
+
+
+def dense_on_image(x: Tensor, weight: Tensor) -> Tensor:
+    """A product with a weight ``h w c o``, to which all of an image comes; named ``b i``."""
+    return contracted("b h w c, h w c o -> b o", x, weight, "b i")
+
+
+def contracted(string: str, x: Tensor, weight: Tensor, axes: str) -> Tensor:
+    """A contraction whose result has other names."""
+    made: Any = cc.contract(string, x, weight)
+    result: Tensor = made.named(axes)
+    return result
 
 
 def _window(stride: int, padding: int) -> str:

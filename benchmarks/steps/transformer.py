@@ -11,10 +11,7 @@ from typing import Any
 import contractconv as cc
 from benchmarks.layers import NetworkStep
 from benchmarks.steps.network import Network, Operand, Values, vector, weight
-from contractconv.api.tensor import applied
-from contractconv.functions.attention import multi_head_attention
-from contractconv.functions.losses import mse
-from contractconv.functions.normalizations import layer_norm
+from contractconv.functions import layer_norm, mse, multi_head_attention
 
 HEADS = 4
 
@@ -46,7 +43,7 @@ def ours(p: Values, data: Values) -> Any:
     x = layer_norm(
         x + multi_head_attention(x, weights, "t", "d", "h"), "d", p["scale_1"], p["shift_1"]
     )
-    hidden = applied("gelu", cc.contract("b t d, d f -> b t f", x, p["W_1"]) + p["b_1"])
+    hidden = cc.gelu(cc.contract("b t d, d f -> b t f", x, p["W_1"]) + p["b_1"])
     y = cc.contract("b t f, f d -> b t d", hidden, p["W_2"]) + p["b_2"]
     return mse(layer_norm(x + y, "d", p["scale_2"], p["shift_2"]), data["target"])
 

@@ -21,11 +21,9 @@ from benchmarks.steps.network import (
     vector,
     weight,
 )
-from benchmarks.steps.strings import IMAGE, convolved
-from contractconv.api.symbolic import concatenated
-from contractconv.api.tensor import applied
-from contractconv.functions.losses import cross_entropy
-from contractconv.functions.pooling import max_pool
+from benchmarks.steps.strings import IMAGE, contracted, convolved
+from contractconv.api.tensor import Tensor
+from contractconv.functions import cross_entropy, max_pool
 
 CHANNELS, CLASSES = 3, 2
 
@@ -65,13 +63,13 @@ def ours(p: Values, data: Values) -> Any:
     def pair(name: str, x: Any) -> Any:
         for n in (1, 2):
             x = convolved(x, p[f"W_{name}_{n}"], padding=1) + p[f"b_{name}_{n}"]
-            x = applied("relu", x)
+            x = cc.relu(x)
         return x
 
-    def up(level: int, x: Any, beside: Any) -> Any:
+    def up(level: int, x: Tensor, beside: Tensor) -> Any:
         string = "b h w c, k l c o -> b (2*h+k) (2*w+l) o"
-        y = cc.contract(string, x, p[f"W_up_{level}"]).named(IMAGE) + p[f"b_up_{level}"]
-        return pair(f"up_{level}", concatenated([beside, y], "c"))
+        y = contracted(string, x, p[f"W_up_{level}"], IMAGE) + p[f"b_up_{level}"]
+        return pair(f"up_{level}", cc.concat([beside, y], "c"))
 
     top = pair("down_0", data["x"])
     middle = pair("down_1", _half(top))

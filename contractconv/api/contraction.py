@@ -154,6 +154,19 @@ class Contraction(Written):
 
         return Derivation(self, n)
 
+    def grads(self) -> tuple[Derivation, ...]:
+        """Derive the gradients with respect to all operands, in order.
+
+        Compiled, they share what they have in common: ``run.vjps(cotangent, *operands)``.
+
+        Example:
+            >>> for gradient in Contraction("b i, i o -> b o").grads():
+            ...     print(gradient)
+            b o, i o -> b i
+            b o, b i -> i o
+        """
+        return tuple(self.grad(n) for n in range(len(self._spec.inputs)))
+
     def jvp(self, n: int) -> Derived:
         """Derive the forward derivative with respect to the operand at position ``n``.
 

@@ -86,6 +86,20 @@ class Derivation(Called, Written):
         """
         return Contraction._of(self._formulas.gather)
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What it reads: the cotangent ``G``, a local derivative, and the other operands by name.
+
+        They are the operands of :attr:`scatter` and of :attr:`gather`, in order.
+
+        Example:
+            >>> Contraction("(2*i+k), k -> i").grad(0).roles
+            ('G', 'W')
+            >>> Contraction("(2*i+k) -> i", reduce="max").grad(0).roles
+            ('G', 'S')
+        """
+        return tuple(factor.name for factor in self._formulas.derivative.factors)
+
     def phases(self, /, **parameters: int) -> tuple[Phase, ...]:
         """Split the gather at its congruences: small contractions without a division.
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, as_node
+from contractconv.cache_register import kept
 from contractconv.errors import ProgramError
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Input, Node, in_order
+from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.text import reader, writer
 from contractconv.programs.text.words import close_to
 
 if TYPE_CHECKING:
     from contractconv.display.programs.explanation import ProgramExplanation
+    from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.verification.programs.certificate import ProgramCertificate
 
 
@@ -52,14 +54,14 @@ class Program:
         return {name: Tensor(node) for name, node in self._graph.outputs}
 
     def tensor(self, name: str) -> Tensor:
-        """Any value that has a name: an output, an input, or one on the way.
+        """Any value that has a name in the text: an output, an input, or one on the way.
 
         Raises:
             ProgramError: there is none of this name.
         """
-        known = {**_labelled(self._graph), **self.inputs, **self.outputs}
+        known = {**writer.names(self._graph), **dict(self._graph.outputs)}
         if name in known:
-            return known[name]
+            return Tensor(known[name])
         raise ProgramError(f"{self.name} has no value {name!r}{close_to(name, known)}")
 
     def __getitem__(self, name: str) -> Tensor:
@@ -95,11 +97,14 @@ class Program:
         Example:
             >>> import contractconv as cc
             >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
-            >>> p = cc.program(loss=cc.contract("b i, i o ->", x, W), name="layer")
+            >>> y = cc.contract("b i, i o -> b o", x, W).called("y")
+            >>> p = cc.program(loss=cc.contract("b o, b o ->", y, y), name="layer")
             >>> print(p.grad(wrt="W"))
             def layer_grad(x: "b i", W: "i o"):
-                loss = contract("b i, i o ->", x, W)
-                d_W = contract(", b i -> i o", 1, x, like=W)
+                y = contract("b i, i o -> b o", x, W)
+                loss = contract("b o, b o ->", y, y)
+                d_y = y + y
+                d_W = contract("b o, b i -> i o", d_y, x)
                 return loss, d_W
             <BLANKLINE>
         """
@@ -120,6 +125,52 @@ class Program:
     def _changing(self) -> list[str]:
         kinds = Kinds()
         return [node.name for node in self._graph.inputs if is_differentiable(kinds[node])]
+
+    # -- what it does --------------------------------------------------------------------------
+
+    def compile(self, *, dtype: Any = None, **shapes: Sequence[int | None]) -> CompiledProgram:
+        """Make the program ready to be called with arrays.
+
+        Args:
+            dtype: of the inputs that do not say theirs; by default that of the arrays of a call.
+            **shapes: the shape of an input, by its name. A size that is ``None`` may be any, and
+                what is not said is taken from the arrays of each call.
+
+        Returns:
+            What is called with arrays, in order or by name, and returns the output; a tuple of
+            them, with names, if there are several. ``print(run.plan)`` says what it does, and
+            ``run.profile(*arrays)`` how long each step takes.
+
+        Raises:
+            ProgramError: there is no input of such a name.
+            ShapeError: shapes do not fit.
+
+        Example:
+            >>> import numpy as np, contractconv as cc
+            >>> x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+            >>> p = cc.program(y=cc.relu(cc.contract("b i, i o -> b o", x, W)))
+            >>> run = p.compile(x=(2, 3), W=(3, 4), dtype="float32")
+            >>> run(np.ones((2, 3)), np.ones((3, 4))).dtype
+            dtype('float32')
+        """
+        from contractconv.api.compiling import enter_programs
+
+        enter_programs()
+        from contractconv.execution.programs.compiled import CompiledProgram
+
+        return CompiledProgram(self._graph, {k: tuple(v) for k, v in shapes.items()}, dtype)
+
+    def __call__(self, /, *arrays: Any, **named: Any) -> Any:
+        """Carry the program out; what is compiled for such arrays is kept for the next call.
+
+        Args:
+            *arrays: the inputs, in order.
+            **named: the same by name.
+
+        Returns:
+            The output; a tuple of them, with names, if there are several.
+        """
+        return _compiled(self)(*arrays, **named)
 
     # -- what there is to say of it ------------------------------------------------------------
 
@@ -284,6 +335,11 @@ def read(text: str) -> Program:
     return Program(reader.read(text))
 
 
+@kept(most=64)
+def _compiled(program: Program) -> CompiledProgram:
+    return program.compile()
+
+
 def _cotangent(name: str, taken: Container[str]) -> str:
     found = f"d_{name}"
     while found in taken:
@@ -296,17 +352,3 @@ def _input(tensor: Any) -> Input:
     if isinstance(node, Input):
         return node
     raise ProgramError(f"{tensor!r} is no input: inputs are made by cc.tensor")
-
-
-def _labelled(graph: Graph) -> dict[str, Tensor]:
-    """The values on the way that have names, the first of each."""
-    found: dict[str, Tensor] = {}
-    for known in in_order(graph.wanted):
-        for node in (*known.sources, *known.references):
-            _add(found, node)
-    return found
-
-
-def _add(found: dict[str, Tensor], node: Node) -> None:
-    if node.label is not None:
-        found.setdefault(node.label, Tensor(node))

@@ -263,7 +263,7 @@ def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
     return told | ({"start": Size.of(1)} if "start" in spec.indices else {})
 
 
-def concat(tensors: Sequence[Tensor], axis: str) -> Tensor:
+def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
     """Tensors one behind the other along an axis: each placed at an offset, and added."""
     if not tensors:
         raise OperandError("there is nothing to concatenate")

@@ -88,8 +88,9 @@ def _met(node: Contract, n: int, cotangent: Node) -> tuple[Term, Node]:
 
 def _may_lack(node: Contract, n: int, cotangent: Node) -> bool:
     spec = node.spec
-    # Of many operands all gradients are made together, from one cotangent.
-    if not REDUCTIONS[spec.reduce].linear or len(node.operands) >= MANY:
+    # Of many operands all gradients are made together, from one cotangent; those of windows, too.
+    together = not REDUCTIONS[spec.reduce].linear and None in (axis.plain for axis in spec.axes)
+    if together or len(node.operands) >= MANY:
         return False
     terms = [term for m, term in enumerate(spec.inputs) if m != n]
     met = {name for term in (*terms, spec.inputs[n]) for axis in term for name in axis.names}
@@ -147,6 +148,10 @@ def _derived(
     operands = [operand for _, operand in taken]
     if _is_identity(spec):
         return operands[0]
+    if _is_map(spec, operands, axes or like.axes):
+        product = _product(operands)
+        if product.axes == (axes or like.axes):
+            return product
     alone = _told(taken)
     told = not all(axis.plain in alone for axis in output)
     extents = _extents(node, spec, alone.union(lone_names([output]) if told else ()))
@@ -154,9 +159,10 @@ def _derived(
         told = told or result_axes(output) != like.axes
         return contract(spec, operands, extents, like=like if told else None)
     # The axes of what it is the gradient of: all of them, or those along which it differs.
-    shape = [_size(node, like, name) for name in axes or like.axes]
+    names = like.axes if axes is None else axes
+    shape = [_size(node, like, name) for name in names]
     made = contract(spec, operands, extents, shape if told else None)
-    return named(made, axes or like.axes)
+    return named(made, names)
 
 
 def _without_ones(taken: Sequence[tuple[Term, Node]]) -> Sequence[tuple[Term, Node]]:
@@ -172,6 +178,23 @@ def _is_one(node: Node) -> bool:
 def _is_identity(spec: Spec) -> bool:
     plain = lone_names([spec.output])
     return spec.inputs == (spec.output,) and len(plain) == len(spec.output)
+
+
+def _is_map(spec: Spec, operands: Sequence[Node], axes: Axes) -> bool:
+    """Whether nothing is summed, and axes have the names of their indices: then it is a product."""
+    met = {name for operand in operands for name in operand.axes}
+    terms = zip((*operands, None), spec.terms, strict=True)
+    return met == set(axes) and all(
+        tuple(axis.plain for axis in term) == (axes if operand is None else operand.axes)
+        for operand, term in terms
+    )
+
+
+def _product(operands: Sequence[Node]) -> Node:
+    whole, *others = operands
+    for other in others:
+        whole = apply("multiply", whole, other)
+    return whole
 
 
 def _told(taken: Sequence[tuple[Term, Node]]) -> set[str]:

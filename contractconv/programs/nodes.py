@@ -92,7 +92,7 @@ class Node:
 
     def as_cotangent_of(self, node: Node) -> Self:
         """The same node, which is called after the one whose cotangent it is."""
-        if self.label is not None or self.cotangent_of is not None:
+        if self.label is not None or self.cotangent_of is not None or self == node:
             return self
         return replace(self, cotangent_of=node)
 

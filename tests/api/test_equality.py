@@ -65,8 +65,8 @@ EQUAL: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
         applied("where", index("b") + 1 > index("i"), X, 0),
     ),
     "one-hot": lambda: (
-        contract("b v, v d -> b d", index("v") == LABELS, tensor("E", "v d")),
-        contract("v b, v d -> b d", index("v") == LABELS, tensor("E", "v d")),
+        contract("b v, v d -> b d", applied("equal", LABELS, index("v")), tensor("E", "v d")),
+        contract("v b, v d -> b d", applied("equal", index("v"), LABELS), tensor("E", "v d")),
     ),
     "composition": lambda: (
         contract("b (p q) -> b p q", tensor("n", "b n"), p=2),

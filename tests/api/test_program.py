@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,8 @@ def layer() -> Program:
     """The same, made of tensors."""
     x, W, bias = cc.tensor("x", "b i"), cc.tensor("W", "i o"), cc.tensor("bias", "o")
     labels = cc.tensor("labels", "b", dtype="int64")
-    z = cc.contract("b i, i o -> b o", x, W).called("z")
+    z: Any = cc.contract("b i, i o -> b o", x, W)
+    z = z.called("z")
     a = cc.relu(z + bias)
     loss = cc.contract("b o ->", cc.where(cc.index("o") == labels, a, 0))
     return cc.program(loss=loss, a=a, inputs=[x, W, bias, labels], name="layer")
@@ -44,6 +46,25 @@ def test_its_parts_have_names() -> None:
     assert p.tensor("z").label == "z"
     assert p.tensor("W").same_as(p.inputs["W"])
     assert p.tensor("loss").same_as(p.loss)
+
+
+def test_every_name_in_the_text_is_that_of_a_value() -> None:
+    p = layer().grad("loss")
+    again = cc.read(str(p))
+    names = [line.split(" = ")[0].strip() for line in str(p).splitlines() if " = " in line]
+    assert len(names) > 8
+    for name in names:
+        assert p.tensor(name).same_as(again.tensor(name))
+        assert again.tensor(name).label == name
+    assert cc.program(rate=0.5).tensor("rate")._node == Number((), value=0.5)
+
+
+def test_two_values_of_one_label_have_two_names() -> None:
+    x = cc.tensor("x", "b")
+    first, second = (x + 1).called("h"), (x + 2).called("h")
+    p = cc.program(y=first * second)
+    assert p.tensor("h").same_as(first)
+    assert p.tensor("h_2").same_as(second)
 
 
 def test_names_that_nothing_has() -> None:
@@ -97,7 +118,7 @@ def test_pickles_hold_the_text_alone() -> None:
 
 
 def test_a_pickle_may_be_deeper_than_the_stack() -> None:
-    y = cc.tensor("x", "b")
+    y: Any = cc.tensor("x", "b")
     for n in range(1_500):
         y = cc.contract("b -> b", y) + n
     p = cc.program(y=y)

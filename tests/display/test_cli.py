@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import assert_closed, assert_self_contained
 
@@ -20,6 +21,11 @@ from contractconv.notation.spec import REDUCTIONS
 
 CONV = "b (2*i+k-1) c, k c o -> b i o"
 SHAPES = [(8, 28, 3), (3, 3, 16)]
+LAYER = """def layer(x: "b i", W: "i o", bias: "o"):
+    z = contract("b i, i o -> b o", x, W)
+    y = contract("b o ->", relu(z + bias))
+    return y
+"""
 
 Capture = pytest.CaptureFixture[str]
 
@@ -275,22 +281,17 @@ def test_the_examples_of_the_help_work(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    examples = re.findall(r"^  contractconv (explain .*)$", capsys.readouterr().out, re.MULTILINE)
+    examples = re.findall(r"^  contractconv (.*)$", capsys.readouterr().out, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
-    Path("layer.py").write_text(LAYER, encoding="utf-8")
+    Path("layer.py").write_text(LAYER)
+    for name, shape in {"x": (8, 3), "W": (3, 4), "bias": (4,)}.items():
+        np.save(f"{name}.npy", np.ones(shape))
     for example in examples:
         # A shell takes the quotes away.
         arguments = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', example)]
         assert main(arguments) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"layer.py", "pool.html"}
-
-
-LAYER = """
-def layer(x: "b h w c", W: "k l c o"):
-    z = contract("b (i+k-1) (j+l-1) c, k l c o -> b i j o", x, W)
-    a = relu(z)
-    return a
-"""
+    made = {path.name for path in tmp_path.iterdir()} - {"layer.py", "x.npy", "W.npy", "bias.npy"}
+    assert made == {"pool.html", "y.npy"}
 
 
 # --- as a program -----------------------------------------------------------------------------

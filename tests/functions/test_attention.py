@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional as T
 from torch_oracle import SIZES, agree, numbers, run, truths
 
 from contractconv import functions as F
 from contractconv.api.tensor import index, tensor
 from contractconv.errors import OperandError, ParameterError, ShapeError
+
+torch: Any = pytest.importorskip("torch")
+T: Any = torch.nn.functional
 
 GIVEN = {"q": numbers("b h t d"), "k": numbers("b h s d"), "v": numbers("b h s e")}
 MASKS: list[tuple[Any, Any]] = [

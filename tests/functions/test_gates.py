@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch.nn import functional as T
 from torch_oracle import agree, numbers, run, truths
 
 from contractconv import functions as F
 from contractconv.api.tensor import tensor
 from contractconv.errors import ParameterError, ShapeError
+
+torch: Any = pytest.importorskip("torch")
+T: Any = torch.nn.functional
 
 GATES: list[tuple[Any, Any]] = [
     (F.glu, lambda a, b: a * b.sigmoid()),

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch_oracle import agree, numbers
 
 from contractconv import functions as F
 from contractconv.api.compiling import compile
 from contractconv.api.tensor import tensor
+
+torch: Any = pytest.importorskip("torch")
 
 W, G = tensor("w", "i o"), tensor("g", "i o")
 FIRST, SECOND, STEP = tensor("m", "i o"), tensor("s", "i o"), tensor("step", "", "int64")

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch.nn import functional as T
 from torch_oracle import agree, numbers, run
 
 from contractconv import functions as F
 from contractconv.api.tensor import tensor
 from contractconv.errors import ParameterError, ShapeError
+
+torch: Any = pytest.importorskip("torch")
+T: Any = torch.nn.functional
 
 MAX: list[Any] = [T.max_pool1d, T.max_pool2d, T.max_pool3d]
 AVG: list[Any] = [T.avg_pool1d, T.avg_pool2d, T.avg_pool3d]

@@ -6,12 +6,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-import torch
 from torch_oracle import agree, numbers
 
 from contractconv import functions as F
 from contractconv.api.tensor import tensor
 from contractconv.errors import ShapeError
+
+torch: Any = pytest.importorskip("torch")
 
 STATE = {"x": numbers("b d"), "h": numbers("b o")}
 

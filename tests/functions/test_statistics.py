@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch_oracle import agree, integers, numbers, run
 
 from contractconv import functions as F
 from contractconv.api.tensor import tensor
 from contractconv.errors import ParameterError, ShapeError, SpecError
+
+torch: Any = pytest.importorskip("torch")
 
 REDUCTIONS: list[tuple[Any, Any]] = [
     (F.sum, torch.sum),

@@ -9,16 +9,8 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from programs.evaluator import (
-    Array,
-    Evaluation,
-    gradient,
-    inner,
-    tangent,
-    values,
-    variables,
-    varied,
-)
+from programs.evaluator import Evaluation
+from programs.jet_arrays import Array, gradient, inner, tangent, values, variables, varied
 from programs.jets import rounded
 from programs.programs_strategy import Trial
 from programs.writing import Written
@@ -113,8 +105,7 @@ def run(
     program = compiled(outputs, dtype=dtype)
     needed = {node.name for node in program.graph.inputs}
     results = program(**{name: array for name, array in cast.items() if name in needed})
-    every = results if len(outputs) > 1 else [results]
-    return dict(zip(outputs, every, strict=True))
+    return dict(zip(outputs, results, strict=True))
 
 
 def assert_exact(found: Array, wanted: Array, what: str) -> None:

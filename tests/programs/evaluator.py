@@ -6,9 +6,7 @@ derivatives of any program, and the library's rules for derivatives are not aske
 
 What one can do:
 
-- ``Evaluation``: the values of nodes for some inputs;
-- ``variables``: inputs that know how they change;
-- ``derivatives``: the gradient of a loss by them, and how it changes along their tangents.
+- ``Evaluation``: the values of nodes for some inputs.
 """
 
 from __future__ import annotations
@@ -23,10 +21,10 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from numpy.typing import NDArray
 from oracle import Landing, Spec, landings_of
-from programs.functions import FUNCTIONS, exp, log, reciprocal
-from programs.jets import Jet, compare, jet, plain, plus, product, rounded, times, total, value_of
+from programs.functions import FUNCTIONS, exp, log
+from programs.jet_arrays import Array, each, exact
+from programs.jets import Jet, compare, plain, plus, product, rounded, times, total, value_of
 from programs.sizing import Sizes, Unresolved, alone, extents_of, read, result_shape
 
 from contractconv.programs.nodes import (
@@ -42,7 +40,6 @@ from contractconv.programs.nodes import (
 )
 from contractconv.programs.sizes import Size
 
-Array = NDArray[Any]
 Made = Callable[[tuple[int, ...]], Array]
 
 
@@ -126,7 +123,7 @@ class Evaluation:
 
     def _cast(self, node: Cast) -> Value:
         source = self.value(node.source)
-        return Value(source.sizes, lambda sizes: _each(_as_kind(node), source.made(sizes)), {})
+        return Value(source.sizes, lambda sizes: each(_as_kind(node), source.made(sizes)), {})
 
     def _map(self, node: Map) -> Value:
         values = [self.value(argument) for argument in node.arguments]
@@ -155,21 +152,6 @@ class Evaluation:
         return Value(array.shape, lambda sizes: array, extents)
 
 
-def exact(values: Any) -> Array:
-    """An array of numbers as one of exact ones, and of jets."""
-    array = np.asarray(values)
-    return _each(plain, array.astype(object))
-
-
-def _each(change: Callable[..., Any], *arrays: Array) -> Array:
-    """Apply a function to the elements of arrays that fit."""
-    wide = np.broadcast_arrays(*arrays)
-    found = np.empty(wide[0].shape, object)
-    for place in np.ndindex(*found.shape):
-        found[place] = change(*(array[place] for array in wide))
-    return found
-
-
 def _whole(array: Array) -> Value:
     return Value(array.shape, lambda sizes: array, {})
 
@@ -191,7 +173,7 @@ def _mapped(node: Map, values: Sequence[Value], sizes: tuple[int, ...]) -> Array
         _spread(value.made(tuple(known[name] for name in argument.axes)), argument.axes, node.axes)
         for argument, value in zip(node.arguments, values, strict=True)
     ]
-    found = _each(FUNCTIONS[node.function], *spread)
+    found = each(FUNCTIONS[node.function], *spread)
     return np.broadcast_to(found, sizes)
 
 
@@ -368,54 +350,3 @@ def _is_inside(place: Sequence[Fraction], shape: Sequence[int]) -> bool:
 
 def _whole_places(place: Sequence[Fraction]) -> tuple[int, ...]:
     return tuple(int(at) for at in place)
-
-
-# -- derivatives -----------------------------------------------------------------------------------
-
-
-def variables(
-    inputs: Mapping[str, Array], wrt: Sequence[str], tangents: Mapping[str, Array] | None = None
-) -> dict[str, Array]:
-    """Inputs that know how they change: each element of some by itself, and along a direction."""
-    found = {name: exact(array) for name, array in inputs.items()}
-    for name in dict.fromkeys((*wrt, *(tangents or {}))):
-        direction = exact((tangents or {}).get(name, np.zeros(np.shape(inputs[name]), object)))
-        found[name] = varied(found[name], direction, name if name in wrt else None)
-    return found
-
-
-def varied(array: Array, direction: Array, name: str | None) -> Array:
-    """An array that changes along a direction, and whose elements are variables."""
-    found = np.empty(array.shape, object)
-    for at in np.ndindex(*array.shape):
-        slopes = {} if name is None else {(name, at): Fraction(1)}
-        found[at] = Jet(value_of(array[at]), direction[at], slopes)
-    return found
-
-
-def gradient(number: Any, name: str, shape: Sequence[int], mixed: bool = False) -> Array:
-    """The slopes of a number by each element of an input; or how they change."""
-    known = jet(number)
-    slopes = known.mixed if mixed else known.slopes
-    found = np.empty(tuple(shape), object)
-    for at in np.ndindex(*found.shape):
-        found[at] = slopes.get((name, at), Fraction(0))
-    return found
-
-
-def values(array: Array) -> Array:
-    """The values of an array of jets."""
-    return _each(value_of, array)
-
-
-def tangent(array: Array) -> Array:
-    """How an array changes along the direction."""
-    return _each(lambda number: jet(number).tangent, array)
-
-
-def inner(left: Array, right: Array) -> Any:
-    """The sum of the products of elements."""
-    return total(times(a, b) for a, b in zip(left.ravel(), right.ravel(), strict=True))
-
-
-__all__ = ["Evaluation", "Unresolved", "gradient", "inner", "reciprocal", "tangent", "variables"]

@@ -13,6 +13,10 @@ Sizes = tuple[int | None, ...]
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
+class TooLarge(ValueError):
+    """A window is larger than its axis."""
+
+
 class Unresolved(ValueError):
     """A size does not follow from what is known."""
 
@@ -122,7 +126,7 @@ def _of_affine(axis: Axis, size: int, known: Mapping[str, int]) -> tuple[str, in
         least, most = size - 1 - most, size - 1 - least
     count = math.floor((size - 1 + max(Fraction(0), -least) - most) / abs(step)) + 1
     if count < 0 or (reach and not count):
-        raise ValueError("a window that is larger than its axis")
+        raise TooLarge("a window that is larger than its axis")
     return name, count
 
 

@@ -21,7 +21,8 @@ from programs.checks import (
     variable,
 )
 from programs.dtypes import dtype_of
-from programs.evaluator import Evaluation, exact, gradient, inner, variables
+from programs.evaluator import Evaluation
+from programs.jet_arrays import exact, gradient, inner, variables
 from programs.jets import Fragile, value_of
 from programs.programs_strategy import Trial, programs
 from strategies import filled, seeds

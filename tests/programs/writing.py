@@ -9,8 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
-from programs.evaluator import Array, Evaluation
+from programs.evaluator import Evaluation
+from programs.jet_arrays import Array
 from programs.jets import is_exact, rounded
+from programs.sizing import TooLarge
 from strategies import filled
 
 import contractconv as cc
@@ -131,7 +133,7 @@ class Program:
         """
         try:
             array = self.evaluation(made.tensor._node)
-        except (ArithmeticError, ValueError) as error:
+        except (ArithmeticError, TooLarge) as error:
             raise Refused(str(error)) from None
         if array.size > MOST_ELEMENTS or not all(map(_is_small, array.ravel())):
             raise Refused(made.text)

@@ -22,7 +22,7 @@ class Operation(NamedTuple):
     """A map within a block.
 
     Attributes:
-        work: makes a new array, or fills the one that it is given behind its arguments.
+        work: makes a new array of its arguments, or fills the one that it is given as ``out``.
         taken: the numbers under which its arguments are held.
         made: the number under which its result is.
         fills: whether there is an array for the result.
@@ -112,22 +112,15 @@ def _may_fill(node: Node, source: Node) -> bool:
 
 
 def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
-    """What carries out a map; behind its arguments it takes the array that it fills, if any."""
+    """What carries out a map; ``out`` is the array that it fills, if any."""
     if not isinstance(node, Map):
         return lambda source, out=None: _converted(source, dtype, out)
     if node.function == "where":
-        return lambda *given: _chosen(dtype, *given)
+        return lambda *given, out=None: _chosen(dtype, *given, out=out)
     record = MAPS[node.function]
     if isinstance(record.ufunc, np.ufunc):
-        return _into(record.ufunc, record.arity)
-    return lambda *given: _filled(record.numpy, record.arity, given)
-
-
-def _into(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
-    """A ufunc that fills the array behind its arguments, if there is one."""
-    if arity == 1:
-        return lambda first, out=None: function(first, out=out)
-    return lambda first, second, out=None: function(first, second, out=out)
+        return record.ufunc
+    return lambda *given, out=None: _filled(record.numpy, given, out)
 
 
 def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
@@ -150,10 +143,9 @@ def _chosen(
     return out
 
 
-def _filled(function: Callable[..., Any], arity: int, given: Sequence[Any]) -> Array:
-    made = np.asarray(function(*given[:arity]))
-    if len(given) == arity:
+def _filled(function: Callable[..., Any], given: Sequence[Any], out: Array | None) -> Array:
+    made = np.asarray(function(*given))
+    if out is None:
         return made
-    out: Array = given[arity]
     np.copyto(out, made, casting="unsafe")
     return out

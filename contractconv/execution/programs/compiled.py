@@ -16,14 +16,18 @@ from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
-from contractconv.notation.problem import Shape
+from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
+from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
+from contractconv.programs.build import contract, named
 from contractconv.programs.dtypes import Typed, typed
+from contractconv.programs.gradients import gradients
 from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
-from contractconv.programs.rewrites.table import PASSES
+from contractconv.programs.rewrites.table import passes
 from contractconv.programs.sizing import sized
 
 FreeShape = tuple[int | None, ...]
@@ -155,13 +159,32 @@ class CompiledProgram:
         return f"<compiled {self._signature()}>"
 
 
+def all_gradients(spec: Spec, problem: Problem, dtype: np.dtype[Any]) -> CompiledProgram:
+    """What brings a cotangent back to all operands of a contraction.
+
+    Args:
+        spec: the contraction, without parameters and ellipsis.
+        problem: the same with sizes.
+        dtype: of the operands and of the cotangent.
+
+    Returns:
+        A program of the operands in order, and the cotangent behind them.
+    """
+    axes = [tuple(f"a{n}" for n in range(len(term))) for term in spec.terms]
+    *operands, cotangent = (Input(names, name=f"t{n}") for n, names in enumerate(axes))
+    forward = contract(spec, operands, problem.extents, problem.result_shape)
+    found = gradients([forward], [named(cotangent, forward.axes)], operands)
+    outputs = {f"d_t{n}": node for n, node in enumerate(found)}
+    return CompiledProgram(Graph.of(outputs, [*operands, cotangent]), dtype=dtype, single=False)
+
+
 def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     """A program with everything known, as it is carried out."""
     known = sized(graph, shapes)
     split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
     names = (name for name, _ in graph.outputs)
     whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-    return rewritten(typed(sized(whole, shapes), dtype), PASSES)
+    return rewritten(typed(sized(whole, shapes), dtype), passes(cost_of))
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:

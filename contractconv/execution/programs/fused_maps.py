@@ -177,7 +177,7 @@ def _carry_out(operations: BlockOperations, held: list[Any]) -> None:
     for work, taken, made, fills in operations.operations:
         given = [held[n] for n in taken]
         if fills:
-            work(*given, held[made])
+            work(*given, out=held[made])
         else:
             held[made] = work(*given)
 

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.precision import accumulator, rounded
+from contractconv.arrays.summation import TERMS
 from contractconv.arrays.views import Array
 from contractconv.notation.problem import Shape
 from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Axes
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
-
-# Sums of a few rows that are called one by one, at most for one of so many rows.
-_ROWS_A_CALL = 32
 
 
 def rows_of(node: TakenRows | AddedRows, shape: Shape) -> Work:
@@ -144,19 +142,31 @@ def _count(values: Array, places: Array, made: Array) -> None:
 
 
 def _add(matrix: Array, places: Array, made: Array) -> None:
-    """Rows that have a place of their own are moved, others are added where they stand together."""
+    """Add rows where they stand together, in blocks whose sums are then added likewise."""
     order = np.argsort(places, kind="stable")
-    sorted_places = places[order]
-    starts = np.flatnonzero(np.diff(sorted_places, prepend=sorted_places[0] - 1))
-    counts = np.diff(starts, append=len(order))
-    alone = starts[counts == 1]
-    made[sorted_places[alone]] = matrix[order[alone]]
-    many = np.flatnonzero(counts > 1)
-    if len(many) * _ROWS_A_CALL <= len(order):
-        for start, count in zip(starts[many], counts[many], strict=True):
-            together = matrix[order[start : start + count]]
-            made[sorted_places[start]] = together.sum(axis=0)
-        return
-    taken = np.repeat(counts > 1, counts)
-    firsts = np.concatenate([[0], np.cumsum(counts[many])[:-1]])
-    made[sorted_places[starts[many]]] = np.add.reduceat(matrix[order[taken]], firsts, axis=0)
+    ordered = places[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    blocks, counts = _blocks(starts, len(order))
+    totals = matrix.take(order[blocks], axis=0)
+    # The first row of every block, then all second ones, and so on: fewer each time.
+    for n in range(1, int(counts[0])):
+        left = int(np.searchsorted(-counts, -n))
+        totals[:left] += matrix.take(order[blocks[:left] + n], axis=0)
+    if len(blocks) == len(starts):
+        made[ordered[blocks]] = totals
+    else:
+        _add(totals, ordered[blocks], made)
+
+
+def _blocks(starts: Array, end: int) -> tuple[Array, Array]:
+    """Where blocks of rows of one place start, and how many are in each, the largest first.
+
+    No block has so many that a sum of them, one after the other, loses digits.
+    """
+    counts = np.diff(starts, append=end)
+    parts = -(-counts // TERMS)
+    number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    blocks = np.repeat(starts, parts) + TERMS * number
+    sizes = np.minimum(np.repeat(starts + counts, parts) - blocks, TERMS)
+    falling = np.argsort(-sizes, kind="stable")
+    return blocks[falling], sizes[falling]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
@@ -16,7 +17,7 @@ from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.steps import (
@@ -64,7 +65,12 @@ class Runner:
             for step, work in zip(self.steps, self._works, strict=True)
             if isinstance(work, _Contraction)
         }
-        return planned_lines(self.program, self.steps, plans, self._last)
+        ways = {
+            step: f"{len(step.group.nodes)} {work.way}"
+            for step, work in zip(self.steps, self._works, strict=True)
+            if isinstance(step, MapStep) and isinstance(work, FusedMaps)
+        }
+        return planned_lines(self.program, self.steps, plans, ways, self._last)
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
@@ -90,7 +96,14 @@ class Runner:
             held.update(zip(step.makes, made, strict=True))
             for node in gone:
                 del held[node]
-        return [held[node] for node in self.program.graph.wanted]
+        given = [held.get(node) for node in self._inputs]
+        return [_own(held[node], given) for node in self.program.graph.wanted]
+
+
+def _own(made: Any, given: Sequence[Any]) -> Any:
+    """A result that is the caller's alone; one that is an input under another name is copied."""
+    shares = any(made is array or made.base is array for array in given if array is not None)
+    return made.copy() if shares else made
 
 
 def _last_reads(steps: Sequence[Step], wanted: set[Node]) -> list[list[Node]]:
@@ -107,33 +120,43 @@ def _last_reads(steps: Sequence[Step], wanted: set[Node]) -> list[list[Node]]:
 def _contraction(program: Typed, step: ContractStep) -> Work:
     if step.node.local:
         return lambda given: [_local(program, step, given)]
-    return _Contraction(step.node, step.problem, program.dtypes[step.node])
+    return _Contraction(step, program.dtypes[step.node])
 
 
 class _Contraction:
     """A contraction, ready for operands that lie in memory as they did before."""
 
-    def __init__(self, node: Contract, problem: Any, dtype: str) -> None:
-        self.plan: Plan = planned(problem, dtype)
+    def __init__(self, step: ContractStep, dtype: str) -> None:
+        self.plan: Plan = planned(step.problem, dtype)
         self._dtype = np.dtype(dtype)
+        self._ended = step.ended
         self._numbers = [
             (n, self._dtype.type(o.value))
-            for n, o in enumerate(node.operands)
+            for n, o in enumerate(step.node.operands)
             if isinstance(o, Number)
         ]
         self._ready: dict[Any, Ready] = {}
 
     def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
-        operands = list(given)
+        operands, ending = self._split(given)
         for n, number in self._numbers:
             operands.insert(n, np.asarray(number))
         key = key_of(operands)
         known = self._ready.get(key)
         if known is not None:
-            return [known.carry(operands)]
-        made, ready = run_first(self.plan, operands)
+            return [known.carry(operands, ending)]
+        made, ready = run_first(self.plan, operands, ending)
         self._ready[key] = ready
         return [made]
+
+    def _split(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
+        """The operands, and what is done to their product at the end."""
+        if self._ended is None:
+            return list(given), None
+        *operands, last = given
+        if self._ended.bias is None:
+            return list(given), Ending(None, self._ended.activation)
+        return operands, Ending(np.ascontiguousarray(last), self._ended.activation)
 
 
 def _operands(node: Contract, reads: Sequence[Node], given: Sequence[Any], dtype: str) -> list[Any]:
@@ -174,6 +197,12 @@ def _order(problem: Problem) -> list[int]:
     return [held.index(access.plain) for access in problem.output]
 
 
+def _turned(problem: Problem) -> Work:
+    """Axes in another order; a composition is an axis on either side of that."""
+    order, apart, together = _order(problem), shape_of(problem.operands[0]), problem.result_shape
+    return lambda given: [given[0].reshape(apart).transpose(order).reshape(together)]
+
+
 def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
 
@@ -183,8 +212,7 @@ def _view(program: Typed, step: ViewStep) -> Work:
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        order = _order(program.problems[node])
-        return lambda given: [given[0].transpose(order)]
+        return _turned(program.problems[node])
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]

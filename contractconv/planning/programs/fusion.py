@@ -32,86 +32,111 @@ def is_map(node: Node) -> bool:
     return isinstance(node, (Map, Cast))
 
 
-def fused(order: Sequence[Node], wanted: Collection[Node]) -> list[Fused]:
+def fused(
+    order: Sequence[Node], wanted: Collection[Node], apart: Collection[Node] = ()
+) -> list[Fused]:
     """Put maps together.
 
     Args:
         order: every node, each behind what it reads.
         wanted: the nodes that are results.
+        apart: maps that are done elsewhere.
 
     Returns:
         Every map once, in groups of which none waits for itself.
     """
-    read_by = readers(order)
-    free = _free(order, read_by, wanted)
-    levels = _late(order, _early(order, free), read_by, wanted, free)
-    groups = _Joined()
-    for node in order:
-        if is_map(node) and node not in free:
-            groups.add(node)
-            for source in _fused_sources(node, levels, free):
-                groups.join(node, source)
-    return [_group(nodes, read_by, wanted, free) for nodes in groups.sets()]
+    fusion = _Fusion(order, wanted, apart)
+    return [fusion.group(nodes) for nodes in fusion.sets()]
 
 
-def _free(
-    order: Sequence[Node], read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
-) -> set[Node]:
-    """What is made of indices and numbers alone, and read by maps alone.
+class _Fusion:
+    """The maps of a program, and which of them may run together."""
 
-    Every group makes it for itself, block by block: a mask is never there as a whole.
-    """
-    found: set[Node] = set()
-    for node in order:
-        alone = is_map(node) and node not in wanted and all(map(is_map, read_by[node]))
-        alone = alone and all(source in found for source in node.sources)
-        if alone or isinstance(node, (Number, Position)):
-            found.add(node)
-    return found
+    def __init__(
+        self, order: Sequence[Node], wanted: Collection[Node], apart: Collection[Node]
+    ) -> None:
+        self._order, self._wanted, self._read_by = order, wanted, readers(order)
+        self._maps = {node for node in order if is_map(node) and node not in apart}
+        self._free = self._found_free()
+        self._maps -= self._free
+        self._levels = self._late(self._early())
 
+    def _found_free(self) -> set[Node]:
+        """What is made of indices and numbers alone, and read by maps alone.
 
-def _early(order: Sequence[Node], free: Collection[Node]) -> dict[Node, int]:
-    """The level at which every node can be made."""
-    levels: dict[Node, int] = {}
-    for node in order:
-        levels[node] = max(
-            (levels[s] + (not _together(node, s, free)) for s in node.sources if s not in free),
-            default=0,
-        )
-    return levels
+        Every group makes it for itself, block by block: a mask is never there as a whole.
+        """
+        found: set[Node] = set()
+        for node in self._order:
+            alone = node in self._maps and node not in self._wanted
+            alone = alone and self._maps.issuperset(self._read_by[node])
+            alone = alone and found.issuperset(node.sources)
+            if alone or isinstance(node, (Number, Position)):
+                found.add(node)
+        return found
 
+    def _early(self) -> dict[Node, int]:
+        """The level at which every node can be made."""
+        levels: dict[Node, int] = {}
+        for node in self._order:
+            read = (source for source in node.sources if source not in self._free)
+            levels[node] = max((levels[s] + (not self._alike(node, s)) for s in read), default=0)
+        return levels
 
-def _late(
-    order: Sequence[Node],
-    early: Mapping[Node, int],
-    read_by: Mapping[Node, Sequence[Node]],
-    wanted: Collection[Node],
-    free: Collection[Node],
-) -> dict[Node, int]:
-    """The same, but a map waits for those that alone read it."""
-    levels = dict(early)
-    for node in reversed(order):
-        taken = read_by[node]
-        if node in wanted or not taken or not is_map(node) or node in free:
-            continue
-        if all(_together(reader, node, free) for reader in taken):
-            levels[node] = min(levels[reader] for reader in taken)
-    return levels
+    def _late(self, early: Mapping[Node, int]) -> dict[Node, int]:
+        """The same, but a map waits for those that alone read it."""
+        levels = dict(early)
+        for node in reversed(self._order):
+            taken = self._read_by[node]
+            if node in self._wanted or not taken or node not in self._maps:
+                continue
+            if all(self._alike(reader, node) for reader in taken):
+                levels[node] = min(levels[reader] for reader in taken)
+        return levels
 
+    def _alike(self, node: Node, source: Node) -> bool:
+        """Whether a node and one of its sources are maps over the same axes."""
+        if node not in self._maps or source not in self._maps:
+            return False
+        return set(node.axes) == set(source.axes)
 
-def _together(node: Node, source: Node, free: Collection[Node]) -> bool:
-    """Whether a node and one of its sources are maps over the same axes."""
-    if not is_map(node) or not is_map(source) or node in free or source in free:
-        return False
-    return set(node.axes) == set(source.axes)
+    def sets(self) -> list[list[Node]]:
+        """The maps that run together."""
+        joined = _Joined()
+        for node in self._order:
+            if node in self._maps:
+                joined.add(node)
+                for source in node.sources:
+                    if self._alike(node, source) and self._levels[source] == self._levels[node]:
+                        joined.join(node, source)
+        return joined.sets()
 
+    def group(self, nodes: Sequence[Node]) -> Fused:
+        """Maps that run together, with what they read and what is read of them."""
+        inside = set(nodes)
+        needed = self._with_free(nodes)
+        known = inside | self._free
+        leaves = dict.fromkeys(s for node in needed for s in node.sources if s not in known)
+        outputs = [
+            node
+            for node in nodes
+            if node in self._wanted or not inside.issuperset(self._read_by[node])
+        ]
+        return Fused(tuple(needed), tuple(leaves), tuple(outputs))
 
-def _fused_sources(node: Node, levels: Mapping[Node, int], free: Collection[Node]) -> list[Node]:
-    return [
-        source
-        for source in node.sources
-        if _together(node, source, free) and levels[source] == levels[node]
-    ]
+    def _with_free(self, nodes: Sequence[Node]) -> list[Node]:
+        """The nodes of a group, and before them what each of them makes of indices and numbers."""
+        found: dict[Node, None] = {}
+        for node in nodes:
+            waiting = [(node, False)]
+            while waiting:
+                one, ready = waiting.pop()
+                if ready:
+                    found[one] = None
+                elif one not in found:
+                    waiting.append((one, True))
+                    waiting += [(s, False) for s in one.sources if s in self._free and is_map(s)]
+        return list(found)
 
 
 class _Joined:
@@ -137,33 +162,3 @@ class _Joined:
             self._leader[node] = self._leader[self._leader[node]]
             node = self._leader[node]
         return node
-
-
-def _group(
-    nodes: Sequence[Node],
-    read_by: Mapping[Node, Sequence[Node]],
-    wanted: Collection[Node],
-    free: Collection[Node],
-) -> Fused:
-    inside = set(nodes)
-    needed = _with_free(nodes, free)
-    leaves = dict.fromkeys(
-        s for n in needed for s in n.sources if s not in inside and s not in free
-    )
-    outputs = [n for n in nodes if n in wanted or any(r not in inside for r in read_by[n])]
-    return Fused(tuple(needed), tuple(leaves), tuple(outputs))
-
-
-def _with_free(nodes: Sequence[Node], free: Collection[Node]) -> list[Node]:
-    """The nodes of a group, and before them what each of them makes of indices and numbers."""
-    found: dict[Node, None] = {}
-    for node in nodes:
-        waiting = [(node, False)]
-        while waiting:
-            one, ready = waiting.pop()
-            if ready:
-                found[one] = None
-            elif one not in found:
-                waiting.append((one, True))
-                waiting += [(s, False) for s in one.sources if s in free and is_map(s)]
-    return list(found)

@@ -104,6 +104,7 @@ def planned_lines(
     program: Typed,
     steps: Sequence[Step],
     plans: Mapping[Step, Plan],
+    ways: Mapping[Step, str],
     gone: Sequence[Collection[Node]],
 ) -> ProgramPlan:
     """Write a plan.
@@ -112,6 +113,7 @@ def planned_lines(
         program: the program.
         steps: what is done for it.
         plans: how contractions are carried out.
+        ways: how maps are.
         gone: for each step the nodes that nobody reads behind it.
     """
     lines: list[Line] = []
@@ -122,12 +124,9 @@ def planned_lines(
         made = 0 if view else sum(_size(program, node) for node in step.makes)
         read = 0 if view else sum(_size(program, node) for node in step.reads)
         alive += made
-        lines.append(
-            Line(
-                ", ".join(map(name_of, step.makes)), does(step), _way(step, plans.get(step)),
-                _operations(step, plans.get(step), program), made + read, alive,
-            )
-        )  # fmt: skip
+        makes, plan = ", ".join(map(name_of, step.makes)), plans.get(step)
+        way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
+        lines.append(Line(makes, does(step), way, operations, made + read, alive))
         alive -= sum(_size(program, node) for node in over if node not in inputs)
     return ProgramPlan(tuple(lines))
 
@@ -162,8 +161,6 @@ def _map(node: Node) -> str:
 def _way(step: Step, plan: Plan | None) -> str:
     if isinstance(step, ReductionGradient):
         return "gradient of a reduction"
-    if isinstance(step, MapStep):
-        return f"{len(step.group.nodes)} maps, block by block"
     if isinstance(step, RowsStep):
         return "rows, by labels"
     if plan is None:

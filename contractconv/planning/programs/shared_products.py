@@ -8,7 +8,7 @@ take about twice what the forward pass takes, where each by itself would take as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
 
@@ -56,9 +56,23 @@ def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[No
         return list(outputs)
     became: dict[Node, Node] = {}
     for group in groups:
-        order = nominal(group.forward.spec) if problems is None else problems(group.forward)
-        became |= _Tree(group, order).became
+        became |= _Tree(group, _problem(group, problems)).became
     return _replaced(outputs, became)
+
+
+def _problem(group: _Group, problems: Problems | None) -> Problem:
+    """The contraction with sizes, which a gradient of it has as well."""
+    if problems is None:
+        return nominal(group.forward.spec)
+    (n, gradient), *_ = group.gradients.items()
+    back = problems(gradient)
+    others = back.operands[len(back.operands) - len(group.forward.operands) + 1 :]
+    operands = (*others[:n], back.output, *others[n:])
+    output = back.operands[0] if len(back.operands) == len(operands) else ()
+    kept = {name for access in output for name in access.names}
+    sizes = sorted(back.sizes, key=lambda pair: pair[0] not in kept)
+    shape = tuple(access.size for access in output)
+    return Problem(operands, output, tuple(sizes), SUM, shape)
 
 
 def nominal(spec: Spec) -> Problem:
@@ -84,7 +98,7 @@ def _groups(outputs: Sequence[Node]) -> Iterator[_Group]:
     order = in_order(outputs, references=False)
     many = [n for n in order if isinstance(n, Contract) and _is_many(n)]
     taken: set[Node] = set()
-    for forward in many:
+    for forward in (*many, *_not_there(many)):
         if forward in taken or len(forward.operands) < MANY or forward.spec.parameters:
             continue
         for cotangent, gradients in _gradients(forward, many).items():
@@ -92,6 +106,36 @@ def _groups(outputs: Sequence[Node]) -> Iterator[_Group]:
             if left:
                 taken |= {forward, *left.values()}
                 yield _Group(forward, cotangent, left)
+
+
+def _not_there(many: Sequence[Contract]) -> Iterator[Contract]:
+    """Contractions whose gradients a program has, but not them themselves.
+
+    What one gradient lacks of the operands is found in another one, with the same cotangent.
+    """
+    by_cotangent: dict[Node, list[Contract]] = {}
+    for node in many:
+        if len(node.operands) >= MANY:
+            by_cotangent.setdefault(node.operands[0], []).append(node)
+    for cotangent, nodes in by_cotangent.items():
+        first, *others = nodes
+        for other in others:
+            lacked = [o for o in other.operands[1:] if o not in first.operands[1:]]
+            if len(lacked) == 1 and len(other.operands) == len(first.operands):
+                yield from _with_operand(first, lacked[0], cotangent)
+                break
+
+
+def _with_operand(gradient: Contract, lacked: Node, cotangent: Node) -> Iterator[Contract]:
+    """Contractions of which a node may be the gradient by an operand, wherever that stands."""
+    given, *terms = gradient.spec.inputs
+    for place in range(len(terms) + 1):
+        inputs = (*terms[:place], gradient.spec.output, *terms[place:])
+        operands = (*gradient.operands[1 : place + 1], lacked, *gradient.operands[place + 1 :])
+        spec = Spec(inputs, given, SUM)
+        extents = {name: size for name, size in gradient.extents if name in spec.indices}
+        if set(spec.indices) >= set(gradient.spec.indices):
+            yield replace(contract(spec, operands, extents), axes=cotangent.axes)
 
 
 def _is_many(node: Contract) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import SUM, Spec
+from contractconv.planning.programs.endings import Ended, endings
 from contractconv.planning.programs.fusion import Fused, fused, is_map
 from contractconv.programs.build import local_axes
 from contractconv.programs.dtypes import Typed
@@ -31,10 +32,17 @@ class Step:
 
 @dataclass(frozen=True)
 class ContractStep(Step):
-    """A contraction, or the local derivative of one."""
+    """A contraction, or the local derivative of one.
+
+    Attributes:
+        node: the contraction.
+        problem: the same with sizes.
+        ended: what is done to its result, if something is.
+    """
 
     node: Contract
     problem: Problem
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +92,21 @@ def steps_of(program: Typed) -> list[Step]:
     found: list[Step] = [*gradients]
     skipped = _unread(gradients, read_by, wanted)
     done = {node for step in gradients for node in step.makes}
-    groups = fused(order, wanted)
+    found_ends = endings(program, read_by, wanted)
+    ended = {node: one for node, one in found_ends.items() if node not in done}
+    apart = _within(ended.values())
+    groups = fused(order, wanted, apart)
     found += [MapStep(group.outputs, group.leaves, group) for group in groups]
     done |= {node for group in groups for node in group.nodes} | skipped
     needed = {node for step in found for node in step.reads} | wanted
     needed |= {s for n in order if isinstance(n, _READ_WHOLE) for s in n.sources}
     for node in order:
-        if node in done or isinstance(node, Input) or is_map(node) or node not in needed:
+        if node in done or isinstance(node, Input):
+            continue
+        if node in ended:
+            found.append(_ended(ended[node], program))
+            continue
+        if is_map(node) or node not in needed:
             continue
         if isinstance(node, (TakenRows, AddedRows)):
             found.append(RowsStep((node,), node.sources, node))
@@ -118,6 +134,22 @@ def is_turned(problem: Problem) -> bool:
     sizes = tuple(access.size for access in problem.output)
     whole = sizes == tuple(size for _, size in problem.sizes[: len(made)])
     return sorted(made, key=str) == sorted(problem.whole[0] or (), key=str) and whole
+
+
+def _within(ended: Iterable[Ended]) -> set[Node]:
+    """The maps that are done at the ends of contractions."""
+    found: set[Node] = set()
+    for one in ended:
+        found.add(one.result)
+        found |= {source for source in one.result.sources if source.sources and one.bias != source}
+    return found
+
+
+def _ended(ended: Ended, program: Typed) -> ContractStep:
+    node = ended.node
+    reads = tuple(s for s in node.sources if not isinstance(s, Number))
+    bias = () if ended.bias is None else (ended.bias,)
+    return ContractStep((ended.result,), (*reads, *bias), node, program.problems[node], ended)
 
 
 def _contraction(node: Contract, program: Typed) -> ContractStep:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from contractconv.errors import ContractionError
 from contractconv.notation.spec import Spec, Term, lone_names
 from contractconv.programs.kinds import kind
-from contractconv.programs.nodes import Axes, Contract, Map, Named, Node, Number
+from contractconv.programs.nodes import Axes, Cast, Contract, Map, Named, Node, Number
 from contractconv.programs.rewrites.workshop import Workshop
 from contractconv.reductions.table import REDUCTIONS
 
@@ -60,6 +60,20 @@ def stays(node: Node, workshop: Workshop) -> Node | None:
     if found is None or found.held != found.made or isinstance(found.source, Number):
         return None
     return workshop.named(found.source, node.axes)
+
+
+def converted_before(node: Node, workshop: Workshop) -> Node | None:
+    """A conversion of what is moved, before that: so whoever reads it can read its operand."""
+    if not isinstance(node, Cast):
+        return None
+    inner, dtype = node.source, workshop.dtypes[node]
+    found = moved(inner, workshop)
+    if found is None or not isinstance(inner, Contract) or isinstance(found.source, Number):
+        return None
+    extents = {name: size.offset for name, size in inner.extents}
+    told = None if inner.shape is None else tuple(size.offset for size in inner.shape)
+    source = workshop.cast(found.source, dtype)
+    return workshop.contract(inner.spec, [source], node.axes, dtype, extents, told)
 
 
 def read_by_contraction(node: Node, workshop: Workshop) -> Node | None:

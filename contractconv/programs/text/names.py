@@ -50,6 +50,11 @@ class Names:
     def __getitem__(self, node: Node) -> str:
         return node.name if isinstance(node, Input) else self._known[node]
 
+    @property
+    def known(self) -> dict[str, Node]:
+        """What has a name, by it."""
+        return {name: node for node, name in self._known.items()}
+
     def give(self, node: Node, name: str) -> None:
         """Call a node by a name that is taken for it."""
         self._known[node] = name
@@ -64,16 +69,24 @@ class Names:
             self._known[node] = self.claim(self._fitting(node))
         return self[node]
 
-    def _fitting(self, node: Node) -> str:
-        """A name that says what a node is, which others may have, too."""
+    def _fitting(self, node: Node, through: frozenset[Node] = frozenset()) -> str:
+        """A name that says what a node is, which others may have, too.
+
+        Args:
+            node: the node.
+            through: the nodes after which it would be called, and which are being called.
+        """
         if isinstance(node, Input) or node in self._known:
             return self[node]
         if node.label is not None:
             return node.label
-        if node.cotangent_of is not None:
-            return f"d_{self._fitting(node.cotangent_of)}"
-        if node in self._whole:
-            return f"{self._fitting(self._whole[node])}_part"
+        # A value may be equal to the cotangent of another one, and that to its own.
+        if node not in through:
+            behind = through | {node}
+            if node.cotangent_of is not None:
+                return f"d_{self._fitting(node.cotangent_of, behind)}"
+            if node in self._whole:
+                return f"{self._fitting(self._whole[node], behind)}_part"
         return self._described(node)
 
     def _described(self, node: Node) -> str:

@@ -40,6 +40,13 @@ def write(graph: Graph) -> str:
     return "\n".join([head, *body, back]) + "\n"
 
 
+def names(graph: Graph) -> dict[str, Node]:
+    """What each name in the text of a program stands for."""
+    lines = _Lines(graph)
+    leaves = {name: node for (node, _), name in lines.leaves.items()}
+    return {**leaves, **lines.names.known, **{node.name: node for node in graph.inputs}}
+
+
 def check(graph: Graph) -> None:
     """Refuse a program that has no text.
 
@@ -72,6 +79,8 @@ class _Lines:
 
     Attributes:
         made: each line, and the place of its node in the order of all of them.
+        names: what they are called.
+        leaves: numbers, sizes and indices that have names, by these and by what was asked for.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -82,10 +91,10 @@ class _Lines:
         self._now = 0
         self._labels = _labels(self._order, graph.wanted)
         self._own = _standing_alone(self._order, self._labels, graph)
-        self._leaves: dict[tuple[Node, str], str] = {}
+        self.leaves: dict[tuple[Node, str], str] = {}
         self._inline: dict[Node, Piece] = {}
         self._sources = Sources(self._value, lambda node: self._value(node).text)
-        self._names = self._named(graph)
+        self.names = self._named(graph)
         for place, node in enumerate(self._order):
             self._now = place
             if _is_line(node):
@@ -126,7 +135,7 @@ class _Lines:
         return piece
 
     def _add(self, node: Node, piece: Piece) -> None:
-        start = f"{_INDENT}{self._names.called(node)} = "
+        start = f"{_INDENT}{self.names.called(node)} = "
         line = start + piece.text
         if len(line) > _WIDEST_LINE and isinstance(node, Contract):
             line = _wrapped(f"{start}{function(node)}(", arguments(node, self._sources), ")")
@@ -136,25 +145,25 @@ class _Lines:
         """How a node is written where it is read."""
         if isinstance(node, _LEAVES):
             return self._leaf(node)
-        return self._inline.get(node) or Piece(self._names[node])
+        return self._inline.get(node) or Piece(self.names[node])
 
     def _leaf(self, node: Node) -> Piece:
         """A number stands where it is read, unless this very one has a name."""
         if node.label is None:
             return written(node, self._sources)
         known = (node, node.label)
-        if known not in self._leaves:
+        if known not in self.leaves:
             wanted = self._outputs.get(node.label) == node
-            name = node.label if wanted else self._names.claim(node.label)
-            self._leaves[known] = name
+            name = node.label if wanted else self.names.claim(node.label)
+            self.leaves[known] = name
             self._assign(name, written(node, self._sources).text)
-        return Piece(self._leaves[known])
+        return Piece(self.leaves[known])
 
     def _finish(self, name: str, node: Node) -> None:
         """Give an output its name, if it is not that of a line already."""
         if isinstance(node, _LEAVES) and node.label in {None, name}:
-            if (node, name) not in self._leaves:
-                self._leaves[node, name] = name
+            if (node, name) not in self.leaves:
+                self.leaves[node, name] = name
                 self._assign(name, written(node, self._sources).text)
         elif (value := self._value(node).text) != name:
             self._assign(name, value)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from symbolic import both, contract, improved, program
+from symbolic import PASSES, both, contract, improved, program
 
+from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, applied, tensor
+from contractconv.cache_register import clear_caches
+from contractconv.programs.agreement import agree_at_random
 from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Number
+from contractconv.programs.rewrites import gate
 from contractconv.programs.rewrites.driver import Pass, rewritten
-from contractconv.programs.rewrites.table import PASSES
 from contractconv.programs.rewrites.workshop import Workshop
 
 X, Y, S = tensor("x", "i j"), tensor("y", "i j"), tensor("s", "i i2")
@@ -45,8 +50,6 @@ def transposed(node: Node, workshop: Workshop) -> Node | None:
     if isinstance(node, Contract) and len(node.spec.inputs[0]) == 2:
         spec = node.spec
         inputs = (spec.inputs[0][::-1], *spec.inputs[1:])
-        from dataclasses import replace
-
         return workshop.contract(
             replace(spec, inputs=inputs), node.operands, node.axes, workshop.dtypes[node], {}
         )
@@ -110,13 +113,8 @@ def test_a_wrong_pass_changes_nothing(name: str) -> None:
 
 
 def test_a_rewrite_that_is_right_for_equal_sizes_alone_is_refused() -> None:
-    def other_size(node: Node, workshop: Workshop) -> Node | None:
-        if isinstance(node, Contract) and node.spec.inputs[0] == ():
-            return workshop.number(3.0, workshop.dtypes[node])
-        return None
-
     def summed(node: Node, workshop: Workshop) -> Node | None:
-        """The trace for the sum of the first column's ... of a one by one matrix."""
+        """The trace for the sum of all elements: the same of a matrix of one element."""
         if not isinstance(node, Contract):
             return None
         spec = contract("i i ->", S)._node
@@ -177,3 +175,28 @@ def test_inputs_are_not_returned_themselves() -> None:
     assert (plain == made).all()
     given = program([X * 1], ARRAYS)
     assert rewritten(given, PASSES).graph.wanted[0] not in given.graph.inputs
+
+
+def _deep(layers: int) -> list[Tensor]:
+    h, weights = tensor("h", "b i"), []
+    for n in range(layers):
+        weights.append(tensor(f"W{n}", "i o"))
+        h = applied("max", contract("b i, i o -> b o", h, weights[-1]) * 1, 0).named("b i")
+    return [*grad(contract("b i ->", h), weights)]
+
+
+def test_what_is_judged_does_not_grow_with_the_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(layers: int) -> int:
+        calls: list[object] = []
+
+        def counted(*given: Any) -> bool:
+            calls.append(given)
+            return agree_at_random(*given)
+
+        monkeypatch.setattr(gate, "agree_at_random", counted)
+        clear_caches()
+        arrays = {"h": np.ones((2, 3))} | {f"W{n}": np.ones((3, 3)) for n in range(layers)}
+        improved(_deep(layers), arrays)
+        return len(calls)
+
+    assert 0 < judged(24) <= judged(8)

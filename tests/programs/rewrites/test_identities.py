@@ -30,7 +30,7 @@ SHORTER = [
     (lambda: X * 1 + Y, ["add"]),
     (lambda: 1 * X + Y, ["add"]),
     (lambda: X * -1, ["negative"]),
-    (lambda: -(-X) * Y, ["multiply"]),
+    (lambda: applied("negative", -X) * Y, ["multiply"]),
     (lambda: X / 1 * Y, ["multiply"]),
     (lambda: X**1 * Y, ["multiply"]),
     (lambda: (X - 0) * Y, ["multiply"]),

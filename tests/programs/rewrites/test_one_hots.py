@@ -47,7 +47,7 @@ g, m, W = tensor("g", "b t d"), tensor("m", "b"), tensor("W", "d o")
 TAKEN = {
     "embedding": embedding(TOKENS, TABLE, "v"),
     "truth values": contract("b t v, v d -> b t d", code(TOKENS), TABLE),
-    "the other way round": contract("v b, v d -> b d", index("v") == LABELS, TABLE),
+    "the other way round": contract("v b, v d -> b d", applied("equal", index("v"), LABELS), TABLE),
     "turned": contract(
         "v b t, v d -> b t d", contract("b t v -> v b t", one_hot(TOKENS, "v", 5)), TABLE
     ),
@@ -116,9 +116,11 @@ LEFT = {
     "a window": contract("b v, (v+k) d -> b k d", one_hot(LABELS, "v", 4), TABLE, k=2),
     "fractions": contract("b v, v d -> b d", m == index("v"), TABLE),
     "not zero": contract("b v, v d -> b d", applied("where", code(LABELS), 1, -1), TABLE),
-    "other than": contract("b v, v d -> b d", index("v") != LABELS, TABLE),
+    "other than": contract("b v, v d -> b d", applied("not_equal", LABELS, index("v")), TABLE),
     "a maximum": contract("b v, v d -> b d", one_hot(LABELS, "v"), TABLE, reduce="max"),
-    "shifted places": contract("v b, v d -> b d", index("v") + 1 == LABELS, TABLE),
+    "shifted places": contract(
+        "v b, v d -> b d", applied("equal", index("v", 5) + 1, LABELS), TABLE
+    ),
     "truth values": contract("b v, b v -> b", code(LABELS), SCORES > 0),
 }
 
@@ -147,8 +149,8 @@ def test_dtypes_of_labels_and_of_tables(kind: str, dtype: str) -> None:
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int64"])
 def test_tables_of_integers(kind: str) -> None:
     table = tensor("I", "v d", kind)
-    read = contract("b v, v d -> b d", index("v") == LABELS, table)
-    added = contract("b v, b d -> v d", index("v") == LABELS, tensor("R", "b d", kind), v=3)
+    read = contract("b v, v d -> b d", code(LABELS), table)
+    added = contract("b v, b d -> v d", code(LABELS), tensor("R", "b d", kind), v=3)
     arrays = {
         "labels": np.array([1, 1, -1, 0]),
         "I": RANDOM.integers(0, 100, (3, 2)).astype(kind),

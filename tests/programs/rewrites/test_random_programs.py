@@ -40,9 +40,11 @@ class Drawn:
         self.values = [*self.inputs]
 
     def one(self) -> Tensor:
+        """A value."""
         return self.values[self._chance.integers(len(self.values))]
 
     def step(self) -> None:
+        """Make one more value."""
         rules: Sequence[Callable[[], Tensor]] = (
             self.mapped, self.mapped, self.moved, self.contracted, self.chosen, self.number,
         )  # fmt: skip
@@ -51,18 +53,21 @@ class Drawn:
             self.values.append(made)
 
     def mapped(self) -> Tensor:
+        """A map of values."""
         function = ("add", "subtract", "multiply", "max", "negative")[self._chance.integers(5)]
         if function == "negative":
             return -self.one()
         return applied(function, self.one(), self.one())
 
     def number(self) -> Tensor:
+        """A map of a value and a number."""
         value = (0, 1, -1, 2)[self._chance.integers(4)]
         function = ("add", "subtract", "multiply")[self._chance.integers(3)]
         pair = (self.one(), value)
         return applied(function, *(pair if self._chance.integers(2) else pair[::-1]))
 
     def moved(self) -> Tensor:
+        """A value, moved, or repeated."""
         x = self.one()
         axes = [x.axes[n] for n in self._chance.permutation(len(x.axes))]
         free = [name for name in SIZES if name not in axes]
@@ -80,14 +85,17 @@ class Drawn:
         return size(held[name], name)
 
     def contracted(self) -> Tensor:
+        """A contraction of two values."""
         x, y = self.one(), self.one()
         names = list(dict.fromkeys((*x.axes, *y.axes)))
         kept = [name for name in names if self._chance.integers(2)]
         return contract(f"{' '.join(x.axes)}, {' '.join(y.axes)} -> {' '.join(kept)}", x, y)
 
     def chosen(self) -> Tensor:
+        """A value, masked, or contracted with a code."""
         if self._chance.integers(2):
-            return applied("where", index("a") >= index("b"), self.one(), 0)
+            mask = index("a", self._size("a")) >= index("b", self._size("b"))
+            return applied("where", mask, self.one(), 0)
         code = one_hot(self.labels, "c", self._size("c"))
         x = self.one()
         names = list(dict.fromkeys((*code.axes, *x.axes)))

@@ -45,7 +45,7 @@ CASES = {
     "argument": (turned(X) + X, 0),
     "argument of another name": (turned(S).named("i i2") + S, 0),
     "repeated argument": (XW + repeated(V), 1),
-    "repeated operand": (contract("b o, b o -> b o", XW, repeated(V)), 2),
+    "repeated operand": (contract("b o, b o -> b o", XW, repeated(V)), 1),
     "repeated and kept": (contract("b o, b i -> o b", repeated(V), X), 1),
     "diagonal": (contract("i i -> i", turned(S)), 1),
     "identity": (contract("b i -> b i", X) * 2, 0),

@@ -6,6 +6,8 @@ import ast
 import sys
 from collections.abc import Callable
 from threading import Thread, stack_size
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -138,7 +140,7 @@ def steps(work: Callable[[], object]) -> int:
     """How many lines of Python are carried out."""
     count = 0
 
-    def trace(frame: object, event: str, argument: object) -> object:
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal count
         count += 1
         return trace

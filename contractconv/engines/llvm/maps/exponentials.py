@@ -18,7 +18,6 @@ class _Table(NamedTuple):
     Attributes:
         high, low: the logarithm of 2 in two parts; the first has so few digits that its multiples
             are exact.
-        rounder: added and taken away again, it leaves a whole number.
         least, most: beyond these, exponentials are zero and infinite.
         flat: below it, an exponential less one is minus one.
         tiny: numbers of a smaller magnitude are the same as their exponentials less one.
@@ -27,7 +26,6 @@ class _Table(NamedTuple):
     polynomial: tuple[float, ...]
     high: float
     low: float
-    rounder: float
     least: float
     most: float
     flat: float
@@ -39,7 +37,7 @@ _SINGLE = _Table(
         0.00139411213879024559, 0.00836318403662705724, 0.0416663751735062662,
         0.166665769447964086, 0.500000002694060628,
     ),
-    0.693145751953125, 1.428606820309417e-06, 1.5 * 2.0**23, -104.0, 89.0, -18.0, 2.0**-30,
+    0.693145751953125, 1.428606820309417e-06, -104.0, 89.0, -18.0, 2.0**-30,
 )  # fmt: skip
 _DOUBLE = _Table(
     (
@@ -47,7 +45,7 @@ _DOUBLE = _Table(
         0.000024801521290973346, 0.000198412698865909993, 0.00138888889172174569,
         0.0083333333333222073, 0.0416666666666241189, 0.166666666666666745, 0.500000000000000102,
     ),
-    0.6931471805598903, 5.497923018708371e-14, 1.5 * 2.0**52, -746.0, 710.0, -38.0, 2.0**-60,
+    0.6931471805598903, 5.497923018708371e-14, -746.0, 710.0, -38.0, 2.0**-60,
 )  # fmt: skip
 _LOG2_E = 1.4426950408889634
 
@@ -57,7 +55,7 @@ def _table(f: Floats) -> _Table:
 
 
 class Parts(NamedTuple):
-    """An exponential as ``(1 + rest) * 2 ** power``; the power is bits of an integer."""
+    """An exponential as ``(1 + rest) * 2 ** power``, of a whole power."""
 
     rest: Vector
     power: Vector
@@ -66,34 +64,18 @@ class Parts(NamedTuple):
 def parts(f: Floats, x: Vector) -> Parts:
     """The parts of the exponential of a number within the bounds."""
     t = _table(f)
-    shifted = f.fma(x, f.constant(_LOG2_E), t.rounder)
-    whole = shifted - f.constant(t.rounder)
-    power = f.difference(f.bits(shifted), f.bits(f.constant(t.rounder)))
+    shifted = f.fma(x, f.constant(_LOG2_E), f.rounder)
+    whole = shifted - f.constant(f.rounder)
     r = f.fma(whole, f.constant(-t.high), x)
     r = f.fma(whole, f.constant(-t.low), r)
-    return Parts(f.fma(r * r, f.polynomial(t.polynomial, r), r), power)
-
-
-def bounded(f: Floats, x: Vector) -> Vector:
-    """A number, within the bounds beyond which its exponential changes no more."""
-    t = _table(f)
-    return f.clamped(x, t.least, t.most)
+    return Parts(f.fma(r * r, f.polynomial(t.polynomial, r), r), whole)
 
 
 def exp(f: Floats, x: Vector) -> Vector:
     """The exponential."""
-    found = parts(f, bounded(f, x))
-    return powered(f, f.constant(1.0) + found.rest, found.power)
-
-
-def powered(f: Floats, x: Vector, power: Vector) -> Vector:
-    """``x * 2 ** power``, in two steps, since the power alone may be no number any more."""
-    half = f.shifted(power, -1)
-    return x * _power(f, half) * _power(f, f.difference(power, half))
-
-
-def _power(f: Floats, power: Vector) -> Vector:
-    return f.of_bits(f.shifted(f.sum(power, f.integer(f.bias)), f.mantissa))
+    t = _table(f)
+    found = parts(f, f.clamped(x, t.least, t.most))
+    return f.powered(f.constant(1.0) + found.rest, found.power)
 
 
 def expm1(f: Floats, x: Vector) -> Vector:
@@ -101,7 +83,7 @@ def expm1(f: Floats, x: Vector) -> Vector:
     t = _table(f)
     found = parts(f, f.clamped(x, t.flat, t.most))
     # Half of it, since twice the greatest power of two is no number.
-    scale = _power(f, f.difference(found.power, f.integer(1)))
+    scale = f.power_of_two(found.power - f.constant(1.0))
     half = f.fma(scale, found.rest, scale - f.constant(0.5))
     small = f.compared("<", f.absolute(x), f.constant(t.tiny))
     return f.where(small, x, half + half)
@@ -111,7 +93,7 @@ def tanh(f: Floats, x: Vector) -> Vector:
     """The hyperbolic tangent: of ``t = exp(-2 |x|)`` less one, or of what it lacks to one."""
     a, one, two = f.absolute(x), f.constant(1.0), f.constant(2.0)
     found = parts(f, f.clamped(f.scaled(-2.0, a), _table(f).flat, 0.0))
-    scale = _power(f, found.power)
+    scale = f.power_of_two(found.power)
     power = f.fma(scale, found.rest, scale)
     less = f.fma(scale, found.rest, scale - one)
     far = f.compared(">", a, f.constant(0.55))

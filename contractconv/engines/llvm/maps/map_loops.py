@@ -105,7 +105,8 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
     def write(emitter: Emitter) -> None:
         _Maps(emitter, code, forms).write()
 
-    return build(name, "float32" if narrow else "float64", write, (code, forms, _writers()))
+    identity = (code, forms, registers(), _writers())
+    return build(name, "float32" if narrow else "float64", write, identity)
 
 
 @cache

@@ -225,6 +225,52 @@ class Floats(Lanes):
             total = self.fma(total, x, coefficient)
         return total
 
+    def quotient(self, above: Vector, below: Vector, inverse: Vector) -> Vector:
+        """``above / below``, rounded as a division is, from the inverse of ``below``."""
+        nearly = above * inverse
+        left = self.fma(self.negated(nearly), below, above)
+        return self.fma(left, inverse, nearly)
+
+    @cached_property
+    def rounder(self) -> float:
+        """Added and taken away again, it leaves a whole number, which its last bits are."""
+        return 1.5 * 2.0**self.mantissa
+
+    def powered(self, x: Vector, power: Vector) -> Vector:
+        """``x * 2 ** power``, of a whole power; right too where the power alone is no number."""
+        if self._scales:
+            return self._scaled(x, power)
+        bits = self._whole_bits(power)
+        half = self.shifted(bits, -1)
+        return x * self._power(half) * self._power(self.difference(bits, half))
+
+    def power_of_two(self, power: Vector) -> Vector:
+        """``2 ** power``, of a whole power, which must be a number with all its digits."""
+        if self._scales:
+            return self._scaled(self.constant(1.0), power)
+        return self._power(self._whole_bits(power))
+
+    @cached_property
+    def _scales(self) -> bool:
+        """Whether the processor has an instruction for it: AVX-512, whose registers these are."""
+        return self.e.number.lanes * self._bits.element.width == 512
+
+    def _scaled(self, x: Vector, power: Vector) -> Vector:
+        letter = "d" if self.mantissa == 52 else "s"
+        every = ir.Constant(ir.IntType(self.e.number.lanes), -1)
+        # Rounded as everything else is.
+        given = (x.value, power.value, x.value, every, _I32(4))
+        name = f"llvm.x86.avx512.mask.scalef.p{letter}.512"
+        return self._made(self.e.intrinsic(name, self.kind, *given))
+
+    def _whole_bits(self, power: Vector) -> Vector:
+        """A whole number as bits of an integer."""
+        rounder = self.constant(self.rounder)
+        return self.difference(self.bits(power + rounder), self.bits(rounder))
+
+    def _power(self, bits: Vector) -> Vector:
+        return self.of_bits(self.shifted(self.sum(bits, self.integer(self.bias)), self.mantissa))
+
     def negated(self, vector: Vector) -> Vector:
         """The other sign."""
         return self._made(self.e.builder.fneg(vector.value))
@@ -245,7 +291,11 @@ class Floats(Lanes):
         """Within bounds; what is not a number stays so."""
         least, most = self.constant(low), self.constant(high)
         raised = self.where(self.compared("<", vector, least), least, vector)
-        return self.where(self.compared(">", raised, most), most, raised)
+        return self.least(most, raised)
+
+    def least(self, bound: Vector, vector: Vector) -> Vector:
+        """At most a bound; what is not a number stays so."""
+        return self.where(self.compared("<", bound, vector), bound, vector)
 
 
 def _narrowed(builder: Any, value: Any, kind: Any) -> Any:

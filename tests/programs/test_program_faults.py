@@ -1,0 +1,171 @@
+"""Small programs, each of which was once wrong; those that still are, are marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contractconv as cc
+from contractconv.api.compiling import compile as compiled
+from contractconv.api.symbolic import concatenated, grad, hvp, jvp
+from contractconv.api.tensor import Tensor, applied, index, tensor
+from contractconv.programs.nodes import Contract, in_order
+from contractconv.programs.program import Graph
+from contractconv.programs.text.reader import read
+from contractconv.programs.text.writer import write
+
+A = np.arange(6.0).reshape(2, 3)
+ROW = np.array([3.0, 1.0, 2.0])
+X, ROWS = tensor("x", "i"), tensor("x", "q k")
+
+
+def contract(*given: Any, **named: Any) -> Any:
+    """A contraction of symbolic tensors."""
+    return cc.contract(*given, **named)
+
+
+def wrong(reason: str) -> pytest.MarkDecorator:
+    """What is not right yet."""
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+def test_a_second_derivative_through_a_mean_of_nothing() -> None:
+    u, v, w = tensor("u"), tensor("dx", "i"), tensor("du")
+    loss = u * contract("i ->", X, reduce="mean")
+    made = compiled(hvp(loss, [X, u], [v, w])[1], [X, u, v, w])
+    assert made(np.zeros(0), np.array(2.0), np.zeros(0), np.array(1.0)) == 0
+
+
+@wrong("a product that is scattered has no second derivative")
+def test_second_derivatives_of_scattered_products() -> None:
+    made = contract("i, i -> i i", X, X, reduce="prod")
+    loss = contract("i j -> ", made)
+    assert np.all(compiled(hvp(loss, X, tensor("v", "i")))(ROW, np.ones(3)) == 2)
+
+
+@pytest.mark.parametrize("given", [X, -X, X + 1, 2 * X])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_of_constant_gradients(given: Tensor, dtype: str) -> None:
+    assert compiled(grad(contract("i ->", given), X), [X])(ROW.astype(dtype)).dtype == dtype
+
+
+@wrong("a cotangent is shaped like an operand whose axis is open")
+def test_gradients_through_operands_with_open_axes() -> None:
+    made = contract("j i -> i", index("j") * X, j=3)
+    found = compiled(grad(contract("i, i ->", made, made), X), [X])(ROW)
+    np.testing.assert_array_equal(found, 2 * 9 * ROW)
+
+
+def test_gradients_by_what_a_position_decides() -> None:
+    made = applied("where", index("i") < 1, X, 1.5)
+    found = compiled(grad(contract("i ->", made), X), [X])(ROW)
+    np.testing.assert_array_equal(found, [1, 0, 0])
+
+
+@wrong("a gradient has an open axis where a cotangent lacks one")
+def test_gradients_by_what_a_position_weighs() -> None:
+    y = tensor("y", "j")
+    made = grad(contract("j, i ->", y, X * index("i")), X)
+    np.testing.assert_array_equal(compiled(made, [y, X])(np.ones(2), ROW), [0, 2, 4])
+
+
+@wrong("the gradient of a table has no size if all its rows count alike")
+def test_gradients_of_embeddings_that_are_summed() -> None:
+    labels, table = tensor("labels", "p", "int64"), tensor("table", "v c")
+    hot = applied("equal", labels, index("q"))
+    loss = contract("p c ->", contract("p q, q c -> p c", hot, table))
+    made = compiled(grad(loss, table), [labels, table])(np.array([0, 2, 0]), np.ones((3, 2)))
+    np.testing.assert_array_equal(made, [[2, 2], [0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("outputs", [[X, X], [X * 2, (X * 3).called("result_0")]])
+def test_as_many_results_as_were_asked_for(outputs: list[Tensor]) -> None:
+    assert len(compiled(outputs)(ROW)) == 2
+
+
+@pytest.mark.parametrize("name", ["class", "two words", "_hidden"])
+def test_names_of_outputs_are_checked_at_once(name: str) -> None:
+    with pytest.raises(cc.ContractionError):
+        compiled({name: X * 2, "b": X})
+
+
+def test_second_derivatives_of_powers_at_exponent_zero() -> None:
+    a, b, d, e = (tensor(name) for name in "abde")
+    call = compiled(hvp(a**b, [a, b], [d, e])[1], [a, b, d, e])
+    assert call(*map(np.array, (2.0, 0.0, 1.0, 0.0))) == 0.5
+
+
+@wrong("a node that is local no longer keeps its axes")
+def test_nodes_have_as_many_axes_as_their_results() -> None:
+    made = contract("(p+q-1) -> p", X, reduce="prod", q=3)
+    slope = hvp(contract("p, p ->", made, made), X, tensor("v", "i"))
+    for node in in_order([slope._node]):
+        if isinstance(node, Contract) and not node.local:
+            assert len(node.axes) == len(node.spec.output)
+    graph = Graph.of({"h": slope._node})
+    assert read(write(graph)).wanted == graph.wanted
+
+
+@pytest.mark.parametrize("axis", ["q", "k"])
+def test_concatenations(axis: str) -> None:
+    made = concatenated([ROWS, ROWS * 2, ROWS], axis)
+    wanted = np.concatenate([A, 2 * A, A], "qk".index(axis))
+    np.testing.assert_array_equal(compiled(made)(A), wanted)
+
+
+SLICES = [(None, -1), (0, 1), (None, 2), (1, None), (-2, None), (1, 2), (0, 3)]
+
+
+@pytest.mark.parametrize(("start", "stop"), SLICES)
+def test_slices(start: int | None, stop: int | None) -> None:
+    found = compiled(ROWS.at(k=slice(start, stop)))(A)
+    np.testing.assert_array_equal(found, A[:, start:stop])
+
+
+@wrong("what is outside an array is read as zeros")
+@pytest.mark.parametrize("at", [3, -4])
+def test_elements_outside_are_refused(at: int) -> None:
+    with pytest.raises(cc.ContractionError):
+        compiled(ROWS.at(k=at))(A)
+
+
+@wrong("what is outside an array is read as zeros")
+def test_slices_that_begin_outside() -> None:
+    np.testing.assert_array_equal(compiled(ROWS.at(k=slice(-5, None)))(A), A[:, -5:])
+
+
+def everything(loss: Tensor, arrays: dict[str, tuple[Tensor, Any]]) -> None:
+    """Compile a loss with all its derivatives, and call it."""
+    wrt = [value for value, _ in arrays.values()]
+    along = [tensor(f"d_{name}", value.axes) for name, value in zip(arrays, wrt, strict=True)]
+    made = [loss, jvp(loss, wrt, along), *grad(loss, wrt), *hvp(loss, wrt, along)]
+    given = {name: array for name, (_, array) in arrays.items()}
+    given |= {f"d_{name}": array for name, (_, array) in arrays.items()}
+    for outputs in (*([one] for one in made), made):
+        call = compiled(outputs, dtype="float64")
+        call(**{node.name: given[node.name] for node in call.graph.inputs})
+
+
+@wrong("products are shared whose operands lie on diagonals")
+def test_diagonals_of_one_tensor_several_times() -> None:
+    x = tensor("x", "t i")
+    made = contract("i i, i i, j j ->", x, x, x)
+    everything(made * made, {"x": (x, np.ones((3, 3)))})
+
+
+@wrong("a shared product is read before it is made")
+def test_diagonals_of_windows() -> None:
+    x, w = tensor("x", "c b"), tensor("w", "q b")
+    made = contract("(p+q) b, q b -> b p", x, w, p=2)
+    loss = contract("i j, j j ->", w, made)
+    everything(loss, {"x": (x, np.ones((3, 2))), "w": (w, np.ones((3, 2)))})
+
+
+@wrong("a shared product is read before it is made")
+def test_diagonals_at_one_place() -> None:
+    u, x, w = tensor("u"), tensor("x", "t i"), tensor("w", "at")
+    loss = contract("( at ), ( at ) ->", w, contract(", i i -> (0)", u, x))
+    arrays = {"u": (u, np.array(2.0)), "x": (x, np.ones((2, 2))), "w": (w, np.ones(1))}
+    everything(loss, arrays)
