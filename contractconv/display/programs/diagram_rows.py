@@ -145,6 +145,7 @@ class _Arrangement:
             line.node: Box(line, levels[top.node], line is not top, labels.get(line.node, ""))
             for top in lines.top
             for line in top.all()
+            if not line.is_other
         }
         for node, box in self._boxes.items():
             box.entries = list(self._reads[node])
@@ -235,13 +236,13 @@ class _Arrangement:
 
 def _levels(lines: Lines) -> dict[Node, int]:
     """The row of every line that stands by itself; what reads nothing stands above who reads it."""
-    top = {line.node for line in lines.top}
+    top = [line for line in lines.top if not line.is_other]
     levels: dict[Node, int] = {}
-    for line in lines.top:
+    for line in top:
         read = [levels[node] for node in lines.reads[line.node] if node in levels]
         levels[line.node] = 1 + max(read) if read else 0
-    for line in lines.top:
-        readers = [n for n in top if line.node in lines.reads[n]]
+    for line in top:
+        readers = [other.node for other in top if line.node in lines.reads[other.node]]
         if not lines.reads[line.node] and readers:
             levels[line.node] = min(levels[n] for n in readers) - 1
     return levels

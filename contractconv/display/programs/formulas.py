@@ -77,11 +77,13 @@ class Formulas:
         """Write a line."""
         node, hand = line.node, HANDS[self.script]
         name = hand.symbol(line.name)
-        if isinstance(node, Contract):
+        if isinstance(node, Contract) and not line.is_other:
             return self._contraction(name, contraction_of(node))
         at = {axis: hand.symbol(axis) for axis in node.axes}
         left = hand.met(name, list(at.values()))
-        return Written(left, "" if line.is_input else self._made(node, at).text)
+        if line.is_input:
+            return Written(left, "")
+        return Written(left, (self._value if line.is_other else self._made)(node, at).text)
 
     def equation(self, line: Line) -> str:
         """A line as one equation; what is given is just its element."""

@@ -74,7 +74,7 @@ def _told(
     size = shape_words(explanation, line, owner)
     said = " ".join(filter(None, [f"{size}." if size else "", words(explanation, line, owner)]))
     shown = _MATH.format(formula) if line.is_input else formula
-    inner = f"{shown}{_string(line.node)}{note(said)}{back}"
+    inner = f"{shown}{'' if line.is_other else _string(line.node)}{note(said)}{back}"
     return f'<div class="cc-told" data-name="{escape(line.name)}">{inner}</div>'
 
 

@@ -29,7 +29,7 @@ def shape_words(explanation: ProgramExplanation, line: Line, owner: Line | None 
 def words(explanation: ProgramExplanation, line: Line, owner: Line | None = None) -> str:
     """Say how many points a contraction adds up; and why, where it belongs to no other line."""
     node = line.node
-    if not isinstance(node, Contract) or node.local:
+    if not isinstance(node, Contract) or node.local or line.is_other:
         return ""
     found = contraction_of(node)
     said = reduced_words(found.spec, found.equation) if owner is None else []
@@ -58,4 +58,4 @@ def _letters(explanation: ProgramExplanation) -> Iterator[str]:
 def _loss(explanation: ProgramExplanation) -> str:
     back = {line.name for line in explanation.lines.all() if line.is_back}
     ends = [name for name, node in explanation.graph.outputs if name not in back]
-    return listed(ends) or "what the program ends in"
+    return listed(ends) if ends else "what the program ends in"

@@ -99,7 +99,7 @@ class ProgramCertificate:
     def _compared(self) -> Iterator[str]:
         found = self.gradients
         if not found.names:
-            yield "  gradients: none were compared, as no result is returned that has them"
+            yield "  gradients: none were compared, as it is not returned what they are those of"
             return
         yield f"  gradients of {' + '.join(found.results)}: ⟨d_a, V⟩ = the change along V"
         yield f"    {', '.join(found.names)}"
@@ -119,7 +119,8 @@ def verify_program(
         budget: how many points all contractions together may have.
 
     Returns:
-        The certificate.
+        The certificate. Of gradients of gradients it says nothing but that their contractions and
+        maps hold.
 
     Raises:
         CertificateError: something disagrees; the message says on which line.

@@ -197,6 +197,34 @@ def test_gradients_that_are_there_are_not_derived_again() -> None:
     assert "←" not in computed
 
 
+def test_one_value_that_comes_back_to_two_is_told_twice() -> None:
+    a, b = cc.tensor("a", "i"), cc.tensor("b", "i")
+    loss: Any = cc.contract("i ->", cc.sin(a + b))
+    by_a, by_b = cc.grad(loss, [a, b])
+    text = str(cc.program(loss=loss, d_a=by_a, d_b=by_b).explain())
+    assert "  a[i]\n    ← d_a[i] = cos(total[i])\n  b[i]\n    ← d_b[i] = d_a[i]\n" in text
+
+
+@pytest.mark.parametrize("reduce", ["sum", "logsumexp", "prod", "max", "mean"])
+def test_gradients_of_gradients_are_told(reduce: cc.Reduction) -> None:
+    x, W, v = cc.tensor("x", "b i"), cc.tensor("W", "i o"), cc.tensor("v", "i o")
+    y: Any = cc.contract("b i, i o -> b o", x, W)
+    loss: Any = cc.contract("b ->", cc.contract("b o -> b", cc.tanh(y) * y, reduce=reduce))
+    program = cc.program(loss=loss, Hv=cc.hvp(loss, W, v))
+    for found in (program.explain(), cc.program(Hv=program["Hv"]).explain()):
+        told = [line.name for line in found.lines.all()]
+        assert set(told) >= named_in(found.as_dict()["text"])
+        assert_closed(found.html())
+
+
+def test_a_thousand_steps_are_told() -> None:
+    h: Any = cc.tensor("h", "b")
+    for _ in range(1000):
+        h = cc.tanh(h + cc.tensor("u", "b"))
+    found = cc.program(loss=cc.contract("b ->", h)).explain(wrt="u", h=(2,), u=(2,))
+    assert str(found).count("tanh") >= 1000
+
+
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"wrt": "Z"}, cc.ProgramError, "no value 'Z'"),
     ({"q": (3,)}, cc.ProgramError, "no input 'q'"),

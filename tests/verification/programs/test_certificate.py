@@ -101,6 +101,33 @@ def test_a_result_without_floating_point_numbers_has_no_gradients() -> None:
     assert "none were compared" in str(found)
 
 
+def test_one_value_may_be_the_gradient_by_two() -> None:
+    a, b = cc.tensor("a", "i"), cc.tensor("b", "i")
+    loss: Any = cc.contract("i ->", cc.sin(a + b))
+    by_a, by_b = cc.grad(loss, [a, b])
+    program = cc.program(loss=loss, d_a=by_a, d_b=by_b)
+    assert program.verify().gradients.names == ("d_a", "d_b")
+    wrong = str(program).replace("d_b = d_a", "d_b = 2 * d_a")
+    assert wrong != str(program)
+    with pytest.raises(cc.CertificateError, match="d_b is not the gradient of loss"):
+        cc.read(wrong).verify()
+
+
+def test_what_comes_back_may_be_an_input() -> None:
+    found = cc.program(y=cc.tensor("x", "i") % 3).verify()
+    assert found.gradients.names == ("d_x",)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "logsumexp", "prod"])
+def test_gradients_of_gradients_are_not_taken_for_gradients(reduce: cc.Reduction) -> None:
+    x, W, v = cc.tensor("x", "b i"), cc.tensor("W", "i o"), cc.tensor("v", "i o")
+    y: Any = cc.contract("b i, i o -> b o", x, W)
+    loss: Any = cc.contract("b ->", cc.contract("b o -> b", cc.tanh(y) * y, reduce=reduce))
+    found = cc.program(loss=loss, Hv=cc.hvp(loss, W, v)).verify()
+    assert found.gradients.names == ()
+    assert found.contractions
+
+
 # -- planted faults ------------------------------------------------------------------------------
 
 FAULTS = {
