@@ -7,6 +7,7 @@ gradients were derived takes part: there is only the program, carried out from i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -174,7 +175,7 @@ def _wrong(
 # -- trials --------------------------------------------------------------------------------------
 
 
-class _Trial:
+class _Trial(ABC):
     """A program, carried out once with random numbers.
 
     Attributes:
@@ -218,17 +219,21 @@ class _Trial:
             total = total + np.sum(values[node] * back)
         return total
 
+    @abstractmethod
     def _direction(self, shape: tuple[int, ...]) -> Array:
-        raise NotImplementedError
+        """Numbers for a direction."""
 
+    @abstractmethod
     def _change(self, at: Node, direction: Array, ends: Ends) -> Any:
-        raise NotImplementedError
+        """How the results change, if a value moves along a direction."""
 
+    @abstractmethod
     def _equal(self, found: Any, wanted: Any) -> bool:
-        raise NotImplementedError
+        """Whether two numbers are the same."""
 
+    @abstractmethod
     def _shown(self, number: Any) -> str:
-        raise NotImplementedError
+        """A number, for a message."""
 
 
 class _Exact(_Trial):
