@@ -40,12 +40,15 @@ def endings(
     Returns:
         What ends each of them, by the contraction.
     """
-    found = {}
+    found: dict[Node, Ended] = {}
+    ends: set[Node] = set()
     for node in program.graph.nodes:
         if isinstance(node, Contract) and _may_end(node, program):
             ended = _rectified(_biased(Ended(node, node), read_by, wanted), read_by, wanted)
-            if ended.result != node:
+            # Of two contractions that are added to each other, only one is ended by the sum.
+            if ended.result != node and ended.result not in ends:
                 found[node] = ended
+                ends.add(ended.result)
     return found
 
 
