@@ -76,7 +76,6 @@ def test_compiled_programs_give_what_they_say(trial: Trial) -> None:
         assert found.dtype == np.dtype(dtype), what
 
 
-@pytest.mark.xfail(strict=True, reason="products that are shared break some programs")
 @looks(EXAMPLES // 3)
 @drawn(trial=programs(most=4))
 def test_programs_of_single_precision(trial: Trial) -> None:
