@@ -164,7 +164,6 @@ def test_diagonals_of_one_tensor_several_times() -> None:
     everything(made * made, {"x": (x, np.ones((3, 3)))})
 
 
-@wrong("a shared product is read before it is made")
 def test_diagonals_of_windows() -> None:
     x, w = tensor("x", "c b"), tensor("w", "q b")
     made = contract("(p+q) b, q b -> b p", x, w, p=2)
@@ -172,7 +171,6 @@ def test_diagonals_of_windows() -> None:
     everything(loss, {"x": (x, np.ones((3, 2))), "w": (w, np.ones((3, 2)))})
 
 
-@wrong("a shared product is read before it is made")
 def test_diagonals_at_one_place() -> None:
     u, x, w = tensor("u"), tensor("x", "t i"), tensor("w", "at")
     loss = contract("( at ), ( at ) ->", w, contract(", i i -> (0)", u, x))
@@ -180,7 +178,6 @@ def test_diagonals_at_one_place() -> None:
     everything(loss, arrays)
 
 
-@wrong("a shared product is read before it is made")
 def test_squares_of_windows() -> None:
     x, w = tensor("x", "i"), tensor("w", "q")
     made = contract("(p-q-1), q -> p", x, w, p=2)
