@@ -40,12 +40,15 @@ def endings(
     Returns:
         What ends each of them, by the contraction.
     """
-    found = {}
+    found: dict[Node, Ended] = {}
+    results: set[Node] = set()
     for node in program.graph.nodes:
         if isinstance(node, Contract) and _may_end(node, program):
             ended = _rectified(_biased(Ended(node, node), read_by, wanted), read_by, wanted)
-            if ended.result != node:
+            # Of two contractions that are added the first is ended, with the second as a bias.
+            if ended.result != node and ended.result not in results:
                 found[node] = ended
+                results.add(ended.result)
     return found
 
 

@@ -100,6 +100,7 @@ def steps_of(program: Typed) -> list[Step]:
     done |= {node for group in groups for node in group.nodes} | skipped
     needed = {node for step in found for node in step.reads} | wanted
     needed |= {s for n in order if isinstance(n, _READ_WHOLE) for s in n.sources}
+    needed |= {one.bias for one in ended.values() if one.bias is not None}
     for node in order:
         if node in done or isinstance(node, Input):
             continue

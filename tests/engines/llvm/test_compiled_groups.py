@@ -182,7 +182,7 @@ def test_narrower_registers(
     outputs += [applied("where", n > 0, x * n, cc.index("i"))]
     for columns in (1, 15, 40):
         given = {"x": 1.5 * random.standard_normal((3, columns)), "n": np.arange(columns) % 2}
-        alike(outputs, 200, **{"x": given["x"].astype(dtype), "n": given["n"]})
+        alike(outputs, 200, x=given["x"].astype(dtype), n=given["n"])
     map_loops.kernel.cache_clear()
 
 
