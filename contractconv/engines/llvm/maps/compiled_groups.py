@@ -27,6 +27,8 @@ from contractconv.programs.nodes import Axes, Node
 
 # Elements from which on a kernel is worth being compiled.
 WORTH_COMPILING = 1 << 9
+# Instructions beyond which compiling takes longer than many a program.
+_LONGEST = 400
 # Instructions, each for all elements, from which on a group is worth another thread.
 _WORTH_SHARING = 1 << 20
 # Pieces for each thread, of which whoever comes first takes the next.
@@ -48,13 +50,16 @@ def compiled(
         dtypes: the dtype of every node.
 
     Returns:
-        ``None`` if there are few elements, no compiler, or a map that it does not know.
+        ``None`` if there are few elements or too many maps, no compiler, or a map that it does not
+        know.
     """
     if prod(sizes) < WORTH_COMPILING or not native.available():
         return None
     try:
         code = translated(group, dtypes, _knows)
     except UnknownMapError:
+        return None
+    if len(code.code.instructions) > _LONGEST:
         return None
     return CompiledMaps(code, group, axes, sizes)
 

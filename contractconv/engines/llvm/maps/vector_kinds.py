@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 
 from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+from contractconv.engines.llvm.kernels.native import registers
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
@@ -252,9 +253,9 @@ class Floats(Lanes):
 
     @cached_property
     def _scales(self) -> bool:
-        """Whether the processor has an instruction for it: AVX-512, whose registers these are."""
-        bits: int = self.e.number.lanes * self._bits.element.width
-        return bits == 512
+        """Whether the processor has an instruction for it, as AVX-512 has for its registers."""
+        whole: int = self.e.number.lanes * self._bits.element.width
+        return registers()[1] == 64 and whole == 512
 
     def _scaled(self, x: Vector, power: Vector) -> Vector:
         letter = "d" if self.mantissa == 52 else "s"
