@@ -177,7 +177,7 @@ def test_narrower_registers(
     """There, scaling by powers of two is another code, and so are the ends of rows."""
     for module in (native, map_loops, vector_kinds):
         monkeypatch.setattr(module, "registers", lambda: registers)
-    map_loops.kernel.cache_clear()
+    cc.clear_caches()
     x, n = cc.tensor("x", "i j"), cc.tensor("n", "j", "int64")
     random = np.random.default_rng(0)
     outputs = [applied(name, x) for name in ("exp", "expm1", "tanh", "erfc", "log", "sigmoid")]
@@ -185,7 +185,7 @@ def test_narrower_registers(
     for columns in (1, 15, 40):
         given = {"x": 1.5 * random.standard_normal((3, columns)), "n": np.arange(columns) % 2}
         alike(outputs, 200, x=given["x"].astype(dtype), n=given["n"])
-    map_loops.kernel.cache_clear()
+    cc.clear_caches()
 
 
 def test_wide_instructions_are_for_wide_registers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ several registers for a vector. Numbers of half precision are computed with in s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,17 +166,17 @@ class Lanes:
 class Floats(Lanes):
     """Vectors of floating-point numbers, and of their bits."""
 
-    @cached_property
+    @property
     def mantissa(self) -> int:
         """Bits behind the point."""
         return 52 if self.element is _DOUBLE else 23
 
-    @cached_property
+    @property
     def bias(self) -> int:
         """What is added to exponents."""
         return 1023 if self.element is _DOUBLE else 127
 
-    @cached_property
+    @property
     def _bits(self) -> Any:
         return ir.VectorType(_I64 if self.element is _DOUBLE else _I32, self.e.number.lanes)
 
@@ -232,7 +231,7 @@ class Floats(Lanes):
         left = self.fma(self.negated(nearly), below, above)
         return self.fma(left, inverse, nearly)
 
-    @cached_property
+    @property
     def rounder(self) -> float:
         """Added and taken away again, it leaves a whole number, which its last bits are."""
         return 1.5 * 2.0**self.mantissa
@@ -251,7 +250,7 @@ class Floats(Lanes):
             return self._scaled(self.constant(1.0), power)
         return self._power(self._whole_bits(power))
 
-    @cached_property
+    @property
     def _scales(self) -> bool:
         """Whether the processor has an instruction for it, as AVX-512 has for its registers."""
         whole: int = self.e.number.lanes * self._bits.element.width
