@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
   contractconv explain "b (2*i+k-1) c, k c o -> b i o" --shape 8x28x3 --shape 3x3x16 --wrt 0
   contractconv explain "b (2*i+k) c -> b i c" --reduce max --shape 8x28x3 --let k=2 --html pool.html
   contractconv explain "(s*i+d*k-p), k -> i" --parameters "s d p" --json
-  contractconv explain layer.py --wrt W --shape x=8x28x28x3 --shape W=3x3x3x16
+  contractconv explain layer.py --wrt W --shape x=8x3 --shape W=3x4 --shape bias=4
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
   contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy

@@ -55,7 +55,8 @@ def filters() -> Array:
     along = x * np.cos(angle) + y * np.sin(angle)
     wave = np.exp(-1.5 * (x**2 + y**2)) * np.cos(4 * along + angle)
     colours = np.stack([np.ones_like(angle), np.cos(2 * angle), -np.ones_like(angle)])
-    return cc.contract("k l o, c o -> k l c o", wave, colours).astype(np.float32)
+    kernel: Array = cc.contract("k l o, c o -> k l c o", wave, colours)
+    return kernel.astype(np.float32)
 
 
 def examples(kernel: Array, count: int, seed: int) -> Iterator[tuple[Array, Array]]:

@@ -58,7 +58,8 @@ def layer(name: str, string: str, x: cc.Tensor) -> cc.Tensor:
 
 
 def rectified(name: str, string: str, x: cc.Tensor) -> cc.Tensor:
-    return cc.relu(layer(name, string, x)).called(name)
+    y: cc.Tensor = cc.relu(layer(name, string, x))
+    return y.called(name)
 
 
 def pooled(name: str, x: cc.Tensor) -> cc.Tensor:

@@ -33,8 +33,8 @@ def attended(x: cc.Tensor, p: Parameters, n: int) -> cc.Tensor:
 def transformed(x: cc.Tensor, p: Parameters, n: int) -> cc.Tensor:
     normed = F.layer_norm(x, "d", p.ones(f"scale_f_{n}", "d"), p.zeros(f"shift_f_{n}", "d"))
     inner = cc.contract("b t d, d f -> b t f", normed, p.weight(f"W_in_{n}", "d f", "d"))
-    inner = cc.gelu(inner + p.zeros(f"bias_in_{n}", "f"))
-    return x + cc.contract("b t f, f d -> b t d", inner, p.weight(f"W_out_{n}", "f d", "f"))
+    made: cc.Tensor = cc.gelu(inner + p.zeros(f"bias_in_{n}", "f"))
+    return x + cc.contract("b t f, f d -> b t d", made, p.weight(f"W_out_{n}", "f d", "f"))
 
 
 def encoder(p: Parameters, layers: int = 2) -> cc.Tensor:

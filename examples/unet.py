@@ -32,7 +32,8 @@ def convolved(p: Parameters, name: str, *sources: cc.Tensor, to: str) -> cc.Tens
         weight = p.weight(f"W_{name}_{n}", f"k l {via} {to}", f"k l {via}")
         string = f"n (i+k-1) (j+l-1) {via}, k l {via} {to} -> n i j {to}"
         whole = cc.contract(string, source, weight) + whole
-    return cc.relu(whole).called(name)
+    y: cc.Tensor = cc.relu(whole)
+    return y.called(name)
 
 
 def down(x: cc.Tensor) -> cc.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from contractconv.api.call_checks import called
 from contractconv.api.contraction import Contraction
@@ -17,7 +17,36 @@ from contractconv.planning.options import Optimize
 from contractconv.planning.setting import Algorithm
 
 if TYPE_CHECKING:
+    from contractconv.api.tensor import Tensor
     from contractconv.arrays.views import Array
+
+
+@overload
+def contract(
+    spec: str | Contraction, first: Tensor, /, *operands: Any, **options: Any
+) -> Tensor: ...
+
+
+@overload
+def contract(
+    spec: str | Contraction,
+    /,
+    *operands: Any,
+    reduce: Reduction = "sum",
+    parameters: str | Iterable[str] | None = None,
+    output_shape: Sequence[int] | None = None,
+    memory_limit: float | None = None,
+    optimize: Optimize | None = None,
+    path: Optimize | None = None,
+    algorithm: Algorithm = "auto",
+    out: Array | None = None,
+    dtype: Any = None,
+    casting: Casting = "safe",
+    bias: Any = None,
+    activation: str | None = None,
+    extents: Mapping[str, int] | None = None,
+    **named: int,
+) -> Array: ...
 
 
 def contract(
@@ -38,13 +67,14 @@ def contract(
     activation: str | None = None,
     extents: Mapping[str, int] | None = None,
     **named: int,
-) -> Array:
+) -> Any:
     """Contract arrays as a string says.
 
     Args:
         spec: the contraction, for example ``"b (2*i+k-1) c, k c o -> b i o"``. numpy's other
             form, operands alternating with lists of indices, is understood too.
-        *operands: one array of numbers for each term. They are never modified.
+        *operands: one array of numbers for each term. They are never modified. Symbolic tensors,
+            and numbers among them, make a symbolic tensor: see :func:`contractconv.tensor`.
         reduce: how contributions to one element combine: ``"sum"``, ``"max"``, ``"min"``,
             ``"prod"``, ``"mean"`` or ``"logsumexp"``.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from contractconv.api.tensor import Tensor, applied, as_node, as_size, checked_axis
 from contractconv.errors import OperandError, ParameterError, ShapeError
@@ -57,9 +57,19 @@ _UNDERSTOOD = ("output_shape", "bias", "activation")
 _UNSAID = {"algorithm": "auto", "casting": "safe"}
 
 
+@overload
+def grad(loss: Tensor, wrt: Tensor, cotangent: Tensor | float | None = None) -> Tensor: ...
+
+
+@overload
+def grad(
+    loss: Tensor, wrt: Sequence[Tensor], cotangent: Tensor | float | None = None
+) -> list[Tensor]: ...
+
+
 def grad(
     loss: Tensor, wrt: Tensor | Sequence[Tensor], cotangent: Tensor | float | None = None
-) -> Any:
+) -> Tensor | list[Tensor]:
     """Derive the gradient of a loss, as a program again.
 
     Args:

@@ -123,7 +123,7 @@ def test_functions_are_jaxs(name: str) -> None:
         arrays = {key: jnp.asarray(array) for key, (_, array) in given.items()}
 
         def of(values: Mapping[str, Any]) -> Any:
-            return theirs(*(arrays | values).values())
+            return theirs(*{**arrays, **values}.values())
 
         wanted, back = jax.vjp(of, {key: arrays[key] for key in moving})
         (slopes,) = back(jnp.ones_like(wanted))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Sequence
 
 from contractconv.programs.kinds import DTYPES
@@ -34,9 +33,7 @@ def read(text: str) -> Graph:
 
 def _parsed(source: Source) -> ast.Module:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes in strings, which are no escapes
-            return ast.parse(source.text)
+        return ast.parse(source.text)
     except SyntaxError as error:
         line = min(max(error.lineno or 1, 1), len(source.lines))
         start = max((error.offset or 1) - 1, 0)

@@ -63,7 +63,9 @@ class _Chosen:
         self._readers = readers(order)
         self._sizing = Sizing(self.shapes)
         outputs = {f"d_{name}" for name, _ in graph.outputs}
-        self._late = {n for n in graph.inputs if n.name in outputs and n.name not in given}
+        self._late: set[Node] = {
+            n for n in graph.inputs if n.name in outputs and n.name not in given
+        }
         for node in order:
             self._add(node)
 
