@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from contractconv import functions as functions
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
+    from contractconv.api.equality import equal
     from contractconv.api.program import Program, program, read
     from contractconv.api.symbolic import concatenated as concat
     from contractconv.api.symbolic import gauss_newton, grad, hvp, jvp
@@ -88,6 +89,7 @@ __all__ = [
     "cos",
     "cosh",
     "elu",
+    "equal",
     "erf",
     "erfc",
     "exp",
@@ -146,6 +148,7 @@ _LATER = {
     "Tensor": "contractconv.api.tensor",
     "compile": "contractconv.api.compiling",
     "concat": "contractconv.api.symbolic:concatenated",
+    "equal": "contractconv.api.equality",
     "gauss_newton": "contractconv.api.symbolic",
     "grad": "contractconv.api.symbolic",
     "hvp": "contractconv.api.symbolic",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.api.compiling import compile as compiled
+from contractconv.api.program import Program
 from contractconv.api.symbolic import grad, jvp
 from contractconv.api.tensor import Tensor, applied, tensor
 from contractconv.errors import CertificateError, OperandError, ProgramError
@@ -216,11 +217,9 @@ def _program(
     f: Any, args: Sequence[Any], axes: Sequence[str] | None
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """The inputs and the outputs of a program, or of a function."""
-    graph = getattr(f, "graph", None)
-    if graph is not None:
-        inputs = [Tensor(node) for node in graph.inputs]
-        _check_count(len(inputs), len(args))
-        return inputs, [Tensor(node) for node in graph.wanted]
+    if isinstance(f, Program):
+        _check_count(len(f.inputs), len(args))
+        return list(f.inputs.values()), list(f.outputs.values())
     inputs = list(_inputs(f, args, axes))
     made = f(*inputs)
     outputs = [made] if isinstance(made, Tensor) else _outputs(made)

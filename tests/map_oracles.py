@@ -101,6 +101,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "softplus": lambda a: mp.log1p(mp.exp(a)),
     "log_sigmoid": lambda a: mp.log(_logistic(a)),
     "relu": lambda a: max(a, mpf(0)),
+    "relu6": lambda a: min(max(a, mpf(0)), mpf(6)),
     "leaky_relu": lambda a, b: a if a > 0 else a * b,
     "elu": lambda a: a if a > 0 else mp.expm1(a),
     "silu": lambda a: a * _logistic(a),

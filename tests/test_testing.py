@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import contractconv as cc
-from contractconv.api.compiling import compile as compiled
+from contractconv.api.program import program
 from contractconv.api.tensor import Tensor, applied, index, tensor
 from contractconv.maps.table import MAPS, register, unregister
 from contractconv.testing import check_grads
@@ -65,10 +65,10 @@ def test_labels_stay_as_they_are() -> None:
     check_grads(chosen, W, np.array([0, 3, 1]), axes=["v c", "b"])
 
 
-def test_several_results_and_compiled_programs() -> None:
+def test_several_results_and_programs() -> None:
     x, w = tensor("x", "b i"), tensor("w", "i o")
     y = contract("b i, i o -> b o", x, w)
-    check_grads(compiled([y.called("y"), (y * y).called("z")], [x, w]), X, W)
+    check_grads(program(y=y, z=y * y), X, W)
     check_grads(lambda x: (x * x, applied("exp", x)), X, axes=["b i"])
 
 

@@ -35,18 +35,14 @@ def mobilenet(case: NetworkStep) -> Network:
 
 def ours(p: Values, data: Values) -> Any:
     """The loss as a program."""
-    y = _relu6(_normalized(p, 1, convolved(data["x"], p["W_1"])))
-    y = _relu6(_normalized(p, 2, convolved(y, p["W_2"], padding=1)))
+    y = cc.relu6(_normalized(p, 1, convolved(data["x"], p["W_1"])))
+    y = cc.relu6(_normalized(p, 2, convolved(y, p["W_2"], padding=1)))
     y = _normalized(p, 3, convolved(y, p["W_3"]))
     return mse(y + data["x"], data["target"])
 
 
 def _normalized(p: Values, n: int, x: Any) -> Any:
     return batch_norm(x, "b h w", p[f"scale_{n}"], p[f"shift_{n}"])[0]
-
-
-def _relu6(x: Any) -> Any:
-    return cc.min(cc.max(x, 0), 6)
 
 
 def in_torch(torch: Any, p: Values, data: Values) -> Any:

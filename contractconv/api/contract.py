@@ -73,7 +73,8 @@ def contract(
     Args:
         spec: the contraction, for example ``"b (2*i+k-1) c, k c o -> b i o"``. numpy's other
             form, operands alternating with lists of indices, is understood too.
-        *operands: one array of numbers for each term. They are never modified.
+        *operands: one array of numbers for each term. They are never modified. Symbolic tensors,
+            and numbers among them, make a symbolic tensor: see :func:`contractconv.tensor`.
         reduce: how contributions to one element combine: ``"sum"``, ``"max"``, ``"min"``,
             ``"prod"``, ``"mean"`` or ``"logsumexp"``.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from contractconv.api.call_checks import called, enter_execution
 from contractconv.api.representations import Written
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
     from contractconv.api.derivation import Derivation
     from contractconv.api.derivatives import Derived
+    from contractconv.api.tensor import Tensor
     from contractconv.arrays.views import Array
     from contractconv.calculus.equation import Equation
     from contractconv.display.explanation import Explanation
@@ -118,6 +119,10 @@ class Contraction(Written):
 
     # -- what it does --------------------------------------------------------------------------
 
+    @overload
+    def __call__(self, first: Tensor, /, *operands: Any, **options: Any) -> Tensor: ...
+
+    @overload
     def __call__(
         self,
         /,
@@ -134,7 +139,24 @@ class Contraction(Written):
         activation: str | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
-    ) -> Array:
+    ) -> Array: ...
+    def __call__(
+        self,
+        /,
+        *operands: Any,
+        output_shape: Any = None,
+        memory_limit: float | None = None,
+        optimize: Optimize | None = None,
+        path: Optimize | None = None,
+        algorithm: Algorithm = "auto",
+        out: Array | None = None,
+        dtype: Any = None,
+        casting: Casting = "safe",
+        bias: Any = None,
+        activation: str | None = None,
+        extents: Any = None,
+        **named: Any,
+    ) -> Any:
         """Contract arrays; see :func:`contract`."""
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,

@@ -35,10 +35,10 @@ def equal(first: Any, second: Any, **shapes: Sequence[int]) -> bool:
         OperandError: something is neither a tensor nor a number.
 
     Example:
-        >>> from contractconv.api.tensor import tensor
-        >>> x, y = tensor("x", "i"), tensor("y", "i")
+        >>> import contractconv as cc
+        >>> x, y = cc.tensor("x", "i"), cc.tensor("y", "i")
         >>> equal((x + y) * (x - y), x * x - y * y), equal((x + y) * (x + y), x * x + y * y)
         (True, False)
     """
-    nodes = [as_node(value) for value in (first, second)]
-    return agree(*nodes, {name: tuple(shape) for name, shape in shapes.items()})
+    given = {name: tuple(shape) for name, shape in shapes.items()}
+    return agree(as_node(first), as_node(second), given)

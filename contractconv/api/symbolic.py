@@ -248,15 +248,19 @@ def _bound(given: int | None, total: Size, missing: Size) -> Size:
     return Size.of(given) if given >= 0 else total + given
 
 
+# The index of a window of a single point.
+_POINT = "point"
+
+
 def _moved(source: Tensor, axis: str, start: Size, step: int) -> Spec:
     """A string that reads an axis from a start on."""
     plain = tuple(map(Affine.index, source.axes))
     number = start.number
     offset = Polynomial.symbol("start") if number is None else Polynomial.of(number)
     factors = [(axis, Polynomial.of(step))] if step else []
-    if step == 1 and number == 0:
+    if step == 1 and not number:
         # A plain axis is as long as the array: one with a window of a single point need not be.
-        factors.append(("start", Polynomial.of(1)))
+        factors.append((_POINT, Polynomial.of(1)))
     moved = Affine.of(factors, offset)
     term = tuple(moved if a.plain == axis else a for a in plain)
     return Spec((term,), plain, parameters=() if number is not None else ("start",))
@@ -270,7 +274,7 @@ def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
     """What a string does not say itself: of a start at zero, the window's single point."""
     known = {*spec.indices, *spec.parameters}
     told = {name: size for name, size in given.items() if name in known}
-    return told | ({"start": Size.of(1)} if "start" in spec.indices else {})
+    return told | ({_POINT: Size.of(1)} if _POINT in spec.indices else {})
 
 
 def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:

@@ -54,6 +54,11 @@ ACTIVATIONS = (
         torch="relu", note="zero at zero", ordered=True,
     ),
     _activation(
+        "relu6", late(f"{_FORMULAS}relu6"), "min(max(a, 0), 6)",
+        ("where((y <= 0) | (y >= 6), 0, g)",), kind="same",
+        note="zero at zero and at six", ordered=True,
+    ),
+    _activation(
         "leaky_relu", late(f"{_FORMULAS}leaky_relu"), "where(a > 0, a, a * b)",
         ("where(a > 0, g, g * b)", "where(a > 0, 0, g * a)"), kind="same",
         # Torch takes no array of slopes.

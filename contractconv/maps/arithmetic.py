@@ -75,7 +75,7 @@ ARITHMETIC = (
     _binary(
         "power", lambda a, b: a**b, _POWER, "**", torch="pow",
         derivatives=(
-            "where((b == 0) & (a == 0), 0, g * b * a ** (b - 1))",
+            "where((b == 0) & ~(abs(a) > 0), 0, g * b * a ** (b - 1))",
             "where((a == 0) & (b >= 0), 0, g * y * log(a))",
         ),
         note="zero for the base where the exponent is zero, and for the exponent where the base is",

@@ -41,6 +41,11 @@ def relu(a: Any) -> Any:
     return sympy.Max(a, 0)
 
 
+def relu6(a: Any) -> Any:
+    """The number, not below zero, and not above six."""
+    return sympy.Min(sympy.Max(a, 0), 6)
+
+
 def leaky_relu(a: Any, slope: Any) -> Any:
     """The number, times a slope where it is negative."""
     return where(a > 0, a, slope * a)

@@ -17,7 +17,7 @@ from contractconv.programs.nodes import Cast, Contract, Input, Map, Node, Number
 from contractconv.programs.program import Graph
 from contractconv.programs.residues import Residues
 from contractconv.programs.sizing import sized
-from contractconv.programs.small_sizes import SizeClasses
+from contractconv.programs.small_sizes import Place, SizeClasses
 from contractconv.reductions.table import REDUCTIONS
 
 # Sizes that are tried, and of how many that fit the values are compared.
@@ -121,7 +121,7 @@ def _turns(node: Node) -> bool:
 def _fitting(graph: Graph, shapes: Mapping[str, Shape]) -> Iterator[Typed]:
     """The graph with small sizes that fit all strings."""
     classes = SizeClasses([*graph.nodes, *graph.inputs])
-    given = {
+    given: dict[Place, int] = {
         (node, name, False): size
         for node in graph.inputs
         if node.name in shapes

@@ -209,6 +209,7 @@ def test_of_complex_numbers_the_transpose_comes_back_as_in_jax(name: str) -> Non
 FLAT = {
     "sigmoid": (0, 0), "softplus": (0, 1), "log_sigmoid": (1, 0), "tanh": (0, 0), "erf": (0, 0),
     "silu": (0, 1), "gelu": (0, 1), "gelu_tanh": (0, 1), "elu": (0, 1), "relu": (0, 1),
+    "relu6": (0, 0),
     "arctan": (0, 0),
 }  # fmt: skip
 
@@ -302,7 +303,7 @@ def test_what_comes_back_keeps_its_kind_and_is_linear(name: str, dtype: str) -> 
 
 
 MASKED = {
-    "relu": (-1.0,), "where": (True, 1.0, 2.0), "max": (-1.0, 1.0), "min": (1.0, -1.0),
+    "relu": (-1.0,), "relu6": (7.0,), "where": (True, 1.0, 2.0), "max": (-1.0, 1.0), "min": (1.0, -1.0),
     "leaky_relu": (1.0, 0.5), "power": (0.0, 0.0),
 }  # fmt: skip
 

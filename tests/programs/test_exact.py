@@ -12,7 +12,7 @@ from symbolic import contract, program
 
 from contractconv.api.tensor import Tensor, applied, index, tensor
 from contractconv.programs.exact import Known, evaluated
-from contractconv.programs.nodes import Input
+from contractconv.programs.nodes import Input, Node
 from contractconv.programs.residues import PRIME, Residues
 
 Values = np.ndarray[Any, Any]
@@ -22,7 +22,7 @@ def exactly(made: Tensor, arrays: dict[str, Values], dtype: str = "int64") -> Va
     """What a tensor is of small integers, read with signs."""
     given = program([made], arrays, dtype)
     known = Known(given.shapes, given.dtypes, given.problems)
-    leaves = {
+    leaves: dict[Node, list[int]] = {
         node: [int(v) % PRIME for v in arrays[node.name].ravel()]
         for node in given.graph.nodes
         if isinstance(node, Input)

@@ -135,6 +135,8 @@ class Program:
             array = self.evaluation(made.tensor._node)
         except (ArithmeticError, TooLarge) as error:
             raise Refused(str(error)) from None
+        except ValueError as error:
+            raise AssertionError(f"{self!r}\n{made!r} has no sizes: {error}") from error
         if array.size > MOST_ELEMENTS or not all(map(_is_small, array.ravel())):
             raise Refused(made.text)
         name = f"v{len(self.named)}"

@@ -18,7 +18,7 @@ _STYLE = """
 .cc-program text { text-anchor: middle; }
 .cc-program .cc-mark { text-anchor: start; }
 .cc-program .cc-input .cc-shape { stroke-dasharray: 4 3; fill-opacity: 0; }
-.cc-program .cc-returned .cc-shape { stroke-width: 2.5; fill-opacity: 0.14; }
+.cc-program .cc-returned .cc-shape { stroke-width: 2.75; }
 .cc-program .cc-back { color: var(--cc-reduced); }
 .cc-program .cc-back text { fill: currentColor; }
 .cc-program .cc-line { stroke-width: 1.25; }
@@ -59,7 +59,7 @@ def _description(explanation: ProgramExplanation) -> str:
 def _box(box: Box, is_returned: bool) -> str:
     kind = "cc-back" if box.is_back else "cc-input" if box.line.is_input else "cc-value"
     place = {"x": box.x, "y": box.y, "width": box.width, "height": BOX_HEIGHT, "rx": 7.0}
-    shape = element("rect", {"class": "cc-shape"} | place)
+    shape = element("rect", {"class": "cc-shape", **place})
     middle = box.y + BOX_HEIGHT / 2 + 0.34 * LABEL_SIZE
     at = {"class": "cc-text", "x": box.x + box.width / 2, "y": middle}
     name = element("text", at, escaped(box.name))

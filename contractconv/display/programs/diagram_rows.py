@@ -20,6 +20,7 @@ BOX_HEIGHT = 26.0
 MARGIN = 14.0
 _PADDING, _GAP = 12.0, 18.0
 _EXIT = 12.0  # from the left edge of a box to the line that leaves it
+_ENTRY = 13.0  # between lines that enter
 _LABEL_ROOM, _TRACK, _LANE = 18.0, 8.0, 9.0
 _SWEEPS = 3
 
@@ -35,6 +36,7 @@ class Box:
         label: its shape, beside the line that leaves it.
         x, y: its left upper corner.
         entries: the values whose lines enter it, from the left.
+        is_shared: whether they enter it at the side at which its own line leaves it.
     """
 
     line: Line
@@ -44,6 +46,7 @@ class Box:
     x: float = 0.0
     y: float = 0.0
     entries: list[Node] = field(default_factory=list)
+    is_shared: bool = False
 
     @property
     def name(self) -> str:
@@ -54,7 +57,17 @@ class Box:
     def width(self) -> float:
         """How wide it is; its label stands beside the line that leaves it."""
         named = text_width(self.name, LABEL_SIZE) + 2 * _PADDING
-        return max(named, _EXIT + 6 + text_width(self.label, MARK_SIZE), 14.0 * len(self.entries))
+        return max(named, self._taken, self._start + _ENTRY * (len(self.entries) + 1))
+
+    @property
+    def _taken(self) -> float:
+        """What the line that leaves it, and its label, take of a side."""
+        return _EXIT + 6 + text_width(self.label, MARK_SIZE)
+
+    @property
+    def _start(self) -> float:
+        """Where other lines may enter."""
+        return self._taken if self.is_shared else 0.0
 
     @property
     def exit(self) -> float:
@@ -64,7 +77,7 @@ class Box:
     def entry(self, node: Node) -> float:
         """Where the line of another value enters it."""
         place = (self.entries.index(node) + 1) / (len(self.entries) + 1)
-        return self.x + self.width * place
+        return self.x + self._start + (self.width - self._start) * place
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,7 @@ class _Arrangement:
             line.node: Box(line, levels[top.node], line is not top, labels.get(line.node, ""))
             for top in lines.top
             for line in top.all()
+            if not line.is_other
         }
         for node, box in self._boxes.items():
             box.entries = list(self._reads[node])
@@ -158,6 +172,7 @@ class _Arrangement:
         readers = [b for node, b in self._boxes.items() if box.line.node in self._reads[node]]
         ends = tuple((b, b.row if b.is_back else b.row - 1) for b in readers)
         below = not box.is_back or any(channel >= box.row for _, channel in ends)
+        box.is_shared = box.is_back and below
         return Net(box, box.row if below else box.row - 1, ends)
 
     # -- from left to right --------------------------------------------------------------------
@@ -221,13 +236,13 @@ class _Arrangement:
 
 def _levels(lines: Lines) -> dict[Node, int]:
     """The row of every line that stands by itself; what reads nothing stands above who reads it."""
-    top = {line.node for line in lines.top}
+    top = [line for line in lines.top if not line.is_other]
     levels: dict[Node, int] = {}
-    for line in lines.top:
+    for line in top:
         read = [levels[node] for node in lines.reads[line.node] if node in levels]
         levels[line.node] = 1 + max(read) if read else 0
-    for line in lines.top:
-        readers = [n for n in top if line.node in lines.reads[n]]
+    for line in top:
+        readers = [other.node for other in top if line.node in lines.reads[other.node]]
         if not lines.reads[line.node] and readers:
             levels[line.node] = min(levels[n] for n in readers) - 1
     return levels

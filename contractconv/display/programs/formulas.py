@@ -40,7 +40,7 @@ _WORDS = {"text": "%s", "latex": r"\mathrm{%s}", "mathml": "<mtext>%s</mtext>"}
 _OF = {
     "text": "%s, of %s",
     "latex": r"%s \mathrm{,\ of\ } %s",
-    "mathml": "<mrow>%s<mtext>, of&#xa0;</mtext>%s</mrow>",
+    "mathml": "<mrow>%s<mtext>,&#xa0;of&#xa0;</mtext>%s</mrow>",
 }
 _INFINITY = {"text": "inf", "latex": r"\infty", "mathml": "<mi>∞</mi>"}
 
@@ -77,11 +77,13 @@ class Formulas:
         """Write a line."""
         node, hand = line.node, HANDS[self.script]
         name = hand.symbol(line.name)
-        if isinstance(node, Contract):
+        if isinstance(node, Contract) and not line.is_other:
             return self._contraction(name, contraction_of(node))
         at = {axis: hand.symbol(axis) for axis in node.axes}
         left = hand.met(name, list(at.values()))
-        return Written(left, "" if line.is_input else self._made(node, at).text)
+        if line.is_input:
+            return Written(left, "")
+        return Written(left, (self._value if line.is_other else self._made)(node, at).text)
 
     def equation(self, line: Line) -> str:
         """A line as one equation; what is given is just its element."""
@@ -104,11 +106,14 @@ class Formulas:
             meaning = REDUCTIONS[node.spec.reduce].local.meaning
             right = _OF[self.script] % (self._said(meaning), right)
         conditions = [*writer.conditions(), *self._ranges(source), *self._told(source)]
-        return Written(writer.left(name), right, tuple(conditions))
+        # Two operands may be read at one place.
+        return Written(writer.left(name), right, tuple(dict.fromkeys(conditions)))
 
     def _said(self, words: str) -> str:
-        said = words.replace(" ", r"\ ") if self.script == "latex" else escape(words)
-        return _WORDS[self.script] % said
+        # Formulas are not broken, and words in them neither.
+        space = {"text": " ", "latex": r"\ ", "mathml": "&#xa0;"}[self.script]
+        said = escape(words) if self.script == "mathml" else words
+        return _WORDS[self.script] % said.replace(" ", space)
 
     def _factor(self, node: Node, positions: Sequence[str]) -> str:
         """An operand at positions; a sum among factors stands in parentheses."""

@@ -24,17 +24,19 @@ class Line:
         node: the value.
         back: the lines that tell what comes back to it, in order.
         is_back: whether it is itself what comes back to a value.
+        is_other: whether the value has a line already, under another name.
     """
 
     name: str
     node: Node
     back: tuple[Line, ...] = ()
     is_back: bool = False
+    is_other: bool = False
 
     @property
     def is_input(self) -> bool:
         """Whether it is given."""
-        return isinstance(self.node, Input)
+        return isinstance(self.node, Input) and not self.is_other
 
     def all(self) -> Iterator[Line]:
         """It, and every line that belongs to it."""
@@ -76,7 +78,8 @@ def lines_of(graph: Graph) -> Lines:
     """
     told = named_lines(graph)
     found = _Owners(told)
-    top = (found.line(node) for node in told.names if found.owner(node) is None)
+    top = [found.line(node) for node in told.names if found.owner(node) is None]
+    top += [other for target, other in found.others if target is None]
     return Lines(told.graph, tuple(top), told.names, found.reads)
 
 
@@ -85,13 +88,14 @@ class _Owners:
 
     Attributes:
         reads: the named values that each line reads.
+        others: outputs that are other names of lines, each with the value to which it comes back.
     """
 
     def __init__(self, told: NamedLines) -> None:
         named, targets = told.names, told.targets
         self._named, self._targets = named, targets
         reads = {node: _reads(node, named) for node in named}
-        self._home = {part: node for node in reversed(named) for part in reads[node][1]}
+        self._home = {part: node for node in reversed(list(named)) for part in reads[node][1]}
         self.reads = {node: tuple(lines) for node, (lines, _) in reads.items()}
         self._readers: dict[Node, list[Node]] = {node: [] for node in named}
         for node, (lines, _) in reads.items():
@@ -100,8 +104,9 @@ class _Owners:
         self._kept = {*told.graph.wanted, *(self._at_home(target) for target in targets.values())}
         self._owners: dict[Node, Node | None] = {}
         # Readers stand behind what they read.
-        for node in reversed(named):
+        for node in reversed(list(named)):
             self._owners[node] = self._owner(node)
+        self.others = list(_others(told))
         self._back: dict[Node, list[Node]] = {node: [] for node in named}
         for node in named:
             if (owner := self._owners[node]) is not None:
@@ -113,7 +118,7 @@ class _Owners:
 
     def line(self, node: Node) -> Line:
         """A line, with those that belong to it."""
-        back = tuple(map(self.line, self._back[node]))
+        back = (*map(self.line, self._back[node]), *(o for t, o in self.others if t == node))
         return Line(self._named[node], node, back, node in self._targets)
 
     def _owner(self, node: Node) -> Node | None:
@@ -129,16 +134,24 @@ class _Owners:
         return node if node in self._named else self._home.get(node, node)
 
 
+def _others(told: NamedLines) -> Iterator[tuple[Node | None, Line]]:
+    """Outputs that are other names of lines."""
+    for name, node in told.graph.outputs:
+        if told.names.get(node, name) != name:
+            target = told.target_of(name, node)
+            yield target, Line(name, node, (), target is not None, is_other=True)
+
+
 def _reads(node: Node, named: Mapping[Node, str]) -> tuple[list[Node], list[Node]]:
     """The lines that a line reads, and the values that are written within it."""
     lines: list[Node] = []
     parts: list[Node] = []
-    waiting = list(node.sources)
+    waiting = list(reversed(node.sources))
     while waiting:
         part = waiting.pop()
         if part in named:
             lines.append(part)
         else:
             parts.append(part)
-            waiting += part.sources
+            waiting += reversed(part.sources)
     return list(dict.fromkeys(lines)), parts

@@ -10,7 +10,7 @@ from contractconv.display.programs.explanation import ProgramExplanation
 from contractconv.display.programs.formulas import Formulas
 from contractconv.display.programs.lines import Line
 from contractconv.display.programs.sentences import letters, shape_words, words
-from contractconv.programs.nodes import Contract
+from contractconv.programs.nodes import Contract, Node
 
 _STYLE = """
 .cc-values { margin: 0 0 1.5em; }
@@ -65,21 +65,21 @@ def _section(explanation: ProgramExplanation, title: str, lines: list[Line]) -> 
     return f'<h2>{title}</h2><div class="cc-values">{told}</div>'
 
 
-def _told(explanation: ProgramExplanation, formulas: Formulas, line: Line) -> str:
+def _told(
+    explanation: ProgramExplanation, formulas: Formulas, line: Line, owner: Line | None = None
+) -> str:
     """A value, what is known of it, and what comes back to it."""
     formula = formulas.equation(line)
-    back = "".join(_told(explanation, formulas, one) for one in line.back)
-    string = f"<p>{code(line.node.spec)}</p>" if _is_contracted(line) else ""
-    said = " ".join(filter(None, [_sized(explanation, line), words(explanation, line)]))
+    back = "".join(_told(explanation, formulas, one, line) for one in line.back)
+    size = shape_words(explanation, line, owner)
+    said = " ".join(filter(None, [f"{size}." if size else "", words(explanation, line, owner)]))
     shown = _MATH.format(formula) if line.is_input else formula
-    inner = f"{shown}{string}{note(said)}{back}"
+    inner = f"{shown}{'' if line.is_other else _string(line.node)}{note(said)}{back}"
     return f'<div class="cc-told" data-name="{escape(line.name)}">{inner}</div>'
 
 
-def _sized(explanation: ProgramExplanation, line: Line) -> str:
-    size = shape_words(explanation, line)
-    return f"{size}." if size else ""
-
-
-def _is_contracted(line: Line) -> bool:
-    return isinstance(line.node, Contract) and not line.node.local
+def _string(node: Node) -> str:
+    """The string of a contraction."""
+    if not isinstance(node, Contract) or node.local:
+        return ""
+    return f"<p>{code(node.spec)}</p>"

@@ -12,21 +12,27 @@ from contractconv.display.sentences import element_counts, reduced_words
 from contractconv.programs.nodes import Contract
 
 
-def shape_words(explanation: ProgramExplanation, line: Line) -> str:
-    """Say how large a value is, axis by axis; nothing where that is not known."""
+def shape_words(explanation: ProgramExplanation, line: Line, owner: Line | None = None) -> str:
+    """Say how large a value is, axis by axis.
+
+    Args:
+        explanation: knows the sizes.
+        line: the value.
+        owner: the line to which it belongs; of what is as large as that, nothing is said.
+    """
     shape = explanation.sizes.shapes.get(line.node)
-    if not shape or line.is_back:
-        return ""  # what comes back to a value is as large as that
+    if not shape or (owner is not None and set(owner.node.axes) >= set(line.node.axes)):
+        return ""
     return " ".join(f"{axis}={size}" for axis, size in zip(line.node.axes, shape, strict=True))
 
 
-def words(explanation: ProgramExplanation, line: Line) -> str:
-    """Say what a contraction does with its indices, and how many points it adds up."""
+def words(explanation: ProgramExplanation, line: Line, owner: Line | None = None) -> str:
+    """Say how many points a contraction adds up; and why, where it belongs to no other line."""
     node = line.node
-    if not isinstance(node, Contract) or node.local:
+    if not isinstance(node, Contract) or node.local or line.is_other:
         return ""
     found = contraction_of(node)
-    said = [] if line.is_back else reduced_words(found.spec, found.equation)
+    said = reduced_words(found.spec, found.equation) if owner is None else []
     problem = explanation.sizes.problems.get(node)
     counts = "" if problem is None else element_counts(problem, found.equation)
     return " ".join([*said, counts] if counts else said)
@@ -52,4 +58,4 @@ def _letters(explanation: ProgramExplanation) -> Iterator[str]:
 def _loss(explanation: ProgramExplanation) -> str:
     back = {line.name for line in explanation.lines.all() if line.is_back}
     ends = [name for name, node in explanation.graph.outputs if name not in back]
-    return listed(ends) or "what the program ends in"
+    return listed(ends) if ends else "what the program ends in"

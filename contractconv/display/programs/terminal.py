@@ -36,22 +36,26 @@ def _section(explanation: ProgramExplanation, title: str, lines: list[Line]) -> 
         yield ""
         yield title
     for line in lines:
-        yield from _told(explanation, formulas, line, _INDENT, "")
+        yield from _told(explanation, formulas, line, _INDENT)
 
 
 def _told(
-    explanation: ProgramExplanation, formulas: Formulas, line: Line, indent: str, mark: str
+    explanation: ProgramExplanation,
+    formulas: Formulas,
+    line: Line,
+    indent: str,
+    owner: Line | None = None,
 ) -> Iterator[str]:
     """A line, what is known of it, and what comes back to it."""
     left, right, conditions = formulas.written(line)
-    size = shape_words(explanation, line)
+    size = shape_words(explanation, line, owner)
     beside = f"   {size}" if size and not right else ""
     inner = f"{indent}    "
     formula = glued(f"{left} = {right}", "[{]}") if right else left + beside
-    yield from wrapped(formula, inner, indent + mark)
+    yield from wrapped(formula, inner, indent + _BACK * (owner is not None))
     if conditions:
         yield from wrapped(f"where {', '.join(conditions)}", inner + _INDENT, inner)
-    said = [f"{size}." if size and right else "", words(explanation, line)]
+    said = [f"{size}." if size and right else "", words(explanation, line, owner)]
     yield from wrapped(" ".join(filter(None, said)), inner)
     for back in line.back:
-        yield from _told(explanation, formulas, back, indent + _INDENT, _BACK)
+        yield from _told(explanation, formulas, back, indent + _INDENT, line)

@@ -195,10 +195,10 @@ def _runs(sizes: Shape, views: Sequence[Array]) -> list[range]:
 
 def _lie_together(view: Array, n: int) -> bool:
     """Whether an axis and the one before it can be walked as one."""
-    before, size = view.shape[n - 1], view.shape[n]
+    before, size = view.shape[n - 1 : n + 1]
     if before == 1 or size == 1:
-        return before == size == 1
-    return view.strides[n - 1] == view.strides[n] * size
+        return bool(before == size == 1)
+    return bool(view.strides[n - 1] == view.strides[n] * size)
 
 
 def _cut(shape: Shape) -> tuple[int, int]:

@@ -106,9 +106,10 @@ def _added(node: AddedRows, shape: Shape, rows: Array, labels: Array) -> Array:
     rest = [name for name in node.rows.axes if name not in node.labels.axes]
     turned = _turned(labels, node.labels.axes, first)
     inside = _inside(turned, node.size)
-    tables, each = (prod(part) for part in _parted(turned.shape, len(node.kept)))
-    places = turned.reshape(tables, each).astype(np.intp)
-    places = (places + node.size * np.arange(tables)[:, None]).reshape(tables * each)
+    tables = prod(turned.shape[: len(node.kept)])
+    first_places = node.size * np.arange(tables)
+    each = np.repeat(first_places, prod(turned.shape[len(node.kept) :]))
+    places = turned.reshape(len(each)).astype(np.intp) + each
     turned_rows = _turned(rows, node.rows.axes, (*first, *rest))
     matrix = turned_rows.reshape(len(places), prod(turned_rows.shape[len(first) :]))
     if inside is not None:
@@ -116,10 +117,6 @@ def _added(node: AddedRows, shape: Shape, rows: Array, labels: Array) -> Array:
         places, matrix = places[chosen], matrix[chosen]
     made = _summed(matrix, places, tables * node.size)
     return made.reshape(shape)
-
-
-def _parted(shape: Shape, first: int) -> tuple[Shape, Shape]:
-    return shape[:first], shape[first:]
 
 
 def _summed(matrix: Array, places: Array, size: int) -> Array:

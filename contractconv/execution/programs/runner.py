@@ -65,7 +65,7 @@ class Runner:
             for step, work in zip(self.steps, self._works, strict=True)
             if isinstance(work, _Contraction)
         }
-        ways = {
+        ways: dict[Step, str] = {
             step: f"{len(step.group.nodes)} {work.way}"
             for step, work in zip(self.steps, self._works, strict=True)
             if isinstance(step, MapStep) and isinstance(work, FusedMaps)

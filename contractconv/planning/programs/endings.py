@@ -41,14 +41,14 @@ def endings(
         What ends each of them, by the contraction.
     """
     found: dict[Node, Ended] = {}
-    ends: set[Node] = set()
+    results: set[Node] = set()
     for node in program.graph.nodes:
         if isinstance(node, Contract) and _may_end(node, program):
             ended = _rectified(_biased(Ended(node, node), read_by, wanted), read_by, wanted)
-            # Of two contractions that are added to each other, only one is ended by the sum.
-            if ended.result != node and ended.result not in ends:
+            # Of two contractions that are added the first is ended, with the second as a bias.
+            if ended.result != node and ended.result not in results:
                 found[node] = ended
-                ends.add(ended.result)
+                results.add(ended.result)
     return found
 
 

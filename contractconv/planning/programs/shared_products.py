@@ -12,21 +12,27 @@ from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
 
+from contractconv.cache_register import kept
+from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.notation.reach import reached
 from contractconv.notation.spec import SUM, Axis, Spec, Term, lone_names
 from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
+from contractconv.programs.agreement import agree
 from contractconv.programs.build import contract, named, repeated
 from contractconv.programs.contraction_rules import MANY, extent_of, pullback
-from contractconv.programs.nodes import Contract, Named, Node, Number, in_order
+from contractconv.programs.nodes import Contract, Input, Named, Node, Number, in_order
+from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
 
 Problems = Callable[[Contract], Problem]
 
 # Extents by which an order is chosen where none is known: those of taps, and all others.
 _TAPS, _OTHERS = 3, 16
+# Points that are gone through to see that a tree makes what it stands for.
+_MOST_POINTS = 4096
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,11 @@ def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[No
         outputs: the nodes.
         problems: what contractions are, if their sizes are known.
     """
-    groups = list(_groups(outputs))
-    if not groups:
-        return list(outputs)
     became: dict[Node, Node] = {}
-    for group in groups:
-        became |= _Tree(group, _problem(group, problems)).became
-    return _replaced(outputs, became)
+    for group in _groups(outputs):
+        if _holds(group):
+            became |= _Tree(group, _problem(group, problems)).became
+    return _replaced(outputs, became) if became else list(outputs)
 
 
 def _problem(group: _Group, problems: Problems | None) -> Problem:
@@ -75,12 +79,49 @@ def _problem(group: _Group, problems: Problems | None) -> Problem:
     return Problem(operands, output, tuple(sizes), SUM, shape)
 
 
-def nominal(spec: Spec) -> Problem:
+def _holds(group: _Group) -> bool:
+    """Whether the tree makes what it stands for, exactly, at random points modulo a prime."""
+    operands = tuple(
+        Input(operand.axes, name=f"t{n}") for n, operand in enumerate(group.forward.operands)
+    )
+    back = Input(group.forward.axes, name="g")
+    return _tree_holds(group.forward.spec, operands, back, tuple(sorted(group.gradients)))
+
+
+@kept(most=512)
+def _tree_holds(
+    spec: Spec, operands: tuple[Input, ...], back: Input, wanted: tuple[int, ...]
+) -> bool:
+    """The same for operands that may be anything; it depends on the string alone."""
+    small = nominal(spec, 2, 2)
+    if small.points > _MOST_POINTS:
+        # Nobody can go through the points of so long a product; without windows and diagonals its
+        # order does not matter.
+        return all(len(lone_names([term])) == len(set(term)) == len(term) for term in spec.terms)
+    told = {name: Size.of(size) for name, size in small.sizes}
+    shape = tuple(Size.of(size) for size in small.result_shape)
+    forward = replace(contract(spec, operands, told, shape), axes=back.axes)
+    gradients = {n: pullback(forward, n, back) for n in wanted}
+    group = _Group(forward, back, {n: g for n, g in gradients.items() if g is not None})
+    shapes = {
+        operand.name: tuple(access.size for access in accesses)
+        for operand, accesses in zip(operands, small.operands, strict=True)
+    }
+    try:
+        became = _Tree(group, small).became
+        return all(
+            agree(old, new, {**shapes, "g": small.result_shape}) for old, new in became.items()
+        )
+    except ContractionError:
+        return False
+
+
+def nominal(spec: Spec, taps: int = _TAPS, others: int = _OTHERS) -> Problem:
     """A contraction with sizes that are usual, where none is known: few taps, more of the rest."""
     alone = set(lone_names(spec.terms))
     inner = {n for axis in spec.axes for n in axis.names if len(axis.names) > 1}
     reduced = set(spec.reduced)
-    sizes = {n: _TAPS if n in inner & reduced & alone else _OTHERS for n in spec.indices}
+    sizes = {n: taps if n in inner & reduced & alone else others for n in spec.indices}
     terms = [tuple(a for axis in term for a in _accesses(axis, sizes)) for term in spec.terms]
     shape = tuple(access.size for access in terms[-1])
     return Problem(tuple(terms[:-1]), terms[-1], tuple(sizes.items()), spec.reduce, shape)
@@ -134,7 +175,8 @@ def _with_operand(gradient: Contract, lacked: Node, cotangent: Node) -> Iterator
         operands = (*gradient.operands[1 : place + 1], lacked, *gradient.operands[place + 1 :])
         spec = Spec(inputs, given, SUM)
         extents = {name: size for name, size in gradient.extents if name in spec.indices}
-        if set(spec.indices) >= set(gradient.spec.indices):
+        fits = all(len(o.axes) == len(term) for o, term in zip(operands, inputs, strict=True))
+        if fits and set(spec.indices) >= set(gradient.spec.indices):
             yield replace(contract(spec, operands, extents), axes=cotangent.axes)
 
 
@@ -241,7 +283,9 @@ class _Tree:
         for number, (_, taken) in enumerate(self._steps):
             if wanted.intersection(taken):
                 wanted.add(first + number)
-        cotangents = {len(self._values) - 1: self._group.cotangent}
+        last = self._values[-1]
+        # Its axes may have other names there.
+        cotangents = {len(self._values) - 1: named(self._group.cotangent, last.axes)}
         for number in reversed(range(len(self._steps))):
             pair, taken = self._steps[number]
             for place, child in enumerate(taken):

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from math import copysign
 from typing import Any
 
+from contractconv.maps.record import ARGUMENTS
+from contractconv.maps.unfolding import unfolded
 from contractconv.programs.kinds import kind
 from contractconv.programs.nodes import Cast, Map, Named, Node, Number
 from contractconv.programs.rewrites.workshop import Workshop
@@ -21,8 +23,8 @@ def simplified(node: Node, workshop: Workshop) -> Node | None:
     """A map that is one of its arguments, or a shorter one."""
     if not isinstance(node, Map):
         return None
-    rule = _RULES.get(node.function)
-    made = None if rule is None else rule(node, workshop)
+    rule = _RULES.get(node.function, _itself)
+    made = rule(node, workshop)
     if made is None or made.axes != node.axes:
         return None
     return made
@@ -85,6 +87,11 @@ def _width(dtype: str) -> int:
 
 
 # -- rules of maps ---------------------------------------------------------------------------------
+
+
+def _itself(node: Map, workshop: Workshop) -> Node | None:
+    """Of a map that matters to derivatives alone its argument."""
+    return node.arguments[0] if unfolded(node.function) == ARGUMENTS[0] else None
 
 
 def _is(node: Node, value: Any) -> bool:

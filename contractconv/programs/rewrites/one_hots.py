@@ -94,13 +94,13 @@ class _Met(NamedTuple):
     Attributes:
         node: the contraction.
         labels: with the indices of the string for axes.
-        index: the index of the code's own axis.
+        axis: the index of the code's own axis.
         others: the other operands with their terms.
     """
 
     node: Contract
     labels: Node
-    index: str
+    axis: str
     others: tuple[tuple[Term, Node], ...]
 
 
@@ -150,8 +150,8 @@ def _met(
 
 def _made(met: _Met, workshop: Workshop) -> Node | None:
     output = plain(met.node.spec.output)
-    readers = [n for n, (term, _) in enumerate(met.others) if _has(term, met.index)]
-    if not _has(met.node.spec.output, met.index):
+    readers = [n for n, (term, _) in enumerate(met.others) if _has(term, met.axis)]
+    if not _has(met.node.spec.output, met.axis):
         return _rows_taken(met, readers, workshop) if readers else None
     if output is None:
         return None
@@ -172,22 +172,22 @@ def _rows_taken(met: _Met, readers: Sequence[int], workshop: Workshop) -> Node |
         names = plain(term)
         if names is None:
             return None
-        rows = workshop.taken(workshop.named(operand, names), met.labels, met.index)
+        rows = workshop.taken(workshop.named(operand, names), met.labels, met.axis)
         others[n] = _term(rows.axes), rows
     node = met.node
     terms, operands = (tuple(part) for part in zip(*others, strict=True))
     spec = replace(node.spec, inputs=terms)
-    extents = {name: size.offset for name, size in node.extents if name != met.index}
+    extents = {name: size.offset for name, size in node.extents if name != met.axis}
     return contracted_like(node, spec, operands, extents, workshop)
 
 
 def _rows_added(met: _Met, output: Axes, workshop: Workshop) -> Node | None:
     """What meets the code, added up where labels are equal."""
     node, extents = met.node, workshop.problems[met.node].extents
-    rest = tuple(n for n in output if n != met.index and n not in met.labels.axes)
+    rest = tuple(n for n in output if n != met.axis and n not in met.labels.axes)
     kept = tuple(name for name in met.labels.axes if name in output)
     rows = _rows(met, (*met.labels.axes, *rest), workshop)
-    added = workshop.added(rows, met.labels, met.index, extents[met.index], kept)
+    added = workshop.added(rows, met.labels, met.axis, extents[met.axis], kept)
     if added.axes == output:
         return workshop.named(added, node.axes)
     spec = plain_spec([added.axes], output)

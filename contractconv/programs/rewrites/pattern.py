@@ -97,7 +97,7 @@ def shrunk(pattern: Pattern, known: Known) -> Known | None:
     shapes = {
         node: tuple(size((node, name, False)) for name in node.axes) for node in pattern.order
     }
-    problems = {
+    problems: dict[Node, Problem] = {
         node: _problem(node, known.problems[node], shapes, size)
         for node in pattern.order
         if isinstance(node, Contract) and node not in pattern.leaves
@@ -152,11 +152,12 @@ def _count(axis: Axis) -> int:
     return len(axis.names) if isinstance(axis, Composition) else 1
 
 
-def _fits(node: Contract, problem: Problem, shapes: dict[Node, Shape]) -> bool:
+def _fits(node: Node, problem: Problem, shapes: dict[Node, Shape]) -> bool:
     """Whether operands have as many elements as compositions of indices need, and not too many."""
-    terms = zip(problem.operands, node.operands, strict=True)
+    terms = zip(problem.operands, node.sources, strict=True)
     whole = all(prod(shape_of(term)) == prod(shapes[operand]) for term, operand in terms)
-    made = node.local or prod(problem.output_sizes) == prod(shapes[node])
+    local = isinstance(node, Contract) and node.local
+    made = local or prod(problem.output_sizes) == prod(shapes[node])
     return whole and made and problem.points <= _MOST_POINTS
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contractconv.programs.rewrites import constants, identities, one_hots, transposes
+from contractconv.programs.rewrites import (
+    constants,
+    identities,
+    one_hots,
+    products,
+    transposes,
+)
 from contractconv.programs.rewrites.driver import Pass
 from contractconv.programs.rewrites.merging import Cost, merging
 
@@ -24,5 +30,6 @@ def passes(cost: Cost) -> tuple[Pass, ...]:
         Pass("moved operands", transposes.read_by_contraction),
         Pass("moved arguments", transposes.read_by_map),
         Pass("one-hot codes", one_hots.without_code),
+        Pass("sums of products", products.summed),
         Pass("contractions of contractions", merging(cost)),
     )

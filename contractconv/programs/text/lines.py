@@ -28,6 +28,10 @@ class NamedLines:
     names: Mapping[Node, str]
     targets: Mapping[Node, Node]
 
+    def target_of(self, name: str, node: Node) -> Node | None:
+        """The value to which another one comes back, as its name says."""
+        return _target(name, node, {called: known for known, called in self.names.items()})
+
 
 def named_lines(graph: Graph) -> NamedLines:
     """Find the values that the text of a program names.
@@ -46,11 +50,16 @@ def named_lines(graph: Graph) -> NamedLines:
 def _targets(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:
     by_name = {name: node for node, name in names.items()}
     found: dict[Node, Node] = {}
-    for node, name in names.items():
-        target = by_name.get(name.removeprefix(BACK)) if name.startswith(BACK) else None
-        if target is not None and set(target.axes) >= set(node.axes):
-            found[node] = target
     for node in in_order(graph.wanted):
         if node in names and node.cotangent_of is not None:
             found[node] = node.cotangent_of
+    # One value may come back to several; its name says to which it was asked for.
+    for node, name in names.items():
+        if (target := _target(name, node, by_name)) is not None:
+            found[node] = target
     return found
+
+
+def _target(name: str, node: Node, by_name: Mapping[str, Node]) -> Node | None:
+    target = by_name.get(name.removeprefix(BACK)) if name.startswith(BACK) else None
+    return target if target is not None and set(target.axes) >= set(node.axes) else None

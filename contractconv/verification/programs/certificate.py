@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from contractconv.cache_register import kept
 from contractconv.calculus.backward import derive
 from contractconv.errors import CertificateError, ReductionError
 from contractconv.html_style import preformatted
@@ -98,7 +99,7 @@ class ProgramCertificate:
     def _compared(self) -> Iterator[str]:
         found = self.gradients
         if not found.names:
-            yield "  gradients: none were compared, as no result is returned that has them"
+            yield "  gradients: none were compared, as it is not returned what they are those of"
             return
         yield f"  gradients of {' + '.join(found.results)}: ⟨d_a, V⟩ = the change along V"
         yield f"    {', '.join(found.names)}"
@@ -118,7 +119,8 @@ def verify_program(
         budget: how many points all contractions together may have.
 
     Returns:
-        The certificate.
+        The certificate. Of gradients of gradients it says nothing but that their contractions and
+        maps hold.
 
     Raises:
         CertificateError: something disagrees; the message says on which line.
@@ -164,11 +166,17 @@ def _moving(node: Contract, numbers: Kinds) -> list[int]:
 def _certificates(spec: Spec, names: tuple[str, ...], operands: list[int]) -> Iterator[Certificate]:
     for n in operands:
         try:
-            yield certify(derive(spec, n))
+            yield _certificate(spec, n)
         except ReductionError:
             return  # a reduction without a derivative has none to be proved
         except CertificateError as error:
             raise CertificateError(f"on the line of {', '.join(names)}: {error}") from None
+
+
+@kept(most=1024)
+def _certificate(spec: Spec, operand: int) -> Certificate:
+    """The certificate of one gradient: what many programs have is proved once."""
+    return certify(derive(spec, operand))
 
 
 def _counted(count: int, thing: str) -> str:

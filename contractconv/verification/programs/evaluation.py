@@ -165,9 +165,9 @@ def _reduced(
     for members in _groups(points.out[points.counted]).values():
         at = places[points.counted[members]]
         if node.local:
-            made[at] = as_array((len(members),), algebra.slopes(record, product[members]))
+            made[at] = as_array((len(members),), algebra.slopes(record, list(product[members])))
         else:
-            made[at[0]] = algebra.reduced(record, product[members])
+            made[at[0]] = algebra.reduced(record, list(product[members]))
     return made.reshape(shape)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -23,6 +22,7 @@ from contractconv.verification.programs.map_values import (
 )
 
 _POINTS = 24
+_PRIMES = (997, 991, 983)
 # What sympy takes too long for is tried at points.
 _LARGEST = 60
 
@@ -110,9 +110,13 @@ def _at_points(record: MapRecord, n: int, expression: Expression) -> str:
 
 
 def _point(record: MapRecord, random: Random) -> list[Any]:
-    drawn = [Fraction(random.randrange(-4_000, 4_000), random.randrange(7, 1_000)) for _ in "abc"]
-    numbers = [MP.mpf(f.numerator) / f.denominator for f in drawn[: record.arity]]
+    numbers = [_between(random, prime) for prime in _PRIMES[: record.arity]]
     return [number > 0 if n < record.conditions else number for n, number in enumerate(numbers)]
+
+
+def _between(random: Random, prime: int) -> Any:
+    """A number that is neither whole, nor half, nor one over another prime."""
+    return MP.mpf(random.randrange(-4, 4) * prime + random.randrange(1, prime)) / prime
 
 
 def _holds(

@@ -12,7 +12,7 @@ from contractconv.programs.nodes import Contract, Input, Map, Node, in_order, re
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import Sized, Sizing, sized
 
-_TRIES = 200
+_TRIES, _ALIKE = 200, 12
 # Sizes differ, so that nothing agrees because two axes are alike.
 _USUAL, _ANY = (2, 3, 4), (1, 2, 3, 4, 5, 6, 8)
 
@@ -28,21 +28,23 @@ def fitted(graph: Graph, given: Mapping[str, Shape], budget: int) -> Sized:
     Raises:
         ShapeError: nothing that was tried fits, or the given shapes make too many points.
     """
-    reason: ContractionError | None = None
+    reasons: list[str] = []
     for number in range(_TRIES):
         random = Random(number)
         try:
             shapes = _Chosen(graph, given, random, _USUAL if number < _TRIES // 2 else _ANY).shapes
             found = sized(graph, with_cotangent_shapes(graph, shapes))
         except ContractionError as error:
-            reason = error
-            continue
-        points = sum(problem.points for problem in found.problems.values())
-        if points <= budget:
-            return found
-        reason = ShapeError(f"{points:,} points are too many to go through one by one")
-        if given.keys() >= {node.name for node in graph.inputs}:
+            reasons.append(str(error))
+        else:
+            points = sum(problem.points for problem in found.problems.values())
+            if points <= budget:
+                return found
+            reasons.append(f"{points:,} points are too many to go through one by one")
+        # Sizes are not the reason for what is the same with all of them.
+        if len(reasons) >= _ALIKE and len(set(reasons[-_ALIKE:])) == 1:
             break
+    reason = reasons[-1]
     raise ShapeError(f"no small shapes were found for {graph.name}: give them all ({reason})")
 
 
@@ -63,7 +65,9 @@ class _Chosen:
         self._readers = readers(order)
         self._sizing = Sizing(self.shapes)
         outputs = {f"d_{name}" for name, _ in graph.outputs}
-        self._late = {n for n in graph.inputs if n.name in outputs and n.name not in given}
+        self._late: set[Node] = {
+            n for n in graph.inputs if n.name in outputs and n.name not in given
+        }
         for node in order:
             self._add(node)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from symbolic import both, improved
@@ -26,7 +28,7 @@ def where(*given: object) -> Tensor:
     return applied("where", *given)
 
 
-SHORTER = [
+SHORTER: list[tuple[Callable[[], Tensor], list[str]]] = [
     (lambda: X * 1 + Y, ["add"]),
     (lambda: 1 * X + Y, ["add"]),
     (lambda: X * -1, ["negative"]),
@@ -45,6 +47,7 @@ SHORTER = [
     (lambda: where(~~B, X, Y), ["where"]),
     (lambda: (N + 0) * N, ["multiply"]),
     (lambda: X * (3.0 - 2), []),
+    (lambda: applied("stop_gradient", X) * Y, ["multiply"]),
     (lambda: where(X < Y, 1, 0).cast("float64") * X, ["less", "where", "multiply"]),
     (lambda: N.cast("float64").cast("float32") * 1.5, ["cast", "multiply"]),
 ]
@@ -58,14 +61,12 @@ def test_what_changes_nothing_goes(case: int) -> None:
         assert len(functions(made)) <= len(wanted) + 1
     ((plain, new),) = both([made], ARRAYS)
     assert plain.dtype == new.dtype
-    assert plain.tobytes() == new.tobytes() or np.isnan(plain).any()
     np.testing.assert_array_equal(plain, new)
-    np.testing.assert_array_equal(np.signbit(plain), np.signbit(new)) if "n" not in str(
-        plain.dtype
-    ) and not np.isnan(plain).any() else None
+    number = ~np.isnan(plain)
+    np.testing.assert_array_equal(np.signbit(plain[number]), np.signbit(new[number]))
 
 
-STAYS = [
+STAYS: list[tuple[Callable[[], Tensor], str]] = [
     (lambda: X * 0, "multiply"),
     (lambda: X + 0, "add"),
     (lambda: X - -0.0, "subtract"),

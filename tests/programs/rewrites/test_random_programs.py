@@ -48,7 +48,7 @@ class Drawn:
         rules: Sequence[Callable[[], Tensor]] = (
             self.mapped, self.mapped, self.moved, self.contracted, self.chosen, self.number,
         )  # fmt: skip
-        made = rules[self._chance.integers(len(rules))]()
+        made = rules[int(self._chance.integers(len(rules)))]()
         if len(made.axes) <= 3:
             self.values.append(made)
 

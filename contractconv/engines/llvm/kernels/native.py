@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import pkgutil
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -133,6 +134,12 @@ def registers() -> tuple[int, int]:
     if features.get("avx2") or features.get("avx"):
         return 16, 32
     return (32, 16) if features.get("neon") or sys.platform == "darwin" else (16, 16)
+
+
+def converts_halves() -> bool:
+    """Whether the processor converts numbers of half precision; if not, a library would have to."""
+    arm = platform.machine().lower() in ("arm64", "aarch64")
+    return arm or any(_features().get(name, False) for name in ("f16c", "avx512f"))
 
 
 def number(dtype: str) -> Number:

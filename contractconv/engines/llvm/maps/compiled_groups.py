@@ -25,7 +25,7 @@ from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
 
-# Maps of elements from which on a kernel is worth being compiled.
+# Maps of single elements from which on a kernel is worth being compiled.
 WORTH_COMPILING = 1 << 11
 # The same from which on it is worth another thread.
 _WORTH_SHARING = 1 << 18
@@ -37,11 +37,7 @@ Run = Callable[[Sequence[Array]], None]
 
 
 def compiled(
-    group: Fused,
-    axes: Axes,
-    sizes: Shape,
-    dtypes: Mapping[Node, str],
-    worth: int = WORTH_COMPILING,
+    group: Fused, axes: Axes, sizes: Shape, dtypes: Mapping[Node, str]
 ) -> CompiledMaps | None:
     """Make kernels carry out a group.
 
@@ -50,12 +46,11 @@ def compiled(
         axes: the axes of the results, in the order in which they lie in memory.
         sizes: the sizes of these.
         dtypes: the dtype of every node.
-        worth: so many maps of an element are worth compiling.
 
     Returns:
         ``None`` if there is too little to do, no compiler, or a map that it does not know.
     """
-    if prod(sizes) * len(group.nodes) < worth or not native.available():
+    if prod(sizes) * len(group.nodes) < WORTH_COMPILING or not native.available():
         return None
     try:
         code = translated(group, dtypes, _knows)
@@ -69,7 +64,9 @@ def _knows(does: str, dtype: str) -> bool:
     from contractconv.engines.llvm.maps.vector_kinds import DTYPES
     from contractconv.engines.llvm.maps.vector_maps import rule
 
-    return dtype in DTYPES and (does in GIVEN or rule(does, dtype) is not None)
+    if dtype not in DTYPES or (dtype == "float16" and not native.converts_halves()):
+        return False
+    return does in GIVEN or rule(does, dtype) is not None
 
 
 class CompiledMaps:

@@ -227,7 +227,7 @@ class _Maps:
         step: Int,
         place: tuple[Int, Int | None, Any],
     ) -> Vector:
-        e, (first, some, mask) = self.e, place
+        first, some, mask = place
         if instruction.does == "position":
             return lanes.counted(start + first)
         which = self._array(instruction)

@@ -219,13 +219,16 @@ class _Writer:
             raise UnknownMapError("power")
         if exponent < 0 and not dtype.startswith("float"):
             raise UnknownMapError("power")
+        if exponent == 0.5:
+            return self._put("sqrt", dtype, (base,))
         if exponent < 0:
             base = self._apply("reciprocal", dtype, (base,))
         whole, rest = divmod(abs(exponent), 1)
         if rest not in (0, 0.5):
             raise UnknownMapError("power")
-        factors = [base] * int(whole) + ([self._root(base, dtype)] if rest else [])
-        return self._product(factors, dtype)
+        base = self._unsigned(base, dtype) if rest else base
+        root = [self._put("sqrt", dtype, (base,))] if rest else []
+        return self._product([base] * int(whole) + root, dtype)
 
     def _product(self, factors: Sequence[int], dtype: str) -> int:
         if not factors:
@@ -236,12 +239,12 @@ class _Writer:
         pair = self._product(factors[:half], dtype), self._product(factors[half:], dtype)
         return self._put("multiply", dtype, pair)
 
-    def _root(self, base: int, dtype: str) -> int:
-        """The power 1/2, which differs from the root of -0 and of minus infinity."""
-        zero, low = self._constant(0.0, dtype), self._constant(float("-inf"), dtype)
-        root = self._put("add", dtype, (self._put("sqrt", dtype, (base,)), zero))
+    def _unsigned(self, base: int, dtype: str) -> int:
+        """The same number, but for -0 and minus infinity, of which powers have no sign."""
+        low, high = (self._constant(float(text), dtype) for text in ("-inf", "inf"))
         least = self._put("equal", dtype, (base, low))
-        return self._put("where", dtype, (least, self._constant(float("inf"), dtype), root))
+        chosen = self._put("where", dtype, (least, high, base))
+        return self._put("add", dtype, (chosen, self._constant(0.0, dtype)))
 
 
 def _rank(dtype: str) -> int:

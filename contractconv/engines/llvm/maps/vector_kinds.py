@@ -47,13 +47,13 @@ class Lanes:
 
     def constant(self, value: float) -> Vector:
         """The same number in every lane."""
-        with np.errstate(over="ignore"):
-            number = np.dtype(self.dtype).type(value).item()
+        dtype = "float32" if self.element is _SINGLE else self.dtype
+        number = _rounded(value, dtype)
         return Vector(self.e, ir.Constant(self.kind, [number] * self.e.number.lanes))
 
     def read(self, text: str) -> Vector:
         """A constant, from how Python writes it."""
-        return self.constant(float(text) if self.is_float else int(text))
+        return self.constant(_rounded(float(text) if self.is_float else int(text), self.dtype))
 
     def counted(self, first: Int) -> Vector:
         """An integer and those that follow."""
@@ -253,7 +253,8 @@ class Floats(Lanes):
     @cached_property
     def _scales(self) -> bool:
         """Whether the processor has an instruction for it: AVX-512, whose registers these are."""
-        return self.e.number.lanes * self._bits.element.width == 512
+        bits: int = self.e.number.lanes * self._bits.element.width
+        return bits == 512
 
     def _scaled(self, x: Vector, power: Vector) -> Vector:
         letter = "d" if self.mantissa == 52 else "s"
@@ -296,6 +297,11 @@ class Floats(Lanes):
     def least(self, bound: Vector, vector: Vector) -> Vector:
         """At most a bound; what is not a number stays so."""
         return self.where(self.compared("<", bound, vector), bound, vector)
+
+
+def _rounded(number: float, dtype: str) -> Any:
+    with np.errstate(over="ignore"):
+        return np.dtype(dtype).type(number).item()
 
 
 def _narrowed(builder: Any, value: Any, kind: Any) -> Any:

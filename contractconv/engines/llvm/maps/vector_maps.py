@@ -130,6 +130,9 @@ _INTEGER: dict[str, Rule] = {
     "min": _further("<"),
     "abs": _magnitude,
     "sign": _sign,
+    "floor": _same,
+    "ceil": _same,
+    "round": _same,
 }
 _TRUTH: dict[str, Rule] = {
     **_EVERY,
