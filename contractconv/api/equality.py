@@ -27,8 +27,8 @@ def equal(first: Any, second: Any, **shapes: Sequence[int]) -> bool:
         ``False`` if they differ, as functions of which no more is known than is said above: then
         that is certain. ``True`` if they agree at all points: of sums, products, quotients and
         functions that is wrong with a probability of less than 1e-30, as long as their degrees are
-        below 1,000,000; where values are compared, they agreed on either side of every integer that
-        stands in them.
+        below 1,000,000; where values are compared, it is
+        only a test, at points drawn near the integers that stand in them.
 
     Raises:
         ProgramError: two different inputs have one name, or no small sizes fit all strings.

@@ -71,7 +71,8 @@ class Tensor:
     def at(self, **positions: int | slice) -> Tensor:
         """A part of the array: one element of an axis, which goes, or a slice of it.
 
-        What is counted from the end may be; a slice is read forwards.
+        Places may be counted from the end; a slice is read forwards. What lies outside is zero, as
+        everywhere: an array has the elements that a slice asks for, whether they are there or not.
 
         Example:
             >>> x = tensor("x", "b t c")

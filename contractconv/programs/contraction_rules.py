@@ -40,7 +40,13 @@ def pullback(node: Contract, n: int, cotangent: Node) -> Node | None:
     target = node.operands[n]
     if len(node.operands) >= MANY:
         return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
-    kept = _not_repeated(node.spec.inputs[n], [term for term, _ in taken])
+    # What is made of an open axis has no other size than the one that comes back.
+    kept = [
+        place
+        for place in range(len(target.axes))
+        if target.axes[place] in target.open_axes
+        or place in _not_repeated(node.spec.inputs[n], [term for term, _ in taken])
+    ]
     if len(kept) == len(target.axes):
         return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
     names = tuple(target.axes[place] for place in kept)

@@ -63,6 +63,11 @@ def evaluated(
     return values
 
 
+def is_known(node: Node) -> bool:
+    """Whether there is a rule for nodes of a kind."""
+    return type(node) in _RULES
+
+
 def drawn(node: Node, known: Known, field: Residues) -> Values:
     """Elements for a node, by chance."""
     return field.drawn(known.dtypes[node], prod(known.shapes[node]))

@@ -149,7 +149,10 @@ def _of_cast(node: Cast, known: Mapping[Node, Numbers]) -> Numbers:
 
 def _of_contraction(node: Contract, known: Mapping[Node, Numbers]) -> Numbers:
     numbers = meet(known[source] for source in node.sources)
-    return numbers if REDUCTIONS[node.spec.reduce].exact else _as_float(numbers)
+    record = REDUCTIONS[node.spec.reduce]
+    if numbers == {TRUTH} and not record.chooses:
+        numbers = frozenset([INTEGER])  # truth values are counted
+    return numbers if record.exact else _as_float(numbers)
 
 
 def _of_map(node: Map, known: Mapping[Node, Numbers]) -> Numbers:

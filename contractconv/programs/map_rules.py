@@ -27,13 +27,17 @@ def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
     expression = derivatives(node.function)[n]
     if expression == 0:
         return None
-    return _summed(node, _Values(node, cotangent), expression, node.arguments[n].axes)
+    values = _Values(node, cotangent)
+    if _is_zero(values.of(expression)):
+        return None
+    return _summed(node, values, expression, node.arguments[n].axes)
 
 
 def map_change(node: Map, n: int, tangent: Node) -> Node | None:
     """How a map changes, if one argument does; ``None`` if it does not."""
     expression = derivatives(node.function)[n]
-    return None if expression == 0 else _Values(node, tangent).of(expression)
+    made = None if expression == 0 else _Values(node, tangent).of(expression)
+    return None if made is None or _is_zero(made) else made
 
 
 class _Values:
@@ -88,6 +92,11 @@ def _is_one(node: Node) -> bool:
     return isinstance(node, Number) and node.value == 1
 
 
+def _is_zero(node: Node) -> bool:
+    """Whether nothing comes back: a derivative that is zero is, whatever it is multiplied by."""
+    return isinstance(node, Number) and node.value == 0
+
+
 def _applied(function: str, arguments: tuple[Node, ...]) -> Node:
     """A map of nodes, as short as numbers among them let it be."""
     numbers = [node.value for node in arguments if isinstance(node, Number)]
@@ -101,12 +110,14 @@ def _applied(function: str, arguments: tuple[Node, ...]) -> Node:
 
 
 def _product_of(first: Node, second: Node) -> Node | None:
-    if _is_one(first):
+    if _is_one(first) or _is_zero(second):
         return second
-    return first if _is_one(second) else None
+    return first if _is_one(second) or _is_zero(first) else None
 
 
 def _chosen(condition: Node, first: Node, second: Node) -> Node | None:
+    if first == second:
+        return first
     if not isinstance(condition, Number):
         return None
     return first if condition.value else second

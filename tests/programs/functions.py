@@ -151,6 +151,12 @@ def sigmoid(a: Any) -> Any:
     return reciprocal(plus(exp(times(a, -ONE)), ONE))
 
 
+def _clipped(a: Any, most: int) -> Any:
+    if compare(a, 0) <= 0:
+        return Fraction(0)
+    return a if compare(a, most) < 0 else Fraction(most)
+
+
 def _softplus(a: Any) -> Any:
     return log(plus(exp(a), ONE))
 
@@ -218,6 +224,7 @@ FUNCTIONS: dict[str, Function] = {
     "softplus": _softplus,
     "log_sigmoid": lambda a: times(_softplus(times(a, -ONE)), -ONE),
     "relu": lambda a: a if compare(a, 0) > 0 else Fraction(0),
+    "relu6": lambda a: _clipped(a, 6),
     "leaky_relu": lambda a, b: a if compare(a, 0) > 0 else times(a, b),
     "elu": lambda a: a if compare(a, 0) > 0 else plus(exp(a), -ONE),
     "silu": lambda a: times(a, sigmoid(a)),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-import pytest
 from hypothesis import Phase, assume, settings
 from hypothesis import given as drawn
 from programs.checks import (
@@ -58,7 +57,6 @@ def test_derived_programs_are_exact(trial: Trial) -> None:
         assert_exact(evaluation(found._node), wanted.arrays[what], what)
 
 
-@pytest.mark.xfail(strict=True, reason="products that are shared break some programs")
 @looks(EXAMPLES)
 @drawn(trial=programs())
 def test_compiled_programs_give_what_they_say(trial: Trial) -> None:

@@ -104,8 +104,8 @@ def _tree_holds(
     gradients = {n: pullback(forward, n, back) for n in wanted}
     group = _Group(forward, back, {n: g for n, g in gradients.items() if g is not None})
     shapes = {
-        operand.name: tuple(access.size for access in accesses)
-        for operand, accesses in zip(operands, small.operands, strict=True)
+        operand.name: tuple(prod(a.size for a in _accesses(axis, small.extents)) for axis in term)
+        for operand, term in zip(operands, spec.inputs, strict=True)
     }
     try:
         became = _Tree(group, small).became

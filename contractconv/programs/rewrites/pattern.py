@@ -10,7 +10,7 @@ from typing import Any
 
 from contractconv.notation.problem import Access, Accesses, Problem, Shape, shape_of
 from contractconv.notation.spec import Axis, Composition, Term
-from contractconv.programs.exact import Known
+from contractconv.programs.exact import Known, is_known
 from contractconv.programs.nodes import Contract, Node, Number, Position
 from contractconv.programs.small_sizes import Place, SizeClasses
 
@@ -41,7 +41,7 @@ class Pattern:
         read = {source for node in made for source in node.sources if source not in fresh}
         read |= {new} - set(made)
         kept = list(_until(old, lambda node, depth: node not in read and depth < _DEPTH))
-        inner = {*made, *kept}
+        inner = {node for node in (*made, *kept) if is_known(node)}
         order = _in_order([old, new], inner)
         leaves = (node for node in order if node not in inner and not _stands_alone(node))
         return Pattern(old, new, tuple(order), tuple(leaves))

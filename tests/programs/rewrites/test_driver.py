@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +175,32 @@ def test_inputs_are_not_returned_themselves() -> None:
     assert (plain == made).all()
     given = program([X * 1], ARRAYS)
     assert rewritten(given, PASSES).graph.wanted[0] not in given.graph.inputs
+
+
+def test_nodes_of_a_new_kind_are_left_alone() -> None:
+    @dataclass(frozen=True, eq=False, repr=False)
+    class Doubled(Node):
+        """Twice what it reads."""
+
+        source: Node = field(default_factory=lambda: Number(()))
+
+        @property
+        def sources(self) -> tuple[Node, ...]:
+            return (self.source,)
+
+        def over(self, sources: tuple[Node, ...], change: Mapping[Node, Node]) -> Doubled:
+            return replace(self, source=sources[0])
+
+    def doubled(node: Node, workshop: Workshop) -> Node | None:
+        if isinstance(node, Map):
+            made = Doubled(node.axes, source=node.arguments[0])
+            workshop.fresh.add(made)
+            workshop.shapes[made], workshop.dtypes[made] = workshop.shapes[node], "float64"
+            return made
+        return None
+
+    given = program([X + X], ARRAYS)
+    assert rewritten(given, [Pass("doubled", doubled)]).graph == given.graph
 
 
 def _deep(layers: int) -> list[Tensor]:
