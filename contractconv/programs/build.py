@@ -107,12 +107,20 @@ def repeated(source: Node, like: Node) -> Node:
     return contract(spec, [source]) if whole else contract(spec, [source], like=like)
 
 
-def total(factors: Sequence[Node], axes: Axes) -> Node:
-    """The product of nodes, summed over all but some axes."""
+def total(factors: Sequence[Node], axes: Axes, like: Node) -> Node:
+    """The product of nodes, summed over all but some axes.
+
+    Args:
+        factors: the nodes.
+        axes: those that are kept.
+        like: a node that has all axes, and the sizes of those that are open.
+    """
     held = dict.fromkeys(name for factor in factors for name in factor.axes)
     if len(factors) == 1 and set(held) == set(axes):
-        return factors[0] if factors[0].axes == axes else transposed(factors[0], axes)
-    return contract(plain_spec([factor.axes for factor in factors], axes), factors)
+        return transposed(factors[0], axes)
+    closed = {name for factor in factors for name in factor.axes if name not in factor.open_axes}
+    told = {name: Size.of(Extent(like, name)) for name in held if name not in closed}
+    return contract(plain_spec([factor.axes for factor in factors], axes), factors, told)
 
 
 def transposed(source: Node, axes: Axes) -> Node:

@@ -66,7 +66,7 @@ def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> N
     if all(name in axes for name in whole):
         return _product([values.of(expression), *times])
     kept = tuple(name for name in axes if name in whole)
-    return _product([total([f for f in factors if not _is_one(f)], kept), *times])
+    return _product([total([f for f in factors if not _is_one(f)], kept, node), *times])
 
 
 def _product(factors: Sequence[Node]) -> Node:

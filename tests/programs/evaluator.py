@@ -127,6 +127,9 @@ class Evaluation:
 
     def _map(self, node: Map) -> Value:
         values = [self.value(argument) for argument in node.arguments]
+        if node.function == "divide" and isinstance(node.arguments[1], Length):
+            # A mean over nothing is nothing: an empty axis counts as one where it divides.
+            values[1] = _whole(exact(self._size(node.arguments[1].size) or 1))
         sizes: dict[str, int | None] = dict.fromkeys(node.axes)
         for argument, value in zip(node.arguments, values, strict=True):
             for name, size in zip(argument.axes, value.sizes, strict=True):

@@ -30,7 +30,7 @@ from strategies import filled, seeds
 from contractconv.api.symbolic import gauss_newton, grad
 from contractconv.api.tensor import tensor
 from contractconv.maps.table import MAPS
-from contractconv.programs.nodes import in_order
+from contractconv.programs.nodes import Cast, in_order
 from contractconv.programs.program import Graph
 from contractconv.programs.text.reader import read
 from contractconv.programs.text.writer import write
@@ -77,6 +77,7 @@ def test_compiled_programs_give_what_they_say(trial: Trial) -> None:
 @looks(EXAMPLES // 3)
 @drawn(trial=programs(most=4))
 def test_programs_of_single_precision(trial: Trial) -> None:
+    assume(not _converts(trial))  # to numbers of double precision
     wanted = _expected(trial)
     outputs = derived(trial)
     results = run(outputs, given(trial, wanted.tangents), "float32")
@@ -116,7 +117,8 @@ def test_gauss_newton(trial: Trial) -> None:
     made = gauss_newton(trial.loss.tensor, trial.output.tensor, tensors, along)
     evaluation = Evaluation(given(trial, directions(trial)))
     for name, found in zip(wrt, made, strict=True):
-        assert_exact(evaluation(found._node), wanted[name], name)
+        value = _refused_fragile(lambda node=found._node: evaluation(node))  # type: ignore[misc]
+        assert_exact(value, wanted[name], name)
 
 
 @looks(EXAMPLES // 3)
@@ -127,6 +129,7 @@ def test_complex_numbers(trial: Trial, seed: int) -> None:
     functions = {getattr(n, "function", "") for n in in_order([trial.loss.tensor._node])}
     reductions = {n.spec.reduce for n in in_order([trial.loss.tensor._node]) if hasattr(n, "spec")}
     assume(not functions & ORDERED and reductions <= {"sum", "prod", "mean"})
+    assume(not _converts(trial))  # to real numbers
     arrays = dict(trial.program.arrays)
     for n, name in enumerate(names):
         arrays[name] = filled(arrays[name].shape, seed + n + 1, 2, "complex128")
@@ -138,6 +141,11 @@ def test_complex_numbers(trial: Trial, seed: int) -> None:
         whole = gradient(loss, name, arrays[name].shape) if wanted is None else wanted
         assert_near(found, whole, name, 1e-9)
         assert found.dtype == np.complex128
+
+
+def _converts(trial: Trial) -> bool:
+    """Whether a program converts numbers."""
+    return any(isinstance(node, Cast) for node in in_order([trial.loss.tensor._node]))
 
 
 @looks(EXAMPLES)

@@ -15,13 +15,13 @@ from math import prod
 from contractconv.cache_register import kept
 from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine, Polynomial
-from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.notation.problem import Access, Accesses, Problem, Shape
 from contractconv.notation.reach import reached
 from contractconv.notation.spec import SUM, Axis, Spec, Term, lone_names
 from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.programs.agreement import agree
-from contractconv.programs.build import contract, named, repeated
+from contractconv.programs.build import contract, named, repeated, sizes_of
 from contractconv.programs.contraction_rules import MANY, extent_of, pullback
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, in_order
 from contractconv.programs.sizes import Size
@@ -104,7 +104,7 @@ def _tree_holds(
     gradients = {n: pullback(forward, n, back) for n in wanted}
     group = _Group(forward, back, {n: g for n, g in gradients.items() if g is not None})
     shapes = {
-        operand.name: tuple(prod(a.size for a in _accesses(axis, small.extents)) for axis in term)
+        operand.name: _shape(term, small.extents)
         for operand, term in zip(operands, spec.inputs, strict=True)
     }
     try:
@@ -123,8 +123,12 @@ def nominal(spec: Spec, taps: int = _TAPS, others: int = _OTHERS) -> Problem:
     reduced = set(spec.reduced)
     sizes = {n: taps if n in inner & reduced & alone else others for n in spec.indices}
     terms = [tuple(a for axis in term for a in _accesses(axis, sizes)) for term in spec.terms]
-    shape = tuple(access.size for access in terms[-1])
+    shape = _shape(spec.output, sizes)
     return Problem(tuple(terms[:-1]), terms[-1], tuple(sizes.items()), spec.reduce, shape)
+
+
+def _shape(term: Term, sizes: Mapping[str, int]) -> Shape:
+    return tuple(prod(access.size for access in _accesses(axis, sizes)) for axis in term)
 
 
 def _accesses(axis: Axis, sizes: Mapping[str, int]) -> Iterator[Access]:
@@ -177,7 +181,9 @@ def _with_operand(gradient: Contract, lacked: Node, cotangent: Node) -> Iterator
         extents = {name: size for name, size in gradient.extents if name in spec.indices}
         fits = all(len(o.axes) == len(term) for o, term in zip(operands, inputs, strict=True))
         if fits and set(spec.indices) >= set(gradient.spec.indices):
-            yield replace(contract(spec, operands, extents), axes=cotangent.axes)
+            shape = sizes_of(cotangent)
+            if len(shape) == len(given):
+                yield replace(contract(spec, operands, extents, shape), axes=cotangent.axes)
 
 
 def _is_many(node: Contract) -> bool:

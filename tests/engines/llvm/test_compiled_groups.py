@@ -16,7 +16,9 @@ from map_ways import Array, assert_alike, by_kernels, by_numpy
 import contractconv as cc
 from contractconv.api.tensor import applied
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.maps import compiled_groups, map_loops
+from contractconv.engines.llvm.kernels.emitter import Emitter
+from contractconv.engines.llvm.kernels.number_kinds import Number
+from contractconv.engines.llvm.maps import compiled_groups, map_loops, vector_kinds
 from contractconv.execution.programs.fused_maps import BLOCKS, COMPILED
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -173,9 +175,9 @@ def test_narrower_registers(
     monkeypatch: pytest.MonkeyPatch, dtype: str, registers: tuple[int, int]
 ) -> None:
     """There, scaling by powers of two is another code, and so are the ends of rows."""
-    for module in (native, map_loops):
+    for module in (native, map_loops, vector_kinds):
         monkeypatch.setattr(module, "registers", lambda: registers)
-    map_loops.kernel.cache_clear()
+    cc.clear_caches()
     x, n = cc.tensor("x", "i j"), cc.tensor("n", "j", "int64")
     random = np.random.default_rng(0)
     outputs = [applied(name, x) for name in ("exp", "expm1", "tanh", "erfc", "log", "sigmoid")]
@@ -183,7 +185,16 @@ def test_narrower_registers(
     for columns in (1, 15, 40):
         given = {"x": 1.5 * random.standard_normal((3, columns)), "n": np.arange(columns) % 2}
         alike(outputs, 200, x=given["x"].astype(dtype), n=given["n"])
-    map_loops.kernel.cache_clear()
+    cc.clear_caches()
+
+
+def test_wide_instructions_are_for_wide_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doubles beside singles take two registers for a vector, which are no wide one."""
+    monkeypatch.setattr(vector_kinds, "registers", lambda: (16, 32))
+    e = Emitter("trial", Number("float32", 8))
+    f = vector_kinds.Floats(e, "float64")
+    f.powered(f.constant(1.0), f.constant(2.0))
+    assert "avx512" not in e.finish()
 
 
 # -- what is compiled, and when ------------------------------------------------------------------
@@ -276,7 +287,7 @@ def test_nothing_outside_is_read_or_written(dtype: str, at_end: bool) -> None:
         assert (by_kernels(output, **apart)[0] == 1).all()
 
 
-@pytest.mark.parametrize("shape", [(300_001,), (7, 50_001), (900, 333), (2, 3, 70_001)])
+@pytest.mark.parametrize("shape", [(300_001,), (7, 50_001), (900, 333), (2, 3, 50_001)])
 def test_threads_share_a_group(shape: tuple[int, ...]) -> None:
     axes = " ".join("abc"[: len(shape)])
     x, y = cc.tensor("x", axes), cc.tensor("y", axes[-1])
@@ -295,5 +306,10 @@ def test_threads_share_a_group(shape: tuple[int, ...]) -> None:
     assert_alike(made[0], by_numpy(output, **given)[0], 64)
 
 
-def test_the_ways_have_names() -> None:
-    assert (COMPILED, BLOCKS) == ("compiled maps", "maps, block by block")
+def test_the_plan_says_which_way_maps_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = cc.tensor("x", "i")
+    program = cc.compile(applied("tanh", x) * 2, x=(9,))
+    assert [line.way for line in program.plan.lines] == [f"2 {COMPILED}"]
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", "numpy")
+    program = cc.compile(applied("tanh", x) * 2, x=(9,))
+    assert [line.way for line in program.plan.lines] == [f"2 {BLOCKS}"]

@@ -26,10 +26,12 @@ from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
 
-# Maps of single elements from which on a kernel is worth being compiled.
-WORTH_COMPILING = 1 << 11
-# The same from which on it is worth another thread.
-_WORTH_SHARING = 1 << 18
+# Elements from which on a kernel is worth being compiled.
+WORTH_COMPILING = 1 << 9
+# Instructions beyond which compiling takes longer than many a program.
+_LONGEST = 400
+# Instructions, each for all elements, from which on a group is worth another thread.
+_WORTH_SHARING = 1 << 20
 # Pieces for each thread, of which whoever comes first takes the next.
 _PIECES = 4
 
@@ -49,13 +51,16 @@ def compiled(
         dtypes: the dtype of every node.
 
     Returns:
-        ``None`` if there is too little to do, no compiler, or a map that it does not know.
+        ``None`` if there are few elements or too many maps, no compiler, or a map that it does not
+        know.
     """
-    if prod(sizes) * len(group.nodes) < WORTH_COMPILING or not native.available():
+    if prod(sizes) < WORTH_COMPILING or not native.available():
         return None
     try:
         code = translated(group, dtypes, _knows)
     except UnknownMapError:
+        return None
+    if len(code.code.instructions) > _LONGEST:
         return None
     return CompiledMaps(code, group, axes, sizes)
 

@@ -12,9 +12,9 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from contractconv.cache_register import kept
 from contractconv.disk_cache import code_of
 from contractconv.engines.llvm.kernels.native import Native, build, registers
 from contractconv.engines.llvm.maps.straight_code import Code, Instruction
@@ -88,7 +88,7 @@ def places_of(code: Code) -> Places:
     return Places(arrays, code.told)
 
 
-@cache
+@kept(most=1024)
 def kernel(code: Code, forms: tuple[str, ...]) -> Native:
     """The kernel of a group.
 
@@ -111,7 +111,7 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
     return build(name, "float32" if narrow else "float64", write, identity)
 
 
-@cache
+@kept(most=1)
 def _writers() -> str:
     """What stands in the modules that write these kernels."""
     room = sys.modules[__name__.rpartition(".")[0]]

@@ -7,13 +7,13 @@ several registers for a vector. Numbers of half precision are computed with in s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
 
 from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+from contractconv.engines.llvm.kernels.native import registers
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
@@ -166,17 +166,17 @@ class Lanes:
 class Floats(Lanes):
     """Vectors of floating-point numbers, and of their bits."""
 
-    @cached_property
+    @property
     def mantissa(self) -> int:
         """Bits behind the point."""
         return 52 if self.element is _DOUBLE else 23
 
-    @cached_property
+    @property
     def bias(self) -> int:
         """What is added to exponents."""
         return 1023 if self.element is _DOUBLE else 127
 
-    @cached_property
+    @property
     def _bits(self) -> Any:
         return ir.VectorType(_I64 if self.element is _DOUBLE else _I32, self.e.number.lanes)
 
@@ -231,7 +231,7 @@ class Floats(Lanes):
         left = self.fma(self.negated(nearly), below, above)
         return self.fma(left, inverse, nearly)
 
-    @cached_property
+    @property
     def rounder(self) -> float:
         """Added and taken away again, it leaves a whole number, which its last bits are."""
         return 1.5 * 2.0**self.mantissa
@@ -250,11 +250,11 @@ class Floats(Lanes):
             return self._scaled(self.constant(1.0), power)
         return self._power(self._whole_bits(power))
 
-    @cached_property
+    @property
     def _scales(self) -> bool:
-        """Whether the processor has an instruction for it: AVX-512, whose registers these are."""
-        bits: int = self.e.number.lanes * self._bits.element.width
-        return bits == 512
+        """Whether the processor has an instruction for it, as AVX-512 has for its registers."""
+        whole: int = self.e.number.lanes * self._bits.element.width
+        return registers()[1] == 64 and whole == 512
 
     def _scaled(self, x: Vector, power: Vector) -> Vector:
         letter = "d" if self.mantissa == 52 else "s"
