@@ -46,7 +46,7 @@ class FusedMaps:
         sizes: dict[str, int] = {}
         for node in (*group.nodes, *group.leaves):
             sizes.update(zip(node.axes, shapes[node], strict=True))
-        self._axes = max((node.axes for node in group.outputs), key=len)
+        self._axes = group.axes
         self._sizes = tuple(sizes[name] for name in self._axes)
         self._operations = BlockOperations(group, kinds, self._axes)
         leaves = len(group.leaves)
@@ -70,9 +70,24 @@ class FusedMaps:
     def __call__(self, leaves: Sequence[Any]) -> list[Array]:
         """Make the arrays of the group's outputs from those of its leaves."""
         arrays = [np.asarray(array) for array in leaves]
-        made = [memory.empty(self._sizes, dtype) for dtype in self._made]
+        made = self._room()
         if 0 not in self._sizes:
             self._fill(arrays, made)
+        return self._in_order(made)
+
+    def with_sums(self, leaves: Sequence[Any]) -> list[Array] | None:
+        """Make the arrays of the group's outputs, and its sums, if a kernel can."""
+        if self._compiled is None or 0 in self._sizes:
+            return None
+        made = self._room()
+        sums = self._compiled.run([np.asarray(array) for array in leaves], made)
+        return None if sums is None else [*self._in_order(made), *sums]
+
+    def _room(self) -> list[Array]:
+        return [memory.empty(self._sizes, dtype) for dtype in self._made]
+
+    def _in_order(self, made: list[Array]) -> list[Array]:
+        """Arrays with their axes in the order of their nodes."""
         if not self._turned:
             return made
         return [array.transpose(order) for array, order in zip(made, self._orders, strict=True)]
@@ -85,7 +100,7 @@ class FusedMaps:
             self._carry_out(arrays, made)
 
     def _carry_out(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
-        if self._compiled is not None and self._compiled.run(arrays, made):
+        if self._compiled is not None and self._compiled.run(arrays, made) is not None:
             return
         views = [
             _aligned(array, axes, self._axes)

@@ -15,6 +15,7 @@ from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.rows import rows_of
+from contractconv.execution.programs.summed_maps import SummedMaps
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
 from contractconv.machine import memory
@@ -71,7 +72,7 @@ class Runner:
         ways: dict[Step, str] = {
             step: f"{len(step.group.nodes)} {work.way}"
             for step, work in zip(self.steps, self._works, strict=True)
-            if isinstance(step, MapStep) and isinstance(work, FusedMaps)
+            if isinstance(step, MapStep) and isinstance(work, FusedMaps | SummedMaps)
         }
         return planned_lines(self.program, self.steps, plans, ways, self._last)
 
@@ -196,7 +197,14 @@ def _reduction_gradient(program: Typed, step: ReductionGradient) -> Work:
 
 
 def _maps(program: Typed, step: MapStep) -> Work:
-    return FusedMaps(step.group, program.shapes, program.dtypes)
+    if not step.group.sums:
+        return FusedMaps(step.group, program.shapes, program.dtypes)
+
+    def alone(node: Contract) -> Work:
+        step = ContractStep((node,), node.operands, node, program.problems[node])
+        return _contraction(program, step)
+
+    return SummedMaps(step.group, program, alone)
 
 
 def _order(problem: Problem) -> list[int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from contractconv.programs.nodes import Cast, Map, Node, Number, Position, readers
+from contractconv.planning.programs.outer_sums import OuterSum
+from contractconv.programs.nodes import Axes, Cast, Map, Node, Number, Position, readers
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,28 @@ class Fused:
         nodes: the maps, each behind those that it reads.
         leaves: the arrays that they read.
         outputs: those of the maps that others read.
+        axes: their axes, in the order in which results lie in memory.
+        sums: what is added up on the way.
     """
 
     nodes: tuple[Node, ...]
     leaves: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    axes: Axes
+    sums: tuple[OuterSum, ...] = ()
+
+    @property
+    def makes(self) -> tuple[Node, ...]:
+        """The nodes whose arrays are made."""
+        return (*self.outputs, *(one.node for one in self.sums))
+
+    @property
+    def apart(self) -> Fused:
+        """The maps alone, with all outputs that the sums read then."""
+        inside, summed = set(self.nodes), (f for one in self.sums for f in one.factors)
+        read = (factor for factor in summed if factor in inside)
+        outputs = tuple(dict.fromkeys((*self.outputs, *read)))
+        return Fused(self.nodes, self.leaves, outputs, self.axes)
 
 
 def is_map(node: Node) -> bool:
@@ -33,7 +51,10 @@ def is_map(node: Node) -> bool:
 
 
 def fused(
-    order: Sequence[Node], wanted: Collection[Node], apart: Collection[Node] = ()
+    order: Sequence[Node],
+    wanted: Collection[Node],
+    apart: Collection[Node] = (),
+    sums: Mapping[Node, OuterSum] | None = None,
 ) -> list[Fused]:
     """Put maps together.
 
@@ -41,12 +62,14 @@ def fused(
         order: every node, each behind what it reads.
         wanted: the nodes that are results.
         apart: maps that are done elsewhere.
+        sums: what could be added up while maps run.
 
     Returns:
         Every map once, in groups of which none waits for itself.
     """
     fusion = _Fusion(order, wanted, apart)
-    return [fusion.group(nodes) for nodes in fusion.sets()]
+    groups = [fusion.group(nodes) for nodes in fusion.sets()]
+    return [fusion.summing(group, sums or {}) for group in groups]
 
 
 class _Fusion:
@@ -122,7 +145,30 @@ class _Fusion:
             for node in nodes
             if node in self._wanted or not inside.issuperset(self._read_by[node])
         ]
-        return Fused(tuple(needed), tuple(leaves), tuple(outputs))
+        axes = max((node.axes for node in outputs), key=len)
+        return Fused(tuple(needed), tuple(leaves), tuple(outputs), axes)
+
+    def summing(self, group: Fused, sums: Mapping[Node, OuterSum]) -> Fused:
+        """A group with the sums that can be added up while it runs."""
+        read_by = dict.fromkeys(r for node in group.outputs for r in self._read_by[node])
+        taken = [sums[r] for r in read_by if r in sums and self._within(sums[r], group)]
+        if not taken:
+            return group
+        inside = {*group.nodes, *(one.node for one in taken)}
+        leaves = dict.fromkeys(f for one in taken for f in one.factors if f not in inside)
+        outputs = [
+            node
+            for node in group.outputs
+            if node in self._wanted or not inside.issuperset(self._read_by[node])
+        ]
+        leaves = dict.fromkeys((*group.leaves, *leaves))
+        return Fused(group.nodes, tuple(leaves), tuple(outputs), group.axes, tuple(taken))
+
+    def _within(self, one: OuterSum, group: Fused) -> bool:
+        """Whether a sum can be added up in a group: all else that it reads is there by then."""
+        inside, level = set(group.nodes), self._levels[group.outputs[0]]
+        others = (factor for factor in one.factors if factor not in inside)
+        return one.ends(group.axes) and all(self._levels[other] < level for other in others)
 
     def _with_free(self, nodes: Sequence[Node]) -> list[Node]:
         """The nodes of a group, and before them what each of them makes of indices and numbers."""

@@ -22,7 +22,7 @@ from contractconv.planning.report import quantity
 from contractconv.planning.report import time as written
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.kinds import itemsize
-from contractconv.programs.nodes import Input, Map, Node
+from contractconv.programs.nodes import Contract, Input, Map, Node
 
 _WIDTH = 72
 
@@ -142,16 +142,20 @@ def name_of(node: Node) -> str:
 def does(step: Step) -> str:
     """What a step does, in the notation, or in maps."""
     if isinstance(step, ContractStep):
-        kind = step.node.spec.reduce
-        what = f"{'local of ' if step.node.local else ''}{'' if kind == 'sum' else f'{kind} '}"
-        return f"{what}{step.node.spec}"
+        return f"{'local of ' if step.node.local else ''}{_reduction(step.node)}"
     if isinstance(step, ReductionGradient):
         return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
     if isinstance(step, MapStep):
-        return " ".join(_map(node) for node in step.group.nodes)
+        maps = " ".join(_map(node) for node in step.group.nodes)
+        return "; ".join([maps, *(_reduction(one.node) for one in step.group.sums)])
     if isinstance(step, RowsStep):
         return step.node.described
     return "the same array" if step.reads else "a number, or an index"
+
+
+def _reduction(node: Contract) -> str:
+    kind = node.spec.reduce
+    return f"{'' if kind == 'sum' else f'{kind} '}{node.spec}"
 
 
 def _map(node: Node) -> str:
@@ -173,7 +177,8 @@ def _operations(step: Step, plan: Plan | None, program: Typed) -> int:
     if plan is not None:
         return plan.flops
     if isinstance(step, MapStep):
-        return sum(prod(program.shapes[node]) for node in step.group.nodes)
+        maps = sum(prod(program.shapes[node]) for node in step.group.nodes)
+        return maps + sum(flops(program.problems[one.node]) for one in step.group.sums)
     return flops(step.problem) if isinstance(step, (ContractStep, ReductionGradient)) else 0
 
 

@@ -10,6 +10,7 @@ from contractconv.notation.problem import Problem
 from contractconv.notation.spec import SUM, Spec
 from contractconv.planning.programs.endings import Ended, endings
 from contractconv.planning.programs.fusion import Fused, fused, is_map
+from contractconv.planning.programs.outer_sums import outer_sums
 from contractconv.programs.build import local_axes
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.gathering import AddedRows, TakenRows
@@ -95,9 +96,10 @@ def steps_of(program: Typed) -> list[Step]:
     found_ends = endings(program, read_by, wanted)
     ended = {node: one for node, one in found_ends.items() if node not in done}
     apart = _within(ended.values())
-    groups = fused(order, wanted, apart)
-    found += [MapStep(group.outputs, group.leaves, group) for group in groups]
-    done |= {node for group in groups for node in group.nodes} | skipped
+    ends = {one.node for one in ended.values()}
+    groups = fused(order, wanted, apart, outer_sums(program, {*done, *skipped, *ends, *ended}))
+    found += [MapStep(group.makes, group.leaves, group) for group in groups]
+    done |= {node for group in groups for node in (*group.nodes, *group.makes)} | skipped
     needed = {node for step in found for node in step.reads} | wanted
     needed |= {s for n in order if isinstance(n, _READ_WHOLE) for s in n.sources}
     needed |= {one.bias for one in ended.values() if one.bias is not None}

@@ -12,6 +12,7 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
 from contractconv.engines.llvm.maps.map_loops import ARRAYS, UNIT, kernel, places_of
+from contractconv.engines.llvm.maps.partial_sums import PartialSums
 from contractconv.engines.llvm.maps.straight_code import (
     GIVEN,
     Translated,
@@ -35,7 +36,7 @@ _WORTH_SHARING = 1 << 20
 _PIECES = 4
 
 Shape = tuple[int, ...]
-Run = Callable[[Sequence[Array]], None]
+Run = Callable[[Sequence[Array]], list[Array]]
 
 
 def compiled(
@@ -85,42 +86,48 @@ class CompiledMaps:
         self._results = [contiguous(sizes, itemsize(dtype)) for dtype in code.code.stored]
         positions = [axes.index(node.axes[0]) for node in code.positions]
         self._positions = [self._along([axis], [1]) for axis in positions]
+        self._sums = PartialSums(group.sums, sizes, code.code.summed)
         self._told = np.array(list(map(_bits, code.told)), np.int64)
         self._shared = prod(sizes) * len(code.code.instructions) >= _WORTH_SHARING
         self._ready: dict[Any, Run] = {}
 
-    def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> bool:
+    def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> list[Array] | None:
         """Fill the results, which lie in the order that was said.
 
         Returns:
-            Whether that could be done: leaves of other dtypes, or at places where no numbers of
-            theirs begin, are for numpy, and so is everything if no kernel can be made after all.
+            The sums; ``None`` if nothing could be done: leaves of other dtypes, or at places where
+            no numbers of theirs begin, are for numpy, and so is everything if no kernel can be made
+            after all.
         """
         threads = get_num_threads() if self._shared else 1
         key = (threads, *[leaf.strides for leaf in leaves])
         if not all(map(_fits, leaves, self._dtypes)):
-            return False
+            return None
         ready = self._ready.get(key)
         if ready is None:
             try:
                 ready = self._ready[key] = self._prepared(leaves, threads)
             except native.UnfitError:
-                return False
-        ready([*leaves, *results])
-        return True
+                return None
+        return ready([*leaves, *results])
 
     def _prepared(self, leaves: Sequence[Array], threads: int) -> Run:
         code = self._code.code
         steps = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
         ]
-        layout = Layout.of(self._sizes, [*steps, *self._results, *self._positions])
+        layout = Layout.of(
+            self._sizes, [*steps, *self._results, *self._sums.steps, *self._positions]
+        )
         sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
-        forms = list(layout.forms([*sizes, *(1 for _ in self._positions)]))
+        others = (1 for _ in self._positions)
+        forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
         forms[code.leaves : len(sizes)] = [UNIT] * len(code.stored)
-        table = layout.table(self._places, _PIECES * threads if threads > 1 else 1)
+        shares = _PIECES * threads if threads > 1 else 1
+        table = layout.table(self._places, self._sums.pieces(shares))
+        self._sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        return _run(kernel(code, tuple(forms)), table)
+        return _run(kernel(code, tuple(forms)), table, self._sums, shares)
 
     def _along(self, at: Sequence[int], strides: Sequence[int]) -> Steps:
         """The bytes from one element to the next along each axis of the group."""
@@ -139,22 +146,21 @@ def _bits(number: float | int) -> int:
     return int(np.float64(number).view(np.int64)) if isinstance(number, float) else number
 
 
-def _run(work: Native, table: Table) -> Run:
+def _run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
     """What carries out a kernel for arrays that lie in one way."""
-    if len(table.numbers) == 1:
+    pieces, row = table.numbers.shape[0], table.numbers.strides[0]
 
-        def alone(arrays: Sequence[Array]) -> None:
-            own = table.copy()
-            own.lend(ARRAYS, arrays)
-            work(own.address)
+    def alone(arrays: Sequence[Array]) -> list[Array]:
+        own, parts = table.copy(), sums.parts(1)
+        own.lend(ARRAYS, [*arrays, *parts])
+        work(own.address)
+        return sums.totals(parts)
 
-        return alone
-    row = table.numbers.strides[0]
-    runs = evenly(len(table.numbers), len(table.numbers))
+    runs = evenly(pieces, shares)
 
-    def shared(arrays: Sequence[Array]) -> None:
-        own = table.copy()
-        own.lend(ARRAYS, arrays)
+    def shared(arrays: Sequence[Array]) -> list[Array]:
+        own, parts = table.copy(), sums.parts(pieces)
+        own.lend(ARRAYS, [*arrays, *parts])
         start = own.address
 
         def some(pieces: Sequence[int]) -> None:
@@ -162,5 +168,6 @@ def _run(work: Native, table: Table) -> Run:
                 work(start + piece * row)
 
         together(some, runs)
+        return sums.totals(parts)
 
-    return shared
+    return alone if pieces == 1 else shared

@@ -37,7 +37,7 @@ SIZE, AT, STEPS = range(3)
 class Places:
     """Where things stand in the table of arguments of a group's kernel.
 
-    The arrays are the leaves, the results, and the positions.
+    The arrays are the leaves, the results, the sums, and the positions.
 
     Attributes:
         arrays: how many there are.
@@ -84,7 +84,8 @@ class Places:
 
 def places_of(code: Code) -> Places:
     """Where the arguments of a group's kernel stand."""
-    return Places(code.leaves + code.positions + len(code.outputs), code.told)
+    arrays = code.leaves + code.positions + len(code.outputs) + len(code.sums)
+    return Places(arrays, code.told)
 
 
 @kept(most=1024)
@@ -93,7 +94,8 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
 
     Args:
         code: what is done.
-        forms: how each array lies along the lanes; results are neighbours.
+        forms: how each array lies along the lanes; results are neighbours. A sum that is the same
+            for all lanes has an element for each of them, all of which are added up later.
 
     Raises:
         UnfitError: no kernel can be made here.
@@ -181,7 +183,8 @@ class _Maps:
         if instruction.does == "leaf":
             return int(instruction.value)
         if instruction.does == "position":
-            return self.code.leaves + len(self.code.outputs) + int(instruction.value)
+            written = len(self.code.outputs) + len(self.code.sums)
+            return self.code.leaves + written + int(instruction.value)
         return None
 
     def _vector(
@@ -200,6 +203,17 @@ class _Maps:
         results = zip(self.code.outputs, self.code.stored, strict=True)
         for n, (output, dtype) in enumerate(results, self.code.leaves):
             self.kinds[dtype].store(values[output], starts[n] + first * itemsize(dtype), mask)
+        sums = zip(self.code.sums, self.code.summed, strict=True)
+        for n, (factors, dtype) in enumerate(sums, self.code.leaves + len(self.code.outputs)):
+            moved = first * itemsize(dtype) if self.forms[n] == UNIT else 0
+            given = [values[factor] for factor in factors]
+            self._add(self.kinds[dtype], given, starts[n] + moved, mask)
+
+    def _add(self, lanes: Lanes, factors: Sequence[Vector], address: Int, mask: Any) -> None:
+        """Add a value, or a product of two, to a sum in memory."""
+        total = lanes.load(address, mask)
+        added = lanes.call("fma", *factors, total) if len(factors) == 2 else total + factors[0]
+        lanes.store(added, address, mask)
 
     def _value(
         self,

@@ -66,15 +66,22 @@ class Code:
         instructions: each makes a value, whose number is its place among them.
         outputs: the numbers of the values that are written.
         stored: the dtypes in which they are.
+        sums: for each sum over rows the numbers of the values whose product is added up.
         leaves, positions, told: how many there are of each.
     """
 
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     stored: tuple[str, ...]
+    sums: tuple[tuple[int, ...], ...]
     leaves: int
     positions: int
     told: int
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """The dtypes of the sums."""
+        return tuple(self.instructions[first].made for first, *_ in self.sums)
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def translated(group: Fused, dtypes: Mapping[Node, str], knows: Knows) -> Transl
         writer.leaf(node)
     for node in group.nodes:
         writer.add(node)
-    return writer.finish(group.outputs)
+    return writer.finish(group)
 
 
 @dataclass
@@ -121,11 +128,12 @@ class _Writer:
     positions: list[Position] = field(default_factory=list)
     told: dict[tuple[type, float | int], int] = field(default_factory=dict)
 
-    def finish(self, outputs: Sequence[Node]) -> Translated:
+    def finish(self, group: Fused) -> Translated:
         code = Code(
             tuple(self.listed),
-            tuple(self.values[node] for node in outputs),
-            tuple(self.dtypes[node] for node in outputs),
+            tuple(self.values[node] for node in group.outputs),
+            tuple(self.dtypes[node] for node in group.outputs),
+            tuple(tuple(self.values[node] for node in one.factors) for one in group.sums),
             len(self.leaves), len(self.positions), len(self.told),
         )  # fmt: skip
         return Translated(code, tuple(self.positions), tuple(value for _, value in self.told))

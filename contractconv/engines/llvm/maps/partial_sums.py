@@ -1,0 +1,92 @@
+"""Sums over the outer axes of a group: each piece of the loop adds up a part of its own.
+
+So no two threads write to the same sum, and no sum has very many terms that are added one after
+the other, each of which would be rounded to the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt, prod
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.maps.layouts import Steps, contiguous
+from contractconv.engines.llvm.maps.map_loops import Places
+from contractconv.machine import memory
+from contractconv.machine.memory import Table
+from contractconv.planning.programs.outer_sums import OuterSum
+
+# Elements of the group that are worth a piece, whose call costs as much as hundreds of them.
+_WORTH_PIECE = 1 << 13
+# Elements to multiples of which a part is rounded up: whole lines, and room for all lanes.
+_ROOM = 64
+
+Shape = tuple[int, ...]
+
+
+class PartialSums:
+    """The sums of a group.
+
+    Args:
+        sums: the sums.
+        sizes: of the axes of the group, in the order in which they lie in memory.
+        dtypes: of the sums.
+    """
+
+    def __init__(self, sums: Sequence[OuterSum], sizes: Shape, dtypes: Sequence[str]) -> None:
+        self._sums, self._size = sums, prod(sizes)
+        self._dtypes = [np.dtype(dtype) for dtype in dtypes]
+        self._shapes = [sizes[len(sizes) - len(one.kept) :] for one in sums]
+        self._rooms = [-(-prod(shape) // _ROOM) * _ROOM for shape in self._shapes]
+        outer = len(sizes)
+        self.steps: list[Steps] = [
+            _along(shape, dtype.itemsize, outer)
+            for shape, dtype in zip(self._shapes, self._dtypes, strict=True)
+        ]
+
+    @property
+    def itemsizes(self) -> list[int]:
+        """The bytes of an element of each sum."""
+        return [dtype.itemsize for dtype in self._dtypes]
+
+    def pieces(self, least: int) -> int:
+        """Into how many pieces the loop is cut, if for other reasons into so many."""
+        rows = max((one.count for one in self._sums), default=1)
+        return max(least, min(isqrt(rows), self._size // _WORTH_PIECE))
+
+    def place(self, table: Table, places: Places, first: int) -> None:
+        """Give each piece its parts, which are arrays of the kernel from ``first`` on."""
+        pieces = np.arange(len(table.numbers))
+        for n, (room, size) in enumerate(zip(self._rooms, self.itemsizes, strict=True)):
+            table.numbers[:, places.offsets + first + n] += pieces * room * size
+
+    def parts(self, pieces: int) -> list[Array]:
+        """Room for the parts of so many pieces."""
+        rooms = zip(self._rooms, self._dtypes, strict=True)
+        return [memory.zeros((pieces, room), dtype) for room, dtype in rooms]
+
+    def totals(self, parts: Sequence[Array]) -> list[Array]:
+        """The sums, from their parts."""
+        with np.errstate(all="ignore"):
+            return [
+                _total(one, part, shape)
+                for one, part, shape in zip(self._sums, parts, self._shapes, strict=True)
+            ]
+
+
+def _along(kept: Shape, itemsize: int, rank: int) -> Steps:
+    steps = contiguous(kept, itemsize)
+    moved = tuple(step if size > 1 else 0 for step, size in zip(steps, kept, strict=True))
+    return (0,) * (rank - len(kept)) + moved
+
+
+def _total(one: OuterSum, parts: Array, shape: Shape) -> Array:
+    size = prod(shape)
+    # Of a single sum every lane has a part.
+    total = parts[:, :size].sum(axis=0) if size > 1 else parts.sum(keepdims=True)
+    if one.is_mean:
+        total /= one.count
+    made: Array = total.reshape(shape)
+    return made
