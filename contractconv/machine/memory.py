@@ -205,8 +205,8 @@ class Pool:
         _pools.add(self)
 
     def take(self, size: int, cleared: bool = False) -> Array:
-        """Lend so many bytes, or some more; anything lies there, unless they are cleared."""
-        whole = lent(size)
+        """Lend so many bytes, up to whole pages; anything lies there, unless they are cleared."""
+        whole = -(-size // _LEAST) * _LEAST
         self._taken += whole
         try:
             raw = self._free[whole].pop()

@@ -102,7 +102,7 @@ def test_a_pool_does_not_keep_what_is_no_longer_asked_for() -> None:
             held["array"] = memory.empty((size, size), DTYPE)
         pool.give(held.pop("array"))
     free = sum(n * len(arrays) for n, arrays in pool._free.items())
-    assert free <= 2 * memory.lent(1400 * 1400 * 8 + memory.LINE) + memory._MOST
+    assert free <= 3 * 1400 * 1400 * 8 + memory._MOST
 
 
 def test_small_arrays_are_numpys_own() -> None:

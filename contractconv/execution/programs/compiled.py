@@ -30,6 +30,8 @@ from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
 from contractconv.programs.rewrites.table import passes
 from contractconv.programs.sizing import sized
+from contractconv.programs.text.reader import read
+from contractconv.programs.text.writer import write
 
 FreeShape = tuple[int | None, ...]
 
@@ -154,6 +156,11 @@ class CompiledProgram:
     def _signature(self) -> str:
         return f"{self.graph.name}({', '.join(self._names)})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Nodes may be deeper than pickle's stack; the text never is. What is ready leads into memory.
+        dtype = None if self._dtype is None else self._dtype.name
+        return _again, (write(self.graph), self._shapes, dtype, self._single)
+
     def _returned(self, made: Sequence[Array]) -> Any:
         return made[0] if self._results is None else self._results(*made)
 
@@ -178,6 +185,13 @@ def all_gradients(spec: Spec, problem: Problem, dtype: np.dtype[Any]) -> Compile
     found = gradients([forward], [named(cotangent, forward.axes)], operands)
     outputs = {f"d_t{n}": node for n, node in enumerate(found)}
     return CompiledProgram(Graph.of(outputs, [*operands, cotangent]), dtype=dtype, single=False)
+
+
+def _again(
+    text: str, shapes: Mapping[str, FreeShape], dtype: str | None, single: bool
+) -> CompiledProgram:
+    """What was compiled, in another process."""
+    return CompiledProgram(read(text), shapes, dtype, single)
 
 
 def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
