@@ -208,13 +208,22 @@ class Pool:
         """Lend so many bytes, up to whole pages; anything lies there, unless they are cleared."""
         whole = -(-size // _LEAST) * _LEAST
         self._taken += whole
-        try:
-            raw = self._free[whole].pop()
-        except (KeyError, IndexError):
+        raw = self._found(whole)
+        if raw is None:
             return (np.zeros if cleared else np.empty)(whole, np.uint8)
         if cleared:
-            raw.fill(0)
+            raw[:size].fill(0)
         return raw
+
+    def _found(self, size: int) -> Array | None:
+        """The smallest free piece of so many bytes, and of no more than half as many beside."""
+        fitting = sorted(n for n in tuple(self._free) if size <= n <= size * 3 // 2)
+        for one in fitting:
+            try:
+                return self._free[one].pop()
+            except (KeyError, IndexError):  # another thread came first, or there is none
+                continue
+        return None
 
     def give(self, array: Any) -> None:
         """Take the memory of an array back that was just taken out of where it was.
