@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from functools import cache
 from inspect import Parameter, Signature
 from typing import Any
 
 from contractconv.api.tensor import Tensor, applied
+from contractconv.cache_register import kept
 from contractconv.maps.record import MapRecord
 from contractconv.maps.table import MAPS
 
@@ -35,7 +35,7 @@ def map_names() -> list[str]:
     return sorted(name for name in functions if not hasattr(builtins, name))
 
 
-@cache
+@kept(most=256)
 def _function(name: str) -> Callable[..., Tensor]:
     def mapped(*arguments: Any) -> Tensor:
         return applied(name, *arguments)

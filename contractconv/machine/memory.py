@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
+from sys import getrefcount
 from typing import Any
+from weakref import WeakSet, finalize, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +145,11 @@ def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if size < LARGE:
         small: Array = make(shape, dtype)
         return small
-    raw = make(size + LINE, np.uint8)
+    pool = _lending.pool
+    if pool is None:
+        raw = make(size + LINE, np.uint8)
+    else:
+        raw = pool.take(size + LINE, cleared=make is np.zeros)
     return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
 
 
@@ -182,6 +190,112 @@ def give(raw: Array) -> None:
     """Take back what was lent."""
     _free.setdefault(raw.size, []).append(raw)
 
+
+class Pool:
+    """Memory of arrays that are gone, for those that are made next.
+
+    Who makes the same arrays again and again, as a program does, would spend as long on fresh pages
+    as on what is computed in them. Arrays are made in it within :meth:`lending`, and what is left
+    of them is given back by :meth:`give`.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[Array]] = {}
+        self._taken = 0
+        _pools.add(self)
+
+    def take(self, size: int, cleared: bool = False) -> Array:
+        """Lend so many bytes, or some more; anything lies there, unless they are cleared."""
+        whole = lent(size)
+        self._taken += whole
+        try:
+            raw = self._free[whole].pop()
+        except (KeyError, IndexError):
+            return (np.zeros if cleared else np.empty)(whole, np.uint8)
+        if cleared:
+            raw.fill(0)
+        return raw
+
+    def give(self, array: Any) -> None:
+        """Take the memory of an array back that was just taken out of where it was.
+
+        Where something else leads to the array, or into its memory as a view does, it stays there.
+        """
+        raw = getattr(array, "base", None)
+        # To the memory leads the array itself.
+        if _is_lent(raw) and _references(array) <= _PASSED and _references(raw) <= _ALONE + 1:
+            self._free.setdefault(raw.size, []).append(raw)
+
+    def watch(self, array: Array) -> None:
+        """Take the memory of an array back when it goes, whoever has it."""
+        raw = array.base
+        if _is_lent(raw):
+            finalize(array, _returned, ref(self), raw).atexit = False
+
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """Make large arrays in this memory."""
+        before, _lending.pool = _lending.pool, self
+        self._taken = 0
+        try:
+            yield
+        finally:
+            _lending.pool = before
+            # Other arrays than those of the last time leave what nobody will ask for.
+            free = sum(size * len(arrays) for size, arrays in tuple(self._free.items()))
+            if free > 2 * self._taken + _MOST:
+                self.clear()
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._free.clear()
+
+
+def _is_lent(raw: Any) -> bool:
+    """Whether something is memory that lies behind an array."""
+    return type(raw) is np.ndarray and raw.dtype == np.uint8 and raw.ndim == 1
+
+
+def _returned(pool: ref[Pool], raw: Array) -> None:
+    lender = pool()
+    # The array that goes still leads to it.
+    if lender is not None and _references(raw) <= _ALONE + 1:
+        lender._free.setdefault(raw.size, []).append(raw)
+
+
+def _references(array: Any) -> int:
+    return getrefcount(array)
+
+
+def _passed(array: Any) -> int:
+    """How many references there are to an argument that nobody else holds."""
+    return _references(array)
+
+
+def _alone() -> int:
+    """How many references there are to an array that one variable holds."""
+    raw = np.empty(0, np.uint8)
+    return _references(raw)
+
+
+class _Lending(threading.local):
+    """From which memory large arrays are made, in this thread."""
+
+    pool: Pool | None = None
+
+
+_ALONE = _alone()
+_PASSED = _passed({0: np.empty(0, np.uint8)}.pop(0))
+_lending = _Lending()
+_pools: WeakSet[Pool] = WeakSet()
+
+
+def _clear_pools() -> None:
+    for pool in tuple(_pools):
+        pool.clear()
+
+
+on_clearing(_clear_pools)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)

@@ -44,7 +44,7 @@ def register(record: MapRecord) -> None:
     Example:
         >>> from dataclasses import replace
         >>> register(replace(MAPS["tanh"], name="squashed"))
-        >>> MAPS["squashed"].numpy(0.0)
+        >>> float(MAPS["squashed"].numpy(0.0))
         0.0
         >>> unregister("squashed")
     """

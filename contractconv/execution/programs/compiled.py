@@ -16,6 +16,7 @@ from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ProgramError, ShapeError
 from contractconv.execution.programs.runner import Runner
+from contractconv.machine import memory
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.programs.costs import cost_of
@@ -56,6 +57,7 @@ class CompiledProgram:
         self._shapes = _checked(graph, shapes or {})
         self._dtype = None if dtype is None else as_dtype(dtype, ())
         self._runners = Shelf()
+        self._pool = memory.Pool()
         self._names = [node.name for node in graph.inputs]
         if self._dtype is not None and self._are_known():
             self._runner({n: _whole(self._shapes[n]) for n in self._names}, self._dtype)
@@ -119,7 +121,7 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(_prepared(self.graph, shapes, dtype.name))
+            known = Runner(_prepared(self.graph, shapes, dtype.name), self._pool)
             self._runners.put(key, known, known.size)
         return known
 

@@ -19,6 +19,7 @@ from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.summed_maps import SummedMaps
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import planned, run_first
+from contractconv.machine import memory
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
@@ -46,10 +47,12 @@ class Runner:
 
     Args:
         program: the program; everything is known of it but the numbers in its arrays.
+        pool: memory that it makes its arrays in.
     """
 
-    def __init__(self, program: Typed) -> None:
+    def __init__(self, program: Typed, pool: memory.Pool | None = None) -> None:
         self.program = program
+        self._pool = memory.Pool() if pool is None else pool
         self.steps = row_loops(program, steps_of(program))
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
@@ -89,7 +92,11 @@ class Runner:
 
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
-        return self._carry_out(arrays, None)
+        with self._pool.lending():
+            made = self._carry_out(arrays, None)
+        for array in made:
+            self._pool.watch(array)
+        return made
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
@@ -99,8 +106,9 @@ class Runner:
             if spent is not None:
                 spent.append(perf_counter() - start)
             held.update(zip(step.makes, made, strict=True))
+            del made
             for node in gone:
-                del held[node]
+                self._pool.give(held.pop(node))
         given = [held.get(node) for node in self._inputs]
         return [_own(held[node], given) for node in self.program.graph.wanted]
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 
 from contractconv.html_style import preformatted
+from contractconv.notation.spec import SUM
 from contractconv.planning.cost import flops
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.row_loops import RowLoop
@@ -158,7 +159,7 @@ def does(step: Step) -> str:
 
 def _reduction(node: Contract) -> str:
     kind = node.spec.reduce
-    return f"{'' if kind == 'sum' else f'{kind} '}{node.spec}"
+    return f"{'' if kind == SUM else f'{kind} '}{node.spec}"
 
 
 def _map(node: Node) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from contractconv.notation.parser import as_reduction, parse
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import SUM, Spec
 from contractconv.programs.build import contract
 from contractconv.programs.nodes import Node
 from contractconv.programs.sizes import Size
@@ -45,7 +45,7 @@ class Contraction:
 
     def _spec(self, first: ast.expr) -> Spec:
         text, parameters = self._values.text(first, "a contraction"), self._word("parameters", "")
-        reduce = self._word("reduce", "sum")
+        reduce = self._word("reduce", SUM)
         with self._source.pointing(self._told.get("reduce", first)):
             as_reduction(reduce)
         with self._source.pointing(first):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from contractconv.notation.spec import SUM
 from contractconv.programs.build import sizes_of
 from contractconv.programs.nodes import (
     Cast,
@@ -55,7 +56,7 @@ def function(node: Contract) -> str:
 
 def _keywords(node: Contract, refer: Refer) -> Iterator[str]:
     yield from _extents(node.extents, refer)
-    if node.spec.reduce != "sum":
+    if node.spec.reduce != SUM:
         yield f"reduce={_quoted(node.spec.reduce)}"
     if node.spec.parameters:
         yield f"parameters={_quoted(' '.join(node.spec.parameters))}"
