@@ -14,6 +14,7 @@ from contractconv.arrays.views import Array
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.summed_maps import SummedMaps
 from contractconv.execution.ready import Ready, key_of
@@ -22,6 +23,7 @@ from contractconv.machine import memory
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
+from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
@@ -51,7 +53,7 @@ class Runner:
     def __init__(self, program: Typed, pool: memory.Pool | None = None) -> None:
         self.program = program
         self._pool = memory.Pool() if pool is None else pool
-        self.steps = steps_of(program)
+        self.steps = row_loops(program, steps_of(program))
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
         self._last = _last_reads(self.steps, set(program.graph.wanted))
@@ -74,6 +76,8 @@ class Runner:
             for step, work in zip(self.steps, self._works, strict=True)
             if isinstance(step, MapStep) and isinstance(work, FusedMaps | SummedMaps)
         }
+        loops = zip(self.steps, self._works, strict=True)
+        ways |= {step: work.way for step, work in loops if isinstance(work, RowMaps)}
         return planned_lines(self.program, self.steps, plans, ways, self._last)
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
@@ -207,6 +211,10 @@ def _maps(program: Typed, step: MapStep) -> Work:
     return SummedMaps(step.group, program, alone)
 
 
+def _row_loop(program: Typed, step: RowLoop) -> Work:
+    return RowMaps(step, program, lambda: [_RULES[type(p)](program, p) for p in step.parts])
+
+
 def _order(problem: Problem) -> list[int]:
     """The axes of a contraction's only operand, in the order of the result."""
     held = [access.plain for access in problem.operands[0]]
@@ -241,6 +249,7 @@ _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     ContractStep: _contraction,
     ReductionGradient: _reduction_gradient,
     MapStep: _maps,
+    RowLoop: _row_loop,
     RowsStep: _rows,
     ViewStep: _view,
 }

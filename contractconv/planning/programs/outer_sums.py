@@ -69,7 +69,7 @@ def _sum(node: Contract, program: Typed) -> OuterSum | None:
         return None
     if len({program.dtypes[n] for n in (node, *factors)} - {None}) != 1:
         return None
-    kept = _kept(problem, factors)
+    kept = kept_axes(problem, factors)
     if program.dtypes[node] not in _DTYPES or kept is None:
         return None
     size = prod(program.shapes[node])
@@ -78,7 +78,7 @@ def _sum(node: Contract, program: Typed) -> OuterSum | None:
     return OuterSum(node, factors, kept, count) if pays else None
 
 
-def _kept(problem: Problem, factors: Sequence[Node]) -> Axes | None:
+def kept_axes(problem: Problem, factors: Sequence[Node]) -> Axes | None:
     """The axes of the arrays that the result keeps, if each is read whole, by the same axes."""
     axis_of: dict[str, str] = {}
     for names, factor in zip(problem.whole, factors, strict=True):

@@ -11,6 +11,7 @@ from contractconv.html_style import preformatted
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import flops
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
@@ -149,6 +150,8 @@ def does(step: Step) -> str:
     if isinstance(step, MapStep):
         maps = " ".join(_map(node) for node in step.group.nodes)
         return "; ".join([maps, *(_reduction(one.node) for one in step.group.sums)])
+    if isinstance(step, RowLoop):
+        return "; ".join(map(does, step.parts))
     if isinstance(step, RowsStep):
         return step.node.described
     return "the same array" if step.reads else "a number, or an index"
@@ -177,6 +180,8 @@ def _way(step: Step, plan: Plan | None) -> str:
 def _operations(step: Step, plan: Plan | None, program: Typed) -> int:
     if plan is not None:
         return plan.flops
+    if isinstance(step, RowLoop):
+        return sum(_operations(part, None, program) for part in step.parts)
     if isinstance(step, MapStep):
         maps = sum(prod(program.shapes[node]) for node in step.group.nodes)
         return maps + sum(flops(program.problems[one.node]) for one in step.group.sums)

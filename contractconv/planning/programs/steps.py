@@ -117,7 +117,7 @@ def steps_of(program: Typed) -> list[Step]:
             found.append(_contraction(node, program))
         elif not (isinstance(node, Number) and node not in wanted):
             found.append(ViewStep((node,), node.sources, node))
-    return _in_turn(found, {node: n for n, node in enumerate(order)})
+    return in_turn(found, {node: n for n, node in enumerate(order)})
 
 
 _READ_WHOLE = (Contract, Named, TakenRows, AddedRows)
@@ -204,7 +204,7 @@ def _unread(
     return {n for n in found if n not in wanted and all(r in made for r in read_by[n])} | made
 
 
-def _in_turn(steps: Sequence[Step], rank: Mapping[Node, int]) -> list[Step]:
+def in_turn(steps: Sequence[Step], rank: Mapping[Node, int]) -> list[Step]:
     """Steps behind those whose arrays they read; of those that can be done, the earliest."""
     makers = {node: n for n, step in enumerate(steps) for node in step.makes}
     waits = [{makers[node] for node in step.reads if node in makers} for step in steps]

@@ -29,11 +29,11 @@ from contractconv.programs.nodes import Axes, Node
 # Elements from which on a kernel is worth being compiled.
 WORTH_COMPILING = 1 << 9
 # Instructions beyond which compiling takes longer than many a program.
-_LONGEST = 400
+LONGEST = 400
 # Instructions, each for all elements, from which on a group is worth another thread.
 _WORTH_SHARING = 1 << 20
 # Pieces for each thread, of which whoever comes first takes the next.
-_PIECES = 4
+PIECES = 4
 
 Shape = tuple[int, ...]
 Run = Callable[[Sequence[Array]], list[Array]]
@@ -57,15 +57,16 @@ def compiled(
     if prod(sizes) < WORTH_COMPILING or not native.available():
         return None
     try:
-        code = translated(group, dtypes, _knows)
+        code = translated(group, dtypes, knows)
     except UnknownMapError:
         return None
-    if len(code.code.instructions) > _LONGEST:
+    if len(code.code.instructions) > LONGEST:
         return None
     return CompiledMaps(code, group, axes, sizes)
 
 
-def _knows(does: str, dtype: str) -> bool:
+def knows(does: str, dtype: str) -> bool:
+    """Whether there is machine code for what an instruction does, in a dtype."""
     # Late: it needs the compiler.
     from contractconv.engines.llvm.maps.vector_kinds import DTYPES
     from contractconv.engines.llvm.maps.vector_maps import rule
@@ -123,11 +124,11 @@ class CompiledMaps:
         others = (1 for _ in self._positions)
         forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
         forms[code.leaves : len(sizes)] = [UNIT] * len(code.stored)
-        shares = _PIECES * threads if threads > 1 else 1
+        shares = PIECES * threads if threads > 1 else 1
         table = layout.table(self._places, self._sums.pieces(shares))
         self._sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        return _run(kernel(code, tuple(forms)), table, self._sums, shares)
+        return shared_run(kernel(code, tuple(forms)), table, self._sums, shares)
 
     def _along(self, at: Sequence[int], strides: Sequence[int]) -> Steps:
         """The bytes from one element to the next along each axis of the group."""
@@ -146,7 +147,7 @@ def _bits(number: float | int) -> int:
     return int(np.float64(number).view(np.int64)) if isinstance(number, float) else number
 
 
-def _run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
+def shared_run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
     """What carries out a kernel for arrays that lie in one way."""
     pieces, row = table.numbers.shape[0], table.numbers.strides[0]
 

@@ -37,7 +37,7 @@ SIZE, AT, STEPS = range(3)
 class Places:
     """Where things stand in the table of arguments of a group's kernel.
 
-    The arrays are the leaves, the results, the sums, and the positions.
+    The arrays are the leaves, the results, the sums, what is kept, and the positions.
 
     Attributes:
         arrays: how many there are.
@@ -84,7 +84,7 @@ class Places:
 
 def places_of(code: Code) -> Places:
     """Where the arguments of a group's kernel stand."""
-    arrays = code.leaves + code.positions + len(code.outputs) + len(code.sums)
+    arrays = code.leaves + code.positions + len(code.outputs) + len(code.sums) + code.rooms
     return Places(arrays, code.told)
 
 
@@ -105,21 +105,21 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
     name = f"maps_{len(code.instructions)}_{'_'.join(sorted(dtypes))}"
 
     def write(emitter: Emitter) -> None:
-        _Maps(emitter, code, forms).write()
+        Maps(emitter, code, forms).write()
 
-    identity = (code, forms, registers(), _writers())
+    identity = (code, forms, registers(), writers())
     return build(name, "float32" if narrow else "float64", write, identity)
 
 
 @kept(most=1)
-def _writers() -> str:
+def writers() -> str:
     """What stands in the modules that write these kernels."""
     room = sys.modules[__name__.rpartition(".")[0]]
     modules = pkgutil.iter_modules(room.__path__)
     return code_of(f"{room.__name__}.{module.name}" for module in modules)
 
 
-class _Maps:
+class Maps:
     """Writes the loops of one group."""
 
     def __init__(self, e: Emitter, code: Code, forms: tuple[str, ...]) -> None:
@@ -183,7 +183,7 @@ class _Maps:
         if instruction.does == "leaf":
             return int(instruction.value)
         if instruction.does == "position":
-            written = len(self.code.outputs) + len(self.code.sums)
+            written = len(self.code.outputs) + len(self.code.sums) + self.code.rooms
             return self.code.leaves + written + int(instruction.value)
         return None
 

@@ -15,7 +15,7 @@ from contractconv.maps.record import ARGUMENTS
 from contractconv.maps.table import record_of
 from contractconv.maps.unfolding import unfolded
 from contractconv.planning.programs.fusion import Fused
-from contractconv.programs.nodes import Cast, Map, Node, Number, Position, Scalar
+from contractconv.programs.nodes import Cast, Contract, Map, Node, Number, Position, Scalar
 
 TRUTH = "bool"
 # Of two, numbers of the later one are meant where both meet.
@@ -68,6 +68,7 @@ class Code:
         stored: the dtypes in which they are.
         sums: for each sum over rows the numbers of the values whose product is added up.
         leaves, positions, told: how many there are of each.
+        rooms: arrays in which a kernel keeps something for itself.
     """
 
     instructions: tuple[Instruction, ...]
@@ -77,6 +78,7 @@ class Code:
     leaves: int
     positions: int
     told: int
+    rooms: int = 0
 
     @property
     def summed(self) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def translated(group: Fused, dtypes: Mapping[Node, str], knows: Knows) -> Transl
     Raises:
         UnknownMapError: there is none for one of them.
     """
-    writer = _Writer(dtypes, knows)
+    writer = Writer(dtypes, knows)
     for node in group.leaves:
         writer.leaf(node)
     for node in group.nodes:
@@ -118,7 +120,18 @@ def translated(group: Fused, dtypes: Mapping[Node, str], knows: Knows) -> Transl
 
 
 @dataclass
-class _Writer:
+class Writer:
+    """Writes nodes as instructions, each behind those that it reads.
+
+    Attributes:
+        dtypes: the dtype of every node.
+        knows: whether there is machine code for what an instruction does, in a dtype.
+        places: the number of each instruction.
+        values: the number of the value of each node.
+        listed: the instructions.
+        leaves, positions, told: what is given from outside, in order.
+    """
+
     dtypes: Mapping[Node, str]
     knows: Knows
     places: dict[Instruction, int] = field(default_factory=dict)
@@ -129,6 +142,7 @@ class _Writer:
     told: dict[tuple[type, float | int], int] = field(default_factory=dict)
 
     def finish(self, group: Fused) -> Translated:
+        """The code, with a group's outputs and sums."""
         code = Code(
             tuple(self.listed),
             tuple(self.values[node] for node in group.outputs),
@@ -139,6 +153,7 @@ class _Writer:
         return Translated(code, tuple(self.positions), tuple(value for _, value in self.told))
 
     def leaf(self, node: Node) -> None:
+        """Let the next array be that of a node."""
         self.values[node] = self._put("leaf", self.dtypes[node], value=len(self.leaves))
         self.leaves.append(node)
 
@@ -151,6 +166,15 @@ class _Writer:
             self.values[node] = self._map(node, dtype)
         else:
             raise UnknownMapError(type(node).__name__)
+
+    def reduction(self, node: Contract, count: int) -> None:
+        """Write a reduction of rows of so many elements."""
+        kind, dtype = node.spec.reduce, self.dtypes[node]
+        given = tuple(self.values[factor] for factor in node.operands)
+        value = self._put(f"row {'sum' if kind == 'mean' else kind}", dtype, given)
+        if kind == "mean":
+            value = self._put("divide", dtype, (value, self._number(float(count), dtype)))
+        self.values[node] = value
 
     def _put(self, does: str, dtype: str, given: tuple[int, ...] = (), value: int | str = 0) -> int:
         if not self.knows(does, dtype):

@@ -1,0 +1,109 @@
+"""Loops over rows that kernels carry out, for arrays of some layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.maps.compiled_groups import (
+    LONGEST,
+    PIECES,
+    WORTH_COMPILING,
+    CompiledMaps,
+    Run,
+    knows,
+    shared_run,
+)
+from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
+from contractconv.engines.llvm.maps.map_loops import REPEATED, UNIT
+from contractconv.engines.llvm.maps.partial_sums import PartialSums
+from contractconv.engines.llvm.maps.row_code import RowCode, row_code, sums_of
+from contractconv.engines.llvm.maps.row_kernels import WIDEST, row_kernel
+from contractconv.engines.llvm.maps.straight_code import Translated, UnknownMapError
+from contractconv.planning.programs.fusion import Fused
+from contractconv.planning.programs.row_loops import RowLoop
+from contractconv.programs.kinds import itemsize
+from contractconv.programs.nodes import Node
+
+Shape = tuple[int, ...]
+
+
+def compiled_rows(loop: RowLoop, sizes: Shape, dtypes: Mapping[Node, str]) -> CompiledRows | None:
+    """Make kernels carry out a loop over rows.
+
+    Args:
+        loop: the loop.
+        sizes: the sizes of its axes.
+        dtypes: the dtype of every node.
+
+    Returns:
+        ``None`` if there is little to do, no compiler, or something that it does not know.
+    """
+    if prod(sizes) < WORTH_COMPILING or not native.available():
+        return None
+    try:
+        written, code = row_code(loop, sizes[-1], dtypes, knows)
+    except UnknownMapError:
+        return None
+    return None if len(code.phases) > LONGEST else CompiledRows(written, code, loop, sizes)
+
+
+class CompiledRows(CompiledMaps):
+    """A loop over rows and its kernels."""
+
+    def __init__(self, written: Translated, code: RowCode, loop: RowLoop, sizes: Shape) -> None:
+        group = Fused((), loop.reads, loop.makes, loop.axes, sums_of(loop))
+        super().__init__(written, group, loop.axes, sizes)
+        self._rows = code
+        self._sums = _RowParts(group, sizes, code)
+        stored = zip(code.code.outputs, code.code.stored, strict=True)
+        self._results = [
+            (*contiguous(sizes[:-1], itemsize(dtype)), 0)
+            if code.once[output]
+            else contiguous(sizes, itemsize(dtype))
+            for output, dtype in stored
+        ]
+
+    def _prepared(self, leaves: Sequence[Array], threads: int) -> Run:
+        code = self._code.code
+        read = [
+            self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
+        ]
+        steps = [*read, *self._results, *self._sums.steps, *self._positions]
+        layout = _row_by_row(self._sizes, steps)
+        sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
+        others = (1 for _ in self._positions)
+        forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
+        once = (self._rows.once[output] for output in code.outputs)
+        forms[code.leaves : len(sizes)] = [REPEATED if alone else UNIT for alone in once]
+        shares = PIECES * threads if threads > 1 else 1
+        rows = prod(layout.sizes[:-1])
+        table = layout.table(self._places, min(self._sums.pieces(shares), rows))
+        self._sums.place(table, self._places, len(sizes))
+        table.numbers[:, self._places.numbers : self._places.axes] = self._told
+        return shared_run(row_kernel(self._rows, tuple(forms)), table, self._sums, shares)
+
+
+def _row_by_row(sizes: Shape, steps: Sequence[Steps]) -> Layout:
+    """A layout whose last axis is the last one, whole."""
+    outer = Layout.of(sizes[:-1], [one[:-1] for one in steps])
+    along = ((*rest, one[-1]) for rest, one in zip(outer.steps, steps, strict=True))
+    return Layout((*outer.sizes, sizes[-1]), tuple(along))
+
+
+class _RowParts(PartialSums):
+    """The sums of a loop over rows, and the room in which each piece keeps parts of a row."""
+
+    def __init__(self, group: Fused, sizes: Shape, code: RowCode) -> None:
+        super().__init__(group.sums, sizes, code.code.summed)
+        self._dtypes.append(np.dtype(np.uint8))
+        self._rooms.append(len(code.kept) * sizes[-1] * WIDEST + WIDEST)
+        self.steps.append((0,) * len(sizes))
+
+    def totals(self, parts: Sequence[Array]) -> list[Array]:
+        """The sums, from their parts."""
+        return super().totals(parts[:-1])

@@ -1,0 +1,87 @@
+"""Maps and reductions along their last axis, row by row where a kernel can do that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.run_trace import trace
+from contractconv.arrays.views import Array
+from contractconv.engines.llvm.maps.compiled_rows import compiled_rows
+from contractconv.machine import memory
+from contractconv.planning.programs.row_loops import RowLoop, nodes_of
+from contractconv.programs.dtypes import Typed
+from contractconv.programs.nodes import Contract, Node
+
+Work = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+class RowMaps:
+    """A loop over rows; where no kernel can be made, its steps come one after the other.
+
+    Args:
+        loop: the loop.
+        program: the program in which it is.
+        works: what carries its parts out.
+    """
+
+    def __init__(self, loop: RowLoop, program: Typed, works: Callable[[], list[Work]]) -> None:
+        self._loop, self._works = loop, works
+        self._parts: list[Work] | None = None
+        sizes: dict[str, int] = {}
+        for node in (*nodes_of(loop), *loop.reads):
+            sizes.update(zip(node.axes, program.shapes[node], strict=True))
+        self._sizes = tuple(sizes[name] for name in loop.axes)
+        summed = {one.node for one in _sums(loop)}
+        self._outputs = [node for node in loop.makes if node not in summed]
+        self._sums = [one.node for one in _sums(loop)]
+        self._dtypes = [np.dtype(program.dtypes[node]) for node in self._outputs]
+        self._compiled = compiled_rows(loop, self._sizes, program.dtypes)
+
+    @property
+    def way(self) -> str:
+        """How it is carried out."""
+        maps = sum(not isinstance(node, Contract) for node in nodes_of(self._loop))
+        reduced = sum(isinstance(node, Contract) for node in nodes_of(self._loop))
+        how = "one by one" if self._compiled is None else "row by row (compiled)"
+        return f"{maps} maps, {reduced + len(self._sums)} reductions {how}"
+
+    def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
+        """Make the arrays that others read."""
+        made = None
+        if trace.listening and self._compiled is not None:
+            with trace.of(self.way):
+                made = self._row_by_row(leaves)
+        elif self._compiled is not None:
+            made = self._row_by_row(leaves)
+        return self._one_by_one(leaves) if made is None else made
+
+    def _row_by_row(self, leaves: Sequence[Any]) -> list[Array] | None:
+        assert self._compiled is not None
+        axes = self._loop.axes
+        kept = [[name for name in axes if name in node.axes] for node in self._outputs]
+        results = [
+            memory.empty(self._sizes[: len(names)], dtype)
+            for names, dtype in zip(kept, self._dtypes, strict=True)
+        ]
+        sums = self._compiled.run([np.asarray(array) for array in leaves], results)
+        if sums is None:
+            return None
+        found: dict[Node, Array] = dict(zip(self._sums, sums, strict=True))
+        for node, names, array in zip(self._outputs, kept, results, strict=True):
+            found[node] = array.transpose([names.index(name) for name in node.axes])
+        return [found[node] for node in self._loop.makes]
+
+    def _one_by_one(self, leaves: Sequence[Any]) -> list[Any]:
+        if self._parts is None:
+            self._parts = self._works()
+        held: dict[Node, Any] = dict(zip(self._loop.reads, leaves, strict=True))
+        for step, work in zip(self._loop.parts, self._parts, strict=True):
+            held.update(zip(step.makes, work([held[n] for n in step.reads]), strict=True))
+        return [held[node] for node in self._loop.makes]
+
+
+def _sums(loop: RowLoop) -> list[Any]:
+    return [one for step in loop.parts if hasattr(step, "group") for one in step.group.sums]
