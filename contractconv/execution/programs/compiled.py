@@ -157,7 +157,7 @@ class CompiledProgram:
         return f"{self.graph.name}({', '.join(self._names)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Nodes may be deeper than pickle's stack; the text never is. What is ready leads into memory.
+        # Nodes may be deeper than pickle's stack; the text never is. What is ready is made anew.
         dtype = None if self._dtype is None else self._dtype.name
         return _again, (write(self.graph), self._shapes, dtype, self._single)
 
