@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from contractconv.planning.programs.outer_sums import kept_axes
+from contractconv.planning.programs.outer_sums import OuterSum, kept_axes
 from contractconv.planning.programs.steps import ContractStep, MapStep, Step, in_turn
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Axes, Node, Number, Position
@@ -35,6 +35,21 @@ class RowLoop(Step):
 
     parts: tuple[Step, ...]
     axes: Axes
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All maps and reductions of rows, in order."""
+        return tuple(
+            node
+            for step in self.parts
+            for node in (step.group.nodes if isinstance(step, MapStep) else step.makes)
+        )
+
+    @property
+    def sums(self) -> tuple[OuterSum, ...]:
+        """The sums over rows that are added up on the way."""
+        groups = (step.group for step in self.parts if isinstance(step, MapStep))
+        return tuple(one for group in groups for one in group.sums)
 
 
 def row_loops(program: Typed, steps: Sequence[Step]) -> list[Step]:
@@ -165,12 +180,3 @@ class _Joining:
         reads = dict.fromkeys(node for s in parts for node in s.reads if node not in known)
         makes = tuple(node for node in made if node in wanted)
         return RowLoop(makes, tuple(reads), tuple(parts), axes)
-
-
-def nodes_of(loop: RowLoop) -> tuple[Node, ...]:
-    """All maps and reductions of a loop, in order."""
-    return tuple(
-        node
-        for step in loop.parts
-        for node in (step.group.nodes if isinstance(step, MapStep) else step.makes)
-    )
