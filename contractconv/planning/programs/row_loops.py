@@ -20,6 +20,8 @@ from contractconv.programs.nodes import Axes, Node, Number, Position
 _LEAST, _MOST, _ROWS = 16, 1 << 12, 8
 # Steps beyond which it would take long to find out what joins.
 _MOST_STEPS = 1000
+# Nodes of a loop: what longer ones keep of a row does not stay in cache, and they compile long.
+_MOST_NODES = 48
 # How many operands each reduction may have.
 REDUCED = {"sum": (1, 2), "mean": (1, 2), "max": (1,), "min": (1,)}
 
@@ -141,9 +143,13 @@ class _Joining:
             changed = False
             for m, n in edges:
                 first, second = self.home[m], self.home[n]
-                if first != second and not self._between(first, second):
+                if first != second and self._may_join(first, second):
                     self._merge(first, second)
                     changed = True
+
+    def _may_join(self, first: int, second: int) -> bool:
+        own = self._steps([*self.members[first], *self.members[second]])
+        return sum(map(_size, own)) <= _MOST_NODES and not self._between(first, second)
 
     def _between(self, first: int, second: int) -> bool:
         """Whether something apart from two joined ones has to run between them."""
@@ -180,3 +186,7 @@ class _Joining:
         reads = dict.fromkeys(node for s in parts for node in s.reads if node not in known)
         makes = tuple(node for node in made if node in wanted)
         return RowLoop(makes, tuple(reads), tuple(parts), axes)
+
+
+def _size(step: Step) -> int:
+    return len(step.group.nodes) if isinstance(step, MapStep) else 1
