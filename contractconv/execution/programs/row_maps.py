@@ -11,7 +11,7 @@ from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.compiled_rows import compiled_rows
 from contractconv.machine import memory
-from contractconv.planning.programs.row_loops import RowLoop, nodes_of
+from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Node
 
@@ -31,22 +31,21 @@ class RowMaps:
         self._loop, self._works = loop, works
         self._parts: list[Work] | None = None
         sizes: dict[str, int] = {}
-        for node in (*nodes_of(loop), *loop.reads):
+        for node in (*loop.nodes, *loop.reads):
             sizes.update(zip(node.axes, program.shapes[node], strict=True))
         self._sizes = tuple(sizes[name] for name in loop.axes)
-        summed = {one.node for one in _sums(loop)}
-        self._outputs = [node for node in loop.makes if node not in summed]
-        self._sums = [one.node for one in _sums(loop)]
+        self._sums = [one.node for one in loop.sums]
+        self._outputs = [node for node in loop.makes if node not in self._sums]
         self._dtypes = [np.dtype(program.dtypes[node]) for node in self._outputs]
         self._compiled = compiled_rows(loop, self._sizes, program.dtypes)
 
     @property
     def way(self) -> str:
         """How it is carried out."""
-        maps = sum(not isinstance(node, Contract) for node in nodes_of(self._loop))
-        reduced = sum(isinstance(node, Contract) for node in nodes_of(self._loop))
+        reduced = sum(isinstance(node, Contract) for node in self._loop.nodes)
+        maps, reduced = len(self._loop.nodes) - reduced, reduced + len(self._sums)
         how = "one by one" if self._compiled is None else "row by row (compiled)"
-        return f"{maps} maps, {reduced + len(self._sums)} reductions {how}"
+        return f"{maps} maps, {reduced} reduction{'s' if reduced > 1 else ''} {how}"
 
     def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """Make the arrays that others read."""
@@ -81,7 +80,3 @@ class RowMaps:
         for step, work in zip(self._loop.parts, self._parts, strict=True):
             held.update(zip(step.makes, work([held[n] for n in step.reads]), strict=True))
         return [held[node] for node in self._loop.makes]
-
-
-def _sums(loop: RowLoop) -> list[Any]:
-    return [one for step in loop.parts if hasattr(step, "group") for one in step.group.sums]

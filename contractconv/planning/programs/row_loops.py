@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from contractconv.planning.programs.outer_sums import kept_axes
+from contractconv.planning.programs.outer_sums import OuterSum, kept_axes
 from contractconv.planning.programs.steps import ContractStep, MapStep, Step, in_turn
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Axes, Node, Number, Position
@@ -20,6 +20,8 @@ from contractconv.programs.nodes import Axes, Node, Number, Position
 _LEAST, _MOST, _ROWS = 16, 1 << 12, 8
 # Steps beyond which it would take long to find out what joins.
 _MOST_STEPS = 1000
+# Nodes of a loop: what longer ones keep of a row does not stay in cache, and they compile long.
+_MOST_NODES = 48
 # How many operands each reduction may have.
 REDUCED = {"sum": (1, 2), "mean": (1, 2), "max": (1,), "min": (1,)}
 
@@ -35,6 +37,21 @@ class RowLoop(Step):
 
     parts: tuple[Step, ...]
     axes: Axes
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All maps and reductions of rows, in order."""
+        return tuple(
+            node
+            for step in self.parts
+            for node in (step.group.nodes if isinstance(step, MapStep) else step.makes)
+        )
+
+    @property
+    def sums(self) -> tuple[OuterSum, ...]:
+        """The sums over rows that are added up on the way."""
+        groups = (step.group for step in self.parts if isinstance(step, MapStep))
+        return tuple(one for group in groups for one in group.sums)
 
 
 def row_loops(program: Typed, steps: Sequence[Step]) -> list[Step]:
@@ -126,9 +143,13 @@ class _Joining:
             changed = False
             for m, n in edges:
                 first, second = self.home[m], self.home[n]
-                if first != second and not self._between(first, second):
+                if first != second and self._may_join(first, second):
                     self._merge(first, second)
                     changed = True
+
+    def _may_join(self, first: int, second: int) -> bool:
+        own = self._steps([*self.members[first], *self.members[second]])
+        return sum(map(_size, own)) <= _MOST_NODES and not self._between(first, second)
 
     def _between(self, first: int, second: int) -> bool:
         """Whether something apart from two joined ones has to run between them."""
@@ -167,10 +188,5 @@ class _Joining:
         return RowLoop(makes, tuple(reads), tuple(parts), axes)
 
 
-def nodes_of(loop: RowLoop) -> tuple[Node, ...]:
-    """All maps and reductions of a loop, in order."""
-    return tuple(
-        node
-        for step in loop.parts
-        for node in (step.group.nodes if isinstance(step, MapStep) else step.makes)
-    )
+def _size(step: Step) -> int:
+    return len(step.group.nodes) if isinstance(step, MapStep) else 1

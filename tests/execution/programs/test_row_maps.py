@@ -212,3 +212,15 @@ def test_groups_with_sums_over_rows_take_part() -> None:
     x = GIVEN["x"].astype(float)
     wanted = np.tanh(x - x.mean(-1, keepdims=True)).sum((0, 1))
     np.testing.assert_allclose(whole(GIVEN)[0], wanted, 1e-5, 1e-6)
+
+
+def test_many_layers_are_several_loops() -> None:
+    """Every step of this could join; but long loops would compile long."""
+    made = X
+    for _ in range(12):
+        made = layer_norm(softmax(made, "c") + X, "c")
+    whole = ready({"y": made}, **GIVEN)
+    loops = loops_of(whole)
+    assert 1 < len(loops) == len(whole.steps)
+    assert max(len(loop.nodes) for loop in loops) <= planning._MOST_NODES
+    assert_same(whole, GIVEN, 1e-4)

@@ -21,7 +21,7 @@ from contractconv.engines.llvm.maps.compiled_groups import (
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
 from contractconv.engines.llvm.maps.map_loops import REPEATED, UNIT
 from contractconv.engines.llvm.maps.partial_sums import PartialSums
-from contractconv.engines.llvm.maps.row_code import RowCode, row_code, sums_of
+from contractconv.engines.llvm.maps.row_code import RowCode, row_code
 from contractconv.engines.llvm.maps.row_kernels import WIDEST, row_kernel
 from contractconv.engines.llvm.maps.straight_code import Translated, UnknownMapError
 from contractconv.planning.programs.fusion import Fused
@@ -56,7 +56,7 @@ class CompiledRows(CompiledMaps):
     """A loop over rows and its kernels."""
 
     def __init__(self, written: Translated, code: RowCode, loop: RowLoop, sizes: Shape) -> None:
-        group = Fused((), loop.reads, loop.makes, loop.axes, sums_of(loop))
+        group = Fused((), loop.reads, loop.makes, loop.axes, loop.sums)
         super().__init__(written, group, loop.axes, sizes)
         self._rows = code
         self._sums = _RowParts(group, sizes, code)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -218,7 +218,7 @@ class Maps:
     def _value(
         self,
         instruction: Instruction,
-        values: Sequence[Vector],
+        values: Sequence[Vector] | Mapping[int, Vector],
         starts: Sequence[Int],
         place: tuple[Int, Int | None, Any],
     ) -> Vector:

@@ -17,7 +17,6 @@ from contractconv.engines.llvm.maps.straight_code import (
     Writer,
 )
 from contractconv.planning.programs.fusion import Fused
-from contractconv.planning.programs.outer_sums import OuterSum
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import ContractStep, MapStep
 from contractconv.programs.nodes import Node, Position
@@ -86,18 +85,12 @@ def row_code(
                 writer.add(node)
         elif isinstance(step, ContractStep):
             writer.reduction(step.node, count)
-    sums = sums_of(loop)
-    made = {one.node for one in sums}
+    made = {one.node for one in loop.sums}
     outputs = tuple(node for node in loop.makes if node not in made)
-    written = writer.finish(Fused((), loop.reads, outputs, loop.axes, sums))
+    written = writer.finish(Fused((), loop.reads, outputs, loop.axes, loop.sums))
     # What is kept of a row has a room.
     code = replace(written.code, rooms=1)
     return replace(written, code=code), _phased(replace(written, code=code), loop)
-
-
-def sums_of(loop: RowLoop) -> tuple[OuterSum, ...]:
-    """The sums over rows that are added up in a loop."""
-    return tuple(s for step in loop.parts if isinstance(step, MapStep) for s in step.group.sums)
 
 
 def _phased(written: Translated, loop: RowLoop) -> RowCode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from contractconv.cache_register import kept
 from contractconv.engines.llvm.kernels.native import Native, build, registers
 from contractconv.engines.llvm.maps.map_loops import UNIT, Maps, writers
 from contractconv.engines.llvm.maps.row_code import ROW, RowCode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 WIDEST = 8
 
 
+@kept(most=1024)
 def row_kernel(code: RowCode, forms: tuple[str, ...]) -> Native:
     """The kernel of a loop over rows.
 
@@ -69,7 +71,7 @@ class _Rows(Maps):
             here = self.rows.once[n] and self.rows.phases[n] == phase
             if here and n not in self.fixed and not i.does.startswith(ROW):
                 none = (self.e.whole(0), None, None)
-                self.fixed[n] = self._value(i, _Known(self.fixed), self.starts, none)
+                self.fixed[n] = self._value(i, self.fixed, self.starts, none)
 
     def _through(self, phase: int) -> None:
         """Go through the row once."""
@@ -112,7 +114,7 @@ class _Rows(Maps):
             if n in values or i.does.startswith(ROW) or rows.phases[n] > phase:
                 continue
             if rows.phases[n] == phase or i.does in ("leaf", "position"):
-                values[n] = self._value(i, _Known(values), self.starts, place)
+                values[n] = self._value(i, values, self.starts, place)
             elif n in self.kept:
                 values[n] = self.kinds[i.made].load(self._kept_at(n, place[0]), mask)
         for n in self.kept:
@@ -173,16 +175,3 @@ class _Rows(Maps):
             other = self.e.shuffled(total, total, [n ^ half for n in range(lanes)])
             total, half = self._combined(number, total, other), half // 2
         return total
-
-
-class _Known(Sequence):  # type: ignore[type-arg]
-    """Values by their numbers, of which not all are known."""
-
-    def __init__(self, known: dict[int, Vector]) -> None:
-        self._known = known
-
-    def __getitem__(self, number: Any) -> Any:
-        return self._known[number]
-
-    def __len__(self) -> int:
-        return len(self._known)
