@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from sys import getrefcount
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import WeakSet, finalize, ref
 
 import numpy as np
@@ -260,7 +260,7 @@ class Pool:
         self._free.clear()
 
 
-def _is_lent(raw: Any) -> bool:
+def _is_lent(raw: Any) -> TypeGuard[Array]:
     """Whether something is memory that lies behind an array."""
     return type(raw) is np.ndarray and raw.dtype == np.uint8 and raw.ndim == 1
 

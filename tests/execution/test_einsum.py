@@ -281,7 +281,7 @@ def test_equal_numbers_are_not_all_extents() -> None:
     x = np.ones(3)
     assert cc.contract("i -> i j", x, j=2).shape == (3, 2)
     with pytest.raises(cc.ParameterError):
-        cc.contract("i -> i j", x, j=2.0)  # type: ignore[arg-type]
+        cc.contract("i -> i j", x, j=2.0)  # type: ignore[call-overload]
     assert cc.contract("i -> i j", x, j=4).shape == (3, 4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,10 @@ def test_what_somebody_else_holds_is_not_lent_again() -> None:
 
 
 def test_what_a_view_leads_into_is_not_lent_again() -> None:
-    for view in (lambda a: a.T, lambda a: a[3:], lambda a: a.reshape(-1), lambda a: a.view("i8")):
+    views: list[Callable[[Any], Any]] = [
+        lambda a: a.T, lambda a: a[3:], lambda a: a.reshape(-1), lambda a: a.view("i8"),
+    ]  # fmt: skip
+    for view in views:
         pool = memory.Pool()
         held = {"array": made(pool)}
         part = view(held["array"])

@@ -8,6 +8,7 @@ as nobody needs what is in it; and last what is made of indices, which has fewer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,16 +115,16 @@ def _may_fill(node: Node, source: Node) -> bool:
 def _work(node: Node, dtype: np.dtype[Any]) -> Callable[..., Any]:
     """What carries out a map; ``out`` is the array that it fills, if any."""
     if not isinstance(node, Map):
-        return lambda source, out=None: _converted(source, dtype, out)
+        return partial(_converted, dtype)
     if node.function == "where":
-        return lambda *given, out=None: _chosen(dtype, *given, out=out)
+        return partial(_chosen, dtype)
     record = MAPS[node.function]
     if isinstance(record.ufunc, np.ufunc):
         return record.ufunc
     return lambda *given, out=None: _filled(record.numpy, given, out)
 
 
-def _converted(source: Any, dtype: np.dtype[Any], out: Array | None) -> Array:
+def _converted(dtype: np.dtype[Any], source: Any, out: Array | None = None) -> Array:
     if np.iscomplexobj(source) and dtype.kind != "c":
         source = np.real(source)
     if out is None:
@@ -136,7 +137,8 @@ def _chosen(
     dtype: np.dtype[Any], condition: Any, first: Any, second: Any, out: Array | None = None
 ) -> Array:
     if out is None:
-        return np.where(condition, first, second).astype(dtype, copy=False)
+        made: Array = np.where(condition, first, second).astype(dtype, copy=False)
+        return made
     if second is not out:
         np.copyto(out, second, casting="unsafe")
     np.copyto(out, first, where=np.asarray(condition, bool), casting="unsafe")

@@ -47,7 +47,7 @@ class _Group:
 
     forward: Contract
     cotangent: Node
-    gradients: Mapping[int, Contract]
+    gradients: Mapping[int, Node]
 
 
 def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[Node]:
@@ -69,6 +69,7 @@ def _problem(group: _Group, problems: Problems | None) -> Problem:
     if problems is None:
         return nominal(group.forward.spec)
     (n, gradient), *_ = group.gradients.items()
+    assert isinstance(gradient, Contract)
     back = problems(gradient)
     others = back.operands[len(back.operands) - len(group.forward.operands) + 1 :]
     operands = (*others[:n], back.output, *others[n:])
