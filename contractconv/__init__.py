@@ -114,6 +114,7 @@ __all__ = [
     "real",
     "reciprocal",
     "relu",
+    "relu6",
     "rsqrt",
     "set_num_threads",
     "sigmoid",

@@ -463,7 +463,10 @@ ALLOWED = {
     "display/source_code/naming.py": {"max", "min"},  # functions of Python
     "display/source_code/dialects.py": {"max", "min"},  # attributes of an iinfo
     "engines/llvm/maps/vector_maps.py": {"max", "min"},  # maps of two numbers
+    "engines/llvm/maps/row_kernels.py": {"sum", "max", "min"},  # what kernels can do on the way
+    "engines/llvm/maps/straight_code.py": {"sum", "mean"},
     "planning/programs/outer_sums.py": {"sum", "mean"},  # what is added up while maps run
+    "planning/programs/row_loops.py": {"sum", "mean", "max", "min"},
     "programs/local.py": {"logsumexp"},  # a local derivative that changes, in maps
     "programs/residues.py": {"max", "min", "prod", "logsumexp"},  # numbers of another kind
     "programs/text/names.py": {*REDUCTIONS} - {"mean"},  # what lines are called
