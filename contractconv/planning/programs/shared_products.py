@@ -161,7 +161,7 @@ def _not_there(many: Sequence[Contract]) -> Iterator[Contract]:
     """
     by_cotangent: dict[Node, list[Contract]] = {}
     for node in many:
-        if len(node.operands) >= MANY:
+        if len(node.operands) >= MANY and not node.spec.parameters:
             by_cotangent.setdefault(node.operands[0], []).append(node)
     for cotangent, nodes in by_cotangent.items():
         first, *others = nodes

@@ -53,7 +53,7 @@ TAKEN = {
     ),
     "an inner axis": contract("b v, d v e -> b d e", one_hot(LABELS, "v"), DEEP),
     "a batch that both have": contract("b v, b v -> b", one_hot(LABELS, "v"), SCORES),
-    "counted truth values": contract("b v, b v -> b", code(LABELS), SCORES > 0),
+    "counted truth values": contract("b v, b v -> b", code(LABELS), SCORES != 0),
     "a batch and a row": contract("b v, b d v -> d b", one_hot(LABELS, "v"), BATCHED),
     "two tables": contract("b v, v d, b v -> d b", one_hot(LABELS, "v"), TABLE, SCORES),
     "what follows": contract("b t v, v d, d o -> b t o", one_hot(TOKENS, "v"), TABLE, W),
