@@ -41,7 +41,9 @@ def contracted(
     """
     for name, value in given.items():
         if value is not None and name not in _UNDERSTOOD and value != _UNSAID.get(name):
-            raise ParameterError(f"{name}={value!r} is said when a program is compiled")
+            raise ParameterError(
+                f"{name}={value!r} is for arrays: a program plans its contractions by itself"
+            )
     sizes = {name: as_size(value) for name, value in merged(extents, keywords).items()}
     shape = given.get("output_shape")
     told = None if shape is None else [as_size(value) for value in shape]

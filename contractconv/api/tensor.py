@@ -58,7 +58,8 @@ class Tensor:
         names = as_axes(axes)
         if len(names) != self.ndim:
             shown = " ".join(names)
-            message = f"{len(names)} names for the {self.ndim} axes '{' '.join(self.axes)}'"
+            given = f"{len(names)} name{'s' * (len(names) != 1)}"
+            message = f"{given} for the {self.ndim} axes '{' '.join(self.axes)}'"
             raise ShapeError(with_carets(message, shown, [(0, len(shown))]))
         return Tensor(named(self._node, names))
 

@@ -73,7 +73,8 @@ def apply(function: str, *arguments: Node) -> Map:
     if record is None:
         raise ProgramError(f"there is no map called {function!r}; there are: {', '.join(MAPS)}")
     if len(arguments) != record.arity:
-        raise ProgramError(f"{function} has {record.arity} arguments, not {len(arguments)}")
+        wanted = f"{record.arity} argument{'s' * (record.arity != 1)}"
+        raise ProgramError(f"{function} has {wanted}, not {len(arguments)}")
     # Whoever has most axes says their order: a mask, or a bias, in front changes nothing.
     longest = max(arguments, key=lambda argument: len(argument.axes))
     axes = dict.fromkeys(name for node in (longest, *arguments) for name in node.axes)
