@@ -182,3 +182,11 @@ def test_diagonals_under_other_reductions(reduce: str) -> None:
     x, w = tensor("x", "c b"), tensor("w")
     loss = w * contract("i i, i i ->", x, x, reduce=reduce)
     everything(loss, {"x": (x, np.eye(3) + 1), "w": (w, np.array(2.0))})
+
+
+def test_compositions_beside_windows_that_are_left_whole() -> None:
+    x, w = tensor("x", "l k i"), tensor("w")
+    made = contract(", l l k i, l l k i -> (k l) (-i+1)", w, *[contract("l k i -> l l k i", x)] * 2)
+    everything(
+        contract("a b, a b ->", made, made), {"w": (w, np.array(2.0)), "x": (x, np.ones((2, 3, 4)))}
+    )

@@ -17,7 +17,7 @@ from contractconv.errors import ContractionError
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.problem import Access, Accesses, Problem, Shape
 from contractconv.notation.reach import reached
-from contractconv.notation.spec import SUM, Axis, Spec, Term, lone_names
+from contractconv.notation.spec import SUM, Axis, Composition, Spec, Term, lone_names
 from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.programs.agreement import agree
@@ -271,7 +271,7 @@ class _Tree:
             for n, accesses in zip(taken, part.operands, strict=True)
         ]
         inputs = [
-            self._terms[n] if n in self._terms and _is_opened(accesses) else _term(accesses, names)
+            _leaf(self._terms[n], accesses, names) if n in self._terms else _term(accesses, names)
             for n, accesses in zip(taken, operands, strict=True)
         ]
         order = _order(operands, part) if not last else list(range(len(part.output)))
@@ -305,9 +305,16 @@ class _Tree:
             self.became[gradient] = named(whole, gradient.axes)
 
 
-def _is_opened(accesses: Accesses) -> bool:
-    """Whether the axes of an operand are met as its term says, and no window is left whole."""
-    return all(NAME.fullmatch(name) for access in accesses for name in access.names)
+def _leaf(term: Term, accesses: Accesses, names: Mapping[str, str]) -> Term:
+    """The term of an operand, in which windows may be left whole; compositions stay."""
+    left = list(accesses)
+    found: list[Axis] = []
+    for axis in term:
+        count = len(axis.names) if isinstance(axis, Composition) else 1
+        met, left = left[:count], left[count:]
+        opened = all(NAME.fullmatch(name) for access in met for name in access.names)
+        found.append(axis if opened else _axis(met[0], names))
+    return tuple(found)
 
 
 def _order(operands: Sequence[Accesses], part: Problem) -> list[int]:
