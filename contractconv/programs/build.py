@@ -81,6 +81,19 @@ def apply(function: str, *arguments: Node) -> Map:
     return Map(tuple(axes), function=function, arguments=arguments)
 
 
+def joined(function: str, nodes: Sequence[Node]) -> Node:
+    """A map of two arguments, applied to nodes one after the other: their sum, or their product."""
+    whole, *others = nodes
+    for node in others:
+        whole = apply(function, whole, node)
+    return whole
+
+
+def is_one(node: Node) -> bool:
+    """Whether a node is the number one, by which nothing need be multiplied."""
+    return isinstance(node, Number) and node.value == 1
+
+
 def named(source: Node, axes: Axes) -> Node:
     """Give the axes of a node other names."""
     if axes == source.axes:

@@ -11,12 +11,14 @@ from contractconv.programs.build import (
     Given,
     apply,
     contract,
+    is_one,
+    joined,
     local_axes,
     named,
     repeated,
     result_axes,
 )
-from contractconv.programs.nodes import Axes, Contract, Length, Node, Number
+from contractconv.programs.nodes import Axes, Contract, Length, Node
 from contractconv.programs.sizes import Extent, Size
 from contractconv.reductions.table import REDUCTIONS
 
@@ -40,12 +42,12 @@ def pullback(node: Contract, n: int, cotangent: Node) -> Node | None:
     target = node.operands[n]
     if len(node.operands) >= MANY:
         return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
+    differing = _not_repeated(node.spec.inputs[n], [term for term, _ in taken])
     # What is made of an open axis has no other size than the one that comes back.
     kept = [
         place
-        for place in range(len(target.axes))
-        if target.axes[place] in target.open_axes
-        or place in _not_repeated(node.spec.inputs[n], [term for term, _ in taken])
+        for place, name in enumerate(target.axes)
+        if name in target.open_axes or place in differing
     ]
     if len(kept) == len(target.axes):
         return named(_derived(node, taken, node.spec.inputs[n], target), target.axes)
@@ -155,7 +157,7 @@ def _derived(
     if _is_identity(spec):
         return operands[0]
     if _is_map(spec, operands, axes or like.axes):
-        product = _product(operands)
+        product = joined("multiply", operands)
         if product.axes == (axes or like.axes):
             return product
     alone = _told(taken)
@@ -173,12 +175,8 @@ def _derived(
 
 def _without_ones(taken: Sequence[tuple[Term, Node]]) -> Sequence[tuple[Term, Node]]:
     """Factors, without those that are one."""
-    kept = [pair for pair in taken if not _is_one(pair[1])]
+    kept = [pair for pair in taken if not is_one(pair[1])]
     return kept or taken[:1]
-
-
-def _is_one(node: Node) -> bool:
-    return isinstance(node, Number) and node.value == 1
 
 
 def _is_identity(spec: Spec) -> bool:
@@ -194,13 +192,6 @@ def _is_map(spec: Spec, operands: Sequence[Node], axes: Axes) -> bool:
         tuple(axis.plain for axis in term) == (axes if operand is None else operand.axes)
         for operand, term in terms
     )
-
-
-def _product(operands: Sequence[Node]) -> Node:
-    whole, *others = operands
-    for other in others:
-        whole = apply("multiply", whole, other)
-    return whole
 
 
 def _told(taken: Sequence[tuple[Term, Node]]) -> set[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from contractconv.errors import OperandError
-from contractconv.programs.build import apply, contract, named, plain_spec, repeated
+from contractconv.programs.build import contract, joined, named, plain_spec, repeated
 from contractconv.programs.contraction_rules import change, pullback
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
 from contractconv.programs.local import spelled_out
@@ -84,10 +84,7 @@ def zeros_like(node: Node) -> Node:
 
 def added(parts: Sequence[Node]) -> Node:
     """The sum of nodes."""
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = apply("add", whole, part)
-    return whole
+    return joined("add", parts)
 
 
 class _Graph:

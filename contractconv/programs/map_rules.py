@@ -9,7 +9,7 @@ from typing import Any
 from contractconv.maps.derivatives import derivatives
 from contractconv.maps.expression import Call, Expression, evaluate
 from contractconv.maps.record import ARGUMENTS, COTANGENT, RESULT
-from contractconv.programs.build import apply, size_of, total
+from contractconv.programs.build import apply, is_one, size_of, total
 from contractconv.programs.nodes import Axes, Map, Node, Number
 
 
@@ -66,7 +66,7 @@ def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> N
     if all(name in axes for name in whole):
         return _product([values.of(expression), *times])
     kept = tuple(name for name in axes if name in whole)
-    return _product([total([f for f in factors if not _is_one(f)], kept, node), *times])
+    return _product([total([f for f in factors if not is_one(f)], kept, node), *times])
 
 
 def _product(factors: Sequence[Node]) -> Node:
@@ -88,10 +88,6 @@ def _number(value: int | float | complex) -> Node:
     return Number((), value=value)
 
 
-def _is_one(node: Node) -> bool:
-    return isinstance(node, Number) and node.value == 1
-
-
 def _is_zero(node: Node) -> bool:
     """Whether nothing comes back: a derivative that is zero is, whatever it is multiplied by."""
     return isinstance(node, Number) and node.value == 0
@@ -110,9 +106,9 @@ def _applied(function: str, arguments: tuple[Node, ...]) -> Node:
 
 
 def _product_of(first: Node, second: Node) -> Node | None:
-    if _is_one(first) or _is_zero(second):
+    if is_one(first) or _is_zero(second):
         return second
-    return first if _is_one(second) or _is_zero(first) else None
+    return first if is_one(second) or _is_zero(first) else None
 
 
 def _chosen(condition: Node, first: Node, second: Node) -> Node | None:
@@ -147,5 +143,5 @@ _SHORTER: dict[str, Callable[..., Node | None]] = {
     "multiply": _product_of,
     "where": _chosen,
     "logical_and": _both,
-    "power": lambda base, exponent: base if _is_one(exponent) else None,
+    "power": lambda base, exponent: base if is_one(exponent) else None,
 }

@@ -198,9 +198,11 @@ def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     """A program with everything known, as it is carried out."""
     known = sized(graph, shapes)
     split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
-    names = (name for name, _ in graph.outputs)
-    whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-    return rewritten(typed(sized(whole, shapes), dtype), passes(cost_of))
+    if split != list(graph.wanted):
+        names = (name for name, _ in graph.outputs)
+        whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
+        known = sized(whole, shapes)
+    return rewritten(typed(known, dtype), passes(cost_of))
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:

@@ -17,8 +17,7 @@ from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.summed_maps import SummedMaps
-from contractconv.execution.ready import Ready, key_of
-from contractconv.execution.run import planned, run_first
+from contractconv.execution.run import planned, run
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
@@ -85,7 +84,9 @@ class Runner:
         self(arrays)
         runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
         for spent in runs:
-            self._carry_out(arrays, spent)
+            # As a call is carried out: in memory that is used again.
+            with self._pool.lending():
+                self._carry_out(arrays, spent)
         return replace(
             self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
         )
@@ -148,19 +149,12 @@ class _Contraction:
             for n, o in enumerate(step.node.operands)
             if isinstance(o, Number)
         ]
-        self._ready: dict[Any, Ready] = {}
 
     def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
         operands, ending = self._split(given)
         for n, number in self._numbers:
             operands.insert(n, np.asarray(number))
-        key = key_of(operands)
-        known = self._ready.get(key)
-        if known is not None:
-            return [known.carry(operands, ending)]
-        made, ready = run_first(self.plan, operands, ending)
-        self._ready[key] = ready
-        return [made]
+        return [run(self.plan, operands, ending)]
 
     def _split(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
         """The operands, and what is done to their product at the end."""
