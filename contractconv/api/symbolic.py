@@ -94,7 +94,7 @@ def grad(
         >>> cc.grad(cc.contract("b o ->", y * y), W)
         <tensor i o>
     """
-    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    targets = _listed(wrt)
     back = _cotangent(loss, cotangent)
     nodes = [_checked(target)._node for target in targets]
     output, *wanted = _split([loss._node, *nodes])
@@ -119,12 +119,8 @@ def jvp(output: Tensor, wrt: Tensor | Sequence[Tensor], tangent: Any) -> Tensor:
         >>> cc.jvp(cc.contract("i, i ->", x, x), x, v)
         <tensor a number>
     """
-    single = isinstance(wrt, Tensor)
-    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
-    given = [tangent] if single else list(tangent)
-    if len(given) != len(targets):
-        raise OperandError(f"{len(targets)} tensors change in {len(given)} directions")
-    directions = [_aligned(v, w, "a tangent") for v, w in zip(given, targets, strict=True)]
+    targets = _listed(wrt)
+    directions = _directions(wrt, tangent, "a tangent")
     split, *wanted = _split([output._node, *(_checked(w)._node for w in targets)])
     (made,) = tangents([split], wanted, directions)
     return Tensor(made)
@@ -141,16 +137,11 @@ def hvp(loss: Tensor, wrt: Tensor | Sequence[Tensor], vector: Any) -> Any:
     Returns:
         As :func:`grad` does.
     """
-    single = isinstance(wrt, Tensor)
-    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
-    given = [vector] if single else list(vector)
+    targets = _listed(wrt)
+    directions = _directions(wrt, vector, "a vector")
     slopes = grad(loss, targets)
-    products = [
-        _inner(slope._node, _aligned(v, w, "a vector"))
-        for slope, v, w in zip(slopes, given, targets, strict=True)
-    ]
-    made = grad(Tensor(added(products)), targets)
-    return made[0] if single else made
+    products = [_inner(s._node, v) for s, v in zip(slopes, directions, strict=True)]
+    return grad(Tensor(added(products)), wrt)
 
 
 def gauss_newton(loss: Tensor, output: Tensor, wrt: Tensor | Sequence[Tensor], vector: Any) -> Any:
@@ -169,6 +160,20 @@ def gauss_newton(loss: Tensor, output: Tensor, wrt: Tensor | Sequence[Tensor], v
     pushed = jvp(output, wrt, vector)
     curved = jvp(grad(loss, output), output, pushed)
     return grad(output, wrt, cotangent=curved)
+
+
+def _listed(wrt: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """The tensors by which something is differentiated: one, or several."""
+    return [wrt] if isinstance(wrt, Tensor) else list(wrt)
+
+
+def _directions(wrt: Tensor | Sequence[Tensor], given: Any, what: str) -> list[Node]:
+    """What each of them is given, with its axes."""
+    targets = _listed(wrt)
+    values = [given] if isinstance(wrt, Tensor) else list(given)
+    if len(values) != len(targets):
+        raise OperandError(f"{len(targets)} tensors change in {len(values)} directions")
+    return [_aligned(v, w, what) for v, w in zip(values, targets, strict=True)]
 
 
 def _split(nodes: Sequence[Node]) -> list[Node]:

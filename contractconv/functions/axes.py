@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 
 from contractconv.api.tensor import Tensor, applied, as_node, as_size, size
 from contractconv.errors import OperandError, ShapeError, with_carets
@@ -63,18 +62,6 @@ def without(axes: Axes, gone: Iterable[str]) -> Axes:
     """Axes but for some."""
     left_out = set(gone)
     return tuple(name for name in axes if name not in left_out)
-
-
-def fresh(name: str, taken: Iterable[str]) -> str:
-    """A name that is not taken: the one that is wished for, or that with a number.
-
-    Example:
-        >>> fresh("k", ["h", "k"])
-        'k_2'
-    """
-    known = set(taken)
-    names = (f"{name}_{n}" if n > 1 else name for n in count(1))
-    return next(n for n in names if n not in known)
 
 
 def contracted(

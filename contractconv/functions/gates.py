@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contractconv.api.tensor import Tensor, applied
-from contractconv.functions.axes import fresh
 from contractconv.functions.splitting import split
+from contractconv.programs.build import unused
 
 
 def glu(x: Tensor, axis: str) -> Tensor:
@@ -78,7 +78,7 @@ def swiglu(x: Tensor, axis: str) -> Tensor:
 
 
 def _gated(x: Tensor, axis: str, function: str) -> Tensor:
-    half = fresh("half", x.axes)
+    half = unused("half", x.axes)
     halves = split(x, axis, {half: 2}).called("halves")
     value, gate = (halves.at(**{half: n}) for n in range(2))
     return value.called("value") * applied(function, gate.called("gate")).called("open")

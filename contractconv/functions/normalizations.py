@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from contractconv.api.tensor import Tensor, applied
 from contractconv.errors import ParameterError
-from contractconv.functions.axes import Named, axes_of, axis_of, check_within, fresh
+from contractconv.functions.axes import Named, axes_of, axis_of, check_within
 from contractconv.functions.splitting import merged, split
 from contractconv.functions.statistics import mean
+from contractconv.programs.build import unused
 
 
 class Statistics(NamedTuple):
@@ -173,7 +174,7 @@ def group_norm(
     names, channel = axes_of(x, axes), axis_of(x, channels)
     if channel in names:
         raise ParameterError(f"{channel!r} is divided into groups: leave it out of axes")
-    group = fresh("group", x.axes)
+    group = unused("group", x.axes)
     apart = split(x, channel, {group: groups})
     result, _ = _normalized(apart, (*names, channel), epsilon)
     return _adapted(merged(result, (group, channel), channel), scale, shift)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from contractconv.api.tensor import Tensor
 from contractconv.errors import ParameterError
-from contractconv.functions.axes import axes_of, fresh
+from contractconv.functions.axes import axes_of
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.spec import Reduction, Spec
-from contractconv.programs.build import contract
+from contractconv.programs.build import contract, unused
 from contractconv.programs.nodes import Axes
 
 Along = int | Mapping[str, int]
@@ -110,7 +110,7 @@ def _taps(names: Axes, taken: Iterable[str]) -> dict[str, str]:
     """A name for the place within the window of each axis."""
     found: dict[str, str] = {}
     for name in names:
-        found[name] = fresh(f"k_{name}", {*taken, *found.values()})
+        found[name] = unused(f"k_{name}", {*taken, *found.values()})
     return found
 
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from contractconv.api.tensor import Tensor, applied, index, size
 from contractconv.errors import ParameterError
-from contractconv.functions.axes import axis_of, cast_like, check_integers, contracted, fresh
+from contractconv.functions.axes import axis_of, cast_like, check_integers, contracted
+from contractconv.programs.build import unused
 
 Pairs = Literal["halves", "neighbours"]
 """Which features turn together: those of both halves, or those side by side."""
@@ -84,7 +85,7 @@ def rope(
         raise ParameterError(f"pairs={pairs!r} is neither 'halves' nor 'neighbours'")
     if positions is not None:
         check_integers(positions, "positions", "cc.tensor('positions', 'b t', 'int64')")
-    i, side, turned = (fresh(n, x.axes) for n in ("i", "side", "turned"))
+    i, side, turned = (unused(n, x.axes) for n in ("i", "side", "turned"))
     apart = _apart(x, name, i, side, pairs)
     here = index(at, size(x, at)) if positions is None else positions
     angle = _angles(here, 2 * index(i, size(apart, i)), size(x, name), base)

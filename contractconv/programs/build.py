@@ -203,7 +203,7 @@ def result_axes(term: Term) -> Axes:
     """
     found: dict[str, None] = {}
     for axis in term:
-        found[_unused(_name(axis), found)] = None
+        found[unused(_name(axis), found)] = None
     return tuple(found)
 
 
@@ -222,7 +222,14 @@ def _name(axis: Axis) -> str:
     return "_".join(axis.names)
 
 
-def _unused(name: str, taken: Iterable[str]) -> str:
+def unused(name: str, taken: Iterable[str]) -> str:
+    """A name that is not taken: the one that is wished for, or that with a number.
+
+    Example:
+        >>> unused("k", ["h", "k"])
+        'k_2'
+    """
+    taken = set(taken)
     names: Iterator[str] = (f"{name}_{n}" for n in count(2))
     return name if name not in taken else next(n for n in names if n not in taken)
 
@@ -240,7 +247,7 @@ def _spelled(spec: Spec, axes: Sequence[Axes]) -> Spec:
     taken = {*spec.indices, *spec.parameters}
     names: list[str] = []
     for name in longest:
-        names.append(_unused(name, {*taken, *names}))
+        names.append(unused(name, {*taken, *names}))
     inputs = (
         _put(term, names[len(names) - len(s) :]) for term, s in zip(spec.inputs, stood, strict=True)
     )

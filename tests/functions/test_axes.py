@@ -11,11 +11,11 @@ from contractconv.functions.axes import (
     axis_of,
     check_integers,
     check_within,
-    fresh,
     number_of,
     reduced,
     summed,
 )
+from contractconv.programs.build import unused
 
 X = tensor("x", "batch height width")
 
@@ -25,8 +25,8 @@ def test_names_are_read() -> None:
     assert axes_of(X, None) == X.axes
     assert axes_of(X, "") == ()
     assert axis_of(X, "width") == "width"
-    assert fresh("k", []) == "k"
-    assert fresh("k", ["k", "k_2"]) == "k_3"
+    assert unused("k", []) == "k"
+    assert unused("k", ["k", "k_2"]) == "k_3"
 
 
 def test_every_wrong_name_is_marked() -> None:
