@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from program_parts import ready
 
 import contractconv as cc
 from contractconv.engines.llvm.kernels import native
@@ -41,12 +42,6 @@ def _everything_is_together() -> Iterator[None]:
         patch.setattr(planning, "_LEAST", 2)
         patch.setattr(planning, "_ROWS", 1)
         yield
-
-
-def ready(outputs: dict[str, cc.Tensor], **arrays: Array) -> runner.Runner:
-    """What carries a program out for such arrays."""
-    program = cc.compile(outputs)
-    return program.runner(**{node.name: arrays[node.name].shape for node in program.graph.inputs})
 
 
 def one_by_one(whole: runner.Runner) -> runner.Runner:

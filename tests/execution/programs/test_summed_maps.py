@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from program_parts import ready
 
 import contractconv as cc
 from contractconv.engines.llvm.kernels import native
@@ -36,12 +37,6 @@ def _everything_is_together() -> Iterator[None]:
         patch.setattr(outer_sums, "_WORTH", 0)
         patch.setattr(outer_sums, "_ROWS", 0)
         yield
-
-
-def ready(outputs: dict[str, cc.Tensor], **arrays: Array) -> runner.Runner:
-    """What carries a program out for such arrays."""
-    program = cc.compile(outputs)
-    return program.runner(**{node.name: arrays[node.name].shape for node in program.graph.inputs})
 
 
 def one_by_one(whole: runner.Runner) -> runner.Runner:
