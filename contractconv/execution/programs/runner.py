@@ -56,6 +56,7 @@ class Runner:
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
         self._last = _last_reads(self.steps, set(program.graph.wanted))
+        self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
 
     @property
     def size(self) -> int:
@@ -110,14 +111,16 @@ class Runner:
             del made
             for node in gone:
                 self._pool.give(held.pop(node))
-        given = [held.get(node) for node in self._inputs]
-        return [_own(held[node], given) for node in self.program.graph.wanted]
+        results = zip(self.program.graph.wanted, self._lent, strict=True)
+        return [held[node].copy() if lent else held[node] for node, lent in results]
 
 
-def _own(made: Any, given: Sequence[Any]) -> Any:
-    """A result that is the caller's alone; one that is an input under another name is copied."""
-    shares = any(made is array or made.base is array for array in given if array is not None)
-    return made.copy() if shares else made
+def _is_lent(node: Node, steps: Sequence[Step]) -> bool:
+    """Whether a result would be an array of the caller's, under other names or turned."""
+    views = {step.node for step in steps if isinstance(step, ViewStep) and step.reads}
+    while node in views:
+        (node,) = node.sources
+    return isinstance(node, Input)
 
 
 def _last_reads(steps: Sequence[Step], wanted: set[Node]) -> list[list[Node]]:

@@ -118,11 +118,18 @@ def test_results_belong_to_the_caller() -> None:
     for seed in range(2, 6):
         run(**arrays(batch=8, seed=seed))
     agree(kept, first)
-    x = cc.tensor("x", "i")
-    given = np.ones(5)
-    same = cc.compile(x, [x])(given)
-    same[:] = 7
-    assert given.sum() == 5
+
+
+def test_results_are_no_inputs() -> None:
+    x = cc.tensor("x", "i k")
+    turned = cc.contract("i k -> k i", x)
+    for given in (np.ones((3, 4)), np.ones((6, 4))[::2], np.ones((4, 3)).T):
+        for same in (x, x.named("a b"), turned, turned.named("a b")):
+            (single,) = cc.compile([same], [x])(given)
+            assert not np.shares_memory(single, given)
+            one, other = cc.compile([same, x * 2], [x])(given)
+            assert not np.shares_memory(one, given)
+            assert other.sum() == 2 * given.sum() == 24
 
 
 def test_operands_may_lie_anyhow() -> None:
