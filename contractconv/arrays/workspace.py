@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
@@ -30,6 +30,20 @@ class Work:
     setting: Setting
     ending: Ending | None = None
     copies: dict[Any, Any] = field(default_factory=dict)
+
+
+class Making(NamedTuple):
+    """What makes the result of a step as a new array.
+
+    Attributes:
+        work: from the operands to the result.
+        beside: bytes that numpy takes meanwhile.
+        lent: whether the memory of the result is lent, if it is large.
+    """
+
+    work: Callable[[Sequence[Any]], Any]
+    beside: int = 0
+    lent: bool = True
 
 
 class Ready(Protocol):

@@ -203,5 +203,5 @@ def _at_once(
     made = None
     if array.size:
         with suppress(UnfitError):
-            made = way.makes(problem, taken)(taken)
+            made = way.makes(problem, taken).work(taken)
     return None if made is None else made.reshape(array.shape)

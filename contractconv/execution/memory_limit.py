@@ -14,13 +14,12 @@ from contractconv.engines.llvm.direct_kernels import KINDS
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
-from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
-from contractconv.engines.numpy.reducing import reduce_leaf
 from contractconv.errors import MemoryLimitError
 from contractconv.execution.memory_slices import Part, Ranges, Search, Slicing, part_of
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import known_recipe, new
+from contractconv.execution.stages import seen
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
 from contractconv.planning.path import Order
@@ -288,13 +287,12 @@ def _by_numpy(pieces: Iterable[Piece], stage: _Stage, accumulate: bool) -> None:
 def _reduce(stage: _Stage) -> None:
     step, arrays, out, accumulate, _ = stage
     record = REDUCTIONS[step.problem.reduce]
-    leaf = sum_leaf if record.linear else reduce_leaf
     for problem in leaves(step.problem):
         pooled = not accumulate and problem.points >= FEW_POINTS
         if pooled and len(arrays) == 1 and pool(problem, arrays[0], out):
             continue
         view = output_view(out, problem)
-        made = leaf(problem, arrays, view.labels)
+        made = seen(problem, arrays, view.labels)
         if accumulate:
             ufunc(record)(view.array, made, out=view.array)
         else:

@@ -12,6 +12,7 @@ from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import native
 from contractconv.machine.threads import get_num_threads
+from contractconv.planning.workspace import Workspace
 
 # What is ready for a string and arrays of some layout, where nothing else is given.
 _calls = Shelf()
@@ -31,11 +32,15 @@ class Ready(NamedTuple):
         carry: it itself; an ending is of the kind that it was made for.
         size: bytes of the tables that it holds.
         compiled: whether kernels take part.
+        workspace: the memory that it takes beside operands and result.
+        lent: whether the memory of the result is lent, if it is large.
     """
 
     carry: Carry
     size: int = 0
     compiled: bool = False
+    workspace: Workspace = Workspace()
+    lent: bool = True
 
 
 def key_of(operands: Sequence[Any], ending: Ending | None = None) -> tuple[Hashable, ...] | None:

@@ -189,10 +189,37 @@ def _run(steps: Plan, operands: Sequence[Any], ending: Ending | None) -> tuple[A
         dtype = common_dtype(operands, problem.reduce)
         if key is None:
             operands = prepared(problem, operands, working_dtype(problem, dtype))
-        found = _made_ready(steps, operands, dtype, ending)
-        if key is not None:
-            steps.ready.put(key, found, found.size)
+        found = _kept(steps, operands, dtype, ending, key)
     return found.carry(operands, ending), found
+
+
+def made_ready(steps: Plan, operands: Sequence[Array], ending: Ending | None = None) -> Ready:
+    """What carries out a contraction of arrays that lie in memory like these.
+
+    Args:
+        steps: the plan of the contraction.
+        operands: its operands, which nobody reads.
+        ending: what is done to the result.
+    """
+    key = key_of(operands, ending)
+    found: Ready | None = steps.ready.get(key)
+    if found is None:
+        dtype = common_dtype(operands, steps.problem.reduce)
+        found = _kept(steps, operands, dtype, ending, key)
+    return found
+
+
+def _kept(
+    steps: Plan,
+    operands: Sequence[Any],
+    dtype: np.dtype[Any],
+    ending: Ending | None,
+    key: tuple[Hashable, ...] | None,
+) -> Ready:
+    found = _made_ready(steps, operands, dtype, ending)
+    if key is not None:
+        steps.ready.put(key, found, found.size)
+    return found
 
 
 def _made_ready(
@@ -207,7 +234,9 @@ def _made_ready(
     ]
     # What is divided or joined afterwards is not ended before.
     last = ending if _is_plain(steps.problem) else None
-    ready = _closed(_begun(in_turn(steps, arrays, numbers, last), takes), steps, numbers, dtype)
+    copied = sum(a.nbytes for a, o in zip(arrays, operands, strict=True) if a.dtype != o.dtype)
+    begun = _begun(in_turn(steps, arrays, numbers, last), takes, copied)
+    ready = _closed(begun, steps, numbers, dtype)
     straight = not any(takes) and operands[0].dtype in KINDS
     return _or_pooled(ready, steps) if straight and steps.is_reduction else ready
 
@@ -226,7 +255,7 @@ def _like(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Array:
     return np.empty(shape, numbers) if operand.dtype != numbers else operand.reshape(shape)
 
 
-def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None]) -> Ready:
+def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None], copied: int) -> Ready:
     if not any(takes):
         return ready
 
@@ -234,7 +263,7 @@ def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None]) -> Re
         pairs = zip(takes, given, strict=True)
         return ready.carry([a if take is None else take(a) for take, a in pairs], ending)
 
-    return ready._replace(carry=carry)
+    return ready._replace(carry=carry, workspace=ready.workspace.with_beside(copied))
 
 
 def _is_plain(problem: Problem) -> bool:
@@ -259,7 +288,11 @@ def _closed(ready: Ready, steps: Plan, numbers: np.dtype[Any], dtype: np.dtype[A
             divide(made, divisor)
         return rounded(ended(made.reshape(shape), ending), dtype)
 
-    return ready._replace(carry=carry, size=ready.size + (0 if divisor is None else divisor.nbytes))
+    size = ready.size + (0 if divisor is None else divisor.nbytes)
+    if numbers == dtype:
+        return ready._replace(carry=carry, size=size)
+    rounding = ready.workspace.with_beside(prod(problem.output_sizes) * numbers.itemsize)
+    return ready._replace(carry=carry, size=size, workspace=rounding, lent=False)
 
 
 def _or_pooled(ready: Ready, steps: Plan) -> Ready:

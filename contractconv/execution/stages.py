@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array, output_view, unread
+from contractconv.arrays.views import Array, Labels, output_view, unread
 from contractconv.arrays.workspace import Work
-from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
+from contractconv.engines.llvm.direct_kernels import kind
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS, can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
+from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import new, recipe_of
@@ -21,6 +24,7 @@ from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
 from contractconv.notation.problem import Problem
 from contractconv.planning.plan import Plan, Step
+from contractconv.planning.workspace import Loan, Workspace, together
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.table import REDUCTIONS
 
@@ -41,12 +45,27 @@ def in_turn(
         stages.append((taken, stage(step, _let_go(held, taken), ending if last else None)))
         left.append(len(held))
         held.append(np.empty(step.problem.output_sizes, numbers))
-    whole = Ready(
+    if len(stages) == 1:
+        return stages[0][1]
+    return Ready(
         _one_by_one([(taken, one.carry) for taken, one in stages]),
         sum(one.size for _, one in stages),
         any(one.compiled for _, one in stages),
+        _together(stages, steps, len(arrays), numbers.itemsize),
+        stages[-1][1].lent,
     )
-    return stages[0][1] if len(stages) == 1 else whole
+
+
+def _together(
+    stages: Sequence[tuple[list[int], Ready]], steps: Plan, operands: int, itemsize: int
+) -> Workspace:
+    """What stages take together, with what is there between them."""
+    readers = {number: n for n, (taken, _) in enumerate(stages) for number in taken}
+    sizes = [itemsize * prod(step.problem.output_sizes) for step in steps.steps[:-1]]
+    between = [
+        Loan(memory.asked(size) or size, n, readers[operands + n]) for n, size in enumerate(sizes)
+    ]
+    return together([one.workspace for _, one in stages], between)
 
 
 def ended(made: Array, ending: Ending | None) -> Array:
@@ -108,10 +127,10 @@ def stage(step: Step, arrays: Sequence[Array], ending: Ending | None = None) -> 
 def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
     """By one operation of numpy's."""
     entry, problem = step.making, step.problem
-    work = None if entry is None or entry.makes is None else entry.makes(problem, arrays)
-    if entry is None or work is None:
+    making = None if entry is None or entry.makes is None else entry.makes(problem, arrays)
+    if entry is None or making is None:
         return None
-    name = entry.name
+    name, work = entry.name, making.work
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
         if trace.listening:
@@ -121,7 +140,7 @@ def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
             made = work(given)
         return ended(made, ending)
 
-    return Ready(carry)
+    return Ready(carry, workspace=Workspace(beside=making.beside), lent=making.lent)
 
 
 def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Ready | None:
@@ -139,7 +158,7 @@ def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Rea
             ending.apply(out)
         return out
 
-    return Ready(carry, weight(known), compiled=True)
+    return Ready(carry, weight(known), True, known.program.workspace(out.nbytes))
 
 
 def _in_pieces(step: Step, dtype: np.dtype[Any]) -> Ready:
@@ -153,7 +172,16 @@ def _in_pieces(step: Step, dtype: np.dtype[Any]) -> Ready:
             ending.apply(out)
         return out
 
-    return Ready(carry, compiled=step.setting.machine.compiled)
+    work = Workspace(beside=_beside(step, dtype))
+    return Ready(carry, 0, step.setting.machine.compiled, work)
+
+
+def _beside(step: Step, dtype: np.dtype[Any]) -> int:
+    """What numpy takes for the pieces of a step, at most."""
+    listed, adding = step.choice.chosen.pieces, not step.disjoint
+    if not listed:
+        return of_step(step.problem, dtype.itemsize, adding)
+    return max(of_leaf(piece.problem, dtype.itemsize, adding) for piece in listed)
 
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:
@@ -163,18 +191,27 @@ def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:
         made = _reduced(step, tuple(given), dtype)
         return ended(made, ending)
 
-    return Ready(carry, compiled=step.setting.machine.compiled)
+    pooled = _is_pooled(step, dtype)
+    work = Workspace(beside=0 if pooled else of_step(step.problem, dtype.itemsize, False))
+    lent = pooled or not step.is_tight
+    return Ready(carry, 0, step.setting.machine.compiled, work, lent)
+
+
+def _is_pooled(step: Step, dtype: np.dtype[Any]) -> bool:
+    """Whether a kernel reduces at once what lies without gaps."""
+    compiled = step.is_leaf and step.setting.machine.compiled
+    return compiled and can_pool(step.problem, kind(dtype))
 
 
 def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
     problem = step.problem
-    leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
     if step.is_leaf and problem.points >= FEW_POINTS and step.setting.machine.compiled:
         made = memory.empty(problem.output_sizes, dtype)
         if pool(problem, arrays[0], made):
             return made
     if step.is_tight:
         labels = tuple(access.names[0] for access in problem.output)
+        leaf = sum_leaf if REDUCTIONS[problem.reduce].linear else reduce_leaf
         result = leaf(problem, arrays, labels)
         if result.shape == problem.output_sizes and result.flags.c_contiguous:
             return result
@@ -183,10 +220,19 @@ def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Arr
     combine = ufunc(REDUCTIONS[problem.reduce])
     for part in step.leaves():
         view = output_view(out, part)
-        combine(view.array, leaf(part, arrays, view.labels), out=view.array)
+        combine(view.array, seen(part, arrays, view.labels), out=view.array)
     return out
+
+
+def seen(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
+    """A leaf, as a view of its operand where nothing has to be computed."""
+    if REDUCTIONS[problem.reduce].linear:
+        return sum_leaf(problem, arrays, labels, new=False)
+    return reduce_leaf(problem, arrays, labels)
 
 
 def identities(problem: Problem, dtype: np.dtype[Any]) -> Array:
     """A result to which nothing has contributed yet."""
-    return np.full(problem.output_sizes, identity(REDUCTIONS[problem.reduce], dtype), dtype)
+    made = memory.empty(problem.output_sizes, dtype)
+    made.fill(identity(REDUCTIONS[problem.reduce], dtype))
+    return made

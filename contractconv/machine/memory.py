@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.cache_register import on_clearing
+from contractconv.machine.arena import LINE, Arena
+from contractconv.machine.layout import Layout
 
 Array = NDArray[Any]
 # Machine code that takes the address of its arguments.
@@ -24,8 +26,7 @@ Native = Callable[[int], None]
 # Bytes from which on nothing more is kept for the next call, and the least that are lent. It is
 # used again because fresh pages cost more than what is computed in them.
 _MOST, _LEAST = 32 << 20, 1 << 12
-# Bytes of a line of the cache, and of the smallest result that begins at one.
-LINE = 64
+# Bytes of the smallest result that begins at a line of the cache.
 LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
@@ -145,12 +146,22 @@ def _laid_out(make: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if size < LARGE:
         small: Array = make(shape, dtype)
         return small
-    pool = _lending.pool
-    if pool is None:
-        raw = make(size + LINE, np.uint8)
+    lender = _lending.lender
+    if lender is None:
+        raw = make(asked(size), np.uint8)
     else:
-        raw = pool.take(size + LINE, cleared=make is np.zeros)
+        raw = lender.array(asked(size), cleared=make is np.zeros)
     return np.ndarray(shape, dtype, raw, -address(raw) % LINE)
+
+
+def asked(size: int) -> int:
+    """How many bytes are asked for to lay out so many; none for what is small.
+
+    Example:
+        >>> asked(100), asked(10_000)
+        (0, 10064)
+    """
+    return size + LINE if size >= LARGE else 0
 
 
 def lines(size: int) -> int:
@@ -176,6 +187,9 @@ def lent(size: int) -> int:
 
 def take(size: int) -> Array:
     """Lend so many bytes, or some more; anything lies there."""
+    planned = None if _lending.lender is None else _lending.lender.scratch(size)
+    if planned is not None:
+        return planned
     # Threads meet here: each step on a list is one that no other thread can divide.
     whole = lent(size)
     try:
@@ -188,6 +202,8 @@ def take(size: int) -> Array:
 
 def give(raw: Array) -> None:
     """Take back what was lent."""
+    if raw.base is not None:  # it has its place in an arena
+        return
     _free.setdefault(raw.size, []).append(raw)
 
 
@@ -196,11 +212,12 @@ class Pool:
 
     Who makes the same arrays again and again, as a program does, would spend as long on fresh pages
     as on what is computed in them. Arrays are made in it within :meth:`lending`, and what is left
-    of them is given back by :meth:`give`.
+    of them is given back by :meth:`give`. What was planned lies in arenas, one for each run.
     """
 
     def __init__(self) -> None:
         self._free: dict[int, list[Array]] = {}
+        self._arenas: list[Arena] = []
         self._taken = 0
         _pools.add(self)
 
@@ -242,22 +259,79 @@ class Pool:
             finalize(array, _returned, ref(self), raw).atexit = False
 
     @contextmanager
-    def lending(self) -> Iterator[None]:
-        """Make large arrays in this memory."""
-        before, _lending.pool = _lending.pool, self
-        self._taken = 0
+    def lending(self, layout: Layout | None = None) -> Iterator[Lender]:
+        """Make large arrays in this memory, those of a layout at their places."""
+        before = _lending.lender
+        self._taken = 0 if layout is None else layout.size
+        arena = None if layout is None or not layout.places else self._arena(layout)
+        _lending.lender = lender = Lender(self, arena)
         try:
-            yield
+            yield lender
+            if arena is not None and not arena.spoiled:
+                self._arenas.append(arena)
         finally:
-            _lending.pool = before
+            _lending.lender = before
             # Other arrays than those of the last time leave what nobody will ask for.
-            free = sum(size * len(arrays) for size, arrays in tuple(self._free.items()))
-            if free > 2 * self._taken + _MOST:
+            if self._kept() > 2 * self._taken + _MOST:
                 self.clear()
+
+    def _arena(self, layout: Layout) -> Arena:
+        """An arena of a layout: the same as last time, or in memory of about its size."""
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            return Arena(layout)
+        if arena.layout is layout:
+            return arena
+        fits = layout.size <= arena.layout.size <= layout.size * 3 // 2
+        return Arena(layout, arena.raw if fits else None)
+
+    def _kept(self) -> int:
+        """Bytes that are free."""
+        free = sum(size * len(arrays) for size, arrays in tuple(self._free.items()))
+        return free + sum(arena.raw.size for arena in tuple(self._arenas))
 
     def clear(self) -> None:
         """Let go of everything."""
         self._free.clear()
+        self._arenas.clear()
+
+
+class Lender:
+    """What lends memory to one run: an arena what was planned, and a pool the rest.
+
+    Args:
+        pool: the pool.
+        arena: the arena, if something was planned.
+    """
+
+    __slots__ = ("_arena", "_pool")
+
+    def __init__(self, pool: Pool, arena: Arena | None) -> None:
+        self._pool, self._arena = pool, arena
+
+    def begin(self, step: int) -> None:
+        """Lend what was planned for a step from now on."""
+        if self._arena is not None:
+            self._arena.begin(step)
+
+    def end(self, step: int) -> None:
+        """What was planned until a step is free."""
+        if self._arena is not None:
+            self._arena.end(step)
+
+    def array(self, size: int, cleared: bool) -> Array:
+        """Memory of an array, cleared if it has to be."""
+        raw = None if self._arena is None else self._arena.lent(size, scratch=False)
+        if raw is None:
+            return self._pool.take(size, cleared)
+        if cleared:
+            raw.fill(0)
+        return raw
+
+    def scratch(self, size: int) -> Array | None:
+        """Memory that is no array, if it was planned."""
+        return None if self._arena is None else self._arena.lent(size, scratch=True)
 
 
 def _is_lent(raw: Any) -> TypeGuard[Array]:
@@ -290,7 +364,7 @@ def _alone() -> int:
 class _Lending(threading.local):
     """From which memory large arrays are made, in this thread."""
 
-    pool: Pool | None = None
+    lender: Lender | None = None
 
 
 _ALONE = _alone()

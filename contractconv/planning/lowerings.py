@@ -39,8 +39,9 @@ class Lowering:
         takes: the algorithm of the pieces that it carries out; it is asked about no others.
         ends: whether what it prepares does to the result what is to be done at its end.
         makes: from a step and arrays that lie in memory in some way to what makes the result of
-            such arrays, a new array; then nothing needs to be prepared. Those of a gradient are
-            the operand and the cotangent, and it may make ``None`` of them.
+            such arrays, a :class:`contractconv.arrays.workspace.Making`; then nothing needs to be
+            prepared. The arrays of a gradient are the operand and the cotangent, of which ``None``
+            may be made.
     """
 
     name: str

@@ -12,6 +12,7 @@ import pytest
 import contractconv as cc
 from contractconv.arrays.run_trace import traced
 from contractconv.arrays.views import operand_view, output_view
+from contractconv.arrays.workspace import Making
 from contractconv.engines.llvm.kernels import native
 from contractconv.planning import lowerings
 from contractconv.planning.lowerings import GRADIENT, Lowering, register, withdraw
@@ -196,7 +197,7 @@ def test_a_gradient_from_outside_is_taken_and_named() -> None:
         lambda _: "sevens",
         seconds=lambda *_: 1e-12,
         takes=GRADIENT,
-        makes=lambda problem, _: lambda given: np.full_like(given[0], 7),
+        makes=lambda problem, _: Making(lambda given: np.full_like(given[0], 7)),
     )
     register([sevens])
     try:

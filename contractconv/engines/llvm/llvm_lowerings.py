@@ -13,7 +13,7 @@ from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.precision import accumulator, working_dtype
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, contiguous, output_view, put, steps_of
-from contractconv.arrays.workspace import Work
+from contractconv.arrays.workspace import Making, Work
 from contractconv.cache_register import weighed
 from contractconv.engines.llvm import direct_kernels
 from contractconv.engines.llvm.kernels import native
@@ -340,6 +340,6 @@ TILES = Lowering(
 POOL = Lowering(POOLING, _pools, lambda *_: None, reduction_of)
 UNPOOL = Lowering(
     UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT,
-    makes=lambda problem, _: lambda given: pool_gradient(problem, *given),
+    makes=lambda problem, _: Making(lambda given: pool_gradient(problem, *given)),
 )  # fmt: skip
 COMPILED = (KERNEL, TILES, POOL, UNPOOL)

@@ -16,6 +16,7 @@ from contractconv.engines.llvm.kernels.native import Native
 from contractconv.engines.llvm.parallel_program import carry_out
 from contractconv.machine.memory import LINE, Table, address, give, lent, lines, take
 from contractconv.machine.threads import get_num_threads
+from contractconv.planning.workspace import Loan, Workspace
 
 # Regions of every program: of each thread, and of all.
 _OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
@@ -176,13 +177,17 @@ class Prepared:
     """A program for so many threads as there are, with everything as the machine reads it.
 
     It is complete when it is made: threads share it, and each run takes a state of its own.
+
+    Attributes:
+        program: the program.
+        reserved: bytes that one run asks for beside copies of the result.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         # How many threads can have something to do at the same time.
         threads = min(get_num_threads(), max(1, *map(len, program.stages)))
-        self._layout, self._reserved = _layout(program, threads)
+        self._layout, self.reserved = _layout(program, threads)
         self._tables = _tables(program, threads)
         # What runs change, kept for the next ones: for each thread the program with the addresses
         # of a run, and what threads count on.
@@ -196,7 +201,7 @@ class Prepared:
         heads, counters = state = self._taken()
         counters.fill(0)
         heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
-        memory = take(self._reserved) if self._reserved else None
+        memory = take(self.reserved) if self.reserved else None
         try:
             if memory is not None:
                 self._lay_out(heads, memory)
@@ -214,8 +219,13 @@ class Prepared:
 
     def extra(self, result: int) -> int:
         """Bytes that one run takes beyond operands and result, given the bytes of the result."""
-        reserved = lent(self._reserved) if self._reserved else 0
+        reserved = lent(self.reserved) if self.reserved else 0
         return reserved + (self.program.copies - 1) * result
+
+    def workspace(self, result: int) -> Workspace:
+        """What one run takes beyond operands and result, given the bytes of the result."""
+        loans = (Loan(self.reserved, scratch=True),) if self.reserved else ()
+        return Workspace(loans, (self.program.copies - 1) * result)
 
     def _taken(self) -> tuple[Table, Array]:
         """What one run changes: that of an earlier one, unless another run is using it."""

@@ -37,18 +37,23 @@ _FEW_BLOCKS = 32
 SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT = "shift and add", "ufunc", "depthwise sums", "BLAS"
 
 
-def sum_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
+def sum_leaf(
+    problem: Problem, arrays: tuple[Array, ...], labels: Labels, new: bool = True
+) -> Array:
     """Carry out one leaf.
 
     Args:
         problem: a leaf with one or two operands.
+        arrays: the operands.
+        labels: the axes of the result, in order.
+        new: whether it has to be a new array where nothing is summed, and no view.
 
     Returns:
-        A new array with one axis for each label; indices that no operand has are of size one.
+        An array with one axis for each label; indices that no operand has are of size one.
     """
     if len(arrays) == 1:
         view = operand_view(problem, 0, arrays[0])
-        return trace.run("numpy", problem, lambda: _sum_one(view, problem, labels))
+        return trace.run("numpy", problem, lambda: _sum_one(view, problem, labels, new))
     read = labels_of(problem.operands)
     shape = [problem.extents[n] if n in read else 1 for n in labels]
     out = np.empty(shape, arrays[0].dtype)
@@ -113,10 +118,12 @@ def _forwards(
     return left, right, out
 
 
-def _sum_one(view: Labelled, problem: Problem, labels: Labels) -> Array:
+def _sum_one(view: Labelled, problem: Problem, labels: Labels, new: bool) -> Array:
     gone = tuple(label for label in view.labels if label not in labels)
     if not gone:
         copied = view.arranged(labels)
+        if not new:
+            return copied
         made = memory.empty(copied.shape, copied.dtype)
         np.copyto(made, copied)
         return made

@@ -86,8 +86,14 @@ class _Leaf:
         if not REDUCTIONS[problem.reduce].linear:
             return padded + self._reduced(itemsize)
         if len(problem.operands) == 1:
-            return padded + 2 * itemsize * self.result
+            return padded + 2 * itemsize * self.result * self._sums
         return padded + itemsize * self._multiplied()
+
+    @property
+    def _sums(self) -> bool:
+        """Whether anything of a single operand is summed; if not, it is read where it lies."""
+        names = labels_of(self.problem.operands)
+        return any(n not in self.problem.kept for n in names)
 
     def _padded(self, accesses: Accesses) -> int:
         """Elements of a copy with what is read outside."""

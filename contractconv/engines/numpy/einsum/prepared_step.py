@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_once
 from contractconv.arrays.views import Array, Labelled, gapless
+from contractconv.arrays.workspace import Making
 from contractconv.engines.numpy.einsum import step_arithmetic
 from contractconv.engines.numpy.einsum.operand_views import (
     Matrices,
@@ -42,7 +43,7 @@ _COPIED = 1 << 13
 _MOST_BATCHES = 2
 
 
-def prepared(problem: Problem, arrays: Sequence[Array]) -> Prepared | None:
+def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
     """Make a step ready for arrays that lie in memory as these do.
 
     Args:
@@ -50,21 +51,23 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Prepared | None:
         arrays: one or two operands, all of one dtype, compositions split.
 
     Returns:
-        What makes a new array of shape ``problem.output_sizes`` of such arrays; ``None`` if the
-        step is no einsum of numpy's.
+        What makes an array of shape ``problem.output_sizes`` of such arrays; ``None`` if the step
+        is no einsum of numpy's.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> x, w = np.arange(6.0).reshape(2, 3), np.ones((3, 1))
-        >>> prepared(resolve(parse("i k, k j -> i j"), [(2, 3), (3, 1)], {}), (x, w))((x, w))
+        >>> prepared(resolve(parse("i k, k j -> i j"), [(2, 3), (3, 1)], {}), (x, w)).work((x, w))
         array([[ 3.],
                [12.]])
     """
     step, how = as_einsum(problem), way(problem, compiled=False)
     if step is None or how is None:
         return None
-    return _Step(problem, step.terms, step.output, arrays).prepared(how)
+    found = _Step(problem, step.terms, step.output, arrays)
+    work = found.prepared(how)
+    return Making(work, found.beside, found.lent)
 
 
 class _Step:
@@ -79,12 +82,15 @@ class _Step:
         looks: for each operand how it is seen, with an axis for each fused index.
         views: what is seen.
         output: the fused indices of the result.
+        beside: bytes of copies that are made.
+        lent: whether the memory of the result is lent, if it is large.
     """
 
     def __init__(
         self, problem: Problem, terms: Sequence[Labels], output: Labels, arrays: Sequence[Array]
     ) -> None:
         self.sizes, self.dtype = problem.output_sizes, arrays[0].dtype
+        self.beside, self.lent = 0, True
         long = {n for n in problem.indices if problem.extents[n] > 1}
         seen = [diagonal(t, a.shape, long) for t, a in zip(terms, arrays, strict=True)]
         apart = [Labelled(look(a), labels) for (look, labels), a in zip(seen, arrays, strict=True)]
@@ -105,6 +111,15 @@ class _Step:
     def shape(self, labels: Labels) -> tuple[int, ...]:
         """The extents of some fused indices."""
         return tuple(self.extents[n] for n in labels)
+
+    def _bytes(self, labels: Labels) -> int:
+        """Those of an array over some fused indices."""
+        return prod(self.shape(labels)) * self.dtype.itemsize
+
+    def _count_copies(self, *made: Matrices) -> None:
+        """Count the operands that are copied before a BLAS can read them."""
+        for view, matrices in zip(self.views, made, strict=True):
+            self.beside += 0 if is_readable(view, matrices) else self._bytes(view.labels)
 
     def prepared(self, how: Way) -> Prepared:
         """What makes the result."""
@@ -131,6 +146,8 @@ class _Step:
         places = tuple(slice(None) if n in kept else None for n in self.output)
         self.output, self.sizes = kept, self.shape(kept)
         made = self.prepared(how)
+        self.beside += self._bytes(self.output)
+        self.lent = True
 
         def repeat(given: Sequence[Array]) -> Array:
             out = memory.empty(sizes, given[0].dtype)
@@ -195,6 +212,7 @@ class _Step:
         kept = tuple(n for n in view.labels if n in self.output)
         order = tuple(kept.index(n) for n in self.output)
         add = step_arithmetic.adding(view.array, axes)
+        self.lent = False
         return lambda given: np.ascontiguousarray(add(look(given[0])).transpose(order)).reshape(
             sizes
         )
@@ -230,6 +248,8 @@ class _Step:
             for labels, n in zip((first, second), places, strict=True)
         ]
         size = self.extents[longest]
+        self.lent = False
+        self.beside += self._bytes((*found.summed, *self.output)) // TERMS
         block = step_arithmetic.evenly(size, TERMS)
         whole = size - size % block
 
@@ -260,6 +280,7 @@ class _Step:
         if line is not None:
             return self._line_by_line(found, line)
         one, two = self._matrices(found)
+        self._count_copies(one, two)
         first = as_matrices(self.views[0], self.looks[0], one)
         second = as_matrices(self.views[1], self.looks[1], two)
         (high, deep), wide = one.shape[-2:], two.shape[-1]
@@ -271,6 +292,7 @@ class _Step:
             work = step_arithmetic.dot if (high, wide, lead) == (1, 1, ()) else multiplied
         into = self._into(batch, rows, columns, (*lead, high, wide))
         if into is None:
+            self.beside += self._bytes((*batch, *rows, *columns))
             return self._aside(first, second, work, (*batch, *rows, *columns))
         sizes = self.sizes
         if self._is_small() and (*batch, *rows, *columns) == self.output:
@@ -299,6 +321,9 @@ class _Step:
         """Products of lines, which are summed afterwards."""
         others = tuple(n for n in found.summed if n != line)
         lines = Roles((*found.batch, *others), (), (), (line,))
+        self._count_copies(*self._matrices(lines))
+        self.beside += self._bytes(lines.batch)
+        self.lent = False
         first, second = (
             as_matrices(view, look, made)
             for view, look, made in zip(self.views, self.looks, self._matrices(lines), strict=True)
