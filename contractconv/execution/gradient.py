@@ -58,7 +58,7 @@ def gradient(
     numbers = common_dtype(operands, problem.reduce)
     converted, arrays = towards(cotangent, numbers, "the cotangent"), _summable(operands)
     inner = _left_over(options, [cotangent, *operands], [converted, *arrays])
-    made = _at_once(_way(derived, problem, numbers), problem, converted, arrays)
+    made = _at_once(way_of(problem, numbers, derived), problem, converted, arrays)
     if made is None:
         inner = beside_weights(inner, problem)
         given = backward_operands(operand, problem, converted, arrays)
@@ -180,8 +180,8 @@ def backward_operands(
     return [cotangent, *weights, *(o for n, o in enumerate(operands) if n != operand)]
 
 
-def _way(
-    derived: Plan | Problem | None, problem: Problem, numbers: np.dtype[Any]
+def way_of(
+    problem: Problem, numbers: np.dtype[Any], derived: Plan | Problem | None = None
 ) -> Lowering | None:
     """What carries out the whole gradient at once, as its plan says if there is one."""
     if derived is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contractconv.machine.layout import Layout, Place
+from contractconv.machine.placement import Place, Placement
 
 Array = NDArray[Any]
 # Bytes of a line of the cache.
@@ -24,23 +24,23 @@ class Arena:
     """Memory that is laid out for the steps of a program; one run at a time uses it.
 
     Args:
-        layout: the places.
-        raw: memory of an earlier layout, if it is large enough.
+        placement: the places.
+        raw: memory of an earlier placement, if it is large enough.
 
     Attributes:
-        layout: the places.
+        placement: the places.
         raw: the memory.
         spoiled: whether something leads into it that should not; then it is left alone.
     """
 
-    def __init__(self, layout: Layout, raw: Array | None = None) -> None:
-        self.layout = layout
-        self.raw = np.empty(layout.size + LINE, np.uint8) if raw is None else raw
+    def __init__(self, placement: Placement, raw: Array | None = None) -> None:
+        self.placement = placement
+        self.raw = np.empty(placement.size + LINE, np.uint8) if raw is None else raw
         self.spoiled = False
         begin = -int(self.raw.__array_interface__["data"][0]) % LINE
-        pieces = [_Piece(place, self.raw, begin) for place in layout.places]
-        self._begins = _by_step(layout, ((piece.place.first, piece) for piece in pieces))
-        self._ends = _by_step(layout, ((piece.place.last, piece) for piece in pieces))
+        pieces = [_Piece(place, self.raw, begin) for place in placement.places]
+        self._begins = _by_step(placement, ((piece.place.first, piece) for piece in pieces))
+        self._ends = _by_step(placement, ((piece.place.last, piece) for piece in pieces))
         for together in self._begins:
             _meet(together)
         self._left: list[_Piece] = []
@@ -91,8 +91,8 @@ class _Piece:
         return getrefcount(self.raw) > _UNREAD
 
 
-def _by_step(layout: Layout, numbered: Iterable[tuple[int, _Piece]]) -> list[list[_Piece]]:
-    found: list[list[_Piece]] = [[] for _ in range(layout.steps)]
+def _by_step(placement: Placement, numbered: Iterable[tuple[int, _Piece]]) -> list[list[_Piece]]:
+    found: list[list[_Piece]] = [[] for _ in range(placement.steps)]
     for step, piece in numbered:
         found[step].append(piece)
     return found

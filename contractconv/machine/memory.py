@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from contractconv.cache_register import on_clearing
 from contractconv.machine.arena import LINE, Arena
-from contractconv.machine.layout import Layout
+from contractconv.machine.placement import Placement
 
 Array = NDArray[Any]
 # Machine code that takes the address of its arguments.
@@ -259,11 +259,11 @@ class Pool:
             finalize(array, _returned, ref(self), raw).atexit = False
 
     @contextmanager
-    def lending(self, layout: Layout | None = None) -> Iterator[Lender]:
-        """Make large arrays in this memory, those of a layout at their places."""
+    def lending(self, placement: Placement | None = None) -> Iterator[Lender]:
+        """Make large arrays in this memory, those of a placement at their places."""
         before = _lending.lender
-        self._taken = 0 if layout is None else layout.size
-        arena = None if layout is None or not layout.places else self._arena(layout)
+        self._taken = 0 if placement is None else placement.size
+        arena = None if placement is None or not placement.places else self._arena(placement)
         _lending.lender = lender = Lender(self, arena)
         try:
             yield lender
@@ -275,16 +275,16 @@ class Pool:
             if self._kept() > 2 * self._taken + _MOST:
                 self.clear()
 
-    def _arena(self, layout: Layout) -> Arena:
-        """An arena of a layout: the same as last time, or in memory of about its size."""
+    def _arena(self, placement: Placement) -> Arena:
+        """An arena of a placement: the same as last time, or in memory of about its size."""
         try:
             arena = self._arenas.pop()
         except IndexError:
-            return Arena(layout)
-        if arena.layout is layout:
+            return Arena(placement)
+        if arena.placement is placement:
             return arena
-        fits = layout.size <= arena.layout.size <= layout.size * 3 // 2
-        return Arena(layout, arena.raw if fits else None)
+        fits = placement.size + LINE <= arena.raw.size <= placement.size * 3 // 2
+        return Arena(placement, arena.raw if fits else None)
 
     def _kept(self) -> int:
         """Bytes that are free."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Problem, Shape
-from contractconv.programs.kinds import Kinds, Numbers, dtype_of, is_weak, meet
+from contractconv.programs.kinds import Kinds, Numbers, dtype_of, is_weak, itemsize, meet
 from contractconv.programs.nodes import Cast, Contract, Input, Map, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import Sized
@@ -29,6 +30,10 @@ class Typed:
     shapes: Mapping[Node, Shape]
     dtypes: Mapping[Node, str]
     problems: Mapping[Node, Problem]
+
+    def nbytes(self, node: Node) -> int:
+        """The bytes of the array of a node."""
+        return prod(self.shapes[node]) * itemsize(self.dtypes[node])
 
 
 def typed(program: Sized, default: str) -> Typed:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.maps.compiled_groups import compiled
 from contractconv.execution.programs.block_operations import BlockOperations
 from contractconv.machine import memory
@@ -66,6 +66,20 @@ class FusedMaps:
     def way(self) -> str:
         """How the maps are carried out."""
         return BLOCKS if self._compiled is None else COMPILED
+
+    @property
+    def beside(self) -> int:
+        """Bytes that it takes beside what it reads and makes."""
+        if self._compiled is not None:
+            return self._compiled.beside
+        elements = prod(self._sizes)
+        threads = get_num_threads() if elements >= _WORTH else 1
+        sizes = sum(dtype.itemsize for dtype in self._operations.scratch)
+        return min(elements, threads * _BLOCK) * sizes
+
+    def results(self) -> list[Array]:
+        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
+        return self._in_order([unread(self._sizes, None, dtype) for dtype in self._made])
 
     def __call__(self, leaves: Sequence[Any]) -> list[Array]:
         """Make the arrays of the group's outputs from those of its leaves."""

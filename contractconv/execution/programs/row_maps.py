@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.maps.compiled_rows import compiled_rows
 from contractconv.machine import memory
 from contractconv.planning.programs.row_loops import RowLoop
@@ -47,6 +47,18 @@ class RowMaps:
         how = "one by one" if self._compiled is None else "row by row (compiled)"
         return f"{maps} maps, {reduced} reduction{'s' if reduced > 1 else ''} {how}"
 
+    @property
+    def beside(self) -> int:
+        """Bytes that it takes beside what it reads and makes, where a kernel carries it out."""
+        return 0 if self._compiled is None else self._compiled.beside
+
+    def results(self) -> list[Array]:
+        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
+        return [
+            self._turned(node, unread(self._sizes[: len(node.axes)], None, dtype))
+            for node, dtype in zip(self._outputs, self._dtypes, strict=True)
+        ]
+
     def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """Make the arrays that others read."""
         made = None
@@ -59,19 +71,22 @@ class RowMaps:
 
     def _row_by_row(self, leaves: Sequence[Any]) -> list[Array] | None:
         assert self._compiled is not None
-        axes = self._loop.axes
-        kept = [[name for name in axes if name in node.axes] for node in self._outputs]
         results = [
-            memory.empty(self._sizes[: len(names)], dtype)
-            for names, dtype in zip(kept, self._dtypes, strict=True)
+            memory.empty(self._sizes[: len(node.axes)], dtype)
+            for node, dtype in zip(self._outputs, self._dtypes, strict=True)
         ]
         sums = self._compiled.run([np.asarray(array) for array in leaves], results)
         if sums is None:
             return None
         found: dict[Node, Array] = dict(zip(self._sums, sums, strict=True))
-        for node, names, array in zip(self._outputs, kept, results, strict=True):
-            found[node] = array.transpose([names.index(name) for name in node.axes])
+        for node, array in zip(self._outputs, results, strict=True):
+            found[node] = self._turned(node, array)
         return [found[node] for node in self._loop.makes]
+
+    def _turned(self, node: Node, array: Array) -> Array:
+        """An array whose axes are in the order of the loop, in that of its node."""
+        names = [name for name in self._loop.axes if name in node.axes]
+        return array.transpose([names.index(name) for name in node.axes])
 
     def _one_by_one(self, leaves: Sequence[Any]) -> list[Any]:
         if self._parts is None:

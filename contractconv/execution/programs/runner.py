@@ -16,11 +16,15 @@ from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
+from contractconv.execution.programs.step_memory import StepMemory
 from contractconv.execution.programs.summed_maps import SummedMaps
-from contractconv.execution.run import planned, run
+from contractconv.execution.programs.turned_axes import turning
+from contractconv.execution.ready import Ready
+from contractconv.execution.run import made_ready, planned, run
 from contractconv.machine import memory
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.machine.threads import get_num_threads
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.memory_plan import MemoryPlan, memory_plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
@@ -47,16 +51,25 @@ class Runner:
     Args:
         program: the program; everything is known of it but the numbers in its arrays.
         pool: memory that it makes its arrays in.
+        limit: bytes that a call may take beside its inputs.
+
+    Raises:
+        MemoryLimitError: it needs more, even if what it reads again later is made again.
     """
 
-    def __init__(self, program: Typed, pool: memory.Pool | None = None) -> None:
+    def __init__(
+        self, program: Typed, pool: memory.Pool | None = None, limit: int | None = None
+    ) -> None:
         self.program = program
         self._pool = memory.Pool() if pool is None else pool
         self.steps = row_loops(program, steps_of(program))
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
-        self._last = _last_reads(self.steps, set(program.graph.wanted))
         self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
+        self._limit = limit
+        self._plans: dict[int, MemoryPlan] = {}
+        if limit is not None:
+            self._memory()
 
     @property
     def size(self) -> int:
@@ -78,7 +91,17 @@ class Runner:
         }
         loops = zip(self.steps, self._works, strict=True)
         ways |= {step: work.way for step, work in loops if isinstance(work, RowMaps)}
-        return planned_lines(self.program, self.steps, plans, ways, self._last)
+        return planned_lines(self.program, self.steps, plans, ways, self._memory())
+
+    def _memory(self) -> MemoryPlan:
+        """What is made in which order, and where it lies; kernels for more threads take more."""
+        threads = get_num_threads()
+        if threads not in self._plans:
+            stand_ins = StepMemory(self.program)
+            pairs = zip(self.steps, self._works, strict=True)
+            taken = [stand_ins.of(step, work) for step, work in pairs]
+            self._plans[threads] = memory_plan(self.program, taken, self._lent, self._limit)
+        return self._plans[threads]
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
@@ -86,31 +109,34 @@ class Runner:
         runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
         for spent in runs:
             # As a call is carried out: in memory that is used again.
-            with self._pool.lending():
-                self._carry_out(arrays, spent)
+            self._carry_out(arrays, spent)
         return replace(
             self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
         )
 
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
-        with self._pool.lending():
-            made = self._carry_out(arrays, None)
+        made = self._carry_out(arrays, None)
         for array in made:
             self._pool.watch(array)
         return made
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
-        for step, work, gone in zip(self.steps, self._works, self._last, strict=True):
-            start = perf_counter()
-            made = work([held[node] for node in step.reads])
-            if spent is not None:
-                spent.append(perf_counter() - start)
-            held.update(zip(step.makes, made, strict=True))
-            del made
-            for node in gone:
-                self._pool.give(held.pop(node))
+        plan = self._memory()
+        with self._pool.lending(plan.placement) as lender:
+            for n, (number, gone) in enumerate(zip(plan.order, plan.gone, strict=True)):
+                step = self.steps[number]
+                lender.begin(n)
+                start = perf_counter()
+                made = self._works[number]([held[node] for node in step.reads])
+                if spent is not None:
+                    spent.append(perf_counter() - start)
+                held.update(zip(step.makes, made, strict=True))
+                del made
+                for node in gone:
+                    self._pool.give(held.pop(node))
+                lender.end(n)
         results = zip(self.program.graph.wanted, self._lent, strict=True)
         return [held[node].copy() if lent else held[node] for node, lent in results]
 
@@ -121,17 +147,6 @@ def _is_lent(node: Node, steps: Sequence[Step]) -> bool:
     while node in views:
         (node,) = node.sources
     return isinstance(node, Input)
-
-
-def _last_reads(steps: Sequence[Step], wanted: set[Node]) -> list[list[Node]]:
-    """For each step the nodes that nobody reads behind it."""
-    found: list[list[Node]] = []
-    seen = set(wanted)
-    for step in reversed(steps):
-        touched = dict.fromkeys((*step.reads, *step.makes))
-        found.append([node for node in touched if node not in seen])
-        seen.update(touched)
-    return found[::-1]
 
 
 def _contraction(program: Typed, step: ContractStep) -> Work:
@@ -154,13 +169,20 @@ class _Contraction:
         ]
 
     def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
-        operands, ending = self._split(given)
-        for n, number in self._numbers:
-            operands.insert(n, np.asarray(number))
-        return [run(self.plan, operands, ending)]
+        return [run(self.plan, *self._split(given))]
+
+    def ready(self, given: Sequence[Array]) -> Ready:
+        """What carries it out for arrays that lie in memory like these, which nobody reads."""
+        return made_ready(self.plan, *self._split(given))
 
     def _split(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
         """The operands, and what is done to their product at the end."""
+        operands, ending = self._ending(given)
+        for n, number in self._numbers:
+            operands.insert(n, np.asarray(number))
+        return operands, ending
+
+    def _ending(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
         if self._ended is None:
             return list(given), None
         *operands, last = given
@@ -212,18 +234,6 @@ def _row_loop(program: Typed, step: RowLoop) -> Work:
     return RowMaps(step, program, lambda: [_RULES[type(p)](program, p) for p in step.parts])
 
 
-def _order(problem: Problem) -> list[int]:
-    """The axes of a contraction's only operand, in the order of the result."""
-    held = [access.plain for access in problem.operands[0]]
-    return [held.index(access.plain) for access in problem.output]
-
-
-def _turned(problem: Problem) -> Work:
-    """Axes in another order; a composition is an axis on either side of that."""
-    order, apart, together = _order(problem), shape_of(problem.operands[0]), problem.result_shape
-    return lambda given: [given[0].reshape(apart).transpose(order).reshape(together)]
-
-
 def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
 
@@ -233,7 +243,8 @@ def _view(program: Typed, step: ViewStep) -> Work:
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        return _turned(program.problems[node])
+        turn = turning(program.problems[node])
+        return lambda given: [turn(given[0])]
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]

@@ -36,6 +36,15 @@ class SummedMaps:
         count = len(self._group.sums)
         return f"{self._together.way} with {count} sum{'s' if count > 1 else ''}"
 
+    @property
+    def beside(self) -> int:
+        """Bytes that it takes beside what it reads and makes."""
+        return self._together.beside
+
+    def results(self) -> list[Any]:
+        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
+        return self._together.results()
+
     def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """Make the arrays of the group's outputs and sums from those of its leaves."""
         if not trace.listening:

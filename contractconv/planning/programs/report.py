@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 
@@ -11,6 +11,7 @@ from contractconv.html_style import preformatted
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import flops
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.memory_plan import MemoryPlan
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
     ContractStep,
@@ -23,8 +24,7 @@ from contractconv.planning.programs.steps import (
 from contractconv.planning.report import quantity
 from contractconv.planning.report import time as written
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.kinds import itemsize
-from contractconv.programs.nodes import Contract, Input, Map, Node
+from contractconv.programs.nodes import Contract, Map, Node
 
 _WIDTH = 72
 
@@ -39,7 +39,9 @@ class Line:
         way: how it is carried out.
         operations: floating-point operations.
         moved: bytes that it reads and writes, each array once.
-        alive: bytes of the arrays that are there while it runs, inputs left out.
+        alive: bytes of the arrays that are there while it runs, inputs left out, and of what it
+            takes beside them.
+        again: whether it was done before, and what it made was let go of to save memory.
     """
 
     makes: str
@@ -48,6 +50,7 @@ class Line:
     operations: int
     moved: int
     alive: int
+    again: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,10 +59,13 @@ class ProgramPlan:
 
     Attributes:
         lines: the steps in order.
+        peak: bytes that a call takes at once, at most, inputs left out: the arrays that it makes,
+            what it takes beside them, and the gaps between them.
         seconds: how long each took, if it was measured.
     """
 
     lines: tuple[Line, ...]
+    peak: int = 0
     seconds: tuple[float, ...] = ()
 
     @property
@@ -71,11 +77,6 @@ class ProgramPlan:
     def moved(self) -> int:
         """Bytes that are read and written, each array once in each step."""
         return sum(line.moved for line in self.lines)
-
-    @property
-    def peak(self) -> int:
-        """Bytes of the arrays that are there at once, at most, inputs left out."""
-        return max((line.alive for line in self.lines), default=0)
 
     def to_json(self) -> str:
         """The plan as JSON."""
@@ -92,7 +93,8 @@ class ProgramPlan:
         name = max((len(line.makes) for line in self.lines), default=0)
         for n, line in enumerate(self.lines):
             spent = f"{written(self.seconds[n]):>9}" if self.seconds else ""
-            does = line.does if len(line.does) <= _WIDTH else f"{line.does[: _WIDTH - 3]}..."
+            does = f"again: {line.does}" if line.again else line.does
+            does = does if len(does) <= _WIDTH else f"{does[: _WIDTH - 3]}..."
             yield (
                 f"{spent}{quantity(line.operations):>9} {_bytes(line.moved):>9}  "
                 f"{line.makes:{min(name, 24)}}  {line.way:28}  {does}"
@@ -107,7 +109,7 @@ def planned_lines(
     steps: Sequence[Step],
     plans: Mapping[Step, Plan],
     ways: Mapping[Step, str],
-    gone: Sequence[Collection[Node]],
+    memory: MemoryPlan,
 ) -> ProgramPlan:
     """Write a plan.
 
@@ -116,21 +118,18 @@ def planned_lines(
         steps: what is done for it.
         plans: how contractions are carried out.
         ways: how maps are.
-        gone: for each step the nodes that nobody reads behind it.
+        memory: in which order steps come, and what is there meanwhile.
     """
     lines: list[Line] = []
-    alive = 0
-    inputs = {node for node in program.graph.nodes if isinstance(node, Input)}
-    for step, over in zip(steps, gone, strict=True):
-        view = isinstance(step, ViewStep)
-        made = 0 if view else sum(_size(program, node) for node in step.makes)
-        read = 0 if view else sum(_size(program, node) for node in step.reads)
-        alive += made
+    seen: set[int] = set()
+    for number, alive in zip(memory.order, memory.alive, strict=True):
+        step = steps[number]
         makes, plan = ", ".join(map(name_of, step.makes)), plans.get(step)
         way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
-        lines.append(Line(makes, does(step), way, operations, made + read, alive))
-        alive -= sum(_size(program, node) for node in over if node not in inputs)
-    return ProgramPlan(tuple(lines))
+        moved = 0 if isinstance(step, ViewStep) else _moved(step, program)
+        lines.append(Line(makes, does(step), way, operations, moved, alive, number in seen))
+        seen.add(number)
+    return ProgramPlan(tuple(lines), memory.peak)
 
 
 def name_of(node: Node) -> str:
@@ -188,8 +187,8 @@ def _operations(step: Step, plan: Plan | None, program: Typed) -> int:
     return flops(step.problem) if isinstance(step, (ContractStep, ReductionGradient)) else 0
 
 
-def _size(program: Typed, node: Node) -> int:
-    return prod(program.shapes[node]) * itemsize(program.dtypes[node])
+def _moved(step: Step, program: Typed) -> int:
+    return sum(program.nbytes(node) for node in (*step.makes, *step.reads))
 
 
 def _bytes(number: float) -> str:

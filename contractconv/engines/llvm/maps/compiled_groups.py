@@ -92,6 +92,12 @@ class CompiledMaps:
         self._shared = prod(sizes) * len(code.code.instructions) >= _WORTH_SHARING
         self._ready: dict[Any, Run] = {}
 
+    @property
+    def beside(self) -> int:
+        """Bytes that a run takes beside what it reads and makes: parts of its sums."""
+        threads = get_num_threads() if self._shared else 1
+        return self._sums.size(self._sums.pieces(PIECES * threads if threads > 1 else 1))
+
     def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> list[Array] | None:
         """Fill the results, which lie in the order that was said.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt, prod
+from operator import mul
 
 import numpy as np
 
@@ -55,6 +56,10 @@ class PartialSums:
         """Into how many pieces the loop is cut, if for other reasons into so many."""
         rows = max((one.count for one in self._sums), default=1)
         return max(least, min(isqrt(rows), self._size // _WORTH_PIECE))
+
+    def size(self, pieces: int) -> int:
+        """Bytes of the parts of so many pieces."""
+        return pieces * sum(map(mul, self._rooms, self.itemsizes))
 
     def place(self, table: Table, places: Places, first: int) -> None:
         """Give each piece its parts, which are arrays of the kernel from ``first`` on."""

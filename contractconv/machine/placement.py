@@ -23,7 +23,7 @@ class Place(NamedTuple):
     scratch: bool = False
 
 
-class Layout(NamedTuple):
+class Placement(NamedTuple):
     """The places of all arrays of some steps.
 
     Attributes:

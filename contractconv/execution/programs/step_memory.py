@@ -1,0 +1,133 @@
+"""The memory that each step of a program takes, known before it runs.
+
+Steps are given stand-ins, arrays that lie in memory as the true ones will and that nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from contractconv.arrays.views import Array, unread
+from contractconv.engines.llvm.kernels.native import UnfitError
+from contractconv.execution.gradient import way_of
+from contractconv.execution.local_weights import weights_bytes
+from contractconv.execution.programs.turned_axes import as_view
+from contractconv.execution.ready import Ready
+from contractconv.machine import memory
+from contractconv.planning.programs.lives import Made, Taken
+from contractconv.planning.programs.row_loops import RowLoop
+from contractconv.planning.programs.steps import (
+    ContractStep,
+    MapStep,
+    ReductionGradient,
+    RowsStep,
+    Step,
+    ViewStep,
+)
+from contractconv.planning.workspace import Workspace
+from contractconv.programs.dtypes import Typed
+from contractconv.programs.gathering import TakenRows
+from contractconv.programs.nodes import Contract, Input, Node
+from contractconv.reductions.table import REDUCTIONS
+
+# Bytes for each label, while rows are sorted by them.
+_BYTES_SORTED = 48
+
+
+class StepMemory:
+    """Finds out what the steps of a program take, one after the other.
+
+    Args:
+        program: the program.
+    """
+
+    def __init__(self, program: Typed) -> None:
+        self._program = program
+        inputs = (node for node in program.graph.nodes if isinstance(node, Input))
+        self._held: dict[Node, Array] = {node: self._plain(node) for node in inputs}
+
+    def of(self, step: Step, work: Any) -> Taken:
+        """What a step takes, all of whose operands are made by inputs and earlier steps.
+
+        Args:
+            step: the step.
+            work: what carries it out.
+        """
+        rules: dict[type[Step], Callable[[Any, Any], Taken]] = {
+            ContractStep: self._contraction,
+            ReductionGradient: self._gradient,
+            MapStep: self._maps,
+            RowLoop: self._maps,
+            RowsStep: self._rows,
+            ViewStep: self._view,
+        }
+        return rules[type(step)](step, work)
+
+    def _plain(self, node: Node) -> Array:
+        return unread(self._program.shapes[node], None, np.dtype(self._program.dtypes[node]))
+
+    def _made(
+        self, step: Step, arrays: Sequence[Array], lent: bool, workspace: Workspace = Workspace()
+    ) -> Taken:
+        self._held.update(zip(step.makes, arrays, strict=True))
+        sizes = [array.nbytes for array in arrays]
+        made = (Made(size, memory.asked(size) if lent else 0) for size in sizes)
+        return Taken(step, tuple(made), workspace)
+
+    def _contraction(self, step: ContractStep, work: Any) -> Taken:
+        result = [self._plain(node) for node in step.makes]
+        if step.node.local:
+            return self._made(step, result, False, Workspace(beside=weights_bytes(step.problem)))
+        given = [self._held.get(node, self._plain(node)) for node in step.reads]
+        if step.ended is not None and step.ended.bias is not None:
+            given[-1] = self._plain(step.reads[-1])
+        ready = _ready(work, given)
+        return self._made(step, result, ready.lent, ready.workspace)
+
+    def _gradient(self, step: ReductionGradient, work: Any) -> Taken:
+        result = [self._plain(node) for node in step.makes]
+        if way_of(step.problem, result[0].dtype) is not None:
+            return self._made(step, result, True)
+        derived = Workspace(beside=weights_bytes(step.problem))
+        return self._made(step, result, REDUCTIONS[step.problem.reduce].linear, derived)
+
+    def _maps(self, step: MapStep | RowLoop, work: Any) -> Taken:
+        summed = {one.node for one in (step.group.sums if isinstance(step, MapStep) else step.sums)}
+        stand_ins = iter(work.results())
+        arrays = [self._plain(n) if n in summed else next(stand_ins) for n in step.makes]
+        taken = self._made(step, arrays, True, Workspace(beside=work.beside))
+        made = (
+            one._replace(asked=0) if node in summed else one
+            for node, one in zip(step.makes, taken.made, strict=True)
+        )
+        return taken._replace(made=tuple(made))
+
+    def _rows(self, step: RowsStep, work: Any) -> Taken:
+        rows, labels = (self._held[node] for node in step.reads)
+        taken = isinstance(step.node, TakenRows)
+        beside = labels.nbytes if taken else rows.nbytes + _BYTES_SORTED * labels.size
+        return self._made(step, [self._plain(step.node)], False, Workspace(beside=beside))
+
+    def _view(self, step: ViewStep, work: Any) -> Taken:
+        node = step.node
+        if not step.reads:
+            return self._made(step, [self._plain(node)], False)
+        seen = self._held[step.reads[0]]
+        if isinstance(node, Contract):
+            turned = as_view(self._program.problems[node], seen)
+            if turned is None:
+                return self._made(step, [self._plain(node)], False)
+            seen = turned
+        self._held[node] = seen
+        return Taken(step, (Made(0, viewed=step.reads[0]),))
+
+
+def _ready(work: Any, given: Sequence[Array]) -> Ready:
+    """What carries a contraction out, by kernels or, where there are none after all, by numpy."""
+    try:
+        return work.ready(given)  # type: ignore[no-any-return]
+    except UnfitError:
+        return work.ready(given)  # type: ignore[no-any-return]
