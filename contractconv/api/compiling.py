@@ -18,6 +18,7 @@ def compile(
     outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
     inputs: Sequence[Tensor] | None = None,
     dtype: Any = None,
+    memory_limit: float | None = None,
     **shapes: Sequence[int | None],
 ) -> CompiledProgram:
     """Make values of a program ready to be called with arrays.
@@ -27,6 +28,8 @@ def compile(
         inputs: the tensors that it is called with, in order; by default those that it needs, in
             the order in which they are met.
         dtype: of the inputs that do not say theirs; by default that of the arrays of a call.
+        memory_limit: bytes that a call may take beside its inputs. What does not fit is made again
+            where it is read, with the same numbers, instead of being kept.
         **shapes: the shape of an input, by its name; a size that is ``None`` may be any, and what
             is not said is taken from the arrays of each call.
 
@@ -36,6 +39,8 @@ def compile(
 
     Raises:
         ProgramError: an input is missing, or has no name.
+        MemoryLimitError: more memory is needed than the limit; where shapes are taken from arrays,
+            a call says so before it begins.
 
     Example:
         >>> import numpy as np, contractconv as cc
@@ -52,7 +57,8 @@ def compile(
         None if inputs is None else [_input(tensor) for tensor in inputs],
     )
     single = isinstance(outputs, Tensor)
-    return CompiledProgram(graph, {k: tuple(v) for k, v in shapes.items()}, dtype, single)
+    given = {name: tuple(shape) for name, shape in shapes.items()}
+    return CompiledProgram(graph, given, dtype, single, memory_limit)
 
 
 def enter_programs() -> None:

@@ -128,11 +128,19 @@ class Program:
 
     # -- what it does --------------------------------------------------------------------------
 
-    def compile(self, *, dtype: Any = None, **shapes: Sequence[int | None]) -> CompiledProgram:
+    def compile(
+        self,
+        *,
+        dtype: Any = None,
+        memory_limit: float | None = None,
+        **shapes: Sequence[int | None],
+    ) -> CompiledProgram:
         """Make the program ready to be called with arrays.
 
         Args:
             dtype: of the inputs that do not say theirs; by default that of the arrays of a call.
+            memory_limit: bytes that a call may take beside its inputs. What does not fit is made
+                again where it is read, with the same numbers, instead of being kept.
             **shapes: the shape of an input, by its name. A size that is ``None`` may be any, and
                 what is not said is taken from the arrays of each call.
 
@@ -144,6 +152,8 @@ class Program:
         Raises:
             ProgramError: there is no input of such a name.
             ShapeError: shapes do not fit.
+            MemoryLimitError: the program needs more memory than the limit; where shapes are taken
+                from arrays, a call says so before it begins.
 
         Example:
             >>> import numpy as np, contractconv as cc
@@ -158,7 +168,8 @@ class Program:
         enter_programs()
         from contractconv.execution.programs.compiled import CompiledProgram
 
-        return CompiledProgram(self._graph, {k: tuple(v) for k, v in shapes.items()}, dtype)
+        given = {name: tuple(shape) for name, shape in shapes.items()}
+        return CompiledProgram(self._graph, given, dtype, memory_limit=memory_limit)
 
     def __call__(self, /, *arrays: Any, **named: Any) -> Any:
         """Carry the program out; what is compiled for such arrays is kept for the next call.

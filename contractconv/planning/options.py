@@ -162,8 +162,12 @@ def _one_of(name: str, known: tuple[str, ...], kind: type[Exception]) -> Callabl
     return checked
 
 
-def _as_bytes(limit: Any, spec: Spec) -> int:
-    """A limit in bytes, as a whole number of any kind: ``2**20`` or ``1e6``."""
+def as_bytes(limit: Any, spec: Spec | None = None) -> int:
+    """A limit in bytes, as a whole number of any kind: ``2**20`` or ``1e6``.
+
+    Raises:
+        MemoryLimitError: it is none.
+    """
     number = _whole(limit)
     if number is None or number < 0:
         raise MemoryLimitError(f"memory_limit is a number of bytes, not {limit!r}")
@@ -205,7 +209,7 @@ _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
     "output_shape": _as_result_shape,
     "algorithm": _one_of("algorithm", ALGORITHMS, AlgorithmError),
     "optimize": _as_optimize,
-    "memory_limit": _as_bytes,
+    "memory_limit": as_bytes,
     "casting": _one_of("casting", get_args(Casting), OperandError),
     "bias": _as_bias,
     "activation": _one_of("activation", ACTIVATIONS, OperandError),

@@ -56,6 +56,9 @@ class Workspace(NamedTuple):
         return self._replace(beside=self.beside + size) if size else self
 
 
+NONE = Workspace()
+
+
 def together(stages: Sequence[Workspace], between: Sequence[Loan]) -> Workspace:
     """What stages of one loan each take that come one after the other.
 

@@ -19,6 +19,7 @@ from contractconv.execution.programs.runner import Runner
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
+from contractconv.planning.options import as_bytes
 from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
 from contractconv.planning.programs.shared_products import shared
@@ -44,6 +45,7 @@ class CompiledProgram:
         shapes: the shape of each input, by name; a size that is ``None`` may be any.
         dtype: of the inputs that do not say theirs; by default what those of a call meet in.
         single: whether a call returns its only output, and not a tuple of one.
+        memory_limit: bytes that a call may take beside its inputs.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class CompiledProgram:
         shapes: Mapping[str, FreeShape] | None = None,
         dtype: Any = None,
         single: bool | None = None,
+        memory_limit: float | None = None,
     ) -> None:
         self.graph = graph
         self._single = len(graph.outputs) == 1 if single is None else single
         self._results = None if self._single else _named_tuple(graph)
         self._shapes = _checked(graph, shapes or {})
         self._dtype = None if dtype is None else as_dtype(dtype, ())
+        self._limit = None if memory_limit is None else as_bytes(memory_limit)
         self._runners = Shelf()
         self._pool = memory.Pool()
         self._names = [node.name for node in graph.inputs]
@@ -77,6 +81,7 @@ class CompiledProgram:
         Raises:
             OperandError: an input is missing, superfluous, or not an array of its numbers.
             ShapeError: shapes do not fit.
+            MemoryLimitError: more memory is needed for them than the limit.
         """
         runner, taken = self._ready(arrays, named)
         return self._returned(runner(taken))
@@ -123,7 +128,7 @@ class CompiledProgram:
         known: Runner | None = self._runners.get(key)
         if known is None:
             self._check_shapes(shapes)
-            known = Runner(_prepared(self.graph, shapes, dtype.name), self._pool)
+            known = Runner(_prepared(self.graph, shapes, dtype.name), self._pool, self._limit)
             self._runners.put(key, known, known.size)
         return known
 
@@ -159,7 +164,7 @@ class CompiledProgram:
     def __reduce__(self) -> tuple[Any, ...]:
         # Nodes may be deeper than pickle's stack; the text never is. What is ready is made anew.
         dtype = None if self._dtype is None else self._dtype.name
-        return _again, (write(self.graph), self._shapes, dtype, self._single)
+        return _again, (write(self.graph), self._shapes, dtype, self._single, self._limit)
 
     def _returned(self, made: Sequence[Array]) -> Any:
         return made[0] if self._results is None else self._results(*made)
@@ -188,10 +193,14 @@ def all_gradients(spec: Spec, problem: Problem, dtype: np.dtype[Any]) -> Compile
 
 
 def _again(
-    text: str, shapes: Mapping[str, FreeShape], dtype: str | None, single: bool
+    text: str,
+    shapes: Mapping[str, FreeShape],
+    dtype: str | None,
+    single: bool,
+    limit: int | None,
 ) -> CompiledProgram:
     """What was compiled, in another process."""
-    return CompiledProgram(read(text), shapes, dtype, single)
+    return CompiledProgram(read(text), shapes, dtype, single, limit)
 
 
 def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:

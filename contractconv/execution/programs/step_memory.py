@@ -27,7 +27,7 @@ from contractconv.planning.programs.steps import (
     Step,
     ViewStep,
 )
-from contractconv.planning.workspace import Workspace
+from contractconv.planning.workspace import NONE, Workspace
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.gathering import TakenRows
 from contractconv.programs.nodes import Contract, Input, Node
@@ -70,7 +70,7 @@ class StepMemory:
         return unread(self._program.shapes[node], None, np.dtype(self._program.dtypes[node]))
 
     def _made(
-        self, step: Step, arrays: Sequence[Array], lent: bool, workspace: Workspace = Workspace()
+        self, step: Step, arrays: Sequence[Array], lent: bool, workspace: Workspace = NONE
     ) -> Taken:
         self._held.update(zip(step.makes, arrays, strict=True))
         sizes = [array.nbytes for array in arrays]

@@ -1,18 +1,24 @@
-"""What a contraction costs by itself, in the order in which its operands meet."""
+"""What contractions, and steps of a program, cost by themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from contractconv.cache_register import kept
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.path import MOVED
 from contractconv.planning.plan import order_of, steps_of
+from contractconv.planning.programs.row_loops import RowLoop
+from contractconv.planning.programs.steps import ContractStep, MapStep, Step, ViewStep
+from contractconv.programs.dtypes import Typed
 
 
 @kept(most=1024)
 def cost_of(problem: Problem) -> float:
-    """Multiplications, and elements that are read and written in their measure.
+    """Multiplications of a contraction in the order in which its operands meet, and what it moves.
+
+    Elements that are read and written count as so many multiplications as they take time.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -28,3 +34,25 @@ def cost_of(problem: Problem) -> float:
 def _of_step(problem: Problem) -> float:
     arrays = (*problem.operands, problem.output)
     return problem.points + MOVED * sum(prod(shape_of(term)) for term in arrays)
+
+
+def costs_of(steps: Sequence[Step], program: Typed) -> list[float]:
+    """What each step of a program costs, in the same measure."""
+    return [_cost(step, program) for step in steps]
+
+
+def _cost(step: Step, program: Typed) -> float:
+    if isinstance(step, ViewStep):
+        return 1
+    if isinstance(step, ContractStep) and not step.node.local:
+        return cost_of(step.problem)
+    made = sum(prod(program.shapes[node]) for node in step.makes)
+    moved = made + sum(prod(program.shapes[node]) for node in step.reads)
+    return 1 + MOVED * moved + _maps(step) * made
+
+
+def _maps(step: Step) -> int:
+    """How many functions are applied to each element, about."""
+    if isinstance(step, RowLoop):
+        return len(step.nodes)
+    return len(step.group.nodes) if isinstance(step, MapStep) else 1

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from contractconv.errors import MemoryLimitError
 from contractconv.machine.placement import Place, Placement
+from contractconv.planning.programs.costs import costs_of
 from contractconv.planning.programs.lives import Life, Taken, alive, last_reads, lives
 from contractconv.planning.programs.placement import Block, placed
+from contractconv.planning.programs.rematerialization import orders
 from contractconv.planning.workspace import Workspace
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Node
@@ -36,7 +39,10 @@ class MemoryPlan:
 
 
 def memory_plan(
-    program: Typed, taken: Sequence[Taken], lent: Sequence[bool], limit: int | None = None
+    program: Typed,
+    taken: Sequence[Taken],
+    lent: Sequence[bool],
+    limit: int | None = None,
 ) -> MemoryPlan:
     """Plan the memory of a program.
 
@@ -47,13 +53,26 @@ def memory_plan(
         limit: bytes that may be taken at once.
 
     Raises:
-        MemoryLimitError: more are needed.
+        MemoryLimitError: more are needed, even if steps come again.
     """
-    wanted = program.graph.wanted
+    wanted, steps = program.graph.wanted, [one.step for one in taken]
     sizes = (program.nbytes(node) for node, copied in zip(wanted, lent, strict=True) if copied)
     copies = sum(sizes)
-    plain = _planned(taken, range(len(taken)), wanted, copies)
-    return plain
+    if limit is None:
+        return _planned(taken, range(len(taken)), wanted, copies)
+    least: tuple[int, Sequence[int]] | None = None
+    for order, most in orders(taken, costs_of(steps, program), wanted):
+        if most <= limit:
+            made = _planned(taken, order, wanted, copies)
+            if made.peak <= limit:
+                return made
+        least = (most, order) if least is None or most < least[0] else least
+    assert least is not None
+    needed = _planned(taken, least[1], wanted, copies).peak
+    raise MemoryLimitError(
+        f"a memory limit of {limit} bytes is too small for {program.graph.name}: "
+        f"the least is {needed}, beside its inputs"
+    )
 
 
 def _planned(
