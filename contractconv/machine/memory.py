@@ -222,8 +222,8 @@ class Pool:
         _pools.add(self)
 
     def take(self, size: int, cleared: bool = False) -> Array:
-        """Lend so many bytes, up to whole pages; anything lies there, unless they are cleared."""
-        whole = -(-size // _LEAST) * _LEAST
+        """Lend so many bytes, or some more; anything lies there, unless they are cleared."""
+        whole = lines(size)
         self._taken += whole
         raw = self._found(whole)
         if raw is None:

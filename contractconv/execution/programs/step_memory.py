@@ -74,7 +74,8 @@ class StepMemory:
     ) -> Taken:
         self._held.update(zip(step.makes, arrays, strict=True))
         sizes = [array.nbytes for array in arrays]
-        made = (Made(size, memory.asked(size) if lent else 0) for size in sizes)
+        asked = (memory.asked(size) if lent else 0 for size in sizes)
+        made = (Made(most or size, most) for size, most in zip(sizes, asked, strict=True))
         return Taken(step, tuple(made), workspace)
 
     def _contraction(self, step: ContractStep, work: Any) -> Taken:

@@ -15,8 +15,8 @@ from contractconv.planning.workspace import Workspace
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Node
 
-# Places begin at multiples of so many bytes, a line of the cache.
-_LINE = 64
+# Places begin at multiples of so many bytes, a line of the cache; and bytes of what leads to one.
+_LINE, _BYTES_A_PLACE = 64, 512
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,13 @@ def _planned(
     beside = [*_beside(steps, found), copies + sum(o.made.size for o in found if o.returned)]
     return MemoryPlan(
         tuple(order), tuple(map(tuple, gone)), placement,
-        tuple(alive(steps, found)), placement.size + max(beside),
+        tuple(alive(steps, found)), _whole(placement) + max(beside),
     )  # fmt: skip
+
+
+def _whole(placement: Placement) -> int:
+    """Bytes of the memory of a placement, and of what its places are told apart by."""
+    return placement.size + _LINE + _BYTES_A_PLACE * len(placement.places)
 
 
 def _placement(steps: Sequence[Taken], found: Sequence[Life]) -> Placement:
