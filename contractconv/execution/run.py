@@ -14,9 +14,9 @@ from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
 from contractconv.arrays.views import Array
-from contractconv.engines.llvm.direct_kernels import KINDS
+from contractconv.engines.llvm.direct_kernels import KINDS, kind
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, pool
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, can_pool, pool
 from contractconv.execution.local_weights import BYTES_COUNTED, as_divisor, divide, landing_points
 from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.memory_slices import blocks
@@ -30,6 +30,7 @@ from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Plan, order_of, plan
 from contractconv.planning.setting import DIRECT
+from contractconv.planning.workspace import NONE
 from contractconv.reductions.table import REDUCTIONS
 
 # Elements of a mean at which it does not matter what counting their points takes.
@@ -120,8 +121,7 @@ def largest_block(
     problem: Problem, numbers: np.dtype[Any], dtype: np.dtype[Any], limit: int
 ) -> int:
     """Elements of the result that are made at once; what is rounded later takes room until then."""
-    counted = REDUCTIONS[problem.reduce].averages and not is_direct(problem)
-    beside = BYTES_COUNTED * counted + 4 * numbers.itemsize * (numbers != dtype)
+    beside = BYTES_COUNTED * _is_counted(problem) + 4 * numbers.itemsize * (numbers != dtype)
     return max(limit // beside, _FEW_COUNTED) if beside else prod(problem.output_sizes)
 
 
@@ -300,7 +300,7 @@ def _or_pooled(ready: Ready, steps: Plan) -> Ready:
     problem = steps.problem
     if steps.steps[0].making is not None or not steps.setting.machine.compiled:
         return ready
-    if problem.points < FEW_POINTS:
+    if not can_pool(problem, kind(np.dtype(steps.setting.dtype))) or _is_counted(problem):
         return ready
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
@@ -310,13 +310,17 @@ def _or_pooled(ready: Ready, steps: Plan) -> Ready:
             return ready.carry(given, ending)
         return made if alone else ended(made, ending)
 
-    return ready._replace(carry=carry, compiled=True)
+    return ready._replace(carry=carry, compiled=True, workspace=NONE, lent=True)
 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
-    # A mean over windows all of whose points count: what they land on is known beforehand.
-    divided = REDUCTIONS[problem.reduce].averages
-    if divided and not is_direct(problem):
+    if _is_counted(problem):
         return None
+    divided = REDUCTIONS[problem.reduce].averages
     made = memory.empty(problem.output_sizes, operand.dtype)
     return made if pool(problem, operand, made, End(divided, rectified)) else None
+
+
+def _is_counted(problem: Problem) -> bool:
+    """Whether it is a mean whose points have to be counted: not all windows have as many."""
+    return REDUCTIONS[problem.reduce].averages and not is_direct(problem)

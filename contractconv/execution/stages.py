@@ -13,7 +13,7 @@ from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, Labels, output_view, unread
 from contractconv.arrays.workspace import Work
 from contractconv.engines.llvm.direct_kernels import kind
-from contractconv.engines.llvm.pooling.forward import FEW_POINTS, can_pool, pool
+from contractconv.engines.llvm.pooling.forward import can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
@@ -186,26 +186,26 @@ def _beside(step: Step, dtype: np.dtype[Any]) -> int:
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:
     """Anything that is no sum of products of two arrays."""
+    pooled = _is_pooled(step, dtype)
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
-        made = _reduced(step, tuple(given), dtype)
+        made = _reduced(step, tuple(given), dtype, pooled)
         return ended(made, ending)
 
-    pooled = _is_pooled(step, dtype)
     work = Workspace(beside=0 if pooled else of_step(step.problem, dtype.itemsize, False))
     lent = pooled or not step.is_tight
     return Ready(carry, 0, step.setting.machine.compiled, work, lent)
 
 
 def _is_pooled(step: Step, dtype: np.dtype[Any]) -> bool:
-    """Whether a kernel reduces at once what lies without gaps."""
+    """Whether a kernel reduces it at once, if it lies without gaps."""
     compiled = step.is_leaf and step.setting.machine.compiled
     return compiled and can_pool(step.problem, kind(dtype))
 
 
-def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
+def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], pooled: bool) -> Array:
     problem = step.problem
-    if step.is_leaf and problem.points >= FEW_POINTS and step.setting.machine.compiled:
+    if pooled:
         made = memory.empty(problem.output_sizes, dtype)
         if pool(problem, arrays[0], made):
             return made

@@ -83,7 +83,7 @@ class _Piece:
         self.place = place
         self.rivals: list[_Piece] = []
         # A view of an array would lead to the array whose memory it is.
-        self.raw = np.frombuffer(memoryview(raw)[start : start + place.size], np.uint8)
+        self.raw = np.frombuffer(raw.data[start : start + place.size], np.uint8)
 
     @property
     def is_read(self) -> bool:

@@ -117,7 +117,7 @@ class _Job(Generic[Part, Made]):
         """What was made of each run."""
         if self._errors:
             raise self._errors[0]
-        return [self._made[n] for n in range(self._total)]
+        return [self._made.pop(n) for n in range(self._total)]
 
     def _help(self) -> None:
         self._begun.append(None)
@@ -146,5 +146,7 @@ class _Job(Generic[Part, Made]):
                 self._wakening.get()
             except BaseException as error:  # whatever a signal raises
                 interruption = error
+        # A helper keeps its last job until the next one, but nothing of what was done.
+        del self._work
         if interruption is not None:
             raise interruption
