@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
 from contractconv.planning.setting import Setting
+from contractconv.planning.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +55,6 @@ class Ready(Protocol):
 
     def run(self, together: Sequence[Any], work: Work) -> None:
         """Run several that go with each other, this one among them."""
+
+    def workspace(self, together: Sequence[Any], work: Work) -> Workspace:
+        """What they take beside operands and result."""

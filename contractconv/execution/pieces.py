@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from contractconv.arrays.workspace import Ready, Work
@@ -10,6 +10,7 @@ from contractconv.engines.llvm.llvm_lowerings import COMPILED
 from contractconv.engines.numpy.numpy_lowerings import BY_NUMPY, EINSUM
 from contractconv.planning.lowerings import prepared, register
 from contractconv.planning.piece import Piece
+from contractconv.planning.workspace import Workspace, in_turn
 
 # What is compiled comes before what is not, but plain products and sums are for numpy's own.
 register([*EINSUM, *COMPILED, *BY_NUMPY])
@@ -27,18 +28,33 @@ def run_pieces(pieces: Iterable[Piece], work: Work, disjoint: bool = False) -> b
         Whether the ending is done.
     """
     plain = replace(work, ending=None)
-    together: list[Ready] = []
-    for piece in pieces:
-        ready = None if work.ending is None else prepared(piece, work, ends=True)
+    if work.ending is not None:
+        (piece,) = pieces
+        ready = prepared(piece, work, ends=True)
         if ready is not None:
             ready.run([ready], work)
             return True
-        ready = prepared(piece, plain)
-        assert ready is not None, "numpy can carry out any piece"
-        if together and not (disjoint and together[-1].goes_with(ready)):
-            together[0].run(together, plain)
-            together = []
-        together.append(ready)
-    if together:
+        pieces = [piece]
+    for together in _together(pieces, plain, disjoint):
         together[0].run(together, plain)
     return False
+
+
+def workspace_of(pieces: Iterable[Piece], work: Work, disjoint: bool) -> Workspace:
+    """What :func:`run_pieces` takes beside operands and result, where nothing is ended."""
+    groups = _together(pieces, work, disjoint)
+    return in_turn([group[0].workspace(group, work) for group in groups])
+
+
+def _together(pieces: Iterable[Piece], work: Work, disjoint: bool) -> Iterator[list[Ready]]:
+    """Pieces made ready, those together that can run as one."""
+    group: list[Ready] = []
+    for piece in pieces:
+        ready = prepared(piece, work)
+        assert ready is not None, "numpy can carry out any piece"
+        if group and not (disjoint and group[-1].goes_with(ready)):
+            yield group
+            group = []
+        group.append(ready)
+    if group:
+        yield group

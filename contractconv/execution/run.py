@@ -30,7 +30,7 @@ from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Plan, order_of, plan
 from contractconv.planning.setting import DIRECT
-from contractconv.planning.workspace import NONE
+from contractconv.planning.workspace import NONE, Workspace
 from contractconv.reductions.table import REDUCTIONS
 
 # Elements of a mean at which it does not matter what counting their points takes.
@@ -234,8 +234,8 @@ def _made_ready(
     ]
     # What is divided or joined afterwards is not ended before.
     last = ending if _is_plain(steps.problem) else None
-    copied = sum(a.nbytes for a, o in zip(arrays, operands, strict=True) if a.dtype != o.dtype)
-    begun = _begun(in_turn(steps, arrays, numbers, last), takes, copied)
+    begun = _begun(in_turn(steps, arrays, numbers, last), takes)
+    begun = begun._replace(workspace=_converted(begun.workspace, operands, numbers))
     ready = _closed(begun, steps, numbers, dtype)
     straight = not any(takes) and operands[0].dtype in KINDS
     return _or_pooled(ready, steps) if straight and steps.is_reduction else ready
@@ -255,7 +255,7 @@ def _like(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Array:
     return np.empty(shape, numbers) if operand.dtype != numbers else operand.reshape(shape)
 
 
-def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None], copied: int) -> Ready:
+def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None]) -> Ready:
     if not any(takes):
         return ready
 
@@ -263,7 +263,18 @@ def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None], copie
         pairs = zip(takes, given, strict=True)
         return ready.carry([a if take is None else take(a) for take, a in pairs], ending)
 
-    return ready._replace(carry=carry, workspace=ready.workspace.with_beside(copied))
+    return ready._replace(carry=carry)
+
+
+def _converted(
+    workspace: Workspace, operands: Sequence[Array], numbers: np.dtype[Any]
+) -> Workspace:
+    """What a contraction takes with the copies of operands of other numbers."""
+    foreign = [operand.size for operand in operands if operand.dtype != numbers]
+    # While numbers of half precision are looked up, there is a position for each.
+    looked_up = 8 * max((o.size for o in operands if o.dtype == np.float16), default=0)
+    longer = max(0, looked_up - workspace.most) if foreign else 0
+    return workspace.with_beside(sum(foreign) * numbers.itemsize + longer)
 
 
 def _is_plain(problem: Problem) -> bool:

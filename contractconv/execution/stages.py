@@ -15,16 +15,17 @@ from contractconv.arrays.workspace import Work
 from contractconv.engines.llvm.direct_kernels import kind
 from contractconv.engines.llvm.pooling.forward import can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
-from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
+from contractconv.engines.numpy.memory_estimate import of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
-from contractconv.execution.pieces import run_pieces
+from contractconv.execution.pieces import run_pieces, workspace_of
 from contractconv.execution.products import new, recipe_of
 from contractconv.execution.ready import Carry, Ready
 from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
 from contractconv.notation.problem import Problem
 from contractconv.planning.plan import Plan, Step
-from contractconv.planning.workspace import Loan, Workspace, together
+from contractconv.planning.workspace import Loan, Workspace
+from contractconv.planning.workspace import in_turn as staged
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.table import REDUCTIONS
 
@@ -65,7 +66,7 @@ def _together(
     between = [
         Loan(memory.asked(size) or size, n, readers[operands + n]) for n, size in enumerate(sizes)
     ]
-    return together([one.workspace for _, one in stages], between)
+    return staged([one.workspace for _, one in stages], between)
 
 
 def ended(made: Array, ending: Ending | None) -> Array:
@@ -120,7 +121,7 @@ def stage(step: Step, arrays: Sequence[Array], ending: Ending | None = None) -> 
     if at_once is not None:
         return at_once
     if REDUCTIONS[step.problem.reduce].linear and len(arrays) == 2:
-        return _compiled(step, arrays, ending) or _in_pieces(step, arrays[0].dtype)
+        return _compiled(step, arrays, ending) or _in_pieces(step, arrays)
     return _reduction(step, arrays[0].dtype)
 
 
@@ -161,8 +162,9 @@ def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Rea
     return Ready(carry, weight(known), True, known.program.workspace(out.nbytes))
 
 
-def _in_pieces(step: Step, dtype: np.dtype[Any]) -> Ready:
+def _in_pieces(step: Step, arrays: Sequence[Array]) -> Ready:
     """Piece by piece, as some have to be made ready for the numbers that they are given."""
+    dtype = arrays[0].dtype
     alone = len(step.choice.chosen.pieces) == 1 and step.complete
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
@@ -172,16 +174,17 @@ def _in_pieces(step: Step, dtype: np.dtype[Any]) -> Ready:
             ending.apply(out)
         return out
 
-    work = Workspace(beside=_beside(step, dtype))
-    return Ready(carry, 0, step.setting.machine.compiled, work)
+    return Ready(carry, 0, step.setting.machine.compiled, _of_pieces(step, arrays))
 
 
-def _beside(step: Step, dtype: np.dtype[Any]) -> int:
-    """What numpy takes for the pieces of a step, at most."""
-    listed, adding = step.choice.chosen.pieces, not step.disjoint
+def _of_pieces(step: Step, arrays: Sequence[Array]) -> Workspace:
+    """What the pieces of a step take; where there are too many to list, at most."""
+    dtype, listed = arrays[0].dtype, step.choice.chosen.pieces
     if not listed:
-        return of_step(step.problem, dtype.itemsize, adding)
-    return max(of_leaf(piece.problem, dtype.itemsize, adding) for piece in listed)
+        return Workspace(beside=of_step(step.problem, dtype.itemsize, True))
+    out = unread(step.problem.output_sizes, None, dtype)
+    work = Work(tuple(arrays), out, not step.disjoint, step.setting)
+    return workspace_of(listed, work, step.disjoint)
 
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:

@@ -59,8 +59,8 @@ class Workspace(NamedTuple):
 NONE = Workspace()
 
 
-def together(stages: Sequence[Workspace], between: Sequence[Loan]) -> Workspace:
-    """What stages of one loan each take that come one after the other.
+def in_turn(stages: Sequence[Workspace], between: Sequence[Loan] = ()) -> Workspace:
+    """What stages take of which one comes after the other.
 
     Args:
         stages: what each of them takes alone.
@@ -68,11 +68,11 @@ def together(stages: Sequence[Workspace], between: Sequence[Loan]) -> Workspace:
 
     Example:
         >>> alone = Workspace((Loan(8, scratch=True),))
-        >>> [loan.first for loan in together([alone, alone], [Loan(4, 0, 1)]).loans]
+        >>> [loan.first for loan in in_turn([alone, alone], [Loan(4, 0, 1)]).loans]
         [0, 0, 1]
     """
     loans = list(between)
     for n, stage in enumerate(stages):
         loans += [loan._replace(first=n, last=n) for loan in stage.loans]
     loans.sort(key=lambda loan: loan.first)
-    return Workspace(tuple(loans), max(stage.beside for stage in stages))
+    return Workspace(tuple(loans), max((stage.beside for stage in stages), default=0))

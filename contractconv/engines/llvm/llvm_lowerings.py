@@ -43,6 +43,7 @@ from contractconv.planning.predictions import error_of_tiles, seconds_of_tiles
 from contractconv.planning.roles import fused
 from contractconv.planning.setting import Setting
 from contractconv.planning.strided_leaves import is_leaf
+from contractconv.planning.workspace import Workspace
 
 # Fewer multiplications than this are not worth compiling a kernel for.
 _FEW = 1 << 12
@@ -137,6 +138,13 @@ class _Program(NamedTuple):
         one, two = self.regions, other.regions
         same = one.keys() == two.keys() and all(one[name] is two[name] for name in one)
         return same and self.target is other.target
+
+    def workspace(self, together: Sequence[_Program], work: Work) -> Workspace:
+        """What pieces take as one program: copies of operands, and of the result, too."""
+        program = _as_one(tuple(piece.program for piece in together))
+        copies = sum(what.nbytes for what in self.regions.values() if isinstance(what, np.ndarray))
+        copies += 0 if self.target is work.out else self.target.nbytes
+        return program.workspace(work.out.nbytes).with_beside(copies)
 
     def run(self, together: Sequence[_Program], work: Work) -> None:
         """Run pieces as one program."""

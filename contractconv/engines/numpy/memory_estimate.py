@@ -141,13 +141,21 @@ class _Leaf:
         """Whether an operand is summed over something before it meets the other one."""
         return any(n not in other and n not in self.problem.kept for n in mine)
 
+    def _of_one(self, every: int) -> int:
+        """Elements that reducing a single operand takes beside arrays like the result."""
+        if REDUCTIONS[self.problem.reduce].at_once is not None:
+            # The logarithm of a sum has the shifted numbers and their exponentials.
+            return 3 * every
+        # One index after the other is reduced, from the last one on.
+        gone = [self.extents[n] for n in self.problem.indices if n not in self.problem.kept]
+        return 2 * every // gone[-1] if gone else every
+
     def _reduced(self, itemsize: int) -> int:
         """Bytes that any other reduction takes."""
         problem, result = self.problem, itemsize * self.result
         every = volume(problem.indices, self.extents)
         if len(problem.operands) == 1:
-            # The logarithm of a sum has the shifted numbers and their exponentials.
-            return 6 * result + 3 * itemsize * every
+            return 6 * result + itemsize * self._of_one(every)
         longest = max((self.extents[n] for n in problem.kept), default=1)
         points = min(every, max(reducing.BLOCK, -(-every // longest)))
         positions = sum(

@@ -22,6 +22,7 @@ from contractconv.engines.numpy.matrix_product import (
     add_leaf,
     way_of,
 )
+from contractconv.engines.numpy.memory_estimate import of_leaf
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.planning.einsum import Way, way
 from contractconv.planning.lowerings import Lowering, products_of, reduction_of
@@ -34,6 +35,7 @@ from contractconv.planning.predictions import (
 )
 from contractconv.planning.scatter_phases import Window
 from contractconv.planning.setting import Setting
+from contractconv.planning.workspace import Workspace
 from contractconv.reductions.table import REDUCTIONS
 
 
@@ -50,6 +52,11 @@ class _Leaf(NamedTuple):
     def run(self, together: Sequence[_Leaf], work: Work) -> None:
         """Run it."""
         self.add(self.piece, work)
+
+    def workspace(self, together: Sequence[_Leaf], work: Work) -> Workspace:
+        """What numpy takes for it, at most."""
+        size = of_leaf(self.piece.problem, work.out.itemsize, work.accumulate)
+        return Workspace(beside=size)
 
 
 class _UnitViews(NamedTuple):

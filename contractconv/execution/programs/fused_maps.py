@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array, unread
+from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.compiled_groups import compiled
 from contractconv.execution.programs.block_operations import BlockOperations
 from contractconv.machine import memory
@@ -28,6 +28,8 @@ COMPILED, BLOCKS = "compiled maps", "maps, block by block"
 """The ways in which maps are carried out."""
 
 Shape = tuple[int, ...]
+# From a shape and a dtype to an array without gaps, whose numbers do not matter.
+StandIn = Callable[[Shape, np.dtype[Any]], Array]
 
 
 class FusedMaps:
@@ -77,9 +79,9 @@ class FusedMaps:
         sizes = sum(dtype.itemsize for dtype in self._operations.scratch)
         return min(elements, threads * _BLOCK) * sizes
 
-    def results(self) -> list[Array]:
-        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
-        return self._in_order([unread(self._sizes, None, dtype) for dtype in self._made])
+    def results(self, like: StandIn) -> list[Array]:
+        """Arrays that lie in memory as those of the outputs will."""
+        return self._in_order([like(self._sizes, dtype) for dtype in self._made])
 
     def __call__(self, leaves: Sequence[Any]) -> list[Array]:
         """Make the arrays of the group's outputs from those of its leaves."""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array, unread
+from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.compiled_rows import compiled_rows
+from contractconv.execution.programs.fused_maps import StandIn
 from contractconv.machine import memory
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.programs.dtypes import Typed
@@ -52,10 +53,10 @@ class RowMaps:
         """Bytes that it takes beside what it reads and makes, where a kernel carries it out."""
         return 0 if self._compiled is None else self._compiled.beside
 
-    def results(self) -> list[Array]:
-        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
+    def results(self, like: StandIn) -> list[Array]:
+        """Arrays that lie in memory as those of the outputs will."""
         return [
-            self._turned(node, unread(self._sizes[: len(node.axes)], None, dtype))
+            self._turned(node, like(self._sizes[: len(node.axes)], dtype))
             for node, dtype in zip(self._outputs, self._dtypes, strict=True)
         ]
 

@@ -15,6 +15,9 @@ from contractconv.notation.problem import Shape
 from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Axes
 
+# Bytes for each label, where it chooses a row, and where rows are sorted by them.
+_BYTES_CHOSEN, _BYTES_SORTED = 2, 48
+
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 
 
@@ -23,6 +26,26 @@ def rows_of(node: TakenRows | AddedRows, shape: Shape) -> Work:
     if isinstance(node, TakenRows):
         return lambda given: [_taken(node, *given)]
     return lambda given: [_added(node, shape, *given)]
+
+
+def rows_bytes(node: TakenRows | AddedRows, table: Array, labels: Array, result: Array) -> int:
+    """What carrying out a node takes beside operands and result, about.
+
+    Args:
+        node: the node.
+        table: the table, or the rows, whose numbers do not matter.
+        labels: likewise.
+        result: likewise.
+    """
+    if isinstance(node, TakenRows):
+        return _BYTES_CHOSEN * labels.size
+    first = (*node.kept, *(name for name in node.labels.axes if name not in node.kept))
+    numbers = accumulator(table.dtype)
+    copied = numbers != table.dtype or node.rows.axes[: len(first)] != first
+    whole, made = table.size * numbers.itemsize, result.size * numbers.itemsize
+    sums = 2 * (min(whole, made) + whole // TERMS)
+    rounding = made if numbers != table.dtype else 0
+    return _BYTES_SORTED * labels.size + copied * whole + sums + rounding
 
 
 # -- rows that labels choose -----------------------------------------------------------------------

@@ -1,22 +1,26 @@
 """The memory that each step of a program takes, known before it runs.
 
-Steps are given stand-ins, arrays that lie in memory as the true ones will and that nobody reads.
+Steps are given stand-ins, arrays that lie in memory as the true ones will, with any numbers: all of
+them are the same memory, which is never written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.views import Array, unread
+from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution.gradient import way_of
 from contractconv.execution.local_weights import weights_bytes
+from contractconv.execution.programs.rows import rows_bytes
 from contractconv.execution.programs.turned_axes import as_view
 from contractconv.execution.ready import Ready
 from contractconv.machine import memory
+from contractconv.notation.problem import Shape
 from contractconv.planning.programs.lives import Made, Taken
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
@@ -29,12 +33,8 @@ from contractconv.planning.programs.steps import (
 )
 from contractconv.planning.workspace import NONE, Workspace
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.gathering import TakenRows
 from contractconv.programs.nodes import Contract, Input, Node
 from contractconv.reductions.table import REDUCTIONS
-
-# Bytes for each label, while rows are sorted by them.
-_BYTES_SORTED = 48
 
 
 class StepMemory:
@@ -46,6 +46,7 @@ class StepMemory:
 
     def __init__(self, program: Typed) -> None:
         self._program = program
+        self._raw = np.empty(0, np.uint8)
         inputs = (node for node in program.graph.nodes if isinstance(node, Input))
         self._held: dict[Node, Array] = {node: self._plain(node) for node in inputs}
 
@@ -67,7 +68,13 @@ class StepMemory:
         return rules[type(step)](step, work)
 
     def _plain(self, node: Node) -> Array:
-        return unread(self._program.shapes[node], None, np.dtype(self._program.dtypes[node]))
+        return self._like(self._program.shapes[node], np.dtype(self._program.dtypes[node]))
+
+    def _like(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+        size = prod(shape) * dtype.itemsize
+        if size > self._raw.size:
+            self._raw = np.empty(size, np.uint8)
+        return np.ndarray(shape, dtype, self._raw)
 
     def _made(
         self, step: Step, arrays: Sequence[Array], lent: bool, workspace: Workspace = NONE
@@ -83,8 +90,6 @@ class StepMemory:
         if step.node.local:
             return self._made(step, result, False, Workspace(beside=weights_bytes(step.problem)))
         given = [self._held.get(node, self._plain(node)) for node in step.reads]
-        if step.ended is not None and step.ended.bias is not None:
-            given[-1] = self._plain(step.reads[-1])
         ready = _ready(work, given)
         return self._made(step, result, ready.lent, ready.workspace)
 
@@ -97,7 +102,7 @@ class StepMemory:
 
     def _maps(self, step: MapStep | RowLoop, work: Any) -> Taken:
         summed = {one.node for one in (step.group.sums if isinstance(step, MapStep) else step.sums)}
-        stand_ins = iter(work.results())
+        stand_ins = iter(work.results(self._like))
         arrays = [self._plain(n) if n in summed else next(stand_ins) for n in step.makes]
         taken = self._made(step, arrays, True, Workspace(beside=work.beside))
         made = (
@@ -108,9 +113,9 @@ class StepMemory:
 
     def _rows(self, step: RowsStep, work: Any) -> Taken:
         rows, labels = (self._held[node] for node in step.reads)
-        taken = isinstance(step.node, TakenRows)
-        beside = labels.nbytes if taken else rows.nbytes + _BYTES_SORTED * labels.size
-        return self._made(step, [self._plain(step.node)], False, Workspace(beside=beside))
+        result = self._plain(step.node)
+        beside = rows_bytes(step.node, rows, labels, result)
+        return self._made(step, [result], False, Workspace(beside=beside))
 
     def _view(self, step: ViewStep, work: Any) -> Taken:
         node = step.node

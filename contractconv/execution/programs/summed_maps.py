@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contractconv.arrays.run_trace import trace
-from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.fused_maps import FusedMaps, StandIn
 from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Node
@@ -41,9 +41,9 @@ class SummedMaps:
         """Bytes that it takes beside what it reads and makes."""
         return self._together.beside
 
-    def results(self) -> list[Any]:
-        """Arrays that lie in memory as those of the outputs will, and that nobody reads."""
-        return self._together.results()
+    def results(self, like: StandIn) -> list[Any]:
+        """Arrays that lie in memory as those of the outputs will."""
+        return self._together.results(like)
 
     def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """Make the arrays of the group's outputs and sums from those of its leaves."""
