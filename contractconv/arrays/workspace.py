@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
 from contractconv.planning.setting import Setting
-from contractconv.planning.workspace import Workspace
+from contractconv.planning.workspace import NONE, Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,12 @@ class Making(NamedTuple):
 
     Attributes:
         work: from the operands to the result.
-        beside: bytes that numpy takes meanwhile.
+        workspace: what that takes beside operands and result.
         lent: whether the memory of the result is lent, if it is large.
     """
 
     work: Callable[[Sequence[Any]], Any]
-    beside: int = 0
+    workspace: Workspace = NONE
     lent: bool = True
 
 

@@ -141,7 +141,7 @@ def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
             made = work(given)
         return ended(made, ending)
 
-    return Ready(carry, workspace=Workspace(beside=making.beside), lent=making.lent)
+    return Ready(carry, workspace=making.workspace, lent=making.lent)
 
 
 def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Ready | None:

@@ -16,6 +16,7 @@ from contractconv.arrays.workspace import Making
 from contractconv.engines.llvm.kernels import native
 from contractconv.planning import lowerings
 from contractconv.planning.lowerings import GRADIENT, Lowering, register, withdraw
+from contractconv.planning.workspace import Workspace
 
 CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 POOL = "b (2*i+k) (2*j+l) c -> b i j c"
@@ -113,6 +114,9 @@ class _Summing:
 
     def goes_with(self, other: object) -> bool:
         return False
+
+    def workspace(self, together: Any, work: Any) -> Workspace:
+        return Workspace()
 
     def run(self, together: Any, work: Any) -> None:
         self.seen.append(str(self.piece.problem))

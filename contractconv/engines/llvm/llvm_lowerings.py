@@ -23,6 +23,7 @@ from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
 from contractconv.engines.llvm.pooling.gradient_kernel import (
     UNPOOLING,
     can_pool_back,
+    gradient_workspace,
     pool_gradient,
 )
 from contractconv.engines.llvm.program import Prepared, Program
@@ -348,6 +349,8 @@ TILES = Lowering(
 POOL = Lowering(POOLING, _pools, lambda *_: None, reduction_of)
 UNPOOL = Lowering(
     UNPOOLING, _pools_back, lambda *_: None, reduction_of, takes=GRADIENT,
-    makes=lambda problem, _: Making(lambda given: pool_gradient(problem, *given)),
+    makes=lambda problem, arrays: Making(
+        lambda given: pool_gradient(problem, *given), gradient_workspace(problem, *arrays)
+    ),
 )  # fmt: skip
 COMPILED = (KERNEL, TILES, POOL, UNPOOL)

@@ -38,6 +38,8 @@ class RowMaps:
         self._sums = [one.node for one in loop.sums]
         self._outputs = [node for node in loop.makes if node not in self._sums]
         self._dtypes = [np.dtype(program.dtypes[node]) for node in self._outputs]
+        made = {node for step in loop.parts for node in step.makes}
+        self._between = sum(map(program.nbytes, made.difference(loop.makes)))
         self._compiled = compiled_rows(loop, self._sizes, program.dtypes)
 
     @property
@@ -50,8 +52,8 @@ class RowMaps:
 
     @property
     def beside(self) -> int:
-        """Bytes that it takes beside what it reads and makes, where a kernel carries it out."""
-        return 0 if self._compiled is None else self._compiled.beside
+        """Bytes that it takes beside what it reads and makes."""
+        return self._between if self._compiled is None else self._compiled.beside
 
     def results(self, like: StandIn) -> list[Array]:
         """Arrays that lie in memory as those of the outputs will."""

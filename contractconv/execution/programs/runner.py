@@ -119,8 +119,9 @@ class Runner:
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
         made = self._carry_out(arrays, None)
-        for array in made:
-            self._pool.watch(array)
+        if self._memory().keeps:
+            for array in made:
+                self._pool.watch(array)
         return made
 
     @contextmanager
@@ -132,6 +133,7 @@ class Runner:
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
         plan = self._memory()
+        give = self._pool.give if plan.keeps else _let_go
         with self._settled(plan) as lender:
             for n, (number, gone) in enumerate(zip(plan.order, plan.gone, strict=True)):
                 step = self.steps[number]
@@ -143,10 +145,14 @@ class Runner:
                 held.update(zip(step.makes, made, strict=True))
                 del made
                 for node in gone:
-                    self._pool.give(held.pop(node))
+                    give(held.pop(node))
                 lender.end(n)
         results = zip(self.program.graph.wanted, self._lent, strict=True)
         return [held[node].copy() if lent else held[node] for node, lent in results]
+
+
+def _let_go(array: Any) -> None:
+    """Give the memory of an array back to the system, if nobody else has it."""
 
 
 def _is_lent(node: Node, steps: Sequence[Step]) -> bool:

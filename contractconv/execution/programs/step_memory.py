@@ -20,7 +20,7 @@ from contractconv.execution.programs.rows import rows_bytes
 from contractconv.execution.programs.turned_axes import as_view
 from contractconv.execution.ready import Ready
 from contractconv.machine import memory
-from contractconv.notation.problem import Shape
+from contractconv.notation.problem import Shape, shape_of
 from contractconv.planning.programs.lives import Made, Taken
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
@@ -95,8 +95,13 @@ class StepMemory:
 
     def _gradient(self, step: ReductionGradient, work: Any) -> Taken:
         result = [self._plain(node) for node in step.makes]
-        if way_of(step.problem, result[0].dtype) is not None:
-            return self._made(step, result, True)
+        way = way_of(step.problem, result[0].dtype)
+        if way is not None and way.makes is not None:
+            taken = (
+                self._like(shape_of(step.problem.operands[0]), result[0].dtype),
+                self._like(step.problem.output_sizes, result[0].dtype),
+            )
+            return self._made(step, result, True, way.makes(step.problem, taken).workspace)
         derived = Workspace(beside=weights_bytes(step.problem))
         return self._made(step, result, REDUCTIONS[step.problem.reduce].linear, derived)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contractconv.arrays.run_trace import trace
-from contractconv.execution.programs.fused_maps import FusedMaps, StandIn
+from contractconv.execution.programs.fused_maps import COMPILED, FusedMaps, StandIn
 from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Node
@@ -39,7 +39,10 @@ class SummedMaps:
     @property
     def beside(self) -> int:
         """Bytes that it takes beside what it reads and makes."""
-        return self._together.beside
+        if self._together.way == COMPILED:
+            return self._together.beside
+        between = (n for n in self._group.apart.outputs if n not in self._group.outputs)
+        return self._together.beside + sum(map(self._program.nbytes, between))
 
     def results(self, like: StandIn) -> list[Any]:
         """Arrays that lie in memory as those of the outputs will."""

@@ -34,6 +34,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.strided_leaves import by_taps, is_leaf
+from contractconv.planning.workspace import NONE, Workspace
 from contractconv.reductions.table import REDUCTIONS
 
 # Windows of so many taps still ask each of them; beyond, it is quicker to go to the chosen one.
@@ -72,10 +73,7 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
         >>> made if made is not None else "there is no compiler"
         array([0., 2., 1., 0.])
     """
-    dtype = kind(array.dtype)
-    if dtype is None or cotangent.dtype != array.dtype:
-        return None
-    ready = _prepared(problem, (array.strides, cotangent.strides), dtype, get_num_threads())
+    ready = _ready(problem, array, cotangent)
     if ready is None:
         return None
     made = memory.empty(array.shape, array.dtype)
@@ -84,6 +82,19 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     regions = {"operand": array, "result": cotangent}
     trace.run(UNPOOLING, problem, lambda: ready.program.run(regions, made))
     return made
+
+
+def gradient_workspace(problem: Problem, array: Array, cotangent: Array) -> Workspace:
+    """What :func:`pool_gradient` takes beside the gradient, for arrays that lie like these."""
+    ready = _ready(problem, array, cotangent)
+    return NONE if ready is None else ready.program.workspace(array.nbytes)
+
+
+def _ready(problem: Problem, array: Array, cotangent: Array) -> _Ready | None:
+    dtype = kind(array.dtype)
+    if dtype is None or cotangent.dtype != array.dtype:
+        return None
+    return _prepared(problem, (array.strides, cotangent.strides), dtype, get_num_threads())
 
 
 def can_pool_back(problem: Problem, dtype: str | None) -> bool:

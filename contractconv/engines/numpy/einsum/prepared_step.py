@@ -33,6 +33,7 @@ from contractconv.machine import memory
 from contractconv.notation.problem import Problem
 from contractconv.planning.einsum import BEGUN, CALL, Way, as_einsum, way
 from contractconv.planning.roles import Labels, Roles, fused, roles
+from contractconv.planning.workspace import Workspace
 
 # From arrays to a new array.
 Prepared = Callable[[Sequence[Array]], Array]
@@ -68,7 +69,7 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         return None
     found = _Step(problem, step.terms, step.output, arrays)
     work = found.prepared(how)
-    return Making(work, found.beside, found.lent)
+    return Making(work, Workspace(beside=found.beside), found.lent)
 
 
 class _Step:
