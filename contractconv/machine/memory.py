@@ -262,12 +262,17 @@ class Pool:
             finalize(array, _returned, ref(self), raw).atexit = False
 
     @contextmanager
-    def lending(self, placement: Placement | None = None) -> Iterator[Lender]:
-        """Make large arrays in this memory, those of a placement at their places."""
+    def lending(self, placement: Placement | None = None, keeps: bool = True) -> Iterator[Lender]:
+        """Make large arrays in this memory, those of a placement at their places.
+
+        Args:
+            placement: the places of arrays that are known beforehand.
+            keeps: whether memory comes from here at all; if not, every array has its own.
+        """
         before = _lending.lender
         self._taken = 0 if placement is None else placement.size
         arena = None if placement is None or not placement.places else self._arena(placement)
-        _lending.lender = lender = Lender(self, arena)
+        _lending.lender = lender = Lender(self if keeps else None, arena)
         try:
             yield lender
             if arena is not None and not arena.spoiled:
@@ -304,13 +309,13 @@ class Lender:
     """What lends memory to one run: an arena what was planned, and a pool the rest.
 
     Args:
-        pool: the pool.
+        pool: the pool; if there is none, memory is the system's, which nobody keeps.
         arena: the arena, if something was planned.
     """
 
     __slots__ = ("_arena", "_pool")
 
-    def __init__(self, pool: Pool, arena: Arena | None) -> None:
+    def __init__(self, pool: Pool | None, arena: Arena | None) -> None:
         self._pool, self._arena = pool, arena
 
     def begin(self, step: int) -> None:
@@ -325,6 +330,8 @@ class Lender:
 
     def array(self, size: int, cleared: bool) -> Array:
         """Memory of an array, cleared if it has to be."""
+        if self._pool is None:
+            return (np.zeros if cleared else np.empty)(size, np.uint8)
         raw = None if self._arena is None else self._arena.lent(size, scratch=False)
         if raw is None:
             return self._pool.take(size, cleared)
@@ -333,7 +340,9 @@ class Lender:
         return raw
 
     def scratch(self, size: int) -> Array | None:
-        """Memory that is no array, if it was planned."""
+        """Memory that is no array, if it was planned, or is not to be kept."""
+        if self._pool is None:
+            return np.frombuffer(np.empty(size, np.uint8).data, np.uint8)
         return None if self._arena is None else self._arena.lent(size, scratch=True)
 
 

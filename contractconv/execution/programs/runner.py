@@ -119,7 +119,7 @@ class Runner:
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
         made = self._carry_out(arrays, None)
-        if self._memory().keeps:
+        if self._memory().placement:
             for array in made:
                 self._pool.watch(array)
         return made
@@ -127,13 +127,14 @@ class Runner:
     @contextmanager
     def _settled(self, plan: MemoryPlan) -> Iterator[memory.Lender]:
         """In memory that is used again, and no thread but ours awake behind a matrix product."""
-        with self._pool.lending(plan.placement) as lender, multiplied_by(blas_products.multiply):
+        memory = self._pool.lending(plan.placement, keeps=plan.placement is not None)
+        with memory as lender, multiplied_by(blas_products.multiply):
             yield lender
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
         plan = self._memory()
-        give = self._pool.give if plan.keeps else _let_go
+        give = self._pool.give if plan.placement else _let_go
         with self._settled(plan) as lender:
             for n, (number, gone) in enumerate(zip(plan.order, plan.gone, strict=True)):
                 step = self.steps[number]

@@ -30,17 +30,15 @@ class MemoryPlan:
     Attributes:
         order: the numbers of the steps as they are carried out, some perhaps more than once.
         gone: for each of them the nodes that are not there any more behind it.
-        placement: where arrays lie that are not returned.
-        keeps: whether memory is kept for what is made later; if not, it is given back to the system
-            with each array.
+        placement: where arrays lie that are not returned; ``None`` if each of them has memory of
+            its own, which is given back with it.
         alive: for each step the bytes of all arrays that are there, and of what it takes.
         peak: bytes that are taken at once, at most.
     """
 
     order: tuple[int, ...]
     gone: tuple[tuple[Node, ...], ...]
-    placement: Placement
-    keeps: bool
+    placement: Placement | None
     alive: tuple[int, ...]
     peak: int
 
@@ -70,13 +68,13 @@ def memory_plan(
     room = limit - limit // _SPARE
     least: tuple[int, Sequence[int]] | None = None
     for order, most in orders(taken, costs_of(steps, program), wanted):
-        for keeps in (True, False) if most <= room else ():
-            made = _planned(taken, order, wanted, copies, keeps)
+        for together in (True, False) if most <= room else ():
+            made = _planned(taken, order, wanted, copies, together)
             if made.peak <= room:
                 return made
         least = (most, order) if least is None or most < least[0] else least
     assert least is not None
-    needed = _planned(taken, least[1], wanted, copies, keeps=False).peak
+    needed = _planned(taken, least[1], wanted, copies, together=False).peak
     raise MemoryLimitError(
         f"a memory limit of {limit} bytes is too small for {program.graph.name}: "
         f"the least is {-(-needed * _SPARE // (_SPARE - 1))}, beside its inputs"
@@ -88,72 +86,54 @@ def _planned(
     order: Sequence[int],
     wanted: Sequence[Node],
     copies: int,
-    keeps: bool = True,
+    together: bool = True,
 ) -> MemoryPlan:
     steps = [taken[n] for n in order]
     gone = last_reads([one.step for one in steps], wanted)
     found = lives(steps, gone)
-    places = _Places(steps, found, keeps)
-    placement = places.placement()
-    beside = [*places.beside(), copies + sum(o.made.size for o in found if o.returned)]
-    return MemoryPlan(
-        tuple(order), tuple(map(tuple, gone)), placement, keeps,
-        tuple(alive(steps, found)), _whole(placement) + max(beside),
-    )  # fmt: skip
+    sizes, last = alive(steps, found), sum(life.made.size for life in found if life.returned)
+    placement = _placement(steps, found) if together else None
+    peak = max([*sizes, last + copies])
+    if placement is not None:
+        whole = placement.size + _LINE + _BYTES_A_PLACE * len(placement.places)
+        peak = whole + max([*_beside(steps, found), last + copies])
+    return MemoryPlan(tuple(order), tuple(map(tuple, gone)), placement, tuple(sizes), peak)
 
 
-def _whole(placement: Placement) -> int:
-    """Bytes of the memory of a placement, and of what its places are told apart by."""
-    return placement.size + _LINE + _BYTES_A_PLACE * len(placement.places)
+def _placement(steps: Sequence[Taken], found: Sequence[Life]) -> Placement:
+    """Places of all arrays that are not returned, and of what is lent within steps."""
+    asked = [*_within(steps), *_between(steps, found)]
+    asked.sort(key=lambda pair: pair[1].first)
+    offsets, size = placed([block for block, _ in asked])
+    places = (place._replace(offset=at) for (_, place), at in zip(asked, offsets, strict=True))
+    return Placement(size, len(steps), tuple(places))
 
 
-class _Places:
-    """What of some steps has a place.
+def _within(steps: Sequence[Taken]) -> Iterator[tuple[Block, Place]]:
+    """What is lent within steps."""
+    for n, taken in enumerate(steps):
+        for loan in taken.workspace.loans:
+            block = _block(loan.size, (n, loan.first), (n, loan.last))
+            yield block, Place(loan.size, 0, n, n, loan.scratch)
 
-    Args:
-        steps: the steps.
-        found: the arrays that they make.
-        arrays: whether arrays have places, and not only what kernels need while they run.
-    """
 
-    def __init__(self, steps: Sequence[Taken], found: Sequence[Life], arrays: bool) -> None:
-        self._steps, self._found, self._arrays = steps, found, arrays
+def _between(steps: Sequence[Taken], found: Sequence[Life]) -> Iterator[tuple[Block, Place]]:
+    """The arrays that are made, which a step asks for in the last of its stages."""
+    for life in filter(_has_place, found):
+        size, first, last = life.made.asked, life.first, life.last
+        stage = steps[first].workspace.stages - 1
+        yield _block(size, (first, stage), (last, _STAGES)), Place(size, 0, first, last)
 
-    def placement(self) -> Placement:
-        """The places."""
-        asked = [*self._within(), *self._between()]
-        asked.sort(key=lambda pair: pair[1].first)
-        offsets, size = placed([block for block, _ in asked])
-        places = (place._replace(offset=at) for (_, place), at in zip(asked, offsets, strict=True))
-        return Placement(size, len(self._steps), tuple(places))
 
-    def beside(self) -> list[int]:
-        """Bytes of what has no place, for each step."""
-        own = [life for life in self._found if not self._has_place(life)]
-        bare = [one._replace(workspace=self._own(one.workspace)) for one in self._steps]
-        return alive(bare, own)
+def _has_place(life: Life) -> bool:
+    return bool(life.made.asked) and not life.returned
 
-    def _has_place(self, life: Life) -> bool:
-        return self._arrays and bool(life.made.asked) and not life.returned
 
-    def _own(self, workspace: Workspace) -> Workspace:
-        loans = () if self._arrays else [one for one in workspace.loans if not one.scratch]
-        return workspace._replace(loans=tuple(loans))
-
-    def _within(self) -> Iterator[tuple[Block, Place]]:
-        """What is lent within steps."""
-        for n, taken in enumerate(self._steps):
-            for loan in taken.workspace.loans:
-                if self._arrays or loan.scratch:
-                    block = _block(loan.size, (n, loan.first), (n, loan.last))
-                    yield block, Place(loan.size, 0, n, n, loan.scratch)
-
-    def _between(self) -> Iterator[tuple[Block, Place]]:
-        """The arrays that are made, which a step asks for in the last of its stages."""
-        for life in filter(self._has_place, self._found):
-            size, first, last = life.made.asked, life.first, life.last
-            stage = self._steps[first].workspace.stages - 1
-            yield _block(size, (first, stage), (last, _STAGES)), Place(size, 0, first, last)
+def _beside(steps: Sequence[Taken], found: Sequence[Life]) -> list[int]:
+    """Bytes of what has no place, for each step."""
+    own = [life for life in found if not _has_place(life)]
+    bare = [one._replace(workspace=Workspace(beside=one.workspace.beside)) for one in steps]
+    return alive(bare, own)
 
 
 def _block(size: int, first: tuple[int, int], last: tuple[int, int]) -> Block:
