@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from contractconv.errors import MemoryLimitError
 from contractconv.machine.placement import Place, Placement
 from contractconv.planning.programs.costs import costs_of
 from contractconv.planning.programs.lives import Life, Taken, alive, last_reads, lives
 from contractconv.planning.programs.placement import Block, placed
-from contractconv.planning.programs.rematerialization import orders
+from contractconv.planning.programs.rematerialization import orders, plain_orders
 from contractconv.planning.workspace import Workspace
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Node
@@ -63,18 +64,19 @@ def memory_plan(
     wanted, steps = program.graph.wanted, [one.step for one in taken]
     sizes = (program.nbytes(node) for node, copied in zip(wanted, lent, strict=True) if copied)
     copies = sum(sizes)
+    plain = plain_orders(taken, wanted)
+    best, _ = min(plain, key=lambda one: one[1])
     if limit is None:
-        return _planned(taken, range(len(taken)), wanted, copies)
+        return _planned(taken, best, wanted, copies)
     room = limit - limit // _SPARE
-    least: tuple[int, Sequence[int]] | None = None
-    for order, most in orders(taken, costs_of(steps, program), wanted):
+    least = min(plain, key=lambda one: one[1])
+    for order, most in chain(plain, orders(taken, costs_of(steps, program), wanted, best)):
         for together in (True, False) if most <= room else ():
             made = _planned(taken, order, wanted, copies, together)
             if made.peak <= room:
                 return made
-        least = (most, order) if least is None or most < least[0] else least
-    assert least is not None
-    needed = _planned(taken, least[1], wanted, copies, together=False).peak
+        least = min(least, (order, most), key=lambda one: one[1])
+    needed = _planned(taken, least[0], wanted, copies, together=False).peak
     raise MemoryLimitError(
         f"a memory limit of {limit} bytes is too small for {program.graph.name}: "
         f"the least is {-(-needed * _SPARE // (_SPARE - 1))}, beside its inputs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,16 +15,13 @@ class Block(NamedTuple):
     last: int
 
 
-Key = Callable[[Block], tuple[int, ...]]
-# In which order blocks get their places: the largest first, those that are needed longest, or as
-# they come.
-_ORDERS: tuple[Key, ...] = (
+# Blocks beyond which it takes too long to compare each with every other one.
+_MANY = 500
+# In which orders fewer get their places: the largest first, or those that are needed longest.
+_ORDERS: tuple[Callable[[Block], tuple[int, int]], ...] = (
     lambda block: (-block.size, block.first),
     lambda block: (block.first - block.last, -block.size),
-    lambda block: (block.first, -block.size),
 )
-# Blocks from which on it takes too long to try more than one.
-_MANY = 500
 
 
 def placed(blocks: Sequence[Block]) -> tuple[list[int], int]:
@@ -39,15 +37,11 @@ def placed(blocks: Sequence[Block]) -> tuple[list[int], int]:
         >>> placed([Block(8, 0, 1), Block(4, 1, 2), Block(8, 2, 3)])
         ([0, 8, 0], 12)
     """
-    least = _most_at_once(blocks)
-    found: tuple[list[int], int] | None = None
-    for order in _ORDERS if len(blocks) < _MANY else _ORDERS[:1]:
-        one = _in_turn(blocks, order)
-        if found is None or one[1] < found[1]:
-            found = one
-        if found[1] == least:
+    found = _as_they_come(blocks)
+    for order in _ORDERS if len(blocks) <= _MANY else ():
+        if found[1] == _most_at_once(blocks):
             break
-    assert found is not None
+        found = min(found, _in_order(blocks, order), key=lambda one: one[1])
     return found
 
 
@@ -63,24 +57,37 @@ def _most_at_once(blocks: Sequence[Block]) -> int:
     return most
 
 
-def _in_turn(blocks: Sequence[Block], key: Key) -> tuple[list[int], int]:
-    """Give one block after the other the smallest gap that it fits into."""
+def _as_they_come(blocks: Sequence[Block]) -> tuple[list[int], int]:
+    """Give each block, when it is needed, the smallest gap that it fits into."""
+    offsets, size = [0] * len(blocks), 0
+    there: list[tuple[int, int, int]] = []
+    for n in sorted(range(len(blocks)), key=lambda n: (blocks[n].first, -blocks[n].size)):
+        block = blocks[n]
+        there = [one for one in there if one[2] >= block.first]
+        offsets[n] = _gap([(start, end) for start, end, _ in there], block.size)
+        insort(there, (offsets[n], offsets[n] + block.size, block.last))
+        size = max(size, offsets[n] + block.size)
+    return offsets, size
+
+
+def _in_order(
+    blocks: Sequence[Block], key: Callable[[Block], tuple[int, int]]
+) -> tuple[list[int], int]:
+    """Give one block after the other the smallest gap between those that meet it in time."""
     offsets, size = [0] * len(blocks), 0
     there: list[tuple[int, int, int, int]] = []
     for n in sorted(range(len(blocks)), key=lambda n: key(blocks[n])):
         block = blocks[n]
         first, last = block.first, block.last
-        taken = sorted(
-            (start, end) for start, end, begun, over in there if begun <= last and first <= over
-        )
-        offsets[n] = _gap(taken, block.size)
-        there.append((offsets[n], offsets[n] + block.size, first, last))
+        met = [(s, e) for s, e, begun, over in there if begun <= last and first <= over]
+        offsets[n] = _gap(met, block.size)
+        insort(there, (offsets[n], offsets[n] + block.size, first, last))
         size = max(size, offsets[n] + block.size)
     return offsets, size
 
 
 def _gap(taken: Sequence[tuple[int, int]], size: int) -> int:
-    """Where the smallest gap between ranges begins that is large enough; behind them if none is."""
+    """Where the smallest gap between ranges, in order, that is large enough begins."""
     place, least, end = -1, 0, 0
     for start, stop in taken:
         gap = start - end
