@@ -18,8 +18,9 @@ from contractconv.programs.nodes import Node
 
 # Places begin at multiples of so many bytes, a line of the cache; and bytes of what leads to one.
 _LINE, _BYTES_A_PLACE = 64, 512
-# One part in so many of a limit is left to the interpreter: its lists and tables are not counted.
-_SPARE = 64
+# What is left of a limit to the interpreter, whose lists and tables are not counted: so many bytes
+# and one part in so many, but at most a larger part.
+_SPARE, _PART, _LARGEST_PART = 1 << 15, 64, 16
 # Moments of a step: more stages than one has are not told apart.
 _STAGES = 64
 
@@ -68,7 +69,7 @@ def memory_plan(
     best, _ = min(plain, key=lambda one: one[1])
     if limit is None:
         return _planned(taken, best, wanted, copies)
-    room = limit - limit // _SPARE
+    room = limit - min(limit // _LARGEST_PART, limit // _PART + _SPARE)
     least = min(plain, key=lambda one: one[1])
     for order, most in chain(plain, orders(taken, costs_of(steps, program), wanted, best)):
         for together in (True, False) if most <= room else ():
@@ -79,8 +80,14 @@ def memory_plan(
     needed = _planned(taken, least[0], wanted, copies, together=False).peak
     raise MemoryLimitError(
         f"a memory limit of {limit} bytes is too small for {program.graph.name}: "
-        f"the least is {-(-needed * _SPARE // (_SPARE - 1))}, beside its inputs"
+        f"the least is {_least_limit(needed)}, beside its inputs"
     )
+
+
+def _least_limit(needed: int) -> int:
+    """The least limit of which so many bytes are left."""
+    parts = (needed, _LARGEST_PART), (needed + _SPARE, _PART)
+    return min(-(-size * part // (part - 1)) for size, part in parts)
 
 
 def _planned(
