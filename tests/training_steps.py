@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from contractconv.functions import lstm_cell, max_pool, softmax
 from contractconv.functions import sum as total
 
 Arrays = dict[str, Any]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
-def step(loss: cc.Tensor, shapes: dict[str, tuple[int, ...]]) -> cc.Program:
+def step(loss: cc.Tensor, shapes: Shapes) -> cc.Program:
     """A loss and its gradients by all inputs but the first."""
     inputs = cc.program(loss=loss).inputs
     learned = [inputs[name] for name in list(shapes)[1:]]
@@ -24,14 +25,14 @@ def step(loss: cc.Tensor, shapes: dict[str, tuple[int, ...]]) -> cc.Program:
     return cc.program({"loss": loss, **slopes}, inputs=[inputs[name] for name in shapes])
 
 
-def drawn(shapes: dict[str, tuple[int, ...]], dtype: str = "float32") -> Arrays:
+def drawn(shapes: Shapes, dtype: str = "float32") -> Arrays:
     """Numbers whose products neither vanish nor explode."""
     rng = np.random.default_rng(0)
     return {n: (rng.normal(size=s) / np.sqrt(s[-1])).astype(dtype) for n, s in shapes.items()}
 
 
 def perceptron(layers: int = 12, batch: int = 512, width: int = 64) -> tuple[cc.Program, Arrays]:
-    h, shapes = cc.tensor("x", "b i"), {"x": (batch, width)}
+    h, shapes = cc.tensor("x", "b i"), dict[str, tuple[int, ...]](x=(batch, width))
     for n in range(layers):
         W = cc.tensor(f"W{n}", "i o")
         h = cc.relu(cc.contract("b i, i o -> b o", h, W)).named("b i")
@@ -40,7 +41,7 @@ def perceptron(layers: int = 12, batch: int = 512, width: int = 64) -> tuple[cc.
 
 
 def convolutions(layers: int = 8, side: int = 24) -> tuple[cc.Program, Arrays]:
-    h, shapes = cc.tensor("x", "b h w c"), {"x": (8, side, side, 16)}
+    h, shapes = cc.tensor("x", "b h w c"), dict[str, tuple[int, ...]](x=(8, side, side, 16))
     for n in range(layers):
         W = cc.tensor(f"W{n}", "k l c o")
         made = cc.contract("b (h+k-1) (w+l-1) c, k l c o -> b h w o", h, W)
@@ -96,7 +97,13 @@ def recurrent() -> tuple[cc.Program, Arrays]:
     for n in range(6):
         state, cell = lstm_cell(x.at(t=n), state, cell, W, U, bias)[:2]
     gates = (64, 4, 64)
-    shapes = {"x": (128, 6, 64), "h": (128, 64), "c": (128, 64), "W": gates, "U": gates}
+    shapes: dict[str, tuple[int, ...]] = {
+        "x": (128, 6, 64),
+        "h": (128, 64),
+        "c": (128, 64),
+        "W": gates,
+        "U": gates,
+    }
     shapes["bias"] = (4, 64)
     return step(total(state * state), shapes), drawn(shapes)
 

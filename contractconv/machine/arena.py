@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contractconv.machine.placement import Place, Placement
+from contractconv.machine.placement import LINE, Place, Placement
 
 Array = NDArray[Any]
-# Bytes of a line of the cache.
-LINE = 64
 
 
 class Arena:

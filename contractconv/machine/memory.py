@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.cache_register import on_clearing
-from contractconv.machine.arena import LINE, Arena
-from contractconv.machine.placement import Placement
+from contractconv.machine.arena import Arena
+from contractconv.machine.placement import LINE, Placement
 
 Array = NDArray[Any]
 # Machine code that takes the address of its arguments.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# Bytes of a line of the cache: places begin at multiples of them.
+LINE = 64
+
 
 class Place(NamedTuple):
     """A part of the memory, which belongs to an array from one step to another.

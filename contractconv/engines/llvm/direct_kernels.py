@@ -29,7 +29,8 @@ from contractconv.engines.llvm.packing import (
 from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
 from contractconv.machine.kept_bytes import weight
-from contractconv.machine.memory import LINE, lines
+from contractconv.machine.memory import lines
+from contractconv.machine.placement import LINE
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.trimming import reaches_outside

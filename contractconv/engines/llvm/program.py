@@ -14,7 +14,8 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import dispatch as kernel
 from contractconv.engines.llvm.kernels.native import Native
 from contractconv.engines.llvm.parallel_program import carry_out
-from contractconv.machine.memory import LINE, Table, address, give, lent, lines, take
+from contractconv.machine.memory import Table, address, give, lent, lines, take
+from contractconv.machine.placement import LINE
 from contractconv.machine.threads import get_num_threads
 from contractconv.planning.workspace import Loan, Workspace
 

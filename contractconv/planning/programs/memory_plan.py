@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from contractconv.errors import MemoryLimitError
-from contractconv.machine.placement import Place, Placement
+from contractconv.machine.placement import LINE, Place, Placement
 from contractconv.planning.programs.costs import costs_of
 from contractconv.planning.programs.lives import Life, Taken, alive, last_reads, lives
 from contractconv.planning.programs.placement import Block, placed
@@ -16,8 +16,8 @@ from contractconv.planning.workspace import Workspace
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Node
 
-# Places begin at multiples of so many bytes, a line of the cache; and bytes of what leads to one.
-_LINE, _BYTES_A_PLACE = 64, 512
+# Bytes of what leads to a place.
+_BYTES_A_PLACE = 512
 # What is left of a limit to the interpreter, whose lists and tables are not counted: so many bytes
 # and one part in so many, but at most a larger part.
 _SPARE, _PART, _LARGEST_PART = 1 << 15, 64, 16
@@ -104,7 +104,7 @@ def _planned(
     placement = _placement(steps, found) if together else None
     peak = max([*sizes, last + copies])
     if placement is not None:
-        whole = placement.size + _LINE + _BYTES_A_PLACE * len(placement.places)
+        whole = placement.size + LINE + _BYTES_A_PLACE * len(placement.places)
         peak = whole + max([*_beside(steps, found), last + copies])
     return MemoryPlan(tuple(order), tuple(map(tuple, gone)), placement, tuple(sizes), peak)
 
@@ -148,4 +148,4 @@ def _beside(steps: Sequence[Taken], found: Sequence[Life]) -> list[int]:
 def _block(size: int, first: tuple[int, int], last: tuple[int, int]) -> Block:
     """A block from one stage of a step to another one."""
     moments = (step * _STAGES + min(stage, _STAGES - 1) for step, stage in (first, last))
-    return Block(-(-size // _LINE) * _LINE, *moments)
+    return Block(-(-size // LINE) * LINE, *moments)

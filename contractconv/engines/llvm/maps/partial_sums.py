@@ -59,7 +59,8 @@ class PartialSums:
 
     def size(self, pieces: int) -> int:
         """Bytes of the parts of so many pieces."""
-        return pieces * sum(map(mul, self._rooms, self.itemsizes))
+        each: int = sum(map(mul, self._rooms, self.itemsizes))
+        return pieces * each
 
     def place(self, table: Table, places: Places, first: int) -> None:
         """Give each piece its parts, which are arrays of the kernel from ``first`` on."""

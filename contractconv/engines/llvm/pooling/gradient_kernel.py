@@ -30,6 +30,7 @@ from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
 from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
+from contractconv.machine.placement import LINE
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
@@ -308,7 +309,7 @@ class _Gradient:
         touched = gradient * (2 if self.record.chooses else 1) + given
         others = (stride for n, stride in enumerate(self.strides[2]) if n != self.lane)
         large = touched * self.number.size >= _PAST_CACHE
-        return large and all(stride % memory.LINE == 0 for stride in others)
+        return large and all(stride % LINE == 0 for stride in others)
 
     def _walk(self, met: Sequence[Met | None], choice: dict[str, int]) -> Walk:
         """Through all elements of the gradient: cotangent, gradient, and choice."""
