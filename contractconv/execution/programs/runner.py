@@ -17,6 +17,7 @@ from contractconv.engines.llvm import blas_products
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.parts import placed, taken
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.summed_maps import SummedMaps
@@ -24,11 +25,13 @@ from contractconv.execution.run import planned, run
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.boxes import slice_of
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
+    PlacedStep,
     ReductionGradient,
     RowsStep,
     Step,
@@ -236,12 +239,20 @@ def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
 
 
+def _placed(program: Typed, step: PlacedStep) -> Work:
+    whole = step.whole
+    boxes = [(step.reads.index(part.node), part.box) for part in whole.parts]
+    return placed(boxes, program.shapes[whole.node], program.dtypes[whole.node])
+
+
 def _view(program: Typed, step: ViewStep) -> Work:
     node = step.node
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        return _turned(program.problems[node])
+        problem = program.problems[node]
+        part = slice_of(problem)
+        return _turned(problem) if part is None else taken(problem, part)
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]
@@ -256,5 +267,6 @@ _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     MapStep: _maps,
     RowLoop: _row_loop,
     RowsStep: _rows,
+    PlacedStep: _placed,
     ViewStep: _view,
 }
