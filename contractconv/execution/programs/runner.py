@@ -17,22 +17,25 @@ from contractconv.engines.llvm import blas_products
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.parts import placed, taken
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.step_memory import StepMemory
 from contractconv.execution.programs.summed_maps import SummedMaps
-from contractconv.execution.programs.turned_axes import turning
 from contractconv.execution.ready import Ready
 from contractconv.execution.run import made_ready, planned, run
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
+from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.boxes import slice_of
 from contractconv.planning.programs.memory_plan import MemoryPlan, memory_plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
+    PlacedStep,
     ReductionGradient,
     RowsStep,
     Step,
@@ -249,8 +252,26 @@ def _row_loop(program: Typed, step: RowLoop) -> Work:
     return RowMaps(step, program, lambda: [_RULES[type(p)](program, p) for p in step.parts])
 
 
+def _order(problem: Problem) -> list[int]:
+    """The axes of a contraction's only operand, in the order of the result."""
+    held = [access.plain for access in problem.operands[0]]
+    return [held.index(access.plain) for access in problem.output]
+
+
+def _turned(problem: Problem) -> Work:
+    """Axes in another order; a composition is an axis on either side of that."""
+    order, apart, together = _order(problem), shape_of(problem.operands[0]), problem.result_shape
+    return lambda given: [given[0].reshape(apart).transpose(order).reshape(together)]
+
+
 def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
+
+
+def _placed(program: Typed, step: PlacedStep) -> Work:
+    whole = step.whole
+    boxes = [(step.reads.index(part.node), part.box) for part in whole.parts]
+    return placed(boxes, program.shapes[whole.node], program.dtypes[whole.node])
 
 
 def _view(program: Typed, step: ViewStep) -> Work:
@@ -258,8 +279,9 @@ def _view(program: Typed, step: ViewStep) -> Work:
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        turn = turning(program.problems[node])
-        return lambda given: [turn(given[0])]
+        problem = program.problems[node]
+        part = slice_of(problem)
+        return _turned(problem) if part is None else taken(problem, part)
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]
@@ -274,5 +296,6 @@ _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     MapStep: _maps,
     RowLoop: _row_loop,
     RowsStep: _rows,
+    PlacedStep: _placed,
     ViewStep: _view,
 }

@@ -17,7 +17,6 @@ from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution.gradient import way_of
 from contractconv.execution.local_weights import weights_bytes
 from contractconv.execution.programs.rows import rows_bytes
-from contractconv.execution.programs.turned_axes import as_view
 from contractconv.execution.ready import Ready
 from contractconv.machine import memory
 from contractconv.notation.problem import Shape, shape_of
@@ -26,6 +25,7 @@ from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
+    PlacedStep,
     ReductionGradient,
     RowsStep,
     Step,
@@ -33,7 +33,7 @@ from contractconv.planning.programs.steps import (
 )
 from contractconv.planning.workspace import NONE, Workspace
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.nodes import Contract, Input, Node
+from contractconv.programs.nodes import Input, Node
 from contractconv.reductions.table import REDUCTIONS
 
 
@@ -63,6 +63,7 @@ class StepMemory:
             MapStep: self._maps,
             RowLoop: self._maps,
             RowsStep: self._rows,
+            PlacedStep: self._placed,
             ViewStep: self._view,
         }
         return rules[type(step)](step, work)
@@ -122,16 +123,17 @@ class StepMemory:
         beside = rows_bytes(step.node, rows, labels, result)
         return self._made(step, [result], False, Workspace(beside=beside))
 
+    def _placed(self, step: PlacedStep, work: Any) -> Taken:
+        return self._made(step, [self._plain(node) for node in step.makes], True)
+
     def _view(self, step: ViewStep, work: Any) -> Taken:
         node = step.node
         if not step.reads:
             return self._made(step, [self._plain(node)], False)
-        seen = self._held[step.reads[0]]
-        if isinstance(node, Contract):
-            turned = as_view(self._program.problems[node], seen)
-            if turned is None:
-                return self._made(step, [self._plain(node)], False)
-            seen = turned
+        given = self._held[step.reads[0]]
+        (seen,) = work([given])
+        if not np.may_share_memory(seen, given):
+            return self._made(step, [self._plain(node)], False)
         self._held[node] = seen
         return Taken(step, (Made(0, viewed=step.reads[0]),))
 

@@ -116,7 +116,12 @@ def test_what_surrounds_the_result_is_left_alone() -> None:
 def test_nobody_is_asked_of_another_thread_or_of_small_matrices() -> None:
     asked: list[Any] = []
     big, small = np.ones((100, 100)), np.ones((9, 9))
-    with multiplied_by(lambda *given: bool(asked.append(given))):
+
+    def refuse(*given: Any) -> bool:
+        asked.append(given)
+        return False
+
+    with multiplied_by(refuse):
         matrix_product(small, small)
         other = threading.Thread(target=matrix_product, args=(big, big))
         other.start()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.matrix_products import matrix_product
-from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_once
+from contractconv.arrays.summation import TERMS, even_block, multiplied, summed, terms_at_once
 from contractconv.arrays.views import Array, Labelled, gapless
 from contractconv.arrays.workspace import Making
 from contractconv.engines.numpy.einsum import step_arithmetic
@@ -252,7 +252,7 @@ class _Step:
         size = self.extents[longest]
         self.lent = False
         self.beside += self._bytes((*found.summed, *self.output)) // TERMS
-        block = step_arithmetic.evenly(size, TERMS)
+        block = even_block(size, TERMS)
         whole = size - size % block
 
         def add(given: Sequence[Array]) -> Array:
