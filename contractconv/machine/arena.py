@@ -60,7 +60,7 @@ class Arena:
     def end(self, step: int) -> None:
         """See to it that nobody reads what had its place until the end of a step."""
         for piece in self._ends[step]:
-            if piece.is_read:
+            if getrefcount(piece.raw) > _UNREAD:
                 self.spoiled = True
 
 

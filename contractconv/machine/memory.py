@@ -311,22 +311,18 @@ class Lender:
     Args:
         pool: the pool; if there is none, memory is the system's, which nobody keeps.
         arena: the arena, if something was planned.
+
+    Attributes:
+        begin: lends what was planned for the step of some number from now on.
+        end: tells that a step is over, so that what was planned until then is free.
     """
 
-    __slots__ = ("_arena", "_pool")
+    __slots__ = ("_arena", "_pool", "begin", "end")
 
     def __init__(self, pool: Pool | None, arena: Arena | None) -> None:
         self._pool, self._arena = pool, arena
-
-    def begin(self, step: int) -> None:
-        """Lend what was planned for a step from now on."""
-        if self._arena is not None:
-            self._arena.begin(step)
-
-    def end(self, step: int) -> None:
-        """What was planned until a step is free."""
-        if self._arena is not None:
-            self._arena.end(step)
+        self.begin: Callable[[int], None] = _nothing if arena is None else arena.begin
+        self.end: Callable[[int], None] = _nothing if arena is None else arena.end
 
     def array(self, size: int, cleared: bool) -> Array:
         """Memory of an array, cleared if it has to be."""
@@ -344,6 +340,10 @@ class Lender:
         if self._pool is None:
             return np.frombuffer(np.empty(size, np.uint8).data, np.uint8)
         return None if self._arena is None else self._arena.lent(size, scratch=True)
+
+
+def _nothing(step: int) -> None:
+    """Nothing was planned."""
 
 
 def _is_lent(raw: Any) -> TypeGuard[Array]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,20 @@ from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Po
 _ROUNDS = 5
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
+Nodes = tuple[Node, ...]
+
+
+class _Planned(NamedTuple):
+    """The steps of a program as they are carried out.
+
+    Attributes:
+        memory: where arrays lie.
+        lines: for each step what it reads, what carries it out, what it makes, and what is not
+            there any more behind it.
+    """
+
+    memory: MemoryPlan
+    lines: tuple[tuple[Nodes, Work, Nodes, Nodes], ...]
 
 
 class Runner:
@@ -73,9 +87,10 @@ class Runner:
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
         self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
         self._limit = limit
-        self._plans: dict[int, MemoryPlan] = {}
+        # For each number of threads, whose kernels take more memory the more there are.
+        self._planned: dict[int, _Planned] = {}
         if limit is not None:
-            self._memory()
+            self._ready()
 
     @property
     def size(self) -> int:
@@ -97,17 +112,26 @@ class Runner:
         }
         loops = zip(self.steps, self._works, strict=True)
         ways |= {step: work.way for step, work in loops if isinstance(work, RowMaps)}
-        return planned_lines(self.program, self.steps, plans, ways, self._memory())
+        return planned_lines(self.program, self.steps, plans, ways, self._ready().memory)
 
-    def _memory(self) -> MemoryPlan:
-        """What is made in which order, and where it lies; kernels for more threads take more."""
+    def _ready(self) -> _Planned:
+        """What is done in which order, and where arrays lie."""
         threads = get_num_threads()
-        if threads not in self._plans:
-            stand_ins = StepMemory(self.program)
-            pairs = zip(self.steps, self._works, strict=True)
-            taken = [stand_ins.of(step, work) for step, work in pairs]
-            self._plans[threads] = memory_plan(self.program, taken, self._lent, self._limit)
-        return self._plans[threads]
+        found = self._planned.get(threads)
+        if found is None:
+            found = self._planned[threads] = self._with_memory()
+        return found
+
+    def _with_memory(self) -> _Planned:
+        stand_ins = StepMemory(self.program)
+        pairs = zip(self.steps, self._works, strict=True)
+        taken = [stand_ins.of(step, work) for step, work in pairs]
+        plan = memory_plan(self.program, taken, self._lent, self._limit)
+        lines = (
+            (self.steps[n].reads, self._works[n], self.steps[n].makes, gone)
+            for n, gone in zip(plan.order, plan.gone, strict=True)
+        )
+        return _Planned(plan, tuple(lines))
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
@@ -122,7 +146,7 @@ class Runner:
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
         made = self._carry_out(arrays, None)
-        if self._memory().placement:
+        if self._ready().memory.placement:
             for array in made:
                 self._pool.watch(array)
         return made
@@ -136,17 +160,16 @@ class Runner:
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
-        plan = self._memory()
+        plan, lines = self._ready()
         give = self._pool.give if plan.placement else _let_go
         with self._settled(plan) as lender:
-            for n, (number, gone) in enumerate(zip(plan.order, plan.gone, strict=True)):
-                step = self.steps[number]
+            for n, (reads, work, makes, gone) in enumerate(lines):
                 lender.begin(n)
                 start = perf_counter()
-                made = self._works[number]([held[node] for node in step.reads])
+                made = work([held[node] for node in reads])
                 if spent is not None:
                     spent.append(perf_counter() - start)
-                held.update(zip(step.makes, made, strict=True))
+                held.update(zip(makes, made, strict=True))
                 del made
                 for node in gone:
                     give(held.pop(node))
