@@ -71,6 +71,14 @@ def parts(f: Floats, x: Vector) -> Parts:
     return Parts(f.fma(r * r, f.polynomial(t.polynomial, r), r), whole)
 
 
+def of_multiple(f: Floats, factor: float) -> tuple[float, ...]:
+    """The polynomial ``P`` of ``exp(factor r) = 1 + r P(r)``, whose factor is a power of two."""
+    coefficients = _table(f).polynomial
+    powers = range(len(coefficients) + 1, 1, -1)
+    scaled = (c * factor**n for c, n in zip(coefficients, powers, strict=True))
+    return (*scaled, factor)
+
+
 def exp(f: Floats, x: Vector) -> Vector:
     """The exponential."""
     t = _table(f)

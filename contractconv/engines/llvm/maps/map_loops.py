@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
     from contractconv.engines.llvm.maps.vector_kinds import Lanes
 
+    # Where a vector is in a row: its first number, how many of its lanes count, and their mask;
+    # of a whole vector there is neither of these.
+    Part = tuple[Int, Int | None, Any]
+
 # How an array lies along the lanes: as neighbours, as one element for all of them, or apart.
 UNIT, REPEATED, APART = "unit", "repeated", "apart"
 # Places in the table of arguments, behind which those of the arrays, and what is told, begin.
@@ -153,21 +157,17 @@ class Maps:
 
     def _row(self, _: Int) -> None:
         e = self.e
-        starts = [e.entry_of(self.here, n) for n in range(self.places.arrays)]
-        fixed = [self._fixed(instruction, starts) for instruction in self.code.instructions]
-
-        def vector(first: Int, some: Int | None) -> None:
-            self._vector(starts, fixed, first, some)
-
+        self.starts = [e.entry_of(self.here, n) for n in range(self.places.arrays)]
+        listed = enumerate(self.code.instructions)
+        self.fixed = {n: v for n, i in listed if (v := self._given(n, i)) is not None}
         if registers()[1] >= 64:
-            # Masks cost nothing there, and a second copy of the maps would have to be compiled.
-            e.repeat(0, self.count, lambda n: vector(n, self._left(n)), e.number.lanes)
+            e.repeat(0, self.count, self._whole_or_part, e.number.lanes)
         else:
-            e.lines(self.count, vector)
+            e.lines(self.count, lambda first, some: self._vector((first, some, e.mask(some))))
         self._advance()
 
-    def _left(self, first: Int) -> Int:
-        return (self.count - first).least(self.e.number.lanes)
+    def _given(self, number: int, instruction: Instruction) -> Vector | None:
+        return self._fixed(instruction, self.starts) or self.told[number]
 
     def _fixed(self, instruction: Instruction, starts: Sequence[Int]) -> Vector | None:
         """What is the same in a whole row, of what is given."""
@@ -187,27 +187,61 @@ class Maps:
             return self.code.leaves + written + int(instruction.value)
         return None
 
-    def _vector(
-        self,
-        starts: Sequence[Int],
-        fixed: Sequence[Vector | None],
-        first: Int,
-        some: Int | None,
-    ) -> None:
+    def _vector(self, part: Part) -> None:
         """Carry everything out for one vector."""
-        mask = self.e.mask(some)
-        values: list[Vector] = []
-        for number, instruction in enumerate(self.code.instructions):
-            known = fixed[number] or self.told[number]
-            values.append(known or self._value(instruction, values, starts, (first, some, mask)))
+        self._write_all(self._computed(self._all_read(part)), part)
+
+    def _whole_or_part(self, first: Int) -> None:
+        """The same with masks only for what is left of a row, yet with one copy of the maps."""
+        e, left = self.e, self.count - first
+        is_whole, whole = left >= e.number.lanes, (first, None, None)
+
+        def rest() -> Part:
+            return first, left, e.mask(left)
+
+        read = e.either(is_whole, lambda: self._all_read(whole), lambda: self._all_read(rest()))
+        values = self._computed(read)
+        e.when(
+            is_whole,
+            lambda: self._write_all(values, whole),
+            lambda: self._write_all(values, rest()),
+        )
+
+    def _is_read(self, number: int) -> bool:
+        """Whether an instruction is an array that is not the same in a whole row."""
+        known = number in self.fixed
+        return not known and self._array(self.code.instructions[number]) is not None
+
+    def _all_read(self, part: Part) -> list[Vector]:
+        """What is read for one vector."""
+        return [
+            self._value(instruction, {}, self.starts, part)
+            for n, instruction in enumerate(self.code.instructions)
+            if self._is_read(n)
+        ]
+
+    def _computed(self, read: Sequence[Vector]) -> dict[int, Vector]:
+        """The values of all instructions, of what was read."""
+        values, arrays, nowhere = dict(self.fixed), iter(read), (self.e.whole(0), None, None)
+        for n, instruction in enumerate(self.code.instructions):
+            if self._is_read(n):
+                values[n] = next(arrays)
+            elif n not in values:
+                values[n] = self._value(instruction, values, self.starts, nowhere)
+        return values
+
+    def _write_all(self, values: Mapping[int, Vector], part: Part) -> None:
+        """Write the results, and add to the sums."""
+        first, _, mask = part
         results = zip(self.code.outputs, self.code.stored, strict=True)
         for n, (output, dtype) in enumerate(results, self.code.leaves):
-            self.kinds[dtype].store(values[output], starts[n] + first * itemsize(dtype), mask)
+            at = self.starts[n] + first * itemsize(dtype)
+            self.kinds[dtype].store(values[output], at, mask)
         sums = zip(self.code.sums, self.code.summed, strict=True)
         for n, (factors, dtype) in enumerate(sums, self.code.leaves + len(self.code.outputs)):
             moved = first * itemsize(dtype) if self.forms[n] == UNIT else 0
             given = [values[factor] for factor in factors]
-            self._add(self.kinds[dtype], given, starts[n] + moved, mask)
+            self._add(self.kinds[dtype], given, self.starts[n] + moved, mask)
 
     def _add(self, lanes: Lanes, factors: Sequence[Vector], address: Int, mask: Any) -> None:
         """Add a value, or a product of two, to a sum in memory."""
@@ -220,11 +254,11 @@ class Maps:
         instruction: Instruction,
         values: Sequence[Vector] | Mapping[int, Vector],
         starts: Sequence[Int],
-        place: tuple[Int, Int | None, Any],
+        part: Part,
     ) -> Vector:
         lanes, which = self.kinds[instruction.dtype], self._array(instruction)
         if which is not None:
-            return self._read(instruction, lanes, starts[which], self.steps[which], place)
+            return self._read(instruction, lanes, starts[which], self.steps[which], part)
         if instruction.does == "constant":
             return lanes.read(str(instruction.value))
         given = [values[n] for n in instruction.given]
@@ -239,9 +273,9 @@ class Maps:
         lanes: Lanes,
         start: Int,
         step: Int,
-        place: tuple[Int, Int | None, Any],
+        part: Part,
     ) -> Vector:
-        first, some, mask = place
+        first, some, mask = part
         if instruction.does == "position":
             return lanes.counted(start + first)
         which = self._array(instruction)

@@ -14,6 +14,7 @@ from contractconv.programs.kinds import itemsize
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
     from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+    from contractconv.engines.llvm.maps.map_loops import Part
 
 # Bytes of the widest number: what is kept of a row lies in steps of these.
 WIDEST = 8
@@ -62,9 +63,6 @@ class _Rows(Maps):
                 self.kinds[dtype].store(self.fixed[output], self.starts[n], one)
         self._advance()
 
-    def _given(self, number: int, instruction: Any) -> Vector | None:
-        return self._fixed(instruction, self.starts) or self.told[number]
-
     def _once(self, phase: int) -> None:
         """What there is one of for each row."""
         for n, i in enumerate(self.code.instructions):
@@ -101,44 +99,45 @@ class _Rows(Maps):
         for n, total in zip(reduced, done, strict=True):
             self.fixed[n] = self._folded(n, total)
 
+    def _left(self, first: Int) -> Int:
+        return (self.count - first).least(self.e.number.lanes)
+
     def _vector_of(
         self,
         phase: int,
         reduced: Sequence[int],
         carried: Sequence[Vector],
-        place: tuple[Int, Int | None, Any],
+        part: Part,
     ) -> list[Vector]:
         """Carry a phase out for one vector; what is reduced with it."""
-        values, rows, code, mask = dict(self.fixed), self.rows, self.code, place[2]
+        values, rows, code, mask = dict(self.fixed), self.rows, self.code, part[2]
         for n, i in enumerate(code.instructions):
             if n in values or i.does.startswith(ROW) or rows.phases[n] > phase:
                 continue
             if rows.phases[n] == phase or i.does in ("leaf", "position"):
-                values[n] = self._value(i, values, self.starts, place)
+                values[n] = self._value(i, values, self.starts, part)
             elif n in self.kept:
-                values[n] = self.kinds[i.made].load(self._kept_at(n, place[0]), mask)
+                values[n] = self.kinds[i.made].load(self._kept_at(n, part[0]), mask)
         for n in self.kept:
             if rows.phases[n] == phase:
                 made = code.instructions[n].made
-                self.kinds[made].store(values[n], self._kept_at(n, place[0]), mask)
-        self._write(phase, values, place)
+                self.kinds[made].store(values[n], self._kept_at(n, part[0]), mask)
+        self._write(phase, values, part)
         return [
             self._reduced(n, total, values, mask) for n, total in zip(reduced, carried, strict=True)
         ]
 
-    def _write(
-        self, phase: int, values: dict[int, Vector], place: tuple[Int, Int | None, Any]
-    ) -> None:
-        code, rows, mask = self.code, self.rows, place[2]
+    def _write(self, phase: int, values: dict[int, Vector], part: Part) -> None:
+        code, rows, mask = self.code, self.rows, part[2]
         results = zip(code.outputs, code.stored, strict=True)
         for n, (output, dtype) in enumerate(results, code.leaves):
             if rows.phases[output] == phase and not rows.once[output]:
-                at = self.starts[n] + place[0] * itemsize(dtype)
+                at = self.starts[n] + part[0] * itemsize(dtype)
                 self.kinds[dtype].store(values[output], at, mask)
         sums = zip(code.sums, code.summed, strict=True)
         for n, (factors, dtype) in enumerate(sums, code.leaves + len(code.outputs)):
             if max(rows.phases[factor] for factor in factors) == phase:
-                moved = place[0] * itemsize(dtype) if self.forms[n] == UNIT else 0
+                moved = part[0] * itemsize(dtype) if self.forms[n] == UNIT else 0
                 given = [values[factor] for factor in factors]
                 self._add(self.kinds[dtype], given, self.starts[n] + moved, mask)
 

@@ -47,9 +47,11 @@ class Lanes:
 
     def constant(self, value: float) -> Vector:
         """The same number in every lane."""
-        dtype = "float32" if self.element is _SINGLE else self.dtype
-        number = _rounded(value, dtype)
+        number = self._fitting(value)
         return Vector(self.e, ir.Constant(self.kind, [number] * self.e.number.lanes))
+
+    def _fitting(self, value: float) -> Any:
+        return _rounded(value, "float32" if self.element is _SINGLE else self.dtype)
 
     def read(self, text: str) -> Vector:
         """A constant, from how Python writes it."""
@@ -220,10 +222,18 @@ class Floats(Lanes):
 
     def polynomial(self, coefficients: Sequence[float], x: Vector) -> Vector:
         """The highest power's coefficient first."""
-        total = self.constant(coefficients[0])
-        for coefficient in coefficients[1:]:
+        given = coefficients[1:] if coefficients[0] == 1 else coefficients
+        total, *others = self.in_memory(given)
+        total = x + total if coefficients[0] == 1 else total
+        for coefficient in others:
             total = self.fma(total, x, coefficient)
         return total
+
+    def in_memory(self, numbers: Sequence[float]) -> list[Vector]:
+        """Numbers that are read where they are used, so that they take no registers in loops."""
+        table = self.e.table(self.element, [self._fitting(number) for number in numbers])
+        places = (table + n * (8 if self.mantissa == 52 else 4) for n in range(len(numbers)))
+        return [self.e.spread(self.e.scalar(place, self.element)) for place in places]
 
     def quotient(self, above: Vector, below: Vector, inverse: Vector) -> Vector:
         """``above / below``, rounded as a division is, from the inverse of ``below``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
-from contractconv.engines.llvm.maps import error_functions, exponentials, logarithms
+from contractconv.engines.llvm.maps import exponentials, gaussians, logarithms
 from contractconv.engines.llvm.maps.vector_kinds import Floats, Lanes
 
 Rule = Callable[..., Vector]
@@ -115,8 +115,10 @@ _FLOAT: dict[str, Rule] = {
     "exp": exponentials.exp,
     "expm1": exponentials.expm1,
     "tanh": exponentials.tanh,
-    "erf": error_functions.erf,
-    "erfc": error_functions.erfc,
+    "erf": gaussians.erf,
+    "erfc": gaussians.erfc,
+    "normal_probability": gaussians.normal_probability,
+    "normal_density": gaussians.normal_density,
     "log": logarithms.log,
     "log1p": logarithms.log1p,
 }
