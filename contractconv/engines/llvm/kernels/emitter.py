@@ -351,6 +351,29 @@ class Emitter:
         self.builder.branch(head)
         self.builder.position_at_end(after)
 
+    def while_any(
+        self,
+        mask: Callable[[list[Vector]], Vector],
+        carried: Sequence[Vector],
+        body: Callable[[list[Vector]], Sequence[Vector]],
+    ) -> list[Vector]:
+        """``while any(mask(carried)): carried = body(carried)``."""
+        builder, before = self.builder, self.builder.block
+        head, inside, after = self._blocks()
+        builder.branch(head)
+        builder.position_at_end(head)
+        phis = [builder.phi(vector.value.type) for vector in carried]
+        values = [Vector(self, phi) for phi in phis]
+        for phi, vector in zip(phis, carried, strict=True):
+            phi.add_incoming(vector.value, before)
+        builder.cbranch(self.any(mask(values).value), inside, after)
+        builder.position_at_end(inside)
+        for phi, vector in zip(phis, body(values), strict=True):
+            phi.add_incoming(vector.value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return values
+
     def lines(self, count: Int, body: Callable[[Int, Int | None], None]) -> None:
         """Go through so many numbers by vectors: the first number of each, its lanes if few."""
         lanes = self.number.lanes

@@ -53,15 +53,25 @@ def _table(f: Floats) -> _Table:
 
 def log(f: Floats, x: Vector) -> Vector:
     """The logarithm."""
-    t = _table(f)
+    fraction, power = split(f, x)
+    made = _of_parts(f, fraction, power, f.constant(0.0))
+    return _with_limits(f, made, x)
+
+
+def split(f: Floats, x: Vector) -> tuple[Vector, Vector]:
+    """The ``f`` and the ``n`` of ``x = 2^n (1 + f)``, of any positive number."""
     # What has not all digits is scaled up first.
-    small = f.compared("<", x, f.constant(t.normal))
+    small = f.compared("<", x, f.constant(_table(f).normal))
     shift = f.mantissa + 1
     scaled = f.where(small, f.scaled(2.0**shift, x), x)
     fraction, power = _split(f, scaled)
-    power = power - f.where(small, f.constant(shift), f.constant(0.0))
-    made = _of_parts(f, fraction, power, f.constant(0.0))
-    return _with_limits(f, made, x)
+    return fraction, power - f.where(small, f.constant(shift), f.constant(0.0))
+
+
+def times_log2(f: Floats, power: Vector) -> tuple[Vector, Vector]:
+    """A whole number times the logarithm of 2, in two parts, of which the first is exact."""
+    t = _table(f)
+    return f.scaled(t.high, power), f.scaled(t.low, power)
 
 
 def log1p(f: Floats, x: Vector) -> Vector:
@@ -82,7 +92,7 @@ def log1p(f: Floats, x: Vector) -> Vector:
 
 
 def _split(f: Floats, x: Vector) -> tuple[Vector, Vector]:
-    """The ``f`` and the ``n`` of ``x = 2^n (1 + f)``."""
+    """The same, of what has all digits."""
     t = _table(f)
     bits = f.bits(x)
     power = f.shifted(f.difference(bits, f.integer(t.half)), -f.mantissa)

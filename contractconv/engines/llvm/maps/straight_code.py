@@ -28,7 +28,7 @@ COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_e
 CONNECTIVES = ("logical_and", "logical_or", "logical_not")
 # Of other numbers in a program a kernel is told when it is called, so that it does for all of them.
 _KNOWN = {-1, 0, 0.5, 1, 2}
-# The greatest power that is a product.
+# The greatest power that is a product, if it needs a root or a reciprocal.
 _MOST_FACTORS = 4
 
 Knows = Callable[[str, str], bool]
@@ -262,18 +262,14 @@ class Writer:
         )
 
     def _power(self, base: int, exponent: Scalar, dtype: str) -> int:
-        """A power that is a product, or a root."""
-        if not isinstance(exponent, int | float) or abs(exponent) > _MOST_FACTORS:
-            raise UnknownMapError("power")
-        if exponent < 0 and not dtype.startswith("float"):
-            raise UnknownMapError("power")
+        """A power: a product, or a root, or neither."""
         if exponent == 0.5:
             return self._put("sqrt", dtype, (base,))
+        if isinstance(exponent, complex) or not _few_factors(exponent, dtype):
+            return self._put("power", dtype, (base, self._number(exponent, dtype)))
         if exponent < 0:
             base = self._apply("reciprocal", dtype, (base,))
         whole, rest = divmod(abs(exponent), 1)
-        if rest not in (0, 0.5):
-            raise UnknownMapError("power")
         base = self._unsigned(base, dtype) if rest else base
         root = [self._put("sqrt", dtype, (base,))] if rest else []
         return self._product([base] * int(whole) + root, dtype)
@@ -293,6 +289,13 @@ class Writer:
         least = self._put("equal", dtype, (base, low))
         chosen = self._put("where", dtype, (least, high, base))
         return self._put("add", dtype, (chosen, self._constant(0.0, dtype)))
+
+
+def _few_factors(exponent: float, dtype: str) -> bool:
+    """Whether a power is a product of few numbers and roots, each of which rounds."""
+    least = -_MOST_FACTORS if dtype.startswith("float") else 0
+    most = _MOST_FACTORS if exponent % 1 else 2 * _MOST_FACTORS
+    return least <= exponent <= most and exponent % 1 in (0, 0.5)
 
 
 def _needed(listed: Sequence[Instruction], wanted: Sequence[int]) -> list[int]:

@@ -199,6 +199,19 @@ class Floats(Lanes):
         move = self.e.builder.shl if places > 0 else self.e.builder.ashr
         return self._made(move(bits.value, self.integer(abs(places)).value))
 
+    @property
+    def width(self) -> int:
+        """Bits of a number."""
+        return 64 if self.element is _DOUBLE else 32
+
+    def flipped(self, bits: Vector, mask: Vector) -> Vector:
+        """Bits, of which some are others."""
+        return self._made(self.e.builder.xor(bits.value, mask.value))
+
+    def same_bits(self, left: Vector, right: Vector) -> Vector:
+        """Where all bits are the same."""
+        return self._made(self.e.builder.icmp_unsigned("==", left.value, right.value))
+
     def sum(self, left: Vector, right: Vector) -> Vector:
         """The sum of bits, as integers."""
         return self._made(self.e.builder.add(left.value, right.value))

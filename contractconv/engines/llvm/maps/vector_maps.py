@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
-from contractconv.engines.llvm.maps import exponentials, gaussians, logarithms
+from contractconv.engines.llvm.maps import (
+    exponentials,
+    gaussians,
+    logarithms,
+    powers,
+    remainders,
+    trigonometry,
+)
 from contractconv.engines.llvm.maps.vector_kinds import Floats, Lanes
 
 Rule = Callable[..., Vector]
@@ -103,6 +110,8 @@ _FLOAT: dict[str, Rule] = {
     "subtract": _built("fsub"),
     "multiply": _built("fmul"),
     "divide": _built("fdiv"),
+    "power": powers.power,
+    "mod": remainders.mod,
     "negative": _built("fneg"),
     "max": _extreme(">"),
     "min": _extreme("<"),
@@ -119,6 +128,12 @@ _FLOAT: dict[str, Rule] = {
     "erfc": gaussians.erfc,
     "normal_probability": gaussians.normal_probability,
     "normal_density": gaussians.normal_density,
+    "sin": trigonometry.sin,
+    "cos": trigonometry.cos,
+    "tan": trigonometry.tan,
+    "arctan": trigonometry.arctan,
+    "sinh": exponentials.sinh,
+    "cosh": exponentials.cosh,
     "log": logarithms.log,
     "log1p": logarithms.log1p,
 }
