@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     # Where a vector is in a row: its first number, how many of its lanes count, and their mask;
     # of a whole vector there is neither of these.
     Part = tuple[Int, Int | None, Any]
+    # What is done with memory for one vector, and how it is done for the vector somewhere.
+    Do = Callable[[Part], Sequence[Vector]]
+    Way = Callable[[Do], Sequence[Vector]]
 
 # How an array lies along the lanes: as neighbours, as one element for all of them, or apart.
 UNIT, REPEATED, APART = "unit", "repeated", "apart"
@@ -123,6 +126,11 @@ def writers() -> str:
     return code_of(f"{room.__name__}.{module.name}" for module in modules)
 
 
+def nowhere(e: Emitter) -> Part:
+    """Where values are that need no memory."""
+    return e.whole(0), None, None
+
+
 class Maps:
     """Writes the loops of one group."""
 
@@ -161,10 +169,27 @@ class Maps:
         listed = enumerate(self.code.instructions)
         self.fixed = {n: v for n, i in listed if (v := self._given(n, i)) is not None}
         if registers()[1] >= 64:
-            e.repeat(0, self.count, self._whole_or_part, e.number.lanes)
+            e.repeat(0, self.count, lambda first: self._vector(self._at(first)), e.number.lanes)
         else:
-            e.lines(self.count, lambda first, some: self._vector((first, some, e.mask(some))))
+            e.lines(self.count, lambda first, some: self._vector(self._in(first, some)))
         self._advance()
+
+    def _in(self, first: Int, some: Int | None) -> Way:
+        part = first, some, self.e.mask(some)
+        return lambda do: do(part)
+
+    def _at(self, first: Int) -> Way:
+        """With masks only at the end of a row, yet with one copy of what needs none."""
+        left = self.count - first
+
+        def way(do: Do) -> Sequence[Vector]:
+            return self.e.either(
+                left >= self.e.number.lanes,
+                lambda: do((first, None, None)),
+                lambda: do((first, left, self.e.mask(left))),
+            )
+
+        return way
 
     def _given(self, number: int, instruction: Instruction) -> Vector | None:
         return self._fixed(instruction, self.starts) or self.told[number]
@@ -187,25 +212,10 @@ class Maps:
             return self.code.leaves + written + int(instruction.value)
         return None
 
-    def _vector(self, part: Part) -> None:
+    def _vector(self, way: Way) -> None:
         """Carry everything out for one vector."""
-        self._write_all(self._computed(self._all_read(part)), part)
-
-    def _whole_or_part(self, first: Int) -> None:
-        """The same with masks only for what is left of a row, yet with one copy of the maps."""
-        e, left = self.e, self.count - first
-        is_whole, whole = left >= e.number.lanes, (first, None, None)
-
-        def rest() -> Part:
-            return first, left, e.mask(left)
-
-        read = e.either(is_whole, lambda: self._all_read(whole), lambda: self._all_read(rest()))
-        values = self._computed(read)
-        e.when(
-            is_whole,
-            lambda: self._write_all(values, whole),
-            lambda: self._write_all(values, rest()),
-        )
+        values = self._computed(way(self._all_read))
+        way(lambda part: self._write_all(values, part))
 
     def _is_read(self, number: int) -> bool:
         """Whether an instruction is an array that is not the same in a whole row."""
@@ -222,15 +232,15 @@ class Maps:
 
     def _computed(self, read: Sequence[Vector]) -> dict[int, Vector]:
         """The values of all instructions, of what was read."""
-        values, arrays, nowhere = dict(self.fixed), iter(read), (self.e.whole(0), None, None)
+        values, arrays = dict(self.fixed), iter(read)
         for n, instruction in enumerate(self.code.instructions):
             if self._is_read(n):
                 values[n] = next(arrays)
             elif n not in values:
-                values[n] = self._value(instruction, values, self.starts, nowhere)
+                values[n] = self._value(instruction, values, self.starts, nowhere(self.e))
         return values
 
-    def _write_all(self, values: Mapping[int, Vector], part: Part) -> None:
+    def _write_all(self, values: Mapping[int, Vector], part: Part) -> list[Vector]:
         """Write the results, and add to the sums."""
         first, _, mask = part
         results = zip(self.code.outputs, self.code.stored, strict=True)
@@ -242,6 +252,7 @@ class Maps:
             moved = first * itemsize(dtype) if self.forms[n] == UNIT else 0
             given = [values[factor] for factor in factors]
             self._add(self.kinds[dtype], given, self.starts[n] + moved, mask)
+        return []
 
     def _add(self, lanes: Lanes, factors: Sequence[Vector], address: Int, mask: Any) -> None:
         """Add a value, or a product of two, to a sum in memory."""
