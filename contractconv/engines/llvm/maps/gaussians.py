@@ -5,10 +5,10 @@ rounded off the square. What lies beyond a number that is not negative is that, 
 two polynomials in ``a`` (as of W. J. Cody, "Rational Chebyshev approximation for the error
 function", Math. Comp. 23, 1969): all coefficients are positive, so nothing cancels. They are fitted
 with Remez's algorithm to values of 60 digits, such that the greatest relative error is least, from
-zero to where the result is no number any more; then they are rounded, and those of single precision
-moved by single bits as long as the error becomes less (to 2.0e-8, and 1.2e-16 in double precision).
-In single precision the logarithm of 2 is its nearest number, and ``n`` times what that lacks is
-made up for in the quotient, since ``n`` follows ``s``.
+zero to where the result is no number any more; then they are rounded, and moved by single bits as
+long as the error becomes less (to 2.0e-8, and 2.9e-17 in double precision). In single precision the
+logarithm of 2 is its nearest number, and ``n`` times what that lacks is made up for in the
+quotient, since ``n`` follows ``s``.
 
 The error function below one is ``a`` plus ``a`` times a polynomial in ``a²``, fitted likewise.
 """
@@ -78,28 +78,28 @@ _DOUBLE = _Table(
     _Tail(
         1.0,
         (
-            0.56418958354601445, 10.7308303022075933, 99.9288271489690487, 589.41194821613567,
-            2408.35615565672788, 7045.37731628870097, 14757.6978582639313, 21431.1800922673647,
-            19772.5543745919676, 9024.4938816093254,
+            0.564189583547890949, 12.4201558382216106, 134.22562500096177, 926.29370571202503,
+            4488.67629943553766, 15898.497446356454, 41630.7108510025282, 79685.3034947472624,
+            107188.969142237023, 92360.1025535083318, 39452.9890380747674,
         ),
         (
-            1.0, 19.0199014921117886, 177.619234526204337, 1054.21542696383699, 4356.75979098382686,
-            13000.4483358459638, 28204.3877767690683, 43730.9006486773505, 46207.9671285019576,
-            29955.6052641807219, 9024.4938816093254,
+            1.0, 22.0141530443415547, 238.40872592024121, 1652.81992241333865, 8074.42595124174295,
+            28989.2524627956591, 77648.7935578468314, 154534.833322965453, 223196.284461770469,
+            222186.301497625187, 136878.033463719534, 39452.9890380747674,
         ),
         27.3,
     ),
     _Tail(
         0.5,
         (
-            0.398942280400212512, 10.7294980627948817, 141.288602688454262, 1178.45018794533689,
-            6809.15034630033551, 28168.2083002420513, 83436.9241443823994, 171345.02034165751,
-            223549.469500144769, 144283.123409473163,
+            0.398942280401526905, 12.4185583303466149, 189.778688594547759, 1851.9713659756369,
+            12690.5797913391816, 63562.3455718811529, 235364.289976667002, 637073.352991736727,
+            1211843.45608432568, 1476609.35132258362, 891954.18114409165,
         ),
         (
-            1.0, 26.8948632161694476, 355.158006440655186, 2980.83142128155077, 17420.1669151423557,
-            73507.370785051171, 225515.117096258124, 494465.422505503288, 738847.236216449412,
-            677341.49210595293, 288566.246818946325,
+            1.0, 31.1287094410558645, 476.704626747705845, 4673.33249957428234, 32284.2707367958137,
+            163907.119512300589, 620839.927914536442, 1747260.38531600451, 3568669.80498688249,
+            5023731.67406392097, 4376571.64280203357, 1783908.3622881833,
         ),
         38.6,
     ),

@@ -2,7 +2,7 @@
 
 The normal distribution is no map of the table, but what the error function and the exponential are
 mostly used for: a kernel that knows what is meant needs one exponential for both, and rounds no
-argument on the way.
+argument on the way. Of a root's reciprocal, processors know the first digits.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ COMMUTATIVE = ("add", "multiply")
 _IDIOMS: dict[str, Expression] = {
     "normal_probability": read("0.5 * erfc(a * -0.7071067811865476)"),
     "normal_density": read("0.3989422804014327 * exp(-0.5 * a * a)"),
+    "inverse_root": read("1 / sqrt(a)"),
 }
 
 

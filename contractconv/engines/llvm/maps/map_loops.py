@@ -108,7 +108,8 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
         UnfitError: no kernel can be made here.
     """
     dtypes = {instruction.dtype for instruction in code.instructions} | set(code.stored)
-    narrow = dtypes & {"float16", "float32", "int32"}
+    # Of truth values alone, a register takes as many as possible.
+    narrow = dtypes & {"float16", "float32", "int32"} or dtypes == {"bool"}
     name = f"maps_{len(code.instructions)}_{'_'.join(sorted(dtypes))}"
 
     def write(emitter: Emitter) -> None:

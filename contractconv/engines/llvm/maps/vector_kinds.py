@@ -248,11 +248,17 @@ class Floats(Lanes):
         places = (table + n * (8 if self.mantissa == 52 else 4) for n in range(len(numbers)))
         return [self.e.spread(self.e.scalar(place, self.element)) for place in places]
 
-    def quotient(self, above: Vector, below: Vector, inverse: Vector) -> Vector:
-        """``above / below``, rounded as a division is, from the inverse of ``below``."""
-        nearly = above * inverse
-        left = self.fma(self.negated(nearly), below, above)
-        return self.fma(left, inverse, nearly)
+    def inverse_root(self, x: Vector) -> Vector:
+        """One over the square root."""
+        one = self.constant(1.0)
+        if not self._is_wide:
+            return one / self.call("sqrt", x)
+        # Of 14 bits; each of Newton's steps doubles them, where it can be taken.
+        begun = found = self._wide("rsqrt14", x, x)
+        for _ in range(2 if self.mantissa == 52 else 1):
+            lack = self.fma(self.negated(x * found), found, one)
+            found = self.fma(self.scaled(0.5, found), lack, found)
+        return self.where(self.compared("<", self.absolute(lack), one), found, begun)
 
     @property
     def rounder(self) -> float:
@@ -261,7 +267,7 @@ class Floats(Lanes):
 
     def powered(self, x: Vector, power: Vector) -> Vector:
         """``x * 2 ** power``, of a whole power; right too where the power alone is no number."""
-        if self._scales:
+        if self._is_wide:
             return self._scaled(x, power)
         bits = self._whole_bits(power)
         half = self.shifted(bits, -1)
@@ -269,23 +275,27 @@ class Floats(Lanes):
 
     def power_of_two(self, power: Vector) -> Vector:
         """``2 ** power``, of a whole power, which must be a number with all its digits."""
-        if self._scales:
+        if self._is_wide:
             return self._scaled(self.constant(1.0), power)
         return self._power(self._whole_bits(power))
 
     @property
-    def _scales(self) -> bool:
-        """Whether the processor has an instruction for it, as AVX-512 has for its registers."""
+    def _is_wide(self) -> bool:
+        """Whether AVX-512 has instructions of its own for these vectors."""
         whole: int = self.e.number.lanes * self._bits.element.width
         return registers()[1] == 64 and whole == 512
 
     def _scaled(self, x: Vector, power: Vector) -> Vector:
+        # Rounded as everything else is.
+        return self._wide("mask.scalef", x, power, x, rounding=(_I32(4),))
+
+    def _wide(self, does: str, *given: Vector, rounding: tuple[Any, ...] = ()) -> Vector:
+        """What an instruction makes of vectors, the last of which stands where none is made."""
         letter = "d" if self.mantissa == 52 else "s"
         every = ir.Constant(ir.IntType(self.e.number.lanes), -1)
-        # Rounded as everything else is.
-        given = (x.value, power.value, x.value, every, _I32(4))
-        name = f"llvm.x86.avx512.mask.scalef.p{letter}.512"
-        return self._made(self.e.intrinsic(name, self.kind, *given))
+        values = (*(vector.value for vector in given), every, *rounding)
+        name = f"llvm.x86.avx512.{does}.p{letter}.512"
+        return self._made(self.e.intrinsic(name, self.kind, *values))
 
     def _whole_bits(self, power: Vector) -> Vector:
         """A whole number as bits of an integer."""

@@ -121,6 +121,7 @@ _FLOAT: dict[str, Rule] = {
     "ceil": _called("ceil"),
     "round": _called("nearbyint"),
     "sqrt": _called("sqrt"),
+    "inverse_root": Floats.inverse_root,
     "exp": exponentials.exp,
     "expm1": exponentials.expm1,
     "tanh": exponentials.tanh,
