@@ -102,10 +102,12 @@ def _quotient(f: Floats, fraction: Vector) -> _Pair:
 def _summed(f: Floats, power: Vector, first: Vector, second: Vector, low: Vector) -> _Pair:
     """``power log 2 + first + second + low``; unless it is zero, each is more than the next."""
     whole, behind = logarithms.times_log2(f, power)
-    half = whole + first
-    low = low + (behind + (first - (half - whole)))
-    high = half + second
-    return _Pair(high, low + (second - (high - half)))
+    total = _Pair(whole, low + behind)
+    for part in (first, second):
+        high = total.high + part
+        total = _Pair(high, total.low + (part - (high - total.high)))
+    high = total.high + total.low
+    return _Pair(high, total.low - (high - total.high))
 
 
 def _at_the_ends(f: Floats, a: Vector, y: Vector) -> Vector:
