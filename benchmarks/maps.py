@@ -9,12 +9,10 @@ one counts. A backward map is what comes back through one, from its argument and
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from math import exp, log
@@ -23,9 +21,10 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.einsum import Work, median
+from benchmarks.process import pools
 from contractconv.maps.table import MAPS
 
-Work = Callable[[], object]
 OURS, TORCH = "contractconv", "torch"
 BACKWARD = " backward"
 # What torch has under another name, or with another word.
@@ -120,18 +119,6 @@ def of_ours(case: Case, given: list[Any]) -> Work:
 WORKS = {OURS: of_ours, TORCH: of_torch}
 
 
-def median(work: Work, seconds: float) -> float:
-    """The median time of some work, in microseconds."""
-    times: list[float] = []
-    work()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        work()
-        times.append(1e6 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
 def answer(peer: str, chosen: list[Case], count: int, seconds: float) -> None:
     """Measure a case for each number that comes in, a peer's process."""
     ready: tuple[int, Work] = (-1, int)
@@ -140,16 +127,14 @@ def answer(peer: str, chosen: list[Case], count: int, seconds: float) -> None:
         if ready[0] != number:
             case = chosen[number]
             ready = (number, WORKS[peer](case, operands(case, count)))
-        print(median(ready[1], seconds), flush=True)
+        print(1e3 * median(ready[1], seconds), flush=True)
 
 
 def started(peer: str, given: list[str]) -> subprocess.Popen[str]:
     """A peer's process, on one thread."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     return subprocess.Popen(
         [sys.executable, __file__, "--peer", peer, *given],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=os.environ | dict.fromkeys(names, "1"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | pools(1),
     )  # fmt: skip
 
 
