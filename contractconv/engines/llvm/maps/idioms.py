@@ -2,7 +2,8 @@
 
 The normal distribution is no map of the table, but what the error function and the exponential are
 mostly used for: a kernel that knows what is meant needs one exponential for both, and rounds no
-argument on the way. Of a root's reciprocal, processors know the first digits.
+argument on the way. Of a root's reciprocal, processors know the first digits; and a logarithm of a
+number between one and two needs no exponent.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from contractconv.engines.llvm.maps.straight_code import Instruction
 
 COMMUTATIVE = ("add", "multiply")
-_IDIOMS: dict[str, Expression] = {
+IDIOMS: dict[str, Expression] = {
     "normal_probability": read("0.5 * erfc(a * -0.7071067811865476)"),
     "normal_density": read("0.3989422804014327 * exp(-0.5 * a * a)"),
     "inverse_root": read("1 / sqrt(a)"),
+    "softplus_excess": read("log1p(exp(-abs(a)))"),
 }
 
 
@@ -52,7 +54,7 @@ def meant(listed: Sequence[Instruction], does: str, given: Sequence[int]) -> tup
     Returns:
         The name, and the number of the value that it is applied to.
     """
-    for name, idiom in _IDIOMS.items():
+    for name, idiom in IDIOMS.items():
         assert isinstance(idiom, Call)
         found = _matched(listed, idiom, does, given, {})
         if found is not None:

@@ -137,6 +137,7 @@ _FLOAT: dict[str, Rule] = {
     "cosh": exponentials.cosh,
     "log": logarithms.log,
     "log1p": logarithms.log1p,
+    "softplus_excess": logarithms.softplus_excess,
 }
 _INTEGER: dict[str, Rule] = {
     **_EVERY,
