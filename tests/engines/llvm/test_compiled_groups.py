@@ -95,7 +95,7 @@ EXACT = {
 SMOOTH = {
     1: (
         "tanh", "sigmoid", "relu", "gelu", "softplus", "expm1", "erf", "silu", "elu",
-        "log_sigmoid", "negative", "gelu_tanh", "exp",
+        "log_sigmoid", "negative", "gelu_tanh", "exp", "arctan",
     ),
     2: ("add", "subtract", "multiply", "max", "min", "logaddexp"),
 }  # fmt: skip
