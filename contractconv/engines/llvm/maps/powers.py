@@ -53,9 +53,20 @@ class _Pair(NamedTuple):
 
 def power(f: Floats, x: Vector, y: Vector) -> Vector:
     """A power."""
+    zero, most, a = f.constant(0.0), f.constant(inf), f.absolute(x)
+    made = _of_positive(f, a, y)
+    known = f.both(f.compared(">", x, zero), f.compared("<", x, most))
+    known = f.both(known, f.compared("<", f.absolute(y), most))
+    special = f.e.any(f.opposite(known).value)
+    (made,) = f.e.either(special, lambda: [_any_power(f, made, x, y)], lambda: [made])
+    return made
+
+
+def _any_power(f: Floats, made: Vector, x: Vector, y: Vector) -> Vector:
+    """The power of any number, of that of its magnitude, if that is one."""
     a = f.absolute(x)
     inside = f.both(f.compared(">", a, f.constant(0.0)), f.compared("<", a, f.constant(inf)))
-    made = f.where(inside, _of_positive(f, a, y), _at_the_ends(f, a, y))
+    made = f.where(inside, made, _at_the_ends(f, a, y))
     made = f.where(f.compared("==", a, f.constant(1.0)), _of_one(f, y), made)
     return _with_sign(f, made, x, y)
 

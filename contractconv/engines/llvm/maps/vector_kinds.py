@@ -159,6 +159,10 @@ class Lanes:
         """Where one of two masks, or bits, is set."""
         return self._made(self.e.builder.or_(left.value, right.value))
 
+    def opposite(self, mask: Vector) -> Vector:
+        """Where a mask is not set."""
+        return self._made(self.e.builder.not_(mask.value))
+
     def call(self, name: str, *given: Vector) -> Vector:
         """What LLVM has an operation for."""
         whole = f"llvm.{name}.{self.e.suffix(self.kind)}"

@@ -95,10 +95,6 @@ def _opposite(i: Lanes, x: Vector) -> Vector:
     return _less(i, i.constant(0), x)
 
 
-def _inverted(t: Lanes, x: Vector) -> Vector:
-    return Vector(t.e, t.e.builder.xor(x.value, t.constant(1).value))
-
-
 _EVERY: dict[str, Rule] = {name: _compared(sign) for name, sign in _SIGNS.items()} | {
     "where": lambda lanes, mask, yes, no: lanes.where(mask, yes, no),
     "conj": _same,
@@ -157,7 +153,7 @@ _TRUTH: dict[str, Rule] = {
     **_EVERY,
     "logical_and": lambda t, left, right: t.both(left, right),
     "logical_or": lambda t, left, right: t.one_of(left, right),
-    "logical_not": _inverted,
+    "logical_not": lambda t, x: t.opposite(x),
     "max": lambda t, left, right: t.one_of(left, right),
     "min": lambda t, left, right: t.both(left, right),
 }
