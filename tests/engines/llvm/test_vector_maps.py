@@ -62,7 +62,8 @@ def angles(dtype: str) -> Array:
         found = np.concatenate([*near, [16367173 * 2.0**72, 6381956970095103 * 2.0**797]])
         there = found.astype(dtype)
     found = np.concatenate([np.nextafter(there, -np.inf), there, np.nextafter(there, np.inf)])
-    return found[np.isfinite(found)].astype(dtype)
+    numbers: Array = found[np.isfinite(found)].astype(dtype)
+    return numbers
 
 
 def exact(name: str, a: Any) -> Any:
@@ -79,14 +80,14 @@ def domain(name: str, dtype: str) -> Array:
     given = everywhere(dtype)
     if name in TURNS:
         given = np.concatenate([given, angles(dtype)])
-    if name in ("log", "sqrt", "rsqrt"):
-        return given[given > 0]
     # Where its exponential has no number, the sigmoid is zero by definition; and where a
     # probability has few digits, so has what it is multiplied by.
     end = -0.99 * np.log(np.finfo(dtype).max)
     tail = -13.0 if dtype == "float32" else -37.5
     low = {"log1p": -1, "sigmoid": end, "silu": end, "gelu": tail}
-    return given[given > low.get(name, -np.inf)]
+    low |= dict.fromkeys(("log", "sqrt", "rsqrt"), 0)
+    numbers: Array = given[given > low.get(name, -np.inf)]
+    return numbers
 
 
 def units(found: Any, wanted: Any, dtype: str) -> float:
