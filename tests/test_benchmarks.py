@@ -529,6 +529,17 @@ def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:
     assert picture.stat().st_size > 5_000
 
 
+def test_maps_are_measured_against_torch() -> None:
+    pytest.importorskip("torch")
+    names = ["add", "power 0.1", "gelu backward", "where"]
+    few = ["--count", "1000", "--rounds", "1", "--seconds", "0"]
+    text = run("--only", ",".join(names), "--dtypes", "float32", *few, script="maps.py")
+    lines = text.splitlines()[1:]
+    assert sorted(line[:20].strip() for line in lines[:-1]) == sorted(names)
+    assert all(float(cell) > 0 for line in lines[:-1] for cell in line.split()[-3:])
+    assert lines[-1].startswith("geometric mean")
+
+
 def test_every_session_in_a_docstring_runs() -> None:
     names = [
         "agreement",
