@@ -220,6 +220,8 @@ class Program:
 
         Returns:
             The certificate. Of a program without gradients, those by all its inputs are derived.
+            Of what it returns beside them, it says what are Hessians, or Gauss-Newton matrices,
+            times vectors.
 
         Raises:
             CertificateError: something does not hold; the message says on which line.

@@ -22,7 +22,7 @@ from contractconv.programs.nodes import Contract, Map, in_order
 from contractconv.programs.program import Graph
 from contractconv.programs.text.lines import NamedLines, named_lines
 from contractconv.verification.certificate import Certificate, certify
-from contractconv.verification.programs.gradients import Compared, compared
+from contractconv.verification.programs.gradients import Agreed, Compared, compared
 from contractconv.verification.programs.map_proofs import MapProof, proved
 from contractconv.verification.programs.small_shapes import fitted
 
@@ -100,11 +100,24 @@ class ProgramCertificate:
         found = self.gradients
         if not found.names:
             yield "  gradients: none were compared, as it is not returned what they are those of"
-            return
-        yield f"  gradients of {' + '.join(found.results)}: ⟨d_a, V⟩ = the change along V"
-        yield f"    {', '.join(found.names)}"
         shapes = ", ".join(f"{name} {shape}" for name, shape in self.shapes)
-        yield f"    {found.how}, with {shapes}"
+        for part in found.parts:
+            yield from _told(part)
+            yield f"    {part.how}, with {shapes}"
+        if found.unknown:
+            yield "  not compared, as nothing says of what they are derivatives"
+            yield f"    {', '.join(found.unknown)}"
+
+
+def _told(part: Agreed) -> Iterator[str]:
+    """Derivatives that hold, and what they were compared with."""
+    of = " + ".join(part.results)
+    if part.order == 1:
+        yield f"  gradients of {of}: ⟨d_a, V⟩ = the change along V"
+        yield f"    {', '.join(name for name, _ in part.meanings)}"
+    else:
+        yield f"  derivatives of gradients of {of}: ⟨d_a, V⟩ = the change along V and the vectors"
+        yield from (f"    {name}: {meaning}" for name, meaning in part.meanings)
 
 
 def verify_program(
@@ -119,8 +132,8 @@ def verify_program(
         budget: how many points all contractions together may have.
 
     Returns:
-        The certificate. Of gradients of gradients it says nothing but that their contractions and
-        maps hold.
+        The certificate. Of a derivative of gradients it says which it is: a Hessian times vectors,
+        or a Gauss-Newton matrix; or that it is none of these.
 
     Raises:
         CertificateError: something disagrees; the message says on which line.
@@ -137,13 +150,15 @@ def verify_program(
 
 
 def _with_gradients(graph: Graph) -> Graph:
-    """The program, with gradients by all its inputs if it has none."""
-    if named_lines(graph).targets:
-        return graph
-    numbers = Kinds()
+    """The program, with gradients by all its inputs if it returns none."""
+    told, numbers = named_lines(graph), Kinds()
     wrt = [node.name for node in graph.inputs if is_differentiable(numbers[node])]
     ends = [node for node in graph.wanted if is_differentiable(numbers[node])]
-    return differentiated(graph, wrt) if wrt and ends else graph
+    if told.targets:
+        # What it is made of has gradients: results that are numbers may be made of these.
+        ends = [node for node in ends if not node.axes]
+    returned = any(node in told.targets for node in graph.wanted)
+    return differentiated(graph, wrt) if wrt and ends and not returned else graph
 
 
 def _contractions(told: NamedLines) -> Iterator[ContractionProof]:

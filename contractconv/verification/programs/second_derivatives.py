@@ -1,0 +1,175 @@
+"""What a value may be that no gradient is: a Hessian times vectors, or a Gauss-Newton matrix.
+
+Nothing in a program says which it is, so each of those that fit its axes and its inputs is tried:
+results whose inputs move along two directions at once change by the derivative by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+
+from contractconv.programs.nodes import Input, Node, in_order
+from contractconv.verification.programs.claims import Claim, Claims, changing_inputs
+from contractconv.verification.programs.evaluation import aligned, as_array
+from contractconv.verification.programs.trials import Ends, Move, Trial
+
+_MOST = 200
+"""Derivatives that are tried."""
+Moves = tuple[tuple[Move, ...], str]
+"""How inputs move, each time that is differentiated, and the same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """What a value may be: how a gradient changes, if inputs move.
+
+    Attributes:
+        results: whose gradient it is.
+        ends: the same, as nodes.
+        at: by which it is the gradient.
+        moves: how inputs move, each time that it is differentiated again.
+        along: the same in words.
+        through: the value through which a Gauss-Newton matrix is seen, with its name.
+    """
+
+    results: tuple[str, ...]
+    ends: Ends
+    at: Node
+    moves: tuple[Move, ...]
+    along: str
+    through: tuple[Node, str] | None = None
+
+    @property
+    def order(self) -> int:
+        """How often the results are differentiated."""
+        return len(self.moves) + 1
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        matrix = "Hessian"
+        if self.through is not None:
+            matrix = f"Gauss-Newton matrix through {self.through[1]}"
+        alone = [list(move) for move in self.moves] == [[self.at]]
+        along = self.along.partition(" for ")[0] if alone else self.along
+        return f"the {matrix} by {self.at.label} times {along}"
+
+    def holds(self, trial: Trial, node: Node) -> bool:
+        """Whether a value is that."""
+        direction = trial.direction(self.at)
+        moves: list[Move] = [{self.at: direction}, *self.moves]
+        if self.through is not None:
+            seen, _ = self.through
+            moves = [{seen: trial.tangent(seen, move)} for move in moves]
+        change = trial.change(self.ends, moves)
+        return trial.agrees(node, self.at, direction, change, self.order)
+
+
+class SecondDerivatives:
+    """The second derivatives of a program's results, and higher ones along several vectors.
+
+    Attributes:
+        tried: the first one that was tried last, in words.
+    """
+
+    def __init__(self, trial: Trial, claims: Claims) -> None:
+        self._trial, self._claims = trial, claims
+        self.tried = ""
+
+    def find(self, claim: Claim) -> Derivative | None:
+        """Find what a value is; ``None`` if it is nothing that was tried."""
+        self.tried = ""
+        if not self._claims.may_be_second(claim):
+            return None
+        for one in islice(self._derivatives(claim), _MOST):
+            self.tried = self.tried or one.meaning
+            if one.holds(self._trial, claim.node):
+                return one
+        return None
+
+    def vanishes(self, claim: Claim) -> bool:
+        """Whether a value depends on vectors, and is nothing where they are."""
+        vectors = self._claims.vectors(claim.node)
+        try:
+            return bool(vectors) and self._trial.vanishes(claim.node, vectors)
+        except (ArithmeticError, TypeError, ValueError):
+            return False
+
+    def are_known(self, claim: Claim) -> bool:
+        """Whether a value that depends on vectors has to be one of those that were tried.
+
+        It vanishes with the vectors; and it is said to come back to an input, or is made of what
+        comes back to values on the way.
+        """
+        if not self.tried or not self.vanishes(claim):
+            return False
+        return claim not in self._claims.guesses or self._claims.is_of_gradients(claim.node)
+
+    def _derivatives(self, claim: Claim) -> Iterator[Derivative]:
+        """What a value may be, what is most likely first."""
+        vectors = self._claims.vectors(claim.node)
+        if vectors and claim in self._claims.guesses and not self.vanishes(claim):
+            return
+        found = [
+            Derivative(results, ends, at, moves, along)
+            for results, ends in self._claims.choices.items()
+            for moves, along in self._moves(claim, changing_inputs([node for node, _ in ends]))
+            for at in claim.at
+            if isinstance(at, Input)
+        ]
+        yield from found
+        for one in found if vectors else ():
+            for node in _between(one):
+                if node in self._claims.names:
+                    through = node, self._claims.names[node]
+                    yield Derivative(one.results, one.ends, one.at, one.moves, one.along, through)
+
+    def _moves(self, claim: Claim, inputs: Sequence[Input]) -> Iterator[Moves]:
+        """How inputs may move: along vectors; if there are none, along gradients, or all by one."""
+        vectors = self._claims.vectors(claim.node)
+        if vectors:
+            yield from self._along(inputs, vectors)
+            return
+        values, names = self._trial.values, self._claims.names
+        for given in inputs:
+            for node in self._claims.gradients_in(claim.node):
+                if self._is_like(node, given):
+                    array = aligned(values[node], node, given)
+                    yield ({given: array},), f"{names[node]} for {given.name}"
+            if claim not in self._claims.guesses:
+                ones = as_array(values[given].shape, [1] * values[given].size)
+                yield ({given: ones},), f"1 for {given.name}"
+
+    def _is_like(self, node: Node, given: Input) -> bool:
+        """Whether a value has the axes of an input, and their sizes."""
+        first, second = (
+            dict(zip(n.axes, self._trial.values[n].shape, strict=True)) for n in (node, given)
+        )
+        return first == second
+
+    def _along(self, inputs: Sequence[Input], vectors: Sequence[Input]) -> Iterator[Moves]:
+        """Inputs that move along vectors, all of them together or one after the other."""
+        values = self._trial.values
+        fitting = [[n for n in inputs if self._is_like(v, n)] for v in vectors]
+        for chosen in product(*fitting):
+            pairs = list(zip(chosen, vectors, strict=True))
+            moves: list[Move] = [{n: aligned(values[v], v, n)} for n, v in pairs]
+            told = [f"{v.name} for {n.name}" for n, v in pairs]
+            if len(set(chosen)) == len(chosen):
+                together = {n: array for move in moves for n, array in move.items()}
+                yield (together,), " and ".join(told)
+            if len(moves) > 1:
+                yield tuple(moves), ", then ".join(told)
+
+
+def _between(one: Derivative) -> Iterator[Node]:
+    """The values between inputs that move and results, those that are nearest to these first."""
+    moving = {one.at, *(node for move in one.moves for node in move)}
+    ends = [node for node, _ in one.ends]
+    order, active = in_order(ends, references=False), set(moving)
+    for node in order:
+        if any(source in active for source in node.sources):
+            active.add(node)
+    return (node for node in reversed(order) if node in active - moving - set(ends))
