@@ -20,14 +20,14 @@ from contractconv.programs.differentiated import differentiated
 from contractconv.programs.kinds import Kinds, is_differentiable
 from contractconv.programs.nodes import Contract, Map, in_order
 from contractconv.programs.program import Graph
+from contractconv.programs.small_sizes import fitting
 from contractconv.programs.text.lines import NamedLines, named_lines
 from contractconv.verification.certificate import Certificate, certify
 from contractconv.verification.programs.gradients import Agreed, Compared, compared
 from contractconv.verification.programs.map_proofs import MapProof, proved
-from contractconv.verification.programs.small_shapes import fitted
 
 POINTS = 60_000
-"""How many points all contractions of a program together may have, to be carried out one by one."""
+"""How many points and elements a program may have, to be carried out one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def verify_program(
         graph: the program; of one without gradients, those by all its inputs are derived.
         shapes: shapes of inputs with which the gradients are compared; the others are chosen,
             small.
-        budget: how many points all contractions together may have.
+        budget: how many points its contractions, and elements its values, may have together.
 
     Returns:
         The certificate. Of a derivative of gradients it says which it is: a Hessian times vectors,
@@ -143,7 +143,7 @@ def verify_program(
     contractions = tuple(_contractions(told))
     used = dict.fromkeys(n.function for n in in_order(told.graph.wanted) if isinstance(n, Map))
     maps = tuple(map(proved, used))
-    program = fitted(told.graph, shapes or {}, budget)
+    program = next(fitting(told.graph, shapes or {}, budget))
     found = compared(told, program)
     given = tuple((node.name, program.shapes[node]) for node in program.graph.inputs)
     return ProgramCertificate(graph.name, contractions, maps, found, given)
