@@ -111,13 +111,12 @@ class ProgramCertificate:
 
 def _told(part: Agreed) -> Iterator[str]:
     """Derivatives that hold, and what they were compared with."""
-    of = " + ".join(part.results)
-    if part.order == 1:
-        yield f"  gradients of {of}: ⟨d_a, V⟩ = the change along V"
-        yield f"    {', '.join(name for name, _ in part.meanings)}"
-    else:
-        yield f"  derivatives of gradients of {of}: ⟨d_a, V⟩ = the change along V and the vectors"
-        yield from (f"    {name}: {meaning}" for name, meaning in part.meanings)
+    of, vectors = " + ".join(part.results), "" if part.order == 1 else " and the vectors"
+    what = "gradients" if part.order == 1 else "derivatives of gradients"
+    yield f"  {what} of {of}: ⟨d_a, V⟩ = the change along V{vectors}"
+    named = [name for name, meaning in part.meanings if not meaning]
+    yield from [f"    {', '.join(named)}"] * bool(named)
+    yield from (f"    {name}: {meaning}" for name, meaning in part.meanings if meaning)
 
 
 def verify_program(

@@ -43,6 +43,7 @@ class Claims:
     Attributes:
         names: what the values are called.
         choices: what may have been differentiated: each result alone, or all of them.
+        whole: the values that these are made of.
         gradients: what may be a gradient; of several that come back to a value the first.
         returned: all that the program returns, and says to be derivatives.
         inner: derivatives by inputs of which what it returns is made.
@@ -56,7 +57,7 @@ class Claims:
         self.names = {other: told.names[node] for node, other in pairs if node in told.names}
         self.choices: Choices = self._choices()
         ends = [node for every in self.choices.values() for node, _ in every]
-        self._whole = set(in_order(ends, references=False))
+        self.whole = set(in_order(ends, references=False))
         said = list(self._said())
         self._targets = {claim.node: claim.at[0] for claim in said}
         firsts = {claim.at: claim for claim in reversed(said)}
@@ -70,7 +71,7 @@ class Claims:
         """The inputs that a value is made of, and that no result is."""
         backs = {back for every in self.choices.values() for _, back in every}
         found = changing_inputs([node])
-        return [given for given in found if given not in self._whole and given not in backs]
+        return [given for given in found if given not in self.whole and given not in backs]
 
     def gradients_in(self, node: Node) -> list[Node]:
         """What comes back to inputs, and a value is made of."""
@@ -135,12 +136,12 @@ class Claims:
 
     def _comes_first(self, target: Node) -> bool:
         """Whether results are made of a value: what comes back to others is of another order."""
-        return target in self._whole or isinstance(target, Input)
+        return target in self.whole or isinstance(target, Input)
 
     def _guessed(self) -> Iterator[Claim]:
         """What has the axes of inputs of a result, and is made of vectors or of gradients."""
         numbers = Kinds()
-        inputs = [n for n in changing_inputs(list(self._whole)) if n in self._whole]
+        inputs = [n for n in changing_inputs(list(self.whole)) if n in self.whole]
         ends = {node for every in self.choices.values() for node, _ in every}
         for name, node in self._told.graph.outputs:
             made = self._pairs[node]

@@ -85,13 +85,17 @@ class _Comparison:
         parts = list(self._gradients([*claims.returned, *claims.inner]))
         held = Compared(tuple(parts)).names
         late = [c for c in (*claims.returned, *claims.inner, *claims.guesses) if c.name not in held]
-        found = {claim: self._seconds.find(claim) for claim in late}
-        for claim in late:
-            if found[claim] is None and claim not in claims.inner and self._is_wrong(claim):
-                raise self._wrong(claim)
+        found = {claim: self._found(claim) for claim in late}
         parts += self._second({c: one for c, one in found.items() if one is not None})
         unknown = (c.name for c in late if found[c] is None and self._is_unknown(c))
         return Compared(tuple(parts), tuple(unknown))
+
+    def _found(self, claim: Claim) -> Derivative | None:
+        """Of which derivative a claim holds; ``None`` if nothing need be said of it."""
+        found = self._seconds.find(claim)
+        if found is None and claim not in self._claims.inner and self._is_wrong(claim):
+            raise self._wrong(claim)
+        return found
 
     def _gradients(self, asked: list[Claim]) -> Iterator[Agreed]:
         """The gradients that hold, by their results, of which as few as possible are named."""

@@ -7,15 +7,15 @@ results whose inputs move along two directions at once change by the derivative 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice, product
+from dataclasses import dataclass, replace
+from itertools import islice, product, zip_longest
 
 from contractconv.programs.nodes import Input, Node, in_order
 from contractconv.verification.programs.claims import Claim, Claims, changing_inputs
 from contractconv.verification.programs.evaluation import aligned, as_array
 from contractconv.verification.programs.trials import Ends, Move, Trial
 
-_MOST = 200
+_MOST = 64
 """Derivatives that are tried."""
 Moves = tuple[tuple[Move, ...], str]
 """How inputs move, each time that is differentiated, and the same in words."""
@@ -23,7 +23,7 @@ Moves = tuple[tuple[Move, ...], str]
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """What a value may be: how a gradient changes, if inputs move.
+    """What a value may be: a gradient, or how one changes, if inputs move.
 
     Attributes:
         results: whose gradient it is.
@@ -49,6 +49,8 @@ class Derivative:
     @property
     def meaning(self) -> str:
         """What it is, in words."""
+        if not self.moves:
+            return f"what comes back to {self.at.label}, if that is {self.along}"
         matrix = "Hessian"
         if self.through is not None:
             matrix = f"Gauss-Newton matrix through {self.through[1]}"
@@ -120,11 +122,26 @@ class SecondDerivatives:
             if isinstance(at, Input)
         ]
         yield from found
-        for one in found if vectors else ():
-            for node in _between(one):
-                if node in self._claims.names:
-                    through = node, self._claims.names[node]
-                    yield Derivative(one.results, one.ends, one.at, one.moves, one.along, through)
+        if vectors:
+            yield from self._backward(claim, vectors)
+            # The nearest to its results first, of each.
+            for column in zip_longest(*map(self._through, found)):
+                yield from (one for one in column if one is not None)
+
+    def _through(self, one: Derivative) -> Iterator[Derivative]:
+        """The same derivative, seen through each value between inputs that move and results."""
+        for node in _between(one):
+            if node in self._claims.names:
+                yield replace(one, through=(node, self._claims.names[node]))
+
+    def _backward(self, claim: Claim, vectors: Sequence[Input]) -> Iterator[Derivative]:
+        """What comes back to an input, if a vector comes back to a value."""
+        for vector in vectors if len(vectors) == 1 else ():
+            for node, name in self._claims.names.items():
+                if node in self._claims.whole and self._is_like(node, vector):
+                    along = f"{vector.name} for {name}"
+                    for at in claim.at:
+                        yield Derivative((name,), [(node, vector)], at, (), along)
 
     def _moves(self, claim: Claim, inputs: Sequence[Input]) -> Iterator[Moves]:
         """How inputs may move: along vectors; if there are none, along gradients, or all by one."""

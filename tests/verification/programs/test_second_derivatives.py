@@ -175,6 +175,28 @@ def test_what_nobody_says_to_be_a_derivative_is_none() -> None:
     assert text.endswith("not compared, as nothing says of what they are derivatives\n    damped")
 
 
+def test_what_comes_back_if_a_vector_does() -> None:
+    """A value that is square, so that the vector might be one for an input."""
+    x, M, c = cc.tensor("x", "b i"), cc.tensor("M", "i j"), cc.tensor("c", "b i")
+    y = cc.tanh(cc.contract("b i, i j -> b j", x, M)).named("b i").called("y")
+    loss = cc.contract("b i, b i ->", y, y)
+    program = cc.program(loss=loss, back=cc.grad(y, M, cotangent=c))
+    assert _told(program) == {"back": "what comes back to M, if that is c for y"}
+    assert "    back: what comes back to M, if that is c for y\n" in str(program.verify())
+    scale = cc.tensor("scale")
+    program = cc.program(loss=loss, scaled=cc.grad(loss * scale, M))
+    assert _told(program) == {"scaled": "what comes back to M, if that is scale for loss"}
+
+
+def test_one_fault_among_what_holds_is_found() -> None:
+    loss, _ = _network("polynomial")
+    by_W, by_V = cc.hvp(loss, [W, V], [v, u])
+    program = cc.program(loss=loss, a=by_W, b=by_V)
+    for name in "ab":
+        with pytest.raises(cc.CertificateError, match=f"{name} is neither the gradient of loss"):
+            _doubled(program, name).verify()
+
+
 def test_the_hessian_is_that_of_torch() -> None:
     """What is called the Hessian times a vector is what others call so."""
     torch = pytest.importorskip("torch")
