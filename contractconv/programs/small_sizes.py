@@ -33,40 +33,66 @@ Place = tuple[Node, str, bool]
 """An axis of a node by name, or an index of a contraction if the last is true."""
 
 
-def fitting(graph: Graph, shapes: Mapping[str, Shape], most: int) -> Iterator[Sized]:
+def fitting(
+    graph: Graph, shapes: Mapping[str, Shape], most: int, alike: bool = False
+) -> Iterator[Sized]:
     """A program with small sizes that fit all strings, again and again with others.
 
     Args:
         graph: the program.
         shapes: shapes of inputs that are not to be chosen.
         most: how many points its contractions, and elements its values, may have together.
+        alike: whether inputs that have the same axes shall have the same sizes, if that fits.
 
     Raises:
         ShapeError: nothing that was tried fits, or the given shapes make too many points.
     """
-    classes = SizeClasses([*graph.nodes, *graph.inputs])
+    reasons: list[str] = []
+    found = False
+    for joined in (True, False) if alike else (False,):
+        attempts = _ATTEMPTS // (1 + alike)
+        for program in _tried(graph, shapes, most, _classes(graph, joined), attempts, reasons):
+            found = True
+            yield program
+    if not found:
+        hint = "give shapes of its inputs, as in x=(2, 3)"
+        raise ShapeError(f"no small sizes fit all strings of {graph.name}: {hint} ({reasons[-1]})")
+
+
+def _tried(
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    most: int,
+    classes: SizeClasses,
+    attempts: int,
+    reasons: list[str],
+) -> Iterator[Sized]:
+    """The sizes that fit; why others did not is added to the reasons."""
     given: dict[Place, int] = {
         (node, name, False): size
         for node in graph.inputs
         if node.name in shapes
         for name, size in zip(node.axes, shapes[node.name], strict=False)
     }
-    reasons: list[str] = []
-    found = False
-    for attempt in range(_ATTEMPTS):
-        sizes = _ANY if attempt >= _ATTEMPTS // 2 else None
+    for attempt in range(attempts):
+        sizes = _ANY if attempt >= attempts // 2 else None
         try:
-            program = _sized(graph, shapes, classes.drawn(Random(attempt), given, sizes), most)
+            yield _sized(graph, shapes, classes.drawn(Random(attempt), given, sizes), most)
         except ContractionError as error:
             reasons.append(str(error))
             if len(reasons) >= _ALIKE and len(set(reasons[-_ALIKE:])) == 1:
-                break
-        else:
-            found = True
-            yield program
-    if not found:
-        hint = "give shapes of its inputs, as in x=(2, 3)"
-        raise ShapeError(f"no small sizes fit all strings of {graph.name}: {hint} ({reasons[-1]})")
+                return
+
+
+def _classes(graph: Graph, joined: bool) -> SizeClasses:
+    """The classes of a program's sizes; those of inputs with the same axes may be joined."""
+    classes = SizeClasses([*graph.nodes, *graph.inputs])
+    first: dict[frozenset[str], Node] = {}
+    for node in graph.inputs if joined else ():
+        like = first.setdefault(frozenset(node.axes), node)
+        for name in node.axes:
+            classes.join((node, name, False), (like, name, False))
+    return classes
 
 
 def _sized(graph: Graph, shapes: Mapping[str, Shape], size: _Drawn, most: int) -> Sized:

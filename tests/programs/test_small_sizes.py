@@ -61,6 +61,19 @@ def test_shapes_that_are_given_are_kept() -> None:
     assert found.shapes[graph.inputs[1]][0] == 5
 
 
+def test_inputs_with_the_same_axes_may_have_the_same_sizes() -> None:
+    x, y, z = cc.tensor("x", "h"), cc.tensor("K", "k"), cc.tensor("L", "k")
+    total = cc.contract("(i+k), k -> i", x, y)
+    other = cc.contract("(i+k), k -> i", x, z).named("j")
+    graph = cc.program(total=total, other=other)._graph
+    shapes = [[found.shapes[node] for node in graph.inputs]
+              for found in islice(fitting(graph, {}, MANY, alike=True), 8)]  # fmt: skip
+    assert all(first == second for _, first, second in shapes)
+    # Where that does not fit, they differ.
+    found = next(fitting(graph, {"K": (2,), "L": (3,)}, MANY, alike=True))
+    assert [found.shapes[node] for node in graph.inputs][1:] == [(2,), (3,)]
+
+
 @pytest.mark.parametrize(
     ("string", "shapes", "reason"),
     [

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product, zip_longest
+from itertools import product, zip_longest
 
 from contractconv.programs.nodes import Input, Node, in_order
 from contractconv.verification.programs.claims import Claim, Claims, changing_inputs
-from contractconv.verification.programs.evaluation import aligned, as_array
+from contractconv.verification.programs.evaluation import Array, aligned, as_array
 from contractconv.verification.programs.trials import Ends, Move, Trial
 
-_MOST = 64
-"""Derivatives that are tried."""
+# Derivatives that are tried, and of large programs fewer: so many points are gone through for them.
+_MOST, _LEAST, _POINTS = 64, 8, 2_000_000
+# Vectors along which one derivative is taken after the other: each doubles the work.
+_MOST_MOVES = 3
+
 Moves = tuple[tuple[Move, ...], str]
 """How inputs move, each time that is differentiated, and the same in words."""
 
@@ -78,17 +81,22 @@ class SecondDerivatives:
 
     def __init__(self, trial: Trial, claims: Claims) -> None:
         self._trial, self._claims = trial, claims
-        self.tried = ""
+        points = sum(problem.points for problem in trial.program.problems.values())
+        self._most = max(_LEAST, min(_MOST, _POINTS // max(points, 1)))
+        self.tried, self._all_tried = "", False
 
     def find(self, claim: Claim) -> Derivative | None:
         """Find what a value is; ``None`` if it is nothing that was tried."""
-        self.tried = ""
+        self.tried, self._all_tried = "", False
         if not self._claims.may_be_second(claim):
             return None
-        for one in islice(self._derivatives(claim), _MOST):
+        for number, one in enumerate(self._derivatives(claim)):
+            if number == self._most:
+                return None
             self.tried = self.tried or one.meaning
             if one.holds(self._trial, claim.node):
                 return one
+        self._all_tried = True
         return None
 
     def vanishes(self, claim: Claim) -> bool:
@@ -102,10 +110,10 @@ class SecondDerivatives:
     def are_known(self, claim: Claim) -> bool:
         """Whether a value that depends on vectors has to be one of those that were tried.
 
-        It vanishes with the vectors; and it is said to come back to an input, or is made of what
-        comes back to values on the way.
+        They were all that there are; it vanishes with the vectors; and it is said to come back to
+        an input, or is made of what comes back to values on the way.
         """
-        if not self.tried or not self.vanishes(claim):
+        if not self.tried or not self._all_tried or not self.vanishes(claim):
             return False
         return claim not in self._claims.guesses or self._claims.is_of_gradients(claim.node)
 
@@ -114,19 +122,23 @@ class SecondDerivatives:
         vectors = self._claims.vectors(claim.node)
         if vectors and claim in self._claims.guesses and not self.vanishes(claim):
             return
-        found = [
-            Derivative(results, ends, at, moves, along)
-            for results, ends in self._claims.choices.items()
-            for moves, along in self._moves(claim, changing_inputs([node for node, _ in ends]))
-            for at in claim.at
-            if isinstance(at, Input)
-        ]
-        yield from found
+        found = []
+        for one in self._hessians(claim):
+            found.append(one)
+            yield one
         if vectors:
             yield from self._backward(claim, vectors)
             # The nearest to its results first, of each.
             for column in zip_longest(*map(self._through, found)):
                 yield from (one for one in column if one is not None)
+
+    def _hessians(self, claim: Claim) -> Iterator[Derivative]:
+        for results, ends in self._claims.choices.items():
+            inputs = changing_inputs([node for node, _ in ends])
+            for moves, along in self._moves(claim, inputs):
+                for at in claim.at:
+                    if isinstance(at, Input):
+                        yield Derivative(results, ends, at, moves, along)
 
     def _through(self, one: Derivative) -> Iterator[Derivative]:
         """The same derivative, seen through each value between inputs that move and results."""
@@ -168,17 +180,32 @@ class SecondDerivatives:
 
     def _along(self, inputs: Sequence[Input], vectors: Sequence[Input]) -> Iterator[Moves]:
         """Inputs that move along vectors, all of them together or one after the other."""
-        values = self._trial.values
-        fitting = [[n for n in inputs if self._is_like(v, n)] for v in vectors]
-        for chosen in product(*fitting):
+        after_another = 1 < len(vectors) <= _MOST_MOVES
+        for chosen in product(*(self._fitting(vector, inputs, vectors) for vector in vectors)):
             pairs = list(zip(chosen, vectors, strict=True))
-            moves: list[Move] = [{n: aligned(values[v], v, n)} for n, v in pairs]
-            told = [f"{v.name} for {n.name}" for n, v in pairs]
+            told = [f"{vector.name} for {given.name}" for given, vector in pairs]
             if len(set(chosen)) == len(chosen):
-                together = {n: array for move in moves for n, array in move.items()}
-                yield (together,), " and ".join(told)
-            if len(moves) > 1:
-                yield tuple(moves), ", then ".join(told)
+                yield (dict(map(self._move, pairs)),), " and ".join(told)
+            if after_another:
+                yield tuple(dict([self._move(pair)]) for pair in pairs), ", then ".join(told)
+
+    def _move(self, pair: tuple[Input, Input]) -> tuple[Node, Array]:
+        """An input, and the vector along which it moves."""
+        given, vector = pair
+        return given, aligned(self._trial.values[vector], vector, given)
+
+    def _fitting(
+        self, vector: Input, inputs: Sequence[Input], vectors: Sequence[Input]
+    ) -> list[Input]:
+        """The inputs that may move along a vector; first those that its name and its place say."""
+        alike = [given for given in inputs if self._is_like(vector, given)]
+        place = [other for other in vectors if set(other.axes) == set(vector.axes)].index(vector)
+
+        def far(given: Input) -> tuple[int, int]:
+            said = len(given.name) if given.name in vector.name else 0
+            return -said, abs(alike.index(given) - place)
+
+        return sorted(alike, key=far)
 
 
 def _between(one: Derivative) -> Iterator[Node]:

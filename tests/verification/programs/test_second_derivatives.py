@@ -80,6 +80,35 @@ def test_several_vectors_and_mixed_derivatives() -> None:
     assert told["a"] == "the Gauss-Newton matrix through z by W times v for W and u for V"
 
 
+def test_many_vectors_with_the_axes_of_many_inputs() -> None:
+    """Which belongs to which, their names say, or their order."""
+    x = cc.tensor("x", "b i")
+    biases = [cc.tensor(f"bias_{n}", "i") for n in range(6)]
+    named = [cc.tensor(f"v_bias_{n}", "i") for n in range(6)]
+    z: Any = x
+    for bias in biases:
+        z = z * z + bias
+    loss = cc.contract("b i ->", z * z)
+    found = cc.hvp(loss, biases, named)
+    told = _told(cc.program({"loss": loss, **{f"h{n}": h for n, h in enumerate(found)}}))
+    assert set(told) == {f"h{n}" for n in range(6)}
+    for said in told.values():
+        assert all(f"v_bias_{n} for bias_{n}" in said for n in range(6))
+
+
+def test_vectors_of_windows_have_the_sizes_of_what_they_change() -> None:
+    """Nothing but the axes says that a kernel's vector is as large as the kernel."""
+    x, K = cc.tensor("x", "b h c"), cc.tensor("K", "k c o")
+    vectors = [cc.tensor("p", "b h c"), cc.tensor("q", "k c o")]
+    y: Any = cc.contract("b (i+k-1) c, k c o -> b i o", x, K)
+    loss = cc.contract("b i o ->", y * y * y)
+    by_x, by_K = cc.hvp(loss, [x, K], vectors)
+    told = _told(cc.program(loss=loss, by_x=by_x, by_K=by_K))
+    assert {name: said.partition(" times ")[0] for name, said in told.items()} == {
+        "by_x": "the Hessian by x", "by_K": "the Hessian by K",
+    }  # fmt: skip
+
+
 def test_a_hessian_times_a_gradient() -> None:
     loss, _ = _network("polynomial")
     dW = cc.grad(loss, W)
