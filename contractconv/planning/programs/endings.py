@@ -77,9 +77,7 @@ def _ended(
     return ended
 
 
-def _by_maps(
-    node: Node, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
-) -> bool:
+def _by_maps(node: Node, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]) -> bool:
     """Whether nothing but maps reads a node: they add a bias on the way, to whatever made it."""
     return node not in wanted and all(isinstance(reader, Map) for reader in read_by[node])
 
