@@ -193,7 +193,7 @@ def test_nobody_waits_for_himself_where_the_number_of_threads_is_set(
         finalise()
         threads = number
 
-    monkeypatch.setattr(blas, "_pool", lambda: blas._Pool(get, change, lambda: b""))
+    monkeypatch.setattr(blas, "_pool", lambda: blas._Pool(get, change, lambda: b"", {}))
     with blas.single():
         assert threads == 1
     assert threads == 5

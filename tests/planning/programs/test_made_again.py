@@ -30,7 +30,8 @@ def normalized(x: cc.Tensor) -> cc.Tensor:
     """A convolution's result without its mean, over its deviation."""
     centered = x - cc.contract("b c -> c", x, reduce="mean")
     variance = cc.contract("b c, b c -> c", centered, centered, reduce="mean")
-    return centered * cc.rsqrt(variance + 1e-5)
+    made: cc.Tensor = centered * cc.rsqrt(variance + 1e-5)
+    return made
 
 
 def test_the_difference_from_a_mean_is_never_kept() -> None:
