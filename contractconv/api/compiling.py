@@ -18,7 +18,7 @@ def compile(
     outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
     inputs: Sequence[Tensor] | None = None,
     dtype: Any = None,
-    memory_limit: float | None = None,
+    memory_limit: Any = None,
     **shapes: Sequence[int | None],
 ) -> CompiledProgram:
     """Make values of a program ready to be called with arrays.

@@ -132,7 +132,7 @@ class Program:
         self,
         *,
         dtype: Any = None,
-        memory_limit: float | None = None,
+        memory_limit: Any = None,
         **shapes: Sequence[int | None],
     ) -> CompiledProgram:
         """Make the program ready to be called with arrays.

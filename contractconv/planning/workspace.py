@@ -43,7 +43,7 @@ class Workspace(NamedTuple):
         """Bytes that are taken at once, at most.
 
         Example:
-            >>> Workspace((Loan(8, 0, 1), Loan(4, 0), Loan(5, 1)), beside=1).most
+            >>> Workspace((Loan(8, 0, 1), Loan(4, 0), Loan(5, 1, 1)), beside=1).most
             14
         """
         stages = range(self.stages)
