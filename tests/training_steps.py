@@ -40,7 +40,7 @@ def perceptron(layers: int = 12, batch: int = 512, width: int = 64) -> tuple[cc.
     return step(total(h * h), shapes), drawn(shapes)
 
 
-def convolutions(layers: int = 8, side: int = 24) -> tuple[cc.Program, Arrays]:
+def convolutions(layers: int = 16, side: int = 24) -> tuple[cc.Program, Arrays]:
     h, shapes = cc.tensor("x", "b h w c"), dict[str, tuple[int, ...]](x=(8, side, side, 16))
     for n in range(layers):
         W = cc.tensor(f"W{n}", "k l c o")

@@ -14,6 +14,8 @@ from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.matrix_products import multiplied_by
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm import blas_products
+from contractconv.engines.llvm.kernels import native
+from contractconv.execution.calibration import machine
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
@@ -106,13 +108,14 @@ class Runner:
             if isinstance(work, _Contraction)
         }
         ways: dict[Step, str] = {
-            step: f"{len(step.group.nodes)} {work.way}"
+            step: f"{len(step.group.nodes) or ''} {work.way}".strip()
             for step, work in zip(self.steps, self._works, strict=True)
             if isinstance(step, MapStep) and isinstance(work, FusedMaps | SummedMaps)
         }
         loops = zip(self.steps, self._works, strict=True)
         ways |= {step: work.way for step, work in loops if isinstance(work, RowMaps)}
-        return planned_lines(self.program, self.steps, plans, ways, self._ready().memory)
+        here = replace(machine(native.available()), threads=get_num_threads())
+        return planned_lines(self.program, self.steps, plans, ways, self._ready().memory, here)
 
     def _ready(self) -> _Planned:
         """What is done in which order, and where arrays lie."""

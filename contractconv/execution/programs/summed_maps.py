@@ -34,7 +34,8 @@ class SummedMaps:
     def way(self) -> str:
         """How the maps are carried out, and the sums."""
         count = len(self._group.sums)
-        return f"{self._together.way} with {count} sum{'s' if count > 1 else ''}"
+        sums = f"{count} sum{'s' if count > 1 else ''}"
+        return f"{self._together.way} with {sums}" if self._group.nodes else f"{sums} of arrays"
 
     @property
     def beside(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contractconv.programs.nodes import Cast, Map, Node, Number, Position
 
 # Maps that cost less than an array that is written and read; and how many of them are made again.
-_CHEAP = frozenset(
+CHEAP = frozenset(
     ("add", "subtract", "multiply", "negative", "where", "less", "less_equal", "greater",
      "greater_equal", "equal", "not_equal", "max", "min", "relu", "relu6", "abs", "square",
      "logical_and", "logical_or", "logical_not")
@@ -53,7 +53,7 @@ def made_again(
             made_of = dict.fromkeys(s for one in node.sources for s in found.get(one, (one,)))
             costs[node] = 1 + sum(costs.get(source, 0) for source in node.sources)
             whole = [s for s in made_of if set(s.axes) == set(node.axes)]
-            little = costs[node] <= _MOST and isinstance(node, Map) and node.function in _CHEAP
+            little = costs[node] <= _MOST and isinstance(node, Map) and node.function in CHEAP
             # Of one array that is there anyway.
             if not made_of or (little and len(whole) == 1 and whole[0] not in maps):
                 found[node] = tuple(made_of)

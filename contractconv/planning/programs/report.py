@@ -23,8 +23,10 @@ from contractconv.planning.programs.steps import (
     Step,
     ViewStep,
 )
+from contractconv.planning.programs.times import seconds_of
 from contractconv.planning.report import quantity
 from contractconv.planning.report import time as written
+from contractconv.planning.setting import Machine
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Map, Node
 
@@ -43,6 +45,7 @@ class Line:
         moved: bytes that it reads and writes, each array once.
         alive: bytes of the arrays that are there while it runs, inputs left out, and of what it
             takes beside them.
+        predicted: seconds that it is expected to take.
         again: whether it was done before, and what it made was let go of to save memory.
     """
 
@@ -52,6 +55,7 @@ class Line:
     operations: int
     moved: int
     alive: int
+    predicted: float = 0.0
     again: bool = False
 
 
@@ -80,27 +84,39 @@ class ProgramPlan:
         """Bytes that are read and written, each array once in each step."""
         return sum(line.moved for line in self.lines)
 
+    @property
+    def predicted(self) -> float:
+        """Seconds that all steps are expected to take."""
+        return sum(line.predicted for line in self.lines)
+
     def to_json(self) -> str:
         """The plan as JSON."""
         return json.dumps([asdict(line) for line in self.lines], indent=2, ensure_ascii=False)
 
     def __str__(self) -> str:
         whole = f"{len(self.lines)} steps, {quantity(self.operations)} operations, "
-        whole += f"{_bytes(self.moved)} moved, {_bytes(self.peak)} at most at once"
+        whole += f"{_bytes(self.moved)} moved, {_bytes(self.peak)} at most at once, "
+        whole += f"{written(self.predicted)} expected"
+        if self.seconds:
+            whole += f", {written(sum(self.seconds))} taken"
         return "\n".join([whole, *self._rows()])
 
     __repr__ = __str__
 
     def _rows(self) -> Iterator[str]:
-        name = max((len(line.makes) for line in self.lines), default=0)
+        if not self.lines:
+            return
+        name = min(24, max(5, *(len(line.makes) for line in self.lines)))
+        taken = f"{'taken':>9}" if self.seconds else ""
+        figures = "".join(f"{figure:>11}" for figure in ("expected", " operations", "moved"))
+        yield f"{taken}{figures}  {'makes':{name}}  {'how':28}  what"
         for n, line in enumerate(self.lines):
             spent = f"{written(self.seconds[n]):>9}" if self.seconds else ""
             does = f"again: {line.does}" if line.again else line.does
             does = does if len(does) <= _WIDTH else f"{does[: _WIDTH - 3]}..."
-            yield (
-                f"{spent}{quantity(line.operations):>9} {_bytes(line.moved):>9}  "
-                f"{line.makes:{min(name, 24)}}  {line.way:28}  {does}"
-            )
+            figures = f"{quantity(line.operations):>11}{_bytes(line.moved):>11}"
+            expected = f"{written(line.predicted):>11}"
+            yield f"{spent}{expected}{figures}  {line.makes:{name}}  {line.way:28}  {does}"
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))
@@ -112,6 +128,7 @@ def planned_lines(
     plans: Mapping[Step, Plan],
     ways: Mapping[Step, str],
     memory: MemoryPlan,
+    machine: Machine,
 ) -> ProgramPlan:
     """Write a plan.
 
@@ -121,6 +138,7 @@ def planned_lines(
         plans: how contractions are carried out.
         ways: how maps are.
         memory: in which order steps come, and what is there meanwhile.
+        machine: on what it runs.
     """
     lines: list[Line] = []
     seen: set[int] = set()
@@ -129,7 +147,8 @@ def planned_lines(
         makes, plan = ", ".join(map(name_of, step.makes)), plans.get(step)
         way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
         moved = 0 if isinstance(step, ViewStep) else _moved(step, program)
-        lines.append(Line(makes, does(step), way, operations, moved, alive, number in seen))
+        predicted, again = seconds_of(step, plan, program, machine), number in seen
+        lines.append(Line(makes, does(step), way, operations, moved, alive, predicted, again))
         seen.add(number)
     return ProgramPlan(tuple(lines), memory.peak)
 
@@ -157,7 +176,7 @@ def _comes_back(step: ReductionGradient) -> str:
 
 def _maps(step: MapStep) -> str:
     maps = " ".join(_map(node) for node in step.group.nodes)
-    return "; ".join([maps, *(_reduction(one.node) for one in step.group.sums)])
+    return "; ".join(filter(None, [maps, *(_reduction(one.node) for one in step.group.sums)]))
 
 
 def _places(step: PlacedStep) -> str:
