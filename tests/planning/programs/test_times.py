@@ -42,7 +42,7 @@ def test_threads_share_what_is_large() -> None:
 
 def test_series_take_longer_than_sums() -> None:
     x = cc.tensor("x", "b c")
-    assert seconds(x + 1.0, x=(2000, 999)) < seconds(cc.tanh(cc.exp(x)), x=(2000, 999))
+    assert seconds(x + 1.0, x=(2000, 999)) < seconds(cc.tanh(cc.exp(cc.sin(x))), x=(2000, 999))
 
 
 def test_what_is_only_seen_takes_no_time() -> None:
