@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from contractconv.errors import OperandError
-from contractconv.programs.build import contract, joined, named, plain_spec, repeated
+from contractconv.programs.build import joined, named, repeated
 from contractconv.programs.contraction_rules import change, pullback
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
 from contractconv.programs.local import spelled_out
@@ -77,9 +77,7 @@ def tangents(
 
 def zeros_like(node: Node) -> Node:
     """Zeros with the axes and the numbers of a node."""
-    zero = Number((), value=0)
-    whole = contract(plain_spec([()], node.axes), [zero], like=node) if node.axes else zero
-    return Cast(node.axes, source=whole, like=node)
+    return Cast(node.axes, source=repeated(Number((), value=0), node), like=node)
 
 
 def added(parts: Sequence[Node]) -> Node:
@@ -120,8 +118,6 @@ class _Graph:
         if cotangent is None:
             return zeros_like(node)
         made = repeated(cotangent, node)
-        if made.open_axes - node.open_axes:
-            made = contract(plain_spec([made.axes], made.axes), [made], like=node)
         if is_weak(self._kinds[made]):
             made = Cast(made.axes, source=made, like=node)
         return made.as_cotangent_of(node)
@@ -169,7 +165,8 @@ def _part(node: Node, n: int, cotangent: Node) -> Node | None:
         case Map():
             return map_pullback(node, n, cotangent)
         case Named():
-            return named(repeated(cotangent, node), node.source.axes)
+            inner = dict(zip(node.axes, node.source.axes, strict=True))
+            return named(cotangent, tuple(inner[name] for name in cotangent.axes))
     return cotangent
 
 

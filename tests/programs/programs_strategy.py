@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from programs.program_steps import NAMES, SMOOTH_STEPS, STEPS, floats, listed
+from programs.choices import NAMES, floats, listed
+from programs.program_steps import ALL_STEPS, STEPS
 from programs.writing import Program, Refused, Written, call
 from strategies import Draw
 
@@ -52,13 +53,11 @@ def programs(draw: Draw, *, smooth: bool = True, most: int = 6) -> Trial:
     for _ in range(draw(st.integers(1, 3))):
         names = draw(st.permutations(NAMES))[: draw(st.sampled_from([2, 1, 2, 3, 0]))]
         program.input(names, [sizes[name] for name in names], draw(st.integers(1, 99)))
-    steps = [*STEPS, *SMOOTH_STEPS] if smooth else STEPS
+    steps = ALL_STEPS if smooth else STEPS
     for _ in range(draw(st.integers(1, most))):
         step = draw(st.sampled_from(steps))
         try:
-            made = step(draw, program)
-            if made is not None:
-                program.keep(made)
+            program.keep(step(draw, program))
         except Refused:
             continue
     return _ended(draw, program)

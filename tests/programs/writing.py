@@ -18,6 +18,7 @@ from strategies import filled
 import contractconv as cc
 from contractconv.api import symbolic
 from contractconv.api.tensor import Tensor, applied, index, size, tensor
+from contractconv.errors import ReductionError
 from contractconv.maps.table import MAPS
 
 LARGEST = 2000
@@ -38,6 +39,13 @@ CALLS: dict[str, Callable[..., Any]] = {
     "at": lambda source, **places: source.at(**places),
     "named": Tensor.named,
     "cast": Tensor.cast,
+    "grad": symbolic.grad,
+    "jvp": symbolic.jvp,
+}
+# What is made of arrays of integers, and how it is written: labels, and truth values.
+_MEANT: dict[str, tuple[Callable[[Array], Array], str]] = {
+    "int64": (abs, "abs({})"),
+    "bool": (lambda given: given > 0, "{} > 0"),
 }
 
 
@@ -62,7 +70,11 @@ class Written:
 
 
 def call(function: str, *given: Any, **named: Any) -> Written:
-    """Call a function of the library, or one of Python's operators."""
+    """Call a function of the library, or one of Python's operators.
+
+    Raises:
+        Refused: a derivative that there is none of.
+    """
     arguments = [_meant(value) for value in given]
     keywords = {name: _meant(value) for name, value in named.items()}
     if function in OPERATORS:
@@ -70,7 +82,10 @@ def call(function: str, *given: Any, **named: Any) -> Written:
     parts = [*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())]
     text = f"{function}({', '.join(parts)})"
     if function in CALLS:
-        return Written(text, CALLS[function](*arguments, **keywords))
+        try:
+            return Written(text, CALLS[function](*arguments, **keywords))
+        except ReductionError as error:
+            raise Refused(str(error)) from None
     assert function in MAPS
     return Written(text, applied(function, *arguments))
 
@@ -115,13 +130,13 @@ class Program:
         """A new input, with an array that follows from the seed."""
         name = f"x{len(self.arrays)}"
         text = " ".join(axes)
-        kind = dtype or "float64"
+        kind = "int64" if dtype == "bool" else dtype or "float64"
         array = filled(tuple(shape), seed, bound, kind)
-        self.arrays[name] = abs(array) if kind == "int64" else array
+        meant, shown = _MEANT.get(dtype or "", (lambda given: given, "{}"))
+        self.arrays[name] = meant(array)
         given = f"{name!r}, {text!r}" + ("" if dtype is None else f", {dtype!r}")
         filling = f"filled({tuple(shape)}, {seed}, {bound}, {kind!r})"
-        shown = f"abs({filling})" if kind == "int64" else filling
-        self.lines.append(f"{name} = tensor({given})  # {shown}")
+        self.lines.append(f"{name} = tensor({given})  # {shown.format(filling)}")
         self.named[name] = Written(name, tensor(name, text, dtype))
         return self.named[name]
 

@@ -22,7 +22,7 @@ from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.programs.agreement import agree
 from contractconv.programs.build import contract, named, repeated, sizes_of
-from contractconv.programs.contraction_rules import MANY, extent_of, pullback
+from contractconv.programs.contraction_rules import MANY, extent_of, pullback, told_by
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, in_order
 from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
@@ -278,9 +278,9 @@ class _Tree:
         self._orders[len(self._values)] = order
         output = _term([part.output[m] for m in order], names)
         spec = Spec(tuple(inputs), forward.spec.output if last else output, SUM)
-        told = set(lone_names(spec.inputs))
-        extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         values = [self._values[n] for n in taken]
+        told = told_by(zip(inputs, values, strict=True))
+        extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         return contract(spec, values, extents, forward.shape if last else None)
 
     def _backward(self) -> None:
