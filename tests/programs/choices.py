@@ -10,11 +10,13 @@ import numpy as np
 from hypothesis import strategies as st
 from programs.dtypes import kind_of
 from programs.jets import value_of
-from programs.writing import Program, Written
+from programs.writing import Program, Refused, Written
 from strategies import Draw
 
 NAMES = "btic"
-REDUCTIONS = ("sum", "sum", "sum", "max", "min", "prod", "mean", "logsumexp")
+REDUCTIONS = ("sum", "sum", "sum", "max", "min", "mean", "logsumexp")
+MOST_POINTS, MOST_FACTORS = 200, 40
+"""Of a contraction, and of one that is a product: its second derivative has as many squared."""
 
 Step = Callable[[Draw, Program], Written]
 
@@ -30,9 +32,22 @@ def a_value(draw: Draw, program: Program) -> Written:
     return found
 
 
-def fitting(draw: Draw, program: Program, value: Written) -> Written:
-    """A value whose common axes have the same sizes."""
-    sizes = program.sizes(value)
+def a_reduction(draw: Draw, points: int) -> str:
+    """A reduction that one can differentiate twice for so many points.
+
+    Raises:
+        Refused: there are too many of them.
+    """
+    if points > MOST_POINTS:
+        raise Refused("too many points")
+    products = ["prod"] if points <= MOST_FACTORS else []
+    found: str = draw(st.sampled_from([*REDUCTIONS, *products]))
+    return found
+
+
+def fitting(draw: Draw, program: Program, *values: Written) -> Written:
+    """A value that meets others by name: their common axes have the same sizes."""
+    sizes = {name: size for value in values for name, size in program.sizes(value).items()}
     return draw(st.sampled_from([  # type: ignore[no-any-return]
         other for other in floats(program)[::-1]
         if all(sizes.get(name, size) == size for name, size in program.sizes(other).items())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
 from programs.choices import (
-    REDUCTIONS,
     Step,
     a_number,
+    a_reduction,
     a_value,
     a_value_with_axis,
     floats,
@@ -34,7 +35,7 @@ def _einsum(draw: Draw, program: Program) -> Written:
         output, given = [*output, "Z"], {"Z": draw(st.sampled_from([2, 1, 3]))}
     numbers = [a_number(draw)] if draw(st.integers(0, 7)) == 7 else []
     listed = ", ".join([*map(_term, terms), *("" for _ in numbers)])
-    reduce = draw(st.sampled_from(REDUCTIONS))
+    reduce = a_reduction(draw, prod(names.values()))
     return call(
         "contract", f"{listed} -> {_term(output)}", *operands, *numbers, reduce=reduce, **given
     )
@@ -69,7 +70,7 @@ def _window(draw: Draw, program: Program) -> Written:
         inputs, output = at, draw(st.permutations(moved))
     given = {} if draw(st.booleans()) or inputs is at else {place: draw(st.integers(1, size + 1))}
     if draw(st.booleans()):
-        reduce = draw(st.sampled_from(REDUCTIONS))
+        reduce = a_reduction(draw, taps * (size + 1) * program.array(value).size // size)
         return call(
             "contract",
             f"{_blank(inputs)} -> {_blank(output)}",
@@ -108,10 +109,8 @@ def _composed(draw: Draw, program: Program) -> Written:
 def _any_problem(draw: Draw, program: Program) -> Written:
     """Any sentence of the notation, on new inputs and on what there is."""
     problem: Problem = draw(st.one_of(problems(), windows(), problems(empty=True)))
-    if problem.points > 200:
-        raise Refused("too many points")
+    reduce = a_reduction(draw, problem.points)
     operands = [_of_shape(draw, program, shape) for shape in problem.shapes]
-    reduce = draw(st.sampled_from(REDUCTIONS))
     return call(
         "contract",
         problem.spec,

@@ -76,17 +76,18 @@ def _special(draw: Draw, program: Program) -> Written:
 def _where(draw: Draw, program: Program) -> Written:
     value = a_value(draw, program)
     other = draw(st.sampled_from([fitting(draw, program, value), a_number(draw)]))
-    return call("where", _condition(draw, program, value), value, other)
+    met = [value, other] if isinstance(other, Written) else [value]
+    return call("where", _condition(draw, program, *met), value, other)
 
 
-def _condition(draw: Draw, program: Program, value: Written) -> Written:
-    """A comparison of values, or of positions."""
+def _condition(draw: Draw, program: Program, value: Written, *others: Written) -> Written:
+    """A comparison of values that fit others, or of positions."""
     sign = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
     if value.axes and draw(st.booleans()):
         names = [draw(st.sampled_from(value.axes)) for _ in "ab"]
         found = call(sign, call("index", names[0]), call("index", names[1]))
         return found if names[0] != names[1] else call(sign, call("index", names[0]), 1)
-    first = call(sign, value, draw(st.sampled_from([0, fitting(draw, program, value)])))
+    first = call(sign, value, draw(st.sampled_from([0, fitting(draw, program, value, *others)])))
     joined = draw(st.sampled_from(["", "&", "|", "logical_not"]))
     if joined == "logical_not":
         return call(joined, first)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from hypothesis import strategies as st
 from programs.choices import (
     NAMES,
-    REDUCTIONS,
     Step,
     a_number,
+    a_reduction,
     a_value,
     a_value_with_axis,
     fitting,
@@ -76,7 +78,8 @@ def _opened(draw: Draw, program: Program) -> Written:
         name for name in dict.fromkeys(n for term in terms for n in term) if draw(st.booleans())
     ]
     spec = f"{', '.join(map(listed, terms))} -> {listed(draw(st.permutations(kept)))}"
-    return call("contract", spec, *operands, reduce=draw(st.sampled_from(REDUCTIONS)), **given)
+    points = 3 * prod((program.sizes(value) | program.sizes(other)).values())
+    return call("contract", spec, *operands, reduce=a_reduction(draw, points), **given)
 
 
 def _along(draw: Draw, value: Written, name: str) -> Written:
