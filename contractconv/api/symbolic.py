@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 from contractconv.api.tensor import Tensor, applied, as_node, as_size, checked_axis
 from contractconv.errors import OperandError, ParameterError, ShapeError
+from contractconv.maps.table import MAPS
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.keywords import merged
 from contractconv.notation.spec import Spec
 from contractconv.programs.build import contract, named, plain_spec, repeated, transposed
 from contractconv.programs.gradients import added, gradients, tangents
-from contractconv.programs.nodes import Node, Number
+from contractconv.programs.kinds import TRUTH
+from contractconv.programs.nodes import Cast, Input, Map, Named, Node, Number
 from contractconv.programs.sizes import Extent, Size
 
 if TYPE_CHECKING:
@@ -274,7 +276,20 @@ def _moved(source: Tensor, axis: str, start: Size, step: int) -> Spec:
 
 
 def _made(source: Tensor, spec: Spec, given: Mapping[str, Size]) -> Tensor:
-    return Tensor(contract(spec, [source._node], _told(spec, given)))
+    return _as_it_was(Tensor(contract(spec, [source._node], _told(spec, given))), [source])
+
+
+def _as_it_was(made: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    """What was only moved: truth values are not counted then, as they are where they are added."""
+    return made.cast(TRUTH) if all(_are_truths(source._node) for source in sources) else made
+
+
+def _are_truths(node: Node) -> bool:
+    while isinstance(node, Named):
+        (node,) = node.sources
+    if isinstance(node, Map):
+        return MAPS[node.function].kind == TRUTH
+    return isinstance(node, Input | Cast) and node.dtype == TRUTH
 
 
 def _told(spec: Spec, given: Mapping[str, Size]) -> dict[str, Size]:
@@ -302,7 +317,7 @@ def concatenated(tensors: Sequence[Tensor], axis: str) -> Tensor:
     whole[first.axes.index(axis)] = sum(sizes, start=Size(()))
     offsets = accumulate(sizes[:-1], initial=Size(()))
     placed = [_placed(node, axis, at, whole) for node, at in zip(nodes, offsets, strict=True)]
-    return Tensor(added(placed))
+    return _as_it_was(Tensor(added(placed)), tensors)
 
 
 def _placed(node: Node, axis: str, start: Size, whole: Sequence[Size]) -> Node:

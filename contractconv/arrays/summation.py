@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from contractconv.arrays.matrix_products import matrix_product
 from contractconv.arrays.views import Array
 
 # Terms that are added one after the other.
@@ -82,14 +83,14 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
     depth = left.shape[-1]
     block = terms_at_once(left.shape[-2], right.shape[-1])
     if depth <= block or left.dtype.kind not in "fc":
-        return np.matmul(left, right, out=out)
+        return matrix_product(left, right, out)
     blocks = depth // block
     lefts = _first(_split(left, left.ndim - 1, block), left.ndim - 1)
     rights = _first(_split(right, right.ndim - 2, block), right.ndim - 2)
-    rest = np.matmul(left[..., blocks * block :], right[..., blocks * block :, :])
+    rest = matrix_product(left[..., blocks * block :], right[..., blocks * block :, :])
     most = max(1, _PARTIAL // rest.size)
     total = added(
-        summed(np.matmul(lefts[n : n + most], rights[n : n + most]), (0,))
+        summed(matrix_product(lefts[n : n + most], rights[n : n + most]), (0,))
         for n in range(0, blocks, most)
     )
     return np.add(total, rest, out=out)

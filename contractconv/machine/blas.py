@@ -1,7 +1,8 @@
-"""How many threads numpy's matrix products take.
+"""The library that multiplies matrices for numpy, and how many threads it takes.
 
-The library that multiplies for numpy has threads of its own. Where several of ours multiply at
-once, each of them shall do so alone: two pools on the same processors wait for each other.
+It has threads of its own. Where several of ours multiply at once, each of them shall do so alone:
+two pools on the same processors wait for each other. And for a while behind each product its
+threads stay awake, and take their processors from whatever comes next.
 """
 
 from __future__ import annotations
@@ -9,23 +10,48 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
+from contractconv.machine.memory import Table, code_of
 from contractconv.uninterrupted import Turn
 
-# Names in OpenBLAS: as numpy's wheels have it, then as systems build it.
+# Names in OpenBLAS: as numpy's wheels have it, then as systems build it; and what they are like
+# where integers have 64 bits.
 _FORMS = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
+_LONG = "64_"
+# What it says of itself where its threads are those of OpenMP, each of which has its own number.
+_OPENMP = 2
+# Products of matrices, by the dtype of their numbers.
+_PRODUCTS = {"float32": "cblas_sgemm", "float64": "cblas_dgemm"}
+
+
+class Product(NamedTuple):
+    """What multiplies matrices.
+
+    Attributes:
+        function: takes what ``cblas_sgemm`` does.
+        bits: of the integers that it takes.
+    """
+
+    function: Callable[..., object]
+    bits: int
+
+
+# What machine code reads and writes that lets products take one thread each: the functions that
+# read and set their number; whose turn it is to do so; how many callers want it; what was found.
+READ, SET, TURN, CALLERS, FOUND, GATE = range(6)
 
 
 class _Pool(NamedTuple):
-    """The functions that read and set the number of threads, and that name the processor."""
+    """The functions that read and set the number of threads, name the processor, and multiply."""
 
     get: Callable[[], int]
     set: Callable[[int], object]
     core: Callable[[], bytes]
+    products: Mapping[str, Product]
 
 
 class _Callers:
@@ -55,8 +81,17 @@ def _pool() -> _Pool | None:
                 for name in ("get_num_threads", "set_num_threads", "get_corename")
             )
             core.restype = ctypes.c_char_p
-            return _Pool(get, set_, core)
+            return _Pool(get, set_, core, _products(library, form))
     return None
+
+
+def _products(library: ctypes.CDLL, form: str) -> dict[str, Product]:
+    parallel = form.format("get_parallel")
+    if not hasattr(library, parallel) or library[parallel]() == _OPENMP:
+        return {}
+    bits = 64 if form.endswith(_LONG) else 32
+    names = {dtype: form.replace("openblas_{}", name) for dtype, name in _PRODUCTS.items()}
+    return {d: Product(library[name], bits) for d, name in names.items() if hasattr(library, name)}
 
 
 def available() -> bool:
@@ -68,6 +103,23 @@ def core() -> str:
     """The kind of processor that the library multiplies for, which need not be the one it is on."""
     pool = _pool()
     return "" if pool is None else pool.core().decode()
+
+
+def product(dtype: str) -> Product | None:
+    """What multiplies matrices of some numbers; ``None`` if that is unknown."""
+    pool = _pool()
+    return None if pool is None else pool.products.get(dtype)
+
+
+@cache
+def gate() -> Table | None:
+    """What machine code needs for what :func:`single` does; ``None`` if that is unknown."""
+    pool = _pool()
+    if pool is None:
+        return None
+    table = Table((GATE,))
+    table.numbers[READ], table.numbers[SET] = code_of(pool.get), code_of(pool.set)
+    return table
 
 
 @contextmanager
@@ -121,6 +173,16 @@ def _after_fork() -> None:
     if pool is not None and pool.get() == 1:
         pool.set(_callers.found)
     _callers = _Callers()
+    _reopen_gate()
+
+
+def _reopen_gate() -> None:
+    pool, table = _pool(), gate()
+    if pool is None or table is None:
+        return
+    if table.numbers[CALLERS] and pool.get() == 1:
+        pool.set(int(table.numbers[FOUND]))
+    table.numbers[TURN] = table.numbers[CALLERS] = 0
 
 
 if hasattr(os, "register_at_fork"):

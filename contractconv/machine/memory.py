@@ -115,9 +115,12 @@ Target = Array | Table | Native
 def _place_of(target: Target) -> int:
     if isinstance(target, np.ndarray):
         return address(target)
-    if isinstance(target, Table):
-        return target.address
-    place = ctypes.cast(target, ctypes.c_void_p).value  # type: ignore[arg-type]
+    return target.address if isinstance(target, Table) else code_of(target)
+
+
+def code_of(function: Callable[..., object]) -> int:
+    """Where machine code begins."""
+    place = ctypes.cast(function, ctypes.c_void_p).value  # type: ignore[arg-type]
     assert place is not None
     return place
 

@@ -9,32 +9,47 @@ from __future__ import annotations
 from functools import partial
 
 from contractconv.engines.llvm.kernels import dispatch as kernel
+from contractconv.engines.llvm.kernels import foreign_calls
 from contractconv.engines.llvm.kernels.native import Native
-from contractconv.machine.memory import Table
+from contractconv.machine import blas
+from contractconv.machine.memory import Table, code_of
 from contractconv.machine.threads import Helpers, team
 
 # How often a helper looks before it sleeps: about a millisecond.
 _PATIENCE = 20_000
 
 
-def carry_out(heads: Table) -> None:
+def carry_out(heads: Table, alone: bool = False) -> None:
     """Carry out a program, in as many threads as it has heads if helpers are free.
 
     Args:
         heads: the program as each thread sees it, a row for each; see
             :mod:`contractconv.engines.llvm.kernels.dispatch`.
+        alone: whether matrix products shall take one thread each meanwhile.
     """
     lenders = team()
     helpers = lenders.take() if len(heads.numbers) > 1 else None
     if helpers is None:
-        kernel.perform()(heads.address)
+        _call(kernel.perform(), heads, alone)
         return
     try:
         if helpers.kept is None:
             helpers.kept = _Crew(helpers)
-        helpers.kept.run(helpers, heads)
+        helpers.kept.run(helpers, heads, alone)
     finally:
         lenders.give(helpers)
+
+
+def _call(function: Native, table: Table, alone: bool) -> None:
+    gate = blas.gate() if alone else None
+    if gate is None:
+        function(table.address)
+        return
+    relayed = Table((foreign_calls.GATE + 1,))
+    relayed.numbers[foreign_calls.FUNCTION] = code_of(function)
+    relayed.numbers[foreign_calls.TABLE] = table.address
+    relayed.numbers[foreign_calls.GATE] = gate.address
+    foreign_calls.alone()(relayed.address)
 
 
 class _Crew:
@@ -51,7 +66,7 @@ class _Crew:
             partial(_watch, serve, self._rows, n, self._awake) for n in range(len(helpers))
         ]
 
-    def run(self, helpers: Helpers, heads: Table) -> None:
+    def run(self, helpers: Helpers, heads: Table, alone: bool) -> None:
         """Carry out a program in this thread and those of helpers."""
         count = min(len(helpers), len(heads.numbers) - 1)
         for n in range(count):
@@ -61,7 +76,7 @@ class _Crew:
         self._leader.numbers[kernel.HELPERS] = count
         self._leader.numbers[kernel.HEAD_BYTES] = heads.numbers.strides[0]
         self._leader.lend(kernel.HEADS, (heads,))
-        self._lead(self._leader.address)
+        _call(self._lead, self._leader, alone)
         self._leader.let_go()
 
 

@@ -137,6 +137,7 @@ class Program:
             written there.
         copies: how many results are summed at the end; more than one if threads share out what
             is summed: then the others are called ``"out1"``, ``"out2"``, ...
+        alone: whether matrix products, which are among its calls, shall take one thread each.
         common: what the first stage, and every other one after it, leaves in shared memory; where
             it is equal to that of another program on the same operands, one of both can do it for
             the other.
@@ -147,6 +148,7 @@ class Program:
     scratch: int = 0
     blank: int = 0
     copies: int = 1
+    alone: bool = False
     common: Hashable = None
 
     @staticmethod
@@ -200,7 +202,7 @@ class Prepared:
         try:
             if memory is not None:
                 self._lay_out(heads, memory)
-            carry_out(heads)
+            carry_out(heads, self.program.alone)
         finally:
             if memory is not None:
                 give(memory)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.epilogue import Ending
+from contractconv.arrays.matrix_products import multiplied_by
 from contractconv.arrays.views import Array
+from contractconv.engines.llvm import blas_products
 from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.parts import placed, taken
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.summed_maps import SummedMaps
@@ -21,11 +25,13 @@ from contractconv.execution.run import planned, run
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.boxes import slice_of
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
+    PlacedStep,
     ReductionGradient,
     RowsStep,
     Step,
@@ -85,8 +91,7 @@ class Runner:
         self(arrays)
         runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
         for spent in runs:
-            # As a call is carried out: in memory that is used again.
-            with self._pool.lending():
+            with self._settled():
                 self._carry_out(arrays, spent)
         return replace(
             self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
@@ -94,11 +99,17 @@ class Runner:
 
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
-        with self._pool.lending():
+        with self._settled():
             made = self._carry_out(arrays, None)
         for array in made:
             self._pool.watch(array)
         return made
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """In memory that is used again, and no thread but ours awake behind a matrix product."""
+        with self._pool.lending(), multiplied_by(blas_products.multiply):
+            yield
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
         held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
@@ -228,12 +239,20 @@ def _rows(program: Typed, step: RowsStep) -> Work:
     return rows_of(step.node, program.shapes[step.node])
 
 
+def _placed(program: Typed, step: PlacedStep) -> Work:
+    whole = step.whole
+    boxes = [(step.reads.index(part.node), part.box) for part in whole.parts]
+    return placed(boxes, program.shapes[whole.node], program.dtypes[whole.node])
+
+
 def _view(program: Typed, step: ViewStep) -> Work:
     node = step.node
     if isinstance(node, Named):
         return lambda given: given
     if isinstance(node, Contract):
-        return _turned(program.problems[node])
+        problem = program.problems[node]
+        part = slice_of(problem)
+        return _turned(problem) if part is None else taken(problem, part)
     if isinstance(node, Position):
         (size,) = program.shapes[node]
         return lambda given: [np.arange(size)]
@@ -248,5 +267,6 @@ _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     MapStep: _maps,
     RowLoop: _row_loop,
     RowsStep: _rows,
+    PlacedStep: _placed,
     ViewStep: _view,
 }

@@ -6,10 +6,11 @@ They are done to the result while it is in cache, so that it is written once.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.nodes import Contract, Map, Node
+from contractconv.programs.nodes import Contract, Map, Named, Node
 from contractconv.reductions.table import REDUCTIONS
 
 _RELU = "relu"
@@ -21,15 +22,24 @@ class Ended:
 
     Attributes:
         node: the contraction.
-        result: what it has become at the end.
+        passed: what it becomes in turn: under other names, with the bias, and at the end.
         bias: what is added along the last axis.
         activation: the map of the sum.
     """
 
     node: Contract
-    result: Node
+    passed: tuple[Node, ...] = ()
     bias: Node | None = None
     activation: str | None = None
+
+    @property
+    def result(self) -> Node:
+        """What it has become at the end."""
+        return self.passed[-1] if self.passed else self.node
+
+    def then(self, node: Node, **changes: Any) -> Ended:
+        """The same, but that it becomes one more node."""
+        return replace(self, passed=(*self.passed, node), **changes)
 
 
 def endings(
@@ -44,12 +54,26 @@ def endings(
     results: set[Node] = set()
     for node in program.graph.nodes:
         if isinstance(node, Contract) and _may_end(node, program):
-            ended = _rectified(_biased(Ended(node, node), read_by, wanted), read_by, wanted)
+            ended = _ended(node, read_by, wanted)
             # Of two contractions that are added the first is ended, with the second as a bias.
-            if ended.result != node and ended.result not in results:
+            if (ended.bias or ended.activation) and ended.result not in results:
                 found[node] = ended
                 results.add(ended.result)
     return found
+
+
+def _ended(
+    node: Contract, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
+) -> Ended:
+    ended = Ended(node)
+    for step in (_biased, _rectified):
+        reader = _only_reader(ended.result, read_by, wanted)
+        while isinstance(reader, Named):
+            ended = ended.then(reader)
+            reader = _only_reader(reader, read_by, wanted)
+        if isinstance(reader, Map):
+            ended = step(ended, reader)
+    return ended
 
 
 def _may_end(node: Contract, program: Typed) -> bool:
@@ -58,36 +82,27 @@ def _may_end(node: Contract, program: Typed) -> bool:
     return summed and dtype in ("float32", "float64")
 
 
-def _biased(
-    ended: Ended, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
-) -> Ended:
-    node = ended.node
-    reader = _only_reader(node, read_by, wanted)
-    if reader is None or reader.function != "add" or reader.axes != node.axes:
+def _biased(ended: Ended, reader: Map) -> Ended:
+    node = ended.result
+    if reader.function != "add" or reader.axes != node.axes:
         return ended
     first, second = reader.arguments
     bias = second if first == node else first
-    if not node.axes or bias.axes != node.axes[-1:] or bias == node:
+    if not node.axes or bias.axes != node.axes[-1:]:
         return ended
-    return Ended(node, reader, bias)
+    return ended.then(reader, bias=bias)
 
 
-def _rectified(
-    ended: Ended, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
-) -> Ended:
-    reader = _only_reader(ended.result, read_by, wanted)
-    if reader is None or reader.function != _RELU:
-        return ended
-    return Ended(ended.node, reader, ended.bias, _RELU)
+def _rectified(ended: Ended, reader: Map) -> Ended:
+    return ended.then(reader, activation=_RELU) if reader.function == _RELU else ended
 
 
 def _only_reader(
     node: Node, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]
-) -> Map | None:
-    """The map that alone reads a node, once, if there is one."""
+) -> Node | None:
+    """What alone reads a node, once, if there is such a thing."""
     taken = read_by[node]
     if node in wanted or len(taken) != 1:
         return None
     (reader,) = taken
-    once = isinstance(reader, Map) and reader.arguments.count(node) == 1
-    return reader if once and isinstance(reader, Map) else None
+    return reader if reader.sources.count(node) == 1 else None

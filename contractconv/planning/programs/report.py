@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
+from typing import Any
 
 from contractconv.html_style import preformatted
 from contractconv.notation.spec import SUM
@@ -15,6 +16,7 @@ from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
     ContractStep,
     MapStep,
+    PlacedStep,
     ReductionGradient,
     RowsStep,
     Step,
@@ -143,18 +145,50 @@ def name_of(node: Node) -> str:
 
 def does(step: Step) -> str:
     """What a step does, in the notation, or in maps."""
-    if isinstance(step, ContractStep):
-        return f"{'local of ' if step.node.local else ''}{_reduction(step.node)}"
-    if isinstance(step, ReductionGradient):
-        return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
-    if isinstance(step, MapStep):
-        maps = " ".join(_map(node) for node in step.group.nodes)
-        return "; ".join([maps, *(_reduction(one.node) for one in step.group.sums)])
-    if isinstance(step, RowLoop):
-        return "; ".join(map(does, step.parts))
-    if isinstance(step, RowsStep):
-        return step.node.described
+    return _DOES[type(step)](step)
+
+
+def _contracts(step: ContractStep) -> str:
+    return f"{'local of ' if step.node.local else ''}{_reduction(step.node)}"
+
+
+def _comes_back(step: ReductionGradient) -> str:
+    return f"{step.node.spec} of {step.forward.spec.reduce} {step.forward.spec}"
+
+
+def _maps(step: MapStep) -> str:
+    maps = " ".join(_map(node) for node in step.group.nodes)
+    return "; ".join([maps, *(_reduction(one.node) for one in step.group.sums)])
+
+
+def _places(step: PlacedStep) -> str:
+    parts, whole = len(step.whole.parts), " ".join(step.whole.node.axes)
+    return f"{parts} beside each other in '{whole}'" if parts > 1 else f"placed in '{whole}'"
+
+
+def _views(step: ViewStep) -> str:
+    if isinstance(step.node, Contract):
+        return str(step.node.spec)
     return "the same array" if step.reads else "a number, or an index"
+
+
+_DOES: dict[type[Step], Callable[[Any], str]] = {
+    ContractStep: _contracts,
+    ReductionGradient: _comes_back,
+    MapStep: _maps,
+    RowLoop: lambda step: "; ".join(map(does, step.parts)),
+    RowsStep: lambda step: step.node.described,
+    PlacedStep: _places,
+    ViewStep: _views,
+}
+# How steps are carried out that have no plan, and are not told otherwise.
+_WAYS: dict[type[Step], str] = {
+    ContractStep: "local derivative",
+    ReductionGradient: "gradient of a reduction",
+    RowsStep: "rows, by labels",
+    PlacedStep: "copies",
+    ViewStep: "no copy",
+}
 
 
 def _reduction(node: Contract) -> str:
@@ -167,14 +201,9 @@ def _map(node: Node) -> str:
 
 
 def _way(step: Step, plan: Plan | None) -> str:
-    if isinstance(step, ReductionGradient):
-        return "gradient of a reduction"
-    if isinstance(step, RowsStep):
-        return "rows, by labels"
     if plan is None:
-        return "no copy" if isinstance(step, ViewStep) else "local derivative"
-    ways = dict.fromkeys(part.lowering for part in plan.steps)
-    return "; ".join(ways)
+        return _WAYS[type(step)]
+    return "; ".join(dict.fromkeys(part.lowering for part in plan.steps))
 
 
 def _operations(step: Step, plan: Plan | None, program: Typed) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import SUM, Spec
+from contractconv.planning.programs.boxes import Placed, is_slice, placements
 from contractconv.planning.programs.endings import Ended, endings
 from contractconv.planning.programs.fusion import Fused, fused, is_map
 from contractconv.planning.programs.outer_sums import outer_sums
@@ -78,8 +79,15 @@ class RowsStep(Step):
 
 
 @dataclass(frozen=True)
+class PlacedStep(Step):
+    """Arrays beside each other in a larger one."""
+
+    whole: Placed
+
+
+@dataclass(frozen=True)
 class ViewStep(Step):
-    """An array under other names, or with its axes in another order; an index; or a number."""
+    """An array under other names, a part of it, its axes in another order; an index; a number."""
 
     node: Node
 
@@ -93,13 +101,16 @@ def steps_of(program: Typed) -> list[Step]:
     found: list[Step] = [*gradients]
     skipped = _unread(gradients, read_by, wanted)
     done = {node for step in gradients for node in step.makes}
+    wholes = placements(program, read_by, wanted, done | skipped)
+    found += [_placed(one) for one in wholes]
+    done |= {node for one in wholes for node in one.within}
     found_ends = endings(program, read_by, wanted)
     ended = {node: one for node, one in found_ends.items() if node not in done}
-    apart = _within(ended.values())
+    apart = {node for one in ended.values() for node in one.passed} | done
     ends = {one.node for one in ended.values()}
     groups = fused(order, wanted, apart, outer_sums(program, {*done, *skipped, *ends, *ended}))
     found += [MapStep(group.makes, group.leaves, group) for group in groups]
-    done |= {node for group in groups for node in (*group.nodes, *group.makes)} | skipped
+    done |= {node for group in groups for node in (*group.nodes, *group.makes)} | skipped | apart
     needed = {node for step in found for node in step.reads} | wanted
     needed |= {s for n in order if isinstance(n, _READ_WHOLE) for s in n.sources}
     needed |= {one.bias for one in ended.values() if one.bias is not None}
@@ -113,7 +124,7 @@ def steps_of(program: Typed) -> list[Step]:
             continue
         if isinstance(node, (TakenRows, AddedRows)):
             found.append(RowsStep((node,), node.sources, node))
-        elif isinstance(node, Contract) and (node in wanted or not _turns(node, program)):
+        elif isinstance(node, Contract) and (node in wanted or not _is_view(node, program)):
             found.append(_contraction(node, program))
         elif not (isinstance(node, Number) and node not in wanted):
             found.append(ViewStep((node,), node.sources, node))
@@ -121,6 +132,11 @@ def steps_of(program: Typed) -> list[Step]:
 
 
 _READ_WHOLE = (Contract, Named, TakenRows, AddedRows)
+
+
+def _is_view(node: Contract, program: Typed) -> bool:
+    """Whether the result of a contraction can be read where its operand lies."""
+    return _turns(node, program) or is_slice(node, program)
 
 
 def _turns(node: Contract, program: Typed) -> bool:
@@ -139,13 +155,8 @@ def is_turned(problem: Problem) -> bool:
     return sorted(made, key=str) == sorted(problem.whole[0] or (), key=str) and whole
 
 
-def _within(ended: Iterable[Ended]) -> set[Node]:
-    """The maps that are done at the ends of contractions."""
-    found: set[Node] = set()
-    for one in ended:
-        found.add(one.result)
-        found |= {source for source in one.result.sources if source.sources and one.bias != source}
-    return found
+def _placed(whole: Placed) -> PlacedStep:
+    return PlacedStep((whole.node,), tuple(dict.fromkeys(p.node for p in whole.parts)), whole)
 
 
 def _ended(ended: Ended, program: Typed) -> ContractStep:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from contractconv.engines.llvm.kernels import (
     copy_loops,
+    foreign_calls,
     pooling_loops,
     product_loops,
     tile_transforms,
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.kernel_values import Int
 
 # The arguments of any kernel.
-WIDTH = max(room.ARGUMENTS for room in (copy_loops, pooling_loops, product_loops, tile_transforms))
+WIDTH = max(
+    room.ARGUMENTS
+    for room in (copy_loops, foreign_calls, pooling_loops, product_loops, tile_transforms)
+)
 # A program as one thread sees it, its head: how many stages there are, and the addresses of these
 # tables: the first piece of each stage, and of the one after the last; the first call of each
 # piece, likewise; for each call its kernel; its arguments; the number of the region of memory in

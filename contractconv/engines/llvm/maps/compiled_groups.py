@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels import foreign_calls, native
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
 from contractconv.engines.llvm.maps.map_loops import ARRAYS, UNIT, kernel, places_of
 from contractconv.engines.llvm.maps.partial_sums import PartialSums
@@ -19,9 +19,10 @@ from contractconv.engines.llvm.maps.straight_code import (
     UnknownMapError,
     translated,
 )
-from contractconv.machine.memory import Native, Table
+from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
+from contractconv.machine.memory import Native, Table, code_of
 from contractconv.machine.threads import get_num_threads
-from contractconv.machine.work_sharing import evenly, together
+from contractconv.machine.work_sharing import evenly
 from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
@@ -157,18 +158,27 @@ def shared_run(work: Native, table: Table, sums: PartialSums, shares: int) -> Ru
         work(own.address)
         return sums.totals(parts)
 
-    runs = evenly(pieces, shares)
+    program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))
 
     def shared(arrays: Sequence[Array]) -> list[Array]:
         own, parts = table.copy(), sums.parts(pieces)
         own.lend(ARRAYS, [*arrays, *parts])
-        start = own.address
-
-        def some(pieces: Sequence[int]) -> None:
-            for piece in pieces:
-                work(start + piece * row)
-
-        together(some, runs)
+        program.run({}, own.numbers)
         return sums.totals(parts)
 
     return alone if pieces == 1 else shared
+
+
+def _some(work: Native, pieces: range, row: int) -> Calls:
+    """The calls of a kernel for some rows of its table."""
+    calls = Calls()
+
+    def piece(calls: Calls, which: int) -> None:
+        relayed = {
+            foreign_calls.FUNCTION: code_of(work),
+            foreign_calls.TABLE: Place("out", which * row),
+        }
+        calls.call(foreign_calls.relay(), relayed)
+
+    calls.each(piece, pieces)
+    return calls

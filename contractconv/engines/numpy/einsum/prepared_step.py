@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from contractconv.arrays.matrix_products import matrix_product
 from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_once
 from contractconv.arrays.views import Array, Labelled, gapless
 from contractconv.engines.numpy.einsum import step_arithmetic
@@ -264,7 +265,7 @@ class _Step:
         second = as_matrices(self.views[1], self.looks[1], two)
         (high, deep), wide = one.shape[-2:], two.shape[-1]
         lead = tuple(map(max, one.shape[:-2], two.shape[:-2]))
-        work: Any = np.matmul
+        work: Any = matrix_product
         if self.dtype.kind in "biu":
             work = step_arithmetic.exactly_multiplied
         elif deep > terms_at_once(high, wide):

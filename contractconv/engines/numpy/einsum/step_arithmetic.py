@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from contractconv.arrays.matrix_products import matrix_product
 from contractconv.arrays.summation import TERMS, summed, terms_at_once
 from contractconv.arrays.views import Array
 from contractconv.machine.work_sharing import carried_out, portions
@@ -161,7 +162,7 @@ def dot(left: Array, right: Array, out: Array | None) -> Array:
     block = evenly(depth, terms_at_once(1, 1))
     whole = depth // block * block
     heads = left[0, :whole].reshape(-1, 1, block), right[:whole, 0].reshape(-1, block, 1)
-    total: Array = np.add.reduce(np.matmul(*heads), axis=0)
+    total: Array = np.add.reduce(matrix_product(*heads), axis=0)
     if whole < depth:
         total += np.matmul(left[:, whole:], right[whole:])
     if out is None:
@@ -179,9 +180,9 @@ def exactly_multiplied(left: Array, right: Array, out: Array | None) -> Array:
     if rows * depth * columns < _WORTH:
         return np.matmul(left, right, out)
     if left.dtype.kind == "b":
-        made = np.matmul(left.astype(np.float32), right.astype(np.float32)) > 0.5
+        made = matrix_product(left.astype(np.float32), right.astype(np.float32)) > 0.5
     elif depth * _largest(left) * _largest(right) <= _EXACT:
-        made = np.matmul(left.astype(np.float64), right.astype(np.float64)).astype(np.int64)
+        made = matrix_product(left.astype(np.float64), right.astype(np.float64)).astype(np.int64)
     else:
         made = np.einsum("...ik,...kj->...ij", left, np.ascontiguousarray(right))
     if out is None:
