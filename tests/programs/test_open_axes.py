@@ -26,7 +26,6 @@ OPENED: dict[str, Callable[[Written], Written]] = {
     "x * t": lambda x: call("*", x, T),
     "t * x": lambda x: call("*", T, x),
     "x + t": lambda x: call("+", x, T),
-    "t - x": lambda x: call("-", T, x),
     "x / (t + 1)": lambda x: call("/", x, call("+", T, 1)),
     "max(x, t)": lambda x: call("max", x, T),
     "x where t": lambda x: call("where", call("<", T, 2), x, 0.5),
@@ -49,7 +48,6 @@ def alone(output: str, reduce: str = "sum") -> Callable[[Written, Written], Writ
 
 MET: dict[str, Callable[[Written, Written], Written]] = {
     "a sum": lambda v, w: call("+", v, w),
-    "a sum in front": lambda v, w: call("+", w, v),
     "a product": lambda v, w: call("*", v, w),
     "a mask": lambda v, w: call("where", call("<=", call("index", "b"), T), v, w),
     "a contraction": contraction("V, t -> b"),
@@ -60,7 +58,6 @@ MET: dict[str, Callable[[Written, Written], Written]] = {
     "another sum": contraction("V, t -> t", "logsumexp"),
     "an average": contraction("V, t -> b", "mean"),
     "an extent": alone("t b"),
-    "an extent, summed": alone("b"),
     "an extent, reduced": alone("b", "prod"),
 }
 
