@@ -158,7 +158,7 @@ def _derived(
         return operands[0]
     if _is_map(spec, operands, axes or like.axes):
         product = joined("multiply", operands)
-        if product.axes == (axes or like.axes) and not product.open_axes:
+        if product.axes == (axes or like.axes) and not product.open_axes & like.open_axes:
             return product
     alone = told_by(taken)
     told = not all(axis.plain in alone for axis in output)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from contractconv.errors import OperandError
-from contractconv.programs.build import joined, named, repeated
+from contractconv.programs.build import joined, named, repeated, with_sizes
 from contractconv.programs.contraction_rules import change, pullback
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
 from contractconv.programs.local import spelled_out
@@ -109,9 +109,13 @@ class _Graph:
     def settled(self, node: Node, parts: Sequence[Node]) -> Node:
         """Everything that came back to a node, in its numbers, and called after it.
 
-        It may lack axes along which it is the same: rules of contractions and of maps know that.
+        It may lack axes along which it is the same: rules of contractions and of maps know that. A
+        mask that met it there does not say their sizes, and the node does.
         """
-        return self.cast(added(parts), node).as_cotangent_of(node)
+        made = added(parts)
+        unsized = made.open_axes - node.open_axes
+        sized = with_sizes(made, node, (name for name in node.axes if name in unsized))
+        return self.cast(sized, node).as_cotangent_of(node)
 
     def whole(self, cotangent: Node | None, node: Node) -> Node:
         """What came back to a node, with all its axes; zeros if nothing did."""

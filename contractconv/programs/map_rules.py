@@ -22,8 +22,8 @@ def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
         cotangent: what comes back to the result; what is the same along an axis may lack it.
 
     Returns:
-        A node that may lack axes of the argument, too, but none that is open there; its own have
-        sizes. ``None`` if nothing comes back.
+        A node that may lack axes of the argument, too, but none that is open there: of these it
+        alone says the sizes. ``None`` if nothing comes back.
     """
     expression = derivatives(node.function)[n]
     if expression == 0:
@@ -71,15 +71,11 @@ def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> N
 
 
 def _with_sizes(made: Node, node: Map, n: int) -> Node:
-    """What comes back to an argument, with sizes where it is open, or the argument is.
-
-    A mask may be open where what comes back lacks an axis; and what comes back to an open axis is
-    asked for its size.
-    """
+    """What comes back to an argument, with the sizes of axes that are open there."""
     argument = node.arguments[n]
-    unsized = made.open_axes | argument.open_axes.difference(made.axes)
-    names = (name for name in argument.axes if name in unsized and name not in node.open_axes)
-    return with_sizes(made, node, names)
+    sized = set(made.axes) - made.open_axes
+    unsized = argument.open_axes - node.open_axes - sized
+    return with_sizes(made, node, (name for name in argument.axes if name in unsized))
 
 
 def _product(factors: Sequence[Node]) -> Node:
