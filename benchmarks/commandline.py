@@ -43,6 +43,11 @@ def add_effort(made: argparse.ArgumentParser) -> None:
     made.add_argument("--repeat-seconds", type=float, default=0.3, help="length of a turn")
 
 
+def add_cases(made: argparse.ArgumentParser) -> None:
+    """The option of scripts that measure some of many cases."""
+    made.add_argument("--cases", default="", metavar="REGEX", help="of case and direction")
+
+
 def effort(args: argparse.Namespace) -> Effort:
     """How long to look."""
     return QUICK if args.quick else Effort(args.rounds, args.repeat_seconds)

@@ -16,6 +16,7 @@ FLOAT = 4  # bytes
 
 FORWARD, BACKWARD = "forward", "backward"
 INPUT_GRADIENT, WEIGHT_GRADIENT = "input gradient", "weight gradient"
+ALL_GRADIENTS = "with all gradients"
 
 Shape = tuple[int, ...]
 
@@ -82,6 +83,34 @@ class Convolution:
             f"d{self.dilation}" * (self.dilation != 1),
             f"g{self.groups}" * (self.groups != 1 and not self.depthwise),
         )
+
+
+@dataclass(frozen=True)
+class Factorised:
+    """A convolution of 3x3 points, padding 1, whose kernel is in factors.
+
+    Attributes:
+        form: one of `benchmarks.factors.FORMS`.
+        batch: how many images there are.
+        side: of an image.
+        channels: of an image.
+        outputs: channels of the result.
+        rank: the extent of every index that factors share.
+    """
+
+    form: str
+    batch: int
+    side: int
+    channels: int
+    outputs: int
+    rank: int
+
+    directions: ClassVar = (FORWARD, ALL_GRADIENTS)
+    flops: ClassVar = 0
+
+    def __str__(self) -> str:
+        image = f"{self.batch}x{self.side}x{self.side}x{self.channels}-{self.outputs}"
+        return f"{self.form} {image} rank {self.rank}"
 
 
 @dataclass(frozen=True)
@@ -176,8 +205,9 @@ class Matmul:
         return f"matmul {self.size}x{self.size}x{self.size}"
 
 
-Case = Convolution | Pooling | Training | NetworkStep | Matmul
-Batched = TypeVar("Batched", bound=Convolution | Pooling | Training | NetworkStep)
+Batched = Convolution | Factorised | Pooling | Training | NetworkStep
+Case = Batched | Matmul
+Kind = TypeVar("Kind", bound=Batched)
 
 
 @dataclass(frozen=True)
@@ -222,6 +252,11 @@ NETWORK_STEPS = (
     NetworkStep("MobileNetV2 block", batch=16, side=28, width=32),
     NetworkStep("transformer", batch=16, side=128, width=128),
 )
+FACTORISED = tuple(
+    Factorised(form, batch=8, side=56, channels=64, outputs=outputs, rank=16)
+    for form in ("CP", "Tucker", "tensor train")
+    for outputs in (64, 128)
+)
 PEAK = Measurement(Matmul(2048), FORWARD)
 
 
@@ -234,7 +269,7 @@ def measurements(cases: Iterable[Case]) -> list[Measurement]:
     return [Measurement(case, direction) for case in cases for direction in case.directions]
 
 
-def smaller(case: Batched) -> Batched:
+def smaller(case: Kind) -> Kind:
     """The same layer for a single image, so that trying things out is quick.
 
     >>> print(smaller(CONVOLUTIONS[0]))

@@ -22,7 +22,7 @@ from typing import Any
 # These scripts are a package, too: the peers' processes import parts of it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.commandline import parser, show, table_of_peers
+from benchmarks.commandline import add_cases, parser, show, table_of_peers
 from benchmarks.layers import (
     CONVOLUTIONS,
     FLOAT,
@@ -106,7 +106,7 @@ def row(record: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Measure and report."""
     options = parser(__doc__, [OURS, *TORCH])
-    options.add_argument("--cases", default="", metavar="REGEX", help="of case and direction")
+    add_cases(options)
     args = options.parse_args()
     peers = {name: table_of_peers(args)[name] for name in args.peers}
     found = [

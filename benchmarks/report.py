@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.layers import Convolution, NetworkStep
+from benchmarks.layers import Convolution, Factorised, NetworkStep
 from benchmarks.peers import OURS
 from benchmarks.results import FASTER_TORCH, TORCH, Record, Results
 
@@ -71,8 +71,30 @@ def means(results: Results, ours: str = OURS) -> str:
 def means_of_steps(results: Results, ours: str = OURS) -> str:
     """The geometric mean of the ratios over all training steps; ~ if some were disturbed."""
     records = [r for r in results.records if isinstance(r.measurement.case, NetworkStep)]
+    return _means_of_all("training steps", "networks", records, results, ours)
+
+
+def means_of_factorised(results: Results, ours: str = OURS) -> str:
+    """The same over factorised convolutions, for each direction."""
+    records = [r for r in results.records if isinstance(r.measurement.case, Factorised)]
+    tables = (
+        _means_of_all(
+            f"factorised convolutions, {direction},",
+            "measurements",
+            [r for r in records if r.measurement.direction == direction],
+            results,
+            ours,
+        )
+        for direction in Factorised.directions
+    )
+    return "\n\n".join(filter(None, tables))
+
+
+def _means_of_all(
+    what: str, counted: str, records: list[Record], results: Results, ours: str
+) -> str:
     found = dict.fromkeys(compared(results, ours), records)
-    return table_of_means("training steps", "networks", found, ours)
+    return table_of_means(what, counted, found, ours)
 
 
 def table_of_means(what: str, counted: str, found: Mapping[str, list[Record]], ours: str) -> str:

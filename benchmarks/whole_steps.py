@@ -15,14 +15,12 @@ from pathlib import Path
 # These scripts are a package, too: the peers' processes import parts of it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.commandline import add_effort, effort, parser, show, table_of_peers
+from benchmarks.commandline import add_effort, parser
 from benchmarks.layers import NETWORK_STEPS, measurements, smaller
-from benchmarks.machine import machine
 from benchmarks.peers import OURS
 from benchmarks.report import complaints, heading, means_of_steps, times
-from benchmarks.results import TORCH, Results
-from benchmarks.run import progress
-from benchmarks.session import Session
+from benchmarks.results import TORCH
+from benchmarks.run import finished, measured
 
 
 def arguments() -> argparse.Namespace:
@@ -43,17 +41,8 @@ def main() -> int:
     """Measure and report."""
     args = arguments()
     cases = [case for case in NETWORK_STEPS if case.network in args.networks]
-    results = Results(machine(args.threads))
-    with Session(table_of_peers(args), args.threads) as session:
-        for step in measurements(map(smaller, cases) if args.quick else cases):
-            results.records.append(session.measured(step, args.peers, effort(args)))
-            print(progress(results.records[-1]), file=sys.stderr, flush=True)
-        results.versions, results.missing = session.versions, session.missing
-    if args.json:
-        results.save(args.json)
-    parts = (heading, times, means_of_steps, complaints)
-    show("\n\n".join(filter(None, (part(results) for part in parts))) + "\n", args)
-    return int(any(record.failures for record in results.records))
+    steps = measurements(map(smaller, cases) if args.quick else cases)
+    return finished(measured(steps, args), (heading, times, means_of_steps, complaints), args)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.notices import write
-from contractconv.program_commands import add_program_commands, explained, is_program
+from contractconv.program_commands import (
+    add_function,
+    add_program_commands,
+    explained,
+    is_program,
+)
 from contractconv.version import VERSION
 
 _EXAMPLES = """examples:
@@ -93,6 +98,7 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument(
         "--no-proof", action="store_true", help="do not verify the gradients, which takes longest"
     )
+    add_function(explain)
     explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
 
@@ -100,7 +106,7 @@ def _add_explain(commands: Any) -> None:
 def _explain(asked: argparse.Namespace) -> None:
     if is_program(asked.spec):
         shapes = [(name, as_shape(_shape(text))) for name, text in map(_named, asked.shape)]
-        explanation: Any = explained(asked.spec, asked.wrt, shapes)
+        explanation: Any = explained(asked.spec, asked.function, asked.wrt, shapes)
     else:
         explanation = _explained_contraction(asked)
     if asked.html is not None:

@@ -38,32 +38,43 @@ def is_program(text: str) -> bool:
     return text.endswith(".py") or os.path.isfile(text)
 
 
-def explained(path: str, wrt: Sequence[str], shapes: Sequence[tuple[str, Shape]]) -> Any:
+def add_function(parser: argparse.ArgumentParser) -> None:
+    """Let a parser of arguments ask which function of a file is meant."""
+    parser.add_argument(
+        "--function", metavar="NAME", help="which function of the file is the program; the last one"
+    )
+
+
+def explained(
+    path: str, function: str | None, wrt: Sequence[str], shapes: Sequence[tuple[str, Shape]]
+) -> Any:
     """The explanation of the program in a file.
 
     Args:
         path: the file.
+        function: which of its functions is the program; the last one by default.
         wrt: names of what it is differentiated by.
         shapes: shapes of inputs, by name.
     """
-    return _load(path).explain(wrt=wrt, **dict(shapes))
+    return _load(path, function).explain(wrt=wrt, **dict(shapes))
 
 
 def _command(commands: Any, name: str, action: Any, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(action=action)
     parser.add_argument("file", metavar="FILE", help="the text of a program")
+    add_function(parser)
     return parser
 
 
 def _check(asked: argparse.Namespace) -> int:
-    return max(map(_checked, (asked.file, *asked.more)))
+    return max(_checked(path, asked.function) for path in (asked.file, *asked.more))
 
 
-def _checked(path: str) -> int:
+def _checked(path: str, function: str | None) -> int:
     """Say of one file what it is, or where it is wrong, as editors understand it."""
     try:
-        print(f"{path}: {_load(path)!r}", flush=True)
+        print(f"{path}: {_load(path, function)!r}", flush=True)
     except ProgramError as error:
         write(f"{error}\n")
         return 2
@@ -71,11 +82,11 @@ def _checked(path: str) -> int:
 
 
 def _grad(asked: argparse.Namespace) -> None:
-    print(_load(asked.file).grad(asked.output, asked.wrt), end="")
+    print(_load(asked.file, asked.function).grad(asked.output, asked.wrt), end="")
 
 
 def _run(asked: argparse.Namespace) -> None:
-    program = _load(asked.file)
+    program = _load(asked.file, asked.function)
     paths = dict(_assigned(text, "--input", None) for text in asked.input)
     targets = dict(_assigned(text, "--output", _only(program)) for text in asked.output)
     for name in targets:
@@ -94,11 +105,11 @@ def _carried_out(program: Program, arrays: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(program.outputs, [made] if single else made, strict=True))
 
 
-def _load(path: str) -> Program:
-    """Read the program in a file; messages say where in it they point."""
+def _load(path: str, function: str | None) -> Program:
+    """Read a program in a file; messages say where in it they point."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return read(file.read())
+            return read(file.read(), function)
     except ProgramError as error:
         place = f":{error.line}:{error.column}" if error.line else ""
         raise ProgramError(f"{path}{place}: {error}") from None

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.agreement import disagreements
 from benchmarks.commandline import parser
+from benchmarks.factors import FORMS, operands, result
 from benchmarks.layers import (
+    ALL_GRADIENTS,
     BACKWARD,
     CASES,
     CONVOLUTIONS,
+    FACTORISED,
     FORWARD,
     NETWORK_STEPS,
     WEIGHT_GRADIENT,
     Convolution,
+    Factorised,
     Measurement,
     NetworkStep,
     Pooling,
@@ -40,7 +45,15 @@ from benchmarks.operands import Array
 from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.probes import timed
 from benchmarks.process import ROOT, PeerProcess
-from benchmarks.report import comparison, means, means_of_steps, report, shortfalls, times
+from benchmarks.report import (
+    comparison,
+    means,
+    means_of_factorised,
+    means_of_steps,
+    report,
+    shortfalls,
+    times,
+)
 from benchmarks.results import FASTER_TORCH, Record, Results, Turn
 from benchmarks.scaling import series
 from benchmarks.session import Effort, Session
@@ -69,6 +82,8 @@ STEPS = [
     NetworkStep("MobileNetV2 block", batch=2, side=6, width=4),
     NetworkStep("transformer", batch=2, side=8, width=16),
 ]
+FACTORED = "factorised convolutions"
+FACTORS = [Factorised(form, 2, 7, 3, 4, 5) for form in FORMS]
 LAYER = Measurement(LAYERS[0], FORWARD)
 BRIEF = Effort(rounds=2, seconds=0.001)
 
@@ -92,7 +107,9 @@ def test_sizes_are_those_of_the_literature() -> None:
     assert im2col(by_name["LeNet conv2"]) == 4 * 64 * 100 * 150
 
 
-@pytest.mark.parametrize("measurement", measurements([*CASES, *NETWORK_STEPS]), ids=str)
+@pytest.mark.parametrize(
+    "measurement", measurements([*CASES, *NETWORK_STEPS, *FACTORISED]), ids=str
+)
 def test_a_measurement_survives_the_pipe(measurement: Measurement) -> None:
     assert from_json(json.loads(json.dumps(to_json(measurement)))) == measurement
 
@@ -133,16 +150,39 @@ def test_all_peers_agree(measurement: Measurement) -> None:
 def test_all_peers_take_the_same_step(measurement: Measurement) -> None:
     for module in ("torch", "jax"):
         pytest.importorskip(module)
+    assert disagreements(results_of_all(measurement), 1e-4) == {}
+
+
+@pytest.mark.parametrize("measurement", measurements(FACTORS), ids=str)
+def test_all_peers_agree_on_factors(measurement: Measurement) -> None:
+    for module in ("torch", "jax"):
+        pytest.importorskip(module)
+    found = results_of_all(measurement)
+    assert disagreements(found, 1e-5) == {}
+    assert isinstance(measurement.case, Factorised)
+    compared = [result(measurement.case)]
+    if measurement.direction == ALL_GRADIENTS:
+        compared += operands(measurement.case).values()
+    # All numbers of each array, and its scale.
+    assert found[OURS].shape == (sum(1 + prod(operand.shape) for operand in compared),)
+
+
+def results_of_all(measurement: Measurement) -> dict[str, Array]:
+    """What the peers of whole programs compute; each of them can."""
     peers = (OURS, "torch channels-last", "torch channels-first", "jax")
     results = {name: result_of(name, measurement) for name in peers}
     found = {name: result for name, result in results.items() if result is not None}
     assert len(found) == len(peers)
-    assert disagreements(found, 1e-4) == {}
+    return found
 
 
 def test_every_network_is_measured() -> None:
     assert {case.network for case in NETWORK_STEPS} == {case.network for case in STEPS}
     assert {case.network for case in STEPS} == set(NETWORKS)
+
+
+def test_every_form_of_factors_is_measured() -> None:
+    assert {case.form for case in FACTORISED} == set(FORMS)
 
 
 def test_a_wrong_gradient_is_found_out_beside_large_ones() -> None:
@@ -367,6 +407,20 @@ def test_means_of_steps_count_what_was_disturbed() -> None:
     assert row(means_of_steps(Results({}, records=steps)), FASTER_TORCH)[1:] == ["~1.00", "2"]
 
 
+def test_means_of_factors_are_those_of_a_direction() -> None:
+    made = [
+        record(Measurement(case, direction), ours=0.01, last=seconds)
+        for case in FACTORS[:2]
+        for direction, seconds in ((FORWARD, 0.02), (ALL_GRADIENTS, 0.03))
+    ]
+    texts = means_of_factorised(Results({}, records=made)).split("\n\n")
+    assert [row(text, FACTORED)[0] for text in texts] == [
+        f"{FACTORED}, {direction}, against" for direction in (FORWARD, ALL_GRADIENTS)
+    ]
+    assert [row(text, FASTER_TORCH)[1:] for text in texts] == [["2.00", "2"], ["3.00", "2"]]
+    assert means_of_factorised(RESULTS) == ""
+
+
 def test_what_falls_short_is_listed() -> None:
     text = shortfalls(RESULTS.records)
     assert row(text, str(WIDE))[1:] == ["1.20", "1.3"]
@@ -455,6 +509,16 @@ def test_one_command_measures_whole_steps(tmp_path: Path) -> None:
     assert "no network 'VGG'" in refused.value.stderr
 
 
+def test_one_command_measures_factors(tmp_path: Path) -> None:
+    kept = tmp_path / "factors.json"
+    chosen = ("--quick", "--cases", "CP.*64-64.*all", "--peers", OURS, "--json", str(kept))
+    cells = row(run(*chosen, script="factorised.py"), "CP 1x56x56x64-64 rank 16")
+    assert cells[1] == ALL_GRADIENTS
+    assert float(cells[2].strip("~")) > 0
+    (found,) = Results.load(kept).records
+    assert found.measurement == Measurement(Factorised("CP", 1, 56, 64, 64, 16), ALL_GRADIENTS)
+
+
 def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     old, picture = tmp_path / "old.json", tmp_path / "ratios.png"
@@ -465,8 +529,28 @@ def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:
     assert picture.stat().st_size > 5_000
 
 
+def test_maps_are_measured_against_torch() -> None:
+    pytest.importorskip("torch")
+    names = ["add", "power 0.1", "gelu backward", "where"]
+    few = ["--count", "1000", "--rounds", "1", "--seconds", "0"]
+    text = run("--only", ",".join(names), "--dtypes", "float32", *few, script="maps.py")
+    lines = text.splitlines()[1:]
+    assert sorted(line[:20].strip() for line in lines[:-1]) == sorted(names)
+    assert all(float(cell) > 0 for line in lines[:-1] for cell in line.split()[-3:])
+    assert lines[-1].startswith("geometric mean")
+
+
 def test_every_session_in_a_docstring_runs() -> None:
-    names = ["agreement", "layers", "lenet", "memory", "operands", "peers", "peers.contraction"]
+    names = [
+        "agreement",
+        "factors",
+        "layers",
+        "lenet",
+        "memory",
+        "operands",
+        "peers",
+        "peers.contraction",
+    ]
     names += ["plot", "report", "results", "run", "steps.network", "steps.strings"]
     results = [doctest.testmod(import_module(f"benchmarks.{name}")) for name in names]
     assert all(result.attempted > 0 and result.failed == 0 for result in results)

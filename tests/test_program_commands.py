@@ -141,3 +141,35 @@ def test_what_cannot_be_run(
 def test_an_output_that_cannot_be_written(file: Path, capsys: Capture) -> None:
     assert main(["run", str(file), *INPUTS, "--output", "a=none/a.npy"]) == 1
     assert "cannot write none/a.npy" in capsys.readouterr().err
+
+
+SEVERAL = f"""{TEXT}
+def score(a: "b o"):
+    best = contract("b o -> b", a, reduce="max")
+    return best
+
+def net(x: "b i", W: "i o", bias: "o"):
+    loss, a = layer(x, W, bias)
+    best = score(a)
+    return best
+"""
+
+
+def test_a_function_of_a_file_may_be_chosen(file: Path, capsys: Capture) -> None:
+    Path("net.py").write_text(SEVERAL)
+    x, W, bias = (np.load(f"{name}.npy") for name in ("x", "W", "bias"))
+    said(capsys, "run", "net.py", *INPUTS, "--output", "best.npy")
+    a = np.maximum(x @ W + bias, 0)
+    np.testing.assert_allclose(np.load("best.npy"), a.max(1))
+    said(capsys, "run", "net.py", "--function", "layer", *INPUTS, "--output", "a=a.npy")
+    np.testing.assert_allclose(np.load("a.npy"), a)
+    np.save("b.npy", a)
+    printed = said(capsys, "run", "net.py", "--function", "score", "--input=a=b.npy")
+    assert printed == "best: float64[2]\n"
+    printed = said(capsys, "grad", "net.py", "--function", "layer", "--output", "loss", "--wrt=W")
+    assert printed == str(cc.read(TEXT).grad("loss", "W"))
+    assert "<program net(x, W, bias) -> best>" in said(capsys, "check", "net.py")
+    explained = said(capsys, "explain", "net.py", "--function", "score")
+    assert explained == f"{cc.read(SEVERAL, name='score').explain()}\n"
+    error = said(capsys, "run", "net.py", "--function", "nett", status=2)
+    assert "net.py: there is no function 'nett': there are layer, score, net; did you" in error

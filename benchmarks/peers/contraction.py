@@ -9,6 +9,7 @@ from benchmarks.layers import (
     FORWARD,
     INPUT_GRADIENT,
     Convolution,
+    Factorised,
     Matmul,
     NetworkStep,
     Pooling,
@@ -16,6 +17,7 @@ from benchmarks.layers import (
 )
 from benchmarks.operands import Array, Operands, matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.factorised_contraction import factorised
 from benchmarks.peers.lenet_contraction import lenet
 from benchmarks.peers.step_contraction import step
 
@@ -109,6 +111,7 @@ def _matmul(case: Matmul, direction: str, **options: Any) -> Prepared:
 
 KINDS = {
     Convolution: _convolution,
+    Factorised: factorised,
     Pooling: _pooling,
     Training: lenet,
     NetworkStep: step,

@@ -9,9 +9,18 @@ import jax
 import numpy as np
 from jax import lax
 
-from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution, Matmul, NetworkStep, Pooling
+from benchmarks.layers import (
+    FORWARD,
+    INPUT_GRADIENT,
+    Convolution,
+    Factorised,
+    Matmul,
+    NetworkStep,
+    Pooling,
+)
 from benchmarks.operands import matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.factorised_jax import factorised
 from benchmarks.peers.step_jax import step
 
 
@@ -74,4 +83,10 @@ def _vjp(function: Callable[[Any], Any], at: Any, cotangent: Any) -> Any:
     return jax.vjp(function, at)[1](cotangent)[0]
 
 
-KINDS = {Convolution: _convolution, Pooling: _pooling, NetworkStep: step, Matmul: _matmul}
+KINDS = {
+    Convolution: _convolution,
+    Factorised: factorised,
+    Pooling: _pooling,
+    NetworkStep: step,
+    Matmul: _matmul,
+}

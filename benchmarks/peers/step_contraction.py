@@ -32,7 +32,7 @@ def step(case: NetworkStep, direction: str) -> Prepared:
 
 def step_program(net: Network) -> CompiledProgram:
     """The program from data and parameters to the loss and the next parameters."""
-    data, learned = _tensors(net.data), _tensors(net.parameters)
+    data, learned = tensors(net.data), tensors(net.parameters)
     loss = net.ours(learned, data)
     slopes = cc.grad(loss, list(learned.values()))
     after = {
@@ -44,7 +44,8 @@ def step_program(net: Network) -> CompiledProgram:
     return cc.compile({"loss": loss, **after}, inputs, dtype="float32", **shapes)
 
 
-def _tensors(operands: Mapping[str, Operand]) -> dict[str, Tensor]:
+def tensors(operands: Mapping[str, Operand]) -> dict[str, Tensor]:
+    """Symbolic tensors of these names and axes."""
     return {
         name: cc.tensor(name, operand.axes, "int64" if operand.classes else None)
         for name, operand in operands.items()

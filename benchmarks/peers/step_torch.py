@@ -18,8 +18,8 @@ def step(case: NetworkStep, direction: str, layout: str, compiled: bool = False)
     """Bring data and parameters into torch's layout; each run is a step with the same data."""
     net = network(case)
     start, given = drawn(net.parameters, 0), drawn(net.data, 1)
-    learned = {n: _laid_out(net.parameters[n], a, layout) for n, a in start.items()}
-    data = {n: _laid_out(net.data[n], a, layout) for n, a in given.items()}
+    learned = {n: laid_out(net.parameters[n], a, layout) for n, a in start.items()}
+    data = {n: laid_out(net.data[n], a, layout) for n, a in given.items()}
     for parameter in learned.values():
         parameter.requires_grad_()
     optimizer = torch.optim.SGD(learned.values(), net.rate)
@@ -43,7 +43,8 @@ def step(case: NetworkStep, direction: str, layout: str, compiled: bool = False)
     return Prepared(run, moved)
 
 
-def _laid_out(operand: Operand, array: Array, layout: str) -> Any:
+def laid_out(operand: Operand, array: Array, layout: str) -> Any:
+    """An array as a tensor in torch's order of axes, and in the memory layout asked for."""
     # A copy: what is learned must not change what it began with.
     tensor = torch.tensor(to_torch(operand, array))
     wanted = getattr(torch, layout)

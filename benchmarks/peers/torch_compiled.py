@@ -1,4 +1,4 @@
-"""PyTorch's compiler, for whole training steps; it needs a compiler of C++ itself."""
+"""PyTorch's compiler, for steps and chains of convolutions; it needs a compiler of C++ itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import shutil
 from functools import partial
 
-from benchmarks.layers import NetworkStep
+from benchmarks.layers import Factorised, NetworkStep
+from benchmarks.peers.factorised_torch import factorised
 from benchmarks.peers.step_torch import step
 from benchmarks.peers.torch_eager import start
 
@@ -15,4 +16,7 @@ if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
 
 __all__ = ["KINDS", "start"]
 
-KINDS = {NetworkStep: partial(step, compiled=True)}
+KINDS = {
+    Factorised: partial(factorised, compiled=True),
+    NetworkStep: partial(step, compiled=True),
+}

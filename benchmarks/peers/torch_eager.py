@@ -12,6 +12,7 @@ from benchmarks.layers import (
     FORWARD,
     INPUT_GRADIENT,
     Convolution,
+    Factorised,
     Matmul,
     NetworkStep,
     Pooling,
@@ -19,6 +20,7 @@ from benchmarks.layers import (
 )
 from benchmarks.operands import Array, matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.factorised_torch import factorised
 from benchmarks.peers.lenet_torch import lenet
 from benchmarks.peers.step_torch import step
 
@@ -104,6 +106,7 @@ def _matmul(case: Matmul, direction: str, layout: str) -> Prepared:
 
 KINDS = {
     Convolution: _convolution,
+    Factorised: factorised,
     Pooling: _pooling,
     Training: lenet,
     NetworkStep: step,

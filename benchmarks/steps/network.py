@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -141,20 +141,29 @@ def movements(
 ) -> Array:
     """The loss and what one step has subtracted from each parameter, as one vector.
 
-    Each gradient is divided by its largest element, whose logarithm stands beside it: else an error
-    in a small gradient would be lost beside a large one. Of a large gradient some elements stand
-    for all.
-
     >>> before, after = {"w": np.array([1.0, 2.0])}, {"w": np.array([0.99, 2.02])}
     >>> movements(3.0, before, after, 0.01).round(6).tolist()
     [3.0, 0.693147, 0.5, -1.0]
     """
-    parts: list[Any] = [[loss]]
-    for name, start in before.items():
-        moved = (start - after[name]).ravel() / rate
-        largest = np.abs(moved).max()
+    moved = ((start - after[name]) / rate for name, start in before.items())
+    return np.concatenate([[loss], together(moved)])
+
+
+def together(arrays: Iterable[Array]) -> Array:
+    """Arrays as one vector in which an error of any of them is seen.
+
+    Each is divided by its largest element, whose logarithm stands beside it: else an error in a
+    small gradient would be lost beside a large one. Of a large array some elements stand for all.
+
+    >>> together([np.array([[1.0, -4.0]]), np.array([0.5])]).round(6).tolist()
+    [1.386294, 0.25, -1.0, -0.693147, 1.0]
+    """
+    parts: list[Any] = []
+    for array in arrays:
+        numbers = array.ravel()
+        largest = np.abs(numbers).max()
         # An odd stride meets every column of a matrix whose size is a power of two.
-        parts += [[np.log(largest)], moved[:: moved.size // COMPARED | 1] / largest]
+        parts += [[np.log(largest)], numbers[:: numbers.size // COMPARED | 1] / largest]
     return np.concatenate(parts)
 
 

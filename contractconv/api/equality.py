@@ -31,7 +31,8 @@ def equal(first: Any, second: Any, **shapes: Sequence[int]) -> bool:
         only a test, at points drawn near the integers that stand in them.
 
     Raises:
-        ProgramError: two different inputs have one name, or no small sizes fit all strings.
+        ProgramError: two different inputs have one name.
+        ShapeError: no small sizes fit all strings.
         OperandError: something is neither a tensor nor a number.
 
     Example:

@@ -220,6 +220,8 @@ class Program:
 
         Returns:
             The certificate. Of a program without gradients, those by all its inputs are derived.
+            Of what it returns beside them, it says what are Hessians, or Gauss-Newton matrices,
+            times vectors.
 
         Raises:
             CertificateError: something does not hold; the message says on which line.
@@ -311,11 +313,16 @@ def program(
     return Program(Graph.of(wanted, given, name))
 
 
-def read(text: str) -> Program:
+def read(text: str, name: str | None = None) -> Program:
     """Read the text of a program; it is never executed.
 
     Args:
-        text: a function in a small subset of Python, as ``str(program)`` writes it.
+        text: a function in a small subset of Python, as ``str(program)`` writes it; or several,
+            each of which may call those before it.
+        name: which of them is the program; the last one by default.
+
+    Returns:
+        The program, in which calls are what the functions make: its own text is one function.
 
     Raises:
         ProgramError: it is no program; the message points at the line and the place.
@@ -332,7 +339,7 @@ def read(text: str) -> Program:
         >>> p.a.axes
         ('b', 'o')
     """
-    return Program(reader.read(text))
+    return Program(reader.read(text, name))
 
 
 @kept(most=64)

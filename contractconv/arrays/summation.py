@@ -16,6 +16,7 @@ import numpy as np
 
 from contractconv.arrays.matrix_products import matrix_product
 from contractconv.arrays.views import Array
+from contractconv.cache_register import kept
 
 # Terms that are added one after the other.
 TERMS = 64
@@ -81,18 +82,21 @@ def multiplied(left: Array, right: Array, out: Array | None = None) -> Array:
         array([[9000.]], dtype=float32)
     """
     depth = left.shape[-1]
-    block = terms_at_once(left.shape[-2], right.shape[-1])
+    block = even_block(depth, terms_at_once(left.shape[-2], right.shape[-1]))
     if depth <= block or left.dtype.kind not in "fc":
         return matrix_product(left, right, out)
     blocks = depth // block
     lefts = _first(_split(left, left.ndim - 1, block), left.ndim - 1)
     rights = _first(_split(right, right.ndim - 2, block), right.ndim - 2)
-    rest = matrix_product(left[..., blocks * block :], right[..., blocks * block :, :])
-    most = max(1, _PARTIAL // rest.size)
+    size = prod(left.shape[:-1]) * right.shape[-1]
+    most = max(1, _PARTIAL // max(size, 1))
     total = added(
         summed(matrix_product(lefts[n : n + most], rights[n : n + most]), (0,))
         for n in range(0, blocks, most)
     )
+    rest: Array | int = 0
+    if blocks * block < depth:
+        rest = matrix_product(left[..., blocks * block :], right[..., blocks * block :, :])
     return np.add(total, rest, out=out)
 
 
@@ -108,6 +112,23 @@ def terms_at_once(rows: int, columns: int) -> int:
     if rows == 1 or columns == 1:
         return _VECTOR
     return _SMALL if rows * columns <= _FEW else _LARGE_MATRIX
+
+
+def even_block(size: int, most: int) -> int:
+    """The largest block of so many numbers at most that divides them, if it is not too small.
+
+    Example:
+        >>> even_block(6, 8), even_block(12, 8), even_block(17, 8)
+        (6, 6, 8)
+    """
+    return size if size <= most else _even_block(size, most)
+
+
+@kept(most=1024)
+def _even_block(size: int, most: int) -> int:
+    dividing = [n for n in range(most, most // 2, -1) if size % n == 0]
+    # An even number of blocks is the same work for two threads, or four.
+    return next((n for n in dividing if size // n % 2 == 0), max(dividing, default=most))
 
 
 def added(terms: Iterable[Array]) -> Array:

@@ -15,9 +15,12 @@ from contractconv.reductions.table import REDUCTIONS
 # Points at which a kernel is worth its call. More in matrices one by one are for kernels, too: they
 # share them among threads, which numpy does not.
 _WORTH_A_KERNEL, _MOST_ONE_BY_ONE = 1 << 16, 1 << 20
-# Up to so many points of a matrix product BLAS works in one thread; beyond, up to so many, it wakes
-# threads of its own, and they and ours wait for each other to let the processors go.
-_ALONE, _MOST_SHARED = 1 << 18, 1 << 24
+# Up to so many points of a matrix product BLAS works in one thread; beyond, it wakes threads of its
+# own, and they and ours wait for each other to let the processors go.
+_ALONE = 1 << 18
+# Numbers of a vector, and of a row of the result that is long beside what its last vector lacks;
+# points from which on nobody waits long for BLAS's threads to wake.
+_VECTOR, _WIDE, _LONG = 16, 128, 1 << 24
 # Points of a product that are worth a call of BLAS, if there are many; rows, columns or terms
 # of one that takes so long that nobody minds copies; values of a last index that fill vectors.
 _WORTH_A_CALL, _THICK, _LONG_ROW = 1 << 10, 16, 4
@@ -118,9 +121,9 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
     if compiled and problem.points >= _WORTH_A_KERNEL:
         # Where each number is read once, no kernel is faster than memory is.
         again = together and rows * columns > 1
-        most = _ALONE if batch > 1 else _MOST_SHARED
-        small = matrix and rows * columns * summed <= most
-        if again or (small and not _for_blas(step, found, problem)):
+        few = rows * columns * summed <= (_ALONE if batch > 1 else _LONG)
+        fits = matrix and (few or _fills_vectors(step, problem))
+        if again or (fits and not _for_blas(step, found, problem)):
             return Way.KERNEL
     return Way.ELEMENTWISE if together else Way.MATRIX
 
@@ -136,6 +139,12 @@ def _for_blas(step: Einsum, found: Roles, problem: Problem) -> bool:
     count, *sides = (volume(names, problem.extents) for names in blocks)
     few = problem.points <= _MOST_ONE_BY_ONE and (count == 1 or prod(sides) >= _WORTH_A_CALL)
     return few and min(sides) > 1 and prod(sides) <= _ALONE
+
+
+def _fills_vectors(step: Einsum, problem: Problem) -> bool:
+    """Whether rows of the result are vectors with little left over."""
+    rows = [problem.extents[n] for n in step.output if problem.extents[n] > 1]
+    return bool(rows) and (rows[-1] % _VECTOR == 0 or rows[-1] >= _WIDE)
 
 
 def _has_long_rows(step: Einsum, problem: Problem) -> bool:

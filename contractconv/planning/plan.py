@@ -382,16 +382,31 @@ def _summed_later(
 
 
 def _arranged(merged: Merge, summed: Collection[str]) -> Merge:
-    """The same with the axes of the result where little has to be moved, if none has a window."""
+    """The same with the axes of the result where little has to be moved, here and afterwards."""
     terms = [tuple(n for a in term if (n := a.plain) is not None) for term in merged.inputs]
     if merged.result != merged.output or sum(map(len, terms)) < sum(map(len, merged.inputs)):
-        return merged
+        return _as_in_the_larger(merged)
     axes = {access.names[0]: access for access in merged.output}
     extents = dict(merged.sizes)
     names = arranged(terms, tuple(axes), summed, extents)
     output = tuple(axes[n] for n in names)
     sizes = {n: extents[n] for n in (*names, *extents)}
     return replace(merged, output=output, result=output, sizes=tuple(sizes.items()))
+
+
+def _as_in_the_larger(merged: Merge) -> Merge:
+    """The same with the axes in the order of the larger operand, new ones where some are summed."""
+    large = max(merged.inputs, key=lambda term: prod(shape_of(term)))
+    kept = {access.names[0] for access in merged.output}
+    places = {name: n for n, access in enumerate(large) for name in access.names}
+    gone = [n for n, access in enumerate(large) if not kept.intersection(access.names)]
+    new = min(gone, default=len(large))
+    pairs = sorted(
+        zip(merged.output, merged.result, strict=True),
+        key=lambda pair: places.get(pair[0].names[0], new),
+    )
+    output, result = (tuple(axes) for axes in zip(*pairs, strict=True)) if pairs else ((), ())
+    return replace(merged, output=output, result=result)
 
 
 def _reductions_first(problem: Problem) -> Iterator[tuple[int, Merge]]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
-from random import Random
+from itertools import islice
 
-from contractconv.errors import ContractionError, ProgramError
 from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Shape
 from contractconv.programs.build import transposed
@@ -16,12 +14,11 @@ from contractconv.programs.kinds import kind
 from contractconv.programs.nodes import Cast, Contract, Input, Map, Node, Number
 from contractconv.programs.program import Graph
 from contractconv.programs.residues import Residues
-from contractconv.programs.sizing import sized
-from contractconv.programs.small_sizes import Place, SizeClasses
+from contractconv.programs.small_sizes import fitting
 from contractconv.reductions.table import REDUCTIONS
 
-# Sizes that are tried, and of how many that fit the values are compared.
-_ATTEMPTS, _ENOUGH = 200, 2
+# With how many sizes that fit the values are compared.
+_ENOUGH = 2
 # Points of contractions, and elements of everything else, that are evaluated.
 _MOST_POINTS = 200_000
 # Times that values are drawn: from the whole field; near the numbers that stand in a program, which
@@ -38,12 +35,14 @@ def agree(first: Node, second: Node, shapes: Mapping[str, Shape]) -> bool:
         shapes: shapes of inputs that are not to be chosen.
 
     Raises:
-        ProgramError: two different inputs have one name, or no small sizes fit.
+        ProgramError: two different inputs have one name.
+        ShapeError: no small sizes fit.
     """
     if set(first.axes) != set(second.axes):
         return False
     graph = Graph.of({"first": first, "second": transposed(second, first.axes)})
-    return all(map(_agree, _fitting(graph, shapes)))
+    programs = islice(fitting(graph, shapes, _MOST_POINTS), _ENOUGH)
+    return all(_agree(typed(program, "float64")) for program in programs)
 
 
 def _agree(program: Typed) -> bool:
@@ -116,36 +115,3 @@ def _turns(node: Node) -> bool:
         case Cast() | Input():
             return node.dtype is not None and kind(node.dtype) < kind("float32")
     return False
-
-
-def _fitting(graph: Graph, shapes: Mapping[str, Shape]) -> Iterator[Typed]:
-    """The graph with small sizes that fit all strings."""
-    classes = SizeClasses([*graph.nodes, *graph.inputs])
-    given: dict[Place, int] = {
-        (node, name, False): size
-        for node in graph.inputs
-        if node.name in shapes
-        for name, size in zip(node.axes, shapes[node.name], strict=True)
-    }
-    found, reason = 0, ""
-    for attempt in range(_ATTEMPTS):
-        size = classes.drawn(Random(attempt), given)
-        drawn = {n.name: tuple(size((n, name, False)) for name in n.axes) for n in graph.inputs}
-        try:
-            program = typed(sized(graph, drawn), "float64")
-        except ContractionError as error:
-            reason = str(error)
-            continue
-        if _points(program) <= _MOST_POINTS:
-            yield program
-            found += 1
-            if found == _ENOUGH:
-                return
-    if not found:
-        hint = "give shapes of the inputs by name, as in x=(2, 3)"
-        raise ProgramError(f"no small sizes fit all strings: {hint}\n{reason}".rstrip())
-
-
-def _points(program: Typed) -> int:
-    contracted = sum(problem.points for problem in program.problems.values())
-    return contracted + sum(map(prod, program.shapes.values()))

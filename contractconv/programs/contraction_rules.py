@@ -19,6 +19,7 @@ from contractconv.programs.build import (
     result_axes,
 )
 from contractconv.programs.nodes import Axes, Contract, Length, Node
+from contractconv.programs.origins import origin
 from contractconv.programs.sizes import Extent, Size
 from contractconv.reductions.table import REDUCTIONS
 
@@ -234,7 +235,7 @@ def extent_of(node: Contract, name: str) -> Size:
     for term, operand in _operands(node):
         for axis, called in zip(term, operand.axes, strict=True):
             if axis.plain == name and called not in operand.open_axes:
-                return Size.of(Extent(operand, called))
+                return Size.of(origin(operand, called))
     return Size.of(Extent(forward_of(node), name, of_index=True))
 
 

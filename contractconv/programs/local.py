@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from contractconv.errors import ReductionError
-from contractconv.notation.affine import Affine
+from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.spec import Spec, Term, lone_names
-from contractconv.programs.build import apply, contract, named, plain_spec
+from contractconv.programs.build import apply, contract, joined, named, plain_spec
 from contractconv.programs.contraction_rules import extent_of, forward_of, told_by
-from contractconv.programs.nodes import Axes, Contract, Node, Number, Position, rebuilt
+from contractconv.programs.landing import Equation, Landing, landing
+from contractconv.programs.nodes import Axes, Contract, Length, Node, Number, Position, rebuilt
 from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
 
@@ -62,33 +63,61 @@ def _softmax(node: Contract) -> Node:
 
 
 def _others(node: Contract) -> Node:
-    """The product of all other points: of a copy of them, of which one is left out."""
+    """The product of all other points that land where one does."""
     points = _points(node)
-    kept = lone_names([node.spec.output])
-    if len(kept) != len(node.spec.output) or len(set(kept)) != len(kept):
-        raise ReductionError(
-            f"the product '{node.spec}' has no second derivative: its result is scattered"
-        )
-    reduced = tuple(name for name in points.axes if name not in kept)
-    copies = {name: _fresh(name, points.axes) for name in reduced}
-    copied = named(points, tuple(copies.get(name, name) for name in points.axes))
-    if not reduced:
+    met = landing(node.spec.output, points.axes)
+    if not met.copies:
         return apply("power", points, Number((), value=0))
-    same: Node | None = None
-    for name, copy in copies.items():
-        equal = apply("equal", Position((name,)), Position((copy,)))
-        same = equal if same is None else apply("logical_and", same, equal)
-    assert same is not None
-    others = apply("where", same, Number((), value=1), copied)
+    chosen = apply("logical_not", _all(_same(node, *pair) for pair in met.copies.items()))
+    if met.conditions:
+        chosen = apply("logical_and", chosen, _all(_meets(node, met, e) for e in met.conditions))
+    others = apply("where", chosen, _read(node, points, met), Number((), value=1))
     spec = plain_spec([others.axes], points.axes)
     return contract(replace(spec, reduce=node.spec.reduce), [others], like=points)
 
 
-def _fresh(name: str, taken: Axes) -> str:
-    copy = f"{name}_"
-    while copy in taken:
-        copy += "_"
-    return copy
+def _read(node: Contract, points: Node, met: Landing) -> Node:
+    """What the points hold that land where one does; the identity where there is none."""
+    if met.is_plain:
+        return named(points, tuple(str(met.places[name]) for name in points.axes))
+    term = tuple(met.places[name] for name in points.axes)
+    names = tuple(dict.fromkeys(name for axis in term for name in axis.names))
+    used = frozenset(name for axis in term for name in axis.parameters)
+    spec = Spec((term,), _term(names), node.spec.reduce, tuple(used))
+    alone = lone_names([term])
+    given = {name: extent_of(node, name) for name in names if name not in alone}
+    return contract(spec, [points], given | {n: s for n, s in node.extents if n in used})
+
+
+def _same(node: Contract, name: str, copy: str) -> Node:
+    """Whether an index is its copy."""
+    return apply("equal", _index(node, name), _index(node, name, copy))
+
+
+def _index(node: Contract, name: str, called: str | None = None) -> Node:
+    """The values of an index, of which its copy has as many."""
+    return Position((called or name,), size=extent_of(node, name))
+
+
+def _meets(node: Contract, met: Landing, equation: Equation) -> Node:
+    """Whether two points that are not told apart otherwise land at the same place of an axis."""
+    first = joined("add", [_multiple(node, c, _index(node, name)) for name, c in equation])
+    copied = [(c, _index(node, name, met.copies[name])) for name, c in equation]
+    return apply("equal", first, joined("add", [_multiple(node, *pair) for pair in copied]))
+
+
+def _multiple(node: Contract, factor: Polynomial, index: Node) -> Node:
+    """An index times a number that is made of parameters."""
+    known = dict(node.extents)
+    terms = [
+        joined("multiply", [Number((), value=c), *(Length((), size=known[p]) for p in parameters)])
+        for parameters, c in factor.terms
+    ]
+    return apply("multiply", joined("add", terms), index)
+
+
+def _all(conditions: Iterable[Node]) -> Node:
+    return joined("logical_and", list(conditions))
 
 
 def _term(names: Axes) -> Term:

@@ -11,16 +11,104 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from random import Random
 
+from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.affine import Affine
+from contractconv.notation.problem import Shape
 from contractconv.notation.reach import reached
 from contractconv.notation.spec import Axis, Composition
 from contractconv.programs.build import local_axes
+from contractconv.programs.differentiated import with_cotangent_shapes
 from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Position
+from contractconv.programs.program import Graph
 from contractconv.programs.sizes import Extent, Size
+from contractconv.programs.sizing import Sized, sized
+
+# Sizes that are drawn; and those that are, where expressions need what nothing has.
+_USUAL, _ANY = (2, 3, 4), (1, 2, 3, 4, 5, 6, 8)
+# How often; and after how many failures for one reason no more, as sizes are not that.
+_ATTEMPTS, _ALIKE = 200, 12
 
 Place = tuple[Node, str, bool]
 """An axis of a node by name, or an index of a contraction if the last is true."""
+
+
+def fitting(
+    graph: Graph, shapes: Mapping[str, Shape], most: int, alike: bool = False
+) -> Iterator[Sized]:
+    """A program with small sizes that fit all strings, again and again with others.
+
+    Args:
+        graph: the program.
+        shapes: shapes of inputs that are not to be chosen.
+        most: how many points its contractions, and elements its values, may have together.
+        alike: whether inputs that have the same axes shall have the same sizes, if that fits.
+
+    Raises:
+        ShapeError: nothing that was tried fits, or the given shapes make too many points.
+    """
+    reasons: list[str] = []
+    found = False
+    for joined in (True, False) if alike else (False,):
+        attempts = _ATTEMPTS // (1 + alike)
+        for program in _tried(graph, shapes, most, _classes(graph, joined), attempts, reasons):
+            found = True
+            yield program
+    if not found:
+        hint = "give shapes of its inputs, as in x=(2, 3)"
+        raise ShapeError(f"no small sizes fit all strings of {graph.name}: {hint} ({reasons[-1]})")
+
+
+def _tried(
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    most: int,
+    classes: SizeClasses,
+    attempts: int,
+    reasons: list[str],
+) -> Iterator[Sized]:
+    """The sizes that fit; why others did not is added to the reasons."""
+    given: dict[Place, int] = {
+        (node, name, False): size
+        for node in graph.inputs
+        if node.name in shapes
+        for name, size in zip(node.axes, shapes[node.name], strict=False)
+    }
+    for attempt in range(attempts):
+        sizes = _ANY if attempt >= attempts // 2 else None
+        try:
+            yield _sized(graph, shapes, classes.drawn(Random(attempt), given, sizes), most)
+        except ContractionError as error:
+            reasons.append(str(error))
+            if len(reasons) >= _ALIKE and len(set(reasons[-_ALIKE:])) == 1:
+                return
+
+
+def _classes(graph: Graph, joined: bool) -> SizeClasses:
+    """The classes of a program's sizes; those of inputs with the same axes may be joined."""
+    classes = SizeClasses([*graph.nodes, *graph.inputs])
+    first: dict[frozenset[str], Node] = {}
+    for node in graph.inputs if joined else ():
+        like = first.setdefault(frozenset(node.axes), node)
+        for name in node.axes:
+            classes.join((node, name, False), (like, name, False))
+    return classes
+
+
+def _sized(graph: Graph, shapes: Mapping[str, Shape], size: _Drawn, most: int) -> Sized:
+    """The program with sizes; what comes back to outputs has the shapes of these."""
+    backs = {f"d_{name}" for name, _ in graph.outputs}
+    chosen = {
+        node.name: tuple(size((node, name, False)) for name in node.axes)
+        for node in graph.inputs
+        if node.name not in backs
+    }
+    found = sized(graph, with_cotangent_shapes(graph, chosen | dict(shapes)))
+    points = sum(problem.points for problem in found.problems.values())
+    points += sum(map(prod, found.shapes.values()))
+    if points > most:
+        raise ShapeError(f"{points:,} points are too many to go through one by one")
+    return found
 
 
 class SizeClasses:
@@ -55,17 +143,21 @@ class SizeClasses:
             self._leader[place] = found
         return found
 
-    def drawn(self, chance: Random, given: Mapping[Place, int]) -> _Drawn:
+    def drawn(
+        self, chance: Random, given: Mapping[Place, int], sizes: Sequence[int] | None = None
+    ) -> _Drawn:
         """Small sizes for every class.
 
         Args:
             chance: draws them.
             given: sizes that are not to be chosen.
+            sizes: those that may be drawn, whatever expressions need; by default a few small ones,
+                and for an axis on which an expression stands what that needs.
         """
         numbers = {**self._numbers, **given}
         known = {self.root(place): size for place, size in numbers.items()}
-        windows = {self.root(place): window for place, window in self._windows.items()}
-        return _Drawn(self, chance, known, windows)
+        windows = {self.root(place): w for place, w in self._windows.items()} if not sizes else {}
+        return _Drawn(self, chance, known, windows, sizes or _USUAL)
 
     def _add_windows(self, node: Contract) -> None:
         for term, operand in zip(node.spec.inputs, node.operands, strict=True):
@@ -97,9 +189,10 @@ class _Drawn:
         chance: Random,
         known: dict[Place, int],
         windows: Mapping[Place, tuple[Node, Axis]],
+        sizes: Sequence[int],
     ) -> None:
         self._classes, self._chance, self._known = classes, chance, known
-        self._windows = dict(windows)
+        self._windows, self._sizes = dict(windows), sizes
 
     def __call__(self, place: Place) -> int:
         """The size of an axis or an index."""
@@ -107,7 +200,7 @@ class _Drawn:
         if root not in self._known:
             window = self._windows.pop(root, None)  # once: a window may lead back to itself
             size = None if window is None else self._needed(*window)
-            self._known[root] = self._chance.randint(2, 4) if size is None else size
+            self._known[root] = self._chance.choice(self._sizes) if size is None else size
         return self._known[root]
 
     def _needed(self, node: Node, axis: Axis) -> int | None:

@@ -10,7 +10,7 @@ from symbolic import contract
 from contractconv.api.equality import equal
 from contractconv.api.symbolic import grad, jvp
 from contractconv.api.tensor import Tensor, applied, index, size, tensor
-from contractconv.errors import OperandError, ProgramError
+from contractconv.errors import OperandError, ShapeError
 
 X, Y, W = tensor("x", "b i"), tensor("y", "b i"), tensor("W", "j o")
 IMAGE, KERNEL = tensor("image", "b h w c"), tensor("K", "k l c o")
@@ -133,7 +133,7 @@ def test_shapes_may_be_given() -> None:
 
 def test_no_sizes_that_fit_is_an_error() -> None:
     wide = contract("b i, i -> b", X, contract("i -> i", tensor("v", "i"), i=3))
-    with pytest.raises(ProgramError, match="no small sizes fit"):
+    with pytest.raises(ShapeError, match="no small sizes fit all strings of program: give shapes"):
         equal(wide, wide, x=(2, 5))
 
 

@@ -22,8 +22,9 @@ from contractconv.machine.work_sharing import evenly
 _PART = 1 << 19
 # Rows or columns of the smallest part: a BLAS packs the whole of the other factor for each.
 _NARROW = 48
-# Parts for each thread, so that whoever comes late finds something to do.
-_EACH = 2
+# Parts, however many threads there are: so the same product is rounded the same way every time, and
+# whoever comes late finds something to do.
+_PARTS = 8
 # Matrices of a stack, of which each is listed.
 _MOST = 1 << 12
 
@@ -68,7 +69,7 @@ def _prepared(
     if len(lie) < len(shapes) or lie[2].turned:
         return None
     work = _Work(found, dtype, shapes, strides, lie)
-    return Prepared(Program([list(work.pieces(_EACH * threads))], alone=True))
+    return Prepared(Program([list(work.pieces(_PARTS))], alone=True))
 
 
 class _Matrix(NamedTuple):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
+from sys import getsizeof
 from typing import Any
 
 import numpy as np
 
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
+from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.maps.compiled_groups import compiled
 from contractconv.execution.programs.block_operations import BlockOperations
 from contractconv.machine import memory
@@ -59,7 +61,7 @@ class FusedMaps:
         orders = [_order(self._axes, node.axes) for node in group.outputs]
         self._turned = any(order != sorted(order) for order in orders)
         self._orders = orders
-        self._loops: dict[Hashable, _Loop] = {}
+        self._loops = Shelf()
         self._compiled = compiled(group, self._axes, self._sizes, dtypes)
 
     @property
@@ -111,9 +113,10 @@ class FusedMaps:
 
     def _loop(self, views: Sequence[Array]) -> _Loop:
         key = tuple((view.strides, view.shape) for view in views)
-        known = self._loops.get(key)
+        known: _Loop | None = self._loops.get(key)
         if known is None:
-            known = self._loops[key] = _Loop(self._operations, self._sizes, views)
+            known = _Loop(self._operations, self._sizes, views)
+            self._loops.put(key, known, known.size)
         return known
 
 
@@ -142,6 +145,11 @@ class _Loop:
         outer = [range(size) for size in self._shape[: self._axis]]
         starts = range(0, self._shape[self._axis], self._rows) if self._shape else range(1)
         self._blocks = list(product(*outer, starts))
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps: where its blocks are."""
+        return sum(map(getsizeof, self._blocks))
 
     def run(self, views: Sequence[Array], made: Sequence[Array]) -> None:
         """Fill the results, block by block; threads share the blocks."""

@@ -49,7 +49,7 @@ class SummedMaps:
         alone = self._group.apart
         held: Mapping[Node, Any] = {
             **dict(zip(alone.leaves, leaves, strict=True)),
-            **dict(zip(alone.outputs, maps(leaves), strict=True)),
+            **dict(zip(alone.outputs, maps(leaves) if alone.outputs else (), strict=True)),
         }
         made = [held[node] for node in self._group.outputs]
         for one, work in zip(self._group.sums, sums, strict=True):

@@ -56,7 +56,8 @@ def endings(
         if isinstance(node, Contract) and _may_end(node, program):
             ended = _ended(node, read_by, wanted)
             # Of two contractions that are added the first is ended, with the second as a bias.
-            if (ended.bias or ended.activation) and ended.result not in results:
+            pays = ended.activation or (ended.bias and not _by_maps(ended.result, read_by, wanted))
+            if pays and ended.result not in results:
                 found[node] = ended
                 results.add(ended.result)
     return found
@@ -74,6 +75,11 @@ def _ended(
         if isinstance(reader, Map):
             ended = step(ended, reader)
     return ended
+
+
+def _by_maps(node: Node, read_by: Mapping[Node, Sequence[Node]], wanted: Collection[Node]) -> bool:
+    """Whether nothing but maps reads a node: they add a bias on the way, to whatever made it."""
+    return node not in wanted and all(isinstance(reader, Map) for reader in read_by[node])
 
 
 def _may_end(node: Contract, program: Typed) -> bool:

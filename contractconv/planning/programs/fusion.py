@@ -6,11 +6,15 @@ has a *level*: how many times, on the longest way to it, something else had to b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from contractconv.planning.programs.made_again import is_map, made_again
 from contractconv.planning.programs.outer_sums import OuterSum
-from contractconv.programs.nodes import Axes, Cast, Map, Node, Number, Position, readers
+from contractconv.programs.nodes import Axes, Node, readers
+
+# Elements of a sum that a kernel adds up faster than numpy.
+_LONG = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,6 @@ class Fused:
         return Fused(self.nodes, self.leaves, outputs, self.axes)
 
 
-def is_map(node: Node) -> bool:
-    """Whether a node is made element by element."""
-    return isinstance(node, (Map, Cast))
-
-
 def fused(
     order: Sequence[Node],
     wanted: Collection[Node],
@@ -65,45 +64,48 @@ def fused(
         sums: what could be added up while maps run.
 
     Returns:
-        Every map once, in groups of which none waits for itself.
+        Every map whose array is read, once, in groups of which none waits for itself; and sums of
+        what is never there as an array.
     """
-    fusion = _Fusion(order, wanted, apart)
-    groups = [fusion.group(nodes) for nodes in fusion.sets()]
-    return [fusion.summing(group, sums or {}) for group in groups]
+    return _Fusion(order, wanted, apart, sums or {}).groups()
 
 
 class _Fusion:
     """The maps of a program, and which of them may run together."""
 
     def __init__(
-        self, order: Sequence[Node], wanted: Collection[Node], apart: Collection[Node]
+        self,
+        order: Sequence[Node],
+        wanted: Collection[Node],
+        apart: Collection[Node],
+        sums: Mapping[Node, OuterSum],
     ) -> None:
         self._order, self._wanted, self._read_by = order, wanted, readers(order)
-        self._maps = {node for node in order if is_map(node) and node not in apart}
-        self._free = self._found_free()
-        self._maps -= self._free
+        self._sums = sums
+        maps = {node for node in order if is_map(node) and node not in apart}
+        adding = {node for node, one in sums.items() if one.ends(one.factors[0].axes)}
+        self._again = made_again(order, maps, wanted, adding, self._read_by)
+        self._maps = maps - self._again.keys()
         self._levels = self._late(self._early())
 
-    def _found_free(self) -> set[Node]:
-        """What is made of indices and numbers alone, and read by maps alone.
+    def groups(self) -> list[Fused]:
+        """Every map, in groups, and what is added up on the way."""
+        found = [self._summing(self._group(nodes)) for nodes in self._sets()]
+        added = {one.node for group in found for one in group.sums}
+        left = [one for node, one in self._sums.items() if node not in added]
+        return [*found, *self._alone(left)]
 
-        Every group makes it for itself, block by block: a mask is never there as a whole.
-        """
-        found: set[Node] = set()
-        for node in self._order:
-            alone = node in self._maps and node not in self._wanted
-            alone = alone and self._maps.issuperset(self._read_by[node])
-            alone = alone and found.issuperset(node.sources)
-            if alone or isinstance(node, (Number, Position)):
-                found.add(node)
-        return found
+    def _read(self, node: Node) -> Iterator[Node]:
+        """The arrays that a node is made of, where some of its sources are made again for it."""
+        for source in node.sources:
+            yield from self._again.get(source, (source,))
 
     def _early(self) -> dict[Node, int]:
         """The level at which every node can be made."""
         levels: dict[Node, int] = {}
         for node in self._order:
-            read = (source for source in node.sources if source not in self._free)
-            levels[node] = max((levels[s] + (not self._alike(node, s)) for s in read), default=0)
+            steps = (levels[s] + (not self._alike(node, s)) for s in self._read(node))
+            levels[node] = max(steps, default=0)
         return levels
 
     def _late(self, early: Mapping[Node, int]) -> dict[Node, int]:
@@ -123,7 +125,7 @@ class _Fusion:
             return False
         return set(node.axes) == set(source.axes)
 
-    def sets(self) -> list[list[Node]]:
+    def _sets(self) -> list[list[Node]]:
         """The maps that run together."""
         joined = _Joined()
         for node in self._order:
@@ -134,44 +136,65 @@ class _Fusion:
                         joined.join(node, source)
         return joined.sets()
 
-    def group(self, nodes: Sequence[Node]) -> Fused:
+    def _group(self, nodes: Sequence[Node]) -> Fused:
         """Maps that run together, with what they read and what is read of them."""
         inside = set(nodes)
-        needed = self._with_free(nodes)
-        known = inside | self._free
-        leaves = dict.fromkeys(s for node in needed for s in node.sources if s not in known)
-        outputs = [
-            node
-            for node in nodes
-            if node in self._wanted or not inside.issuperset(self._read_by[node])
-        ]
+        outputs = tuple(node for node in nodes if self._is_read(node, inside))
         axes = max((node.axes for node in outputs), key=len)
-        return Fused(tuple(needed), tuple(leaves), tuple(outputs), axes)
+        return self._whole(nodes, (), outputs, axes)
 
-    def summing(self, group: Fused, sums: Mapping[Node, OuterSum]) -> Fused:
+    def _whole(
+        self, nodes: Sequence[Node], sums: Sequence[OuterSum], outputs: Sequence[Node], axes: Axes
+    ) -> Fused:
+        """Maps and sums, with all that is made again for them."""
+        factors = (factor for one in sums for factor in one.factors)
+        needed = self._with_again([*nodes, *(f for f in factors if f in self._again)])
+        inside = {*needed, *(one.node for one in sums)}
+        read = [s for node in needed for s in node.sources]
+        read += [factor for one in sums for factor in one.factors]
+        leaves = dict.fromkeys(s for s in read if s not in inside and s not in self._again)
+        return Fused(tuple(needed), tuple(leaves), tuple(outputs), axes, tuple(sums))
+
+    def _is_read(self, node: Node, inside: set[Node]) -> bool:
+        """Whether others than some nodes read one."""
+        return node in self._wanted or not inside.issuperset(self._read_by[node])
+
+    def _summing(self, group: Fused) -> Fused:
         """A group with the sums that can be added up while it runs."""
         read_by = dict.fromkeys(r for node in group.outputs for r in self._read_by[node])
-        taken = [sums[r] for r in read_by if r in sums and self._within(sums[r], group)]
+        taken = [self._sums[r] for r in read_by if self._may_add(r, group)]
         if not taken:
             return group
         inside = {*group.nodes, *(one.node for one in taken)}
-        leaves = dict.fromkeys(f for one in taken for f in one.factors if f not in inside)
-        outputs = [
-            node
-            for node in group.outputs
-            if node in self._wanted or not inside.issuperset(self._read_by[node])
-        ]
-        leaves = dict.fromkeys((*group.leaves, *leaves))
-        return Fused(group.nodes, tuple(leaves), tuple(outputs), group.axes, tuple(taken))
+        outputs = [node for node in group.outputs if self._is_read(node, inside)]
+        own = [node for node in group.nodes if node not in self._again]
+        return self._whole(own, taken, outputs, group.axes)
 
-    def _within(self, one: OuterSum, group: Fused) -> bool:
-        """Whether a sum can be added up in a group: all else that it reads is there by then."""
+    def _may_add(self, reader: Node, group: Fused) -> bool:
+        """Whether a reader is a sum that a group can add up: all else that it reads is there."""
+        one = self._sums.get(reader)
+        if one is None or not one.ends(group.axes):
+            return False
         inside, level = set(group.nodes), self._levels[group.outputs[0]]
-        others = (factor for factor in one.factors if factor not in inside)
-        return one.ends(group.axes) and all(self._levels[other] < level for other in others)
+        others = [f for f in one.factors if f not in inside]
+        read = [s for f in others for s in self._again.get(f, (f,))]
+        return all(self._levels[other] < level for other in read)
 
-    def _with_free(self, nodes: Sequence[Node]) -> list[Node]:
-        """The nodes of a group, and before them what each of them makes of indices and numbers."""
+    def _alone(self, sums: Sequence[OuterSum]) -> Iterator[Fused]:
+        """Sums that no group adds up: of what is never there, and long ones.
+
+        Those that can be added up at once are, so that what they read is read once.
+        """
+        together: dict[tuple[Axes, int], list[OuterSum]] = {}
+        for one in sums:
+            axes, again = one.factors[0].axes, any(f in self._again for f in one.factors)
+            if one.ends(axes) and (again or one.elements >= _LONG):
+                together.setdefault((axes, self._levels[one.node]), []).append(one)
+        for (axes, _), found in together.items():
+            yield self._whole((), found, (), axes)
+
+    def _with_again(self, nodes: Sequence[Node]) -> list[Node]:
+        """Some nodes, and before each of them what is made again for it."""
         found: dict[Node, None] = {}
         for node in nodes:
             waiting = [(node, False)]
@@ -181,7 +204,7 @@ class _Fusion:
                     found[one] = None
                 elif one not in found:
                     waiting.append((one, True))
-                    waiting += [(s, False) for s in one.sources if s in self._free and is_map(s)]
+                    waiting += [(s, False) for s in one.sources if s in self._again and is_map(s)]
         return list(found)
 
 

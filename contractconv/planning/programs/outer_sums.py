@@ -31,12 +31,14 @@ class OuterSum:
         factors: the arrays; all have the same axes, maybe in other orders.
         kept: the axes of the result.
         count: how many elements are added up for each of the result.
+        elements: of each of the arrays.
     """
 
     node: Contract
     factors: tuple[Node, ...]
     kept: Axes
     count: int
+    elements: int
 
     @property
     def is_mean(self) -> bool:
@@ -75,7 +77,7 @@ def _sum(node: Contract, program: Typed) -> OuterSum | None:
     size = prod(program.shapes[node])
     count = prod(program.shapes[factors[0]]) // max(size, 1)
     pays = count >= _ROWS and size <= _MOST and size * count >= _WORTH
-    return OuterSum(node, factors, kept, count) if pays else None
+    return OuterSum(node, factors, kept, count, size * count) if pays else None
 
 
 def kept_axes(problem: Problem, factors: Sequence[Node]) -> Axes | None:

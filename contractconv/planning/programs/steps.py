@@ -10,7 +10,8 @@ from contractconv.notation.problem import Problem
 from contractconv.notation.spec import SUM, Spec
 from contractconv.planning.programs.boxes import Placed, is_slice, placements
 from contractconv.planning.programs.endings import Ended, endings
-from contractconv.planning.programs.fusion import Fused, fused, is_map
+from contractconv.planning.programs.fusion import Fused, fused
+from contractconv.planning.programs.made_again import is_map
 from contractconv.planning.programs.outer_sums import outer_sums
 from contractconv.programs.build import local_axes
 from contractconv.programs.dtypes import Typed

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
+from contractconv.errors import ProgramError
 from contractconv.programs.kinds import DTYPES
 from contractconv.programs.nodes import Input, Node
 from contractconv.programs.program import Graph
+from contractconv.programs.text.calls import Functions
 from contractconv.programs.text.limits import checked
 from contractconv.programs.text.source import Source
 from contractconv.programs.text.values import Values
-from contractconv.programs.text.words import checked_name
+from contractconv.programs.text.words import checked_name, close_to, is_taken
 from contractconv.programs.text.writer import check
 
 
-def read(text: str) -> Graph:
+def read(text: str, name: str | None = None) -> Graph:
     """Read a program.
 
     Args:
-        text: a function in a small subset of Python; it is never executed.
+        text: functions in a small subset of Python, each of which may call those before it; they
+            are never executed.
+        name: which of them is the program; the last one by default.
 
     Returns:
         The program, whose nodes are labelled by the names in the text.
@@ -28,7 +33,19 @@ def read(text: str) -> Graph:
         ProgramError: it is no program; the message points at the line and the place.
     """
     source = checked(text)
-    return _Function(source, _function(_parsed(source), source)).graph()
+    trees = _functions(_parsed(source), source)
+    functions = Functions(source, [tree.name for tree in trees])
+    for tree in trees:
+        functions.add(_Function(source, tree, functions).graph())
+    return _chosen(functions.graphs, trees[-1].name if name is None else name)
+
+
+def _chosen(graphs: Mapping[str, Graph], name: str) -> Graph:
+    if name in graphs:
+        return graphs[name]
+    raise ProgramError(
+        f"there is no function {name!r}: there are {', '.join(graphs)}{close_to(name, graphs)}"
+    )
 
 
 def _parsed(source: Source) -> ast.Module:
@@ -45,7 +62,7 @@ def _parsed(source: Source) -> ast.Module:
         raise source.refused("this is nested too deeply: give parts lines of their own") from None
 
 
-def _function(tree: ast.Module, source: Source) -> ast.FunctionDef:
+def _functions(tree: ast.Module, source: Source) -> list[ast.FunctionDef]:
     found: list[ast.FunctionDef] = []
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef):
@@ -54,9 +71,14 @@ def _function(tree: ast.Module, source: Source) -> ast.FunctionDef:
             raise source.error(statement, "a program is a function, and nothing stands beside it")
     if not found:
         raise source.refused('there is no program: it starts with def NAME(INPUT: "AXES", ...):')
-    if len(found) > 1:
-        raise source.error(found[1], "one text is one program: this is the second function")
-    return found[0]
+    names = Counter(function.name for function in found)
+    for function in reversed(found):
+        if names[function.name] > 1:
+            raise source.error(function, f"there is a function {function.name!r} already")
+        if function is not found[-1] and is_taken(function.name):
+            reason = f"{function.name!r} is a word of the language: call the function otherwise"
+            raise source.error(function, reason)
+    return found
 
 
 def _is_comment(statement: ast.stmt) -> bool:
@@ -70,10 +92,10 @@ def _is_comment(statement: ast.stmt) -> bool:
 class _Function:
     """Reads one function, line by line."""
 
-    def __init__(self, source: Source, tree: ast.FunctionDef) -> None:
-        self._source, self._tree = source, tree
+    def __init__(self, source: Source, tree: ast.FunctionDef, functions: Functions) -> None:
+        self._source, self._tree, self._functions = source, tree, functions
         self._known: dict[str, Node] = {}
-        self._values = Values(source, self._known)
+        self._values = Values(source, self._known, functions)
 
     def graph(self) -> Graph:
         """The program."""
@@ -130,15 +152,32 @@ class _Function:
                 self._check_new(target, name)
                 node = self._values.node(value)
                 self._known[name] = node if node.label is not None else node.called(name)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=value):
+                self._unpack(statement, names, self._values.several(value))
             case ast.Return():
                 raise self._source.error(statement, "nothing stands behind return")
             case _:
                 hint = "a line is NAME = EXPRESSION, the last one return NAME, ..."
                 raise self._source.error(statement, "this is no line of a program", hint)
 
+    def _unpack(
+        self, statement: ast.Assign, targets: Sequence[ast.expr], nodes: Sequence[Node]
+    ) -> None:
+        """Give each of the values that a call makes its name."""
+        if len(targets) != len(nodes):
+            said = f"{len(nodes)} value{'s' * (len(nodes) != 1)} for {len(targets)} names"
+            raise self._source.error(statement, said)
+        for target, node in zip(targets, nodes, strict=True):
+            if not isinstance(target, ast.Name):
+                raise self._source.error(target, "a value is given a name, and nothing else")
+            self._check_new(target, target.id)
+            self._known[target.id] = node if node.label is not None else node.called(target.id)
+
     def _check_new(self, tree: ast.AST, name: str) -> None:
         with self._source.pointing(tree):
             checked_name(name, "a value")
+        if name in self._functions.graphs:
+            raise self._source.error(tree, f"{name!r} is a function: a value has another name")
         if name in self._known:
             raise self._source.error(tree, f"{name!r} is there already: every value has its name")
 

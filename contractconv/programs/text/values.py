@@ -12,6 +12,7 @@ from contractconv.programs.kinds import DTYPES
 from contractconv.programs.lengths import size_of
 from contractconv.programs.nodes import Axes, Cast, Contract, Length, Node, Number, Position
 from contractconv.programs.sizes import Extent, Size
+from contractconv.programs.text.calls import Functions
 from contractconv.programs.text.contractions import Contraction
 from contractconv.programs.text.source import Source
 from contractconv.programs.text.words import FORMS, NUMBERS, close_to
@@ -35,10 +36,11 @@ class Values:
     Args:
         source: the text that they stand in.
         known: the values that have names, by these.
+        functions: what may be called beside maps.
     """
 
-    def __init__(self, source: Source, known: Mapping[str, Node]) -> None:
-        self.source, self._known = source, known
+    def __init__(self, source: Source, known: Mapping[str, Node], functions: Functions) -> None:
+        self.source, self._known, self._functions = source, known, functions
         self._depth = 0
 
     def node(self, tree: ast.expr) -> Node:
@@ -50,6 +52,14 @@ class Values:
             made = self._made(tree)
         self._depth -= 1
         return checked_rank(self.source, tree, made)
+
+    def several(self, tree: ast.expr) -> tuple[Node, ...]:
+        """The values that a call of a function makes."""
+        match tree:
+            case ast.Call(func=ast.Name(id=name)) if name in self._functions.graphs:
+                return self._made_by(tree, name)
+        hint = "write each on a line of its own"
+        raise self.source.error(tree, "only a call of a function makes several values", hint)
 
     def size(self, tree: ast.expr) -> Size:
         """The size that an expression says."""
@@ -129,11 +139,27 @@ class Values:
         form = _FORMS.get(name)
         if form is not None:
             return form(self, tree)
+        if name in self._functions.graphs:
+            return self._single(tree, name)
         if name not in MAPS:
-            hint = close_to(name, [*FORMS, *MAPS], "")
+            self._functions.check_called(tree.func, name)
+            hint = close_to(name, [*self._functions.graphs, *FORMS, *MAPS], "")
             raise self.source.error(tree.func, f"there is no map called {name!r}", hint)
         self.check_keywords(tree, ())
         return apply(name, *map(self.node, tree.args))
+
+    def _single(self, tree: ast.Call, name: str) -> Node:
+        """The value that a function makes, which makes but one."""
+        made = self._made_by(tree, name)
+        if len(made) == 1:
+            return made[0]
+        names = ", ".join(output for output, _ in self._functions.graphs[name].outputs)
+        hint = f"give them names, on a line of their own: {names} = {name}(...)"
+        raise self.source.error(tree, f"{name} makes {len(made)} values", hint)
+
+    def _made_by(self, tree: ast.Call, name: str) -> tuple[Node, ...]:
+        self.check_keywords(tree, ())
+        return self._functions.called(tree, name, [self.node(part) for part in tree.args])
 
     def check_keywords(self, tree: ast.Call, known: Sequence[str]) -> dict[str, ast.expr]:
         """The keywords of a call, which are known ones."""

@@ -1,7 +1,7 @@
 """The two kinds of numbers in which programs are tried, neither of which rounds what is compared.
 
-Modulo a prime, with a *dual* part that says how a number changes: exact, for whatever is made of
-sums, products and quotients (a wrong formula agrees by chance once in 2⁶¹ times: Schwartz-Zippel).
+Modulo a prime, with parts that say how a number changes: exact, for whatever is made of sums,
+products and quotients (a wrong formula agrees by chance once in 2⁶¹ times: Schwartz-Zippel).
 Or with many decimal digits, for everything else; how such numbers change, differences say.
 """
 
@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from operator import add, eq, ge, gt, le, lt, mod, mul, ne, neg, sub
 from random import Random
 from typing import Any, Protocol
 
 from contractconv.programs.nodes import Scalar
 from contractconv.reductions.record import Record
-from contractconv.verification.programs.many_digits import MP, STEP
+from contractconv.verification.programs.many_digits import DIGITS, MP, STEP
 from contractconv.verification.programs.map_values import formula_value, map_value
 
 PRIME = 2**61 - 1
+
+_SMALL_STEP = STEP**2
 
 
 class NotPolynomialError(ArithmeticError):
@@ -49,62 +52,85 @@ class Algebra(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dual:
-    """A number modulo :data:`PRIME`, and how it changes: ``value + slope·ε`` with ``ε² = 0``."""
+class Jet:
+    """A number modulo :data:`PRIME`, and how it changes in some directions at once.
 
-    value: int
-    slope: int = 0
+    A polynomial in ``ε₀, ε₁, ...``, each of which has the square zero: of one it is a dual number,
+    and the coefficient of ``ε₀·ε₁`` is a second derivative.
+
+    Attributes:
+        parts: the coefficient of each product of them; a bit of its number says that one is in it.
+    """
+
+    parts: tuple[int, ...]
 
     @staticmethod
-    def of(number: Dual | Scalar) -> Dual:
+    def of(number: Jet | Scalar) -> Jet:
         """An exact number, which does not change."""
-        if isinstance(number, Dual):
+        if isinstance(number, Jet):
             return number
         if isinstance(number, complex) or number in (float("inf"), -float("inf")):
             raise NotPolynomialError(f"{number} is no number modulo a prime")
         exact = Fraction(number)
-        return Dual(exact.numerator * pow(exact.denominator, -1, PRIME) % PRIME)
+        return Jet((exact.numerator * pow(exact.denominator, -1, PRIME) % PRIME,))
 
-    def __add__(self, other: Dual | Scalar) -> Dual:
-        other = Dual.of(other)
-        return Dual((self.value + other.value) % PRIME, (self.slope + other.slope) % PRIME)
+    @property
+    def value(self) -> int:
+        """The number, without its changes."""
+        return self.parts[0]
+
+    def part(self, which: int) -> int:
+        """A coefficient, by its number."""
+        return self.parts[which] if which < len(self.parts) else 0
+
+    def __add__(self, other: Jet | Scalar) -> Jet:
+        pairs = zip_longest(self.parts, Jet.of(other).parts, fillvalue=0)
+        return Jet(tuple((a + b) % PRIME for a, b in pairs))
 
     __radd__ = __add__
 
-    def __neg__(self) -> Dual:
-        return Dual(-self.value % PRIME, -self.slope % PRIME)
+    def __neg__(self) -> Jet:
+        return Jet(tuple(-part % PRIME for part in self.parts))
 
-    def __sub__(self, other: Dual | Scalar) -> Dual:
-        return self + -Dual.of(other)
+    def __sub__(self, other: Jet | Scalar) -> Jet:
+        return self + -Jet.of(other)
 
-    def __rsub__(self, other: Dual | Scalar) -> Dual:
+    def __rsub__(self, other: Jet | Scalar) -> Jet:
         return -self + other
 
-    def __mul__(self, other: Dual | Scalar) -> Dual:
-        other = Dual.of(other)
-        change = self.slope * other.value + self.value * other.slope
-        return Dual(self.value * other.value % PRIME, change % PRIME)
+    def __mul__(self, other: Jet | Scalar) -> Jet:
+        other = Jet.of(other)
+        made = [0] * max(len(self.parts), len(other.parts))
+        for n, a in enumerate(self.parts):
+            for m, b in enumerate(other.parts):
+                if not n & m:  # what is in both has the square zero
+                    made[n | m] += a * b
+        return Jet(tuple(part % PRIME for part in made))
 
     __rmul__ = __mul__
 
-    def inverse(self) -> Dual:
-        """One over it."""
+    def inverse(self) -> Jet:
+        """One over it: each step of Newton's doubles the order up to which that is right."""
         if not self.value:
             raise NotPolynomialError("one over zero")
-        inverse = pow(self.value, -1, PRIME)
-        return Dual(inverse, -self.slope * inverse * inverse % PRIME)
+        found = Jet((pow(self.value, -1, PRIME),))
+        for _ in range(len(self.parts).bit_length() - 1):
+            found = found * (2 - self * found)
+        return found
 
-    def __truediv__(self, other: Dual | Scalar) -> Dual:
-        return self * Dual.of(other).inverse()
+    def __truediv__(self, other: Jet | Scalar) -> Jet:
+        return self * Jet.of(other).inverse()
 
-    def __rtruediv__(self, other: Dual | Scalar) -> Dual:
+    def __rtruediv__(self, other: Jet | Scalar) -> Jet:
         return self.inverse() * other
 
-    def __pow__(self, exponent: int) -> Dual:
+    def __pow__(self, exponent: int) -> Jet:
         base = self if exponent >= 0 else self.inverse()
-        power = pow(base.value, abs(exponent), PRIME)
-        below = pow(base.value, max(abs(exponent) - 1, 0), PRIME)
-        return Dual(power, abs(exponent) * below * base.slope % PRIME)
+        found = Jet((1,))
+        for bit in f"{abs(exponent):b}":
+            found = found * found
+            found = found * base if bit == "1" else found
+        return found
 
 
 class Modular:
@@ -114,18 +140,18 @@ class Modular:
         """Whole numbers stay what they are, so that they can be compared."""
         if isinstance(value, float) and value.is_integer():
             return int(value)
-        return value if isinstance(value, int) else Dual.of(value)
+        return value if isinstance(value, int) else Jet.of(value)
 
     def drawn(self, random: Random) -> Any:
         """Any number modulo the prime."""
-        return Dual(random.randrange(1, PRIME))
+        return Jet((random.randrange(1, PRIME),))
 
     def applied(self, function: str, arguments: Sequence[Any]) -> Any:
         """A map of numbers, if it is a quotient of polynomials, or of whole numbers alone."""
         if function == "where":
             return arguments[1] if _whole(arguments[0]) else arguments[2]
         rule = _POLYNOMIAL.get(function)
-        if rule is None and not any(isinstance(number, Dual) for number in arguments):
+        if rule is None and not any(isinstance(number, Jet) for number in arguments):
             rule = _COUNTING.get(function)
         if rule is None:
             raise NotPolynomialError(f"{function} is no polynomial")
@@ -146,24 +172,24 @@ class Modular:
 
 
 def _whole(number: Any) -> Any:
-    if isinstance(number, Dual):
+    if isinstance(number, Jet):
         raise NotPolynomialError("numbers modulo a prime have no order")
     return number
 
 
 def _quotient(above: Any, below: Any) -> Any:
-    return Dual.of(above) / below
+    return Jet.of(above) / below
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    return Dual.of(base) ** int(_whole(exponent))
+    return Jet.of(base) ** int(_whole(exponent))
 
 
 _POLYNOMIAL: Mapping[str, Callable[..., Any]] = {
     "add": add, "subtract": sub, "multiply": mul, "negative": neg, "divide": _quotient,
     "power": _power, "square": lambda a: a * a, "reciprocal": lambda a: _quotient(1, a),
     "conj": lambda a: a, "real": lambda a: a,
-    "stop_gradient": lambda a: Dual(a.value) if isinstance(a, Dual) else a,
+    "stop_gradient": lambda a: Jet((a.value,)) if isinstance(a, Jet) else a,
 }  # fmt: skip
 _COUNTING: Mapping[str, Callable[..., Any]] = {
     "less": lt, "less_equal": le, "greater": gt, "greater_equal": ge, "equal": eq, "not_equal": ne,
@@ -204,15 +230,16 @@ class Digits:
         return _folded(record, values)
 
     def slopes(self, record: Record, values: Sequence[Any]) -> Sequence[Any]:
-        """Differences of the reduction."""
-        return [self._slope(record, list(values), n) for n in range(len(values))]
+        """Differences of it, in twice as many digits: they may be differentiated, too."""
+        with MP.workdps(2 * DIGITS):
+            return [self._slope(record, list(values), n) for n in range(len(values))]
 
     def _slope(self, record: Record, values: list[Any], n: int) -> Any:
         ends = []
-        for step in (STEP, -STEP):
+        for step in (_SMALL_STEP, -_SMALL_STEP):
             moved = [*values[:n], values[n] + step, *values[n + 1 :]]
             ends.append(self.reduced(record, moved))
-        return (ends[0] - ends[1]) / (2 * STEP)
+        return (ends[0] - ends[1]) / (2 * _SMALL_STEP)
 
 
 def _folded(record: Record, values: Sequence[Any]) -> Any:

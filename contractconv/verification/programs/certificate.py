@@ -20,14 +20,14 @@ from contractconv.programs.differentiated import differentiated
 from contractconv.programs.kinds import Kinds, is_differentiable
 from contractconv.programs.nodes import Contract, Map, in_order
 from contractconv.programs.program import Graph
+from contractconv.programs.small_sizes import fitting
 from contractconv.programs.text.lines import NamedLines, named_lines
 from contractconv.verification.certificate import Certificate, certify
-from contractconv.verification.programs.gradients import Compared, compared
+from contractconv.verification.programs.gradients import Agreed, Compared, compared
 from contractconv.verification.programs.map_proofs import MapProof, proved
-from contractconv.verification.programs.small_shapes import fitted
 
 POINTS = 60_000
-"""How many points all contractions of a program together may have, to be carried out one by one."""
+"""How many points and elements a program may have, to be carried out one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,23 @@ class ProgramCertificate:
         found = self.gradients
         if not found.names:
             yield "  gradients: none were compared, as it is not returned what they are those of"
-            return
-        yield f"  gradients of {' + '.join(found.results)}: ⟨d_a, V⟩ = the change along V"
-        yield f"    {', '.join(found.names)}"
         shapes = ", ".join(f"{name} {shape}" for name, shape in self.shapes)
-        yield f"    {found.how}, with {shapes}"
+        for part in found.parts:
+            yield from _told(part)
+            yield f"    {part.how}, with {shapes}"
+        if found.unknown:
+            yield "  not compared, as nothing says of what they are derivatives"
+            yield f"    {', '.join(found.unknown)}"
+
+
+def _told(part: Agreed) -> Iterator[str]:
+    """Derivatives that hold, and what they were compared with."""
+    of, vectors = " + ".join(part.results), "" if part.order == 1 else " and the vectors"
+    what = "gradients" if part.order == 1 else "derivatives of gradients"
+    yield f"  {what} of {of}: ⟨d_a, V⟩ = the change along V{vectors}"
+    named = [name for name, meaning in part.meanings if not meaning]
+    yield from [f"    {', '.join(named)}"] * bool(named)
+    yield from (f"    {name}: {meaning}" for name, meaning in part.meanings if meaning)
 
 
 def verify_program(
@@ -116,11 +128,11 @@ def verify_program(
         graph: the program; of one without gradients, those by all its inputs are derived.
         shapes: shapes of inputs with which the gradients are compared; the others are chosen,
             small.
-        budget: how many points all contractions together may have.
+        budget: how many points its contractions, and elements its values, may have together.
 
     Returns:
-        The certificate. Of gradients of gradients it says nothing but that their contractions and
-        maps hold.
+        The certificate. Of a derivative of gradients it says which it is: a Hessian times vectors,
+        or a Gauss-Newton matrix; or that it is none of these.
 
     Raises:
         CertificateError: something disagrees; the message says on which line.
@@ -130,20 +142,23 @@ def verify_program(
     contractions = tuple(_contractions(told))
     used = dict.fromkeys(n.function for n in in_order(told.graph.wanted) if isinstance(n, Map))
     maps = tuple(map(proved, used))
-    program = fitted(told.graph, shapes or {}, budget)
+    # A vector by which a Hessian is multiplied has the sizes of what it changes.
+    program = next(fitting(told.graph, shapes or {}, budget, alike=True))
     found = compared(told, program)
     given = tuple((node.name, program.shapes[node]) for node in program.graph.inputs)
     return ProgramCertificate(graph.name, contractions, maps, found, given)
 
 
 def _with_gradients(graph: Graph) -> Graph:
-    """The program, with gradients by all its inputs if it has none."""
-    if named_lines(graph).targets:
-        return graph
-    numbers = Kinds()
+    """The program, with gradients by all its inputs if it returns none."""
+    told, numbers = named_lines(graph), Kinds()
     wrt = [node.name for node in graph.inputs if is_differentiable(numbers[node])]
     ends = [node for node in graph.wanted if is_differentiable(numbers[node])]
-    return differentiated(graph, wrt) if wrt and ends else graph
+    if told.targets:
+        # What it is made of has gradients: results that are numbers may be made of these.
+        ends = [node for node in ends if not node.axes]
+    returned = any(node in told.targets for node in graph.wanted)
+    return differentiated(graph, wrt) if wrt and ends and not returned else graph
 
 
 def _contractions(told: NamedLines) -> Iterator[ContractionProof]:

@@ -1,89 +1,62 @@
-"""The gradients that a program returns, compared with how its result changes.
+"""The derivatives that a program returns, compared with how its results change.
 
 For each value ``a`` and what is said to come back to it, ``d_a``, a random direction ``V`` is
-drawn: the result of ``a + V·ε`` has to change by ``⟨d_a, V⟩``. Nothing of the rules by which the
-gradients were derived takes part: there is only the program, carried out from its definition.
+drawn: the result of ``a + V·ε`` has to change by ``⟨d_a, V⟩``. What does not hold so may be a
+second derivative: then values move along two directions at once.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from random import Random
-from typing import Any
-
-import numpy as np
 
 from contractconv.errors import CertificateError
-from contractconv.programs.kinds import Kinds, is_differentiable, kind
-from contractconv.programs.nodes import Input, Map, Node, Number, in_order
-from contractconv.programs.pairing import paired
+from contractconv.programs.nodes import in_order
 from contractconv.programs.sizing import Sized
 from contractconv.programs.text.lines import NamedLines
 from contractconv.programs.text.writer import write
-from contractconv.verification.programs.algebras import (
-    PRIME,
-    Algebra,
-    Digits,
-    Dual,
-    Modular,
-    NotPolynomialError,
-)
-from contractconv.verification.programs.evaluation import (
-    Array,
-    Values,
-    aligned,
-    as_array,
-    evaluated,
-    filled,
-)
-from contractconv.verification.programs.many_digits import (
-    DECIMAL_DIGITS,
-    EXACT_DIGITS,
-    MP,
-    STEP,
-)
-
-_LABELS = 3
-_LONG = 12
-
-
-Ends = Sequence[tuple[Node, Node | None]]
-"""What is differentiated: outputs, each with what comes back to it if that is no one."""
+from contractconv.verification.programs.claims import Claim, Claims
+from contractconv.verification.programs.second_derivatives import Derivative, SecondDerivatives
+from contractconv.verification.programs.trials import Ends, trial_of
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A value that is said to come back to another one.
+class Agreed:
+    """Derivatives that hold.
 
     Attributes:
-        name: what it is called.
-        node, at: the value, and the one to which it comes back, with their sizes.
+        results: of what.
+        order: how often that was differentiated.
+        meanings: what each is called, and what it is; gradients say that by their names.
+        how: in which numbers they were compared.
     """
 
-    name: str
-    node: Node
-    at: Node
+    results: tuple[str, ...]
+    order: int
+    meanings: tuple[tuple[str, str], ...]
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Gradients that hold.
+    """The derivatives that a program returns.
 
     Attributes:
-        names: what they are called.
-        results: of what they are the gradients.
-        how: in which numbers they were compared.
+        parts: those that hold.
+        unknown: what looks like a derivative, and is none that was tried.
     """
 
-    names: tuple[str, ...]
-    results: tuple[str, ...]
-    how: str
+    parts: tuple[Agreed, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the derivatives that hold are called."""
+        return tuple(name for part in self.parts for name, _ in part.meanings)
 
 
 def compared(told: NamedLines, program: Sized) -> Compared:
-    """Compare all gradients of a program with how its results change.
+    """Compare all derivatives that a program returns with how its results change.
 
     Args:
         told: the program, and what comes back to what.
@@ -92,233 +65,98 @@ def compared(told: NamedLines, program: Sized) -> Compared:
     Raises:
         CertificateError: one does not hold; the message says on which line it stands.
     """
-    claims = _claims(told, program)
-    choices = _choices(told, program)
-    if not claims or not choices:
-        return Compared((), (), "")
-    try:
-        return _compared(told, claims, choices, _Exact(program, Modular()))
-    except NotPolynomialError:
-        return _compared(told, claims, choices, _numeric(program))
+    claims = Claims(told, program)
+    if not claims.choices or not (claims.returned or claims.guesses):
+        return Compared()
+    return _Comparison(told, program, claims).made()
 
 
-def _claims(told: NamedLines, program: Sized) -> list[Claim]:
-    """What comes back to values; of several the first, as others are of higher order."""
-    pairs = paired(told.graph, program.graph)
-    found: dict[Node, Claim] = {}
-    for name, node, target in _said(told):
-        if target not in told.targets and node in pairs and target in pairs:
-            found.setdefault(target, Claim(name, pairs[node], pairs[target]))
-    return list(found.values())
+class _Comparison:
+    """What is said of the derivatives of some results, compared."""
 
+    def __init__(self, told: NamedLines, program: Sized, claims: Claims) -> None:
+        self._told, self._claims = told, claims
+        self._trial = trial_of(program)
+        self._seconds = SecondDerivatives(self._trial, claims)
 
-def _said(told: NamedLines) -> Iterator[tuple[str, Node, Node]]:
-    """The name of everything that comes back, it, and the value to which it does."""
-    for node, name in told.names.items():
-        if node in told.targets and not isinstance(node, Input):
-            yield name, node, told.targets[node]
-    for name, node in told.graph.outputs:  # one value may come back to several
-        target = told.target_of(name, node)
-        if target is not None and told.names.get(node) != name:
-            yield name, node, target
+    def made(self) -> Compared:
+        """What holds, and what is none of what was tried."""
+        claims = self._claims
+        parts = list(self._gradients([*claims.returned, *claims.inner]))
+        held = Compared(tuple(parts)).names
+        late = [c for c in (*claims.returned, *claims.inner, *claims.guesses) if c.name not in held]
+        found = {claim: self._found(claim) for claim in late}
+        parts += self._second({c: one for c, one in found.items() if one is not None})
+        unknown = (c.name for c in late if found[c] is None and self._is_unknown(c))
+        return Compared(tuple(parts), tuple(unknown))
 
+    def _found(self, claim: Claim) -> Derivative | None:
+        """Of which derivative a claim holds; ``None`` if nothing need be said of it."""
+        found = self._seconds.find(claim)
+        if found is None and claim not in self._claims.inner and self._is_wrong(claim):
+            raise self._wrong(claim)
+        return found
 
-def _choices(told: NamedLines, program: Sized) -> dict[tuple[str, ...], Ends]:
-    """What may have been differentiated: each output alone, or all of them."""
-    pairs, numbers = paired(told.graph, program.graph), Kinds()
-    inputs = {node.name: node for node in program.graph.inputs}
-    found: dict[str, tuple[Node, Node | None]] = {}
-    for name, node in told.graph.outputs:
-        if node in told.targets or not is_differentiable(numbers[node]):
-            continue
-        if not node.axes or f"d_{name}" in inputs:
-            found[name] = (pairs[node], inputs.get(f"d_{name}"))
-    every = {(name,): [end] for name, end in found.items()}
-    return every | {tuple(found): list(found.values())} if found else {}
+    def _gradients(self, asked: list[Claim]) -> Iterator[Agreed]:
+        """The gradients that hold, by their results, of which as few as possible are named."""
+        choices = self._claims.choices.items()
+        held = {results: [c for c in asked if self._holds(c, ends)] for results, ends in choices}
+        left = list(asked)
+        while left and held:
+            results = max(held, key=lambda every: sum(c in left for c in held[every]))
+            found = [claim for claim in held.pop(results) if claim in left]
+            left = [claim for claim in left if claim not in found]
+            if found:
+                named = tuple((claim.name, "") for claim in found)
+                yield Agreed(results, 1, named, self._trial.how(1))
 
+    def _second(self, found: Mapping[Claim, Derivative]) -> Iterator[Agreed]:
+        """The second derivatives that hold, by their results."""
+        groups: dict[tuple[tuple[str, ...], int], list[tuple[str, str]]] = {}
+        for claim, one in found.items():
+            groups.setdefault((one.results, one.order), []).append((claim.name, one.meaning))
+        for (results, order), meanings in groups.items():
+            yield Agreed(results, order, tuple(meanings), self._trial.how(order))
 
-def _compared(
-    told: NamedLines,
-    claims: Sequence[Claim],
-    choices: Mapping[tuple[str, ...], Ends],
-    trial: _Trial,
-) -> Compared:
-    faults: list[CertificateError] = []
-    for results, ends in choices.items():
-        # What comes back to a value on which nothing depends is of another order.
-        whole = set(in_order([node for node, _ in ends], references=False))
-        known = [c for c in claims if c.at in whole or isinstance(c.at, Input)]
-        returned = [c for c in known if c.node in trial.wanted] or known
-        if all(trial.holds(claim, ends) for claim in returned):
-            return Compared(tuple(claim.name for claim in returned), results, trial.how)
-        if len(known) < len(claims):
-            continue  # there are gradients of gradients, of which nobody says which these are
-        wrong = next(claim for claim in known if not trial.holds(claim, ends))
-        faults.append(_wrong(told, wrong, results, trial))
-    if faults:
-        raise faults[-1]
-    return Compared((), (), "")
+    def _is_unknown(self, claim: Claim) -> bool:
+        """Whether nothing says what a value that the program returns is a derivative of."""
+        if claim in self._claims.guesses:
+            return self._seconds.vanishes(claim)
+        return claim not in self._claims.inner
 
-
-def _wrong(
-    told: NamedLines, claim: Claim, results: Sequence[str], trial: _Trial
-) -> CertificateError:
-    """The error for the first line that does not hold; all before it do."""
-    start = f"    {claim.name} = "
-    line = next((text for text in write(told.graph).splitlines() if text.startswith(start)), start)
-    return CertificateError(
-        f"{told.graph.name}: {claim.name} is not the gradient of {' + '.join(results)}: along a "
-        f"random direction V {trial.said}, on the line\n{line}"
-    )
-
-
-# -- trials --------------------------------------------------------------------------------------
-
-
-class _Trial(ABC):
-    """A program, carried out once with random numbers.
-
-    Attributes:
-        how: in which numbers.
-        said: what disagreed last.
-        wanted: what the program returns.
-        values: of all nodes.
-    """
-
-    how = ""
-
-    def __init__(self, program: Sized, algebra: Algebra) -> None:
-        self._program, self._algebra, self._random = program, algebra, Random(0)
-        self.wanted = frozenset(program.graph.wanted)
-        self._given: Values = {node: self._input(node) for node in program.graph.inputs}
-        self.values = evaluated(program, program.graph.wanted, self._given, algebra)
-        self.said = ""
-
-    def holds(self, claim: Claim, ends: Ends) -> bool:
+    def _holds(self, claim: Claim, ends: Ends) -> bool:
         """Whether what comes back to a value says how the results change with it."""
-        direction = self._direction(self.values[claim.at].shape)
-        back = aligned(self.values[claim.node], claim.node, claim.at)
-        found, wanted = _inner(back, direction), self._change(claim.at, direction, ends)
-        self.said = (
-            f"it makes {self._shown(found)}, and the result changes by {self._shown(wanted)}"
+        (at,) = claim.at
+        direction = self._trial.direction(at)
+        change = self._trial.change(ends, [{at: direction}])
+        return self._trial.agrees(claim.node, at, direction, change)
+
+    def _is_wrong(self, claim: Claim) -> bool:
+        """Whether what is no derivative that was tried should be one of them."""
+        if self._claims.vectors(claim.node):
+            return self._seconds.are_known(claim)
+        if claim in self._claims.guesses:
+            return False
+        # What is made of gradients may be a derivative of what is not returned.
+        return claim.named or not self._claims.may_be_second(claim)
+
+    def _wrong(self, claim: Claim) -> CertificateError:
+        """The error for a claim, on the first line that does not hold."""
+        results, ends = list(self._claims.choices.items())[-1]
+        if self._claims.vectors(claim.node):
+            tried = f"nor any second derivative that was tried, such as {self._seconds.tried}"
+            return self._error(claim, f"is neither the gradient of {' + '.join(results)}, {tried}")
+        made_of = set(in_order([claim.node], references=False))
+        before = [c for c in self._claims.gradients if c.node in made_of]
+        wrong = next((c for c in before if not self._holds(c, ends)), claim)
+        self._holds(wrong, ends)
+        along = f"along a random direction V {self._trial.said}"
+        return self._error(wrong, f"is not the gradient of {' + '.join(results)}: {along}")
+
+    def _error(self, claim: Claim, message: str) -> CertificateError:
+        start = f"    {claim.name} = "
+        lines = write(self._told.graph).splitlines()
+        line = next((text for text in lines if text.startswith(start)), start)
+        return CertificateError(
+            f"{self._told.graph.name}: {claim.name} {message}, on the line\n{line}"
         )
-        return self._equal(found, wanted)
-
-    def _input(self, node: Input) -> Array:
-        numbers = 2 if node.dtype is None else kind(node.dtype)
-        draw = {0: lambda: self._random.random() < 0.5, 1: lambda: self._random.randrange(_LABELS)}
-        drawn = draw.get(numbers, lambda: self._algebra.drawn(self._random))
-        return filled(self._program.shapes[node], drawn)
-
-    def _total(self, known: Values, ends: Ends) -> Any:
-        """The results, each with what comes back to it, if something changes on the way."""
-        values = evaluated(self._program, [node for node, _ in ends], known, self._algebra)
-        total: Any = 0
-        for node, cotangent in ends:
-            back = 1 if cotangent is None else aligned(self._given[cotangent], cotangent, node)
-            total = total + np.sum(values[node] * back)
-        return total
-
-    @abstractmethod
-    def _direction(self, shape: tuple[int, ...]) -> Array:
-        """Numbers for a direction."""
-
-    @abstractmethod
-    def _change(self, at: Node, direction: Array, ends: Ends) -> Any:
-        """How the results change, if a value moves along a direction."""
-
-    @abstractmethod
-    def _equal(self, found: Any, wanted: Any) -> bool:
-        """Whether two numbers are the same."""
-
-    @abstractmethod
-    def _shown(self, number: Any) -> str:
-        """A number, for a message."""
-
-
-class _Exact(_Trial):
-    """Modulo a prime, with dual numbers."""
-
-    how = "exactly, modulo the prime 2^61 - 1"
-
-    def _direction(self, shape: tuple[int, ...]) -> Array:
-        return filled(shape, lambda: self._random.randrange(1, PRIME))
-
-    def _change(self, at: Node, direction: Array, ends: Ends) -> Any:
-        pairs = zip(self.values[at].ravel(), direction.ravel(), strict=True)
-        moved = [Dual(Dual.of(value).value, slope) for value, slope in pairs]
-        known = {**self._given, at: as_array(direction.shape, moved)}
-        return Dual(Dual.of(self._total(known, ends)).slope)
-
-    def _equal(self, found: Any, wanted: Any) -> bool:
-        return Dual.of(found).value == Dual.of(wanted).value
-
-    def _shown(self, number: Any) -> str:
-        return str(Dual.of(number).value)
-
-
-class _Numeric(_Trial):
-    """In many digits, by central differences."""
-
-    def __init__(self, program: Sized, algebra: Algebra) -> None:
-        super().__init__(program, algebra)
-        self._digits = DECIMAL_DIGITS if _has_decimals(program) else EXACT_DIGITS
-        self.how = f"to {self._digits} digits, by central differences"
-        if not all(
-            map(
-                _is_real,
-                (number for node in program.graph.wanted for number in self.values[node].ravel()),
-            )
-        ):
-            raise ArithmeticError("not all numbers are real")
-
-    def _direction(self, shape: tuple[int, ...]) -> Array:
-        return filled(shape, lambda: MP.mpf(self._random.uniform(-1, 1)))
-
-    def _change(self, at: Node, direction: Array, ends: Ends) -> Any:
-        # What stops gradients does not change.
-        held = {node: self.values[node] for node in self.values if _stops(node)}
-        known = {**self._given, **held}
-        first, second = (
-            self._total(known | {at: moved}, ends) for moved in self._moved(at, direction)
-        )
-        return (first - second) / (2 * STEP)
-
-    def _moved(self, at: Node, direction: Array) -> Iterator[Array]:
-        """A value, a step along a direction and a step back."""
-        pairs = list(zip(self.values[at].ravel(), direction.ravel(), strict=True))
-        for step in (STEP, -STEP):
-            yield as_array(direction.shape, [value + step * slope for value, slope in pairs])
-
-    def _equal(self, found: Any, wanted: Any) -> bool:
-        scale = max(1, abs(found), abs(wanted))
-        return bool(abs(found - wanted) <= MP.mpf(10) ** -self._digits * scale)
-
-    def _shown(self, number: Any) -> str:
-        return str(MP.nstr(number, 12))
-
-
-def _numeric(program: Sized) -> _Trial:
-    """A trial with numbers of both signs; with positive ones, if roots or logarithms need them."""
-    try:
-        return _Numeric(program, Digits())
-    except (ArithmeticError, TypeError, ValueError):
-        return _Numeric(program, Digits(positive=True))
-
-
-def _inner(first: Array, second: Array) -> Any:
-    return np.sum(first * second)
-
-
-def _stops(node: Node) -> bool:
-    return isinstance(node, Map) and node.function == "stop_gradient"
-
-
-def _is_real(number: Any) -> bool:
-    return not isinstance(number, MP.mpc) and bool(MP.isfinite(number))
-
-
-def _has_decimals(program: Sized) -> bool:
-    """Whether constants of derivatives stand in a program, which have Python's digits."""
-    numbers = (n.value for n in in_order(program.graph.wanted) if isinstance(n, Number))
-    return any(isinstance(value, float) and len(repr(value)) > _LONG for value in numbers)

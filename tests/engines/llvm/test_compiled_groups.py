@@ -95,7 +95,7 @@ EXACT = {
 SMOOTH = {
     1: (
         "tanh", "sigmoid", "relu", "gelu", "softplus", "expm1", "erf", "silu", "elu",
-        "log_sigmoid", "negative", "gelu_tanh", "exp",
+        "log_sigmoid", "negative", "gelu_tanh", "exp", "arctan",
     ),
     2: ("add", "subtract", "multiply", "max", "min", "logaddexp"),
 }  # fmt: skip
@@ -169,6 +169,12 @@ def test_special_values_flow() -> None:
         alike(outputs, 0, x=special.astype("float32"), y=special.astype("float32"))
 
 
+NARROW = (
+    "exp", "expm1", "tanh", "erfc", "log", "sigmoid", "gelu", "rsqrt", "sin", "cos", "tan",
+    "arctan", "sinh", "cosh",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("registers", [(16, 32), (16, 16)])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_narrower_registers(
@@ -180,11 +186,14 @@ def test_narrower_registers(
     cc.clear_caches()
     x, n = cc.tensor("x", "i j"), cc.tensor("n", "j", "int64")
     random = np.random.default_rng(0)
-    outputs = [applied(name, x) for name in ("exp", "expm1", "tanh", "erfc", "log", "sigmoid")]
-    outputs += [applied("where", n > 0, x * n, cc.index("i"))]
+    outputs = [applied(name, x) for name in NARROW]
+    outputs += [applied("where", n > 0, x * n, cc.index("i")), x**0.3, x % 0.75]
+    huge, size = cc.tensor("h", "i j"), {"float16": 1e4, "float32": 1e9, "float64": 1e20}[dtype]
+    outputs += [applied("sin", huge), applied("cos", huge)]
     for columns in (1, 15, 40):
-        given = {"x": 1.5 * random.standard_normal((3, columns)), "n": np.arange(columns) % 2}
-        alike(outputs, 200, x=given["x"].astype(dtype), n=given["n"])
+        given = 1.5 * random.standard_normal((3, columns))
+        arrays = {"x": given.astype(dtype), "h": (given * size).astype(dtype)}
+        alike(outputs, 200, n=np.arange(columns) % 2, **arrays)
     cc.clear_caches()
 
 

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from map_code import code_of, done
 
 import contractconv as cc
 from contractconv.api.tensor import applied
-from contractconv.engines.llvm.maps.straight_code import Translated, UnknownMapError, translated
-from contractconv.planning.programs.fusion import fused
-from contractconv.programs.nodes import Node, in_order
-
-
-def code_of(output: cc.Tensor, dtype: str = "float32", unknown: str = "") -> Translated:
-    """A group of one output as code, of nodes that all have a dtype but for comparisons."""
-    order = in_order([output._node])
-    (group,) = fused(order, {output._node})
-    dtypes: dict[Node, str] = dict.fromkeys(order, dtype)
-    return translated(group, dtypes, lambda does, _: does != unknown)
-
-
-def done(code: Translated) -> list[str]:
-    return [instruction.does for instruction in code.code.instructions]
-
+from contractconv.engines.llvm.maps.straight_code import UnknownMapError
 
 x, y = cc.tensor("x", "i"), cc.tensor("y", "i")
 
@@ -54,18 +40,37 @@ def test_indices_are_values() -> None:
     assert [node.axes for node in code.positions] == [("i",)]
 
 
-@pytest.mark.parametrize(("exponent", "count"), [(2, 1), (3, 2), (4, 2), (1, 0), (0, 0)])
-def test_powers_are_products(exponent: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("exponent", "count"), [(2, 1), (3, 2), (4, 2), (1, 0), (0, 0), (7, 4), (8, 3), (2.5, 2)]
+)
+def test_powers_are_products(exponent: float, count: int) -> None:
     found = done(code_of((x**exponent) + y))
     assert (found.count("multiply"), found.count("power")) == (count, 0)
 
 
+@pytest.mark.parametrize("exponent", [9, -5, 4.5, -4.5, 0.3, -0.75])
+def test_other_powers_are_none(exponent: float) -> None:
+    code = code_of(x**exponent)
+    assert done(code) == ["leaf", "told", "power"]
+    assert code.told == (exponent,)
+
+
 def test_other_powers_and_unknown_maps_have_no_code() -> None:
-    for output in (x**5, x**0.3, x**y, x * 2j):
+    for output in (x**9, x**0.3, x**y, x * 2j, x**2j):
         with pytest.raises(UnknownMapError):
             code_of(output, unknown="power")
+    for exponent in (-1, 0.3):
+        with pytest.raises(UnknownMapError):
+            code_of(x**exponent, "int64", unknown="power")
     with pytest.raises(UnknownMapError):
         code_of(applied("gelu", x), unknown="erfc")
+
+
+def test_what_no_result_is_made_of_is_not_written() -> None:
+    assert done(code_of(applied("gelu", x))) == ["leaf", "normal_probability", "multiply"]
+    code = code_of(applied("gelu", x) * 0.125).code
+    assert all(n < number for number, i in enumerate(code.instructions) for n in i.given)
+    assert [i.does for i in code.instructions if i.does == "told"] == ["told"]
 
 
 def test_integers_refuse_what_they_cannot_be() -> None:

@@ -49,7 +49,7 @@ def test_a_slice_is_what_numpy_takes(axes: list[tuple[int, int, int, int]]) -> N
     assert box is not None
     x = numbers(sizes)
     taken = x[tuple(slice(r.start, r.stop, r.step) for r in box)]
-    assert np.array_equal(taken, cc.Contraction(str(spec))(x, **extents))
+    assert np.array_equal(taken, np.asarray(cc.Contraction(str(spec))(x, **extents)))
 
 
 @given(st.lists(strided(), min_size=1, max_size=3))

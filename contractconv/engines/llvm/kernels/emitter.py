@@ -103,6 +103,20 @@ class Emitter:
         """The address of room for ``count`` 64-bit integers on the stack."""
         return self._room(I64, count, 8)
 
+    def table(self, element: Any, numbers: Sequence[float]) -> Int:
+        """The address of numbers that a kernel has in memory, whatever registers it has.
+
+        As far as the compiler knows they may change with everything that is written, so that they
+        are not fetched before a loop, to be kept in registers that are needed in it.
+        """
+        name = f"{element} {', '.join(map(repr, numbers))}"
+        known = self.module.globals.get(name)
+        if known is None:
+            kind = ir.ArrayType(element, len(numbers))
+            known = ir.GlobalVariable(self.module, kind, name)
+            known.initializer, known.align = ir.Constant(kind, list(numbers)), 64
+        return Int(self, self.builder.ptrtoint(known, I64))
+
     def vector_scratch(self, count: int) -> Int:
         """The address of room for ``count`` vectors on the stack."""
         return self._room(self.vector, count, self.number.bytes)
@@ -337,6 +351,29 @@ class Emitter:
         self.builder.branch(head)
         self.builder.position_at_end(after)
 
+    def while_any(
+        self,
+        mask: Callable[[list[Vector]], Vector],
+        carried: Sequence[Vector],
+        body: Callable[[list[Vector]], Sequence[Vector]],
+    ) -> list[Vector]:
+        """``while any(mask(carried)): carried = body(carried)``."""
+        builder, before = self.builder, self.builder.block
+        head, inside, after = self._blocks()
+        builder.branch(head)
+        builder.position_at_end(head)
+        phis = [builder.phi(vector.value.type) for vector in carried]
+        values = [Vector(self, phi) for phi in phis]
+        for phi, vector in zip(phis, carried, strict=True):
+            phi.add_incoming(vector.value, before)
+        builder.cbranch(self.any(mask(values).value), inside, after)
+        builder.position_at_end(inside)
+        for phi, vector in zip(phis, body(values), strict=True):
+            phi.add_incoming(vector.value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return values
+
     def lines(self, count: Int, body: Callable[[Int, Int | None], None]) -> None:
         """Go through so many numbers by vectors: the first number of each, its lanes if few."""
         lanes = self.number.lanes
@@ -359,7 +396,7 @@ class Emitter:
         yes: Callable[[], Sequence[Vector]],
         no: Callable[[], Sequence[Vector]],
     ) -> list[Vector]:
-        """One of two lists of vectors, of which only one is computed."""
+        """One of two lists of vectors, of any kinds, of which only one is computed."""
         ends: list[tuple[Any, Sequence[Vector]]] = []
         with self.builder.if_else(condition) as branches:
             for branch, values in zip(branches, (yes, no), strict=True):
@@ -368,7 +405,7 @@ class Emitter:
                     ends.append((self.builder.block, computed))
         joined = []
         for pair in zip(ends[0][1], ends[1][1], strict=True):
-            phi = self.builder.phi(self.vector)
+            phi = self.builder.phi(pair[0].value.type)
             for (block, _), vector in zip(ends, pair, strict=True):
                 phi.add_incoming(vector.value, block)
             joined.append(Vector(self, phi))

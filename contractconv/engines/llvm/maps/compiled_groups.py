@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import foreign_calls, native
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
 from contractconv.engines.llvm.maps.map_loops import ARRAYS, UNIT, kernel, places_of
@@ -28,7 +29,7 @@ from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
 
 # Elements from which on a kernel is worth being compiled.
-WORTH_COMPILING = 1 << 9
+WORTH_COMPILING = 1 << 6
 # Instructions beyond which compiling takes longer than many a program.
 LONGEST = 400
 # Instructions, each for all elements, from which on a group is worth another thread.
@@ -91,7 +92,7 @@ class CompiledMaps:
         self._sums = PartialSums(group.sums, sizes, code.code.summed)
         self._told = np.array(list(map(_bits, code.told)), np.int64)
         self._shared = prod(sizes) * len(code.code.instructions) >= _WORTH_SHARING
-        self._ready: dict[Any, Run] = {}
+        self._ready = Shelf()
 
     def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> list[Array] | None:
         """Fill the results, which lie in the order that was said.
@@ -105,15 +106,17 @@ class CompiledMaps:
         key = (threads, *[leaf.strides for leaf in leaves])
         if not all(map(_fits, leaves, self._dtypes)):
             return None
-        ready = self._ready.get(key)
+        ready: Run | None = self._ready.get(key)
         if ready is None:
             try:
-                ready = self._ready[key] = self._prepared(leaves, threads)
+                ready, size = self._prepared(leaves, threads)
             except native.UnfitError:
                 return None
+            self._ready.put(key, ready, size)
         return ready([*leaves, *results])
 
-    def _prepared(self, leaves: Sequence[Array], threads: int) -> Run:
+    def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
+        """What carries out the kernel for leaves that lie in one way, and the bytes it keeps."""
         code = self._code.code
         steps = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
@@ -129,7 +132,8 @@ class CompiledMaps:
         table = layout.table(self._places, self._sums.pieces(shares))
         self._sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        return shared_run(kernel(code, tuple(forms)), table, self._sums, shares)
+        run = shared_run(kernel(code, tuple(forms)), table, self._sums, shares)
+        return run, table.numbers.nbytes
 
     def _along(self, at: Sequence[int], strides: Sequence[int]) -> Steps:
         """The bytes from one element to the next along each axis of the group."""

@@ -68,7 +68,7 @@ class CompiledRows(CompiledMaps):
             for output, dtype in stored
         ]
 
-    def _prepared(self, leaves: Sequence[Array], threads: int) -> Run:
+    def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
         code = self._code.code
         read = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
@@ -85,7 +85,8 @@ class CompiledRows(CompiledMaps):
         table = layout.table(self._places, min(self._sums.pieces(shares), rows))
         self._sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        return shared_run(row_kernel(self._rows, tuple(forms)), table, self._sums, shares)
+        run = shared_run(row_kernel(self._rows, tuple(forms)), table, self._sums, shares)
+        return run, table.numbers.nbytes
 
 
 def _row_by_row(sizes: Shape, steps: Sequence[Steps]) -> Layout:

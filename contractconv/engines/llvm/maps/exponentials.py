@@ -1,7 +1,8 @@
 """Exponentials: of ``x = n log 2 + r``, where ``exp(r)`` is a polynomial and the rest an exponent.
 
 The coefficients are fitted with Remez's algorithm to values of 50 digits: ``exp(r) = 1 + r + r² P``
-where P's greatest error is least, for r within half a logarithm of 2.
+where P's greatest error is least, for r within half a logarithm of 2; those of the hyperbolic sine
+likewise, as ``x + x³ P(x²)`` up to one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class _Table(NamedTuple):
         least, most: beyond these, exponentials are zero and infinite.
         flat: below it, an exponential less one is minus one.
         tiny: numbers of a smaller magnitude are the same as their exponentials less one.
+        sine: the polynomial of the hyperbolic sine.
     """
 
     polynomial: tuple[float, ...]
@@ -30,6 +32,7 @@ class _Table(NamedTuple):
     most: float
     flat: float
     tiny: float
+    sine: tuple[float, ...]
 
 
 _SINGLE = _Table(
@@ -38,6 +41,7 @@ _SINGLE = _Table(
         0.166665769447964086, 0.500000002694060628,
     ),
     0.693145751953125, 1.428606820309417e-06, -104.0, 89.0, -18.0, 2.0**-30,
+    (0.000203721942956269573, 0.00833028371990269681, 0.166667160222723569),
 )  # fmt: skip
 _DOUBLE = _Table(
     (
@@ -46,6 +50,11 @@ _DOUBLE = _Table(
         0.0083333333333222073, 0.0416666666666241189, 0.166666666666666745, 0.500000000000000102,
     ),
     0.6931471805598903, 5.497923018708371e-14, -746.0, 710.0, -38.0, 2.0**-60,
+    (
+        7.75874880065595611e-13, 1.60572597687581788e-10, 2.50521231367220983e-8,
+        2.75573191570718887e-6, 0.000198412698414318724, 0.00833333333333314774,
+        0.166666666666666674,
+    ),
 )  # fmt: skip
 _LOG2_E = 1.4426950408889634
 
@@ -61,20 +70,35 @@ class Parts(NamedTuple):
     power: Vector
 
 
-def parts(f: Floats, x: Vector) -> Parts:
-    """The parts of the exponential of a number within the bounds."""
+def parts(f: Floats, x: Vector, behind: Vector | None = None) -> Parts:
+    """The parts of the exponential of a number within the bounds.
+
+    Args:
+        f: the kind of numbers.
+        x: the number.
+        behind: what it lacks, if that is known.
+    """
     t = _table(f)
     shifted = f.fma(x, f.constant(_LOG2_E), f.rounder)
     whole = shifted - f.constant(f.rounder)
     r = f.fma(whole, f.constant(-t.high), x)
     r = f.fma(whole, f.constant(-t.low), r)
+    r = r if behind is None else r + behind
     return Parts(f.fma(r * r, f.polynomial(t.polynomial, r), r), whole)
 
 
-def exp(f: Floats, x: Vector) -> Vector:
-    """The exponential."""
+def of_multiple(f: Floats, factor: float) -> tuple[float, ...]:
+    """The polynomial ``P`` of ``exp(factor r) = 1 + r P(r)``, whose factor is a power of two."""
+    coefficients = _table(f).polynomial
+    powers = range(len(coefficients) + 1, 1, -1)
+    scaled = (c * factor**n for c, n in zip(coefficients, powers, strict=True))
+    return (*scaled, factor)
+
+
+def exp(f: Floats, x: Vector, behind: Vector | None = None) -> Vector:
+    """The exponential; of a number and what it lacks, if that is known."""
     t = _table(f)
-    found = parts(f, f.clamped(x, t.least, t.most))
+    found = parts(f, f.clamped(x, t.least, t.most), behind)
     return f.powered(f.constant(1.0) + found.rest, found.power)
 
 
@@ -100,3 +124,27 @@ def tanh(f: Floats, x: Vector) -> Vector:
     above = f.where(far, power + power, f.negated(less))
     ratio = above / f.where(far, one + power, two + less)
     return f.with_sign(f.where(far, one - ratio, ratio), x)
+
+
+def sinh(f: Floats, x: Vector) -> Vector:
+    """The hyperbolic sine."""
+    a, square = f.absolute(x), x * x
+    up, down = _halves(f, a)
+    near = f.fma(square * x, f.polynomial(_table(f).sine, square), x)
+    far = f.with_sign(up - down, x)
+    return f.where(f.compared(">", a, f.constant(1.0)), far, near)
+
+
+def cosh(f: Floats, x: Vector) -> Vector:
+    """The hyperbolic cosine."""
+    up, down = _halves(f, f.absolute(x))
+    return up + down
+
+
+def _halves(f: Floats, a: Vector) -> tuple[Vector, Vector]:
+    """Half the exponential of a number that is not negative, and of its opposite."""
+    one = f.constant(1.0)
+    # Half of it is a number for a little longer.
+    found = parts(f, f.least(f.constant(_table(f).most + 1), a))
+    up = f.powered(one + found.rest, found.power - one)
+    return up, f.constant(0.25) / up

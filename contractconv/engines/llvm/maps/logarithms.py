@@ -13,6 +13,7 @@ from math import inf, nan
 from typing import NamedTuple
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
+from contractconv.engines.llvm.maps import exponentials
 from contractconv.engines.llvm.maps.vector_kinds import Floats
 
 
@@ -45,6 +46,7 @@ _DOUBLE = _Table(
     ),
     0.6931471805598903, 5.497923018708371e-14, 0x3FE6A09E667F3BCD, 2.0**-1022, 2.0**-60,
 )  # fmt: skip
+_ROOT_LESS_ONE = 0.41421356237309503
 
 
 def _table(f: Floats) -> _Table:
@@ -53,15 +55,35 @@ def _table(f: Floats) -> _Table:
 
 def log(f: Floats, x: Vector) -> Vector:
     """The logarithm."""
-    t = _table(f)
+    fraction, power = split(f, x)
+    made = _of_parts(f, fraction, power, f.constant(0.0))
+    return _with_limits(f, made, x)
+
+
+def softplus_excess(f: Floats, x: Vector) -> Vector:
+    """The logarithm of one plus ``exp(-|x|)``: what softplus is more than its argument, or zero."""
+    zero, one = f.constant(0.0), f.constant(1.0)
+    decay = exponentials.exp(f, f.negated(f.absolute(x)))
+    # Near two, it is that of half of it, plus the logarithm of 2.
+    near = f.compared("<", decay, f.constant(_ROOT_LESS_ONE))
+    fraction = f.where(near, decay, f.scaled(0.5, decay - one))
+    return _of_parts(f, fraction, f.where(near, zero, one), zero)
+
+
+def split(f: Floats, x: Vector) -> tuple[Vector, Vector]:
+    """The ``f`` and the ``n`` of ``x = 2^n (1 + f)``, of any positive number."""
     # What has not all digits is scaled up first.
-    small = f.compared("<", x, f.constant(t.normal))
+    small = f.compared("<", x, f.constant(_table(f).normal))
     shift = f.mantissa + 1
     scaled = f.where(small, f.scaled(2.0**shift, x), x)
     fraction, power = _split(f, scaled)
-    power = power - f.where(small, f.constant(shift), f.constant(0.0))
-    made = _of_parts(f, fraction, power, f.constant(0.0))
-    return _with_limits(f, made, x)
+    return fraction, power - f.where(small, f.constant(shift), f.constant(0.0))
+
+
+def times_log2(f: Floats, power: Vector) -> tuple[Vector, Vector]:
+    """A whole number times the logarithm of 2, in two parts, of which the first is exact."""
+    t = _table(f)
+    return f.scaled(t.high, power), f.scaled(t.low, power)
 
 
 def log1p(f: Floats, x: Vector) -> Vector:
@@ -82,7 +104,7 @@ def log1p(f: Floats, x: Vector) -> Vector:
 
 
 def _split(f: Floats, x: Vector) -> tuple[Vector, Vector]:
-    """The ``f`` and the ``n`` of ``x = 2^n (1 + f)``."""
+    """The same, of what has all digits."""
     t = _table(f)
     bits = f.bits(x)
     power = f.shifted(f.difference(bits, f.integer(t.half)), -f.mantissa)

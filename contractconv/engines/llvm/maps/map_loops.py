@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
     from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
     from contractconv.engines.llvm.maps.vector_kinds import Lanes
+
+    # Where a vector is in a row: its first number, how many of its lanes count, and their mask;
+    # of a whole vector there is neither of these.
+    Part = tuple[Int, Int | None, Any]
+    # What is done with memory for one vector, and how it is done for the vector somewhere.
+    Do = Callable[[Part], Sequence[Vector]]
+    Way = Callable[[Do], Sequence[Vector]]
 
 # How an array lies along the lanes: as neighbours, as one element for all of them, or apart.
 UNIT, REPEATED, APART = "unit", "repeated", "apart"
@@ -101,7 +108,8 @@ def kernel(code: Code, forms: tuple[str, ...]) -> Native:
         UnfitError: no kernel can be made here.
     """
     dtypes = {instruction.dtype for instruction in code.instructions} | set(code.stored)
-    narrow = dtypes & {"float16", "float32", "int32"}
+    # Of truth values alone, a register takes as many as possible.
+    narrow = dtypes & {"float16", "float32", "int32"} or dtypes == {"bool"}
     name = f"maps_{len(code.instructions)}_{'_'.join(sorted(dtypes))}"
 
     def write(emitter: Emitter) -> None:
@@ -117,6 +125,11 @@ def writers() -> str:
     room = sys.modules[__name__.rpartition(".")[0]]
     modules = pkgutil.iter_modules(room.__path__)
     return code_of(f"{room.__name__}.{module.name}" for module in modules)
+
+
+def nowhere(e: Emitter) -> Part:
+    """Where values are that need no memory."""
+    return e.whole(0), None, None
 
 
 class Maps:
@@ -153,21 +166,34 @@ class Maps:
 
     def _row(self, _: Int) -> None:
         e = self.e
-        starts = [e.entry_of(self.here, n) for n in range(self.places.arrays)]
-        fixed = [self._fixed(instruction, starts) for instruction in self.code.instructions]
-
-        def vector(first: Int, some: Int | None) -> None:
-            self._vector(starts, fixed, first, some)
-
+        self.starts = [e.entry_of(self.here, n) for n in range(self.places.arrays)]
+        listed = enumerate(self.code.instructions)
+        self.fixed = {n: v for n, i in listed if (v := self._given(n, i)) is not None}
         if registers()[1] >= 64:
-            # Masks cost nothing there, and a second copy of the maps would have to be compiled.
-            e.repeat(0, self.count, lambda n: vector(n, self._left(n)), e.number.lanes)
+            e.repeat(0, self.count, lambda first: self._vector(self._at(first)), e.number.lanes)
         else:
-            e.lines(self.count, vector)
+            e.lines(self.count, lambda first, some: self._vector(self._in(first, some)))
         self._advance()
 
-    def _left(self, first: Int) -> Int:
-        return (self.count - first).least(self.e.number.lanes)
+    def _in(self, first: Int, some: Int | None) -> Way:
+        part = first, some, self.e.mask(some)
+        return lambda do: do(part)
+
+    def _at(self, first: Int) -> Way:
+        """With masks only at the end of a row, yet with one copy of what needs none."""
+        left = self.count - first
+
+        def way(do: Do) -> Sequence[Vector]:
+            return self.e.either(
+                left >= self.e.number.lanes,
+                lambda: do((first, None, None)),
+                lambda: do((first, left, self.e.mask(left))),
+            )
+
+        return way
+
+    def _given(self, number: int, instruction: Instruction) -> Vector | None:
+        return self._fixed(instruction, self.starts) or self.told[number]
 
     def _fixed(self, instruction: Instruction, starts: Sequence[Int]) -> Vector | None:
         """What is the same in a whole row, of what is given."""
@@ -187,27 +213,47 @@ class Maps:
             return self.code.leaves + written + int(instruction.value)
         return None
 
-    def _vector(
-        self,
-        starts: Sequence[Int],
-        fixed: Sequence[Vector | None],
-        first: Int,
-        some: Int | None,
-    ) -> None:
+    def _vector(self, way: Way) -> None:
         """Carry everything out for one vector."""
-        mask = self.e.mask(some)
-        values: list[Vector] = []
-        for number, instruction in enumerate(self.code.instructions):
-            known = fixed[number] or self.told[number]
-            values.append(known or self._value(instruction, values, starts, (first, some, mask)))
+        values = self._computed(way(self._all_read))
+        way(lambda part: self._write_all(values, part))
+
+    def _is_read(self, number: int) -> bool:
+        """Whether an instruction is an array that is not the same in a whole row."""
+        known = number in self.fixed
+        return not known and self._array(self.code.instructions[number]) is not None
+
+    def _all_read(self, part: Part) -> list[Vector]:
+        """What is read for one vector."""
+        return [
+            self._value(instruction, {}, self.starts, part)
+            for n, instruction in enumerate(self.code.instructions)
+            if self._is_read(n)
+        ]
+
+    def _computed(self, read: Sequence[Vector]) -> dict[int, Vector]:
+        """The values of all instructions, of what was read."""
+        values, arrays = dict(self.fixed), iter(read)
+        for n, instruction in enumerate(self.code.instructions):
+            if self._is_read(n):
+                values[n] = next(arrays)
+            elif n not in values:
+                values[n] = self._value(instruction, values, self.starts, nowhere(self.e))
+        return values
+
+    def _write_all(self, values: Mapping[int, Vector], part: Part) -> list[Vector]:
+        """Write the results, and add to the sums."""
+        first, _, mask = part
         results = zip(self.code.outputs, self.code.stored, strict=True)
         for n, (output, dtype) in enumerate(results, self.code.leaves):
-            self.kinds[dtype].store(values[output], starts[n] + first * itemsize(dtype), mask)
+            at = self.starts[n] + first * itemsize(dtype)
+            self.kinds[dtype].store(values[output], at, mask)
         sums = zip(self.code.sums, self.code.summed, strict=True)
         for n, (factors, dtype) in enumerate(sums, self.code.leaves + len(self.code.outputs)):
             moved = first * itemsize(dtype) if self.forms[n] == UNIT else 0
             given = [values[factor] for factor in factors]
-            self._add(self.kinds[dtype], given, starts[n] + moved, mask)
+            self._add(self.kinds[dtype], given, self.starts[n] + moved, mask)
+        return []
 
     def _add(self, lanes: Lanes, factors: Sequence[Vector], address: Int, mask: Any) -> None:
         """Add a value, or a product of two, to a sum in memory."""
@@ -220,11 +266,11 @@ class Maps:
         instruction: Instruction,
         values: Sequence[Vector] | Mapping[int, Vector],
         starts: Sequence[Int],
-        place: tuple[Int, Int | None, Any],
+        part: Part,
     ) -> Vector:
         lanes, which = self.kinds[instruction.dtype], self._array(instruction)
         if which is not None:
-            return self._read(instruction, lanes, starts[which], self.steps[which], place)
+            return self._read(instruction, lanes, starts[which], self.steps[which], part)
         if instruction.does == "constant":
             return lanes.read(str(instruction.value))
         given = [values[n] for n in instruction.given]
@@ -239,9 +285,9 @@ class Maps:
         lanes: Lanes,
         start: Int,
         step: Int,
-        place: tuple[Int, Int | None, Any],
+        part: Part,
     ) -> Vector:
-        first, some, mask = place
+        first, some, mask = part
         if instruction.does == "position":
             return lanes.counted(start + first)
         which = self._array(instruction)

@@ -69,6 +69,8 @@ class PartialSums:
 
     def totals(self, parts: Sequence[Array]) -> list[Array]:
         """The sums, from their parts."""
+        if not parts:
+            return []
         with np.errstate(all="ignore"):
             return [
                 _total(one, part, shape)

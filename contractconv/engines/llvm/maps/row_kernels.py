@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.cache_register import kept
 from contractconv.engines.llvm.kernels.native import Native, build, registers
-from contractconv.engines.llvm.maps.map_loops import UNIT, Maps, writers
+from contractconv.engines.llvm.maps.map_loops import UNIT, Maps, nowhere, writers
 from contractconv.engines.llvm.maps.row_code import ROW, RowCode
 from contractconv.programs.kinds import itemsize
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
     from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
+    from contractconv.engines.llvm.maps.map_loops import Part, Way
 
 # Bytes of the widest number: what is kept of a row lies in steps of these.
 WIDEST = 8
@@ -62,16 +63,12 @@ class _Rows(Maps):
                 self.kinds[dtype].store(self.fixed[output], self.starts[n], one)
         self._advance()
 
-    def _given(self, number: int, instruction: Any) -> Vector | None:
-        return self._fixed(instruction, self.starts) or self.told[number]
-
     def _once(self, phase: int) -> None:
         """What there is one of for each row."""
         for n, i in enumerate(self.code.instructions):
             here = self.rows.once[n] and self.rows.phases[n] == phase
             if here and n not in self.fixed and not i.does.startswith(ROW):
-                none = (self.e.whole(0), None, None)
-                self.fixed[n] = self._value(i, self.fixed, self.starts, none)
+                self.fixed[n] = self._value(i, self.fixed, self.starts, nowhere(self.e))
 
     def _through(self, phase: int) -> None:
         """Go through the row once."""
@@ -83,62 +80,73 @@ class _Rows(Maps):
         ]
         begun = [self._begun(n) for n in reduced]
 
-        def vector(first: Int, carried: list[Any], some: Int | None) -> list[Vector]:
-            return self._vector_of(phase, reduced, carried, (first, some, e.mask(some)))
+        def vector(way: Way, carried: Sequence[Vector]) -> Sequence[Vector]:
+            return self._vector_of(phase, reduced, carried, way)
 
         lanes = e.number.lanes
         if registers()[1] >= 64:
-            done = e.loop(
-                0, self.count, begun, lambda n, carried: vector(n, carried, self._left(n)), lanes
-            )
+            done = e.loop(0, self.count, begun, lambda n, now: vector(self._at(n), now), lanes)
         else:
             whole = self.count // lanes * lanes
-            done = e.loop(0, whole, begun, lambda n, carried: vector(n, carried, None), lanes)
+            done = e.loop(0, whole, begun, lambda n, now: vector(self._in(n, None), now), lanes)
             left = self.count - whole
             done = e.loop(
-                whole, self.count, done, lambda n, carried: vector(n, carried, left), lanes
+                whole, self.count, done, lambda n, now: vector(self._in(n, left), now), lanes
             )
         for n, total in zip(reduced, done, strict=True):
             self.fixed[n] = self._folded(n, total)
 
     def _vector_of(
-        self,
-        phase: int,
-        reduced: Sequence[int],
-        carried: Sequence[Vector],
-        place: tuple[Int, Int | None, Any],
-    ) -> list[Vector]:
+        self, phase: int, reduced: Sequence[int], carried: Sequence[Vector], way: Way
+    ) -> Sequence[Vector]:
         """Carry a phase out for one vector; what is reduced with it."""
-        values, rows, code, mask = dict(self.fixed), self.rows, self.code, place[2]
+        rows, code = self.rows, self.code
+        needed = [n for n in range(len(code.instructions)) if self._is_needed(n, phase)]
+        read = way(lambda part: [self._read_in_row(n, part) for n in needed])
+        values = {**self.fixed, **dict(zip(needed, read, strict=True))}
         for n, i in enumerate(code.instructions):
-            if n in values or i.does.startswith(ROW) or rows.phases[n] > phase:
-                continue
-            if rows.phases[n] == phase or i.does in ("leaf", "position"):
-                values[n] = self._value(i, values, self.starts, place)
-            elif n in self.kept:
-                values[n] = self.kinds[i.made].load(self._kept_at(n, place[0]), mask)
-        for n in self.kept:
-            if rows.phases[n] == phase:
-                made = code.instructions[n].made
-                self.kinds[made].store(values[n], self._kept_at(n, place[0]), mask)
-        self._write(phase, values, place)
-        return [
-            self._reduced(n, total, values, mask) for n, total in zip(reduced, carried, strict=True)
-        ]
+            if n not in values and rows.phases[n] == phase and not i.does.startswith(ROW):
+                values[n] = self._value(i, values, self.starts, nowhere(self.e))
 
-    def _write(
-        self, phase: int, values: dict[int, Vector], place: tuple[Int, Int | None, Any]
-    ) -> None:
-        code, rows, mask = self.code, self.rows, place[2]
+        def end(part: Part) -> list[Vector]:
+            self._keep(phase, values, part)
+            self._write(phase, values, part)
+            pairs = zip(reduced, carried, strict=True)
+            return [self._reduced(n, total, values, part[2]) for n, total in pairs]
+
+        return way(end)
+
+    def _is_needed(self, number: int, phase: int) -> bool:
+        """Whether a value is in memory: an array, or something that an earlier phase has kept."""
+        if number in self.fixed or self.rows.phases[number] > phase:
+            return False
+        earlier = number in self.kept and self.rows.phases[number] < phase
+        return earlier or self._array(self.code.instructions[number]) is not None
+
+    def _read_in_row(self, number: int, part: Part) -> Vector:
+        instruction = self.code.instructions[number]
+        if number in self.kept:
+            return self.kinds[instruction.made].load(self._kept_at(number, part[0]), part[2])
+        return self._value(instruction, {}, self.starts, part)
+
+    def _keep(self, phase: int, values: dict[int, Vector], part: Part) -> None:
+        """Keep what later phases need."""
+        for n in self.kept:
+            if self.rows.phases[n] == phase:
+                kind = self.kinds[self.code.instructions[n].made]
+                kind.store(values[n], self._kept_at(n, part[0]), part[2])
+
+    def _write(self, phase: int, values: dict[int, Vector], part: Part) -> None:
+        code, rows, mask = self.code, self.rows, part[2]
         results = zip(code.outputs, code.stored, strict=True)
         for n, (output, dtype) in enumerate(results, code.leaves):
             if rows.phases[output] == phase and not rows.once[output]:
-                at = self.starts[n] + place[0] * itemsize(dtype)
+                at = self.starts[n] + part[0] * itemsize(dtype)
                 self.kinds[dtype].store(values[output], at, mask)
         sums = zip(code.sums, code.summed, strict=True)
         for n, (factors, dtype) in enumerate(sums, code.leaves + len(code.outputs)):
             if max(rows.phases[factor] for factor in factors) == phase:
-                moved = place[0] * itemsize(dtype) if self.forms[n] == UNIT else 0
+                moved = part[0] * itemsize(dtype) if self.forms[n] == UNIT else 0
                 given = [values[factor] for factor in factors]
                 self._add(self.kinds[dtype], given, self.starts[n] + moved, mask)
 

@@ -7,9 +7,11 @@ twice is done once. The code knows no sizes and no layouts, so one kernel does f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import isfinite
 
+from contractconv.engines.llvm.maps.idioms import COMMUTATIVE, meant, table_numbers
 from contractconv.maps.expression import evaluate
 from contractconv.maps.record import ARGUMENTS
 from contractconv.maps.table import record_of
@@ -20,12 +22,13 @@ from contractconv.programs.nodes import Cast, Contract, Map, Node, Number, Posit
 TRUTH = "bool"
 # Of two, numbers of the later one are meant where both meet.
 _ORDER = (TRUTH, "int32", "int64", "float16", "float32", "float64")
-GIVEN = ("leaf", "position", "told", "constant", "convert")
+OUTSIDE = ("leaf", "position", "told")
+GIVEN = (*OUTSIDE, "constant", "convert")
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 CONNECTIVES = ("logical_and", "logical_or", "logical_not")
 # Of other numbers in a program a kernel is told when it is called, so that it does for all of them.
 _KNOWN = {-1, 0, 0.5, 1, 2}
-# The greatest power that is a product.
+# The greatest power that is a product, if it needs a root or a reciprocal.
 _MOST_FACTORS = 4
 
 Knows = Callable[[str, str], bool]
@@ -56,6 +59,10 @@ class Instruction:
     def made(self) -> str:
         """The dtype of what it makes."""
         return TRUTH if self.does in COMPARISONS or self.does in CONNECTIVES else self.dtype
+
+    def moved(self, place: Mapping[int, int]) -> Instruction:
+        """The same of values that have other numbers."""
+        return replace(self, given=tuple(place[value] for value in self.given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +150,15 @@ class Writer:
 
     def finish(self, group: Fused) -> Translated:
         """The code, with a group's outputs and sums."""
+        outputs = [self.values[node] for node in group.outputs]
+        sums = [[self.values[node] for node in one.factors] for one in group.sums]
+        kept = _needed(self.listed, [*outputs, *chain.from_iterable(sums)])
+        place = {number: n for n, number in enumerate(kept)}
         code = Code(
-            tuple(self.listed),
-            tuple(self.values[node] for node in group.outputs),
+            tuple(self.listed[number].moved(place) for number in kept),
+            tuple(place[value] for value in outputs),
             tuple(self.dtypes[node] for node in group.outputs),
-            tuple(tuple(self.values[node] for node in one.factors) for one in group.sums),
+            tuple(tuple(place[value] for value in factors) for factors in sums),
             len(self.leaves), len(self.positions), len(self.told),
         )  # fmt: skip
         return Translated(code, tuple(self.positions), tuple(value for _, value in self.told))
@@ -179,6 +190,10 @@ class Writer:
     def _put(self, does: str, dtype: str, given: tuple[int, ...] = (), value: int | str = 0) -> int:
         if not self.knows(does, dtype):
             raise UnknownMapError(f"{does} of {dtype}")
+        given = tuple(sorted(given)) if does in COMMUTATIVE else given
+        found = meant(self.listed, does, given)
+        if found and self.knows(found[0], dtype):
+            does, given = found[0], found[1:]
         instruction = Instruction(does, dtype, given, value)
         place = self.places.setdefault(instruction, len(self.listed))
         if place == len(self.listed):
@@ -203,7 +218,8 @@ class Writer:
 
     def _number(self, value: Scalar, dtype: str) -> int:
         number = _fitting(value, dtype)
-        if dtype == TRUTH or number in _KNOWN or not isfinite(number):
+        known = number in _KNOWN or number in table_numbers()
+        if dtype == TRUTH or known or not isfinite(number):
             return self._constant(value, dtype)
         which = self.told.setdefault((type(number), number), len(self.told))
         return self._put("told", dtype, value=which)
@@ -246,18 +262,14 @@ class Writer:
         )
 
     def _power(self, base: int, exponent: Scalar, dtype: str) -> int:
-        """A power that is a product, or a root."""
-        if not isinstance(exponent, int | float) or abs(exponent) > _MOST_FACTORS:
-            raise UnknownMapError("power")
-        if exponent < 0 and not dtype.startswith("float"):
-            raise UnknownMapError("power")
+        """A power: a product, or a root, or neither."""
         if exponent == 0.5:
             return self._put("sqrt", dtype, (base,))
+        if isinstance(exponent, complex) or not _few_factors(exponent, dtype):
+            return self._put("power", dtype, (base, self._number(exponent, dtype)))
         if exponent < 0:
             base = self._apply("reciprocal", dtype, (base,))
         whole, rest = divmod(abs(exponent), 1)
-        if rest not in (0, 0.5):
-            raise UnknownMapError("power")
         base = self._unsigned(base, dtype) if rest else base
         root = [self._put("sqrt", dtype, (base,))] if rest else []
         return self._product([base] * int(whole) + root, dtype)
@@ -277,6 +289,22 @@ class Writer:
         least = self._put("equal", dtype, (base, low))
         chosen = self._put("where", dtype, (least, high, base))
         return self._put("add", dtype, (chosen, self._constant(0.0, dtype)))
+
+
+def _few_factors(exponent: float, dtype: str) -> bool:
+    """Whether a power is a product of few numbers and roots, each of which rounds."""
+    least = -_MOST_FACTORS if dtype.startswith("float") else 0
+    most = _MOST_FACTORS if exponent % 1 else 2 * _MOST_FACTORS
+    return least <= exponent <= most and exponent % 1 in (0, 0.5)
+
+
+def _needed(listed: Sequence[Instruction], wanted: Sequence[int]) -> list[int]:
+    """What values are made of, and all that is given from outside, in order."""
+    needed = {*wanted, *(n for n, i in enumerate(listed) if i.does in OUTSIDE)}
+    for number in reversed(range(len(listed))):
+        if number in needed:
+            needed.update(listed[number].given)
+    return sorted(needed)
 
 
 def _rank(dtype: str) -> int:

@@ -47,9 +47,11 @@ class Lanes:
 
     def constant(self, value: float) -> Vector:
         """The same number in every lane."""
-        dtype = "float32" if self.element is _SINGLE else self.dtype
-        number = _rounded(value, dtype)
+        number = self._fitting(value)
         return Vector(self.e, ir.Constant(self.kind, [number] * self.e.number.lanes))
+
+    def _fitting(self, value: float) -> Any:
+        return _rounded(value, "float32" if self.element is _SINGLE else self.dtype)
 
     def read(self, text: str) -> Vector:
         """A constant, from how Python writes it."""
@@ -157,6 +159,10 @@ class Lanes:
         """Where one of two masks, or bits, is set."""
         return self._made(self.e.builder.or_(left.value, right.value))
 
+    def opposite(self, mask: Vector) -> Vector:
+        """Where a mask is not set."""
+        return self._made(self.e.builder.not_(mask.value))
+
     def call(self, name: str, *given: Vector) -> Vector:
         """What LLVM has an operation for."""
         whole = f"llvm.{name}.{self.e.suffix(self.kind)}"
@@ -197,6 +203,19 @@ class Floats(Lanes):
         move = self.e.builder.shl if places > 0 else self.e.builder.ashr
         return self._made(move(bits.value, self.integer(abs(places)).value))
 
+    @property
+    def width(self) -> int:
+        """Bits of a number."""
+        return 64 if self.element is _DOUBLE else 32
+
+    def flipped(self, bits: Vector, mask: Vector) -> Vector:
+        """Bits, of which some are others."""
+        return self._made(self.e.builder.xor(bits.value, mask.value))
+
+    def same_bits(self, left: Vector, right: Vector) -> Vector:
+        """Where all bits are the same."""
+        return self._made(self.e.builder.icmp_unsigned("==", left.value, right.value))
+
     def sum(self, left: Vector, right: Vector) -> Vector:
         """The sum of bits, as integers."""
         return self._made(self.e.builder.add(left.value, right.value))
@@ -220,16 +239,30 @@ class Floats(Lanes):
 
     def polynomial(self, coefficients: Sequence[float], x: Vector) -> Vector:
         """The highest power's coefficient first."""
-        total = self.constant(coefficients[0])
-        for coefficient in coefficients[1:]:
+        given = coefficients[1:] if coefficients[0] == 1 else coefficients
+        total, *others = self.in_memory(given)
+        total = x + total if coefficients[0] == 1 else total
+        for coefficient in others:
             total = self.fma(total, x, coefficient)
         return total
 
-    def quotient(self, above: Vector, below: Vector, inverse: Vector) -> Vector:
-        """``above / below``, rounded as a division is, from the inverse of ``below``."""
-        nearly = above * inverse
-        left = self.fma(self.negated(nearly), below, above)
-        return self.fma(left, inverse, nearly)
+    def in_memory(self, numbers: Sequence[float]) -> list[Vector]:
+        """Numbers that are read where they are used, so that they take no registers in loops."""
+        table = self.e.table(self.element, [self._fitting(number) for number in numbers])
+        places = (table + n * (8 if self.mantissa == 52 else 4) for n in range(len(numbers)))
+        return [self.e.spread(self.e.scalar(place, self.element)) for place in places]
+
+    def inverse_root(self, x: Vector) -> Vector:
+        """One over the square root."""
+        one = self.constant(1.0)
+        if not self._is_wide:
+            return one / self.call("sqrt", x)
+        # Of 14 bits; each of Newton's steps doubles them, where it can be taken.
+        begun = found = self._wide("rsqrt14", x, x)
+        for _ in range(2 if self.mantissa == 52 else 1):
+            lack = self.fma(self.negated(x * found), found, one)
+            found = self.fma(self.scaled(0.5, found), lack, found)
+        return self.where(self.compared("<", self.absolute(lack), one), found, begun)
 
     @property
     def rounder(self) -> float:
@@ -238,7 +271,7 @@ class Floats(Lanes):
 
     def powered(self, x: Vector, power: Vector) -> Vector:
         """``x * 2 ** power``, of a whole power; right too where the power alone is no number."""
-        if self._scales:
+        if self._is_wide:
             return self._scaled(x, power)
         bits = self._whole_bits(power)
         half = self.shifted(bits, -1)
@@ -246,23 +279,27 @@ class Floats(Lanes):
 
     def power_of_two(self, power: Vector) -> Vector:
         """``2 ** power``, of a whole power, which must be a number with all its digits."""
-        if self._scales:
+        if self._is_wide:
             return self._scaled(self.constant(1.0), power)
         return self._power(self._whole_bits(power))
 
     @property
-    def _scales(self) -> bool:
-        """Whether the processor has an instruction for it, as AVX-512 has for its registers."""
+    def _is_wide(self) -> bool:
+        """Whether AVX-512 has instructions of its own for these vectors."""
         whole: int = self.e.number.lanes * self._bits.element.width
         return registers()[1] == 64 and whole == 512
 
     def _scaled(self, x: Vector, power: Vector) -> Vector:
+        # Rounded as everything else is.
+        return self._wide("mask.scalef", x, power, x, rounding=(_I32(4),))
+
+    def _wide(self, does: str, *given: Vector, rounding: tuple[Any, ...] = ()) -> Vector:
+        """What an instruction makes of vectors, the last of which stands where none is made."""
         letter = "d" if self.mantissa == 52 else "s"
         every = ir.Constant(ir.IntType(self.e.number.lanes), -1)
-        # Rounded as everything else is.
-        given = (x.value, power.value, x.value, every, _I32(4))
-        name = f"llvm.x86.avx512.mask.scalef.p{letter}.512"
-        return self._made(self.e.intrinsic(name, self.kind, *given))
+        values = (*(vector.value for vector in given), every, *rounding)
+        name = f"llvm.x86.avx512.{does}.p{letter}.512"
+        return self._made(self.e.intrinsic(name, self.kind, *values))
 
     def _whole_bits(self, power: Vector) -> Vector:
         """A whole number as bits of an integer."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from contractconv.engines.llvm.kernels.kernel_values import Vector
-from contractconv.engines.llvm.maps import error_functions, exponentials, logarithms
+from contractconv.engines.llvm.maps import (
+    exponentials,
+    gaussians,
+    logarithms,
+    powers,
+    remainders,
+    trigonometry,
+)
 from contractconv.engines.llvm.maps.vector_kinds import Floats, Lanes
 
 Rule = Callable[..., Vector]
@@ -88,10 +95,6 @@ def _opposite(i: Lanes, x: Vector) -> Vector:
     return _less(i, i.constant(0), x)
 
 
-def _inverted(t: Lanes, x: Vector) -> Vector:
-    return Vector(t.e, t.e.builder.xor(x.value, t.constant(1).value))
-
-
 _EVERY: dict[str, Rule] = {name: _compared(sign) for name, sign in _SIGNS.items()} | {
     "where": lambda lanes, mask, yes, no: lanes.where(mask, yes, no),
     "conj": _same,
@@ -103,6 +106,8 @@ _FLOAT: dict[str, Rule] = {
     "subtract": _built("fsub"),
     "multiply": _built("fmul"),
     "divide": _built("fdiv"),
+    "power": powers.power,
+    "mod": remainders.mod,
     "negative": _built("fneg"),
     "max": _extreme(">"),
     "min": _extreme("<"),
@@ -112,13 +117,23 @@ _FLOAT: dict[str, Rule] = {
     "ceil": _called("ceil"),
     "round": _called("nearbyint"),
     "sqrt": _called("sqrt"),
+    "inverse_root": Floats.inverse_root,
     "exp": exponentials.exp,
     "expm1": exponentials.expm1,
     "tanh": exponentials.tanh,
-    "erf": error_functions.erf,
-    "erfc": error_functions.erfc,
+    "erf": gaussians.erf,
+    "erfc": gaussians.erfc,
+    "normal_probability": gaussians.normal_probability,
+    "normal_density": gaussians.normal_density,
+    "sin": trigonometry.sin,
+    "cos": trigonometry.cos,
+    "tan": trigonometry.tan,
+    "arctan": trigonometry.arctan,
+    "sinh": exponentials.sinh,
+    "cosh": exponentials.cosh,
     "log": logarithms.log,
     "log1p": logarithms.log1p,
+    "softplus_excess": logarithms.softplus_excess,
 }
 _INTEGER: dict[str, Rule] = {
     **_EVERY,
@@ -138,7 +153,7 @@ _TRUTH: dict[str, Rule] = {
     **_EVERY,
     "logical_and": lambda t, left, right: t.both(left, right),
     "logical_or": lambda t, left, right: t.one_of(left, right),
-    "logical_not": _inverted,
+    "logical_not": lambda t, x: t.opposite(x),
     "max": lambda t, left, right: t.one_of(left, right),
     "min": lambda t, left, right: t.both(left, right),
 }

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.matrix_products import matrix_product
-from contractconv.arrays.summation import TERMS, multiplied, summed, terms_at_once
+from contractconv.arrays.summation import TERMS, even_block, multiplied, summed, terms_at_once
 from contractconv.arrays.views import Array, Labelled, gapless
 from contractconv.engines.numpy.einsum import step_arithmetic
 from contractconv.engines.numpy.einsum.operand_views import (
@@ -231,7 +231,7 @@ class _Step:
             for labels, n in zip((first, second), places, strict=True)
         ]
         size = self.extents[longest]
-        block = step_arithmetic.evenly(size, TERMS)
+        block = even_block(size, TERMS)
         whole = size - size % block
 
         def add(given: Sequence[Array]) -> Array:

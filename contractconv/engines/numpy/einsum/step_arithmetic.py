@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.matrix_products import matrix_product
-from contractconv.arrays.summation import TERMS, summed, terms_at_once
+from contractconv.arrays.summation import TERMS, even_block, summed, terms_at_once
 from contractconv.arrays.views import Array
 from contractconv.machine.work_sharing import carried_out, portions
 
@@ -99,7 +99,7 @@ def adding(like: Array, axes: tuple[int, ...]) -> Callable[[Array], Array]:
     if dtype.kind in "fc" and len(axes) == 1 and like.strides[-1] == like.itemsize:
         if axes == (like.ndim - 1,):
             return _of_lines(like)
-        rows = evenly(terms, min(_DEPTH, _most_alone(dtype) // like.shape[-1]))
+        rows = even_block(terms, min(_DEPTH, _most_alone(dtype) // like.shape[-1]))
         apart = like.shape[-1] * like.itemsize
         readable = like.strides[-2] >= apart and like.strides[-2] % like.itemsize == 0
         if axes == (like.ndim - 2,) and rows >= _FEW_ROWS and readable:
@@ -116,7 +116,7 @@ def _most_alone(dtype: np.dtype[Any]) -> int:
 
 def _of_lines(like: Array) -> Callable[[Array], Array]:
     """The sum of each line, of whose numbers einsum adds up many lanes at a time."""
-    line = evenly(like.shape[-1], _LINE)
+    line = even_block(like.shape[-1], _LINE)
     if like.dtype.kind == "c":
         ones = np.ones(line, like.dtype)
         return lambda array: _sum_of_lines(array, line, lambda lines: np.matmul(lines, ones))
@@ -149,17 +149,10 @@ def _of_rows(like: Array, rows: int) -> Callable[[Array], Array]:
     return add
 
 
-def evenly(size: int, most: int) -> int:
-    """The largest block of so many numbers at most that divides them, if it is not too small."""
-    if size <= most:
-        return size
-    return next((n for n in range(most, most // 2, -1) if size % n == 0), most)
-
-
 def dot(left: Array, right: Array, out: Array | None) -> Array:
     """The product of a row and a column, so many terms at once that they keep their digits."""
     depth = left.shape[-1]
-    block = evenly(depth, terms_at_once(1, 1))
+    block = even_block(depth, terms_at_once(1, 1))
     whole = depth // block * block
     heads = left[0, :whole].reshape(-1, 1, block), right[:whole, 0].reshape(-1, block, 1)
     total: Array = np.add.reduce(matrix_product(*heads), axis=0)
