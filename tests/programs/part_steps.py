@@ -94,16 +94,9 @@ def _along(draw: Draw, value: Written, name: str) -> Written:
 def _slope(draw: Draw, program: Program) -> Written:
     """A derivative, as one value among others."""
     value, wrt = a_value(draw, program), a_value(draw, program)
-    made = call("grad", _squared(value), wrt)
     if draw(st.booleans()):
-        made = call("jvp", value, wrt, wrt)
-    # What has no derivative again is refused here, and not where that is asked for.
-    call("grad", _squared(made), [v for v in floats(program) if v.text.startswith("x")])
-    return made
-
-
-def _squared(value: Written) -> Written:
-    return call("contract", f"{listed(value.axes)} ->", call("*", value, value))
+        return call("jvp", value, wrt, wrt)
+    return call("grad", call("contract", f"{listed(value.axes)} ->", call("*", value, value)), wrt)
 
 
 PART_STEPS: list[Step] = [_part, _concatenated, _renamed, _converted, _opened, _slope]

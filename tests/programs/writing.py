@@ -18,7 +18,6 @@ from strategies import filled
 import contractconv as cc
 from contractconv.api import symbolic
 from contractconv.api.tensor import Tensor, applied, index, size, tensor
-from contractconv.errors import ReductionError
 from contractconv.maps.table import MAPS
 
 LARGEST = 2000
@@ -70,11 +69,7 @@ class Written:
 
 
 def call(function: str, *given: Any, **named: Any) -> Written:
-    """Call a function of the library, or one of Python's operators.
-
-    Raises:
-        Refused: a derivative that there is none of.
-    """
+    """Call a function of the library, or one of Python's operators."""
     arguments = [_meant(value) for value in given]
     keywords = {name: _meant(value) for name, value in named.items()}
     if function in OPERATORS:
@@ -82,10 +77,7 @@ def call(function: str, *given: Any, **named: Any) -> Written:
     parts = [*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())]
     text = f"{function}({', '.join(parts)})"
     if function in CALLS:
-        try:
-            return Written(text, CALLS[function](*arguments, **keywords))
-        except ReductionError as error:
-            raise Refused(str(error)) from None
+        return Written(text, CALLS[function](*arguments, **keywords))
     assert function in MAPS
     return Written(text, applied(function, *arguments))
 
