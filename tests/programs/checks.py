@@ -104,6 +104,17 @@ def run(
     return dict(zip(outputs, results, strict=True))
 
 
+def assert_derivatives(trial: Trial) -> None:
+    """All derivatives are those of the witness, in fractions and as they run."""
+    wanted = expected(trial)
+    made, arrays = derived(trial), given(trial, wanted.tangents)
+    exactly = Evaluation(arrays)
+    for what, found in made.items():
+        assert_exact(exactly(found._node), wanted.arrays[what], what)
+    for what, array in run(made, arrays).items():
+        assert_near(array, wanted.arrays[what], what, 1e-9)
+
+
 def assert_exact(found: Array, wanted: Array, what: str) -> None:
     """Two arrays of exact numbers are equal; where mpmath had a part in it, to 11 digits."""
     assert found.shape == wanted.shape, what

@@ -9,6 +9,7 @@ A trial prints as the code that makes it. Its arrays follow from what is printed
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,17 @@ def programs(draw: Draw, *, smooth: bool = True, most: int = 6) -> Trial:
     return _ended(draw, program)
 
 
+def squared(made: Callable[[Program], Written]) -> Trial:
+    """A program whose loss is the sum of the squares of a value, which is made in it."""
+    program = Program()
+    value = made(program)
+    return Trial(program, _squares(value), value)
+
+
+def _squares(value: Written) -> Written:
+    return call("contract", f"{listed(value.axes)} ->", call("*", value, value))
+
+
 def _ended(draw: Draw, program: Program) -> Trial:
     """The trial whose loss is made of the last value, and maybe of another one."""
     known = floats(program)
@@ -77,8 +89,7 @@ def _weighed(draw: Draw, program: Program, value: Written) -> Written:
     """A sum of all elements, or of their squares, each with another weight."""
     axes = " ".join(value.axes)
     if draw(st.booleans()):
-        square = call("*", value, value)
-        return call("contract", f"{listed(value.axes)} ->", square)
+        return _squares(value)
     shape = program.array(value).shape
     weights = program.input(value.axes, shape, draw(st.integers(1, 99)))
     assert weights.axes == tuple(axes.split())

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from programs.checks import assert_exact, assert_near, derived, expected, given, run
+from programs.checks import assert_derivatives
 from programs.choices import listed
-from programs.evaluator import Evaluation
-from programs.programs_strategy import Trial
+from programs.programs_strategy import squared
 from programs.writing import Program, Written, call
 
 from contractconv.api.compiling import compile as compiled
@@ -62,25 +61,6 @@ MET: dict[str, Callable[[Written, Written], Written]] = {
 }
 
 
-def trial(made: Callable[[Program], Written]) -> Trial:
-    """A program whose loss is the sum of the squares of a value."""
-    program = Program()
-    value = made(program)
-    square = call("contract", f"{listed(value.axes)} ->", call("*", value, value))
-    return Trial(program, square, value)
-
-
-def check(given_trial: Trial) -> None:
-    """All derivatives, in fractions and as they run."""
-    wanted = expected(given_trial)
-    made, arrays = derived(given_trial), given(given_trial, wanted.tangents)
-    exactly = Evaluation(arrays)
-    for what, found in made.items():
-        assert_exact(exactly(found._node), wanted.arrays[what], what)
-    for what, array in run(made, arrays).items():
-        assert_near(array, wanted.arrays[what], what, 1e-9)
-
-
 @pytest.mark.parametrize("met", MET.values(), ids=[*MET])
 @pytest.mark.parametrize("opened", OPENED.values(), ids=[*OPENED])
 def test_open_values_get_their_sizes(
@@ -90,7 +70,7 @@ def test_open_values_get_their_sizes(
         x, w = program.input(["b"], [2], 7), program.input(["t"], [3], 8)
         return met(opened(x), w)
 
-    check(trial(made))
+    assert_derivatives(squared(made))
 
 
 MASKED = ["b i t -> b i", "b i t -> i", "b i t ->", "b b t -> b", "b b t ->", "b i t -> t b i"]
@@ -107,7 +87,7 @@ def test_open_masks_where_what_comes_back_is_the_same(spec: str, names: Sequence
         masked = call("where", call("<", *places), x, np.float64(2.0))
         return call("contract", spec, masked)
 
-    check(trial(made))
+    assert_derivatives(squared(made))
 
 
 def test_open_masks_before_parts_of_arrays() -> None:
@@ -119,7 +99,7 @@ def test_open_masks_before_parts_of_arrays() -> None:
         masked = call("where", call("<=", call("index", "t"), call("index", "at")), summed, 1)
         return call("at", masked, t=slice(-1, None))
 
-    check(trial(made))
+    assert_derivatives(squared(made))
 
 
 def test_derivatives_of_what_is_open_are_open() -> None:
