@@ -13,7 +13,16 @@ from contractconv.notation.carets import marks, wrong_count
 from contractconv.notation.extents import check_names
 from contractconv.notation.spec import Axis, Dots, Spec, Term, has_dots
 from contractconv.notation.tokens import NAME
-from contractconv.programs.nodes import Axes, Contract, Length, Map, Named, Node, Number
+from contractconv.programs.nodes import (
+    Axes,
+    Contract,
+    Length,
+    Map,
+    Named,
+    Node,
+    Number,
+    Position,
+)
 from contractconv.programs.sizes import Extent, Size
 
 Given = Mapping[str, int | Size]
@@ -113,12 +122,41 @@ def plain_spec(inputs: Iterable[Axes], output: Axes) -> Spec:
 
 
 def repeated(source: Node, like: Node) -> Node:
-    """The same values, with the axes of another node, along which they are repeated."""
-    if source.axes == like.axes:
+    """The same values, with the axes of another node, along which they are repeated.
+
+    Only those axes are open that are open there, too.
+    """
+    if source.axes == like.axes and source.open_axes <= like.open_axes:
         return source
-    whole = set(source.axes) == set(like.axes)
+    if like.open_axes:
+        return _everywhere(source, like)
+    whole = set(source.axes) == set(like.axes) and not source.open_axes
     spec = plain_spec([source.axes], like.axes)
     return contract(spec, [source]) if whole else contract(spec, [source], like=like)
+
+
+def _everywhere(source: Node, like: Node) -> Node:
+    """The same as :func:`repeated`, by a mask that always holds: no contraction has open axes."""
+    zero = Number((), value=0)
+    sizes = [None if n in like.open_axes else Size.of(Extent(like, n)) for n in like.axes]
+    places = [Position((n,), size=size) for n, size in zip(like.axes, sizes, strict=True)]
+    always = joined("logical_and", [apply("greater_equal", place, zero) for place in places])
+    return apply("where", always, source, zero)
+
+
+def with_sizes(source: Node, like: Node, axes: Iterable[str]) -> Node:
+    """The same values, with the sizes that some axes of another node have.
+
+    Args:
+        source: a node in which some axes are open, or lacking.
+        like: a node that has these axes.
+        axes: which these are; along those that are lacking, values are repeated.
+    """
+    told = {name: Size.of(Extent(like, name)) for name in axes}
+    if not told:
+        return source
+    lacking = (name for name in told if name not in source.axes)
+    return contract(plain_spec([source.axes], (*source.axes, *lacking)), [source], told)
 
 
 def total(factors: Sequence[Node], axes: Axes, like: Node) -> Node:

@@ -159,9 +159,9 @@ def _derived(
         return operands[0]
     if _is_map(spec, operands, axes or like.axes):
         product = joined("multiply", operands)
-        if product.axes == (axes or like.axes):
+        if product.axes == (axes or like.axes) and not product.open_axes & like.open_axes:
             return product
-    alone = _told(taken)
+    alone = told_by(taken)
     told = not all(axis.plain in alone for axis in output)
     extents = _extents(node, spec, alone.union(lone_names([output]) if told else ()))
     if axes is None and not like.open_axes:
@@ -195,7 +195,7 @@ def _is_map(spec: Spec, operands: Sequence[Node], axes: Axes) -> bool:
     )
 
 
-def _told(taken: Sequence[tuple[Term, Node]]) -> set[str]:
+def told_by(taken: Iterable[tuple[Term, Node]]) -> set[str]:
     """The indices whose extents some operands tell: those that stand alone on an axis."""
     return {
         axis.plain

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from contractconv.errors import OperandError
-from contractconv.programs.build import contract, joined, named, plain_spec, repeated
+from contractconv.programs.build import joined, named, repeated, with_sizes
 from contractconv.programs.contraction_rules import change, pullback
 from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
 from contractconv.programs.local import spelled_out
@@ -77,9 +77,7 @@ def tangents(
 
 def zeros_like(node: Node) -> Node:
     """Zeros with the axes and the numbers of a node."""
-    zero = Number((), value=0)
-    whole = contract(plain_spec([()], node.axes), [zero], like=node) if node.axes else zero
-    return Cast(node.axes, source=whole, like=node)
+    return Cast(node.axes, source=repeated(Number((), value=0), node), like=node)
 
 
 def added(parts: Sequence[Node]) -> Node:
@@ -111,17 +109,19 @@ class _Graph:
     def settled(self, node: Node, parts: Sequence[Node]) -> Node:
         """Everything that came back to a node, in its numbers, and called after it.
 
-        It may lack axes along which it is the same: rules of contractions and of maps know that.
+        It may lack axes along which it is the same: rules of contractions and of maps know that. A
+        mask that met it there does not say their sizes, and the node does.
         """
-        return self.cast(added(parts), node).as_cotangent_of(node)
+        made = added(parts)
+        unsized = made.open_axes - node.open_axes
+        sized = with_sizes(made, node, (name for name in node.axes if name in unsized))
+        return self.cast(sized, node).as_cotangent_of(node)
 
     def whole(self, cotangent: Node | None, node: Node) -> Node:
         """What came back to a node, with all its axes; zeros if nothing did."""
         if cotangent is None:
             return zeros_like(node)
         made = repeated(cotangent, node)
-        if made.open_axes - node.open_axes:
-            made = contract(plain_spec([made.axes], made.axes), [made], like=node)
         if is_weak(self._kinds[made]):
             made = Cast(made.axes, source=made, like=node)
         return made.as_cotangent_of(node)
@@ -169,7 +169,8 @@ def _part(node: Node, n: int, cotangent: Node) -> Node | None:
         case Map():
             return map_pullback(node, n, cotangent)
         case Named():
-            return named(repeated(cotangent, node), node.source.axes)
+            inner = dict(zip(node.axes, node.source.axes, strict=True))
+            return named(cotangent, tuple(inner[name] for name in cotangent.axes))
     return cotangent
 
 

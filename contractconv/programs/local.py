@@ -9,7 +9,7 @@ from contractconv.errors import ReductionError
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.spec import Spec, Term, lone_names
 from contractconv.programs.build import apply, contract, joined, named, plain_spec
-from contractconv.programs.contraction_rules import extent_of, forward_of
+from contractconv.programs.contraction_rules import extent_of, forward_of, told_by
 from contractconv.programs.landing import Equation, Landing, landing
 from contractconv.programs.nodes import Axes, Contract, Length, Node, Number, Position, rebuilt
 from contractconv.programs.sizes import Size
@@ -46,8 +46,9 @@ def _points(node: Contract) -> Node:
 
 
 def _open(node: Contract, names: Axes) -> dict[str, Size]:
-    """The extents of indices that stand alone on no operand's axis."""
-    known = {*lone_names(node.spec.inputs), *(name for name, _ in node.extents)}
+    """The extents of indices that no operand tells."""
+    told = told_by(zip(node.spec.inputs, node.operands, strict=True))
+    known = {*told, *(name for name, _ in node.extents)}
     return {name: extent_of(node, name) for name in names if name not in known}
 
 

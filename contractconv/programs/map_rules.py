@@ -9,7 +9,7 @@ from typing import Any
 from contractconv.maps.derivatives import derivatives
 from contractconv.maps.expression import Call, Expression, evaluate
 from contractconv.maps.record import ARGUMENTS, COTANGENT, RESULT
-from contractconv.programs.build import apply, is_one, size_of, total
+from contractconv.programs.build import apply, is_one, size_of, total, with_sizes
 from contractconv.programs.nodes import Axes, Map, Node, Number
 
 
@@ -22,7 +22,8 @@ def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
         cotangent: what comes back to the result; what is the same along an axis may lack it.
 
     Returns:
-        A node that may lack axes of the argument, too; ``None`` if nothing comes back.
+        A node that may lack axes of the argument, too, but none that is open there: of these it
+        alone says the sizes. ``None`` if nothing comes back.
     """
     expression = derivatives(node.function)[n]
     if expression == 0:
@@ -30,7 +31,7 @@ def map_pullback(node: Map, n: int, cotangent: Node) -> Node | None:
     values = _Values(node, cotangent)
     if _is_zero(values.of(expression)):
         return None
-    return _summed(node, values, expression, node.arguments[n].axes)
+    return _with_sizes(_summed(node, values, expression, node.arguments[n].axes), node, n)
 
 
 def map_change(node: Map, n: int, tangent: Node) -> Node | None:
@@ -67,6 +68,14 @@ def _summed(node: Map, values: _Values, expression: Expression, axes: Axes) -> N
         return _product([values.of(expression), *times])
     kept = tuple(name for name in axes if name in whole)
     return _product([total([f for f in factors if not is_one(f)], kept, node), *times])
+
+
+def _with_sizes(made: Node, node: Map, n: int) -> Node:
+    """What comes back to an argument, with the sizes of axes that are open there."""
+    argument = node.arguments[n]
+    sized = set(made.axes) - made.open_axes
+    unsized = argument.open_axes - node.open_axes - sized
+    return with_sizes(made, node, (name for name in argument.axes if name in unsized))
 
 
 def _product(factors: Sequence[Node]) -> Node:

@@ -9,11 +9,13 @@ A trial prints as the code that makes it. Its arrays follow from what is printed
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from programs.program_steps import NAMES, SMOOTH_STEPS, STEPS, floats, listed
+from programs.choices import NAMES, floats, listed
+from programs.program_steps import ALL_STEPS, STEPS
 from programs.writing import Program, Refused, Written, call
 from strategies import Draw
 
@@ -52,16 +54,25 @@ def programs(draw: Draw, *, smooth: bool = True, most: int = 6) -> Trial:
     for _ in range(draw(st.integers(1, 3))):
         names = draw(st.permutations(NAMES))[: draw(st.sampled_from([2, 1, 2, 3, 0]))]
         program.input(names, [sizes[name] for name in names], draw(st.integers(1, 99)))
-    steps = [*STEPS, *SMOOTH_STEPS] if smooth else STEPS
+    steps = ALL_STEPS if smooth else STEPS
     for _ in range(draw(st.integers(1, most))):
         step = draw(st.sampled_from(steps))
         try:
-            made = step(draw, program)
-            if made is not None:
-                program.keep(made)
+            program.keep(step(draw, program))
         except Refused:
             continue
     return _ended(draw, program)
+
+
+def squared(made: Callable[[Program], Written]) -> Trial:
+    """A program whose loss is the sum of the squares of a value, which is made in it."""
+    program = Program()
+    value = made(program)
+    return Trial(program, _squares(value), value)
+
+
+def _squares(value: Written) -> Written:
+    return call("contract", f"{listed(value.axes)} ->", call("*", value, value))
 
 
 def _ended(draw: Draw, program: Program) -> Trial:
@@ -78,8 +89,7 @@ def _weighed(draw: Draw, program: Program, value: Written) -> Written:
     """A sum of all elements, or of their squares, each with another weight."""
     axes = " ".join(value.axes)
     if draw(st.booleans()):
-        square = call("*", value, value)
-        return call("contract", f"{listed(value.axes)} ->", square)
+        return _squares(value)
     shape = program.array(value).shape
     weights = program.input(value.axes, shape, draw(st.integers(1, 99)))
     assert weights.axes == tuple(axes.split())

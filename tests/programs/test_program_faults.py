@@ -57,6 +57,14 @@ def test_gradients_through_operands_with_open_axes() -> None:
     np.testing.assert_array_equal(found, 2 * 9 * ROW)
 
 
+@wrong("what comes back to an open value is added up, whatever sizes it has")
+def test_gradients_through_an_open_value_that_gets_two_sizes() -> None:
+    y, z, moved = tensor("y", "t"), tensor("z", "t"), X * index("t")
+    loss = contract("i t, t ->", moved, y) + contract("i t, t ->", moved, z)
+    found = compiled(grad(loss, X), [X, y, z])(ROW, np.ones(3), np.ones(5))
+    np.testing.assert_array_equal(found, [13, 13, 13])
+
+
 def test_gradients_by_what_a_position_decides() -> None:
     made = applied("where", index("i") < 1, X, 1.5)
     found = compiled(grad(contract("i ->", made), X), [X])(ROW)

@@ -1,4 +1,9 @@
-"""Random programs against the witness: values, gradients, Jacobians and Hessians times vectors."""
+"""Random programs against the witness: values, gradients, Jacobians and Hessians times vectors.
+
+With HYPOTHESIS_PROFILE=deep, 10,000 programs are shared out over the trials, new ones each time; it
+takes about five minutes of one processor. A program that is found to be wrong is printed as the
+code that makes it, and is not made shorter.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +42,18 @@ from contractconv.programs.text.writer import write
 
 ORDERED = {name for name, record in MAPS.items() if record.ordered}
 DEEP = settings.default.max_examples > 300  # type: ignore[union-attr]
-EXAMPLES = 10_000 if DEEP else 150
+EXAMPLES = 10_000 if DEEP else 400
 # To shrink a program takes minutes; those that are drawn are small, and print as they are.
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if DEEP else ()))
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
-def looks(examples: int) -> settings:
-    """How hard a test looks."""
+def looks(percent: int) -> settings:
+    """How many of the programs a test tries."""
+    examples = EXAMPLES * percent // 100
     return settings(max_examples=examples, phases=PHASES, report_multiple_bugs=False)
 
 
-@looks(EXAMPLES)
+@looks(20)
 @drawn(trial=programs(smooth=False))
 def test_derived_programs_are_exact(trial: Trial) -> None:
     """The library's derived programs, carried out in fractions, give the derivatives exactly."""
@@ -57,7 +63,7 @@ def test_derived_programs_are_exact(trial: Trial) -> None:
         assert_exact(evaluation(found._node), wanted.arrays[what], what)
 
 
-@looks(EXAMPLES)
+@looks(25)
 @drawn(trial=programs())
 def test_compiled_programs_give_what_they_say(trial: Trial) -> None:
     wanted = _expected(trial)
@@ -74,7 +80,7 @@ def test_compiled_programs_give_what_they_say(trial: Trial) -> None:
         assert found.dtype == np.dtype(dtype), what
 
 
-@looks(EXAMPLES // 3)
+@looks(10)
 @drawn(trial=programs(most=4))
 def test_programs_of_single_precision(trial: Trial) -> None:
     assume(not _converts(trial))  # to numbers of double precision
@@ -87,7 +93,7 @@ def test_programs_of_single_precision(trial: Trial) -> None:
         assert_near(found, wanted.arrays[what], what, 1e-4 * (1 + largest))
 
 
-@looks(EXAMPLES // 2)
+@looks(10)
 @drawn(trial=programs(smooth=False), seed=seeds())
 def test_cotangents(trial: Trial, seed: int) -> None:
     """What comes back to inputs, if any numbers come back to a value with axes."""
@@ -106,7 +112,7 @@ def test_cotangents(trial: Trial, seed: int) -> None:
         assert_exact(evaluation(found._node), wanted, name)
 
 
-@looks(EXAMPLES // 3)
+@looks(10)
 @drawn(trial=programs(most=4))
 def test_gauss_newton(trial: Trial) -> None:
     """``J' H J v``, with the Hessian of the loss by the output alone."""
@@ -121,7 +127,7 @@ def test_gauss_newton(trial: Trial) -> None:
         assert_exact(value, wanted[name], name)
 
 
-@looks(EXAMPLES // 3)
+@looks(10)
 @drawn(trial=programs(smooth=False, most=4), seed=seeds())
 def test_complex_numbers(trial: Trial, seed: int) -> None:
     """Inputs turned in the complex plane; of what no order is asked, everything is as before."""
@@ -145,10 +151,11 @@ def test_complex_numbers(trial: Trial, seed: int) -> None:
 
 def _converts(trial: Trial) -> bool:
     """Whether a program converts numbers."""
-    return any(isinstance(node, Cast) for node in in_order([trial.loss.tensor._node]))
+    nodes = in_order([trial.loss.tensor._node])
+    return any(isinstance(node, Cast) and node.dtype is not None for node in nodes)
 
 
-@looks(EXAMPLES)
+@looks(15)
 @drawn(trial=programs())
 def test_texts_are_read_as_what_was_written(trial: Trial) -> None:
     """Forward and derived programs, as graphs and as texts, and the text once more."""
@@ -164,7 +171,7 @@ def test_most_of_what_is_drawn_is_kept() -> None:
     """Programs are not all alike, and few steps are refused."""
     trials: list[Trial] = []
 
-    @settings(max_examples=200, database=None, derandomize=True)
+    @settings(max_examples=150, database=None, derandomize=True, phases=PHASES)
     @drawn(trial=programs())
     def draw(trial: Trial) -> None:
         trials.append(trial)
@@ -173,7 +180,8 @@ def test_most_of_what_is_drawn_is_kept() -> None:
     text = "\n".join(map(repr, trials))
     assert np.mean([len(trial.program.lines) for trial in trials]) > 5
     for kind in ("contract", "index", "where", "named", "at(", "concatenated", "reduce='max'",
-                 "output_shape", "->", "size(", "logsumexp", "int64", "(0, "):  # fmt: skip
+                 "output_shape", "->", "size(", "logsumexp", "int64", "(0, ", "bool", "grad(",
+                 "jvp("):  # fmt: skip
         assert kind in text, kind
 
 

@@ -38,6 +38,13 @@ CALLS: dict[str, Callable[..., Any]] = {
     "at": lambda source, **places: source.at(**places),
     "named": Tensor.named,
     "cast": Tensor.cast,
+    "grad": symbolic.grad,
+    "jvp": symbolic.jvp,
+}
+# What is made of arrays of integers, and how it is written: labels, and truth values.
+_MEANT: dict[str, tuple[Callable[[Array], Array], str]] = {
+    "int64": (abs, "abs({})"),
+    "bool": (lambda given: given > 0, "{} > 0"),
 }
 
 
@@ -115,13 +122,13 @@ class Program:
         """A new input, with an array that follows from the seed."""
         name = f"x{len(self.arrays)}"
         text = " ".join(axes)
-        kind = dtype or "float64"
+        kind = "int64" if dtype == "bool" else dtype or "float64"
         array = filled(tuple(shape), seed, bound, kind)
-        self.arrays[name] = abs(array) if kind == "int64" else array
+        meant, shown = _MEANT.get(dtype or "", (lambda given: given, "{}"))
+        self.arrays[name] = meant(array)
         given = f"{name!r}, {text!r}" + ("" if dtype is None else f", {dtype!r}")
         filling = f"filled({tuple(shape)}, {seed}, {bound}, {kind!r})"
-        shown = f"abs({filling})" if kind == "int64" else filling
-        self.lines.append(f"{name} = tensor({given})  # {shown}")
+        self.lines.append(f"{name} = tensor({given})  # {shown.format(filling)}")
         self.named[name] = Written(name, tensor(name, text, dtype))
         return self.named[name]
 

@@ -7,6 +7,7 @@ take about twice what the forward pass takes, where each by itself would take as
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -22,7 +23,7 @@ from contractconv.notation.tokens import NAME
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.programs.agreement import agree
 from contractconv.programs.build import contract, named, repeated, sizes_of
-from contractconv.programs.contraction_rules import MANY, extent_of, pullback
+from contractconv.programs.contraction_rules import MANY, extent_of, pullback, told_by
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, in_order
 from contractconv.programs.sizes import Size
 from contractconv.reductions.table import REDUCTIONS
@@ -123,9 +124,20 @@ def nominal(spec: Spec, taps: int = _TAPS, others: int = _OTHERS) -> Problem:
     inner = {n for axis in spec.axes for n in axis.names if len(axis.names) > 1}
     reduced = set(spec.reduced)
     sizes = {n: taps if n in inner & reduced & alone else others for n in spec.indices}
-    terms = [tuple(a for axis in term for a in _accesses(axis, sizes)) for term in spec.terms]
-    shape = _shape(spec.output, sizes)
-    return Problem(tuple(terms[:-1]), terms[-1], tuple(sizes.items()), spec.reduce, shape)
+    *terms, output = (tuple(a for x in term for a in _accesses(x, sizes)) for term in spec.terms)
+    inputs, shape = tuple(_told_apart(terms, output)), _shape(spec.output, sizes)
+    return Problem(inputs, output, tuple(sizes.items()), spec.reduce, shape)
+
+
+def _told_apart(terms: Iterable[Accesses], output: Accesses) -> Iterator[Accesses]:
+    """Terms in which windows of several arrays have several sizes: nothing says that one fits all.
+
+    A window is left whole only where the arrays that have it are equally large.
+    """
+    met = Counter(output)
+    for term in terms:
+        yield tuple(a if a.plain else replace(a, size=a.size + met[a]) for a in term)
+        met.update(term)
 
 
 def _shape(term: Term, sizes: Mapping[str, int]) -> Shape:
@@ -278,9 +290,9 @@ class _Tree:
         self._orders[len(self._values)] = order
         output = _term([part.output[m] for m in order], names)
         spec = Spec(tuple(inputs), forward.spec.output if last else output, SUM)
-        told = set(lone_names(spec.inputs))
-        extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         values = [self._values[n] for n in taken]
+        told = told_by(zip(inputs, values, strict=True))
+        extents = {n: extent_of(forward, n) for n in spec.indices if n not in told}
         return contract(spec, values, extents, forward.shape if last else None)
 
     def _backward(self) -> None:
