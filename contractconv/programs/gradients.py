@@ -16,6 +16,8 @@ from contractconv.programs.kinds import Kinds, is_differentiable, is_weak
 from contractconv.programs.local import spelled_out
 from contractconv.programs.map_rules import map_change, map_pullback
 from contractconv.programs.nodes import Cast, Contract, Map, Named, Node, Number, in_order
+from contractconv.programs.origins import origin
+from contractconv.programs.sizes import Extent
 
 
 def gradients(
@@ -41,8 +43,8 @@ def gradients(
         found.setdefault(output, []).append(cotangent)
     settled: dict[Node, Node] = {}
     for node in reversed(graph.order):
-        if node in found:
-            settled[node] = graph.settled(node, found.pop(node))
+        for parts in _alike(node, found.pop(node, []), graph):
+            settled[node] = graph.settled(node, parts)
             for source, part in _pulled_back(node, settled[node], graph):
                 found.setdefault(source, []).append(part)
     return [graph.whole(settled.get(node), node) for node in graph.wrt]
@@ -150,6 +152,24 @@ class _Graph:
                 f"{called} holds {', '.join(sorted(numbers))}: only floating-point and complex "
                 "numbers can change a little"
             )
+
+
+def _alike(node: Node, parts: Sequence[Node], graph: _Graph) -> Iterator[Sequence[Node]]:
+    """What came back to a node, by the sizes that its open axes have there.
+
+    A value with open axes may have met others of several sizes: what comes back is not added then.
+    """
+    if node in graph.wrt or not node.open_axes:
+        yield from [parts] if parts else []
+        return
+    by_sizes: dict[tuple[Extent | None, ...], list[Node]] = {}
+    for part in parts:
+        by_sizes.setdefault(tuple(_size(part, n) for n in sorted(node.open_axes)), []).append(part)
+    yield from by_sizes.values()
+
+
+def _size(part: Node, name: str) -> Extent | None:
+    return origin(part, name) if name in part.axes and name not in part.open_axes else None
 
 
 def _pulled_back(node: Node, cotangent: Node, graph: _Graph) -> Iterator[tuple[Node, Node]]:
