@@ -142,9 +142,10 @@ def planned_lines(
     """
     lines: list[Line] = []
     seen: set[int] = set()
+    called = {node: name for name, node in program.graph.outputs}
     for number, alive in zip(memory.order, memory.alive, strict=True):
         step = steps[number]
-        makes, plan = ", ".join(map(name_of, step.makes)), plans.get(step)
+        makes, plan = ", ".join(called.get(n) or name_of(n) for n in step.makes), plans.get(step)
         way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
         moved = 0 if isinstance(step, ViewStep) else _moved(step, program)
         predicted, again = seconds_of(step, plan, program, machine), number in seen
