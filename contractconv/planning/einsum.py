@@ -19,8 +19,9 @@ _WORTH_A_KERNEL, _MOST_ONE_BY_ONE = 1 << 16, 1 << 20
 # own, and they and ours wait for each other to let the processors go.
 _ALONE = 1 << 18
 # Numbers of a vector, and of a row of the result that is long beside what its last vector lacks;
-# points from which on nobody waits long for BLAS's threads to wake.
-_VECTOR, _WIDE, _LONG = 16, 128, 1 << 24
+# points from which on nobody waits long for BLAS's threads to wake, and from which on BLAS, which
+# cuts what is large for every cache, is as fast in float32 and faster in float64.
+_VECTOR, _WIDE, _LONG, _HUGE = 16, 128, 1 << 24, 1 << 29
 # Points of a product that are worth a call of BLAS, if there are many; rows, columns or terms
 # of one that takes so long that nobody minds copies; values of a last index that fill vectors.
 _WORTH_A_CALL, _THICK, _LONG_ROW = 1 << 10, 16, 4
@@ -121,8 +122,9 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
     if compiled and problem.points >= _WORTH_A_KERNEL:
         # Where each number is read once, no kernel is faster than memory is.
         again = together and rows * columns > 1
-        few = rows * columns * summed <= (_ALONE if batch > 1 else _LONG)
-        fits = matrix and (few or _fills_vectors(step, problem))
+        each = rows * columns * summed
+        few = each <= (_ALONE if batch > 1 else _LONG)
+        fits = matrix and (few or (each < _HUGE and _fills_vectors(step, problem)))
         if again or (fits and not _for_blas(step, found, problem)):
             return Way.KERNEL
     return Way.ELEMENTWISE if together else Way.MATRIX

@@ -376,6 +376,8 @@ def test_kernels_are_for_batches() -> None:
     assert chosen("i j b, i b -> j b", (40, 99, 64), (40, 64)) is Way.KERNEL
     assert chosen("i k, k j -> i j", (999, 99), (99, 999)) is Way.KERNEL
     assert chosen("i k, k j -> i j", (999, 999), (999, 24)) is Way.MATRIX
+    assert chosen("i k, k j -> i j", (999, 999), (999, 512)) is Way.KERNEL
+    assert chosen("i k, k j -> i j", (999, 999), (999, 1024)) is Way.MATRIX
     assert chosen("i k, k j -> i j", (64, 64), (64, 64)) is Way.MATRIX
     assert chosen("i k, k j -> i j", (65, 64), (64, 64)) is Way.KERNEL
     assert chosen("b i k, b k j -> b i j", (9, 32, 32), (9, 32, 32)) is Way.MATRIX
