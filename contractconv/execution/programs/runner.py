@@ -157,8 +157,8 @@ class Runner:
     @contextmanager
     def _settled(self, plan: MemoryPlan) -> Iterator[memory.Lender]:
         """In memory that is used again, and no thread but ours awake behind a matrix product."""
-        memory = self._pool.lending(plan.placement, keeps=plan.placement is not None)
-        with memory as lender, multiplied_by(blas_products.multiply):
+        lending = self._pool.lending(plan.placement, keeps=plan.placement is not None)
+        with lending as lender, multiplied_by(blas_products.multiply):
             yield lender
 
     def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:

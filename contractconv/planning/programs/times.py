@@ -20,7 +20,6 @@ from contractconv.planning.programs.steps import (
 )
 from contractconv.planning.setting import Machine
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Map, Node
 
 # Bytes of a number by which a machine's figures are meant; and how many numbers are only read or
@@ -92,8 +91,7 @@ def _counted(step: ContractStep, program: Typed, machine: Machine) -> float:
 
 
 def _numbers(nodes: Iterable[Node], program: Typed) -> float:
-    sizes = (prod(program.shapes[n]) * itemsize(program.dtypes[n]) for n in nodes)
-    return sum(sizes) / _NUMBER
+    return sum(map(program.nbytes, nodes)) / _NUMBER
 
 
 _RULES: dict[type[Step], Callable[[Any, Typed, Machine], float]] = {

@@ -97,8 +97,12 @@ class CompiledMaps:
     @property
     def beside(self) -> int:
         """Bytes that a run takes beside what it reads and makes: parts of its sums."""
-        threads = get_num_threads() if self._shared else 1
-        return self._sums.size(self._sums.pieces(PIECES * threads if threads > 1 else 1))
+        return self._sums.size(self._sums.pieces(_shares(self._threads)))
+
+    @property
+    def _threads(self) -> int:
+        """How many threads share a run."""
+        return get_num_threads() if self._shared else 1
 
     def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> list[Array] | None:
         """Fill the results, which lie in the order that was said.
@@ -108,7 +112,7 @@ class CompiledMaps:
             no numbers of theirs begin, are for numpy, and so is everything if no kernel can be made
             after all.
         """
-        threads = get_num_threads() if self._shared else 1
+        threads = self._threads
         key = (threads, *[leaf.strides for leaf in leaves])
         if not all(map(_fits, leaves, self._dtypes)):
             return None
@@ -124,22 +128,36 @@ class CompiledMaps:
     def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
         """What carries out the kernel for leaves that lie in one way, and the bytes it keeps."""
         code = self._code.code
-        steps = [
+        read = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
         ]
-        layout = Layout.of(
-            self._sizes, [*steps, *self._results, *self._sums.steps, *self._positions]
-        )
+        layout = self._laid_out([*read, *self._results, *self._sums.steps, *self._positions])
         sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
         others = (1 for _ in self._positions)
         forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
-        forms[code.leaves : len(sizes)] = [UNIT] * len(code.stored)
-        shares = PIECES * threads if threads > 1 else 1
-        table = layout.table(self._places, self._sums.pieces(shares))
+        forms[code.leaves : len(sizes)] = self._written()
+        shares = _shares(threads)
+        table = layout.table(self._places, self._pieces(layout, shares))
         self._sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        run = shared_run(kernel(code, tuple(forms)), table, self._sums, shares)
+        run = _shared_run(self._kernel(tuple(forms)), table, self._sums, shares)
         return run, table.numbers.nbytes
+
+    def _laid_out(self, steps: Sequence[Steps]) -> Layout:
+        """The loop over arrays with these steps."""
+        return Layout.of(self._sizes, steps)
+
+    def _written(self) -> list[str]:
+        """How each result lies along the lanes."""
+        return [UNIT] * len(self._code.code.stored)
+
+    def _pieces(self, layout: Layout, shares: int) -> int:
+        """Into how many pieces the loop is cut."""
+        return self._sums.pieces(shares)
+
+    def _kernel(self, forms: tuple[str, ...]) -> Native:
+        """The kernel for arrays that lie along the lanes like that."""
+        return kernel(self._code.code, forms)
 
     def _along(self, at: Sequence[int], strides: Sequence[int]) -> Steps:
         """The bytes from one element to the next along each axis of the group."""
@@ -158,7 +176,12 @@ def _bits(number: float | int) -> int:
     return int(np.float64(number).view(np.int64)) if isinstance(number, float) else number
 
 
-def shared_run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
+def _shares(threads: int) -> int:
+    """Into how many shares so many threads cut a loop."""
+    return PIECES * threads if threads > 1 else 1
+
+
+def _shared_run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
     """What carries out a kernel for arrays that lie in one way."""
     pieces, row = table.numbers.shape[0], table.numbers.strides[0]
 

@@ -11,12 +11,9 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.maps.compiled_groups import (
     LONGEST,
-    PIECES,
     WORTH_COMPILING,
     CompiledMaps,
-    Run,
     knows,
-    shared_run,
 )
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
 from contractconv.engines.llvm.maps.map_loops import REPEATED, UNIT
@@ -24,6 +21,7 @@ from contractconv.engines.llvm.maps.partial_sums import PartialSums
 from contractconv.engines.llvm.maps.row_code import RowCode, row_code
 from contractconv.engines.llvm.maps.row_kernels import WIDEST, row_kernel
 from contractconv.engines.llvm.maps.straight_code import Translated, UnknownMapError
+from contractconv.machine.memory import Native
 from contractconv.planning.programs.fusion import Fused
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.programs.kinds import itemsize
@@ -68,25 +66,18 @@ class CompiledRows(CompiledMaps):
             for output, dtype in stored
         ]
 
-    def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
-        code = self._code.code
-        read = [
-            self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
-        ]
-        steps = [*read, *self._results, *self._sums.steps, *self._positions]
-        layout = _row_by_row(self._sizes, steps)
-        sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
-        others = (1 for _ in self._positions)
-        forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
-        once = (self._rows.once[output] for output in code.outputs)
-        forms[code.leaves : len(sizes)] = [REPEATED if alone else UNIT for alone in once]
-        shares = PIECES * threads if threads > 1 else 1
-        rows = prod(layout.sizes[:-1])
-        table = layout.table(self._places, min(self._sums.pieces(shares), rows))
-        self._sums.place(table, self._places, len(sizes))
-        table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        run = shared_run(row_kernel(self._rows, tuple(forms)), table, self._sums, shares)
-        return run, table.numbers.nbytes
+    def _laid_out(self, steps: Sequence[Steps]) -> Layout:
+        return _row_by_row(self._sizes, steps)
+
+    def _written(self) -> list[str]:
+        once = (self._rows.once[output] for output in self._code.code.outputs)
+        return [REPEATED if alone else UNIT for alone in once]
+
+    def _pieces(self, layout: Layout, shares: int) -> int:
+        return min(super()._pieces(layout, shares), prod(layout.sizes[:-1]))
+
+    def _kernel(self, forms: tuple[str, ...]) -> Native:
+        return row_kernel(self._rows, forms)
 
 
 def _row_by_row(sizes: Shape, steps: Sequence[Steps]) -> Layout:

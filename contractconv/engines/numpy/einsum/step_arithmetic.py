@@ -155,7 +155,7 @@ def dot(left: Array, right: Array, out: Array | None) -> Array:
     block = even_block(depth, terms_at_once(1, 1))
     whole = depth // block * block
     heads = left[0, :whole].reshape(-1, 1, block), right[:whole, 0].reshape(-1, block, 1)
-    total: Array = np.add.reduce(matrix_product(*heads), axis=0)
+    total: Array = np.add.reduce(np.matmul(*heads), axis=0)
     if whole < depth:
         total += np.matmul(left[:, whole:], right[whole:])
     if out is None:
