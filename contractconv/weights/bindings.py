@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
 from contractconv.errors import WeightsError
 from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
 from contractconv.notation.spec import Term, unique_names
 from contractconv.programs.text.words import close_to
 from contractconv.weights.layouts import CANONICAL, FRAMEWORKS, Flatten, Framework, Row, Rows
@@ -46,13 +47,11 @@ class Known:
         roles: the names of its axes by role.
         extents: their sizes.
         ours: how it lies with us, where that is not what a row says.
-        turned: whether its window runs against those of frameworks.
     """
 
     roles: Roles
     extents: Mapping[str, int]
     ours: Side | str = "A"
-    turned: bool = False
 
 
 def framework_of(name: str) -> Framework:
@@ -96,6 +95,28 @@ def bindings(
     return whole
 
 
+def with_layout(binding: Binding, said: Mapping[str, str]) -> Binding:
+    """The same, with the layout that somebody says the neighbour's array has.
+
+    Args:
+        binding: of a parameter.
+        said: layouts by the names of parameters, ``{"W": "k l o c"}``.
+
+    Raises:
+        SpecError: the layout is no term of the notation.
+        ShapeError: it has not the axes of the parameter.
+    """
+    text = said.get(binding.parameter.path[-1])
+    if text is None:
+        return binding
+    ours, extents = binding.layout.ours, binding.layout.extents
+    spec = parse(f"{ours} -> {text}")
+    given = {name: size for name, size in extents.items() if name in spec.indices}
+    shape = resolve(spec, [ours.shape], given).result_shape
+    theirs = Side(tuple(map(str, spec.output)), shape, unique_names((spec.output,)))
+    return replace(binding, layout=Layout(theirs, ours, extents))
+
+
 def name_of(call: Call) -> str:
     """What a layer is called."""
     return ".".join(call.path) or call.part.kind
@@ -112,10 +133,7 @@ def _bound(rows: Rows, known: Mapping[str, Known], call: Call) -> list[Binding]:
 
 
 def _laid(row: Row, known: Known) -> Layout:
-    theirs = row.theirs
-    if known.turned:
-        theirs = theirs.replace("~K", "K") if "~K" in theirs else theirs.replace("K", "~K")
-    return layout(theirs, row.ours or known.ours, known.roles, known.extents)
+    return layout(row.theirs, row.ours or known.ours, known.roles, known.extents)
 
 
 def _without_place(
@@ -177,10 +195,10 @@ def _of_product(
     names = ["W"] if len(found) == 1 else [f"W_{n + 1}" for n in range(len(found))]
     known = {}
     for name, n, weight in zip(names, sorted(product.weights), found, strict=True):
-        roles = dict(weight.roles) | {"U": found[0].roles["K"]}
-        if weight.kind == "dense" and "K" not in names:
+        roles = {**weight.roles, "U": found[0].roles["K"], "~": tuple(weight.turned)}
+        if weight.kind == "dense":
             roles["C"] = _flattened(roles["C"], flatten)
-        known[name] = Known(roles, extents, _side(spec.inputs[n], extents), bool(weight.turned))
+        known[name] = Known(roles, extents, _side(spec.inputs[n], extents))
     if product.bias is not None:
         known["bias"] = _plain(product.bias, flatten)
     return _kinds(found), known

@@ -52,12 +52,14 @@ class Framework:
         flatten: how images are flattened, as a rule.
         between: what stands between the names of a layer and of an entry.
         ignored: entries that are no weights.
+        collections: what stands before names of what is trained, and of running statistics.
     """
 
     layers: Mapping[str, tuple[Rows, ...]]
     flatten: Flatten
     between: str = "."
     ignored: tuple[str, ...] = ()
+    collections: tuple[str, str] = ("", "")
 
 
 def _affine(weight: str, bias: str, layout: str) -> Rows:
@@ -225,6 +227,7 @@ _FLAX = Framework(
     },
     flatten="NHWC",
     between="/",
+    collections=("params/", "batch_stats/"),
 )
 
 # -- Caffe: as torch, and entries have numbers ----------------------------------------------------

@@ -10,6 +10,7 @@ string is written with these names. ``"(G O) (C) K"`` is ``(g o) c k l`` for a k
 ``K``  the window's positions, each an axis
 ``~K`` the same, counted from the other end: kernels of true convolutions
 ``U``  an axis of size one for each position of the window
+``~``  what runs against the kernels of frameworks already
 ``A``  all axes of a parameter: biases, scales
 ``N``  what parts a recurrence or an attention: gates, heads
 ``D``  features that are met, ``H`` those that are made
@@ -121,8 +122,8 @@ def _axes(word: str, roles: Roles, extents: Mapping[str, int], zero: str) -> Ite
     elif word == "U":
         yield from (("(0)", 1, ()) for _ in roles.get("U", ()))
     else:
-        turned = word.startswith("~")
         for name in _named(word.removeprefix("~"), roles):
+            turned = word.startswith("~") != (name in roles.get("~", ()))
             yield _turned(name, extents) if turned else (name, extents[name], (name,))
 
 
