@@ -4,7 +4,10 @@
 ``export`` goes back; both only copy, so that a round trip changes no bit.
 """
 
+from contractconv.weights.description import describe
+from contractconv.weights.folding import fold
+from contractconv.weights.formats.files import read, write
 from contractconv.weights.formats.trees import nested
 from contractconv.weights.transfer import export, load
 
-__all__ = ["export", "load", "nested"]
+__all__ = ["describe", "export", "fold", "load", "nested", "read", "write"]

@@ -117,8 +117,8 @@ _TORCH_ATTENTION: Rows = {
     "bias_o": (Row("out_proj/bias", "D"),),
 }
 _TORCH_RECURRENT: Rows = {
-    "W_x": (Row("weight_ih", "(N H) D"),),
-    "W_h": (Row("weight_hh", "(N H) D"),),
+    "W_x": (Row("weight_ih_l0", "(N H) D"),),
+    "W_h": (Row("weight_hh_l0", "(N H) D"),),
 }
 _TORCH = Framework(
     layers={
@@ -128,11 +128,11 @@ _TORCH = Framework(
         "embedding": ({"W": (Row("weight", "A"),)},),
         "lstm": (
             _TORCH_RECURRENT
-            | {"bias": (Row("bias_ih", "(N H)"), Row("bias_hh", "(N H)", added="load"))},
+            | {"bias": (Row("bias_ih_l0", "(N H)"), Row("bias_hh_l0", "(N H)", added="load"))},
         ),
         "gru": (
             _TORCH_RECURRENT
-            | {"bias_x": (Row("bias_ih", "(N H)"),), "bias_h": (Row("bias_hh", "(N H)"),)},
+            | {"bias_x": (Row("bias_ih_l0", "(N H)"),), "bias_h": (Row("bias_hh_l0", "(N H)"),)},
         ),
         "attention": (_TORCH_ATTENTION,),
         **_norms("weight", "bias", "running_mean", "running_var"),

@@ -74,8 +74,9 @@ def as_array(value: Any, name: str) -> Array:
         if callable(getattr(value, method, None)):
             value = getattr(value, method)()
     if "bfloat16" in str(getattr(value, "dtype", "")):
-        say("bfloat16", "weights in bfloat16 are read as float32, which has all of its numbers")
-        value = value.float() if callable(getattr(value, "float", None)) else _widened(value)
+        _say_widened()
+        tensor = callable(getattr(value, "float", None))
+        value = value.float() if tensor else np.asarray(value).astype(np.float32)
     if callable(getattr(value, "numpy", None)):
         value = value.numpy()
     array = np.asarray(value)
@@ -84,5 +85,11 @@ def as_array(value: Any, name: str) -> Array:
     return array
 
 
-def _widened(value: Any) -> Array:
-    return np.asarray(value).astype(np.float32)
+def from_bfloat16(bits: Array) -> Array:
+    """The numbers of which 16 bits each are given: the upper half of a ``float32``."""
+    _say_widened()
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def _say_widened() -> None:
+    say("bfloat16", "weights in bfloat16 are read as float32, which has all of its numbers")
