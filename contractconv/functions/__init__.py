@@ -22,7 +22,7 @@ from contractconv.functions.normalizations import (
     layer_norm,
     rms_norm,
 )
-from contractconv.functions.optimizers import adam, momentum, sgd
+from contractconv.functions.optimizers import adam, lion, momentum, rmsprop, sgd
 from contractconv.functions.pooling import avg_pool, max_pool
 from contractconv.functions.positions import rope, sinusoidal
 from contractconv.functions.recurrent import gru_cell, lstm_cell
@@ -57,6 +57,7 @@ __all__ = [
     "huber",
     "instance_norm",
     "layer_norm",
+    "lion",
     "log_softmax",
     "logsumexp",
     "lstm_cell",
@@ -71,6 +72,7 @@ __all__ = [
     "nll",
     "one_hot",
     "rms_norm",
+    "rmsprop",
     "rope",
     "sgd",
     "sinusoidal",
