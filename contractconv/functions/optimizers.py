@@ -117,8 +117,8 @@ def adam(
     weight decay regularization", ICLR (2019), algorithm 2.
     """
     slow, slower = friction
-    m = _average(first, gradient, slow)
-    s = _average(second, applied("square", gradient), slower)
+    m = averaged(first, gradient, slow)
+    s = averaged(second, applied("square", gradient), slower)
     root = applied("sqrt", s / (1 - slower**step))
     move = m / (1 - slow**step) / (root + epsilon)
     return cast_like(w - rate * _decayed(w, move, decay), w), m, s
@@ -158,7 +158,7 @@ def rmsprop(
     Source: Tieleman and Hinton, "Neural networks for machine learning", lecture 6.5 (2012).
     """
     slope = _decayed(w, gradient, decay)
-    s = _average(second, applied("square", slope), friction)
+    s = averaged(second, applied("square", slope), friction)
     return cast_like(w - rate * (slope / (applied("sqrt", s) + epsilon)), w), s
 
 
@@ -196,10 +196,34 @@ def lion(
     """
     now, later = friction
     move = applied("sign", now * first + rest_of(now) * gradient)
-    return cast_like(w - rate * _decayed(w, move, decay), w), _average(first, gradient, later)
+    return cast_like(w - rate * _decayed(w, move, decay), w), averaged(first, gradient, later)
 
 
-def _average(average: Tensor, x: Tensor, friction: Value) -> Tensor:
+def averaged(average: Tensor, x: Tensor, friction: Value = 0.999) -> Tensor:
+    """Keep an exponential moving average, ``a' = friction a + (1 - friction) x``.
+
+    Parameters averaged over steps often do better than the last ones.
+
+    Args:
+        average: what it was, any axes.
+        x: what is averaged, the same axes; of parameters the first ones are the first average.
+        friction: how much of the average is kept.
+
+    Returns:
+        The next average, with the numbers of the last one.
+
+    Example:
+        >>> import contractconv as cc
+        >>> average, W = cc.tensor("average", "i o"), cc.tensor("W", "i o")
+        >>> print(cc.program(next_average=averaged(average, W, 0.99), name="ema"))
+        def ema(average: "i o", W: "i o"):
+            next_average = 0.99 * average + 0.01 * W
+            return next_average
+        <BLANKLINE>
+
+    Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); Tarvainen and Valpola, "Mean
+    teachers are better role models", NIPS (2017), equation 1.
+    """
     return cast_like(friction * average + rest_of(friction) * x, average)
 
 
