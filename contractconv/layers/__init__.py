@@ -1,0 +1,1 @@
+"""Layers of networks: strings, and what follows from them."""
