@@ -155,12 +155,16 @@ def _without_place(
 
 # -- roles of axes -----------------------------------------------------------------------------------
 
+_TABLES = ("embedding", "learned_positions")
+
 
 def _known(
     call: Call, shape_of: ShapeOf, flatten: Flatten
 ) -> tuple[Sequence[str], dict[str, Known]]:
     """What a layer is, and what is known of its parameters, by the role that rows call them."""
     kind = call.part.kind
+    if kind in _TABLES:
+        return ["embedding"], {p.path[-1]: _plain(p, flatten) for p in call.parameters}
     if kind in CANONICAL:
         return [kind], {p.path[-1]: _canonical(kind, p) for p in call.parameters}
     if len(call.products) == 1:

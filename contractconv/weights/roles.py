@@ -58,10 +58,14 @@ def weight_of(spec: Spec, position: int, inputs: int, transposed: bool = False) 
 
 
 def _window(spec: Spec, own: Names, inputs: int) -> Names:
-    """The indices of a weight that stand with another one on an axis of the data or the result."""
-    met = {name for axis in _shared(spec.terms) for name in axis.names}
-    both = set(unique_names(spec.inputs[:inputs])) & set(unique_names((spec.output,)))
-    return tuple(name for name in own if name in met and name not in both)
+    """The indices of a weight that stand with another one on an axis of the data or the result.
+
+    They are in the order of these axes, whatever their order in the weight.
+    """
+    data = spec.inputs[:inputs]
+    both = {*unique_names(data)} & {*unique_names((spec.output,))}
+    met = (name for axis in _shared([*data, spec.output]) for name in axis.names)
+    return tuple(dict.fromkeys(name for name in met if name in own and name not in both))
 
 
 def _shared(terms: Iterable[Term]) -> Iterator[Affine]:
