@@ -28,10 +28,11 @@ class Asking(Part):
         self.sizes = sizes
 
     def ask(self, trace: Trace, role: str, axes: str, **sizes: int) -> Tensor:
-        """A parameter."""
+        """A parameter; means and variances are statistics, which are not trained."""
         names = axes.split()
         shape = tuple((self.sizes | sizes)[name] for name in names)
-        return trace.parameter(role, names, shape, ZEROS).tensor
+        trained = role not in ("mean", "variance")
+        return trace.parameter(role, names, shape, ZEROS, trained=trained).tensor
 
 
 class Lstm(Asking):
