@@ -88,9 +88,9 @@ def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
 
 def _inner(node: Any, key: str) -> Any:
     """What lies in a group; what lies in another file is refused."""
-    kind = type(node.get(key, getlink=True)).__name__
-    if kind != "HardLink":
-        raise WeightsError(f"{key!r} is a {kind}: weights are in the file itself")
+    link = type(node.get(key, getlink=True)).__name__
+    if link != "HardLink":
+        raise WeightsError(f"{key!r} is no part of the file itself, but {link}")
     return node[key]
 
 
