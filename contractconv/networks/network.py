@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
+    from contractconv.networks.fitting.stepper import Stepper
     from contractconv.training import Optimizer
 
 Made = TypeVar("Made")
@@ -389,6 +390,19 @@ class Network:
             every=every, csv=csv, plot=plot, progress=progress, steps_per_epoch=steps_per_epoch,
             shuffle=shuffle,
         )  # fmt: skip
+
+    def stepper(
+        self,
+        optimizer: Optimizer,
+        loss: Any = "cross_entropy",
+        clip: float | None = None,
+        average: float | None = None,
+    ) -> Stepper:
+        """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
+        from contractconv.networks.fitting.step import Rules
+        from contractconv.networks.fitting.stepper import ProgramStepper
+
+        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
 
     # -- its parts -------------------------------------------------------------------------------
 
