@@ -231,14 +231,17 @@ class Network:
             known |= dict(zip(network.updates, found, strict=True))
         return nested(known)
 
-    def program(self, *shapes: Any, loss: Any = None, training: bool = False) -> Program:
+    def program(
+        self, *shapes: Any, loss: Any = None, gradients: bool = False, training: bool = False
+    ) -> Program:
         """The network as a program, to be read, saved, changed, proved and run.
 
         Args:
             *shapes: the shape of each input, or an array; then that of what is wanted, if there
                 is a loss.
             loss: what it is measured by; the program makes it beside the result.
-            training: as it is in training, or afterwards.
+            gradients: whether the program makes the loss and its gradients instead.
+            training: as it is in training, or afterwards; if there is a loss, it is in training.
 
         Example:
             >>> import contractconv as cc
@@ -257,6 +260,11 @@ class Network:
             whole = self.objective(*shapes, loss=loss)
             network, inputs = whole.traced, [*whole.inputs]
             outputs = {"loss": whole.loss, _label(network.output): network.output}
+            if gradients:
+                named = program(
+                    outputs, inputs=inputs + _tensors(network.parameters), name=self.name
+                )
+                return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
 
     def evaluate(
