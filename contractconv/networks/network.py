@@ -23,6 +23,7 @@ from contractconv.programs.nodes import Input
 
 if TYPE_CHECKING:
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.summary import Summary
 
 Made = TypeVar("Made")
 
@@ -224,6 +225,25 @@ class Network:
             network, inputs = whole.traced, [*whole.inputs]
             outputs = {"loss": whole.loss, _label(network.output): network.output}
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
+
+    def summary(self, *shapes: Any, dtype: Any = "float32", training: bool = False) -> Summary:
+        """What its parts make, have and cost, as a table; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            dtype: of its parameters, for bytes.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(6, 5), "relu", cc.layers.Dense(10, over="h w c")])
+            >>> found = net.summary((1, 12, 12, 3))
+            >>> found.parameters, found.multiply_adds, found.backward
+            (4306, 32640, 36480)
+        """
+        from contractconv.networks.summary import summarised
+
+        return summarised(self.traced(*shapes, training=training), self.name, dtype)
 
     # -- its parts -------------------------------------------------------------------------------
 
