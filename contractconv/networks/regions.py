@@ -54,7 +54,7 @@ class Regions:
     """The parts of a network, as the values that they make.
 
     A part makes what lies between its inputs and its output. Every contraction that no part makes
-    is a region of its own. Sizes of all values are numbers.
+    is a region of its own, but for those that only move numbers, as slices do. Sizes of all values are numbers.
 
     Args:
         network: the network.
@@ -113,8 +113,14 @@ class Regions:
 
     def _between(self, wanted: Iterable[Node], done: set[Node]) -> Iterator[Region]:
         for node in self._new(wanted, done):
-            if isinstance(node, Contract):
+            if isinstance(node, Contract) and not self._moves(node):
                 yield Region(None, (node,), node)
+
+    def _moves(self, node: Contract) -> bool:
+        """Whether a contraction puts numbers elsewhere, and does nothing with them."""
+        problem = self.sized.problems[node]
+        sizes = problem.extents
+        return len(node.operands) == 1 and all(sizes[name] == 1 for name in problem.reduced)
 
     def _new(self, wanted: Iterable[Node], done: set[Node]) -> tuple[Node, ...]:
         """The values that were not met before, and that the network needs."""
