@@ -442,7 +442,12 @@ class Network:
             raise ParameterError(
                 f"inputs= says {len(told)} inputs, {self.name} takes {len(shapes)}"
             )
-        return tuple(map(_kind, self._names, told, shapes))
+        integers = self._part is not None and self._part.takes_integers
+        otherwise = "i" if integers else "f"
+        return tuple(
+            _kind(name, given, shape, otherwise)
+            for name, given, shape in zip(self._names, told, shapes, strict=True)
+        )
 
     def _run(
         self, whole: Objective, params: Nested, data: Sequence[Any], rng: Any, outputs: list[Tensor]
@@ -493,14 +498,15 @@ def _fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
     return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
 
 
-def _kind(name: str, told: Any, given: Any) -> InputKind:
+def _kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
+    """What an input is; a shape without numbers stands for those that are taken ``otherwise``."""
     shape = _shape(given)
     if isinstance(told, Input):
         _check_rank(told.name, told.axes, shape)
         return InputKind(told.name, told.axes, shape, told.dtype)
     axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
     _check_rank(name, axes, shape)
-    kind = getattr(getattr(given, "dtype", None), "kind", "f")
+    kind = getattr(getattr(given, "dtype", None), "kind", otherwise)
     return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
 
 
