@@ -54,7 +54,8 @@ class Regions:
     """The parts of a network, as the values that they make.
 
     A part makes what lies between its inputs and its output. Every contraction that no part makes
-    is a region of its own, but for those that only move numbers, as slices do. Sizes of all values are numbers.
+    is a region of its own, but for those that only move numbers, as slices do. Sizes of all values
+    are numbers.
 
     Args:
         network: the network.

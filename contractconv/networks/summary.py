@@ -92,7 +92,7 @@ class Summary:
 
     def html(self) -> str:
         """Return a page of its own."""
-        from contractconv.networks.display.table import page
+        from contractconv.networks.display.table_page import page
 
         return page(self)
 
@@ -109,7 +109,7 @@ class Summary:
         return f"<summary of {self.name}: {self.parameters:,} parameters>"
 
     def _repr_html_(self) -> str:
-        from contractconv.networks.display.table import fragment
+        from contractconv.networks.display.table_page import fragment
 
         return fragment(self)
 

@@ -1,25 +1,17 @@
-"""The summary of a network, in a terminal and in a notebook."""
+"""The summary of a network as a table, in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from contractconv.display.diagram_lettering import shortened
-from contractconv.display.html_page import article, code, document, note
 from contractconv.display.terminal import wrapped
 from contractconv.networks.display.groups import Group, grouped
 from contractconv.networks.summary import Row, Summary
 from contractconv.notation.problem import Shape
 from contractconv.planning.programs.report import in_bytes
 
-_HEAD = ("part", "makes", "parameters", "multiply-adds", "backward", "bytes")
-_STYLE = """
-.cc-summary td.cc-number, .cc-summary th.cc-number { text-align: right; white-space: nowrap; }
-.cc-summary tr.cc-block td { font-weight: 600; }
-.cc-summary tfoot td { font-weight: 600; border-bottom: none; }
-.cc-summary td:first-child { white-space: nowrap; }
-"""
+HEAD = ("part", "makes", "parameters", "multiply-adds", "backward", "bytes")
 _INDENT = "  "
 
 Cells = tuple[str, ...]
@@ -31,23 +23,24 @@ def as_text(summary: Summary) -> str:
 
 
 def _lines(summary: Summary) -> Iterator[str]:
-    yield from wrapped(_title(summary), _INDENT, "")
+    yield from wrapped(title(summary), _INDENT, "")
     yield ""
-    told = [(depth, one, _cells(one, depth)) for depth, one in grouped(summary.rows)]
-    total = _total(summary)
-    widths = _widths([_HEAD, total, *(cells for _, _, cells in told)])
-    yield _line(_HEAD, widths)
-    for depth, one, cells in told:
-        yield _line(cells, widths)
-        for line in _does(one).splitlines():
+    told = [(depth, one, cells(one, depth)) for depth, one in grouped(summary.rows)]
+    end = total(summary)
+    widths = _widths([HEAD, end, *(row for _, _, row in told)])
+    yield _line(HEAD, widths)
+    for depth, one, row in told:
+        yield _line(row, widths)
+        for line in does(one):
             yield from wrapped(line, _INDENT * (depth + 3), _INDENT * (depth + 2))
-    yield _line(total, widths)
+    yield _line(end, widths)
     yield ""
-    for sentence in _sentences(summary):
+    for sentence in sentences(summary):
         yield from wrapped(sentence, "")
 
 
-def _title(summary: Summary) -> str:
+def title(summary: Summary) -> str:
+    """What the network is called, and what comes in."""
     given = ", ".join(f"{name}: {' '.join(axes)} {sizes(s)}" for name, axes, s in summary.inputs)
     return f"{summary.name}({given})"
 
@@ -57,7 +50,8 @@ def sizes(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "a number"
 
 
-def _cells(one: Row | Group, depth: int) -> Cells:
+def cells(one: Row | Group, depth: int = 0) -> Cells:
+    """What the table says of a row, or of a block, below each other's titles."""
     name = _INDENT * depth + shortened(one.path[-1])
     if isinstance(one, Group):
         return name, "", f"{one.parameters:,}", *_costs(one.multiply_adds, one.backward), ""
@@ -75,19 +69,21 @@ def _parameters(row: Row) -> str:
     return f"{row.parameters:,}" if row.parameters else "-"
 
 
-def _total(summary: Summary) -> Cells:
+def total(summary: Summary) -> Cells:
+    """What the table says of the network, at its end."""
     counts = (summary.parameters, summary.multiply_adds, summary.backward)
     return "all", "", *(f"{count:,}" for count in counts), in_bytes(summary.made)
 
 
-def _does(one: Row | Group) -> str:
-    """What a row does; nothing is said of a block."""
+def does(one: Row | Group) -> list[str]:
+    """What a row does, line by line; nothing is said of a block."""
     if isinstance(one, Group):
-        return ""
-    return one.string + ("" if one.is_used else " (nothing depends on it)")
+        return []
+    return (one.string + ("" if one.is_used else " (nothing depends on it)")).splitlines()
 
 
-def _sentences(summary: Summary) -> Iterator[str]:
+def sentences(summary: Summary) -> Iterator[str]:
+    """What is said below the table."""
     rest = summary.parameters - summary.trained
     of = f", of which {summary.trained:,} are trained and {rest:,} run along" if rest else ""
     size = f"{in_bytes(summary.bytes)} in {summary.dtype}"
@@ -102,42 +98,3 @@ def _widths(rows: Sequence[Cells]) -> list[int]:
 def _line(cells: Cells, widths: Sequence[int]) -> str:
     left, right = zip(cells[:2], widths[:2], strict=True), zip(cells[2:], widths[2:], strict=True)
     return "  ".join([*(c.ljust(w) for c, w in left), *(c.rjust(w) for c, w in right)])
-
-
-# -- pages -------------------------------------------------------------------------------------
-
-
-def page(summary: Summary) -> str:
-    """Return a complete HTML document."""
-    return document(summary.name, fragment(summary))
-
-
-def fragment(summary: Summary) -> str:
-    """Return a summary to stand in a page or a notebook."""
-    rows = "".join(_row(one, depth) for depth, one in grouped(summary.rows))
-    head = _cells_of(("part", "does", *_HEAD[1:]), "th")
-    foot = _cells_of(("all", "", *_total(summary)[1:]))
-    table = (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-        f"<tfoot><tr>{foot}</tr></tfoot></table>"
-    )
-    said = note(" ".join(_sentences(summary)))
-    return article(
-        [f"<style>{_STYLE}</style>", f"<p>{code(_title(summary))}</p>",
-         f'<div class="cc-summary">{table}</div>', said]
-    )  # fmt: skip
-
-
-def _row(one: Row | Group, depth: int) -> str:
-    name, *cells = _cells(one, 0)
-    does = "<br>".join(map(code, _does(one).splitlines()))
-    first = f'<td style="padding-left: {1.2 * depth:g}em">{escape(name)}</td><td>{does}</td>'
-    kind = ' class="cc-block"' if isinstance(one, Group) else ""
-    return f"<tr{kind}>{first}{_cells_of(('', '', *cells))[len('<td></td>') * 2 :]}</tr>"
-
-
-def _cells_of(cells: Cells, tag: str = "td") -> str:
-    """Cells, all but the first two of which are numbers."""
-    classes = ["", ""] + [' class="cc-number"'] * (len(cells) - 2)
-    pairs = zip(cells, classes, strict=True)
-    return "".join(f"<{tag}{kind}>{escape(text)}</{tag}>" for text, kind in pairs)
