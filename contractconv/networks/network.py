@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
+    from contractconv.networks.summary import Summary
     from contractconv.training import Optimizer
 
 Made = TypeVar("Made")
@@ -270,6 +271,25 @@ class Network:
                 )
                 return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
+
+    def summary(self, *shapes: Any, dtype: Any = "float32", training: bool = False) -> Summary:
+        """What its parts make, have and cost, as a table; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            dtype: of its parameters, for bytes.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(6, 5), "relu", cc.layers.Dense(10, over="h w c")])
+            >>> found = net.summary((1, 12, 12, 3))
+            >>> found.parameters, found.multiply_adds, found.backward
+            (4306, 32640, 36480)
+        """
+        from contractconv.networks.summary import summarised
+
+        return summarised(self.traced(*shapes, training=training), self.name, dtype)
 
     def evaluate(
         self,
