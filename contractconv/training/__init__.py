@@ -1,0 +1,1 @@
+"""Training: optimisers that stand on what is derived from strings."""
