@@ -37,6 +37,9 @@ from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from contractconv import functions as functions
+    from contractconv import layers as layers
+    from contractconv import training as training
+    from contractconv import weights as weights
     from contractconv.api.compiling import compile as compile
     from contractconv.api.derivatives import Derived
     from contractconv.api.equality import equal
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.layers.layer import Layer
+    from contractconv.networks.network import Network
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
@@ -65,8 +70,10 @@ __all__ = [
     "Derivation",
     "Derived",
     "Explanation",
+    "Layer",
     "MapError",
     "MemoryLimitError",
+    "Network",
     "OperandError",
     "ParameterError",
     "Plan",
@@ -140,6 +147,8 @@ _LATER = {
     "Certificate": "contractconv.verification.certificate",
     "Compiled": "contractconv.execution.compiled",
     "Derived": "contractconv.api.derivatives",
+    "Layer": "contractconv.layers.layer",
+    "Network": "contractconv.networks.network",
     "Explanation": "contractconv.display.explanation",
     "Plan": "contractconv.planning.plan",
     "CompiledProgram": "contractconv.execution.programs.compiled",
@@ -162,14 +171,15 @@ _LATER = {
 }
 
 
+_ROOMS = ("functions", "layers", "testing", "training", "weights")
+
+
 def __getattr__(name: str) -> Any:
-    if name == "testing":
-        return _import_module("contractconv.testing")
     if name in _LATER:
         module, _, called = _LATER[name].partition(":")
         return getattr(_import_module(module), called or name)
-    if name == "functions":
-        return _import_module("contractconv.functions")
+    if name in _ROOMS:
+        return _import_module(f"contractconv.{name}")
     if not name.startswith("_"):
         from contractconv.api.maps import map_function
 

@@ -10,6 +10,7 @@ from contractconv.functions.attention import (
     causal_mask,
     multi_head_attention,
 )
+from contractconv.functions.clipping import clipped, global_norm
 from contractconv.functions.codes import embedding, one_hot
 from contractconv.functions.dropout import dropout
 from contractconv.functions.gates import geglu, glu, swiglu
@@ -22,7 +23,7 @@ from contractconv.functions.normalizations import (
     layer_norm,
     rms_norm,
 )
-from contractconv.functions.optimizers import adam, momentum, sgd
+from contractconv.functions.optimizers import adam, averaged, lion, momentum, rmsprop, sgd
 from contractconv.functions.pooling import avg_pool, max_pool
 from contractconv.functions.positions import rope, sinusoidal
 from contractconv.functions.recurrent import gru_cell, lstm_cell
@@ -42,21 +43,25 @@ __all__ = [
     "Statistics",
     "adam",
     "attention",
+    "averaged",
     "avg_pool",
     "banded_mask",
     "batch_norm",
     "binary_cross_entropy",
     "causal_mask",
+    "clipped",
     "cross_entropy",
     "dropout",
     "embedding",
     "geglu",
+    "global_norm",
     "glu",
     "group_norm",
     "gru_cell",
     "huber",
     "instance_norm",
     "layer_norm",
+    "lion",
     "log_softmax",
     "logsumexp",
     "lstm_cell",
@@ -71,6 +76,7 @@ __all__ = [
     "nll",
     "one_hot",
     "rms_norm",
+    "rmsprop",
     "rope",
     "sgd",
     "sinusoidal",

@@ -117,11 +117,114 @@ def adam(
     weight decay regularization", ICLR (2019), algorithm 2.
     """
     slow, slower = friction
-    m = cast_like(slow * first + rest_of(slow) * gradient, first)
-    s = cast_like(slower * second + rest_of(slower) * applied("square", gradient), second)
+    m = averaged(first, gradient, slow)
+    s = averaged(second, applied("square", gradient), slower)
     root = applied("sqrt", s / (1 - slower**step))
     move = m / (1 - slow**step) / (root + epsilon)
     return cast_like(w - rate * _decayed(w, move, decay), w), m, s
+
+
+def rmsprop(
+    w: Tensor,
+    gradient: Tensor,
+    second: Tensor,
+    rate: Value = 1e-2,
+    friction: Value = 0.99,
+    epsilon: float = 1e-8,
+    decay: Value = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Step along the gradient over the root of its average square.
+
+    ``s' = β s + (1 - β) g²`` and ``w' = w - rate g / (√s' + ε)``, with ``decay w`` added to ``g``.
+
+    Args:
+        w: a parameter, any axes.
+        gradient: its gradient, the same axes.
+        second: the average square ``s``, the same axes; zeros at the beginning.
+        rate: how far.
+        friction: ``β``, how much of the average is kept.
+        epsilon: keeps the quotient from dividing by zero.
+        decay: how much of the parameter is added to its gradient.
+
+    Returns:
+        The next parameter and average square.
+
+    Example:
+        >>> import contractconv as cc
+        >>> W, dW, s = (cc.tensor(name, "i o") for name in ("W", "dW", "s"))
+        >>> rmsprop(W, dW, s)
+        (<tensor i o>, <tensor i o>)
+
+    Source: Tieleman and Hinton, "Neural networks for machine learning", lecture 6.5 (2012).
+    """
+    slope = _decayed(w, gradient, decay)
+    s = averaged(second, applied("square", slope), friction)
+    return cast_like(w - rate * (slope / (applied("sqrt", s) + epsilon)), w), s
+
+
+def lion(
+    w: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    rate: Value = 1e-4,
+    friction: tuple[Value, Value] = (0.9, 0.99),
+    decay: Value = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Step equally far for every element, up or down.
+
+    ``w' = w - rate (sign(β₁ m + (1 - β₁) g) + decay w)`` and ``m' = β₂ m + (1 - β₂) g``.
+
+    Args:
+        w: a parameter, any axes.
+        gradient: its gradient, the same axes.
+        first: the average gradient ``m``, the same axes; zeros at the beginning.
+        rate: how far.
+        friction: ``β₁`` of the step, and ``β₂`` of the average.
+        decay: how much of the parameter is taken away beside.
+
+    Returns:
+        The next parameter and average gradient.
+
+    Example:
+        >>> import contractconv as cc
+        >>> W, dW, m = (cc.tensor(name, "i o") for name in ("W", "dW", "m"))
+        >>> lion(W, dW, m)
+        (<tensor i o>, <tensor i o>)
+
+    Source: Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS (2023),
+    algorithm 2.
+    """
+    now, later = friction
+    move = applied("sign", now * first + rest_of(now) * gradient)
+    return cast_like(w - rate * _decayed(w, move, decay), w), averaged(first, gradient, later)
+
+
+def averaged(average: Tensor, x: Tensor, friction: Value = 0.999) -> Tensor:
+    """Keep an exponential moving average, ``a' = friction a + (1 - friction) x``.
+
+    Parameters averaged over steps often do better than the last ones.
+
+    Args:
+        average: what it was, any axes.
+        x: what is averaged, the same axes; of parameters the first ones are the first average.
+        friction: how much of the average is kept.
+
+    Returns:
+        The next average, with the numbers of the last one.
+
+    Example:
+        >>> import contractconv as cc
+        >>> average, W = cc.tensor("average", "i o"), cc.tensor("W", "i o")
+        >>> print(cc.program(next_average=averaged(average, W, 0.99), name="ema"))
+        def ema(average: "i o", W: "i o"):
+            next_average = 0.99 * average + 0.01 * W
+            return next_average
+        <BLANKLINE>
+
+    Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); Tarvainen and Valpola, "Mean
+    teachers are better role models", NIPS (2017), equation 1.
+    """
+    return cast_like(friction * average + rest_of(friction) * x, average)
 
 
 def _decayed(w: Tensor, step: Tensor, decay: Value) -> Tensor:

@@ -54,20 +54,20 @@ def contract(
         raise wrong_count(spec, len(operands))
     for number, operand in enumerate(operands):
         _check_rank(spec, number, operand)
-    spelled = _spelled(spec, [operand.axes for operand in operands])
+    whole = spelled(spec, [operand.axes for operand in operands])
     given = {name: Size.of(value) for name, value in (extents or {}).items()}
-    check_names(spelled, given)
-    _check_parameters(spelled, given)
+    check_names(whole, given)
+    _check_parameters(whole, given)
     told = shape if like is None else sizes_of(like)
     sizes = None if told is None else tuple(map(Size.of, told))
-    if sizes is not None and len(sizes) != len(spelled.output):
+    if sizes is not None and len(sizes) != len(whole.output):
         raise ShapeError(
-            f"output_shape has {len(sizes)} axes, the result of '{spelled}' {len(spelled.output)}"
+            f"output_shape has {len(sizes)} axes, the result of '{whole}' {len(whole.output)}"
         )
-    term = local_axes(spelled) if local else spelled.output
+    term = local_axes(whole) if local else whole.output
     axes = result_axes(term) if like is None else like.axes
     return Contract(
-        axes, spec=spelled, operands=tuple(operands), extents=tuple(given.items()), shape=sizes,
+        axes, spec=whole, operands=tuple(operands), extents=tuple(given.items()), shape=sizes,
         local=local,
     )  # fmt: skip
 
@@ -276,7 +276,7 @@ def _term(axes: Axes) -> Term:
     return tuple(map(Affine.index, axes))
 
 
-def _spelled(spec: Spec, axes: Sequence[Axes]) -> Spec:
+def spelled(spec: Spec, axes: Sequence[Axes]) -> Spec:
     """The string without an ellipsis, whose axes are called as those of the operands are."""
     if not spec.has_dots:
         return spec

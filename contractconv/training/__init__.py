@@ -1,1 +1,44 @@
-"""Training: optimisers that stand on what is derived from strings."""
+"""What a training needs beside a network: optimisers, schedules, checkpoints."""
+
+from contractconv.functions.clipping import clipped, global_norm
+from contractconv.functions.optimizers import averaged
+from contractconv.training.facts import from_facts, register, to_facts
+from contractconv.training.optimizer import Optimizer
+from contractconv.training.optimizers import SGD, Adam, AdamW, Lion, RMSprop
+from contractconv.training.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    Milestones,
+    OneCycle,
+    Polynomial,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Linear",
+    "Lion",
+    "Milestones",
+    "OneCycle",
+    "Optimizer",
+    "Polynomial",
+    "RMSprop",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
+    "averaged",
+    "clipped",
+    "from_facts",
+    "global_norm",
+    "register",
+    "to_facts",
+]

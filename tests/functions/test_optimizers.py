@@ -71,6 +71,25 @@ def test_adam(decay: float) -> None:
     close(steps(program, 2, True), theirs)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_rmsprop(decay: float) -> None:
+    made = F.rmsprop(W, G, SECOND, 0.01, 0.8, 1e-6, decay)
+    theirs = torchs(lambda w: torch.optim.RMSprop(w, 0.01, 0.8, 1e-6, weight_decay=decay))
+    close(steps(compile(made, inputs=[W, G, SECOND]), 1, False), theirs)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_lion_is_its_algorithm(decay: float) -> None:
+    """Algorithm 2 of Chen et al. (2023), line by line: ``c``, ``theta``, ``m``."""
+
+    def algorithm(theta: Any, g: Any, m: Any) -> tuple[Any, Any]:
+        c = 0.8 * m + (1 - 0.8) * g
+        return theta - 0.01 * (np.sign(c) + decay * theta), 0.95 * m + (1 - 0.95) * g
+
+    made = F.lion(W, G, FIRST, 0.01, (0.8, 0.95), decay)
+    close(steps(compile(made, inputs=[W, G, FIRST]), 1, False), steps(algorithm, 1, False))
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_numbers_keep_their_width(dtype: Any) -> None:
     made = F.adam(W, G, FIRST, SECOND, STEP)

@@ -32,6 +32,8 @@ FUNCTIONS: dict[str, Callable[[], Any]] = {
     "geglu": lambda: F.geglu(X, "d"),
     "dropout": lambda: F.dropout(X, LABELS > 1, 0.1),
     "sgd": lambda: F.sgd(X, X * X, 0.1, 0.01),
+    "rmsprop": lambda: F.rmsprop(X, X * X, X, 0.1, 0.9, decay=0.01)[0],
+    "lion": lambda: F.lion(X, X * X, X, 0.1, decay=0.01)[0],
 }
 
 

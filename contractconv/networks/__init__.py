@@ -1,0 +1,1 @@
+"""Networks: parts put together, with parameters in a plain nested dict."""

@@ -1,0 +1,390 @@
+"""Networks: parts put together; parameters are plain nested dicts of arrays."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from inspect import Parameter as Argument
+from inspect import signature
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from contractconv.api.compiling import compile as compile_program
+from contractconv.api.program import Program, program
+from contractconv.api.tensor import Tensor
+from contractconv.errors import OperandError, ParameterError, ShapeError
+from contractconv.layers.chain import Chain
+from contractconv.layers.part import Part
+from contractconv.layers.records import Parameter
+from contractconv.networks.losses import as_loss, target_kind
+from contractconv.networks.nesting import Nested, in_order, nested
+from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
+from contractconv.programs.build import as_axes
+from contractconv.programs.nodes import Input
+
+if TYPE_CHECKING:
+    from contractconv.execution.programs.compiled import CompiledProgram
+
+Made = TypeVar("Made")
+
+# What axes are called, by how many there are, where nobody says so.
+_AXES = {
+    0: (), 1: ("b",), 2: ("b", "c"), 3: ("b", "t", "c"), 4: ("b", "h", "w", "c"),
+    5: ("b", "d", "h", "w", "c"),
+}  # fmt: skip
+# Shapes for which what was traced is kept.
+_MOST_SHAPES = 32
+
+
+class Network:
+    """Layers put together: a list of them, or a function of symbolic tensors.
+
+    A network holds no arrays. Its parameters are a nested dict of them, which :meth:`init` makes
+    and which goes in wherever they are needed.
+
+    Args:
+        parts: a list of parts, names of maps and functions; a single part; or a function of
+            symbolic tensors in which parts are called. A part that is called twice shares its
+            parameters.
+        inputs: what comes in, as ``"b h w c"``, or ``cc.tensor("tokens", "b t", "int64")``; one
+            for each argument. By default axes are called ``b t c``, ``b h w c`` and so on.
+        name: what its programs are called.
+
+    Raises:
+        ParameterError: there is nothing in the list, or something that is no part.
+
+    Example:
+        >>> import numpy as np, contractconv as cc
+        >>> net = Network([
+        ...     cc.layers.Conv(6, 5, map="relu"),
+        ...     cc.layers.MaxPool(2),
+        ...     cc.layers.Dense(10, over="h w c"),
+        ... ])
+        >>> params = net.init(0, (1, 12, 12, 3))
+        >>> list(params), params["dense_1"]["W"].shape
+        (['conv_1', 'dense_1'], (4, 4, 6, 10))
+        >>> net(params, np.ones((8, 12, 12, 3))).shape
+        (8, 10)
+    """
+
+    def __init__(
+        self,
+        parts: Part | Callable[..., Tensor] | Iterable[Any],
+        *,
+        inputs: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self._part: Part | None = None
+        if isinstance(parts, Part):
+            self._part = parts
+        elif callable(parts):
+            self._function = parts
+        else:
+            self._part = Chain(parts)
+        self.name = name or _name_of(parts, "network")
+        self._names = ["x"] if self._part is not None else _arguments(parts)
+        self._inputs = _as_inputs(inputs)
+        self._traces: OrderedDict[Any, Traced] = OrderedDict()
+        self._objectives: OrderedDict[Any, Objective] = OrderedDict()
+        self._compiled: OrderedDict[Any, CompiledProgram] = OrderedDict()
+
+    # -- what it is ----------------------------------------------------------------------------
+
+    def traced(self, *shapes: Any, training: bool = False) -> Traced:
+        """What the network is for inputs of some shapes.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Raises:
+            ShapeError: they do not fit; the message says in which part.
+        """
+        kinds = self._kinds(shapes)
+        return self._kept(self._traces, (kinds, training), lambda: self._trace(kinds, training))
+
+    def parameters(self, *shapes: Any) -> list[Parameter]:
+        """What parameters it has for inputs of some shapes: where, along which axes, how large."""
+        return list(self.traced(*shapes).parameters)
+
+    def init(self, rng: Any, *shapes: Any, dtype: Any = "float32") -> Nested:
+        """Draw first parameters.
+
+        Args:
+            rng: a seed, a generator, or anything that ``numpy.random.default_rng`` takes.
+            *shapes: the shape of each input, or an array.
+            dtype: of the arrays.
+
+        Returns:
+            A nested dict of arrays.
+
+        Raises:
+            ShapeError: shapes do not fit; the message says in which part.
+        """
+        import numpy as np
+
+        generator = np.random.default_rng(rng)
+        return nested(
+            {
+                p.path: np.ascontiguousarray(p.init(generator, p.drawn), dtype).reshape(p.shape)
+                for p in self.parameters(*shapes)
+            }
+        )
+
+    # -- what it does ----------------------------------------------------------------------------
+
+    def __call__(self, params: Nested, *inputs: Any) -> Any:
+        """Carry the network out, as it is after training.
+
+        Args:
+            params: the nested dict of arrays.
+            *inputs: what comes in. Floating-point numbers become those of the parameters.
+
+        Returns:
+            An array.
+
+        Raises:
+            OperandError: a parameter is missing, superfluous, or no array.
+            ShapeError: shapes do not fit.
+        """
+        network = self.traced(*inputs)
+        arrays = in_order(params, network.parameters)
+        run = self._ready([network.output], [*network.inputs, *_tensors(network.parameters)])
+        return run(*_fitted(inputs, arrays), *arrays)[0]
+
+    def loss_and_grad(
+        self, params: Nested, *data: Any, loss: Any = "cross_entropy", rng: Any = None
+    ) -> tuple[Any, Nested]:
+        """The loss of a batch, and its gradient by each parameter that is trained.
+
+        Args:
+            params: the nested dict of arrays.
+            *data: what comes in, then what is wanted.
+            loss: ``"cross_entropy"`` (classes are along the last axis; integers are wanted),
+                ``"mse"``, ``"huber"``, ``"binary_cross_entropy"``, or a function of what the
+                network makes and what is wanted.
+            rng: what draws the chance in it, if there is any.
+
+        Returns:
+            The loss, and a nested dict of arrays.
+
+        Raises:
+            OperandError: a parameter is missing, or what is wanted.
+            ShapeError: shapes do not fit.
+        """
+        whole = self._objective(data, loss)
+        made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
+        return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
+
+    def statistics(self, params: Nested, *inputs: Any, rng: Any = None) -> Nested:
+        """Parameters whose running statistics have seen one batch more.
+
+        Args:
+            params: the nested dict of arrays.
+            *inputs: what comes in.
+            rng: what draws the chance in it, if there is any.
+
+        Returns:
+            A nested dict with the same arrays, but for the statistics.
+        """
+        network = self.traced(*inputs, training=True)
+        arrays = in_order(params, network.parameters)
+        known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
+        if network.updates:
+            tensors = [*network.inputs, *(mask.tensor for mask in network.masks)]
+            run = self._ready([*network.updates.values()], tensors + _tensors(network.parameters))
+            chance = drawn_masks(network, rng)
+            found = run(*_fitted(inputs, arrays), *chance, *arrays)
+            known |= dict(zip(network.updates, found, strict=True))
+        return nested(known)
+
+    def program(self, *shapes: Any, loss: Any = None, training: bool = False) -> Program:
+        """The network as a program, to be read, saved, changed, proved and run.
+
+        Args:
+            *shapes: the shape of each input, or an array; then that of what is wanted, if there
+                is a loss.
+            loss: what it is measured by; the program makes it beside the result.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
+                z = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(z + dense_1_bias)
+                return dense_1
+            <BLANKLINE>
+        """
+        if loss is None:
+            network = self.traced(*shapes, training=training)
+            inputs = [*network.inputs, *(mask.tensor for mask in network.masks)]
+            outputs = {_label(network.output): network.output}
+        else:
+            whole = self._objective(shapes, loss)
+            network, inputs = whole.traced, [*whole.inputs]
+            outputs = {"loss": whole.loss, _label(network.output): network.output}
+        return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
+
+    # -- its parts -------------------------------------------------------------------------------
+
+    def _called(self, trace: Any, *tensors: Tensor) -> Any:
+        if self._part is None:
+            return self._function(*tensors)
+        return trace.called(self._part, tensors, ())
+
+    def _kinds(self, shapes: Sequence[Any]) -> tuple[InputKind, ...]:
+        if len(self._names) != len(shapes):
+            listed = ", ".join(self._names)
+            raise OperandError(
+                f"{self.name} takes {len(self._names)} inputs ({listed}), not {len(shapes)}"
+            )
+        told = self._inputs or [None] * len(shapes)
+        if len(told) != len(shapes):
+            raise ParameterError(
+                f"inputs= says {len(told)} inputs, {self.name} takes {len(shapes)}"
+            )
+        return tuple(map(_kind, self._names, told, shapes))
+
+    def _objective(self, data: Sequence[Any], loss: Any) -> Objective:
+        if len(data) != len(self._names) + 1:
+            listed = ", ".join((*self._names, "target"))
+            raise OperandError(f"{self.name} and its loss take {listed}: {len(data)} were given")
+        *inputs, target = data
+        kinds = self._kinds(inputs)
+        network = self.traced(*inputs, training=True)
+        sizes = network.trace.shape(network.output)
+        wanted = target_kind(network.output, sizes, _shape(target), _kind_of(target, loss))
+        return self._kept(
+            self._objectives, (kinds, wanted, loss),
+            lambda: objective(self._trace(kinds, training=True), wanted, as_loss(loss)),
+        )  # fmt: skip
+
+    def _run(
+        self, whole: Objective, params: Nested, data: Sequence[Any], rng: Any, outputs: list[Tensor]
+    ) -> Any:
+        arrays = in_order(params, whole.traced.parameters)
+        run = self._ready(
+            [whole.loss, *outputs], [*whole.inputs, *_tensors(whole.traced.parameters)]
+        )
+        return run(*_fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
+
+    def _ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
+        key = (tuple(t._node for t in outputs), tuple(t._node for t in inputs))
+        named = {f"result_{n}": tensor for n, tensor in enumerate(outputs)}
+        return self._kept(self._compiled, key, lambda: compile_program(named, inputs))
+
+    def _trace(self, kinds: tuple[InputKind, ...], training: bool) -> Traced:
+        return traced(self._called, kinds, training, self.name)
+
+    @staticmethod
+    def _kept(shelf: OrderedDict[Any, Made], key: Any, make: Callable[[], Made]) -> Made:
+        """What was made for a key before, or is now; the oldest goes when there are many."""
+        found = shelf.get(key)
+        if found is None:
+            found = shelf[key] = make()
+            while len(shelf) > _MOST_SHAPES:
+                shelf.popitem(last=False)
+        return found
+
+    def __str__(self) -> str:
+        return str(self._part) if self._part is not None else repr(self)
+
+    def __repr__(self) -> str:
+        return f"<network {self.name}({', '.join(self._names)})>"
+
+
+def drawn_masks(network: Traced, rng: Any) -> list[Any]:
+    """Draw the chance that a network needs for one call.
+
+    Raises:
+        OperandError: there is some, and nothing that draws it.
+    """
+    import numpy as np
+
+    if network.masks and rng is None:
+        raise OperandError("there is chance in this network: say rng=, a seed or a generator")
+    generator = np.random.default_rng(rng) if network.masks else None
+    return [generator.random(mask.shape) < mask.kept for mask in network.masks if generator]
+
+
+def _tensors(parameters: Iterable[Parameter]) -> list[Tensor]:
+    return [parameter.tensor for parameter in parameters]
+
+
+def _fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Arrays in which floating-point numbers are those of the parameters."""
+    import numpy as np
+
+    floats = {a.dtype for a in map(np.asarray, arrays) if a.dtype.kind == "f"}
+    dtype = max(floats, key=lambda d: d.itemsize, default=None)
+    taken = map(np.asarray, inputs)
+    return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
+
+
+def _kind(name: str, told: Any, given: Any) -> InputKind:
+    shape = _shape(given)
+    if isinstance(told, Input):
+        _check_rank(told.name, told.axes, shape)
+        return InputKind(told.name, told.axes, shape, told.dtype)
+    axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
+    _check_rank(name, axes, shape)
+    kind = getattr(getattr(given, "dtype", None), "kind", "f")
+    return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
+
+
+def _check_rank(name: str, axes: Sequence[str], shape: Sequence[int]) -> None:
+    if len(axes) != len(shape):
+        raise ShapeError(
+            f"{name} has shape {tuple(shape)}, but the {len(axes)} axes '{' '.join(axes)}'"
+        )
+
+
+def _shape(given: Any) -> tuple[int, ...]:
+    found = getattr(given, "shape", given)
+    try:
+        return tuple(int(size) for size in found)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"{given!r} is neither a shape, as in (8, 28, 28, 1), nor an array"
+        ) from None
+
+
+def _kind_of(target: Any, loss: Any) -> str:
+    dtype = getattr(target, "dtype", None)
+    if dtype is not None:
+        return str(dtype.kind)
+    return "i" if loss == "cross_entropy" else "f"
+
+
+def _as_inputs(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    listed = [given] if isinstance(given, (str, Tensor)) else list(given)
+    return [_as_input(one) for one in listed]
+
+
+def _as_input(given: Any) -> Any:
+    if isinstance(given, Tensor):
+        if not isinstance(given._node, Input):
+            raise ParameterError("inputs= takes names of axes, or what cc.tensor makes")
+        return given._node
+    return as_axes(given)
+
+
+def _arguments(function: Any) -> list[str]:
+    known = signature(function).parameters.values()
+    return [
+        p.name
+        for p in known
+        if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
+        and p.default is Argument.empty
+    ]
+
+
+def _name_of(parts: Any, otherwise: str) -> str:
+    name = getattr(parts, "__name__", otherwise)
+    return name if name.isidentifier() else otherwise
+
+
+def _label(output: Tensor) -> str:
+    return output.label or "y"
