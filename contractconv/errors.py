@@ -61,6 +61,14 @@ class MemoryLimitError(ContractionError):
     """The contraction cannot be carried out within the given memory limit."""
 
 
+class CheckpointError(ContractionError):
+    """A checkpoint cannot be written, or a file is no checkpoint that can be read."""
+
+
+class TrainingError(ContractionError):
+    """A training cannot go on."""
+
+
 class ProgramError(ContractionError):
     """A program is not what its text, or its nodes, should be.
 

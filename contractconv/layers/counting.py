@@ -88,7 +88,9 @@ def multiply_adds_of(program: Sized) -> dict[Node, int]:
 
     Maps count nothing. Where a one-hot code meets something, rows are taken or added up: of such a
     contraction that is counted which is left to contract without the code. What comes back from a
-    maximum is chosen, too.
+    maximum is chosen, too. Of many operands every gradient counts by itself, unless the program
+    has been put in the pairs that gradients share, by
+    :func:`~contractconv.planning.programs.shared_products.shared`.
 
     Args:
         program: a program whose sizes are numbers.

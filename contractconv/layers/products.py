@@ -19,6 +19,7 @@ from contractconv.notation.carets import marks
 from contractconv.notation.extents import bind, resolve
 from contractconv.notation.spec import Spec, Term, unique_names
 from contractconv.programs.build import as_axes, contract, result_axes, spelled
+from contractconv.programs.sizes import Extent, Size
 
 if TYPE_CHECKING:
     from contractconv.layers.trace import Trace
@@ -68,7 +69,8 @@ def weighted(
     weights = _weights(trace, spec, sizes, len(inputs), roles, init, map)
     operands = [*inputs, *(weight.tensor for weight in weights)]
     told = {n: size for n, size in given.items() if n not in _read_whole(spec)}
-    node = contract(spec, [x._node for x in operands], told, output_shape)
+    shape = None if output_shape is None else _told_sizes(spec, inputs, output_shape)
+    node = contract(spec, [x._node for x in operands], told, shape)
     made = Tensor(node) if name is None else Tensor(node).named(name)
     added = _bias(trace, made, bias)
     trace.product(
@@ -168,6 +170,17 @@ def _sizes(
         raise ShapeError(with_carets(message, *marks(spec, places), f"give {told}"))
     problem = resolve(data, shapes, known, output_shape)
     return {**given, **problem.extents}
+
+
+def _told_sizes(spec: Spec, inputs: Sequence[Tensor], shape: Shape) -> list[int | Size]:
+    """The sizes of a result: what comes in says those that it has, so that batches may differ."""
+    known = {
+        axis.plain: Size.of(Extent(x._node, name))
+        for x, term in zip(inputs, spec.inputs, strict=False)
+        for name, axis in zip(x.axes, term, strict=True)
+        if axis.plain is not None
+    }
+    return [known.get(a.plain or "", n) for a, n in zip(spec.output, shape, strict=True)]
 
 
 def _read_whole(spec: Spec) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,13 +16,20 @@ from contractconv.layers.chain import Chain
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.losses import as_loss, target_kind
+from contractconv.networks.masks import drawn_masks
 from contractconv.networks.nesting import Nested, in_order, nested
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
 from contractconv.programs.build import as_axes
 from contractconv.programs.nodes import Input
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.fitting.data import Source
+    from contractconv.networks.fitting.fit import Augment, Fit
+    from contractconv.networks.fitting.metrics import Metric
+    from contractconv.training import Optimizer
 
 Made = TypeVar("Made")
 
@@ -102,6 +109,32 @@ class Network:
         kinds = self._kinds(shapes)
         return self._kept(self._traces, (kinds, training), lambda: self._trace(kinds, training))
 
+    def objective(
+        self, *data: Any, loss: Any = "cross_entropy", training: bool = True
+    ) -> Objective:
+        """The network with a loss behind it.
+
+        Args:
+            *data: arrays, or shapes: what comes in, then what is wanted.
+            loss: what it is measured by; see :meth:`loss_and_grad`.
+            training: as it is in training, or afterwards.
+
+        Raises:
+            OperandError: there are too few of them, or too many.
+            ShapeError: shapes do not fit.
+        """
+        if len(data) != len(self._names) + 1:
+            listed = ", ".join((*self._names, "target"))
+            raise OperandError(f"{self.name} and its loss take {listed}: {len(data)} were given")
+        *inputs, target = data
+        kinds, network = self._kinds(inputs), self.traced(*inputs, training=training)
+        sizes = network.trace.shape(network.output)
+        wanted = target_kind(network.output, sizes, _shape(target), _kind_of(target, loss))
+        return self._kept(
+            self._objectives, (kinds, training, wanted, loss),
+            lambda: objective(self._trace(kinds, training), wanted, as_loss(loss)),
+        )  # fmt: skip
+
     def parameters(self, *shapes: Any) -> list[Parameter]:
         """What parameters it has for inputs of some shapes: where, along which axes, how large."""
         return list(self.traced(*shapes).parameters)
@@ -148,7 +181,7 @@ class Network:
         """
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
-        run = self._ready([network.output], [*network.inputs, *_tensors(network.parameters)])
+        run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
         return run(*_fitted(inputs, arrays), *arrays)[0]
 
     def loss_and_grad(
@@ -171,7 +204,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
-        whole = self._objective(data, loss)
+        whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
 
@@ -191,7 +224,7 @@ class Network:
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
         if network.updates:
             tensors = [*network.inputs, *(mask.tensor for mask in network.masks)]
-            run = self._ready([*network.updates.values()], tensors + _tensors(network.parameters))
+            run = self.ready([*network.updates.values()], tensors + _tensors(network.parameters))
             chance = drawn_masks(network, rng)
             found = run(*_fitted(inputs, arrays), *chance, *arrays)
             known |= dict(zip(network.updates, found, strict=True))
@@ -220,10 +253,142 @@ class Network:
             inputs = [*network.inputs, *(mask.tensor for mask in network.masks)]
             outputs = {_label(network.output): network.output}
         else:
-            whole = self._objective(shapes, loss)
+            whole = self.objective(*shapes, loss=loss)
             network, inputs = whole.traced, [*whole.inputs]
             outputs = {"loss": whole.loss, _label(network.output): network.output}
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
+
+    def evaluate(
+        self,
+        params: Nested,
+        data: Any,
+        *,
+        loss: Any = "cross_entropy",
+        metrics: Any = None,
+        batch: int = 256,
+    ) -> dict[str, float]:
+        """Measure the network on data, as it is after training.
+
+        Args:
+            params: the nested dict of arrays.
+            data: arrays, what comes in and what is wanted; or batches of them.
+            loss: what it is measured by; see :meth:`loss_and_grad`.
+            metrics: what else: ``"accuracy"``, a function of what the network makes and what is
+                wanted, or several.
+            batch: how many rows are taken at once.
+
+        Returns:
+            The loss and the metrics, means over rows.
+        """
+        from contractconv.networks.fitting.data import as_source
+        from contractconv.networks.fitting.metrics import as_metrics
+
+        source = as_source(data, batch, None, shuffled=False)
+        return self.measured(params, source, loss, as_metrics(metrics, loss))
+
+    def measured(
+        self, params: Nested, source: Source, loss: Any, metrics: Mapping[str, Metric]
+    ) -> dict[str, float]:
+        """Measure the network on batches of a source."""
+        import numpy as np
+
+        sums, rows = dict.fromkeys(("loss", *metrics), 0.0), 0
+        for batch in source.epoch(np.random.default_rng(0)):
+            whole = self.objective(*batch, loss=loss, training=False)
+            found, made = self._run(whole, params, batch, None, [whole.traced.output])
+            values = [found, *(metric(made, batch[-1]) for metric in metrics.values())]
+            count = len(batch[-1])
+            sums = {n: s + float(v) * count for (n, s), v in zip(sums.items(), values, strict=True)}
+            rows += count
+        if not rows:
+            raise OperandError("there is nothing in the data to measure it on")
+        return {name: total / rows for name, total in sums.items()}
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        optimizer: Optimizer | None = None,
+        loss: Any = "cross_entropy",
+        epochs: int = 10,
+        batch: int = 64,
+        params: Nested | None = None,
+        seed: int = 0,
+        validation: Any = None,
+        metrics: Any = None,
+        augment: Augment | None = None,
+        clip: float | None = None,
+        average: float | None = None,
+        patience: int | None = None,
+        monitor: str | None = None,
+        checkpoint: str | Path | None = None,
+        every: int | None = None,
+        csv: str | Path | None = None,
+        plot: str | Path | None = None,
+        progress: bool | None = None,
+        steps_per_epoch: int | None = None,
+        shuffle: bool = True,
+    ) -> Fit:
+        """Train the network; each step is one program, the optimiser's update among it.
+
+        Args:
+            data: arrays of as many rows each, what comes in and what is wanted, as in
+                ``(images, labels)``; or something that such batches are taken from in every
+                epoch, a list, say, or a function of a generator.
+            optimizer: what makes steps of gradients; :class:`contractconv.training.Adam` by
+                default. Its rate may be a schedule.
+            loss: what the network is measured by; see :meth:`loss_and_grad`.
+            epochs: how often data are gone through.
+            batch: how many rows a step takes of arrays.
+            params: what to begin with; by default what :meth:`init` draws.
+            seed: of everything that is drawn: parameters, order, chance, augmentation.
+            validation: data like the others, on which is measured after each epoch.
+            metrics: what is measured there beside the loss; accuracy for cross-entropy.
+            augment: a function of a batch and a generator that makes another batch.
+            clip: what all gradients together are at most as long as.
+            average: how much of a moving average of parameters is kept in each step, 0.999, say.
+                It is what is measured, then.
+            patience: after how many epochs in which nothing gets better it ends; the best
+                parameters are returned, then.
+            monitor: what ought to get better; the loss of the validation, if there is one.
+            checkpoint: where the training is kept, a name that ends in ``.safetensors``, or a
+                folder. What is found there is gone on with, and ends as if it had never stopped.
+            every: after how many steps it is kept; by default after each epoch.
+            csv: a file to which is written what was measured.
+            plot: a picture of it.
+            progress: whether a bar shows how far it is; by default on a terminal.
+            steps_per_epoch: how many batches an epoch has, if data are no arrays.
+            shuffle: whether rows of arrays are taken in another order in every epoch.
+
+        Returns:
+            The parameters, what was measured, and how long it took.
+
+        Raises:
+            TrainingError: the loss is no finite number.
+            CheckpointError: what is found is of another training, or damaged; or nothing can be
+                written.
+            ParameterError: an option is no such thing.
+
+        Example:
+            >>> import numpy as np, contractconv as cc
+            >>> rng = np.random.default_rng(0)
+            >>> x = rng.standard_normal((256, 2)).astype("float32")
+            >>> labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+            >>> net = Network([cc.layers.Dense(16, map="tanh"), cc.layers.Dense(2)])
+            >>> fit = net.fit((x, labels), optimizer=cc.training.Adam(0.03), epochs=40)
+            >>> bool(net.evaluate(fit.params, (x, labels))["accuracy"] > 0.95)
+            True
+        """
+        from contractconv.networks.fitting.begin import fit
+        from contractconv.training import Adam
+
+        return fit(
+            self, data, optimizer=optimizer or Adam(), loss=loss, epochs=epochs, batch=batch,
+            params=params, seed=seed, validation=validation, metrics=metrics, augment=augment,
+            clip=clip, average=average, patience=patience, monitor=monitor, checkpoint=checkpoint,
+            every=every, csv=csv, plot=plot, progress=progress, steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+        )  # fmt: skip
 
     # -- its parts -------------------------------------------------------------------------------
 
@@ -245,30 +410,17 @@ class Network:
             )
         return tuple(map(_kind, self._names, told, shapes))
 
-    def _objective(self, data: Sequence[Any], loss: Any) -> Objective:
-        if len(data) != len(self._names) + 1:
-            listed = ", ".join((*self._names, "target"))
-            raise OperandError(f"{self.name} and its loss take {listed}: {len(data)} were given")
-        *inputs, target = data
-        kinds = self._kinds(inputs)
-        network = self.traced(*inputs, training=True)
-        sizes = network.trace.shape(network.output)
-        wanted = target_kind(network.output, sizes, _shape(target), _kind_of(target, loss))
-        return self._kept(
-            self._objectives, (kinds, wanted, loss),
-            lambda: objective(self._trace(kinds, training=True), wanted, as_loss(loss)),
-        )  # fmt: skip
-
     def _run(
         self, whole: Objective, params: Nested, data: Sequence[Any], rng: Any, outputs: list[Tensor]
     ) -> Any:
         arrays = in_order(params, whole.traced.parameters)
-        run = self._ready(
+        run = self.ready(
             [whole.loss, *outputs], [*whole.inputs, *_tensors(whole.traced.parameters)]
         )
         return run(*_fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
 
-    def _ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
+    def ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
+        """What makes some tensors of others; it is kept for the next call."""
         key = (tuple(t._node for t in outputs), tuple(t._node for t in inputs))
         named = {f"result_{n}": tensor for n, tensor in enumerate(outputs)}
         return self._kept(self._compiled, key, lambda: compile_program(named, inputs))
@@ -291,20 +443,6 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<network {self.name}({', '.join(self._names)})>"
-
-
-def drawn_masks(network: Traced, rng: Any) -> list[Any]:
-    """Draw the chance that a network needs for one call.
-
-    Raises:
-        OperandError: there is some, and nothing that draws it.
-    """
-    import numpy as np
-
-    if network.masks and rng is None:
-        raise OperandError("there is chance in this network: say rng=, a seed or a generator")
-    generator = np.random.default_rng(rng) if network.masks else None
-    return [generator.random(mask.shape) < mask.kept for mask in network.masks if generator]
 
 
 def _tensors(parameters: Iterable[Parameter]) -> list[Tensor]:

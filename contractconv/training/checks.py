@@ -9,7 +9,6 @@ from typing import Any
 
 from contractconv.errors import ParameterError
 
-
 Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is allowed, and what is."""
 

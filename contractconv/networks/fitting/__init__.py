@@ -1,0 +1,1 @@
+"""Training: steps, data, what is measured, and what is kept to go on from."""

@@ -1,0 +1,103 @@
+"""Batches of data: which rows are next, and where a run has got to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from contractconv.errors import OperandError, ParameterError, ShapeError
+
+Batch = tuple[Any, ...]
+"""What comes in, and what is wanted: one array each."""
+
+
+class Arrays:
+    """Arrays of as many rows each, taken in another order in every epoch.
+
+    Args:
+        arrays: what comes in, and what is wanted.
+        batch: how many rows are taken at once; the last batch of an epoch has what is left.
+        shuffled: whether rows are taken in another order in every epoch.
+
+    Raises:
+        ShapeError: the numbers of rows differ, or there are none.
+        ParameterError: the batch has no rows.
+    """
+
+    def __init__(self, arrays: Sequence[Any], batch: int, shuffled: bool = True) -> None:
+        self.arrays = [a if hasattr(a, "shape") else np.asarray(a) for a in arrays]
+        self.batch, self.shuffled = batch, shuffled
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise ParameterError(f"batch={batch!r}: a positive number of rows is wanted")
+        counts = [array.shape[0] if array.ndim else 0 for array in self.arrays]
+        if len(set(counts)) != 1 or not counts[0]:
+            shapes = ", ".join(str(tuple(array.shape)) for array in self.arrays)
+            raise ShapeError(f"arrays have as many rows each, and some: theirs are {shapes}")
+        self.rows = counts[0]
+
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has."""
+        return -(-self.rows // self.batch)
+
+    def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from one on; the generator says the order of all of them."""
+        order = rng.permutation(self.rows) if self.shuffled else np.arange(self.rows)
+        for n in range(start * self.batch, self.rows, self.batch):
+            rows = order[n : n + self.batch]
+            yield tuple(array[rows] for array in self.arrays)
+
+
+class Stream:
+    """Batches that somebody else makes.
+
+    Args:
+        source: what is gone through once an epoch; or a function of a generator that makes it.
+        steps: how many batches an epoch has; by default as many as come.
+    """
+
+    def __init__(self, source: Iterable[Batch] | Callable[..., Any], steps: int | None) -> None:
+        self._source, self.steps = source, steps
+        if not callable(source) and iter(source) is source:
+            raise OperandError(
+                "this can be gone through only once, and there may be several epochs: give a list, "
+                "or a function of a generator that begins anew"
+            )
+
+    def epoch(self, rng: np.random.Generator, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from one on."""
+        batches = self._source(rng) if callable(self._source) else self._source
+        for batch in islice(batches, start, self.steps):
+            if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+                raise OperandError("a batch is a tuple: what comes in, then what is wanted")
+            yield tuple(batch)
+
+
+Source = Arrays | Stream
+
+
+def as_source(data: Any, batch: int, steps: int | None, shuffled: bool = True) -> Source:
+    """What batches are taken from.
+
+    Args:
+        data: a tuple of arrays; or something that batches are taken from, or a function of a
+            generator that makes such a thing.
+        batch: how many rows are taken at once of arrays.
+        steps: how many batches an epoch has, if data are no arrays.
+        shuffled: whether rows of arrays are taken in another order in every epoch.
+
+    Raises:
+        OperandError: it is none of these.
+    """
+    if isinstance(data, (tuple, list)) and all(hasattr(array, "shape") for array in data):
+        if len(data) < 2:
+            raise OperandError("data are what comes in, then what is wanted: (x, labels)")
+        return Arrays(data, batch, shuffled)
+    if callable(data) or hasattr(data, "__iter__"):
+        return Stream(data, steps)
+    raise OperandError(
+        f"data are arrays, as in (x, labels), or batches of them; not a {type(data).__name__}"
+    )
