@@ -3,99 +3,134 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from contractconv.training.kfac.damping import Array, Method, damped_inverses
-from contractconv.training.kfac.sites import Matrix
+from contractconv.training.kfac.sites import Site
 
 Arrays = dict[str, Array]
+Shape = tuple[int, ...]
 # What a program makes of factors, what is averaged, and what updates are given.
 INPUT_PARTS, OUTPUT_PART = ("windows", "window_sum", "places"), "cotangents"
-INPUT, OUTPUT = "input_factor", "output_factor"
+FACTORS = ("input_factor", "output_factor")
 INVERSES = ("rows", "cross", "corner", "columns")
 
 
-def assembled(parts: Mapping[str, Array], matrix: Matrix) -> Array:
-    """An input factor as a matrix for each group, the row of the bias last.
+@dataclass(frozen=True)
+class Block:
+    """The curvature of a weight, and of the bias that is a row of it, as arrays.
 
-    Args:
-        parts: ``windows``, of the weight's own rows, ``"g... row row"``; with a bias also
-            ``window_sum``, these by the row of the bias, ``"g... row"``, and ``places``, the bias
-            by itself, a number.
-        matrix: how the weight is read as a matrix.
-
-    Returns:
-        An array ``"g n n"``.
+    Attributes:
+        name: of the weight.
+        groups: the sizes of the axes that number groups.
+        rows: the sizes of the indices that are summed.
+        columns: the sizes of those that the weight alone gives to the result.
+        has_bias: whether the last row of the input factor is that of a bias.
     """
-    own = squared(parts["windows"], matrix)
-    if "places" not in parts:
-        return own
-    cross, corner = parts["window_sum"], parts["places"]
-    groups, size, _ = own.shape
-    whole = np.empty((groups, size + 1, size + 1), own.dtype)
-    whole[:, :size, :size] = own
-    whole[:, :size, size] = whole[:, size, :size] = cross.reshape(groups, size)
-    whole[:, size, size] = corner
-    return whole
+
+    name: str
+    groups: Shape
+    rows: Shape
+    columns: Shape
+    has_bias: bool
+
+    @staticmethod
+    def of(name: str, site: Site, shape: Shape) -> Block:
+        """The block of a weight of some shape."""
+        sizes = dict(zip([a.plain for a in site.layer.target], shape, strict=True))
+        matrix = site.matrix
+        parts = (matrix.groups, matrix.rows, matrix.columns)
+        groups, rows, columns = (tuple(sizes[name] for name in names) for names in parts)
+        return Block(name, groups, rows, columns, site.bias is not None)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rows both factors have."""
+        return prod(self.rows) + self.has_bias, prod(self.columns)
+
+    def begin(self, numbers: np.dtype[np.generic]) -> Arrays:
+        """The factors and inverses before there are any: zeros."""
+        found = {
+            f"{self.name}_{factor}": np.zeros((prod(self.groups), size, size), average_of(numbers))
+            for factor, size in zip(FACTORS, self.sizes, strict=True)
+        }
+        return found | {
+            f"{self.name}_{part}": np.zeros(shape, numbers)
+            for part, shape in self._inverse_shapes.items()
+        }
+
+    def averaged(self, state: Mapping[str, Array], made: Mapping[str, Array], share: float) -> Arrays:
+        """The running averages of both factors with those that a program has made.
+
+        Args:
+            state: the averages so far.
+            made: ``NAME_windows`` and so on, as the program of factors makes them.
+            share: how much is kept of what there was.
+        """
+        new = (self._input_factor(made), self._squared(made[f"{self.name}_{OUTPUT_PART}"]))
+        names = [f"{self.name}_{factor}" for factor in FACTORS]
+        return {
+            name: np.asarray(share * state[name] + (1 - share) * array, state[name].dtype)
+            for name, array in zip(names, new, strict=True)
+        }
+
+    def inverted(
+        self, state: Mapping[str, Array], weight: float, damping: float, method: Method
+    ) -> Arrays:
+        """Invert both factors, and cut the row of the bias off.
+
+        Args:
+            state: the averages.
+            weight: the sum of the weights in them, by which they are divided.
+            damping: see :func:`~contractconv.training.kfac.damping.damped_inverses`.
+            method: likewise.
+
+        Returns:
+            ``NAME_rows``, ``NAME_cross``, ``NAME_corner`` and ``NAME_columns``, as
+            :class:`~contractconv.training.kfac.directions.Inverses` names them.
+        """
+        left, right = (state[f"{self.name}_{f}"] / np.float32(weight) for f in FACTORS)
+        first, last = damped_inverses(left, right, damping, method)
+        size = prod(self.rows)
+        parts = {"rows": first[:, :size, :size], "columns": last}
+        if self.has_bias:
+            parts |= {"cross": first[:, :size, size], "corner": first[:, size, size]}
+        names = {part: f"{self.name}_{part}" for part in self._inverse_shapes}
+        return {
+            name: np.ascontiguousarray(parts[part], state[name].dtype).reshape(state[name].shape)
+            for part, name in names.items()
+        }
+
+    def _input_factor(self, made: Mapping[str, Array]) -> Array:
+        """The input factor as a matrix for each group, the row of the bias last."""
+        own, *bias = (made[f"{self.name}_{p}"] for p in INPUT_PARTS if f"{self.name}_{p}" in made)
+        own = self._squared(own)
+        if not bias:
+            return own
+        groups, size, _ = own.shape
+        whole = np.empty((groups, size + 1, size + 1), own.dtype)
+        whole[:, :size, :size] = own
+        whole[:, :size, size] = whole[:, size, :size] = bias[0].reshape(groups, size)
+        whole[:, size, size] = bias[1]
+        return whole
+
+    def _squared(self, factor: Array) -> Array:
+        """A factor as a matrix for each group, ``"g n n"``."""
+        size = factor.shape[-1] if factor.ndim > len(self.groups) else 1
+        return factor.reshape(prod(self.groups), size, size)
+
+    @property
+    def _inverse_shapes(self) -> dict[str, Shape]:
+        row = (prod(self.rows),) * bool(self.rows)
+        column = (prod(self.columns),) * bool(self.columns)
+        beside: dict[str, Shape] = {"cross": row, "corner": ()} if self.has_bias else {}
+        shapes: dict[str, Sequence[int]] = {"rows": row * 2, **beside, "columns": column * 2}
+        return {part: (*self.groups, *shape) for part, shape in shapes.items()}
 
 
-def squared(factor: Array, matrix: Matrix) -> Array:
-    """A factor as a matrix for each group, ``"g n n"``."""
-    leading = factor.shape[: len(matrix.groups)]
-    size = factor.shape[-1] if factor.ndim > len(leading) else 1
-    return factor.reshape(int(np.prod(leading)), size, size)
-
-
-def averaged(old: Array, new: Array, share: float) -> Array:
-    """An average that runs along, ``share · old + (1 - share) · new``."""
-    return np.asarray(share * old + (1 - share) * new, dtype=new.dtype)
-
-
-def unbiased(average: Array, share: float, count: int) -> Array:
-    """What a running average from zero is of ``count`` arrays, divided by their weights' sum."""
-    return np.asarray(average / (1 - share**count), dtype=average.dtype)
-
-
-def inverses_of(
-    left: Array,
-    right: Array,
-    matrix: Matrix,
-    leading: Sequence[int],
-    damping: float,
-    method: Method,
-    has_bias: bool,
-) -> Arrays:
-    """Invert both factors of a weight, and cut the row of the bias off.
-
-    Args:
-        left: the input factor, ``"g n n"``.
-        right: the output factor, ``"g m m"``.
-        matrix: how the weight is read as a matrix.
-        leading: the sizes of the groups' axes.
-        damping: see :func:`~contractconv.training.kfac.damping.damped_inverses`.
-        method: likewise.
-        has_bias: whether the last row of the input factor is that of the bias.
-
-    Returns:
-        ``rows``, ``cross``, ``corner`` and ``columns``, as
-        :class:`~contractconv.training.kfac.directions.Inverses` names them.
-    """
-    first, last = damped_inverses(left, right, damping, method)
-    size = left.shape[-1] - has_bias
-    row, column = ((size,) if matrix.rows else ()), (right.shape[-1:] if matrix.columns else ())
-    shapes = {"rows": (*row, *row), "cross": row, "corner": (), "columns": (*column, *column)}
-    parts = {"rows": first[:, :size, :size], "columns": last}
-    if has_bias:
-        parts |= {"cross": first[:, :size, size], "corner": first[:, size, size]}
-    return {
-        name: np.ascontiguousarray(parts[name]).reshape((*leading, *shapes[name]))
-        for name in INVERSES
-        if name in parts
-    }
-
-
-def of_block(arrays: Mapping[str, Array], name: str, parts: Sequence[str]) -> Arrays:
-    """Those of some arrays that belong to a block, by the names of its parts."""
-    named = {part: f"{name}_{part}" for part in parts}
-    return {part: arrays[full] for part, full in named.items() if full in arrays}
+def average_of(numbers: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The numbers of averages: no shorter than float32, in which matrices can be inverted."""
+    return np.result_type(numbers, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from contractconv.api.tensor import Tensor
 from contractconv.calculus.symbols import operand_names
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Spec
-from contractconv.programs.build import contract, joined
+from contractconv.programs.build import contract, joined, plain_spec
 from contractconv.programs.nodes import Contract, Length, Node, Number
 from contractconv.programs.sizes import Extent, Size
 from contractconv.training.kfac.sites import Site, as_axis
@@ -60,7 +61,7 @@ def input_factor(site: Site, kind: str) -> InputFactor:
     if site.bias is None:
         return InputFactor(rows)
     # A window that leaves the array has zeros there; what is added to it has none.
-    windows = placed(_first_copy(recipe, site), site.forward) / examples
+    windows = placed(_first_copy(recipe, site), site.forward, summed_first=True) / examples
     if kind == "reduce":
         return InputFactor(rows, windows / places, places / places)
     return InputFactor(rows, windows, places)
@@ -99,13 +100,19 @@ def total(tensors: Sequence[Tensor]) -> Tensor:
     return Tensor(joined("add", [tensor._node for tensor in tensors]))
 
 
-def placed(recipe: Recipe, forward: Contract, given: Mapping[str, Node] | None = None) -> Tensor:
+def placed(
+    recipe: Recipe,
+    forward: Contract,
+    given: Mapping[str, Node] | None = None,
+    summed_first: bool = False,
+) -> Tensor:
     """A recipe, derived from a contraction, as a tensor of its program.
 
     Args:
         recipe: the recipe.
         forward: the contraction.
         given: what has a role beside the operands, by role.
+        summed_first: whether an operand is summed over whole axes before its windows are read.
     """
     known = _extents(forward, recipe.result_axes)
     known |= {copy: known[original] for copy, original in recipe.copies}
@@ -113,8 +120,9 @@ def placed(recipe: Recipe, forward: Contract, given: Mapping[str, Node] | None =
     nodes: dict[str, Node] = {**operands, **(given or {})}
     if recipe.ones:
         nodes["1"] = _ones({name: known[name] for name in recipe.ones})
-    sizes = {name: known[name] for name in _untold(recipe.spec)}
-    made = Tensor(contract(recipe.spec, [nodes[role] for role in recipe.roles], sizes))
+    taken = [nodes[role] for role in recipe.roles]
+    spec, taken = _summed(recipe.spec, taken) if summed_first else (recipe.spec, taken)
+    made = Tensor(contract(spec, taken, {name: known[name] for name in _untold(spec)}))
     return made / _product([known[n] for n in recipe.scale]) if recipe.scale else made
 
 
@@ -136,6 +144,19 @@ def _extents(forward: Contract, result_axes: Sequence[tuple[str, int]]) -> dict[
 def _ones(sizes: Mapping[str, Size]) -> Node:
     spec = Spec(((),), tuple(map(Affine.index, sizes)))
     return contract(spec, [Number((), value=1)], sizes)
+
+
+def _summed(spec: Spec, operands: Sequence[Node]) -> tuple[Spec, list[Node]]:
+    """Sum operands over axes that no other term has: examples are added up before windows are."""
+    terms, nodes = list(spec.inputs), list(operands)
+    used = Counter(name for term in spec.terms for axis in term for name in axis.names)
+    for n, (term, node) in enumerate(zip(spec.inputs, operands, strict=True)):
+        kept = [m for m, axis in enumerate(term) if not axis.plain or used[axis.plain] > 1]
+        if len(kept) < len(term):
+            axes = tuple(node.axes[m] for m in kept)
+            nodes[n] = contract(plain_spec([node.axes], axes), [node])
+            terms[n] = tuple(term[m] for m in kept)
+    return replace(spec, inputs=tuple(terms)), nodes
 
 
 def _untold(spec: Spec) -> list[str]:

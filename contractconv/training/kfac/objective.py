@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from contractconv.api.tensor import Tensor
 from contractconv.errors import ParameterError
@@ -48,6 +48,11 @@ class Objective:
         for site in self.sites:
             found.setdefault(name_of(site.weight), []).append(site)
         return found
+
+    def within(self, shapes: Mapping[str, Sequence[int]], largest: int) -> Objective:
+        """The same without the sites of weights that have more rows, or columns, than some."""
+        kept = tuple(s for s in self.sites if s.largest(shapes[name_of(s.weight)]) <= largest)
+        return replace(self, sites=kept)
 
 
 def name_of(parameter: Tensor) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from contractconv.api.tensor import Tensor
-from contractconv.errors import OperandError
+from contractconv.errors import ContractionError, OperandError
 from contractconv.lazy import remembered
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Axis, Composition, Spec, Term, unique_names
@@ -59,11 +61,25 @@ class Site:
         """
         return () if self.bias is None else _term_of(self.bias, self.z, self.layer.spec)
 
+    @property
+    def has_factors(self) -> bool:
+        """Whether the weight has Kronecker factors: a sum of products, each axis an index."""
+        with suppress(ContractionError):
+            self.layer.kronecker("expand")
+            return True
+        return False
+
     @remembered
     def matrix(self) -> Matrix:
         """How the weight is read as a matrix for each group."""
         summed, made, groups = self.layer.weight_indices
         return Matrix(tuple(groups), tuple(summed), tuple(made))
+
+    def largest(self, shape: Sequence[int]) -> int:
+        """The greater number of rows, or columns, of a weight of some shape."""
+        sizes = dict(zip(unique_names((self.layer.target,)), shape, strict=True))
+        counted = (self.matrix.rows, self.matrix.columns)
+        return max(prod(sizes[name] for name in names) for names in counted)
 
     @property
     def is_homogeneous(self) -> bool:
@@ -120,8 +136,9 @@ def sites_of(
     """Find the weights that a contraction reads.
 
     A factorised kernel has several, of which each is a weight of a layer whose other operands are
-    given. The bias is a row of the first weight that has an element for each of its elements;
-    otherwise it is a weight of its own, of a layer that repeats it.
+    given. What has no Kronecker factors is left out: a weight that is read through windows, or behind
+    another reduction than the sum. The bias is a row of the first weight that gives the result the
+    bias's axes; otherwise it is a weight of its own, of a layer that repeats it.
 
     Args:
         z: the contraction's result, before bias and map.
@@ -142,11 +159,14 @@ def sites_of(
     forward, numbers = _contraction(z), None if batch is None else tuple(batch)
     found: list[Site] = []
     for weight in weights:
-        joined = Site(forward, _position(forward, weight), z, weight, bias, numbers)
+        site = Site(forward, _position(forward, weight), z, weight, None, numbers)
+        if not site.has_factors:
+            continue
+        joined = replace(site, bias=bias)
         takes = bias is not None and joined.is_homogeneous
-        found.append(joined if takes else Site(forward, joined.position, z, weight, None, numbers))
+        found.append(joined if takes else site)
         bias = None if takes else bias
-    return found if bias is None else [*found, _repeating(found[0], bias)]
+    return [*found, _repeating(found[0], bias)] if found and bias is not None else found
 
 
 def _repeating(site: Site, bias: Tensor) -> Site:

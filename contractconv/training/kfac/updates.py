@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from contractconv import functions as F
 from contractconv.api.program import Program, program
@@ -12,22 +11,10 @@ from contractconv.api.tensor import Tensor, applied, tensor
 from contractconv.functions.axes import product
 from contractconv.training.kfac.directions import Direction, Inverses
 from contractconv.training.kfac.objective import Objective, name_of
+from contractconv.training.optimizer import Optimizer
 
 Value = float | Tensor
 VELOCITY = "velocity"
-
-
-class Stepping(Protocol):
-    """An optimiser of single parameters, for those that have no factors."""
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """The names of the arrays that it keeps for each parameter, zeros at the beginning."""
-
-    def update(
-        self, w: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step: Tensor, rate: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Say what there is next of a parameter and of its arrays."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +34,7 @@ class Update:
     momentum: float
     decay: float
     clip: float | None
-    fallback: Stepping
+    fallback: Optimizer
 
     def program(self) -> Program:
         """Make the program of one update.
@@ -57,8 +44,7 @@ class Update:
             ``d_NAME``, ``NAME_SLOT`` of each, and inverses of factors. It makes ``next_NAME`` and
             ``next_NAME_SLOT``.
         """
-        natural = self._natural()
-        rate = tensor("rate")
+        natural, rate = self._natural(), tensor("rate", dtype="float64")
         scale = self._scale(natural, rate)
         outputs: dict[str, Tensor] = {}
         for parameter in self.objective.parameters:
@@ -93,19 +79,21 @@ class Update:
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
         change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied("max", 1, (rate * change / self.clip**0.5).called("excess"))
+        return 1 / applied("max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess"))
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)
         velocity = tensor(f"{name}_{VELOCITY}", w.axes)
-        after, later = F.momentum(w, direction, velocity, rate, self.momentum, self.decay)
+        after, later = F.momentum(
+            w, direction, velocity, rate.cast(like=w), self.momentum, self.decay
+        )
         return {f"next_{name}": after, f"next_{name}_{VELOCITY}": later}
 
     def _moved_by_fallback(self, w: Tensor) -> dict[str, Tensor]:
         name = name_of(w)
         slots = {slot: tensor(f"{name}_{slot}", w.axes) for slot in self.fallback.slots}
-        step, rate = tensor("step", dtype="int64"), tensor("rate_beside")
-        after, later = self.fallback.update(w, gradient_of(w), slots, step, rate)
+        step, rate = tensor("step", dtype="int64"), tensor("rate_beside", dtype="float64")
+        after, later = self.fallback.update(w, gradient_of(w), slots, step, rate.cast(like=w))
         return {f"next_{name}": after} | {f"next_{name}_{s}": t for s, t in later.items()}
 
 
