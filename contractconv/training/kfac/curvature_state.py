@@ -92,7 +92,7 @@ class Block:
             ``NAME_rows``, ``NAME_cross``, ``NAME_corner`` and ``NAME_columns``, as
             :class:`~contractconv.training.kfac.directions.Inverses` names them.
         """
-        left, right = (state[f"{self.name}_{f}"] / np.float32(weight) for f in FACTORS)
+        left, right = (state[f"{self.name}_{f}"] / weight for f in FACTORS)
         first, last = damped_inverses(left, right, damping, method)
         size = prod(self.rows)
         parts = {"rows": first[:, :size, :size], "columns": last}
