@@ -3,23 +3,45 @@
 Each shows its string: ``print(contractconv.layers.Conv(64, 3))``.
 """
 
+from contractconv.layers.blocks import Concat, Residual, SqueezeExcite
 from contractconv.layers.chain import Chain
 from contractconv.layers.convolutions import Conv, ConvTransposed, Depthwise, Local
 from contractconv.layers.dense import Dense
+from contractconv.layers.dropout import Dropout
+from contractconv.layers.embeddings import Embedding, LearnedPositions, Positions
 from contractconv.layers.layer import Layer
+from contractconv.layers.normalizations import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+)
 from contractconv.layers.part import Part
 from contractconv.layers.pooling import AveragePool, GlobalPool, MaxPool
 
 __all__ = [
     "AveragePool",
+    "BatchNorm",
     "Chain",
+    "Concat",
     "Conv",
     "ConvTransposed",
     "Dense",
     "Depthwise",
+    "Dropout",
+    "Embedding",
     "GlobalPool",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
+    "LearnedPositions",
     "Local",
     "MaxPool",
     "Part",
+    "Positions",
+    "RMSNorm",
+    "Residual",
+    "SqueezeExcite",
 ]

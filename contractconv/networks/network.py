@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
+    from contractconv.networks.fitting.stepper import Stepper
     from contractconv.training import Optimizer
 
 Made = TypeVar("Made")
@@ -230,14 +231,17 @@ class Network:
             known |= dict(zip(network.updates, found, strict=True))
         return nested(known)
 
-    def program(self, *shapes: Any, loss: Any = None, training: bool = False) -> Program:
+    def program(
+        self, *shapes: Any, loss: Any = None, gradients: bool = False, training: bool = False
+    ) -> Program:
         """The network as a program, to be read, saved, changed, proved and run.
 
         Args:
             *shapes: the shape of each input, or an array; then that of what is wanted, if there
                 is a loss.
             loss: what it is measured by; the program makes it beside the result.
-            training: as it is in training, or afterwards.
+            gradients: whether the program makes the loss and its gradients instead.
+            training: as it is in training, or afterwards; if there is a loss, it is in training.
 
         Example:
             >>> import contractconv as cc
@@ -256,6 +260,11 @@ class Network:
             whole = self.objective(*shapes, loss=loss)
             network, inputs = whole.traced, [*whole.inputs]
             outputs = {"loss": whole.loss, _label(network.output): network.output}
+            if gradients:
+                named = program(
+                    outputs, inputs=inputs + _tensors(network.parameters), name=self.name
+                )
+                return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
 
     def evaluate(
@@ -390,6 +399,19 @@ class Network:
             shuffle=shuffle,
         )  # fmt: skip
 
+    def stepper(
+        self,
+        optimizer: Optimizer,
+        loss: Any = "cross_entropy",
+        clip: float | None = None,
+        average: float | None = None,
+    ) -> Stepper:
+        """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
+        from contractconv.networks.fitting.step import Rules
+        from contractconv.networks.fitting.stepper import ProgramStepper
+
+        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+
     # -- its parts -------------------------------------------------------------------------------
 
     def _called(self, trace: Any, *tensors: Tensor) -> Any:
@@ -408,7 +430,12 @@ class Network:
             raise ParameterError(
                 f"inputs= says {len(told)} inputs, {self.name} takes {len(shapes)}"
             )
-        return tuple(map(_kind, self._names, told, shapes))
+        integers = self._part is not None and self._part.takes_integers
+        otherwise = "i" if integers else "f"
+        return tuple(
+            _kind(name, given, shape, otherwise)
+            for name, given, shape in zip(self._names, told, shapes, strict=True)
+        )
 
     def _run(
         self, whole: Objective, params: Nested, data: Sequence[Any], rng: Any, outputs: list[Tensor]
@@ -459,14 +486,15 @@ def _fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
     return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
 
 
-def _kind(name: str, told: Any, given: Any) -> InputKind:
+def _kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
+    """What an input is; a shape without numbers stands for those that are taken ``otherwise``."""
     shape = _shape(given)
     if isinstance(told, Input):
         _check_rank(told.name, told.axes, shape)
         return InputKind(told.name, told.axes, shape, told.dtype)
     axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
     _check_rank(name, axes, shape)
-    kind = getattr(getattr(given, "dtype", None), "kind", "f")
+    kind = getattr(getattr(given, "dtype", None), "kind", otherwise)
     return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
 
 
