@@ -17,6 +17,7 @@ from contractconv.programs.build import contract, sizes_of, unused
 from contractconv.programs.nodes import Contract, Named, Node
 
 if TYPE_CHECKING:
+    from contractconv.layers.records import Product
     from contractconv.calculus.curvature_strings import Layer
 
 
@@ -167,6 +168,18 @@ def sites_of(
         found.append(joined if takes else site)
         bias = None if takes else bias
     return [*found, _repeating(found[0], bias)] if found and bias is not None else found
+
+
+def sites_of_product(product: Product, batch: Sequence[str] | None = None) -> list[Site]:
+    """The same for a contraction with weights that a layer has asked for.
+
+    Args:
+        product: of a traced network, as a call of a part lists them.
+        batch: the indices of its string that number examples.
+    """
+    weights = [weight.tensor for weight in product.weights.values() if weight.trained]
+    bias = product.bias.tensor if product.bias is not None and product.bias.trained else None
+    return sites_of(product.result, weights, bias, batch)
 
 
 def _repeating(site: Site, bias: Tensor) -> Site:

@@ -97,6 +97,7 @@ class Training:
         state: Mapping[str, Array],
         data: Sequence[Any],
         steps: int = 1,
+        rate: float | None = None,
     ) -> Step:
         """Take a step.
 
@@ -105,6 +106,7 @@ class Training:
             state: from :meth:`begin`, or from the step before.
             data: arrays for the inputs that the objective calls its data, in order.
             steps: how many there will be, for schedules.
+            rate: how far this one goes; by default what the optimiser says.
         """
         n, options = int(state[STEP]), self.options
         given = [*data, *(parameters[name] for name in self._names)]
@@ -115,7 +117,8 @@ class Training:
             now |= self._averaged(now, made)
         if n % options.inverses_every == 0:
             now |= self._inverted(now, number_at(options.damping, n, steps))
-        after = self._updated(parameters, now, made, n, steps)
+        rates = self._rates(n, steps) | ({} if rate is None else {"rate": rate})
+        after = self._updated({**now, **made, **parameters, **rates})
         beside = {name: made[name] for name in self.objective.beside}
         following = {name: after[f"next_{name}"] for name in self._names}
         now |= {name: after[f"next_{name}"] for name in self._slots}
@@ -155,22 +158,16 @@ class Training:
             found |= block.inverted(state, weight, damping, self.options.inverse)
         return found
 
-    def _updated(
-        self,
-        parameters: Mapping[str, Array],
-        state: Mapping[str, Array],
-        made: Mapping[str, Array],
-        n: int,
-        steps: int,
-    ) -> Arrays:
-        rates = {
-            "rate": number_at(self.options.rate, n, steps),
-            "rate_beside": number_at(self.options.fallback.rate, n, steps),
-        }
-        known: dict[str, Any] = {**state, **made, **parameters, **rates}
-        given = {name: known[name] for name in self.update.inputs}
-        after: Arrays = self._run["update"](**given)._asdict()
+    def _updated(self, known: Mapping[str, Any]) -> Arrays:
+        after: Arrays = self._run["update"](**{n: known[n] for n in self.update.inputs})._asdict()
         return after
+
+    def _rates(self, n: int, steps: int) -> dict[str, float]:
+        """The rates of a step, counted from 0, of so many."""
+        beside = self.options.fallback.rate
+        return {
+            "rate": number_at(self.options.rate, n, steps), "rate_beside": number_at(beside, n, steps)
+        }  # fmt: skip
 
 
 def number_at(value: Rate, step: int, steps: int) -> float:
