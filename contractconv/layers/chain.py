@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from contractconv.errors import OperandError, ParameterError
+from contractconv.errors import ParameterError
 from contractconv.layers.part import Part
 from contractconv.layers.products import check_ending, ended
 
@@ -43,6 +43,8 @@ class Chain(Part):
         self.name = name
         if not self.parts:
             raise ParameterError("there is no part in the list")
+        first = self.parts[0]
+        self.takes_integers = isinstance(first, Part) and first.takes_integers
 
     @property
     def string(self) -> str:
@@ -50,9 +52,10 @@ class Chain(Part):
         return "\n".join(_shown(part) for part in self.parts)
 
     def _build(self, trace: Trace, *tensors: Tensor) -> Tensor:
-        if len(tensors) != 1:
-            raise OperandError(f"{len(tensors)} tensors come into a chain, which takes one")
-        (x,) = tensors
+        return self.through(self._only(tensors))
+
+    def through(self, x: Tensor) -> Tensor:
+        """What the parts make of a tensor, one after the other, where they are called."""
         for part in self.parts:
             x = ended(x, part)
         return x

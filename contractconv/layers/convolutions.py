@@ -11,6 +11,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.errors import ParameterError, ShapeError
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.layer import Said, StringPart
+from contractconv.layers.options import check_count
 from contractconv.layers.products import Ending, check_ending
 from contractconv.layers.windows import (
     PADS,
@@ -169,7 +170,7 @@ class Depthwise(WindowPart):
     def __post_init__(self) -> None:
         check_ending(self.map)
         check_init(self.init)
-        check_channels(self.multiplier, 1, "multiplier")
+        check_count(self.multiplier, "multiplier")
         _ = self.windows
 
     @property
@@ -220,7 +221,7 @@ class Local(WindowPart):
     def __post_init__(self) -> None:
         check_ending(self.map)
         check_init(self.init)
-        check_channels(self.filters, 1)
+        check_count(self.filters, "filters")
         _ = self.windows
 
     @property
@@ -313,17 +314,16 @@ class ConvTransposed(StringPart):
         return Said(self.contraction, taps | channels | groups, shape, x.axes)
 
 
-def check_channels(count: int, groups: int, what: str = "filters") -> None:
+def check_channels(count: int, groups: int) -> None:
     """Refuse numbers of maps that cannot be.
 
     Raises:
         ParameterError: it is no positive integer, or no multiple of the number of groups.
     """
-    for name, value in ((what, count), ("groups", groups)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ParameterError(f"{name}={value!r}: a positive integer is wanted")
+    check_count(count, "filters")
+    check_count(groups, "groups")
     if count % groups:
-        raise ParameterError(f"{what}={count} is no multiple of groups={groups}")
+        raise ParameterError(f"filters={count} is no multiple of groups={groups}")
 
 
 def _check_fits(window: Window, length: int, axis: str) -> None:

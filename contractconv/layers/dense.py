@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ParameterError, ShapeError
-from contractconv.layers.convolutions import check_channels
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.layer import Said, StringPart
+from contractconv.layers.options import check_count
 from contractconv.layers.products import Ending, check_ending
 from contractconv.programs.build import as_axes, unused
 
@@ -42,12 +42,12 @@ class Dense(StringPart):
         ParameterError: an option is no such thing.
 
     Example:
-        >>> print(Dense(10))
-        ... c, c o -> ... o + bias
-        >>> print(Dense(120, over="h w c", map="relu"))
-        ... h w c, h w c o -> ... o + bias, relu
-        >>> print(Dense(120, over="h w c", order="c h w", bias=False))
-        ... h w c, (c h w) o -> ... o
+        >>> str(Dense(10))
+        '... c, c o -> ... o + bias'
+        >>> str(Dense(120, over="h w c", map="relu"))
+        '... h w c, h w c o -> ... o + bias, relu'
+        >>> str(Dense(120, over="h w c", order="c h w", bias=False))
+        '... h w c, (c h w) o -> ... o'
     """
 
     kind: ClassVar[str] = "dense"
@@ -62,7 +62,7 @@ class Dense(StringPart):
     def __post_init__(self) -> None:
         check_ending(self.map)
         check_init(self.init)
-        check_channels(self.features, 1, "features")
+        check_count(self.features, "features")
         names, order = as_axes(self.over), as_axes(self.order or self.over)
         if not names or "o" in names:
             raise ParameterError(f"over={self.over!r}: names of axes are wanted, none of them 'o'")

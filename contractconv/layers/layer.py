@@ -69,7 +69,7 @@ class StringPart(Part):
         reduce = self.contraction.reduce
         shown = str(self.contraction) + (" + bias" if self.bias else "")
         ends = [] if reduce == "sum" else [f"reduce {reduce}"]
-        ends += [] if self.map is None else [_name_of(self.map)]
+        ends += [] if self.map is None else [map_name(self.map)]
         return ", ".join((shown, *ends))
 
     def _build(self, trace: Trace, *tensors: Tensor) -> Tensor:
@@ -170,5 +170,6 @@ class Layer(StringPart):
         return f"Layer({str(self.contraction)!r}{given})"
 
 
-def _name_of(map: Ending) -> str:
+def map_name(map: Ending) -> str:
+    """What a map is called."""
     return map if isinstance(map, str) else getattr(map, "__name__", "a function")

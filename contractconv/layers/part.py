@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from contractconv.errors import OperandError
 from contractconv.layers.trace import Trace, current
 
 if TYPE_CHECKING:
@@ -22,10 +24,12 @@ class Part(ABC):
         kind: what it is, in a word; parts without a name are called after it.
         name: what it is called in its network; by default its kind, with a number.
         is_block: whether it is there for the parts in it, and does nothing itself.
+        takes_integers: whether integers come in, where nothing else is said of them.
     """
 
     kind: ClassVar[str] = "part"
     is_block: ClassVar[bool] = False
+    takes_integers: bool = False
     name: str | None = None
 
     def __call__(self, *tensors: Tensor) -> Tensor:
@@ -46,6 +50,12 @@ class Part(ABC):
     @abstractmethod
     def _build(self, trace: Trace, *tensors: Tensor) -> Tensor:
         """Make of tensors what the part makes of them; parameters are asked of the trace."""
+
+    def _only(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The tensor that comes into a part that takes one."""
+        if len(tensors) != 1:
+            raise OperandError(f"{len(tensors)} tensors come into a {self.kind}, which takes one")
+        return tensors[0]
 
     @property
     def string(self) -> str:

@@ -11,7 +11,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.tensor import Tensor, applied
 from contractconv.errors import ParameterError, ShapeError, SpecError, with_carets
 from contractconv.layers.fans import columns, fans
-from contractconv.layers.initialisers import ZEROS, Drawn, as_initialiser
+from contractconv.layers.initialisers import ZEROS, Drawn, Initialiser, as_initialiser
 from contractconv.layers.records import Parameter, Product
 from contractconv.maps.table import MAPS
 from contractconv.notation.affine import Affine
@@ -38,6 +38,7 @@ def weighted(
     roles: Sequence[str] | None = None,
     init: Any = None,
     bias: Any = None,
+    bias_role: str = "bias",
     map: Ending = None,
     output_shape: Shape | None = None,
     name: str | Sequence[str] | None = None,
@@ -52,6 +53,7 @@ def weighted(
         roles: what the weights are called; by default ``W``, or ``W_1`` and so on.
         init: what draws them: one for all, or one for each by its role.
         bias: names of axes of the result along which a bias is added, ``True`` for the last one.
+        bias_role: what that is called.
         map: what is applied then.
         output_shape: the sizes of the result, where the rules should not choose them.
         name: what the axes of the result are called; by default what the string calls them.
@@ -72,14 +74,31 @@ def weighted(
     shape = None if output_shape is None else _told_sizes(spec, inputs, output_shape)
     node = contract(spec, [x._node for x in operands], told, shape)
     made = Tensor(node) if name is None else Tensor(node).named(name)
-    added = _bias(trace, made, bias)
+    whole, added = _bias(trace, made, bias, bias_role)
     trace.product(
         Product(
             Contraction._of(spec), tuple(operands), told, output_shape, made,
             dict(enumerate(weights, len(inputs))), added,
         )
     )  # fmt: skip
-    return ended(made if added is None else made + added.tensor, map)
+    return ended(whole, map)
+
+
+def along(
+    trace: Trace,
+    x: Tensor,
+    axes: Sequence[str],
+    role: str,
+    init: Initialiser,
+    trained: bool = True,
+) -> Parameter:
+    """A parameter along axes of a tensor.
+
+    A part that is shared may meet axes of other names: give its tensor the names that are met, as
+    in ``along(...).tensor.named(axes)``.
+    """
+    sizes = dict(zip(x.axes, trace.shape(x), strict=True))
+    return trace.parameter(role, axes, tuple(sizes[a] for a in axes), init, trained=trained)
 
 
 def ended(x: Tensor, map: Ending) -> Tensor:
@@ -218,9 +237,10 @@ def _axes(term: Term, names: Collection[str]) -> tuple[int, ...]:
     return tuple(n for n, axis in enumerate(term) if set(axis.names) <= set(names))
 
 
-def _bias(trace: Trace, made: Tensor, bias: Any) -> Parameter | None:
+def _bias(trace: Trace, made: Tensor, bias: Any, role: str) -> tuple[Tensor, Parameter | None]:
+    """The result with what is added to it, if anything is."""
     if bias is None or bias is False:
-        return None
+        return made, None
     axes = made.axes[-1:] if bias is True else as_axes(bias)
     lacking = [axis for axis in axes if axis not in made.axes]
     if lacking:
@@ -228,5 +248,5 @@ def _bias(trace: Trace, made: Tensor, bias: Any) -> Parameter | None:
             f"the bias is along '{' '.join(axes)}', but the result has the axes "
             f"'{' '.join(made.axes)}'"
         )
-    sizes = dict(zip(made.axes, trace.shape(made), strict=True))
-    return trace.parameter("bias", axes, tuple(sizes[axis] for axis in axes), ZEROS)
+    added = along(trace, made, axes, role, ZEROS)
+    return made + added.tensor.named(axes), added

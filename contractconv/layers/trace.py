@@ -158,6 +158,10 @@ class Trace:
         """Say what a running statistic is after this call."""
         self.updates[parameter.path] = value
 
+    def latest(self, parameter: Parameter) -> Tensor:
+        """What a running statistic is by now: a part that is shared moves it on more than once."""
+        return self.updates.get(parameter.path, parameter.tensor)
+
     def product(self, made: Product) -> None:
         """Write down a contraction with weights."""
         self._scopes[-1].products.append(made)

@@ -23,6 +23,9 @@ from contractconv.reductions.table import REDUCTIONS
 # Elements of a block of products; a product of several operands has no view of its own.
 BLOCK = 1 << 20
 
+# Points of a problem that is reduced faster than its view is made.
+_SMALL = 1 << 12
+
 Arrays = tuple[Array, ...]
 
 
@@ -41,6 +44,10 @@ def reduce_leaf(problem: Problem, arrays: Arrays, labels: Labels) -> Array:
 def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) -> Array:
     sizes = tuple(problem.extents[label] for label in labels)
     record = REDUCTIONS[problem.reduce]
+    axes = _small_axes(problem, labels, record)
+    if axes is not None:
+        made: Array = ufunc(record).reduce(arrays[0], axis=axes, dtype=arrays[0].dtype)
+        return made
     out = np.empty(sizes, arrays[0].dtype)
     if len(arrays) == 1:
         out[...] = _reduced(_one_view(problem, arrays[0]), labels, record)
@@ -54,6 +61,16 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
         place = within(Labelled(out, labels), leading).array
         place[...] = _reduced(Labelled(held, part.indices), labels, record)
     return out
+
+
+def _small_axes(problem: Problem, labels: Labels, record: Record) -> tuple[int, ...] | None:
+    """The axes that numpy reduces at once, where that takes less than looking at the operand."""
+    names = problem.whole[0] if len(problem.whole) == 1 else None
+    if names is None or record.at_once is not None or not 0 < problem.points <= _SMALL:
+        return None
+    kept = tuple(name for name in names if name in labels)
+    axes = tuple(n for n, name in enumerate(names) if name not in labels)
+    return axes if kept == labels and axes and len(names) == len(problem.sizes) else None
 
 
 def _one_view(problem: Problem, array: Array) -> Labelled:

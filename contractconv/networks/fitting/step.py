@@ -88,17 +88,23 @@ class Step:
             The loss, and what there is next.
         """
         arrays = [state[kind][name] for kind, name in self.keys]
-        loss, *after = run(*data, np.int64(number), np.float64(rate), *arrays)
+        loss, *after = run(*data, np.int64(number), _rate(rate, arrays), *arrays)
         later: State = {kind: {} for kind in state}
         for (kind, name), array in zip(self.keys, after, strict=True):
             later[kind][name] = array
         return float(loss), later
 
 
+def _rate(rate: float, arrays: Sequence[Any]) -> Any:
+    """A rate in the widest numbers of parameters, which it must not widen."""
+    dtypes = {array.dtype for array in arrays if array.dtype.kind == "f"}
+    return np.asarray(rate, max(dtypes, key=lambda d: d.itemsize, default=np.float64))
+
+
 def step_of(whole: Objective, rules: Rules) -> Step:
     """What makes of data and a state the next state."""
     parameters = whole.traced.parameters
-    number, rate = tensor("step", dtype="int64"), tensor("rate", dtype="float64")
+    number, rate = tensor("step", dtype="int64"), tensor("rate")
     moved = _moved(whole, rules, number, rate)
     old: dict[tuple[str, str], Tensor] = {("parameters", p.name): p.tensor for p in parameters}
     new: dict[tuple[str, str], Tensor] = {
@@ -129,9 +135,7 @@ def _moved(
     found = {}
     for p, slope in zip(trained, slopes, strict=True):
         slots = {slot: _like(p, slot) for slot in rules.optimizer.slots}
-        after, later = rules.optimizer.update(
-            p.tensor, slope, slots, number, rate.cast(like=p.tensor)
-        )
+        after, later = rules.optimizer.update(p.tensor, slope, slots, number, rate)
         found["parameters", p.name] = p.tensor, after
         found |= {(slot, p.name): (slots[slot], later[slot]) for slot in slots}
     return found

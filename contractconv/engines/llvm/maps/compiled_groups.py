@@ -29,7 +29,7 @@ from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Axes, Node
 
 # Elements from which on a kernel is worth being compiled.
-WORTH_COMPILING = 1 << 6
+WORTH_COMPILING = 1 << 2
 # Instructions beyond which compiling takes longer than many a program.
 LONGEST = 400
 # Instructions, each for all elements, from which on a group is worth another thread.
