@@ -7,11 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from weight_networks import Attention, Gru, Lstm, Norm, Table, same_bits, tokens_network
+from weight_arrays import same_bits
 
 import contractconv as cc
 from contractconv import weights
-from contractconv.layers import Conv, ConvTransposed, Dense, Depthwise
+from contractconv.layers import (
+    GRU,
+    LSTM,
+    Attention,
+    BatchNorm,
+    Conv,
+    ConvTransposed,
+    Dense,
+    Depthwise,
+    Embedding,
+    LayerNorm,
+)
 from contractconv.weights.formats.trees import flat
 
 nn: Any = pytest.importorskip("flax.linen")
@@ -80,15 +91,14 @@ class Image(nn.Module):  # type: ignore[misc]  # flax has no types here
 
     @nn.compact
     def __call__(self, x: Any) -> Any:
+        """Apply it."""
         x = nn.relu(nn.Conv(5, (3, 3), padding="VALID")(x))
         x = nn.BatchNorm(use_running_average=True)(x)
         return nn.Dense(7)(x.reshape(x.shape[0], -1))
 
 
 def test_dense_layers_behind_images() -> None:
-    net = cc.Network(
-        [Conv(5, 3, map="relu"), Norm("batch_norm", 1e-5, c=5), Dense(7, over="h w c")]
-    )
+    net = cc.Network([Conv(5, 3, map="relu"), BatchNorm(epsilon=1e-5), Dense(7, over="h w c")])
     x = numbers(2, 5, 6, 3)
     params = check(net, Image(), x)
     made = weights.nested(weights.export(net.traced(x.shape), params, "flax"))
@@ -102,23 +112,25 @@ def test_general_dense_layers() -> None:
 
 
 def test_layer_normalisations() -> None:
-    check(cc.Network([Norm("layer_norm", 1e-6, c=6)]), nn.Sequential([nn.LayerNorm()]), numbers(2, 6))
+    check(cc.Network([LayerNorm(epsilon=1e-6)]), nn.Sequential([nn.LayerNorm()]), numbers(2, 6))
 
 
 def test_embeddings() -> None:
-    net = tokens_network([Table(v=9, c=5)])
+    net = cc.Network([Embedding(9, 5)])
     check(net, nn.Sequential([nn.Embed(9, 5)]), np.arange(8).reshape(2, 4))
 
 
 @pytest.mark.parametrize("cell", ["LSTMCell", "OptimizedLSTMCell"])
 def test_lstm(cell: str) -> None:
     module = nn.Sequential([nn.RNN(getattr(nn, cell)(4, param_dtype=np.float64))])
-    check(cc.Network([Lstm(d=3, h=4)]), module, numbers(2, 5, 3), last=True)
+    check(cc.Network([LSTM(4, sequence=False)]), module, numbers(2, 5, 3), last=True)
 
 
 def test_gru() -> None:
-    net, x = cc.Network([Gru(d=3, h=4)]), numbers(2, 5, 3)
-    params = check(net, nn.Sequential([nn.RNN(nn.GRUCell(4, param_dtype=np.float64))]), x, last=True)
+    net, x = cc.Network([GRU(4, sequence=False)]), numbers(2, 5, 3)
+    params = check(
+        net, nn.Sequential([nn.RNN(nn.GRUCell(4, param_dtype=np.float64))]), x, last=True
+    )
     assert not params["gru_1"]["bias_h"][:2].any()
     # What has a bias for each product there gets their sum.
     params["gru_1"]["bias_h"][:2] = 1
@@ -130,4 +142,4 @@ def test_gru() -> None:
 
 def test_multi_head_attention() -> None:
     module = nn.Sequential([nn.MultiHeadDotProductAttention(2)])
-    check(cc.Network([Attention(d=6, n=2, h=3)]), module, numbers(2, 5, 6))
+    check(cc.Network([Attention(2)]), module, numbers(2, 5, 6))

@@ -10,11 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from weight_networks import Attention, Gru, Lstm, Norm, Table, same_bits, tokens_network
+from weight_arrays import same_bits
 
 import contractconv as cc
 from contractconv import weights
-from contractconv.layers import Conv, ConvTransposed, Dense, Depthwise, Layer
+from contractconv.layers import (
+    GRU,
+    LSTM,
+    Attention,
+    BatchNorm,
+    Conv,
+    ConvTransposed,
+    Dense,
+    Depthwise,
+    Embedding,
+    Layer,
+    LayerNorm,
+)
 
 pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -99,7 +111,7 @@ def image(shape: tuple[int, ...]) -> Any:
 
 
 def image_network() -> cc.Network:
-    norm = Norm("batch_norm", 1e-3, c=5)
+    norm = BatchNorm(epsilon=1e-3)
     return cc.Network([Conv(5, 3, map="relu"), norm, Dense(7, over="h w c"), Dense(7)])
 
 
@@ -142,22 +154,23 @@ def test_keras_loads_what_is_written(tmp_path: Path) -> None:
 
 def test_layer_normalisations() -> None:
     x = numbers(2, 6)
-    check(cc.Network([Norm("layer_norm", 1e-3, c=6)]), model(x.shape, keras().layers.LayerNormalization()), x, SINGLE)
+    theirs = model(x.shape, keras().layers.LayerNormalization())
+    check(cc.Network([LayerNorm(epsilon=1e-3)]), theirs, x, SINGLE)
 
 
 def test_embeddings() -> None:
     x = np.arange(8).reshape(2, 4)
-    check(tokens_network([Table(v=9, c=5)]), model(x.shape, keras().layers.Embedding(9, 5)), x)
+    check(cc.Network([Embedding(9, 5)]), model(x.shape, keras().layers.Embedding(9, 5)), x)
 
 
 def test_lstm() -> None:
     x = numbers(2, 5, 3)
-    check(cc.Network([Lstm(d=3, h=4)]), model(x.shape, keras().layers.LSTM(4)), x)
+    check(cc.Network([LSTM(4, sequence=False)]), model(x.shape, keras().layers.LSTM(4)), x)
 
 
 def test_gru() -> None:
     x = numbers(2, 5, 3)
-    check(cc.Network([Gru(d=3, h=4)]), model(x.shape, keras().layers.GRU(4)), x)
+    check(cc.Network([GRU(4, sequence=False)]), model(x.shape, keras().layers.GRU(4)), x)
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -166,7 +179,7 @@ def test_multi_head_attention(tmp_path: Path, saved: bool) -> None:
     given = k.Input((5, 6))
     theirs = k.Model(given, k.layers.MultiHeadAttention(2, 3)(given, given))
     theirs.set_weights([numbers(*w.shape) for w in theirs.weights])
-    net = cc.Network([Attention(d=6, n=2, h=3)])
+    net = cc.Network([Attention(2)])
     params = check(net, theirs, x, SINGLE)
     if saved:
         pytest.importorskip("h5py")

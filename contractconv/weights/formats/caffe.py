@@ -172,7 +172,7 @@ def _without_ones(sizes: tuple[int, ...], number: int, kind: str) -> tuple[int, 
     return rest if all(size == 1 for size in lead) else sizes
 
 
-# -- names -------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------
 
 
 def _entries(found: Sequence[Layer]) -> Iterator[tuple[str, Array]]:
