@@ -213,5 +213,6 @@ def _put_together(parts: Sequence[Array], more: Iterable[Array]) -> Array:
         dtype = np.result_type(*parts)
         whole = as_numbers(sum(as_bits(part.astype(dtype)) for part in parts), dtype)
     for other in more:
-        whole = whole + other
+        # Nothing is added to what meets a zero, not even to the sign of another zero.
+        whole = np.where(other == 0, whole, whole + other)
     return whole
