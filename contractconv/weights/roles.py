@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from contractconv.notation.affine import ONE, Affine
-from contractconv.notation.spec import Axis, Spec, Term, unique_names
+from contractconv.notation.spec import Spec, Term, unique_names
 from contractconv.planning.roles import roles
 
 Names = tuple[str, ...]
@@ -80,11 +80,10 @@ def _window(spec: Spec, own: Names, inputs: int) -> Names:
 
 
 def _shared(terms: Iterable[Term]) -> Iterator[Affine]:
-    return (axis for term in terms for axis in term if _is_window(axis))
-
-
-def _is_window(axis: Axis) -> bool:
-    return isinstance(axis, Affine) and len(axis.names) > 1
+    """The axes on which several indices stand."""
+    for axis in (axis for term in terms for axis in term):
+        if isinstance(axis, Affine) and len(axis.names) > 1:
+            yield axis
 
 
 def _is_scattered(spec: Spec, name: str, inputs: int) -> bool:

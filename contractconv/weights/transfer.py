@@ -211,7 +211,7 @@ def _put_together(parts: Sequence[Array], more: Iterable[Array]) -> Array:
     whole = parts[0]
     if len(parts) > 1:
         dtype = np.result_type(*parts)
-        whole = as_numbers(sum(as_bits(part.astype(dtype)) for part in parts), dtype)
+        whole = as_numbers(np.add.reduce([as_bits(part.astype(dtype)) for part in parts]), dtype)
     for other in more:
         # Nothing is added to what meets a zero, not even to the sign of another zero.
         whole = np.where(other == 0, whole, whole + other)

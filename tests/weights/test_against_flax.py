@@ -89,7 +89,7 @@ def test_depthwise_convolutions(multiplier: int) -> None:
 class Image(nn.Module):  # type: ignore[misc]  # flax has no types here
     """A convolution, a normalisation and a dense layer behind an image."""
 
-    @nn.compact
+    @nn.compact  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         """Apply it."""
         x = nn.relu(nn.Conv(5, (3, 3), padding="VALID")(x))

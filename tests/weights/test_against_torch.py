@@ -113,7 +113,9 @@ def test_dense_layers_with_one_axis_in_the_order_of_torch() -> None:
 ])  # fmt: skip
 def test_layers_with_strings_of_their_own(string: str) -> None:
     full = "y-p" in string
-    sizes = {"p": 3, "q": 2, "n": 5, "y": 8, "x": 7} if full else {"k": 3, "l": 2, "z": 5}
+    sizes: Any = {"k": 3, "l": 2, "z": 5}
+    if full:
+        sizes = {"p": 3, "q": 2, "n": 5, "y": 8, "x": 7}
     net = cc.Network([Layer(string, **sizes)])
     x = numbers(2, 4, 6, 6)
     conv = nn.Conv2d(4, 5, (3, 2), padding=(2, 1) if full else 0, bias=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 import contractconv as cc
 from contractconv.errors import WeightsError
 from contractconv.notation.parser import parse
-from contractconv.weights import describe
-from contractconv.weights.layouts import CANONICAL, FRAMEWORKS, Row
+from contractconv.weights import describe, export, load
+from contractconv.weights.layouts import CANONICAL, FRAMEWORKS, Framework, Row, Rows
 
 
 def rows() -> Iterator[tuple[str, str, str, Row]]:
@@ -56,3 +57,15 @@ def test_well_known_layouts() -> None:
 def test_a_neighbour_that_is_none() -> None:
     with pytest.raises(WeightsError, match="framework='mxnet' is none of torch"):
         describe("mxnet")
+
+
+def test_a_library_is_added_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: Rows = {"W": (Row("filters", "(O) K (C)"),), "bias": (Row("offset", "(A)"),)}
+    added = Framework({"conv": (rows,)}, flatten="NHWC")
+    monkeypatch.setitem(FRAMEWORKS, "darknet", added)
+    net = cc.Network([cc.layers.Conv(2, (3, 1))]).traced((1, 5, 5, 4))
+    theirs = {"c.filters": np.arange(24.0).reshape(2, 3, 1, 4), "c.offset": np.ones(2)}
+    params = load(net, theirs, "darknet")
+    assert np.array_equal(params["conv_1"]["W"], theirs["c.filters"].transpose(1, 2, 3, 0))
+    assert np.array_equal(export(net, params, "darknet")["conv_1.filters"], theirs["c.filters"])
+    assert "o k l c -> k l c o" in describe("darknet")
