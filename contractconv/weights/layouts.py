@@ -72,7 +72,8 @@ def _norms(scale: str, shift: str, mean: str, variance: str) -> dict[str, tuple[
     trained: Rows = {"scale": (Row(scale, "F"),), "shift": (Row(shift, "F"),)}
     running: Rows = {"mean": (Row(mean, "F"),), "variance": (Row(variance, "F"),)}
     kinds = ("layer_norm", "group_norm", "instance_norm", "rms_norm")
-    return dict.fromkeys(kinds, (trained,)) | {"batch_norm": (trained | running,)}
+    found: dict[str, tuple[Rows, ...]] = dict.fromkeys(kinds, (trained,))
+    return found | {"batch_norm": (trained | running,)}
 
 
 def _gates(entry: str, term: str, order: Sequence[int], ours: str) -> tuple[Row, ...]:

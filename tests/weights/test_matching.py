@@ -214,3 +214,18 @@ def test_shared_layers_have_their_weights_once() -> None:
     params = weights.load(net, source, "torch")
     assert list(params) == ["dense_1"]
     assert same_bits(weights.export(net, params, "torch", like=source), source)
+
+
+def test_names_of_tensorflow() -> None:
+    net = cc.Network([Conv(2, 3), Dense(4, over="h w c")]).traced(SHAPE)
+    source = {
+        "conv2d/kernel:0": numbers(3, 3, 3, 2),
+        "conv2d/bias:0": numbers(2),
+        "dense/kernel:0": numbers(32, 4),
+        "dense/bias:0": numbers(4),
+    }
+    params = weights.load(net, source, "tensorflow")
+    assert same_bits(params["conv_1"]["W"], source["conv2d/kernel:0"])
+    assert same_bits(weights.export(net, params, "tensorflow", like=source), source)
+    found = weights.export(net, params, "tensorflow", names={"conv_1": "a", "dense_1": "b"})
+    assert list(found) == ["a/kernel", "a/bias", "b/kernel", "b/bias"]
