@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
     from contractconv.networks.summary import Summary
-    from contractconv.training import Optimizer
+    from contractconv.training import KFAC, Optimizer
 
 Made = TypeVar("Made")
 
@@ -341,7 +341,7 @@ class Network:
         self,
         data: Any,
         *,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | KFAC | None = None,
         loss: Any = "cross_entropy",
         epochs: int = 10,
         batch: int = 64,
@@ -425,16 +425,15 @@ class Network:
 
     def stepper(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | KFAC,
         loss: Any = "cross_entropy",
         clip: float | None = None,
         average: float | None = None,
     ) -> Stepper:
         """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
-        from contractconv.networks.fitting.step import Rules
-        from contractconv.networks.fitting.stepper import ProgramStepper
+        from contractconv.networks.fitting.begin import stepper
 
-        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+        return stepper(self, optimizer, loss, clip, average)
 
     # -- its parts -------------------------------------------------------------------------------
 
