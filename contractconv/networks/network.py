@@ -15,6 +15,7 @@ from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.inputs import (
     arguments,
+    as_arrays,
     as_inputs,
     fitted,
     input_kind,
@@ -185,6 +186,7 @@ class Network:
                 f"{self.name} is called with parameters and arrays; what is a part of another "
                 "network is cc.layers.Chain([...])"
             )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
@@ -210,6 +212,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -225,6 +228,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))

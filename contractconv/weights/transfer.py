@@ -215,5 +215,3 @@ def _put_together(parts: Sequence[Array], more: Iterable[Array]) -> Array:
     for other in more:
         whole = whole + other
     return whole
-
-

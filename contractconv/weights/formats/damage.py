@@ -42,6 +42,4 @@ def damaged(at: int, reason: str) -> WeightsError:
 
 def needed(package: str, suffix: str) -> WeightsError:
     """Build the error for a package that is not there."""
-    return WeightsError(
-        f"{suffix} needs {package}: pip install 'contractconv[weights]'"
-    )
+    return WeightsError(f"{suffix} needs {package}: pip install 'contractconv[weights]'")

@@ -26,7 +26,9 @@ def nested(entries: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def flat(tree: Mapping[Any, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def flat(
+    tree: Mapping[Any, Any], before: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Go through dicts within dicts, or within lists.
 
     Example:
