@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -151,7 +151,7 @@ def _without_place(
     )
 
 
-# -- roles of axes -----------------------------------------------------------------------------------
+# -- roles of axes -------------------------------------------------------------------------------
 
 _TABLES = ("embedding", "learned_positions")
 
