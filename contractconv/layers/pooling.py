@@ -12,6 +12,7 @@ from contractconv.errors import ParameterError, ShapeError
 from contractconv.layers.convolutions import WindowPart
 from contractconv.layers.layer import Said, StringPart
 from contractconv.layers.windows import POSITIONS, Padding, Window, windows
+from contractconv.notation.parser import as_reduction
 
 if TYPE_CHECKING:
     from contractconv.layers.trace import Trace
@@ -135,6 +136,11 @@ class GlobalPool(StringPart):
     axes: int = 2
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.axes not in range(1, len(POSITIONS) + 1):
+            raise ParameterError(f"axes={self.axes!r}: one, two or three axes are reduced")
+        as_reduction(self.reduce)
+
     @property
     def contraction(self) -> Contraction:
         """The string."""
@@ -143,8 +149,6 @@ class GlobalPool(StringPart):
 
     def _said(self, trace: Trace, *tensors: Tensor) -> Said:
         (x,) = tensors
-        if not 1 <= self.axes <= len(POSITIONS):
-            raise ParameterError(f"axes={self.axes}: one, two or three axes are reduced")
         if x.ndim != self.axes + 2:
             raise ShapeError(
                 f"{self.axes} axes between batch and channels are reduced, but "
