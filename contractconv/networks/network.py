@@ -256,9 +256,9 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """
