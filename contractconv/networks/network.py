@@ -15,6 +15,7 @@ from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.inputs import (
     arguments,
+    as_arrays,
     as_inputs,
     fitted,
     input_kind,
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
     from contractconv.networks.summary import Summary
-    from contractconv.training import Optimizer
+    from contractconv.training import KFAC, Optimizer
 
 Made = TypeVar("Made")
 
@@ -185,6 +187,7 @@ class Network:
                 f"{self.name} is called with parameters and arrays; what is a part of another "
                 "network is cc.layers.Chain([...])"
             )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
@@ -210,6 +213,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -225,6 +229,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -251,9 +256,9 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """
@@ -290,6 +295,26 @@ class Network:
         from contractconv.networks.summary import summarised
 
         return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
+    def explain(self, *shapes: Any, training: bool = False) -> NetworkExplanation:
+        """What its parts do, and what comes back through them; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
+            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            ...     print(sentence)
+            Each of the 64 o is made of all 32 c
+            each of 32×64 pairs with a kernel of its own
+            3×3 weights along k and l: 18,432 weights.
+        """
+        from contractconv.networks.explanation import explained
+
+        return explained(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,
@@ -341,7 +366,7 @@ class Network:
         self,
         data: Any,
         *,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | KFAC | None = None,
         loss: Any = "cross_entropy",
         epochs: int = 10,
         batch: int = 64,
@@ -425,16 +450,15 @@ class Network:
 
     def stepper(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | KFAC,
         loss: Any = "cross_entropy",
         clip: float | None = None,
         average: float | None = None,
     ) -> Stepper:
         """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
-        from contractconv.networks.fitting.step import Rules
-        from contractconv.networks.fitting.stepper import ProgramStepper
+        from contractconv.networks.fitting.begin import stepper
 
-        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+        return stepper(self, optimizer, loss, clip, average)
 
     # -- its parts -------------------------------------------------------------------------------
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contractconv.errors import ParameterError
 from contractconv.training.checks import OF_OPTIMIZERS, Rule, check_fields, is_number
 from contractconv.training.kfac.damping import METHODS, Method
 from contractconv.training.kfac.fisher import FISHERS, Fisher
 from contractconv.training.kfac.objective import Objective
-from contractconv.training.kfac.training import Training
+from contractconv.training.kfac.training import Training, number_at
 from contractconv.training.optimizer import Optimizer, Rate
 from contractconv.training.optimizers import Adam
 
@@ -75,6 +74,10 @@ class KFAC:
     def __post_init__(self) -> None:
         check_fields(self, RULES)
 
+    def rate_at(self, step: int, steps: int) -> float:
+        """The rate of a step, counted from 1, of so many."""
+        return number_at(self.rate, step - 1, steps)
+
     def on(self, objective: Objective, shapes: Mapping[str, Sequence[int]]) -> Training:
         """Make the programs of steps that make a loss smaller.
 
@@ -101,7 +104,10 @@ _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
-    "damping": (lambda value: callable(value) or _above_zero(value), "a number above zero, or a schedule"),
+    "damping": (
+        lambda value: callable(value) or _above_zero(value),
+        "a number above zero, or a schedule",
+    ),
     "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
     "fisher": _one_of(FISHERS),
     "kind": _one_of(KINDS),

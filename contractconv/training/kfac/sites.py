@@ -17,8 +17,8 @@ from contractconv.programs.build import contract, sizes_of, unused
 from contractconv.programs.nodes import Contract, Named, Node
 
 if TYPE_CHECKING:
-    from contractconv.layers.records import Product
     from contractconv.calculus.curvature_strings import Layer
+    from contractconv.layers.records import Product
 
 
 @dataclass(frozen=True)
