@@ -197,6 +197,15 @@ def test_frameworks_that_are_none() -> None:
     refused("a int has no weights that can be read: give a path, a dict of arrays, or a model", 3)
 
 
+def test_networks_without_shapes() -> None:
+    refused(
+        "which weights a network has follows from what comes in: give net.traced(shape), not a "
+        "Network",
+        WHOLE,
+        cc.Network([Dense(4)]),
+    )
+
+
 def test_parameters_that_are_none() -> None:
     params = weights.load(network(), WHOLE, "torch")
     del params["dense_1"]["W"]
