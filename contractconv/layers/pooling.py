@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.api.contraction import Contraction
 from contractconv.api.tensor import Tensor, index
@@ -13,6 +13,7 @@ from contractconv.layers.convolutions import WindowPart
 from contractconv.layers.layer import Said, StringPart
 from contractconv.layers.windows import POSITIONS, Padding, Window, windows
 from contractconv.notation.parser import as_reduction
+from contractconv.notation.spec import Reduction
 
 if TYPE_CHECKING:
     from contractconv.layers.trace import Trace
@@ -132,7 +133,7 @@ class GlobalPool(StringPart):
     """
 
     kind: ClassVar[str] = "global_pool"
-    reduce: Literal["mean", "max", "min", "sum", "logsumexp"] = "mean"
+    reduce: Reduction = "mean"
     axes: int = 2
     name: str | None = None
 

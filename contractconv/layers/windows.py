@@ -135,7 +135,7 @@ def check_rank(axes: Sequence[str], count: int, what: str) -> None:
         raise ShapeError(
             f"{what} runs along {count} ax{'i' if count == 1 else 'e'}s between batch and "
             f"channels: {count + 2} axes come in, not '{shown}'; a tuple says along how many, as "
-            f"in kernel=({', '.join(['3'] * max(1, len(axes) - 2))},)"
+            f"in kernel={(3,) * max(1, len(axes) - 2)}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from operator import index
@@ -116,6 +116,19 @@ def arguments(function: Any) -> list[str]:
         if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
         and p.default is Argument.empty
     ]
+
+
+def as_arrays(given: Sequence[Any]) -> tuple[Any, ...]:
+    """What comes in as arrays: lists of numbers become some.
+
+    Raises:
+        OperandError: something is a dict, as parameters are.
+    """
+    import numpy as np
+
+    if any(isinstance(one, Mapping) for one in given):
+        raise OperandError("a dict comes in: parameters are given first, then arrays")
+    return tuple(one if hasattr(one, "shape") else np.asarray(one) for one in given)
 
 
 def fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.inputs import (
     arguments,
+    as_arrays,
     as_inputs,
     fitted,
     input_kind,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
@@ -187,6 +189,7 @@ class Network:
                 f"{self.name} is called with parameters and arrays; what is a part of another "
                 "network is cc.layers.Chain([...])"
             )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
@@ -212,6 +215,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -227,6 +231,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -253,9 +258,9 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """
@@ -292,6 +297,26 @@ class Network:
         from contractconv.networks.summary import summarised
 
         return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
+    def explain(self, *shapes: Any, training: bool = False) -> NetworkExplanation:
+        """What its parts do, and what comes back through them; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
+            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            ...     print(sentence)
+            Each of the 64 o is made of all 32 c
+            each of 32×64 pairs with a kernel of its own
+            3×3 weights along k and l: 18,432 weights.
+        """
+        from contractconv.networks.explanation import explained
+
+        return explained(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,
