@@ -11,7 +11,7 @@ from contractconv.api.contraction import Contraction
 from contractconv.errors import OperandError
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.part import Part
-from contractconv.layers.products import Ending, check_ending, check_weights, weighted
+from contractconv.layers.products import Ending, check_ending, check_weights, weight_names, weighted
 from contractconv.notation.extents import check_names
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class StringPart(Part):
         if len(tensors) != self.inputs:
             raise OperandError(f"'{self.contraction}' takes {self.inputs}, not {len(tensors)}")
         said = self._said(trace, *tensors)
+        count = len(said.contraction._spec.inputs) - self.inputs
+        check_init(self.init, said.roles or weight_names(count))
         return weighted(
             trace, said.contraction, tensors, said.extents, roles=said.roles, init=self.init,
             bias=self._along(said.names), map=self.map, output_shape=said.output_shape,

@@ -217,7 +217,7 @@ def _weights(
     map: Ending,
 ) -> list[Parameter]:
     terms = spec.inputs[inputs:]
-    names = roles or (["W"] if len(terms) == 1 else [f"W_{n + 1}" for n in range(len(terms))])
+    names = roles or weight_names(len(terms))
     if len(names) != len(terms):
         raise ParameterError(f"{len(names)} names for the {len(terms)} weights of '{spec}'")
     said = fans(spec, sizes, tuple(range(inputs)))
@@ -230,6 +230,16 @@ def _weights(
         drawn = Drawn(shape, said.fan_in, said.fan_out, len(terms), summed, kept)
         made.append(trace.parameter(role, result_axes(term), shape, chosen, drawn))
     return made
+
+
+def weight_names(count: int) -> list[str]:
+    """What weights are called that have no other names.
+
+    Example:
+        >>> weight_names(1), weight_names(2)
+        (['W'], ['W_1', 'W_2'])
+    """
+    return ["W"] if count == 1 else [f"W_{n + 1}" for n in range(count)]
 
 
 def _axes(term: Term, names: Collection[str]) -> tuple[int, ...]:

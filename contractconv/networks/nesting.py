@@ -68,7 +68,7 @@ def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
 
 def _check_names(found: Mapping[Path, Any], wanted: Mapping[Path, Parameter]) -> None:
     missing = [".".join(path) for path in wanted if path not in found]
-    foreign = [".".join(path) for path in found if path not in wanted]
+    foreign = [".".join(map(str, path)) for path in found if path not in wanted]
     if missing:
         near = close_to(missing[0], foreign) if foreign else ""
         raise OperandError(f"{_listed(missing)} missing among the parameters{near}")

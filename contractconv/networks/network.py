@@ -20,10 +20,11 @@ from contractconv.networks.inputs import (
     fitted,
     input_kind,
     number_kind,
+    parameter_dtype,
     shape_of,
 )
 from contractconv.networks.losses import as_loss, target_kind
-from contractconv.networks.masks import drawn_masks
+from contractconv.networks.masks import drawn_masks, generator
 from contractconv.networks.nesting import Nested, in_order, nested
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
 
@@ -154,14 +155,15 @@ class Network:
             A nested dict of arrays.
 
         Raises:
+            OperandError: nothing is drawn by that, or these are no floating-point numbers.
             ShapeError: shapes do not fit; the message says in which part.
         """
         import numpy as np
 
-        generator = np.random.default_rng(rng)
+        drawn, numbers = generator(rng), parameter_dtype(dtype)
         return nested(
             {
-                p.path: np.ascontiguousarray(p.init(generator, p.drawn), dtype).reshape(p.shape)
+                p.path: np.array(p.init(drawn, p.drawn), numbers, order="C")
                 for p in self.parameters(*shapes)
             }
         )
