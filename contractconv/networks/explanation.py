@@ -165,7 +165,7 @@ class _Part:
         names = [f"value {n}" for n in range(len(self._values))]
         output, _ = cut(region, regions, self._values, names)
         sizes = [(regions.shape(n), n in regions.trained) for n in self._values]
-        return output.key, str(sizes), str(roles), string_of(region)
+        return output.key, str(sizes), str(roles), string_of(region, regions)
 
     def told(self, path: Path, work: Work) -> Told:
         """Explain it."""
@@ -173,7 +173,7 @@ class _Part:
         forward, back = _lines(program)
         given = zip(self._names, map(self._size, self._values), strict=True)
         return Told(
-            path, string_of(self._region), tuple(given),
+            path, string_of(self._region, self._regions), tuple(given),
             (self._output_name, self._size(self._region.output)), program, tuple(forward),
             tuple(self._said()), tuple(map(self._back, back)), work,
         )  # fmt: skip
@@ -271,6 +271,11 @@ def _lines(program: ProgramExplanation) -> tuple[list[Line], list[Line]]:
     order = {node: n for n, node in enumerate(program.lines.names)}
     back = [line for line in back if not line.is_input]
     return forward, sorted(back, key=lambda line: order[line.node])
+
+
+def _spoken(product: Product, axis: str) -> str:
+    """What the string calls an axis of the result."""
+    return str(product.contraction._spec.output[product.result.axes.index(axis)])
 
 
 def _innermost(node: Node) -> Node:

@@ -129,11 +129,12 @@ def summarised(network: Traced, name: str, dtype: Any) -> Summary:
     """
     regions, numbers = Regions(network), as_dtype(dtype)
     rows = _Rows(regions, numbers)
-    costs = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    all_of_them = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    shown = [each for each in all_of_them if each[0].call or any(each[-1])]
     shape = network.trace.shape
     return Summary(
         name,
-        tuple(rows.row(*each) for each in costs),
+        tuple(rows.row(*each) for each in shown),
         tuple((str(x.label), x.axes, shape(x)) for x in network.inputs),
         _count(network.parameters),
         _count(network.trained),
@@ -156,7 +157,7 @@ class _Rows:
         new = list(self._new(call)) if call else []
         return Row(
             path=path,
-            string=string_of(region),
+            string=string_of(region, regions),
             axes=call.output.axes if call else region.output.axes,
             shape=shape,
             parameters=_count(new),
