@@ -97,6 +97,15 @@ class Regions:
         return tuple(self._all())
 
     @cached_property
+    def given(self) -> frozenset[Node]:
+        """The values that depend on what comes in or on parameters; the others are constants."""
+        found: set[Node] = set()
+        for node in self.sized.graph.nodes:
+            if isinstance(node, Input) or found.intersection(node.sources):
+                found.add(node)
+        return frozenset(found)
+
+    @cached_property
     def trained(self) -> frozenset[Node]:
         """The values through which something comes back to what is trained, and that itself."""
         found = {self.made(parameter.tensor) for parameter in self.network.trained}
@@ -165,15 +174,22 @@ def paths_of(regions: Regions) -> list[Path]:
     """What regions are called; between parts, after the blocks that those around are both in."""
     found: list[Path] = []
     before: Path = ()
-    calls = [region.call for region in regions.all]
-    for n, call in enumerate(calls):
-        after = next((later.path[:-1] for later in calls[n:] if later), ())
-        if call is None:
-            found.append((*common(before, after), BETWEEN))
+    for n, region in enumerate(regions.all):
+        later = (other.call for other in regions.all[n:])
+        after = next((call.path[:-1] for call in later if call), ())
+        if region.call is None:
+            block = _ended(region, before) or common(before, after)
+            found.append((*block, BETWEEN))
         else:
-            found.append(call.path or (call.part.kind,))
+            found.append(region.call.path or (region.call.part.kind,))
             before = after
     return found
+
+
+def _ended(region: Region, blocks: Path) -> Path | None:
+    """The block around the part before that ends in a region, and has given it its name."""
+    around = (blocks[:depth] for depth in range(len(blocks), 0, -1))
+    return next((block for block in around if "_".join(block) == region.output.label), None)
 
 
 def string_of(region: Region, whole: Regions) -> str:
