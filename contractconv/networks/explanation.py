@@ -11,12 +11,12 @@ from contractconv.display.programs.explanation import ProgramExplanation, explai
 from contractconv.display.programs.lines import Line
 from contractconv.layers.records import Parameter, Path, Product
 from contractconv.networks.connections import Connection, connections
-from contractconv.networks.regions import Region, Regions, cut, paths_of, string_of
+from contractconv.networks.regions import Region, Regions, cut, innermost, paths_of, string_of
 from contractconv.networks.traced import Traced
 from contractconv.networks.work import Work, work_of
 from contractconv.notation.problem import Shape
 from contractconv.programs.build import unused
-from contractconv.programs.nodes import Contract, Input, Map, Named, Node
+from contractconv.programs.nodes import Contract, Input, Map, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.lines import BACK
 
@@ -213,7 +213,7 @@ class _Part:
             return {}
         (z,) = results
         sums = [n for n in self._region.nodes if isinstance(n, Map) and z in n.arguments]
-        named = {_innermost(z): "z"} | {n: "s" for n in sums if n.function == "add"}
+        named = {innermost(z): "z"} | {n: "s" for n in sums if n.function == "add"}
         return {n: name for n, name in named.items() if n != self._region.output}
 
     def _size(self, node: Node) -> str:
@@ -226,7 +226,7 @@ class _Part:
         return () if self._region.call is None else self._region.call.products
 
     def _connections(self, product: Product) -> list[Connection]:
-        node = _innermost(self._regions.made(product.result))
+        node = innermost(self._regions.made(product.result))
         assert isinstance(node, Contract)
         return connections(product, node.spec, self._regions.sized.problems[node].extents)
 
@@ -276,13 +276,6 @@ def _lines(program: ProgramExplanation) -> tuple[list[Line], list[Line]]:
 def _spoken(product: Product, axis: str) -> str:
     """What the string calls an axis of the result."""
     return str(product.contraction._spec.output[product.result.axes.index(axis)])
-
-
-def _innermost(node: Node) -> Node:
-    """A value before its axes were called otherwise."""
-    while isinstance(node, Named):
-        node = node.source
-    return node
 
 
 def _sizes(axes: tuple[str, ...], shape: Shape) -> str:

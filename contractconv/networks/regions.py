@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 from contractconv.layers.records import Call, Path
 from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Shape
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Contract, Input, Map, Node, in_order, readers
+from contractconv.programs.nodes import Contract, Input, Map, Named, Node, in_order, readers
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import Sized, sized
 
@@ -199,18 +199,28 @@ def string_of(region: Region, whole: Regions) -> str:
     for node in filter(whole.does_something, region.contractions):
         reduce = node.spec.reduce
         return str(node.spec) if reduce == "sum" else f"{node.spec}, reduce {reduce}"
-    return ", ".join(signs_of(region))
+    return ", ".join(signs_of(region, whole))
 
 
-def signs_of(region: Region) -> list[str]:
+def signs_of(region: Region, whole: Regions) -> list[str]:
     """The maps of a region by their signs, in order; slices, and what puts them together."""
-    maps = [node for node in region.nodes if isinstance(node, Map)]
-    moved = [n for n in region.contractions if any(n in each.arguments for each in maps)]
-    joins = [n for n in moved if n.shape is not None]
-    signs = [MAPS[node.function].operator or node.function for node in maps]
-    if joins and signs[: len(joins) - 1] == ["+"] * (len(joins) - 1):
-        signs[: len(joins) - 1] = ["concat"]
-    return signs or ["slice"]
+    signs = [_sign(node, whole) for node in region.nodes if isinstance(node, Map)]
+    apart = [sign for sign, _ in groupby(signs)] if "concat" in signs else signs
+    return apart or ["slice"]
+
+
+def _sign(node: Map, whole: Regions) -> str:
+    """What a map is called; a sum of what was only moved puts arrays one behind the other."""
+    parts = [innermost(argument) for argument in node.arguments]
+    moved = all(isinstance(n, Contract) and not whole.does_something(n) for n in parts)
+    return "concat" if moved else MAPS[node.function].operator or node.function
+
+
+def innermost(node: Node) -> Node:
+    """A value before its axes were called otherwise."""
+    while isinstance(node, Named):
+        node = node.source
+    return node
 
 
 def common(one: Path, other: Path) -> Path:

@@ -118,22 +118,16 @@ def _strand(strand: Strand, column: int, layout: Layout) -> str:
     """The lines of a strand: between its boxes, from where it begins, to where it ends."""
     x = layout.middle(column)
     routes = [_down(layout.place(a), layout.place(b)) for a, b in pairwise(strand.boxes)]
-    if not strand.boxes and strand.start and strand.end:
-        routes.append(_beside(layout.place(strand.start), layout.place(strand.end), x))
-    elif strand.boxes:
-        routes += _ends(strand, layout, x)
-    return element("g", {"class": "cc-branch" if column else "cc-spine"}, "".join(routes))
-
-
-def _ends(strand: Strand, layout: Layout, x: float) -> Iterator[str]:
-    if strand.start is not None:
-        start, top = layout.place(strand.start), layout.place(strand.boxes[0])
-        y = start.y + _LEAVE * start.height
-        yield _line(points("M", _side(start, x), y) + points("H", x) + points("V", top.y))
-        yield _head(x, top.y, 0, -1)
+    begin = "" if strand.start is None else _left(strand.start, column, layout)
+    if strand.start is not None and strand.boxes:
+        top = layout.place(strand.boxes[0]).y
+        routes.append(_line(begin + points("V", top)) + _head(x, top, 0, -1))
     if strand.end is not None:
-        last, end = layout.place(strand.boxes[-1]), layout.place(strand.end)
-        yield _into(end, x, points("M", x, last.y + last.height))
+        if strand.boxes:
+            last = layout.place(strand.boxes[-1])
+            begin = points("M", x, last.y + last.height)
+        routes.append(_entered(strand.end, column, layout, begin))
+    return element("g", {"class": "cc-branch" if column else "cc-spine"}, "".join(routes))
 
 
 def _down(upper: Place, lower: Place) -> str:
@@ -142,14 +136,25 @@ def _down(upper: Place, lower: Place) -> str:
     return line + _head(x, y, 0, -1)
 
 
-def _beside(start: Place, end: Place, x: float) -> str:
-    y = start.y + _LEAVE * start.height
-    return _into(end, x, points("M", _side(start, x), y) + points("H", x))
+def _left(box: Box, column: int, layout: Layout) -> str:
+    """The way from a box to a column: out at its side, or below boxes that stand between."""
+    place, x = layout.place(box), layout.middle(column)
+    if layout.is_hidden(box, column):
+        corner = _corner(place, x)
+        start = points("M", corner, place.y + place.height) + points("V", layout.below(box))
+    else:
+        start = points("M", _side(place, x), place.y + _LEAVE * place.height)
+    return start + points("H", x)
 
 
-def _into(end: Place, x: float, route: str) -> str:
-    """Go down, and into a box from the side."""
-    side, y = _side(end, x), end.y + _ENTER * end.height
+def _entered(box: Box, column: int, layout: Layout, route: str) -> str:
+    """The way down a column, and into a box at its side, or above boxes that stand between."""
+    place, x = layout.place(box), layout.middle(column)
+    if layout.is_hidden(box, column):
+        corner = _corner(place, x)
+        down = points("V", layout.above(box)) + points("H", corner) + points("V", place.y)
+        return _line(route + down) + _head(corner, place.y, 0, -1)
+    side, y = _side(place, x), place.y + _ENTER * place.height
     line = _line(route + points("V", y) + points("H", side))
     return line + _head(side, y, 1 if x > side else -1, 0)
 
@@ -157,6 +162,12 @@ def _into(end: Place, x: float, route: str) -> str:
 def _side(place: Place, x: float) -> float:
     """The side of a box that faces a column."""
     return place.x if x < place.middle else place.x + place.width
+
+
+def _corner(place: Place, x: float) -> float:
+    """A place at the top or at the bottom of a box, not far from that side."""
+    inside = min(3 * PADDING, place.width / 4)
+    return place.x + inside if x < place.middle else place.x + place.width - inside
 
 
 def _line(route: str) -> str:

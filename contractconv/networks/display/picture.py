@@ -54,10 +54,11 @@ class Strand:
     end: Box | None
 
     @property
-    def rows(self) -> range:
-        """The rows that it takes, those of the boxes at its ends among them."""
-        boxes = [box for box in (self.start, *self.boxes, self.end) if box is not None]
-        return range(boxes[0].row, boxes[-1].row + 1)
+    def span(self) -> tuple[int, int]:
+        """Where it begins and ends, in halves of rows: behind the box it comes from, say."""
+        first = 2 * self.boxes[0].row if self.start is None else 2 * self.start.row + 1
+        last = 2 * self.boxes[-1].row if self.end is None else 2 * self.end.row - 1
+        return first, last
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _owners(nodes: Iterable[Node], owners: Mapping[Node, Box]) -> Iterable[Box]:
 def _box(region: Region, path: Path, regions: Regions) -> Box:
     shape = sizes(regions.shape(region.output))
     if region.call is None and not any(map(regions.does_something, region.nodes)):
-        return Box("joint", path, (" ".join(signs_of(region)),), shape)
+        return Box("joint", path, (" ".join(signs_of(region, regions)),), shape)
     lines = string_of(region, regions).splitlines()
     count = sum(prod(p.shape) for p in region.call.parameters) if region.call else 0
     return Box("part", path, (*lines, *([f"{count:,} parameters"] if count else [])), shape)
@@ -163,19 +164,22 @@ def _strand(
 def _columns(strands: Sequence[Strand]) -> list[tuple[Strand, int]]:
     """The spine is the strand with most boxes; of the others short ones stand next to it."""
     spine = max(strands, key=lambda strand: len(strand.boxes))
-    taken: list[list[range]] = []
+    taken: list[list[Strand]] = []
     found = [(spine, 0)]
     others = (strand for strand in strands if strand is not spine)
-    for strand in sorted(others, key=lambda one: (len(one.rows), one.rows.start)):
-        column = next((n for n, rows in enumerate(taken) if _is_free(strand.rows, rows)), None)
-        if column is None:
-            column = len(taken)
-            taken.append([])
-        taken[column].append(strand.rows)
+    for strand in sorted(others, key=_length):
+        column = next((n for n, held in enumerate(taken) if _is_free(strand, held)), len(taken))
+        taken += [[]] * (column == len(taken))
+        taken[column] = [*taken[column], strand]
         found.append((strand, column + 1))
     return found
 
 
-def _is_free(wanted: range, taken: Iterable[range]) -> bool:
-    """Whether rows between ends meet no others; strands may end where others begin."""
-    return all(wanted.stop - 1 <= one.start or one.stop - 1 <= wanted.start for one in taken)
+def _length(strand: Strand) -> tuple[int, int]:
+    first, last = strand.span
+    return last - first, first
+
+
+def _is_free(wanted: Strand, taken: Iterable[Strand]) -> bool:
+    first, last = wanted.span
+    return all(last < one.span[0] or one.span[1] < first for one in taken)

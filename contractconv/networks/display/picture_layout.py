@@ -74,6 +74,20 @@ class Layout:
         """The middle of a column."""
         return self._lefts[column] + self._widths[column] / 2
 
+    def is_hidden(self, box: Box, column: int) -> bool:
+        """Whether there are boxes in its row between it and a column."""
+        others = (b.column for b in self.picture.boxes if b.row == box.row and b is not box)
+        low, high = sorted((box.column, column))
+        return any(low < other <= high for other in others if other != box.column)
+
+    def below(self, box: Box) -> float:
+        """The height of lines that leave a row between it and the next one."""
+        return self._tops[box.row] + self._heights[box.row] + 0.4 * _ROW_GAP
+
+    def above(self, box: Box) -> float:
+        """The height of lines that enter a row between it and the one before."""
+        return self._tops[box.row] - 0.4 * _ROW_GAP
+
     def blocks(self) -> Iterator[tuple[Path, Place]]:
         """Where the names of blocks stand, at the left of what the spine has of them."""
         for path, run in self._runs:
