@@ -134,11 +134,12 @@ class _Parts:
     def __init__(self, regions: Regions) -> None:
         self._regions = regions
         self._parameters = {regions.made(p.tensor): p for p in regions.network.parameters}
+        self._names = _names(regions)
         self._known: dict[Any, Told] = {}
 
     def told(self, region: Region, path: Path, work: Work) -> Told:
         """Explain a part."""
-        part = _Part(region, self._regions, self._parameters)
+        part = _Part(region, self._regions, self._parameters, self._names)
         known = self._known.get(part.key)
         if known is not None:
             return replace(known, path=path, work=work, like=known.path)
@@ -149,13 +150,18 @@ class _Part:
     """A part as a program of its own, whose inputs are called as in the network."""
 
     def __init__(
-        self, region: Region, regions: Regions, parameters: Mapping[Node, Parameter]
+        self,
+        region: Region,
+        regions: Regions,
+        parameters: Mapping[Node, Parameter],
+        names: Mapping[Node, str],
     ) -> None:
         self._region, self._regions, self._parameters = region, regions, parameters
+        self._output_name = names[region.output]
         self._values = [
             node for node in region.read if isinstance(node, Input) or node in regions.trained
         ]
-        self._names = list(self._called())
+        self._names = list(self._called(names))
 
     @property
     def key(self) -> Any:
@@ -180,19 +186,14 @@ class _Part:
 
     # -- the program -----------------------------------------------------------------------------
 
-    def _called(self) -> Iterator[str]:
+    def _called(self, names: Mapping[Node, str]) -> Iterator[str]:
         """What the values are called that it reads: parameters by their roles."""
         taken: list[str] = [self._output_name]
         for node in self._values:
             known = self._parameters.get(node)
-            name = known.path[-1] if known else node.label or "x"
+            name = known.path[-1] if known else names.get(node) or node.label or "x"
             taken.append(unused(name, taken))
             yield taken[-1]
-
-    @property
-    def _output_name(self) -> str:
-        call = self._region.call
-        return (call.output.label if call else self._region.output.label) or "y"
 
     def _program(self) -> ProgramExplanation:
         output, inputs = cut(self._region, self._regions, self._values, self._names, self._labels())
@@ -261,6 +262,16 @@ class _Part:
         if weight is not None:
             return next(link.learnt() for link in links if link.weight is weight)
         return links[0].back(name) if links else ""
+
+
+def _names(regions: Regions) -> dict[Node, str]:
+    """What the results of regions are called; those without a name of their own ``y``."""
+    outputs = [region.output for region in regions.all]
+    found = {node: node.label for node in outputs if node.label is not None}
+    for node in outputs:
+        if node not in found:
+            found[node] = unused("y", found.values())
+    return found
 
 
 def _lines(program: ProgramExplanation) -> tuple[list[Line], list[Line]]:

@@ -130,7 +130,7 @@ def summarised(network: Traced, name: str, dtype: Any) -> Summary:
     regions, numbers = Regions(network), as_dtype(dtype)
     rows = _Rows(regions, numbers)
     all_of_them = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
-    shown = [each for each in all_of_them if each[0].call or any(each[-1])]
+    shown = [each for each in all_of_them if _has_row(each[0], each[-1], regions)]
     shape = network.trace.shape
     return Summary(
         name,
@@ -140,6 +140,12 @@ def summarised(network: Traced, name: str, dtype: Any) -> Summary:
         _count(network.trained),
         numbers,
     )
+
+
+def _has_row(region: Region, work: Work, regions: Regions) -> bool:
+    """Whether it is a part, or something between parts that is more than maps."""
+    contracts = any(map(regions.does_something, region.nodes))
+    return region.call is not None or contracts or any(work)
 
 
 class _Rows:

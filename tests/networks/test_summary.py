@@ -198,6 +198,18 @@ def test_what_is_shared_is_counted_once_and_what_is_not_needed_not_at_all() -> N
     assert "nothing depends on it" in str(found)
 
 
+def test_contractions_between_parts_have_rows() -> None:
+    found = attending().summary((2, 5, 4), (2, 7, 4))
+    between = [row for row in found.rows if row.path == ("between parts",)]
+    assert [(row.string, row.multiply_adds) for row in between] == [
+        ("b i d -> b d, reduce mean", 0),
+        ("b i c, b j c -> b i j", 2 * 5 * 7 * 6),
+        ("b i j -> b i, reduce max", 0),
+        ("b i j -> b i", 0),
+        ("b i j, b j c -> b i c", 2 * 5 * 7 * 6),
+    ]
+
+
 def test_nothing_comes_back_through_integers_and_to_what_has_no_parameters() -> None:
     tokens = cc.tensor("tokens", "b t", "int64")
     found = cc.Network([L.Embedding(11, 4), L.Dense(3)], inputs=tokens).summary((2, 5))
