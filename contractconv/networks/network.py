@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter as Argument
-from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contractconv.api.compiling import compile as compile_program
 from contractconv.api.program import Program, program
 from contractconv.api.tensor import Tensor
-from contractconv.errors import OperandError, ParameterError, ShapeError
+from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.chain import Chain
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
+from contractconv.networks.inputs import (
+    arguments,
+    as_arrays,
+    as_inputs,
+    fitted,
+    input_kind,
+    number_kind,
+    shape_of,
+)
 from contractconv.networks.losses import as_loss, target_kind
 from contractconv.networks.masks import drawn_masks
 from contractconv.networks.nesting import Nested, in_order, nested
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
-from contractconv.programs.build import as_axes
-from contractconv.programs.nodes import Input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +38,10 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
     from contractconv.networks.summary import Summary
-    from contractconv.training import Optimizer
+    from contractconv.training import KFAC, Optimizer
 
 Made = TypeVar("Made")
 
-# What axes are called, by how many there are, where nobody says so.
-_AXES = {
-    0: (), 1: ("b",), 2: ("b", "c"), 3: ("b", "t", "c"), 4: ("b", "h", "w", "c"),
-    5: ("b", "d", "h", "w", "c"),
-}  # fmt: skip
 # Shapes for which what was traced is kept.
 _MOST_SHAPES = 32
 
@@ -92,8 +92,8 @@ class Network:
         else:
             self._part = Chain(parts)
         self.name = name or _name_of(parts, "network")
-        self._names = ["x"] if self._part is not None else _arguments(parts)
-        self._inputs = _as_inputs(inputs)
+        self._names = ["x"] if self._part is not None else arguments(parts)
+        self._inputs = as_inputs(inputs)
         self._traces: OrderedDict[Any, Traced] = OrderedDict()
         self._objectives: OrderedDict[Any, Objective] = OrderedDict()
         self._compiled: OrderedDict[Any, CompiledProgram] = OrderedDict()
@@ -133,7 +133,7 @@ class Network:
         *inputs, target = data
         kinds, network = self._kinds(inputs), self.traced(*inputs, training=training)
         sizes = network.trace.shape(network.output)
-        wanted = target_kind(network.output, sizes, _shape(target), _kind_of(target, loss))
+        wanted = target_kind(network.output, sizes, shape_of(target), number_kind(target, loss))
         return self._kept(
             self._objectives, (kinds, training, wanted, loss),
             lambda: objective(self._trace(kinds, training), wanted, as_loss(loss)),
@@ -183,10 +183,16 @@ class Network:
             OperandError: a parameter is missing, superfluous, or no array.
             ShapeError: shapes do not fit.
         """
+        if isinstance(params, Tensor):
+            raise OperandError(
+                f"{self.name} is called with parameters and arrays; what is a part of another "
+                "network is cc.layers.Chain([...])"
+            )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
-        return run(*_fitted(inputs, arrays), *arrays)[0]
+        return run(*fitted(inputs, arrays), *arrays)[0]
 
     def loss_and_grad(
         self, params: Nested, *data: Any, loss: Any = "cross_entropy", rng: Any = None
@@ -208,6 +214,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -223,6 +230,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -230,25 +238,28 @@ class Network:
             tensors = [*network.inputs, *(mask.tensor for mask in network.masks)]
             run = self.ready([*network.updates.values()], tensors + _tensors(network.parameters))
             chance = drawn_masks(network, rng)
-            found = run(*_fitted(inputs, arrays), *chance, *arrays)
+            found = run(*fitted(inputs, arrays), *chance, *arrays)
             known |= dict(zip(network.updates, found, strict=True))
         return nested(known)
 
-    def program(self, *shapes: Any, loss: Any = None, training: bool = False) -> Program:
+    def program(
+        self, *shapes: Any, loss: Any = None, gradients: bool = False, training: bool = False
+    ) -> Program:
         """The network as a program, to be read, saved, changed, proved and run.
 
         Args:
             *shapes: the shape of each input, or an array; then that of what is wanted, if there
                 is a loss.
             loss: what it is measured by; the program makes it beside the result.
-            training: as it is in training, or afterwards.
+            gradients: whether the program makes the loss and its gradients instead.
+            training: as it is in training, or afterwards; if there is a loss, it is in training.
 
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """
@@ -260,6 +271,11 @@ class Network:
             whole = self.objective(*shapes, loss=loss)
             network, inputs = whole.traced, [*whole.inputs]
             outputs = {"loss": whole.loss, _label(network.output): network.output}
+            if gradients:
+                named = program(
+                    outputs, inputs=inputs + _tensors(network.parameters), name=self.name
+                )
+                return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
 
     def summary(self, *shapes: Any, dtype: Any = "float32", training: bool = False) -> Summary:
@@ -365,7 +381,7 @@ class Network:
         self,
         data: Any,
         *,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | KFAC | None = None,
         loss: Any = "cross_entropy",
         epochs: int = 10,
         batch: int = 64,
@@ -449,16 +465,15 @@ class Network:
 
     def stepper(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | KFAC,
         loss: Any = "cross_entropy",
         clip: float | None = None,
         average: float | None = None,
     ) -> Stepper:
         """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
-        from contractconv.networks.fitting.step import Rules
-        from contractconv.networks.fitting.stepper import ProgramStepper
+        from contractconv.networks.fitting.begin import stepper
 
-        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+        return stepper(self, optimizer, loss, clip, average)
 
     # -- its parts -------------------------------------------------------------------------------
 
@@ -481,7 +496,7 @@ class Network:
         integers = self._part is not None and self._part.takes_integers
         otherwise = "i" if integers else "f"
         return tuple(
-            _kind(name, given, shape, otherwise)
+            input_kind(name, given, shape, otherwise)
             for name, given, shape in zip(self._names, told, shapes, strict=True)
         )
 
@@ -492,7 +507,7 @@ class Network:
         run = self.ready(
             [whole.loss, *outputs], [*whole.inputs, *_tensors(whole.traced.parameters)]
         )
-        return run(*_fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
+        return run(*fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
 
     def ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
         """What makes some tensors of others; it is kept for the next call."""
@@ -522,77 +537,6 @@ class Network:
 
 def _tensors(parameters: Iterable[Parameter]) -> list[Tensor]:
     return [parameter.tensor for parameter in parameters]
-
-
-def _fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
-    """Arrays in which floating-point numbers are those of the parameters."""
-    import numpy as np
-
-    floats = {a.dtype for a in map(np.asarray, arrays) if a.dtype.kind == "f"}
-    dtype = max(floats, key=lambda d: d.itemsize, default=None)
-    taken = map(np.asarray, inputs)
-    return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
-
-
-def _kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
-    """What an input is; a shape without numbers stands for those that are taken ``otherwise``."""
-    shape = _shape(given)
-    if isinstance(told, Input):
-        _check_rank(told.name, told.axes, shape)
-        return InputKind(told.name, told.axes, shape, told.dtype)
-    axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
-    _check_rank(name, axes, shape)
-    kind = getattr(getattr(given, "dtype", None), "kind", otherwise)
-    return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
-
-
-def _check_rank(name: str, axes: Sequence[str], shape: Sequence[int]) -> None:
-    if len(axes) != len(shape):
-        raise ShapeError(
-            f"{name} has shape {tuple(shape)}, but the {len(axes)} axes '{' '.join(axes)}'"
-        )
-
-
-def _shape(given: Any) -> tuple[int, ...]:
-    found = getattr(given, "shape", given)
-    try:
-        return tuple(int(size) for size in found)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"{given!r} is neither a shape, as in (8, 28, 28, 1), nor an array"
-        ) from None
-
-
-def _kind_of(target: Any, loss: Any) -> str:
-    dtype = getattr(target, "dtype", None)
-    if dtype is not None:
-        return str(dtype.kind)
-    return "i" if loss == "cross_entropy" else "f"
-
-
-def _as_inputs(given: Any) -> list[Any]:
-    if given is None:
-        return []
-    listed = [given] if isinstance(given, (str, Tensor)) else list(given)
-    return [_as_input(one) for one in listed]
-
-
-def _as_input(given: Any) -> Any:
-    if isinstance(given, Tensor):
-        if not isinstance(given._node, Input):
-            raise ParameterError("inputs= takes names of axes, or what cc.tensor makes")
-        return given._node
-    return as_axes(given)
-
-
-def _arguments(function: Any) -> list[str]:
-    known = signature(function).parameters.values()
-    return [
-        p.name
-        for p in known
-        if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
-        and p.default is Argument.empty
-    ]
 
 
 def _name_of(parts: Any, otherwise: str) -> str:

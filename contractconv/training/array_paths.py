@@ -86,8 +86,8 @@ def _leaves(arrays: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 
 
 def _checked_name(name: object, path: tuple[str, ...]) -> str:
-    unclear = not isinstance(name, str) or not name or "." in name
-    if unclear or (not path and name == "__metadata__"):
+    reserved = not path and name == "__metadata__"
+    if reserved or not isinstance(name, str) or not name or "." in name:
         inside = f" in {'.'.join(path)!r}" if path else ""
         raise CheckpointError(
             f"{name!r}{inside} is no name of an array: paths are joined with dots, so a name is a "

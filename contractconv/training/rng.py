@@ -50,10 +50,18 @@ def rng_from_facts(facts: Mapping[str, Any]) -> np.random.Generator:
         state, seed = facts["state"], facts["seed"]
         name = state["bit_generator"]
         bits = getattr(np.random, name if name in _WORDS else "")(_sequence(seed))
+        _check_places(state)
         bits.state = _worded(state, _WORDS[name])
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"these facts describe no random generator: {error!r}") from None
     return np.random.Generator(bits)
+
+
+def _check_places(state: Mapping[str, Any]) -> None:
+    """See that what is read next lies among the words: numpy takes any place, and looks there."""
+    places = (state.get("buffer_pos", 0), 4), (state["state"].get("pos", 0), 624)
+    if not all(0 <= place <= words for place, words in places):
+        raise ValueError("a place lies outside of the words")
 
 
 def _plain(value: Any) -> Any:
