@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.diagram import NetworkDiagram
     from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
@@ -317,6 +318,20 @@ class Network:
         from contractconv.networks.explanation import explained
 
         return explained(self.traced(*shapes, training=training), self.name)
+
+    def diagram(self, *shapes: Any, training: bool = False) -> NetworkDiagram:
+        """A picture of its parts and of what flows between them.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Returns:
+            What shows itself in a notebook, and is saved as SVG: ``.save("network.svg")``.
+        """
+        from contractconv.networks.diagram import diagram
+
+        return diagram(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,
