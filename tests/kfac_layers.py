@@ -17,7 +17,20 @@ from contractconv.training.kfac.sites import Site, sites_of
 
 Array = NDArray[Any]
 
-SIZES = {"b": 3, "i": 3, "j": 2, "k": 2, "l": 2, "c": 2, "g": 2, "o": 3, "r": 2, "h": 2, "w": 3, "t": 2}
+SIZES = {
+    "b": 3,
+    "i": 3,
+    "j": 2,
+    "k": 2,
+    "l": 2,
+    "c": 2,
+    "g": 2,
+    "o": 3,
+    "r": 2,
+    "h": 2,
+    "w": 3,
+    "t": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -46,14 +59,17 @@ class Case:
 
     @property
     def extents(self) -> dict[str, int]:
+        """The extent of every index."""
         return SIZES | dict(self.sizes)
 
     @property
     def terms(self) -> list[str]:
+        """The terms of the operands."""
         return self.string.split(" -> ")[0].split(", ")
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the operands."""
         return [self.data, *(self.shape(term) for term in self.terms[1:])]
 
     @property
@@ -64,17 +80,21 @@ class Case:
 
     @property
     def names(self) -> list[str]:
+        """The names of the indices of the result."""
         return [name for axis in self.axes for name in axis]
 
     @property
     def places(self) -> str:
+        """The indices of the result that number places within an example."""
         taken = {"b", *self.groups.split(), *self.columns.split()}
         return " ".join(name for name in self.names if name not in taken)
 
     def shape(self, names: str) -> tuple[int, ...]:
+        """The extents of some indices."""
         return tuple(self.extents[name] for name in names.split())
 
     def size(self, names: str) -> int:
+        """The product of the extents of some indices."""
         return prod(self.shape(names))
 
 
@@ -174,7 +194,9 @@ def drawn(case: Case, seed: int = 0) -> Drawn:
         for name, shape in zip("xwvu", case.shapes, strict=False)
     ]
     z = cc.contract(case.string, *tensors)
-    axes = [name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}]
+    axes = [
+        name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}
+    ]
     bias = cc.tensor("bias", axes) if axes else None
     (site,) = sites_of(z, [tensors[case.position]], bias)
     inputs = {str(t.label): a for t, a in zip(tensors, arrays, strict=True)}

@@ -6,4 +6,13 @@ from contractconv.training.kfac.optimizer import KFAC
 from contractconv.training.kfac.sites import Site, sites_of, sites_of_product
 from contractconv.training.kfac.training import Step, Training
 
-__all__ = ["KFAC", "Likelihood", "Objective", "Site", "Step", "Training", "sites_of", "sites_of_product"]
+__all__ = [
+    "KFAC",
+    "Likelihood",
+    "Objective",
+    "Site",
+    "Step",
+    "Training",
+    "sites_of",
+    "sites_of_product",
+]

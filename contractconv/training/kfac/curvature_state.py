@@ -62,7 +62,9 @@ class Block:
             for part, shape in self._inverse_shapes.items()
         }
 
-    def averaged(self, state: Mapping[str, Array], made: Mapping[str, Array], share: float) -> Arrays:
+    def averaged(
+        self, state: Mapping[str, Array], made: Mapping[str, Array], share: float
+    ) -> Arrays:
         """The running averages of both factors with those that a program has made.
 
         Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contractconv.errors import ParameterError
 from contractconv.training.checks import OF_OPTIMIZERS, Rule, check_fields, is_number
+from contractconv.training.facts import register
 from contractconv.training.kfac.damping import METHODS, Method
 from contractconv.training.kfac.fisher import FISHERS, Fisher
 from contractconv.training.kfac.objective import Objective
@@ -15,8 +15,10 @@ from contractconv.training.optimizer import Optimizer, Rate
 from contractconv.training.optimizers import Adam
 
 KINDS = ("expand", "reduce")
+_ADAM = Adam(1e-3)
 
 
+@register
 @dataclass(frozen=True)
 class KFAC:
     """Natural gradient descent with Kronecker-factored curvature.
@@ -35,7 +37,7 @@ class KFAC:
         fisher: ``"sampled"``, from targets that are drawn from the network's own distribution;
             ``"empirical"``, from the given ones; ``"exact"``, from a root of the loss's Hessian,
             which takes a backward pass for each of its columns.
-        kind: ``"expand"`` or ``"reduce"``: how places are counted where a weight is used.
+        places: ``"expand"`` or ``"reduce"``: how places are counted where a weight is used.
         average: how much of the factors' running averages is kept.
         factors_every: after how many steps factors are made again.
         inverses_every: after how many steps they are inverted again.
@@ -63,13 +65,13 @@ class KFAC:
     momentum: float = 0.9
     decay: float = 0.0
     fisher: Fisher = "sampled"
-    kind: str = "expand"
+    places: str = "expand"
     average: float = 0.95
     factors_every: int = 10
     inverses_every: int = 20
     inverse: Method = "cholesky"
     largest: int = 4096
-    fallback: Optimizer = Adam(1e-3)
+    fallback: Optimizer = _ADAM
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,10 +103,13 @@ _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
-    "damping": (lambda value: callable(value) or _above_zero(value), "a number above zero, or a schedule"),
+    "damping": (
+        lambda value: callable(value) or _above_zero(value),
+        "a number above zero, or a schedule",
+    ),
     "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
     "fisher": _one_of(FISHERS),
-    "kind": _one_of(KINDS),
+    "places": _one_of(KINDS),
     "inverse": _one_of(METHODS),
     "factors_every": _COUNT,
     "inverses_every": _COUNT,

@@ -1,4 +1,4 @@
-"""Steps of KFAC: a compiled program of gradients, linear algebra, a compiled program of the update."""
+"""Steps of KFAC: a program of gradients and factors, linear algebra, a program of the update."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Training:
             Block.of(name, site, self._shapes[name])
             for name, (site, *_) in self.objective.blocks.items()
         ]
-        asked = Gradients(self.objective, options.fisher, options.kind)
+        asked = Gradients(self.objective, options.fisher, options.places)
         self._update = Update(
             self.objective, options.momentum, options.decay, options.clip, options.fallback
         )
@@ -164,10 +164,8 @@ class Training:
 
     def _rates(self, n: int, steps: int) -> dict[str, float]:
         """The rates of a step, counted from 0, of so many."""
-        beside = self.options.fallback.rate
-        return {
-            "rate": number_at(self.options.rate, n, steps), "rate_beside": number_at(beside, n, steps)
-        }  # fmt: skip
+        rates = {"rate": self.options.rate, "rate_beside": self.options.fallback.rate}
+        return {name: number_at(rate, n, steps) for name, rate in rates.items()}
 
 
 def number_at(value: Rate, step: int, steps: int) -> float:

@@ -1,4 +1,4 @@
-"""The program of an update: gradients, inverses and velocities go in, the next parameters come out."""
+"""The program of an update: gradients and inverses go in, the next parameters come out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class Update:
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
         change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied("max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess"))
+        return 1 / applied(
+            "max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess")
+        )
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)
