@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contractconv.training.checks import OF_OPTIMIZERS, Rule, check_fields, is_number
 from contractconv.training.facts import register
@@ -31,7 +32,8 @@ class KFAC:
     Args:
         rate: how far a step goes, a number or a schedule.
         damping: what is added to the Fisher matrix, a number or a schedule.
-        clip: the greatest ``rate² gᵀ F⁻¹ g`` of a step; ``None`` for no limit.
+        clip: the greatest ``rate² gᵀ F⁻¹ g`` of a step, a number or a schedule; ``None`` for no
+            limit.
         momentum: how much of the velocity is kept from step to step.
         decay: how much of a parameter is added to its direction.
         fisher: ``"sampled"``, from targets that are drawn from the network's own distribution;
@@ -61,7 +63,7 @@ class KFAC:
 
     rate: Rate = 0.01
     damping: Rate = 1e-2
-    clip: float | None = 1e-3
+    clip: Rate | None = 1e-3
     momentum: float = 0.9
     decay: float = 0.0
     fisher: Fisher = "sampled"
@@ -95,19 +97,17 @@ def _at_least_one(value: object) -> bool:
     return type(value) is int and value >= 1
 
 
-def _above_zero(value: object) -> bool:
-    return is_number(value) and value > 0  # type: ignore[operator]
+def _above_zero(value: Any) -> bool:
+    return callable(value) or (is_number(value) and value > 0)
 
 
+_POSITIVE = "a number above zero, or a schedule"
 _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
-    "damping": (
-        lambda value: callable(value) or _above_zero(value),
-        "a number above zero, or a schedule",
-    ),
-    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
+    "damping": (_above_zero, _POSITIVE),
+    "clip": (lambda value: value is None or _above_zero(value), f"{_POSITIVE}, or None"),
     "fisher": _one_of(FISHERS),
     "places": _one_of(KINDS),
     "inverse": _one_of(METHODS),

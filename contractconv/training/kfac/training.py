@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from contractconv.api.compiling import compile as compile_program
 from contractconv.errors import OperandError, ParameterError
 from contractconv.training.kfac.curvature_state import Arrays, Block, Shape
 from contractconv.training.kfac.damping import Array
@@ -66,13 +67,17 @@ class Training:
             for name, (site, *_) in self.objective.blocks.items()
         ]
         asked = Gradients(self.objective, options.fisher, options.places)
+        is_clipped = options.clip is not None
         self._update = Update(
-            self.objective, options.momentum, options.decay, options.clip, options.fallback
+            self.objective, options.momentum, options.decay, is_clipped, options.fallback
         )
         self.gradients, self.factors = asked.program(False), asked.program(True)
         self.update = self._update.program()
         programs = (self.gradients, self.factors, self.update, asked.shape_program())
-        self._run = {program.name: program.compile() for program in programs}
+        self._run = {
+            program.name: compile_program(program.outputs, list(program.inputs.values()))
+            for program in programs
+        }
 
     def begin(self, parameters: Mapping[str, Array]) -> Arrays:
         """The state before the first step.
@@ -117,7 +122,7 @@ class Training:
             now |= self._averaged(now, made)
         if n % options.inverses_every == 0:
             now |= self._inverted(now, number_at(options.damping, n, steps))
-        rates = self._rates(n, steps) | ({} if rate is None else {"rate": rate})
+        rates = self._numbers(n, steps) | ({} if rate is None else {"rate": rate})
         after = self._updated({**now, **made, **parameters, **rates})
         beside = {name: made[name] for name in self.objective.beside}
         following = {name: after[f"next_{name}"] for name in self._names}
@@ -139,7 +144,7 @@ class Training:
         return made
 
     def _noise(self, given: Sequence[Any], n: int) -> Array:
-        shape = tuple(int(size) for size in np.atleast_1d(self._run["shape"](*given)))
+        shape = tuple(int(size) for size in self._run["shape"](*given))
         rng = np.random.default_rng([self.options.seed, n])
         numbers = np.result_type(*given[len(self.objective.data) :])
         return drawn(self.objective.likelihood.loss, shape, rng).astype(numbers)
@@ -162,10 +167,11 @@ class Training:
         after: Arrays = self._run["update"](**{n: known[n] for n in self.update.inputs})._asdict()
         return after
 
-    def _rates(self, n: int, steps: int) -> dict[str, float]:
-        """The rates of a step, counted from 0, of so many."""
-        rates = {"rate": self.options.rate, "rate_beside": self.options.fallback.rate}
-        return {name: number_at(rate, n, steps) for name, rate in rates.items()}
+    def _numbers(self, n: int, steps: int) -> dict[str, float]:
+        """The rates and the limit of a step, counted from 0, of so many."""
+        options = self.options
+        rates = {"rate": options.rate, "rate_beside": options.fallback.rate, "clip": options.clip}
+        return {name: number_at(r, n, steps) for name, r in rates.items() if r is not None}
 
 
 def number_at(value: Rate, step: int, steps: int) -> float:

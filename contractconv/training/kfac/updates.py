@@ -25,24 +25,24 @@ class Update:
         objective: what is trained.
         momentum: how much of the velocity is kept.
         decay: how much of a parameter is added to its direction.
-        clip: the greatest change ``rate² gᵀ F⁻¹ g``, twice a Kullback-Leibler divergence; ``None``
-            for no limit.
+        is_clipped: whether a step has a greatest change ``rate² gᵀ F⁻¹ g``, twice a
+            Kullback-Leibler divergence.
         fallback: what moves the parameters that have no factors.
     """
 
     objective: Objective
     momentum: float
     decay: float
-    clip: float | None
+    is_clipped: bool
     fallback: Optimizer
 
     def program(self) -> Program:
         """Make the program of one update.
 
         Returns:
-            A program of ``rate``, ``rate_beside`` and ``step``, parameters, their gradients
-            ``d_NAME``, ``NAME_SLOT`` of each, and inverses of factors. It makes ``next_NAME`` and
-            ``next_NAME_SLOT``.
+            A program of ``rate``, ``rate_beside``, ``clip`` and ``step``, parameters, their
+            gradients ``d_NAME``, ``NAME_SLOT`` of each, and inverses of factors. It makes
+            ``next_NAME`` and ``next_NAME_SLOT``.
         """
         natural, rate = self._natural(), tensor("rate", dtype="float64")
         scale = self._scale(natural, rate)
@@ -74,14 +74,14 @@ class Update:
 
     def _scale(self, natural: Mapping[str, Tensor], rate: Tensor) -> Value:
         """What keeps a step within the greatest change, as far as the curvature is right."""
-        if self.clip is None or not natural:
+        if not self.is_clipped or not natural:
             return 1
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
-        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied(
-            "max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess")
-        )
+        whole = applied("max", sum(inner[1:], start=inner[0]), 0)
+        change, limit = applied("sqrt", whole), applied("sqrt", tensor("clip", dtype="float64"))
+        excess = ((rate / limit).cast(like=change) * change).called("excess")
+        return 1 / applied("max", 1, excess)
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import contractconv as cc
 from contractconv import functions as F
 from contractconv.errors import OperandError, ParameterError
-from contractconv.training import Adam, Cosine, from_facts, to_facts
+from contractconv.training import SGD, Adam, Cosine, from_facts, to_facts
 from contractconv.training.kfac import KFAC, Likelihood, Objective, Training, sites_of
 
 Array = NDArray[Any]
@@ -230,6 +230,23 @@ def test_a_weight_at_two_sites_counts_the_places_of_both() -> None:
 def test_options_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=field):
         replace(KFAC(), **{field: value})
+
+
+def test_sites_of_a_weight_have_the_same_bias() -> None:
+    z = cc.contract("b c, c o -> b o", X, W)
+    whole = linear()
+    with pytest.raises(ParameterError, match="W stands at sites that do not have the same bias"):
+        replace(whole, sites=(*whole.sites, *sites_of(z, [W])))
+
+
+def test_a_single_parameter_may_have_neither_factors_nor_averages() -> None:
+    y = cc.contract("b c, c o -> b o", X, W)
+    likelihood = Likelihood("mse", y, "o")
+    objective = Objective(F.mse(y, TARGET), likelihood, (X, TARGET), (W,), ())
+    training = KFAC(fallback=SGD(0.5)).on(objective, {"W": (3, 2)})
+    w, x, target = np.zeros((3, 2)), np.eye(3), np.ones((3, 2))
+    made = training.step({"W": w}, training.begin({"W": w}), [x, target])
+    np.testing.assert_allclose(made.parameters["W"], 0.5 * 2 / 6 * target)
 
 
 def test_options_are_facts() -> None:
