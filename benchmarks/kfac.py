@@ -40,7 +40,7 @@ ADAM = Adam(Cosine(0.012))
 NATURAL = KFAC(
     Cosine(0.03), damping=5e-3, clip=5e-4, average=0.8, factors_every=10, inverses_every=20
 )  # fmt: skip
-POINTS = 8
+POINTS = 4
 Arrays = dict[str, Array]
 Batch = tuple[Array, ...]
 
