@@ -38,8 +38,8 @@ from contractconv.training.kfac import KFAC, Likelihood, Objective, sites_of_pro
 
 ADAM = Adam(Cosine(0.012))
 NATURAL = KFAC(
-    Cosine(0.03), damping=5e-3, clip=5e-4, average=0.8, factors_every=10, inverses_every=20
-)  # fmt: skip
+    Cosine(0.1), damping=2e-3, clip=Cosine(5e-4), average=0.8, factors_every=10, inverses_every=20
+)
 POINTS = 4
 Arrays = dict[str, Array]
 Batch = tuple[Array, ...]

@@ -4,41 +4,43 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter as Argument
-from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contractconv.api.compiling import compile as compile_program
 from contractconv.api.program import Program, program
 from contractconv.api.tensor import Tensor
-from contractconv.errors import OperandError, ParameterError, ShapeError
+from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.chain import Chain
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
+from contractconv.networks.inputs import (
+    arguments,
+    as_arrays,
+    as_inputs,
+    fitted,
+    input_kind,
+    number_kind,
+    shape_of,
+)
 from contractconv.networks.losses import as_loss, target_kind
 from contractconv.networks.masks import drawn_masks
 from contractconv.networks.nesting import Nested, in_order, nested
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
-from contractconv.programs.build import as_axes
-from contractconv.programs.nodes import Input
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
-    from contractconv.training import Optimizer
+    from contractconv.networks.summary import Summary
+    from contractconv.training import KFAC, Optimizer
 
 Made = TypeVar("Made")
 
-# What axes are called, by how many there are, where nobody says so.
-_AXES = {
-    0: (), 1: ("b",), 2: ("b", "c"), 3: ("b", "t", "c"), 4: ("b", "h", "w", "c"),
-    5: ("b", "d", "h", "w", "c"),
-}  # fmt: skip
 # Shapes for which what was traced is kept.
 _MOST_SHAPES = 32
 
@@ -89,8 +91,8 @@ class Network:
         else:
             self._part = Chain(parts)
         self.name = name or _name_of(parts, "network")
-        self._names = ["x"] if self._part is not None else _arguments(parts)
-        self._inputs = _as_inputs(inputs)
+        self._names = ["x"] if self._part is not None else arguments(parts)
+        self._inputs = as_inputs(inputs)
         self._traces: OrderedDict[Any, Traced] = OrderedDict()
         self._objectives: OrderedDict[Any, Objective] = OrderedDict()
         self._compiled: OrderedDict[Any, CompiledProgram] = OrderedDict()
@@ -130,7 +132,7 @@ class Network:
         *inputs, target = data
         kinds, network = self._kinds(inputs), self.traced(*inputs, training=training)
         sizes = network.trace.shape(network.output)
-        wanted = target_kind(network.output, sizes, _shape(target), _kind_of(target, loss))
+        wanted = target_kind(network.output, sizes, shape_of(target), number_kind(target, loss))
         return self._kept(
             self._objectives, (kinds, training, wanted, loss),
             lambda: objective(self._trace(kinds, training), wanted, as_loss(loss)),
@@ -180,10 +182,16 @@ class Network:
             OperandError: a parameter is missing, superfluous, or no array.
             ShapeError: shapes do not fit.
         """
+        if isinstance(params, Tensor):
+            raise OperandError(
+                f"{self.name} is called with parameters and arrays; what is a part of another "
+                "network is cc.layers.Chain([...])"
+            )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
-        return run(*_fitted(inputs, arrays), *arrays)[0]
+        return run(*fitted(inputs, arrays), *arrays)[0]
 
     def loss_and_grad(
         self, params: Nested, *data: Any, loss: Any = "cross_entropy", rng: Any = None
@@ -205,6 +213,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -220,6 +229,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -227,7 +237,7 @@ class Network:
             tensors = [*network.inputs, *(mask.tensor for mask in network.masks)]
             run = self.ready([*network.updates.values()], tensors + _tensors(network.parameters))
             chance = drawn_masks(network, rng)
-            found = run(*_fitted(inputs, arrays), *chance, *arrays)
+            found = run(*fitted(inputs, arrays), *chance, *arrays)
             known |= dict(zip(network.updates, found, strict=True))
         return nested(known)
 
@@ -246,9 +256,9 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """
@@ -266,6 +276,45 @@ class Network:
                 )
                 return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
+
+    def summary(self, *shapes: Any, dtype: Any = "float32", training: bool = False) -> Summary:
+        """What its parts make, have and cost, as a table; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            dtype: of its parameters, for bytes.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(6, 5), "relu", cc.layers.Dense(10, over="h w c")])
+            >>> found = net.summary((1, 12, 12, 3))
+            >>> found.parameters, found.multiply_adds, found.backward
+            (4306, 32640, 36480)
+        """
+        from contractconv.networks.summary import summarised
+
+        return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
+    def explain(self, *shapes: Any, training: bool = False) -> NetworkExplanation:
+        """What its parts do, and what comes back through them; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
+            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            ...     print(sentence)
+            Each of the 64 o is made of all 32 c
+            each of 32×64 pairs with a kernel of its own
+            3×3 weights along k and l: 18,432 weights.
+        """
+        from contractconv.networks.explanation import explained
+
+        return explained(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,
@@ -317,7 +366,7 @@ class Network:
         self,
         data: Any,
         *,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | KFAC | None = None,
         loss: Any = "cross_entropy",
         epochs: int = 10,
         batch: int = 64,
@@ -401,16 +450,15 @@ class Network:
 
     def stepper(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | KFAC,
         loss: Any = "cross_entropy",
         clip: float | None = None,
         average: float | None = None,
     ) -> Stepper:
         """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
-        from contractconv.networks.fitting.step import Rules
-        from contractconv.networks.fitting.stepper import ProgramStepper
+        from contractconv.networks.fitting.begin import stepper
 
-        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+        return stepper(self, optimizer, loss, clip, average)
 
     # -- its parts -------------------------------------------------------------------------------
 
@@ -433,7 +481,7 @@ class Network:
         integers = self._part is not None and self._part.takes_integers
         otherwise = "i" if integers else "f"
         return tuple(
-            _kind(name, given, shape, otherwise)
+            input_kind(name, given, shape, otherwise)
             for name, given, shape in zip(self._names, told, shapes, strict=True)
         )
 
@@ -444,7 +492,7 @@ class Network:
         run = self.ready(
             [whole.loss, *outputs], [*whole.inputs, *_tensors(whole.traced.parameters)]
         )
-        return run(*_fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
+        return run(*fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
 
     def ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
         """What makes some tensors of others; it is kept for the next call."""
@@ -474,77 +522,6 @@ class Network:
 
 def _tensors(parameters: Iterable[Parameter]) -> list[Tensor]:
     return [parameter.tensor for parameter in parameters]
-
-
-def _fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
-    """Arrays in which floating-point numbers are those of the parameters."""
-    import numpy as np
-
-    floats = {a.dtype for a in map(np.asarray, arrays) if a.dtype.kind == "f"}
-    dtype = max(floats, key=lambda d: d.itemsize, default=None)
-    taken = map(np.asarray, inputs)
-    return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
-
-
-def _kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
-    """What an input is; a shape without numbers stands for those that are taken ``otherwise``."""
-    shape = _shape(given)
-    if isinstance(told, Input):
-        _check_rank(told.name, told.axes, shape)
-        return InputKind(told.name, told.axes, shape, told.dtype)
-    axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
-    _check_rank(name, axes, shape)
-    kind = getattr(getattr(given, "dtype", None), "kind", otherwise)
-    return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
-
-
-def _check_rank(name: str, axes: Sequence[str], shape: Sequence[int]) -> None:
-    if len(axes) != len(shape):
-        raise ShapeError(
-            f"{name} has shape {tuple(shape)}, but the {len(axes)} axes '{' '.join(axes)}'"
-        )
-
-
-def _shape(given: Any) -> tuple[int, ...]:
-    found = getattr(given, "shape", given)
-    try:
-        return tuple(int(size) for size in found)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"{given!r} is neither a shape, as in (8, 28, 28, 1), nor an array"
-        ) from None
-
-
-def _kind_of(target: Any, loss: Any) -> str:
-    dtype = getattr(target, "dtype", None)
-    if dtype is not None:
-        return str(dtype.kind)
-    return "i" if loss == "cross_entropy" else "f"
-
-
-def _as_inputs(given: Any) -> list[Any]:
-    if given is None:
-        return []
-    listed = [given] if isinstance(given, (str, Tensor)) else list(given)
-    return [_as_input(one) for one in listed]
-
-
-def _as_input(given: Any) -> Any:
-    if isinstance(given, Tensor):
-        if not isinstance(given._node, Input):
-            raise ParameterError("inputs= takes names of axes, or what cc.tensor makes")
-        return given._node
-    return as_axes(given)
-
-
-def _arguments(function: Any) -> list[str]:
-    known = signature(function).parameters.values()
-    return [
-        p.name
-        for p in known
-        if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
-        and p.default is Argument.empty
-    ]
 
 
 def _name_of(parts: Any, otherwise: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from contractconv.networks.fitting.step import Rules, State, Step, step_of
+from contractconv.networks.inputs import fitted
 from contractconv.networks.masks import drawn_masks
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class ProgramStepper:
         """Take a step."""
         whole = self._network.objective(*batch, loss=self._loss)
         step, run = self._ready(whole)
-        data = [*batch, *drawn_masks(whole.traced, rng)]
+        taken = fitted(batch, [*state["parameters"].values()])
+        data = [*taken, *drawn_masks(whole.traced, rng)]
         return step.carried_out(run, data, number, rate, state)
 
     def _ready(self, whole: Objective) -> tuple[Step, Any]:

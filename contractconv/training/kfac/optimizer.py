@@ -11,7 +11,7 @@ from contractconv.training.facts import register
 from contractconv.training.kfac.damping import METHODS, Method
 from contractconv.training.kfac.fisher import FISHERS, Fisher
 from contractconv.training.kfac.objective import Objective
-from contractconv.training.kfac.training import Training
+from contractconv.training.kfac.training import Training, number_at
 from contractconv.training.optimizer import Optimizer, Rate
 from contractconv.training.optimizers import Adam
 
@@ -79,6 +79,10 @@ class KFAC:
     def __post_init__(self) -> None:
         check_fields(self, RULES)
 
+    def rate_at(self, step: int, steps: int) -> float:
+        """The rate of a step, counted from 1, of so many."""
+        return number_at(self.rate, step - 1, steps)
+
     def on(self, objective: Objective, shapes: Mapping[str, Sequence[int]]) -> Training:
         """Make the programs of steps that make a loss smaller.
 
@@ -106,8 +110,19 @@ _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
+<<<<<<< HEAD
     "damping": (_above_zero, _POSITIVE),
     "clip": (lambda value: value is None or _above_zero(value), f"{_POSITIVE}, or None"),
+||||||| 765cf8c
+    "damping": (lambda value: callable(value) or _above_zero(value), "a number above zero, or a schedule"),
+    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
+=======
+    "damping": (
+        lambda value: callable(value) or _above_zero(value),
+        "a number above zero, or a schedule",
+    ),
+    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
+>>>>>>> main
     "fisher": _one_of(FISHERS),
     "places": _one_of(KINDS),
     "inverse": _one_of(METHODS),

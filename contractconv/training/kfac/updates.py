@@ -78,10 +78,20 @@ class Update:
             return 1
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
+<<<<<<< HEAD
         whole = applied("max", sum(inner[1:], start=inner[0]), 0)
         change, limit = applied("sqrt", whole), applied("sqrt", tensor("clip", dtype="float64"))
         excess = ((rate / limit).cast(like=change) * change).called("excess")
         return 1 / applied("max", 1, excess)
+||||||| 765cf8c
+        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
+        return 1 / applied("max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess"))
+=======
+        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
+        return 1 / applied(
+            "max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess")
+        )
+>>>>>>> main
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)
