@@ -38,7 +38,7 @@ from contractconv.training.kfac import KFAC, Likelihood, Objective, sites_of_pro
 
 ADAM = Adam(Cosine(0.012))
 NATURAL = KFAC(
-    Cosine(0.1), damping=2e-3, clip=Cosine(5e-4), average=0.8, factors_every=10, inverses_every=20
+    Cosine(0.1), damping=2e-3, clip=0.2, average=0.8, factors_every=10, inverses_every=20
 )
 POINTS = 4
 Arrays = dict[str, Array]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from contractconv.training.checks import OF_OPTIMIZERS, Rule, check_fields, is_number
-from contractconv.training.facts import register
 from contractconv.training.kfac.damping import METHODS, Method
 from contractconv.training.kfac.fisher import FISHERS, Fisher
 from contractconv.training.kfac.objective import Objective
@@ -19,7 +18,6 @@ KINDS = ("expand", "reduce")
 _ADAM = Adam(1e-3)
 
 
-@register
 @dataclass(frozen=True)
 class KFAC:
     """Natural gradient descent with Kronecker-factored curvature.
@@ -31,9 +29,10 @@ class KFAC:
 
     Args:
         rate: how far a step goes, a number or a schedule.
-        damping: what is added to the Fisher matrix, a number or a schedule.
-        clip: the greatest ``rate² gᵀ F⁻¹ g`` of a step, a number or a schedule; ``None`` for no
-            limit.
+        damping: what is added to the Fisher matrix.
+        clip: the greatest length ``√(gᵀ F⁻¹ g)`` of a direction; ``None`` for no limit. A step
+            changes what the network says by no more than ``(rate · clip)² / 2`` nats, so far as
+            the curvature is right and momentum aside.
         momentum: how much of the velocity is kept from step to step.
         decay: how much of a parameter is added to its direction.
         fisher: ``"sampled"``, from targets that are drawn from the network's own distribution;
@@ -62,8 +61,8 @@ class KFAC:
     """
 
     rate: Rate = 0.01
-    damping: Rate = 1e-2
-    clip: Rate | None = 1e-3
+    damping: float = 1e-2
+    clip: float | None = 0.3
     momentum: float = 0.9
     decay: float = 0.0
     fisher: Fisher = "sampled"
@@ -101,28 +100,16 @@ def _at_least_one(value: object) -> bool:
     return type(value) is int and value >= 1
 
 
-def _above_zero(value: Any) -> bool:
-    return callable(value) or (is_number(value) and value > 0)
+def _is_positive(value: Any) -> bool:
+    return is_number(value) and value > 0
 
 
-_POSITIVE = "a number above zero, or a schedule"
 _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
-<<<<<<< HEAD
-    "damping": (_above_zero, _POSITIVE),
-    "clip": (lambda value: value is None or _above_zero(value), f"{_POSITIVE}, or None"),
-||||||| 765cf8c
-    "damping": (lambda value: callable(value) or _above_zero(value), "a number above zero, or a schedule"),
-    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
-=======
-    "damping": (
-        lambda value: callable(value) or _above_zero(value),
-        "a number above zero, or a schedule",
-    ),
-    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
->>>>>>> main
+    "damping": (_is_positive, "a number above zero"),
+    "clip": (lambda value: value is None or _is_positive(value), "a number above zero, or None"),
     "fisher": _one_of(FISHERS),
     "places": _one_of(KINDS),
     "inverse": _one_of(METHODS),

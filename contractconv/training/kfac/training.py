@@ -67,9 +67,8 @@ class Training:
             for name, (site, *_) in self.objective.blocks.items()
         ]
         asked = Gradients(self.objective, options.fisher, options.places)
-        is_clipped = options.clip is not None
         self._update = Update(
-            self.objective, options.momentum, options.decay, is_clipped, options.fallback
+            self.objective, options.momentum, options.decay, options.clip, options.fallback
         )
         self.gradients, self.factors = asked.program(False), asked.program(True)
         self.update = self._update.program()
@@ -112,6 +111,9 @@ class Training:
             data: arrays for the inputs that the objective calls its data, in order.
             steps: how many there will be, for schedules.
             rate: how far this one goes; by default what the optimiser says.
+
+        Raises:
+            ParameterError: a rate is given, and that of the fallback is a schedule.
         """
         n, options = int(state[STEP]), self.options
         given = [*data, *(parameters[name] for name in self._names)]
@@ -121,8 +123,8 @@ class Training:
         if due:
             now |= self._averaged(now, made)
         if n % options.inverses_every == 0:
-            now |= self._inverted(now, number_at(options.damping, n, steps))
-        rates = self._numbers(n, steps) | ({} if rate is None else {"rate": rate})
+            now |= self._inverted(now)
+        rates = self._rates(n, steps, rate)
         after = self._updated({**now, **made, **parameters, **rates})
         beside = {name: made[name] for name in self.objective.beside}
         following = {name: after[f"next_{name}"] for name in self._names}
@@ -155,23 +157,28 @@ class Training:
             found |= block.averaged(state, made, self.options.average)
         return found
 
-    def _inverted(self, state: Mapping[str, Array], damping: float) -> Arrays:
+    def _inverted(self, state: Mapping[str, Array]) -> Arrays:
+        options = self.options
         # An average that began at zero has weights whose sum is not one yet.
-        weight = 1 - self.options.average ** int(state[FACTORS_MADE])
+        weight = 1 - options.average ** int(state[FACTORS_MADE])
         found: Arrays = {}
         for block in self._blocks:
-            found |= block.inverted(state, weight, damping, self.options.inverse)
+            found |= block.inverted(state, weight, options.damping, options.inverse)
         return found
 
     def _updated(self, known: Mapping[str, Any]) -> Arrays:
         after: Arrays = self._run["update"](**{n: known[n] for n in self.update.inputs})._asdict()
         return after
 
-    def _numbers(self, n: int, steps: int) -> dict[str, float]:
-        """The rates and the limit of a step, counted from 0, of so many."""
-        options = self.options
-        rates = {"rate": options.rate, "rate_beside": options.fallback.rate, "clip": options.clip}
-        return {name: number_at(r, n, steps) for name, r in rates.items() if r is not None}
+    def _rates(self, n: int, steps: int, rate: float | None) -> dict[str, float]:
+        """The rates of a step, counted from 0, of so many."""
+        beside = self.options.fallback.rate
+        if rate is not None and callable(beside):
+            raise ParameterError(
+                "where steps are told their rate, that of the fallback is a number"
+            )
+        taken = self.options.rate if rate is None else rate
+        return {"rate": number_at(taken, n, steps), "rate_beside": number_at(beside, n, steps)}
 
 
 def number_at(value: Rate, step: int, steps: int) -> float:

@@ -25,27 +25,26 @@ class Update:
         objective: what is trained.
         momentum: how much of the velocity is kept.
         decay: how much of a parameter is added to its direction.
-        is_clipped: whether a step has a greatest change ``rate² gᵀ F⁻¹ g``, twice a
-            Kullback-Leibler divergence.
+        clip: the greatest length ``√(gᵀ F⁻¹ g)`` of a direction; ``None`` for no limit.
         fallback: what moves the parameters that have no factors.
     """
 
     objective: Objective
     momentum: float
     decay: float
-    is_clipped: bool
+    clip: float | None
     fallback: Optimizer
 
     def program(self) -> Program:
         """Make the program of one update.
 
         Returns:
-            A program of ``rate``, ``rate_beside``, ``clip`` and ``step``, parameters, their
-            gradients ``d_NAME``, ``NAME_SLOT`` of each, and inverses of factors. It makes
-            ``next_NAME`` and ``next_NAME_SLOT``.
+            A program of ``rate``, ``rate_beside`` and ``step``, parameters, their gradients
+            ``d_NAME``, ``NAME_SLOT`` of each, and inverses of factors. It makes ``next_NAME`` and
+            ``next_NAME_SLOT``.
         """
         natural, rate = self._natural(), tensor("rate", dtype="float64")
-        scale = self._scale(natural, rate)
+        scale = self._scale(natural)
         outputs: dict[str, Tensor] = {}
         for parameter in self.objective.parameters:
             name = name_of(parameter)
@@ -72,26 +71,14 @@ class Update:
             found |= {name_of(p): d for p, d in zip(site.parameters, made, strict=True)}
         return found
 
-    def _scale(self, natural: Mapping[str, Tensor], rate: Tensor) -> Value:
-        """What keeps a step within the greatest change, as far as the curvature is right."""
-        if not self.is_clipped or not natural:
+    def _scale(self, natural: Mapping[str, Tensor]) -> Value:
+        """What keeps a direction from being longer than the limit."""
+        if self.clip is None or not natural:
             return 1
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
-<<<<<<< HEAD
-        whole = applied("max", sum(inner[1:], start=inner[0]), 0)
-        change, limit = applied("sqrt", whole), applied("sqrt", tensor("clip", dtype="float64"))
-        excess = ((rate / limit).cast(like=change) * change).called("excess")
-        return 1 / applied("max", 1, excess)
-||||||| 765cf8c
-        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied("max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess"))
-=======
-        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied(
-            "max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess")
-        )
->>>>>>> main
+        length = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
+        return 1 / applied("max", 1, (length / self.clip).called("excess"))
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)

@@ -80,17 +80,17 @@ def test_one_step_solves_least_squares(inverse: Any) -> None:
     np.testing.assert_allclose(made["bias"], found[3], rtol=1e-6)
 
 
-def test_a_step_is_no_longer_than_the_limit() -> None:
+def test_a_direction_is_no_longer_than_the_limit() -> None:
     rng = np.random.default_rng(0)
     data, parameters = [rng.standard_normal((9, 3)), rng.standard_normal((9, 2))], first("W bias")
     free = KFAC(0.5, clip=None, momentum=0.0, fisher="exact")
     far = _moved(free, parameters, data)
     slope = _slopes(parameters, data)
-    length = -0.5 * sum(np.vdot(slope[n], far[n]) for n in slope)
-    for limit in (length / 4, length / 100):
+    length = np.sqrt(-sum(np.vdot(slope[n], far[n]) for n in slope) / free.rate)
+    for limit in (length / 2, length / 10):
         near = _moved(replace(free, clip=limit), parameters, data)
         for name, move in far.items():
-            np.testing.assert_allclose(near[name], move * np.sqrt(limit / length), rtol=1e-9)
+            np.testing.assert_allclose(near[name], move * limit / length, rtol=1e-9)
     same = _moved(replace(free, clip=length * 1.01), parameters, data)
     np.testing.assert_allclose(same["W"], far["W"], rtol=1e-12)
 
@@ -230,6 +230,17 @@ def test_a_weight_at_two_sites_counts_the_places_of_both() -> None:
 def test_options_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=field):
         replace(KFAC(), **{field: value})
+
+
+def test_a_step_may_be_told_its_rate() -> None:
+    parameters, options = first("W bias scale V"), replace(QUICK, rate=0.3)
+    told, known = trained(network(), QUICK), trained(network(), options)
+    found = told.step(parameters, told.begin(parameters), batch(0), rate=0.3)
+    wanted = known.step(parameters, known.begin(parameters), batch(0))
+    assert all(np.array_equal(found.parameters[n], wanted.parameters[n]) for n in parameters)
+    vague = trained(network(), replace(QUICK, fallback=Adam(Cosine(0.1))))
+    with pytest.raises(ParameterError, match="the fallback is a number"):
+        vague.step(parameters, vague.begin(parameters), batch(0), rate=0.3)
 
 
 def test_sites_of_a_weight_have_the_same_bias() -> None:
