@@ -148,7 +148,7 @@ def test_sums_of_long_rows_are_exact_in_integers(dtype: str) -> None:
     np.testing.assert_array_equal(made.bias, masked.sum((0, 1)))
     np.testing.assert_array_equal(made.whole, masked.sum())
     mean = ((masked**2).sum((0, 1)) / (40 * 36)).astype(dtype)
-    np.testing.assert_allclose(made.squares, mean, np.finfo(dtype).eps)
+    np.testing.assert_allclose(made.squares, mean, float(np.finfo(dtype).eps))
 
 
 def test_sums_are_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
