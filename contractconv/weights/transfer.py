@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import WeightsError
+from contractconv.layers.nesting import flattened
 from contractconv.weights.bindings import Binding, framework_of, name_of
 from contractconv.weights.copying import Array, as_bits, as_numbers, copied
 from contractconv.weights.formats.entries import as_entries
-from contractconv.weights.formats.trees import flat, nested
+from contractconv.weights.formats.trees import nested
 from contractconv.weights.layouts import Flatten, Framework
 from contractconv.weights.matching import Match, Traced, matched, ways_of
 from contractconv.weights.shelf import Shelf
@@ -108,7 +109,7 @@ def export(
         >>> {name: array.shape for name, array in found.items()}
         {'0.weight': (2, 3, 3, 3), '0.bias': (2,)}
     """
-    arrays = dict(flat(params))
+    arrays = dict(flattened(params))
     if like is None:
         found = _placed(network, framework_of(framework), flatten, names or {}, layouts or {})
         return _exported(found, arrays)

@@ -23,7 +23,7 @@ from contractconv.layers import (
     Embedding,
     LayerNorm,
 )
-from contractconv.weights.formats.trees import flat
+from contractconv.layers.nesting import flattened
 
 nn: Any = pytest.importorskip("flax.linen")
 jax: Any = pytest.importorskip("jax")
@@ -51,7 +51,7 @@ def check(net: cc.Network, module: Any, x: NDArray[Any], last: bool = False, **o
         net(params, x), wanted[:, -1] if last else wanted, rtol=1e-10, atol=1e-10
     )
     back = weights.export(traced, params, "flax", like=theirs, **options)
-    assert same_bits(back, {"/".join(path): array for path, array in flat(theirs)})
+    assert same_bits(back, {"/".join(path): array for path, array in flattened(theirs)})
     return params
 
 

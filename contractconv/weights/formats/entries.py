@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.errors import WeightsError
+from contractconv.layers.nesting import flattened
 from contractconv.notices import say
-from contractconv.weights.formats.trees import flat
 
 Array = NDArray[Any]
 
@@ -61,7 +61,7 @@ def as_entries(source: Any) -> Entries:
 
 def _of_mapping(source: Mapping[Any, Any]) -> Entries:
     within = any(isinstance(value, Mapping) for value in source.values())
-    pairs = (("/".join(path), value) for path, value in flat(source))
+    pairs = (("/".join(map(str, path)), value) for path, value in flattened(source))
     return Entries(((name, as_array(value, name)) for name, value in pairs), ordered=not within)
 
 
