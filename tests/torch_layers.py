@@ -114,6 +114,16 @@ def padded(x: Any, options: WindowOptions, value: float = 0.0) -> Any:
     return torch.nn.functional.pad(x, around, value=value)
 
 
+def seen(x: Any, options: WindowOptions, value: float = 0.0) -> Any:
+    """What each window of an image, channels first, sees; the places in it are the last axes."""
+    found = padded(x, options, value)
+    for n, (k, s, d) in enumerate(
+        zip(options.kernel, options.strides, options.dilations, strict=True)
+    ):
+        found = found.unfold(n + 2, d * (k - 1) + 1, s)[..., ::d]
+    return found
+
+
 def convolved(x: Any, kernel: Any, bias: Any, options: WindowOptions, groups: int = 1) -> Any:
     """A convolution, channels last, with a kernel of torch."""
     convolve = getattr(torch.nn.functional, f"conv{options.rank}d")
