@@ -240,7 +240,7 @@ class _Part:
         return connections(product, node.spec, self._regions.sized.problems[node].extents)
 
     def _said(self) -> list[str]:
-        """Sentences about its contractions; those of one weight are alike, as often as it is met."""
+        """Sentences about its contractions, each once, and how often it holds."""
         said = Counter(sentence for product in self._products for sentence in self._about(product))
         return [s if n == 1 else f"{s} So it is {n} times." for s, n in said.items()]
 
