@@ -309,11 +309,12 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
-            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            >>> said = net.explain((1, 28, 28, 32)).parts[0].said[0]
+            >>> for sentence in said.split(". ")[0].split(", "):
             ...     print(sentence)
             Each of the 64 o is made of all 32 c
             each of 32×64 pairs with a kernel of its own
-            3×3 weights along k and l: 18,432 weights.
+            3×3 weights along k and l: 18,432 weights
         """
         from contractconv.networks.explanation import explained
 
