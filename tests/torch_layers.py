@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from window_strategies import WindowOptions
 
 import contractconv as cc
 from contractconv.api.symbolic import grad
@@ -104,6 +105,22 @@ def channels_last(x: Any) -> Any:
         # What comes back is laid out anew: torch's normalisations misread what is not.
         x.register_hook(lambda back: back.contiguous())
     return x.movedim(1, -1)
+
+
+def padded(x: Any, options: WindowOptions, value: float = 0.0) -> Any:
+    """An image, channels first, with what windows reach outside."""
+    around = [n for pair in options.pads[::-1] for n in pair]
+    return torch.nn.functional.pad(x, around, value=value)
+
+
+def convolved(x: Any, kernel: Any, bias: Any, options: WindowOptions, groups: int = 1) -> Any:
+    """A convolution, channels last, with a kernel of torch."""
+    convolve = getattr(torch.nn.functional, f"conv{options.rank}d")
+    made = convolve(
+        padded(channels_first(x), options), kernel, bias, options.strides, 0, options.dilations,
+        groups,
+    )  # fmt: skip
+    return channels_last(made)
 
 
 def _ours(

@@ -56,7 +56,12 @@ def lstm_cell(
     z = _entered(x, W_x, hidden, gate) + _recalled(h, W_h, hidden, gate)
     if bias is not None:
         z = z + bias
-    i, f, g, o = (z.called("z").at(**{gate: n}) for n in range(4))
+    return lstm_gated(z.called("z"), c, gate)
+
+
+def lstm_gated(z: Tensor, c: Tensor, gate: str) -> tuple[Tensor, Tensor]:
+    """What the gates of an LSTM make of what they see, ``z``, and of the memory before."""
+    i, f, g, o = (z.at(**{gate: n}) for n in range(4))
     new = applied("tanh", g).called("new")
     memory = (_gate(f, "kept") * c + _gate(i, "entered") * new).called("memory")
     return _gate(o, "shown") * applied("tanh", memory), memory
@@ -109,6 +114,11 @@ def gru_cell(
         u = u + bias_x
     if bias_h is not None:
         v = v + bias_h
+    return gru_gated(u, v, h, gate)
+
+
+def gru_gated(u: Tensor, v: Tensor, h: Tensor, gate: str) -> Tensor:
+    """What the gates of a GRU make of what came in, ``u``, and of what is recalled, ``v``."""
     (u_r, u_z, u_n), (v_r, v_z, v_n) = ([part.at(**{gate: n}) for n in range(3)] for part in (u, v))
     new = applied("tanh", u_n + _gate(u_r + v_r, "reset") * v_n).called("new")
     return new + _gate(u_z + v_z, "kept") * (h - new)

@@ -3,12 +3,14 @@
 Each shows its string: ``print(contractconv.layers.Conv(64, 3))``.
 """
 
+from contractconv.layers.attention import Attention
 from contractconv.layers.blocks import Concat, Residual, SqueezeExcite
 from contractconv.layers.chain import Chain
 from contractconv.layers.convolutions import Conv, ConvTransposed, Depthwise, Local
 from contractconv.layers.dense import Dense
 from contractconv.layers.dropout import Dropout
 from contractconv.layers.embeddings import Embedding, LearnedPositions, Positions
+from contractconv.layers.factorised import ConvCP, ConvTrain, ConvTucker, Separable
 from contractconv.layers.layer import Layer
 from contractconv.layers.normalizations import (
     BatchNorm,
@@ -19,14 +21,21 @@ from contractconv.layers.normalizations import (
 )
 from contractconv.layers.part import Part
 from contractconv.layers.pooling import AveragePool, GlobalPool, MaxPool
+from contractconv.layers.recurrent import GRU, LSTM
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "Attention",
     "AveragePool",
     "BatchNorm",
     "Chain",
     "Concat",
     "Conv",
+    "ConvCP",
+    "ConvTrain",
     "ConvTransposed",
+    "ConvTucker",
     "Dense",
     "Depthwise",
     "Dropout",
@@ -43,5 +52,6 @@ __all__ = [
     "Positions",
     "RMSNorm",
     "Residual",
+    "Separable",
     "SqueezeExcite",
 ]

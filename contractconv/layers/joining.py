@@ -38,6 +38,16 @@ def concatenated(trace: Trace, tensors: Sequence[Tensor], position: int = -1) ->
     return _joined([x.named(axes) for x in tensors], [s[position] for s in shapes], position)
 
 
+def stacked(trace: Trace, tensors: Sequence[Tensor], axis: str) -> Tensor:
+    """Put tensors together along a new axis, which stands before the last one."""
+    return concatenated(trace, [_with_axis(x, axis) for x in tensors], -2)
+
+
+def _with_axis(x: Tensor, axis: str) -> Tensor:
+    axes = " ".join((*x.axes[:-1], axis, x.axes[-1]))
+    return contracted(f"{' '.join(x.axes)} -> {axes}", [x], {axis: 1})
+
+
 def _joined(tensors: Sequence[Tensor], lengths: Sequence[int], position: int) -> Tensor:
     if len(tensors) == 1:
         return tensors[0]
