@@ -80,6 +80,10 @@ class ProgramError(ContractionError):
     column: int = 0
 
 
+class WeightsError(ContractionError):
+    """Weights of another library do not fit a network, or their file is damaged."""
+
+
 def point_at(text: str, spans: Sequence[Span]) -> str:
     """Return ``text`` with a line of carets below it, clipped to a readable window.
 

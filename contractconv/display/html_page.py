@@ -28,7 +28,7 @@ from contractconv.tiles.decomposition import Decomposition
 from contractconv.tiles.tableau import IDENTITY, title, written
 
 # A notebook's stylesheet names its elements behind two classes: these rules have three.
-_PAGE = ".cc-page.cc-page.cc-page"
+PAGE = ".cc-page.cc-page.cc-page"
 
 _STYLE = """
 .cc-page { --cc-quiet: #57606a; --cc-edge: #d0d7de; --cc-ground: #f6f8fa; line-height: 1.5; }
@@ -69,7 +69,7 @@ _STYLE = """
 .cc-page .cc-factors mtd { math-style: compact; padding: .3em .45em;
   text-align: -moz-right; text-align: -webkit-right; }
 .cc-page td.cc-number { text-align: right; font-variant-numeric: tabular-nums; }
-""".replace("MONOSPACE", MONOSPACE).replace(".cc-page", _PAGE)
+""".replace("MONOSPACE", MONOSPACE).replace(".cc-page", PAGE)
 
 _DOCUMENT_STYLE = """
 :root { color-scheme: light dark; }

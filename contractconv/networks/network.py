@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
     from contractconv.networks.fitting.stepper import Stepper
-    from contractconv.training import Optimizer
+    from contractconv.networks.summary import Summary
+    from contractconv.training import KFAC, Optimizer
 
 Made = TypeVar("Made")
 
@@ -271,6 +272,25 @@ class Network:
                 return named.grad("loss", [str(p.tensor.label) for p in network.trained])
         return program(outputs, inputs=inputs + _tensors(network.parameters), name=self.name)
 
+    def summary(self, *shapes: Any, dtype: Any = "float32", training: bool = False) -> Summary:
+        """What its parts make, have and cost, as a table; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            dtype: of its parameters, for bytes.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(6, 5), "relu", cc.layers.Dense(10, over="h w c")])
+            >>> found = net.summary((1, 12, 12, 3))
+            >>> found.parameters, found.multiply_adds, found.backward
+            (4306, 32640, 36480)
+        """
+        from contractconv.networks.summary import summarised
+
+        return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
     def evaluate(
         self,
         params: Nested,
@@ -321,7 +341,7 @@ class Network:
         self,
         data: Any,
         *,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | KFAC | None = None,
         loss: Any = "cross_entropy",
         epochs: int = 10,
         batch: int = 64,
@@ -405,16 +425,15 @@ class Network:
 
     def stepper(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | KFAC,
         loss: Any = "cross_entropy",
         clip: float | None = None,
         average: float | None = None,
     ) -> Stepper:
         """What makes steps of training, for loops of one's own; see :meth:`fit` for the options."""
-        from contractconv.networks.fitting.step import Rules
-        from contractconv.networks.fitting.stepper import ProgramStepper
+        from contractconv.networks.fitting.begin import stepper
 
-        return ProgramStepper(self, as_loss(loss), Rules(optimizer, clip, average))
+        return stepper(self, optimizer, loss, clip, average)
 
     # -- its parts -------------------------------------------------------------------------------
 

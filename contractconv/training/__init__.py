@@ -4,6 +4,7 @@ from contractconv.functions.clipping import clipped, global_norm
 from contractconv.functions.optimizers import averaged
 from contractconv.training.checkpoints import Latest, at_step, latest, load, save
 from contractconv.training.facts import from_facts, register, to_facts
+from contractconv.training.kfac.optimizer import KFAC
 from contractconv.training.optimizer import Optimizer
 from contractconv.training.optimizers import SGD, Adam, AdamW, Lion, RMSprop
 from contractconv.training.rng import rng_from_facts, rng_to_facts
@@ -21,6 +22,7 @@ from contractconv.training.schedules import (
 )
 
 __all__ = [
+    "KFAC",
     "SGD",
     "Adam",
     "AdamW",

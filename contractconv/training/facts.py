@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from contractconv.errors import ParameterError
 from contractconv.programs.text.words import close_to
 from contractconv.training import optimizers, schedules
+from contractconv.training.kfac.optimizer import KFAC
 
 Kind = TypeVar("Kind", bound=type[Any])
 
@@ -28,7 +29,7 @@ def register(kind: Kind) -> Kind:
 
 
 for _kind in (
-    optimizers.SGD, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW, optimizers.Lion,
+    KFAC, optimizers.SGD, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW, optimizers.Lion,
     schedules.Constant, schedules.Cosine, schedules.Linear, schedules.Polynomial,
     schedules.Exponential, schedules.StepDecay, schedules.Milestones, schedules.OneCycle,
     schedules.WarmUp,

@@ -22,7 +22,7 @@ from contractconv.notation.spec import Spec
 from contractconv.planning.options import as_bytes
 from contractconv.planning.programs.costs import cost_of
 from contractconv.planning.programs.report import ProgramPlan
-from contractconv.planning.programs.shared_products import shared
+from contractconv.planning.programs.shared_products import sized_and_shared
 from contractconv.programs.build import contract, named
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.gradients import gradients
@@ -30,7 +30,6 @@ from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.rewrites.driver import rewritten
 from contractconv.programs.rewrites.table import passes
-from contractconv.programs.sizing import sized
 from contractconv.programs.text.reader import read
 from contractconv.programs.text.writer import write
 
@@ -205,13 +204,7 @@ def _again(
 
 def _prepared(graph: Graph, shapes: Mapping[str, Shape], dtype: str) -> Typed:
     """A program with everything known, as it is carried out."""
-    known = sized(graph, shapes)
-    split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
-    if split != list(graph.wanted):
-        names = (name for name, _ in graph.outputs)
-        whole = Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name)
-        known = sized(whole, shapes)
-    return rewritten(typed(known, dtype), passes(cost_of))
+    return rewritten(typed(sized_and_shared(graph, shapes), dtype), passes(cost_of))
 
 
 def _checked(graph: Graph, shapes: Mapping[str, FreeShape]) -> dict[str, FreeShape]:

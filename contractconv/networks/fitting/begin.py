@@ -12,13 +12,14 @@ from contractconv.errors import ParameterError
 from contractconv.networks.fitting.data import Arrays, Source, as_source
 from contractconv.networks.fitting.fit import Augment, Fit, Measures, Training
 from contractconv.networks.fitting.metrics import as_metrics
+from contractconv.networks.fitting.natural import NaturalStepper
 from contractconv.networks.fitting.progress import Progress
 from contractconv.networks.fitting.progressed import Progressed, Saved
 from contractconv.networks.fitting.step import Rules
 from contractconv.networks.fitting.stepper import ProgramStepper, Stepper
 from contractconv.networks.losses import as_loss
 from contractconv.networks.nesting import Nested, in_order
-from contractconv.training import to_facts
+from contractconv.training import KFAC, to_facts
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network
@@ -29,7 +30,7 @@ def fit(
     network: Network,
     data: Any,
     *,
-    optimizer: Optimizer,
+    optimizer: Optimizer | KFAC,
     loss: Any,
     epochs: int,
     batch: int,
@@ -51,18 +52,19 @@ def fit(
     shuffle: bool,
 ) -> Fit:
     """Train a network; see :meth:`contractconv.Network.fit`."""
-    as_loss(loss)
     _check_counts(epochs=epochs, every=every, patience=patience, steps_per_epoch=steps_per_epoch)
-    rules = Rules(optimizer, clip, average)
     source = as_source(data, batch, steps_per_epoch, shuffle)
     tested = None if validation is None else as_source(validation, batch, None, shuffled=False)
-    stepper = ProgramStepper(network, loss, rules)
+    steps = stepper(network, optimizer, loss, clip, average)
     first = _first_batch(source)
     saved = None
     if checkpoint is not None:
-        saved = Saved(Path(checkpoint), _settings(network, source, first, rules, loss, batch, seed))
+        saved = Saved(
+            Path(checkpoint),
+            _settings(network, source, first, loss, Rules(optimizer, clip, average), batch, seed),
+        )
     training = Training(
-        network, optimizer, stepper, source, epochs, augment,
+        network, optimizer, steps, source, epochs, augment,
         Measures(
             loss, as_metrics(metrics, loss), tested,
             monitor or ("loss" if tested is None else "validation_loss"), patience,
@@ -70,11 +72,28 @@ def fit(
         saved, every, csv, plot, Progress(progress),
     )  # fmt: skip
     at = saved.found() if saved is not None else None
-    return training.run(at or _begun(network, stepper, first, params, seed))
+    return training.run(at or _begun(network, steps, first, params, seed))
+
+
+def stepper(
+    network: Network, optimizer: Optimizer | KFAC, loss: Any, clip: float | None,
+    average: float | None,
+) -> Stepper:  # fmt: skip
+    """What makes steps of an optimiser.
+
+    Raises:
+        ParameterError: gradients are clipped, and KFAC limits steps by itself.
+    """
+    as_loss(loss)
+    if not isinstance(optimizer, KFAC):
+        return ProgramStepper(network, loss, Rules(optimizer, clip, average))
+    if clip is not None:
+        raise ParameterError("KFAC limits its steps by itself: say KFAC(clip=...)")
+    return NaturalStepper(network, loss, optimizer, average)
 
 
 def _begun(
-    network: Network, stepper: Stepper, first: Sequence[Any], params: Nested | None, seed: int
+    network: Network, steps: Stepper, first: Sequence[Any], params: Nested | None, seed: int
 ) -> Progressed:
     """Where a training begins."""
     rng = np.random.default_rng(seed)
@@ -82,7 +101,7 @@ def _begun(
     given = network.init(rng, *inputs) if params is None else params
     parameters = network.traced(*inputs).parameters
     arrays = [np.asarray(array) for array in in_order(given, parameters)]
-    return Progressed(stepper.first(parameters, arrays), rng)
+    return Progressed(steps.first(parameters, arrays), rng)
 
 
 def _first_batch(source: Source) -> Sequence[Any]:
@@ -94,7 +113,7 @@ def _first_batch(source: Source) -> Sequence[Any]:
 
 
 def _settings(
-    network: Network, source: Source, first: Sequence[Any], rules: Rules, loss: Any, batch: int,
+    network: Network, source: Source, first: Sequence[Any], loss: Any, rules: Rules, batch: int,
     seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What a training is, in JSON: what has to be the same where it is gone on with."""

@@ -21,7 +21,7 @@ from contractconv.networks.nesting import Nested, nested
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network
-    from contractconv.training import Optimizer
+    from contractconv.training import KFAC, Optimizer
 
 Augment = Callable[[Batch, np.random.Generator], Sequence[Any]]
 
@@ -106,7 +106,7 @@ class Training:
     """
 
     network: Network
-    optimizer: Optimizer
+    optimizer: Optimizer | KFAC
     stepper: Stepper
     source: Source
     epochs: int

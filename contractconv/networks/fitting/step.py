@@ -16,7 +16,6 @@ from contractconv.networks.traced import Objective
 
 if TYPE_CHECKING:
     from contractconv.layers.records import Parameter
-    from contractconv.training import Optimizer
 
 State = dict[str, dict[str, Any]]
 """Arrays of each kind (``parameters``, ``average``, an optimiser's slots), by the names of
@@ -33,7 +32,7 @@ class Rules:
         average: how much of the average of parameters is kept in each step, if there is one.
     """
 
-    optimizer: Optimizer
+    optimizer: Any
     clip: float | None = None
     average: float | None = None
 

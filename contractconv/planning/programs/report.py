@@ -95,7 +95,7 @@ class ProgramPlan:
 
     def __str__(self) -> str:
         whole = f"{len(self.lines)} steps, {quantity(self.operations)} operations, "
-        whole += f"{_bytes(self.moved)} moved, {_bytes(self.peak)} at most at once, "
+        whole += f"{in_bytes(self.moved)} moved, {in_bytes(self.peak)} at most at once, "
         whole += f"{written(self.predicted)} expected"
         if self.seconds:
             whole += f", {written(sum(self.seconds))} taken"
@@ -114,7 +114,7 @@ class ProgramPlan:
             spent = f"{written(self.seconds[n]):>9}" if self.seconds else ""
             does = f"again: {line.does}" if line.again else line.does
             does = does if len(does) <= _WIDTH else f"{does[: _WIDTH - 3]}..."
-            figures = f"{quantity(line.operations):>11}{_bytes(line.moved):>11}"
+            figures = f"{quantity(line.operations):>11}{in_bytes(line.moved):>11}"
             expected = f"{written(line.predicted):>11}"
             yield f"{spent}{expected}{figures}  {line.makes:{name}}  {line.way:28}  {does}"
 
@@ -240,7 +240,7 @@ def _moved(step: Step, program: Typed) -> int:
     return sum(program.nbytes(node) for node in (*step.makes, *step.reads))
 
 
-def _bytes(number: float) -> str:
+def in_bytes(number: float) -> str:
     """A number of bytes, in three digits."""
     units = iter(("B", "kB", "MB", "GB"))
     unit = next(units)

@@ -25,7 +25,9 @@ from contractconv.programs.agreement import agree
 from contractconv.programs.build import contract, named, repeated, sizes_of
 from contractconv.programs.contraction_rules import MANY, extent_of, pullback, told_by
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, in_order
+from contractconv.programs.program import Graph
 from contractconv.programs.sizes import Size
+from contractconv.programs.sizing import Sized, sized
 from contractconv.reductions.table import REDUCTIONS
 
 Problems = Callable[[Contract], Problem]
@@ -49,6 +51,24 @@ class _Group:
     forward: Contract
     cotangent: Node
     gradients: Mapping[int, Node]
+
+
+def sized_and_shared(graph: Graph, shapes: Mapping[str, Shape]) -> Sized:
+    """A program whose sizes are numbers, in which products and their gradients share pairs.
+
+    Args:
+        graph: the program.
+        shapes: the shape of each of its inputs, by name.
+
+    Raises:
+        ShapeError: shapes do not fit, or the size of an axis follows from nothing.
+    """
+    known = sized(graph, shapes)
+    split = shared(graph.wanted, lambda node: known.problems[known.made[node]])
+    if split == list(graph.wanted):
+        return known
+    names = (name for name, _ in graph.outputs)
+    return sized(Graph(tuple(zip(names, split, strict=True)), graph.inputs, graph.name), shapes)
 
 
 def shared(outputs: Sequence[Node], problems: Problems | None = None) -> list[Node]:

@@ -1,0 +1,1 @@
+"""Networks as tables, texts, pages and pictures."""

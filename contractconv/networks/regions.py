@@ -1,0 +1,193 @@
+"""Which values of a network belong to which of its parts, and each of these as a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from contractconv.layers.records import Call, Path
+from contractconv.notation.problem import Shape
+from contractconv.programs.kinds import Kinds, is_differentiable
+from contractconv.programs.nodes import Contract, Input, Node, in_order
+from contractconv.programs.program import Graph
+from contractconv.programs.sizing import Sized, sized
+
+if TYPE_CHECKING:
+    from contractconv.api.tensor import Tensor
+    from contractconv.networks.traced import Traced
+
+BETWEEN = "between parts"
+"""What is called so that no part makes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Values that belong together: what a part makes, or what is made between parts.
+
+    Attributes:
+        call: the part; ``None`` for what stands outside of all.
+        nodes: the values, each behind what it is made of; none, if another part made them.
+        output: the last of them.
+    """
+
+    call: Call | None
+    nodes: tuple[Node, ...]
+    output: Node
+
+    @property
+    def contractions(self) -> list[Contract]:
+        """The contractions among them."""
+        return [node for node in self.nodes if isinstance(node, Contract)]
+
+    @property
+    def read(self) -> list[Node]:
+        """The values that they are made of, parameters among them."""
+        inner = set(self.nodes)
+        sources = (source for node in self.nodes for source in node.sources)
+        return [node for node in dict.fromkeys(sources) if node not in inner]
+
+
+class Regions:
+    """The parts of a network, as the values that they make.
+
+    A part makes what lies between its inputs and its output. Every contraction that no part makes
+    is a region of its own, but for those that only move numbers, as slices do. Sizes of all values
+    are numbers.
+
+    Args:
+        network: the network.
+
+    Attributes:
+        sized: the network with the output of every part.
+        used: the values that the network's output is made of.
+    """
+
+    def __init__(self, network: Traced) -> None:
+        self.network = network
+        outputs = [call.output for call in network.calls]
+        self.sized = _sized(network, [network.output, *outputs])
+        self.used = frozenset(in_order([self.made(network.output)], references=False))
+        self._kinds = Kinds()
+
+    def made(self, tensor: Tensor) -> Node:
+        """The value of a tensor."""
+        return self.sized.made[tensor._node]
+
+    def shape(self, node: Node) -> Shape:
+        """The sizes of a value."""
+        return self.sized.shapes[node]
+
+    def numbers(self, node: Node) -> frozenset[str]:
+        """Which numbers a value holds."""
+        return self._kinds[node]
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shapes of the network's inputs, parameters among them, by name."""
+        sizes = self.sized.shapes
+        return {n.name: sizes[n] for n in self.sized.graph.nodes if isinstance(n, Input)}
+
+    @cached_property
+    def all(self) -> tuple[Region, ...]:
+        """The regions in order; what stands between parts before the part that needs it."""
+        return tuple(self._all())
+
+    @cached_property
+    def trained(self) -> frozenset[Node]:
+        """The values through which something comes back to what is trained, and that itself."""
+        found = {self.made(parameter.tensor) for parameter in self.network.trained}
+        for node in self.sized.graph.nodes:
+            if found.intersection(node.sources) and is_differentiable(self._kinds[node]):
+                found.add(node)
+        return frozenset(found)
+
+    def _all(self) -> Iterator[Region]:
+        done: set[Node] = set()
+        for call in self.network.calls:
+            yield from self._between(map(self.made, call.inputs), done)
+            output = self.made(call.output)
+            yield Region(call, self._new([output], done), output)
+        yield from self._between([self.made(self.network.output)], done)
+
+    def _between(self, wanted: Iterable[Node], done: set[Node]) -> Iterator[Region]:
+        for node in self._new(wanted, done):
+            if isinstance(node, Contract) and not self._moves(node):
+                yield Region(None, (node,), node)
+
+    def _moves(self, node: Contract) -> bool:
+        """Whether a contraction puts numbers elsewhere, and does nothing with them."""
+        problem = self.sized.problems[node]
+        sizes = problem.extents
+        return len(node.operands) == 1 and all(sizes[name] == 1 for name in problem.reduced)
+
+    def _new(self, wanted: Iterable[Node], done: set[Node]) -> tuple[Node, ...]:
+        """The values that were not met before, and that the network needs."""
+        found = in_order(wanted, references=False, known=done)
+        done.update(found)
+        return tuple(n for n in found if n in self.used and not isinstance(n, Input))
+
+
+def paths_of(regions: Regions) -> list[Path]:
+    """What regions are called; between parts, after the blocks that those around are both in."""
+    found: list[Path] = []
+    before: Path = ()
+    calls = [region.call for region in regions.all]
+    for n, call in enumerate(calls):
+        after = next((later.path[:-1] for later in calls[n:] if later), ())
+        if call is None:
+            found.append((*common(before, after), BETWEEN))
+        else:
+            found.append(call.path or (call.part.kind,))
+            before = after
+    return found
+
+
+def common(one: Path, other: Path) -> Path:
+    """The blocks that two paths have in common.
+
+    Example:
+        >>> common(("a", "b", "c"), ("a", "b", "d"))
+        ('a', 'b')
+    """
+    pairs = zip(one, other, strict=False)
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _sized(network: Traced, outputs: Sequence[Tensor]) -> Sized:
+    nodes = {f"n{n}": tensor._node for n, tensor in enumerate(outputs)}
+    inputs = [*network.inputs, *(mask.tensor for mask in network.masks)]
+    inputs += [parameter.tensor for parameter in network.parameters]
+    given: list[Input] = [t._node for t in inputs if isinstance(t._node, Input)]
+    shapes: dict[str, Shape] = {
+        node.name: network.trace.shape(t) for node, t in zip(given, inputs, strict=True)
+    }
+    return sized(Graph.of(nodes, given, "network"), shapes)
+
+
+def cut(
+    region: Region, whole: Regions, replaced: Sequence[Node], names: Sequence[str]
+) -> tuple[Node, list[Input]]:
+    """What a region makes of inputs that stand in the place of other values.
+
+    Args:
+        region: the region.
+        whole: the network that it is in.
+        replaced: the values.
+        names: what the inputs are called.
+
+    Returns:
+        Its output, and the inputs.
+    """
+    inputs = [_stand_in(node, whole, name) for node, name in zip(replaced, names, strict=True)]
+    made: dict[Node, Node] = dict(zip(replaced, inputs, strict=True))
+    for node in in_order([region.output], references=False, known=made):
+        made[node] = node.over(tuple(made[source] for source in node.sources), made)
+    return made[region.output], inputs
+
+
+def _stand_in(node: Node, whole: Regions, name: str) -> Input:
+    numbers = [dtype for dtype in whole.numbers(node) if dtype and not dtype.startswith("~")]
+    return Input(node.axes, name=name, dtype=numbers[0] if numbers else None, label=name)

@@ -1,0 +1,1 @@
+"""Files of weights: names and arrays, and nothing that is executed."""
