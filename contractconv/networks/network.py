@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
     from contractconv.networks.fitting.metrics import Metric
@@ -290,6 +291,26 @@ class Network:
         from contractconv.networks.summary import summarised
 
         return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
+    def explain(self, *shapes: Any, training: bool = False) -> NetworkExplanation:
+        """What its parts do, and what comes back through them; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
+            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            ...     print(sentence)
+            Each of the 64 o is made of all 32 c
+            each of 32×64 pairs with a kernel of its own
+            3×3 weights along k and l: 18,432 weights.
+        """
+        from contractconv.networks.explanation import explained
+
+        return explained(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -145,6 +145,16 @@ def paths_of(regions: Regions) -> list[Path]:
     return found
 
 
+def string_of(region: Region) -> str:
+    """What it does, in the notation."""
+    if region.call is not None:
+        return str(region.call.part)
+    node = region.output
+    assert isinstance(node, Contract)
+    reduce = node.spec.reduce
+    return str(node.spec) if reduce == "sum" else f"{node.spec}, reduce {reduce}"
+
+
 def common(one: Path, other: Path) -> Path:
     """The blocks that two paths have in common.
 
@@ -168,7 +178,11 @@ def _sized(network: Traced, outputs: Sequence[Tensor]) -> Sized:
 
 
 def cut(
-    region: Region, whole: Regions, replaced: Sequence[Node], names: Sequence[str]
+    region: Region,
+    whole: Regions,
+    replaced: Sequence[Node],
+    names: Sequence[str],
+    labels: Mapping[Node, str] | None = None,
 ) -> tuple[Node, list[Input]]:
     """What a region makes of inputs that stand in the place of other values.
 
@@ -177,6 +191,7 @@ def cut(
         whole: the network that it is in.
         replaced: the values.
         names: what the inputs are called.
+        labels: what values on the way are called; by default nothing.
 
     Returns:
         Its output, and the inputs.
@@ -184,7 +199,8 @@ def cut(
     inputs = [_stand_in(node, whole, name) for node, name in zip(replaced, names, strict=True)]
     made: dict[Node, Node] = dict(zip(replaced, inputs, strict=True))
     for node in in_order([region.output], references=False, known=made):
-        made[node] = node.over(tuple(made[source] for source in node.sources), made)
+        new = node.over(tuple(made[source] for source in node.sources), made)
+        made[node] = new.called((labels or {}).get(node))
     return made[region.output], inputs
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from contractconv.api.tensor import as_dtype
 from contractconv.layers.records import Call, Parameter, Path
-from contractconv.networks.regions import Region, Regions, paths_of
+from contractconv.networks.regions import Region, Regions, paths_of, string_of
 from contractconv.networks.traced import Traced
 from contractconv.networks.work import Work, work_of
 from contractconv.notation.problem import Shape
 from contractconv.programs.kinds import dtype_of, itemsize
-from contractconv.programs.nodes import Contract
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class _Rows:
         new = list(self._new(call)) if call else []
         return Row(
             path=path,
-            string=_string(region),
+            string=string_of(region),
             axes=call.output.axes if call else region.output.axes,
             shape=shape,
             parameters=_count(new),
@@ -174,15 +173,6 @@ class _Rows:
             if parameter.path not in self._met:
                 self._met.add(parameter.path)
                 yield parameter
-
-
-def _string(region: Region) -> str:
-    if region.call is not None:
-        return str(region.call.part)
-    node = region.output
-    assert isinstance(node, Contract)
-    reduce = node.spec.reduce
-    return str(node.spec) if reduce == "sum" else f"{node.spec}, reduce {reduce}"
 
 
 def _count(parameters: Iterable[Parameter]) -> int:
