@@ -1,4 +1,4 @@
-"""A transformer of two layers reads the manual of Python, letter by letter, and goes on writing it.
+"""A transformer of two layers reads the manual of Python letter by letter, and writes on.
 
     python examples/transformer.py                # learns for less than a minute
     python examples/transformer.py --program      # prints the network and its gradients, and ends
@@ -20,31 +20,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 import contractconv as cc
-from contractconv.layers import Attention, Dense, Embedding, LayerNorm, Positions, Residual
+from contractconv.layers import Attention, Dense, Embedding, LayerNorm, Part, Positions, Residual
 from contractconv.training import Adam, Cosine
 
 Array = NDArray[Any]
-LENGTH = 64
 
 
-def transformer(letters: int, features: int = 64, heads: int = 4, layers: int = 2) -> cc.Network:
+def everything_before() -> Part:
+    return Attention(heads=4, causal=True)
+
+
+def transformer(
+    letters: int,
+    attention: Callable[[], Part] = everything_before,
+    features: int = 64,
+    layers: int = 2,
+) -> cc.Network:
     """Scores of the next letter, for each letter of a text."""
+
+    def block() -> list[Part]:
+        inner = [Dense(4 * features, map="gelu"), Dense(features)]
+        return [Residual([LayerNorm(), attention()]), Residual([LayerNorm(), *inner])]
+
     return cc.Network(
         [
             Embedding(letters, features),
             Positions(),
-            *(block(Attention(heads, causal=True), features) for _ in range(layers)),
+            *(block() for _ in range(layers)),
             LayerNorm(),
             Dense(letters),
         ],
+        inputs=cc.tensor("text", "b t", "int64"),
         name="transformer",
     )
-
-
-def block(attention: Any, features: int) -> list[Residual]:
-    """Each letter looks at those before it, then thinks by itself."""
-    dense = [Dense(4 * features, map="gelu"), Dense(features)]
-    return [Residual([LayerNorm(), attention]), Residual([LayerNorm(), *dense])]
 
 
 def manual() -> tuple[str, Array]:
@@ -54,66 +62,71 @@ def manual() -> tuple[str, Array]:
     return bytes(letters).decode(), codes.astype(np.int64)
 
 
-def batches(codes: Array, count: int) -> Callable[[np.random.Generator], Iterator[Any]]:
-    """Pieces of a text from anywhere: each letter, and the one that is next."""
+def pieces(codes: Array, length: int, starts: Array | None = None) -> tuple[Array, Array]:
+    """Pieces of a text, by default all of them: their letters, and those that are next."""
+    if starts is None:
+        starts = np.arange(0, len(codes) - length, length)
+    rows = codes[starts[:, None] + np.arange(length + 1)]
+    return rows[:, :-1], rows[:, 1:]
 
-    def source(rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+
+def learnt(
+    net: cc.Network, codes: Array, length: int, steps: int, is_quiet: bool
+) -> tuple[Any, float]:
+    """Read all but the end of a text; measure on the end how many bits a letter has then."""
+    end = len(codes) // 20
+
+    def anywhere(rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         while True:
-            starts = rng.integers(len(codes) - LENGTH, size=(count, 1))
-            pieces = codes[starts + np.arange(LENGTH + 1)]
-            yield pieces[:, :-1], pieces[:, 1:]
+            starts = rng.integers(len(codes) - end - length, size=1024 // length)
+            yield pieces(codes[:-end], length, starts)
 
-    return source
-
-
-def pieces(codes: Array) -> tuple[Array, Array]:
-    """A whole text in pieces, one after the other."""
-    end = len(codes) - 1 - (len(codes) - 1) % LENGTH
-    return codes[:end].reshape(-1, LENGTH), codes[1 : end + 1].reshape(-1, LENGTH)
+    fit = net.fit(
+        anywhere,
+        optimizer=Adam(Cosine(0.003)),
+        epochs=1,
+        steps_per_epoch=steps,
+        progress=False if is_quiet else None,
+    )
+    loss = net.evaluate(fit.params, pieces(codes[-end:], length), batch=64)["loss"]
+    bits = loss / np.log(2)
+    print(f"{net.name}: {bits:.3f} bits a letter of what is new, {steps} steps, {fit.seconds:.0f} s")
+    return fit.params, bits
 
 
 def bits_of_letters(codes: Array) -> float:
-    """How many bits a letter has for those who only know how frequent each is."""
+    """How many bits a letter has for those who know no more than how frequent each is."""
     shares = np.bincount(codes) / len(codes)
-    return float(-sum(share * np.log2(share) for share in shares if share))
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def written(net: cc.Network, params: Any, codes: Array, count: int, seed: int) -> Array:
-    """Go on with a text, letter by letter; what is likely is made likelier."""
-    rng = np.random.default_rng(seed)
+    """Write on, letter by letter; what is likely is made likelier."""
+    rng, length = np.random.default_rng(seed), len(codes)
     for _ in range(count):
-        scores = net(params, codes[None, -LENGTH:])[0, -1] / 0.7
+        scores = net(params, codes[None, -length:])[0, -1] / 0.7
         codes = np.append(codes, (scores + rng.gumbel(size=scores.shape)).argmax())
-    return codes[-count:]
+    return codes[length:]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--length", type=int, default=64, help="letters that are seen at once")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--program", action="store_true", help="print the program, and end")
     args = parser.parse_args()
     letters, codes = manual()
-    net, end = transformer(len(letters)), len(codes) // 20
+    net = transformer(len(letters))
     if args.program:
-        shape = (16, LENGTH)
-        print(net.program(shape, shape, loss="cross_entropy", gradients=True))
+        x, labels = pieces(codes, args.length)
+        print(net.program(x[:16], labels[:16], loss="cross_entropy", gradients=True))
         return
-    fit = net.fit(
-        batches(codes[:-end], 16),
-        optimizer=Adam(Cosine(0.003)),
-        epochs=1,
-        steps_per_epoch=args.steps,
-        progress=False if args.quiet else None,
-    )
-    unseen = pieces(codes[-end:])
-    found = net.evaluate(fit.params, unseen)["loss"] / np.log(2)
-    print(f"{fit.steps} steps in {fit.seconds:.0f} s")
-    print(f"{found:.2f} bits a letter, of {len(unseen[0]) * LENGTH:,} unseen letters")
-    print(f"{bits_of_letters(codes):.2f} for who only knows how frequent each letter is")
-    begun = unseen[0][0]
-    line = [begun, written(net, fit.params, begun, 160, seed=0)]
-    print(" ... ".join("".join(letters[code] for code in codes) for codes in line))
+    print(f"by how frequent each is, {bits_of_letters(codes):.3f} bits a letter")
+    params, _ = learnt(net, codes, args.length, args.steps, args.quiet)
+    begun = codes[-args.length :]
+    for line in (begun, written(net, params, begun, 160, seed=0)):
+        print("".join(letters[code] for code in line))
 
 
 if __name__ == "__main__":
