@@ -152,6 +152,24 @@ def check_weights(spec: Spec, inputs: int) -> None:
         raise SpecError(with_carets(message, *marks(spec, wrong), hint))
 
 
+def extents_of_arrays(
+    spec: Spec, inputs: int, roles: Sequence[str] | None, init: Any
+) -> dict[str, int]:
+    """The extents that weights say which are given as arrays."""
+    terms, given = spec.inputs[inputs:], init if isinstance(init, Mapping) else {}
+    return {
+        axis.plain: size
+        for role, term in zip(_roles(terms, roles), terms, strict=False)
+        for axis, size in zip(term, getattr(given.get(role, init), "shape", ()), strict=False)
+        if axis.plain
+    }
+
+
+def _roles(terms: Sequence[Term], roles: Sequence[str] | None) -> Sequence[str]:
+    """What weights are called."""
+    return roles or (["W"] if len(terms) == 1 else [f"W_{n + 1}" for n in range(len(terms))])
+
+
 def _bound(spec: Spec, extents: Mapping[str, int], axes: Sequence[tuple[str, ...]]) -> Spec:
     """The string with numbers for its parameters, and names for its ellipsis."""
     values = {name: extents[name] for name in spec.parameters if name in extents}
@@ -217,7 +235,7 @@ def _weights(
     map: Ending,
 ) -> list[Parameter]:
     terms = spec.inputs[inputs:]
-    names = roles or (["W"] if len(terms) == 1 else [f"W_{n + 1}" for n in range(len(terms))])
+    names = _roles(terms, roles)
     if len(names) != len(terms):
         raise ParameterError(f"{len(names)} names for the {len(terms)} weights of '{spec}'")
     said = fans(spec, sizes, tuple(range(inputs)))
