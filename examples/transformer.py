@@ -50,7 +50,6 @@ def transformer(
             LayerNorm(),
             Dense(letters),
         ],
-        inputs=cc.tensor("text", "b t", "int64"),
         name="transformer",
     )
 
