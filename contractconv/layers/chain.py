@@ -74,6 +74,10 @@ def as_link(given: Any) -> Link:
         return Chain(given)
     if isinstance(given, str):
         check_ending(given)
+    elif isinstance(given, type):
+        raise ParameterError(
+            f"{given.__name__} is a class: give a part of it, {given.__name__}(...)"
+        )
     elif not callable(given):
         raise ParameterError(
             f"{given!r} is no part: give layers, names of maps, or functions of a symbolic tensor"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,6 @@ from contractconv.layers.products import (
     weighted,
 )
 from contractconv.notation.extents import check_names
-from contractconv.notation.spec import Reduction
 
 if TYPE_CHECKING:
     from contractconv.api.tensor import Tensor
@@ -136,20 +135,21 @@ class Layer(StringPart):
 
     kind: ClassVar[str] = "layer"
 
+    # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
     def __init__(
         self,
         spec: str | Contraction,
         /,
         *,
-        map: Ending = None,
-        bias: str | bool | None = None,
-        reduce: Reduction = "sum",
+        map: Any = None,
+        bias: Any = None,
+        reduce: Any = "sum",
         init: Any = None,
         inputs: int = 1,
-        parameters: str | Sequence[str] = (),
-        weights: Sequence[str] | None = None,
-        output_shape: tuple[int, ...] | None = None,
-        name: str | None = None,
+        parameters: Any = (),
+        weights: Any = None,
+        output_shape: Any = None,
+        name: Any = None,
         **extents: int,
     ) -> None:
         self._contraction = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from typing import Any
 
 from contractconv.api.tensor import Tensor
-from contractconv.errors import ParameterError, ShapeError
+from contractconv.errors import OperandError, ParameterError, ShapeError
 from contractconv.networks.traced import InputKind
 from contractconv.programs.build import as_axes
 from contractconv.programs.nodes import Input
@@ -52,8 +52,9 @@ def shape_of(given: Any) -> tuple[int, ...]:
     try:
         return tuple(int(size) for size in found)
     except (TypeError, ValueError):
+        shown = repr(given) if isinstance(given, (int, str)) else f"a {type(given).__name__}"
         raise ShapeError(
-            f"{given!r} is neither a shape, as in (8, 28, 28, 1), nor an array"
+            f"{shown} is neither a shape, as in (8, 28, 28, 1), nor an array"
         ) from None
 
 
@@ -94,6 +95,19 @@ def arguments(function: Any) -> list[str]:
         if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
         and p.default is Argument.empty
     ]
+
+
+def as_arrays(given: Sequence[Any]) -> tuple[Any, ...]:
+    """What comes in as arrays: lists of numbers become some.
+
+    Raises:
+        OperandError: something is a dict, as parameters are.
+    """
+    import numpy as np
+
+    if any(isinstance(one, Mapping) for one in given):
+        raise OperandError("a dict comes in: parameters are given first, then arrays")
+    return tuple(one if hasattr(one, "shape") else np.asarray(one) for one in given)
 
 
 def fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:

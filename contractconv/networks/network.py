@@ -15,6 +15,7 @@ from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.inputs import (
     arguments,
+    as_arrays,
     as_inputs,
     fitted,
     input_kind,
@@ -186,6 +187,7 @@ class Network:
                 f"{self.name} is called with parameters and arrays; what is a part of another "
                 "network is cc.layers.Chain([...])"
             )
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
@@ -211,6 +213,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -226,6 +229,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -252,9 +256,9 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> print(Network([cc.layers.Dense(10, map="tanh")]).program((8, 5)))
-            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "o"):
-                z = contract("b c, c o -> b o", x, dense_1_W)
-                dense_1 = tanh(z + dense_1_bias)
+            def network(x: "b c", dense_1_W: "c o", dense_1_bias: "c"):
+                y = contract("b c, c o -> b o", x, dense_1_W)
+                dense_1 = tanh(named(y, "b c") + dense_1_bias)
                 return dense_1
             <BLANKLINE>
         """

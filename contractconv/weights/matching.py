@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from contractconv.errors import WeightsError
 from contractconv.weights.bindings import Binding, bindings, name_of, with_layout
 from contractconv.weights.layouts import Flatten, Framework
-from contractconv.weights.messages import ambiguous, left_over, lacking, misfit, nothing_left
+from contractconv.weights.messages import ambiguous, lacking, left_over, misfit, nothing_left
 from contractconv.weights.shelf import Shelf, canonical, joined, stem
 
 if TYPE_CHECKING:

@@ -38,9 +38,7 @@ class Shelf:
         ordered: whether the order is that of the layers.
     """
 
-    def __init__(
-        self, entries: Mapping[str, Array], ignored: Iterable[str], ordered: bool
-    ) -> None:
+    def __init__(self, entries: Mapping[str, Array], ignored: Iterable[str], ordered: bool) -> None:
         self.entries = entries
         self.ordered = ordered
         self.names = {canonical(name): name for name in entries}
@@ -99,9 +97,7 @@ def joined(prefix: str, entry: str) -> str:
 
 def counted(name: str) -> list[tuple[int, str]]:
     """A key by which ``conv_10`` is behind ``conv_9``, and ``conv_1`` behind ``conv``."""
-    return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def stem(name: str) -> str:

@@ -131,7 +131,7 @@ def _matches(
     return matched(layers, Shelf(entries, known.ignored, entries.ordered), names or {})
 
 
-# -- to here ----------------------------------------------------------------------------------------
+# -- to here -------------------------------------------------------------------------------------
 
 
 def _loaded(match: Match, entries: Mapping[str, Array]) -> Iterator[tuple[tuple[str, ...], Array]]:
@@ -152,7 +152,7 @@ def _part(binding: Binding, array: Array) -> Array:
     return copied(str(layout), array, layout.extents, layout.ours.shape)
 
 
-# -- to there ---------------------------------------------------------------------------------------
+# -- to there ------------------------------------------------------------------------------------
 
 
 def _placed(
@@ -215,5 +215,3 @@ def _put_together(parts: Sequence[Array], more: Iterable[Array]) -> Array:
     for other in more:
         whole = whole + other
     return whole
-
-

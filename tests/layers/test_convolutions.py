@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch_layers import agree, channels_first, channels_last, convolved, numbers, padded, torch
 from window_strategies import WindowOptions, window_options
@@ -80,6 +80,10 @@ def test_conv_transposed(
     part = ConvTransposed(
         groups * made, groups=groups, bias=bias, output_padding=added, **options.given
     )
+    each = options.shape[1:], options.kernel, options.strides, options.dilations
+    lengths = zip(*each, strict=True)
+    wholes = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in lengths]
+    assume(all(n >= sum(pads) for n, pads in zip(wholes, options.pads, strict=True)))
     # Here it is the result that windows reach out of.
     around = [
         n
@@ -89,7 +93,7 @@ def test_conv_transposed(
 
     def theirs(w: Any, x: Any) -> Any:
         weight = w["W"] if groups > 1 else w["W"][..., None, :, :]
-        kernel = weight.movedim((-3, -2, -1), (0, 1, 2)).flatten(0, 1)
+        kernel = weight.movedim((-3, -2, -1), (0, 1, 2)).flatten(0, 1).contiguous()
         transpose = getattr(torch.nn.functional, f"conv_transpose{options.rank}d")
         whole = transpose(
             channels_first(x), kernel, None, options.strides, 0, 0, groups, options.dilations
@@ -103,7 +107,7 @@ def test_conv_transposed(
 @pytest.mark.parametrize(("stride", "padding", "added"), [(2, 1, 1), (3, 0, 2), (1, 2, 0)])
 def test_conv_transposed_as_torch_pads_it(stride: int, padding: int, added: int) -> None:
     def theirs(w: Any, x: Any) -> Any:
-        kernel = w["W"].movedim((-2, -1), (0, 1))
+        kernel = w["W"].movedim((-2, -1), (0, 1)).contiguous()
         made = torch.nn.functional.conv_transpose2d(
             channels_first(x), kernel, w["bias"], stride, padding, added
         )
@@ -141,7 +145,7 @@ def test_strings(string: str) -> None:
         (lambda: Conv(4.0, 3), "filters=4.0"),  # type: ignore[arg-type]
         (lambda: Conv(True, 3), "filters=True"),
         (lambda: Conv(4, 0), "kernel=0"),
-        (lambda: Conv(4, "three"), "kernel='three'"),
+        (lambda: Conv(4, "three"), "kernel='three'"),  # type: ignore[arg-type]
         (lambda: Conv(4, 2.5), "kernel=2.5"),  # type: ignore[arg-type]
         (lambda: Conv(4, ()), "kernel=()"),
         (lambda: Conv(4, (1, 1, 1, 1)), "one, two or three axes"),

@@ -6,20 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from weight_networks import (
-    Attention,
-    Gru,
-    Lstm,
-    Norm,
-    Table,
-    channels_last,
-    same_bits,
-    tokens_network,
-)
+from weight_arrays import channels_last, same_bits
 
 import contractconv as cc
 from contractconv import weights
-from contractconv.layers import Conv, ConvTransposed, Dense, Depthwise, GlobalPool, Layer, MaxPool
+from contractconv.layers import (
+    GRU,
+    LSTM,
+    Attention,
+    BatchNorm,
+    Conv,
+    ConvTransposed,
+    Dense,
+    Depthwise,
+    Embedding,
+    GlobalPool,
+    Layer,
+    LayerNorm,
+    MaxPool,
+)
 
 torch: Any = pytest.importorskip("torch")
 nn = torch.nn
@@ -122,27 +127,27 @@ def test_gathered_transposed_convolutions() -> None:
 
 
 def test_batch_normalisations() -> None:
-    net = cc.Network([Conv(5, 3), Norm("batch_norm", 1e-5, c=5), GlobalPool()])
+    net = cc.Network([Conv(5, 3), BatchNorm(epsilon=1e-5), GlobalPool()])
     theirs = module(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     check(net, theirs, numbers(2, 3, 6, 7))
 
 
 def test_layer_normalisations() -> None:
     x = numbers(2, 6)
-    check(cc.Network([Norm("layer_norm", 1e-5, c=6)]), module(nn.LayerNorm(6)), x, x.numpy())
+    check(cc.Network([LayerNorm(epsilon=1e-5)]), module(nn.LayerNorm(6)), x, x.numpy())
 
 
 def test_embeddings() -> None:
     x = torch.arange(8).reshape(2, 4)
     theirs = module(nn.Embedding(9, 5))
-    net = tokens_network([Table(v=9, c=5)])
+    net = cc.Network([Embedding(9, 5)])
     check(net, theirs, x, x.numpy(), theirs(x).detach().numpy())
 
 
 def test_lstm() -> None:
     theirs, x = module(nn.LSTM(3, 4, batch_first=True)), numbers(2, 5, 3)
     wanted = theirs[0](x)[0][:, -1].detach().numpy()
-    net = cc.Network([Lstm(d=3, h=4)])
+    net = cc.Network([LSTM(4, sequence=False)])
     params = weights.load(net.traced(x.shape), theirs, "torch")
     np.testing.assert_allclose(net(params, x.numpy()), wanted, atol=1e-10)
     back = weights.export(net.traced(x.shape), params, "torch", names={"lstm_1": "0"})
@@ -152,7 +157,7 @@ def test_lstm() -> None:
 
 def test_layers_of_a_recurrence() -> None:
     x = numbers(2, 5, 4)
-    first, second = Gru(d=4, h=4), Gru(d=4, h=4)
+    first, second = GRU(4, sequence=False), GRU(4, sequence=False)
     net = cc.Network(lambda x: first(x) + second(x))
     theirs = module(nn.GRU(4, 4, 2, batch_first=True))
     params = weights.load(net.traced(x.shape), theirs, "torch")
@@ -165,13 +170,13 @@ def test_layers_of_a_recurrence() -> None:
 def test_gru() -> None:
     theirs, x = module(nn.GRU(3, 4, batch_first=True)), numbers(2, 5, 3)
     wanted = theirs[0](x)[0][:, -1].detach().numpy()
-    check(cc.Network([Gru(d=3, h=4)]), theirs, x, x.numpy(), wanted)
+    check(cc.Network([GRU(4, sequence=False)]), theirs, x, x.numpy(), wanted)
 
 
 def test_multi_head_attention() -> None:
     theirs, x = module(nn.MultiheadAttention(6, 2, batch_first=True)), numbers(2, 5, 6)
     wanted = theirs[0](x, x, x)[0].detach().numpy()
-    check(cc.Network([Attention(d=6, n=2, h=3)]), theirs, x, x.numpy(), wanted)
+    check(cc.Network([Attention(2)]), theirs, x, x.numpy(), wanted)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -47,11 +47,12 @@ def as_entries(source: Any) -> Entries:
         return read(source)
     if isinstance(source, Mapping):
         return _of_mapping(source)
+    weights = getattr(source, "weights", None)
+    # Before torch: models of Keras may be modules of torch, which call weights otherwise.
+    if isinstance(weights, list) and all(hasattr(weight, "path") for weight in weights):
+        return Entries((weight.path, as_array(weight, weight.path)) for weight in weights)
     if callable(getattr(source, "state_dict", None)):
         return _of_mapping(source.state_dict())
-    weights = getattr(source, "weights", None)
-    if weights is not None and all(hasattr(weight, "path") for weight in weights):
-        return Entries((weight.path, as_array(weight, weight.path)) for weight in weights)
     raise WeightsError(
         f"a {type(source).__name__} has no weights that can be read: give a path, a dict of "
         "arrays, or a model"
@@ -70,6 +71,9 @@ def as_array(value: Any, name: str) -> Array:
     Raises:
         WeightsError: it holds no numbers.
     """
+    inner = getattr(value, "value", value)
+    # A variable of Keras or Flax, around an array; that of TensorFlow is asked for it.
+    value = value if callable(inner) else inner
     for method in ("detach", "cpu"):
         if callable(getattr(value, method, None)):
             value = getattr(value, method)()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+Path = tuple[str, ...]
+"""Names, one within the other."""
+
 
 def nested(entries: Mapping[Any, Any]) -> dict[str, Any]:
     """Put arrays into dicts within dicts.
@@ -26,8 +29,8 @@ def nested(entries: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def flat(tree: Mapping[Any, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Go through dicts within dicts, or within lists.
+def flat(tree: Mapping[Any, Any], before: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Go through dicts within dicts.
 
     Example:
         >>> dict(flat({"conv": {"W": 1}, "bias": 2}))
