@@ -125,7 +125,10 @@ def adam(digits: Digits, steps: int) -> tuple[Any, Step]:
     names, data = list(digits.parameters), list(digits.whole.inputs)
     slopes = cc.grad(digits.whole.loss, digits.tensors)
     number, rate = cc.tensor("step", dtype="int64"), cc.tensor("rate")
-    slots = {n: {s: cc.tensor(f"{n}_{s}", p.axes) for s in ADAM.slots} for n, p in digits.parameters.items()}
+    slots = {
+        n: {s: cc.tensor(f"{n}_{s}", p.axes) for s in ADAM.slots}
+        for n, p in digits.parameters.items()
+    }
     moved = [
         ADAM.update(w, slope, slots[name], number, rate)
         for name, w, slope in zip(names, digits.tensors, slopes, strict=True)
@@ -136,7 +139,12 @@ def adam(digits: Digits, steps: int) -> tuple[Any, Step]:
 
     def step(state: Any, batch: Batch, n: int) -> Any:
         parameters, kept = state
-        given = (np.int64(n + 1), np.float32(ADAM.rate_at(n + 1, steps)), *parameters.values(), *kept)
+        given = (
+            np.int64(n + 1),
+            np.float32(ADAM.rate_at(n + 1, steps)),
+            *parameters.values(),
+            *kept,
+        )
         made = run(*batch, *given)
         return dict(zip(names, made, strict=False)), made[len(names) :]
 
@@ -161,7 +169,9 @@ def natural(digits: Digits, steps: int) -> tuple[Any, Step]:
     return (first, training.begin(first)), step
 
 
-def run(name: str, digits: Digits, steps: int, begin: Callable[[Digits, int], tuple[Any, Step]]) -> Run:
+def run(
+    name: str, digits: Digits, steps: int, begin: Callable[[Digits, int], tuple[Any, Step]]
+) -> Run:
     """Train, and look at the loss now and then."""
     state, step = begin(digits, steps)
     _warm(state, step, digits)
@@ -219,7 +229,10 @@ def curves(pairs: Sequence[tuple[Run, Run]]) -> str:
 def reached(pairs: Sequence[tuple[Run, Run]]) -> bool:
     """Whether KFAC got as far on the mean, and was no slower."""
     first, second = zip(*pairs, strict=True)
-    losses, seconds = ([np.mean([getattr(r, what) for r in runs]) for runs in (first, second)] for what in ("loss", "seconds"))
+    losses, seconds = (
+        [np.mean([getattr(r, what) for r in runs]) for runs in (first, second)]
+        for what in ("loss", "seconds")
+    )
     return bool(losses[1] <= losses[0] and seconds[1] <= seconds[0])
 
 

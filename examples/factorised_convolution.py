@@ -49,15 +49,18 @@ def network(middle: Part) -> cc.Network:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--digits", type=int, default=4000, help="how many are learnt from")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args()
     x, y, *unseen = sample_digits(seed=0)
-    print(f"{'form':<13}{'numbers':>8}{'fewer':>8}{'multiply-adds':>15}{'accuracy':>10}{'seconds':>9}")
+    print(
+        f"{'form':<13}{'numbers':>8}{'fewer':>8}{'multiply-adds':>15}{'accuracy':>10}{'seconds':>9}"
+    )
     for form, middle in FORMS:
         net = network(middle)
         (row,) = (row for row in net.summary(x[:1]).rows if row.path == ("middle",))
         fit = net.fit(
-            (x, y),
+            (x[: args.digits], y[: args.digits]),
             optimizer=Adam(Cosine(0.003)),
             epochs=args.epochs,
             augment=jiggled,

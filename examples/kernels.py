@@ -64,7 +64,9 @@ def photographs() -> Array:
     try:
         from sklearn.datasets import load_sample_images
     except ImportError:
-        raise SystemExit("the photographs ship with scikit-learn: pip install scikit-learn") from None
+        raise SystemExit(
+            "the photographs ship with scikit-learn: pip install scikit-learn"
+        ) from None
     return np.stack(load_sample_images().images).astype(np.float32) / 255
 
 

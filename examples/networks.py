@@ -137,7 +137,7 @@ def unet(width: int = 16, classes: int = 3) -> cc.Network:
 def transformer_encoder(
     vocabulary: int = 1000, classes: int = 2, width: int = 64, heads: int = 4, depth: int = 2
 ) -> cc.Network:
-    """Vaswani et al., NeurIPS (2017), with the normalisation before each part, and a mean behind."""
+    """Vaswani et al., NeurIPS (2017), with normalisations before parts, and a mean behind."""
 
     def block() -> list[Part]:
         dense = [Dense(4 * width, map="gelu"), Dense(width)]

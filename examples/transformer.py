@@ -89,7 +89,9 @@ def learnt(
     )
     loss = net.evaluate(fit.params, pieces(codes[-end:], length), batch=64)["loss"]
     bits = loss / np.log(2)
-    print(f"{net.name}: {bits:.3f} bits a letter of what is new, {steps} steps, {fit.seconds:.0f} s")
+    print(
+        f"{net.name}: {bits:.3f} bits a letter of what is new, {steps} steps, {fit.seconds:.0f} s"
+    )
     return fit.params, bits
 
 

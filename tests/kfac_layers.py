@@ -17,7 +17,20 @@ from contractconv.training.kfac.sites import Site, sites_of
 
 Array = NDArray[Any]
 
-SIZES = {"b": 3, "i": 3, "j": 2, "k": 2, "l": 2, "c": 2, "g": 2, "o": 3, "r": 2, "h": 2, "w": 3, "t": 2}
+SIZES = {
+    "b": 3,
+    "i": 3,
+    "j": 2,
+    "k": 2,
+    "l": 2,
+    "c": 2,
+    "g": 2,
+    "o": 3,
+    "r": 2,
+    "h": 2,
+    "w": 3,
+    "t": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -174,7 +187,9 @@ def drawn(case: Case, seed: int = 0) -> Drawn:
         for name, shape in zip("xwvu", case.shapes, strict=False)
     ]
     z = cc.contract(case.string, *tensors)
-    axes = [name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}]
+    axes = [
+        name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}
+    ]
     bias = cc.tensor("bias", axes) if axes else None
     (site,) = sites_of(z, [tensors[case.position]], bias)
     inputs = {str(t.label): a for t, a in zip(tensors, arrays, strict=True)}

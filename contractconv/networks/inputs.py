@@ -19,7 +19,7 @@ _AXES = {
     5: ("b", "d", "h", "w", "c"),
 }  # fmt: skip
 # Integers are tokens: they have no channels.
-_AXES_OF_TOKENS = {**_AXES, 2: ("b", "t"), 3: ("b", "h", "w")}
+_AXES_OF_TOKENS = {**_AXES, 2: ("b", "t")}
 
 
 def input_kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:

@@ -18,10 +18,18 @@ TERMS = 7
 @pytest.mark.parametrize("name", CASES)
 def test_factors_are_exact_for_one_cotangent(name: str, kind: str) -> None:
     made, case = drawn(CASES[name]), CASES[name]
-    slopes = np.random.default_rng(1).standard_normal((case.size(case.groups), case.size(case.columns)))
+    slopes = np.random.default_rng(1).standard_normal(
+        (case.size(case.groups), case.size(case.columns))
+    )
     g = cc.tensor("g", made.site.z.axes)
     terms = cc.tensor("terms")
-    parts = dict(zip(("W_windows", "W_window_sum", "W_places"), input_factor(made.site, kind).parts, strict=False))
+    parts = dict(
+        zip(
+            ("W_windows", "W_window_sum", "W_places"),
+            input_factor(made.site, kind).parts,
+            strict=False,
+        )
+    )
     run = cc.program({**parts, "W_cotangents": output_factor(made.site, [g], kind, terms)})
     given = made.inputs | {"g": _everywhere(case, slopes), "terms": np.array(float(TERMS))}
     found = run(**{name: given[name] for name in run.inputs})._asdict()

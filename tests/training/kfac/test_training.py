@@ -43,7 +43,9 @@ def network() -> Objective:
     likelihood = Likelihood("cross_entropy", y, "p", 3)
     parameters = (W, BIAS, SCALE, V)
     beside = {"largest": F.max(hidden)}
-    return Objective(F.cross_entropy(y, LABELS, "p"), likelihood, (X, LABELS), parameters, sites, beside)
+    return Objective(
+        F.cross_entropy(y, LABELS, "p"), likelihood, (X, LABELS), parameters, sites, beside
+    )
 
 
 def first(names: str, seed: int = 0, dtype: Any = np.float64) -> Arrays:
@@ -64,7 +66,11 @@ def trained(objective: Objective, options: KFAC) -> Training:
 @pytest.mark.parametrize("inverse", ["cholesky", "eigenvectors"])
 def test_one_step_solves_least_squares(inverse: Any) -> None:
     rng = np.random.default_rng(0)
-    x, target, parameters = rng.standard_normal((9, 3)), rng.standard_normal((9, 2)), first("W bias")
+    x, target, parameters = (
+        rng.standard_normal((9, 3)),
+        rng.standard_normal((9, 2)),
+        first("W bias"),
+    )
     options = KFAC(1.0, damping=1e-16, clip=None, momentum=0.0, fisher="exact", inverse=inverse)
     training = trained(linear(), options)
     made = training.step(parameters, training.begin(parameters), [x, target]).parameters
@@ -148,7 +154,10 @@ def _through_a_file(arrays: Arrays) -> Arrays:
 
 def test_what_has_no_factors_moves_as_the_fallback_says() -> None:
     adam = Adam(Cosine(0.05))
-    training, parameters = trained(network(), replace(QUICK, fallback=adam)), first("W bias scale V")
+    training, parameters = (
+        trained(network(), replace(QUICK, fallback=adam)),
+        first("W bias scale V"),
+    )
     alone = adam.program({"scale": SCALE})
     state, slots = training.begin(parameters), {}
     slots = {f"scale_{slot}": np.zeros(2) for slot in adam.slots}
@@ -196,7 +205,11 @@ def test_a_weight_at_two_sites_counts_the_places_of_both() -> None:
     loss = F.mse(second_z, cc.tensor("target", "b p"))
     objective = Objective(loss, likelihood, (X, cc.tensor("target", "b p")), (square,), sites)
     rng = np.random.default_rng(0)
-    u, x, target = rng.standard_normal((3, 3)), rng.standard_normal((5, 3)), rng.standard_normal((5, 3))
+    u, x, target = (
+        rng.standard_normal((3, 3)),
+        rng.standard_normal((5, 3)),
+        rng.standard_normal((5, 3)),
+    )
     options = KFAC(0.1, fisher="empirical", average=0.0)
     training = options.on(objective, {"U": u.shape})
     state = training.step({"U": u}, training.begin({"U": u}), [x, target]).state
