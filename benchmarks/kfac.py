@@ -22,8 +22,8 @@ from typing import Any
 # The matrices of LeNet are too small to be worth sharing between threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from digits import jiggled, sample_digits
@@ -38,11 +38,11 @@ from contractconv.training.kfac import KFAC, Likelihood, Objective, sites_of_pro
 
 ADAM = Adam(Cosine(0.012))
 NATURAL = KFAC(
-    Cosine(0.03), damping=5e-3, clip=5e-4, average=0.8, factors_every=10, inverses_every=20
-)  # fmt: skip
-POINTS = 8
+    Cosine(0.1), damping=2e-3, clip=0.2, average=0.8, factors_every=10, inverses_every=20
+)
+POINTS = 4
 Arrays = dict[str, Array]
-Batch = tuple[Array, Array]
+Batch = tuple[Array, ...]
 
 
 @dataclass
@@ -163,7 +163,8 @@ def natural(digits: Digits, steps: int) -> tuple[Any, Step]:
     training = NATURAL.on(objective, {name: w.shape for name, w in first.items()})
 
     def step(state: Any, batch: Batch, n: int) -> Any:
-        made = training.step(*state, batch, steps)
+        parameters, kept = state
+        made = training.step(parameters, kept, batch, steps)
         return made.parameters, made.state
 
     return (first, training.begin(first)), step

@@ -39,7 +39,8 @@ class Chain(Part):
     is_block: ClassVar[bool] = True
 
     def __init__(self, parts: Iterable[Link | Sequence[Link]], name: str | None = None) -> None:
-        self.parts = tuple(map(as_link, parts))
+        alone = isinstance(parts, str) or not isinstance(parts, Iterable)
+        self.parts = tuple(map(as_link, [parts] if alone else parts))
         self.name = name
         if not self.parts:
             raise ParameterError("there is no part in the list")

@@ -16,6 +16,7 @@ from contractconv.layers.products import (
     check_ending,
     check_weights,
     extents_of_arrays,
+    weight_names,
     weighted,
 )
 from contractconv.notation.extents import check_names
@@ -81,6 +82,8 @@ class StringPart(Part):
         if len(tensors) != self.inputs:
             raise OperandError(f"'{self.contraction}' takes {self.inputs}, not {len(tensors)}")
         said = self._said(trace, *tensors)
+        count = len(said.contraction._spec.inputs) - self.inputs
+        check_init(self.init, said.roles or weight_names(count))
         return weighted(
             trace, said.contraction, tensors, said.extents, roles=said.roles, init=self.init,
             bias=self._along(said.names), map=self.map, output_shape=said.output_shape,

@@ -152,24 +152,6 @@ def check_weights(spec: Spec, inputs: int) -> None:
         raise SpecError(with_carets(message, *marks(spec, wrong), hint))
 
 
-def extents_of_arrays(
-    spec: Spec, inputs: int, roles: Sequence[str] | None, init: Any
-) -> dict[str, int]:
-    """The extents that weights say which are given as arrays."""
-    terms, given = spec.inputs[inputs:], init if isinstance(init, Mapping) else {}
-    return {
-        axis.plain: size
-        for role, term in zip(_roles(terms, roles), terms, strict=False)
-        for axis, size in zip(term, getattr(given.get(role, init), "shape", ()), strict=False)
-        if axis.plain
-    }
-
-
-def _roles(terms: Sequence[Term], roles: Sequence[str] | None) -> Sequence[str]:
-    """What weights are called."""
-    return roles or (["W"] if len(terms) == 1 else [f"W_{n + 1}" for n in range(len(terms))])
-
-
 def _bound(spec: Spec, extents: Mapping[str, int], axes: Sequence[tuple[str, ...]]) -> Spec:
     """The string with numbers for its parameters, and names for its ellipsis."""
     values = {name: extents[name] for name in spec.parameters if name in extents}
@@ -235,7 +217,7 @@ def _weights(
     map: Ending,
 ) -> list[Parameter]:
     terms = spec.inputs[inputs:]
-    names = _roles(terms, roles)
+    names = roles or weight_names(len(terms))
     if len(names) != len(terms):
         raise ParameterError(f"{len(names)} names for the {len(terms)} weights of '{spec}'")
     said = fans(spec, sizes, tuple(range(inputs)))
@@ -248,6 +230,38 @@ def _weights(
         drawn = Drawn(shape, said.fan_in, said.fan_out, len(terms), summed, kept)
         made.append(trace.parameter(role, result_axes(term), shape, chosen, drawn))
     return made
+
+
+def weight_names(count: int) -> list[str]:
+    """What weights are called that have no other names.
+
+    Example:
+        >>> weight_names(1), weight_names(2)
+        (['W'], ['W_1', 'W_2'])
+    """
+    return ["W"] if count == 1 else [f"W_{n + 1}" for n in range(count)]
+
+
+def extents_of_arrays(
+    spec: Spec, inputs: int, roles: Sequence[str] | None, init: Any
+) -> dict[str, int]:
+    """The extents of indices of weights that are given as arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from contractconv.notation.parser import parse
+        >>> extents_of_arrays(parse("b (i+k) c, k c o -> b i o"), 1, None, np.ones((3, 4, 5)))
+        {'k': 3, 'c': 4, 'o': 5}
+    """
+    terms = spec.inputs[inputs:]
+    names = roles or weight_names(len(terms))
+    arrays = [init.get(name) if isinstance(init, Mapping) else init for name in names]
+    return {
+        axis.plain: size
+        for array, term in zip(arrays, terms, strict=False)
+        for axis, size in zip(term, getattr(array, "shape", ()), strict=False)
+        if axis.plain
+    }
 
 
 def _axes(term: Term, names: Collection[str]) -> tuple[int, ...]:

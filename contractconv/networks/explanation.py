@@ -11,12 +11,12 @@ from contractconv.display.programs.explanation import ProgramExplanation, explai
 from contractconv.display.programs.lines import Line
 from contractconv.layers.records import Parameter, Path, Product
 from contractconv.networks.connections import Connection, connections
-from contractconv.networks.regions import Region, Regions, cut, paths_of, string_of
+from contractconv.networks.regions import Region, Regions, cut, innermost, paths_of, string_of
 from contractconv.networks.traced import Traced
 from contractconv.networks.work import Work, work_of
 from contractconv.notation.problem import Shape
 from contractconv.programs.build import unused
-from contractconv.programs.nodes import Contract, Input, Map, Named, Node
+from contractconv.programs.nodes import Contract, Input, Map, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.lines import BACK
 
@@ -134,11 +134,12 @@ class _Parts:
     def __init__(self, regions: Regions) -> None:
         self._regions = regions
         self._parameters = {regions.made(p.tensor): p for p in regions.network.parameters}
+        self._names = _names(regions)
         self._known: dict[Any, Told] = {}
 
     def told(self, region: Region, path: Path, work: Work) -> Told:
         """Explain a part."""
-        part = _Part(region, self._regions, self._parameters)
+        part = _Part(region, self._regions, self._parameters, self._names)
         known = self._known.get(part.key)
         if known is not None:
             return replace(known, path=path, work=work, like=known.path)
@@ -149,13 +150,18 @@ class _Part:
     """A part as a program of its own, whose inputs are called as in the network."""
 
     def __init__(
-        self, region: Region, regions: Regions, parameters: Mapping[Node, Parameter]
+        self,
+        region: Region,
+        regions: Regions,
+        parameters: Mapping[Node, Parameter],
+        names: Mapping[Node, str],
     ) -> None:
         self._region, self._regions, self._parameters = region, regions, parameters
+        self._output_name = names[region.output]
         self._values = [
             node for node in region.read if isinstance(node, Input) or node in regions.trained
         ]
-        self._names = list(self._called())
+        self._names = list(self._called(names))
 
     @property
     def key(self) -> Any:
@@ -165,7 +171,7 @@ class _Part:
         names = [f"value {n}" for n in range(len(self._values))]
         output, _ = cut(region, regions, self._values, names)
         sizes = [(regions.shape(n), n in regions.trained) for n in self._values]
-        return output.key, str(sizes), str(roles), string_of(region)
+        return output.key, str(sizes), str(roles), string_of(region, regions)
 
     def told(self, path: Path, work: Work) -> Told:
         """Explain it."""
@@ -173,26 +179,21 @@ class _Part:
         forward, back = _lines(program)
         given = zip(self._names, map(self._size, self._values), strict=True)
         return Told(
-            path, string_of(self._region), tuple(given),
+            path, string_of(self._region, self._regions), tuple(given),
             (self._output_name, self._size(self._region.output)), program, tuple(forward),
             tuple(self._said()), tuple(map(self._back, back)), work,
         )  # fmt: skip
 
     # -- the program -----------------------------------------------------------------------------
 
-    def _called(self) -> Iterator[str]:
+    def _called(self, names: Mapping[Node, str]) -> Iterator[str]:
         """What the values are called that it reads: parameters by their roles."""
         taken: list[str] = [self._output_name]
         for node in self._values:
             known = self._parameters.get(node)
-            name = known.path[-1] if known else node.label or "x"
+            name = known.path[-1] if known else names.get(node) or node.label or "x"
             taken.append(unused(name, taken))
             yield taken[-1]
-
-    @property
-    def _output_name(self) -> str:
-        call = self._region.call
-        return (call.output.label if call else self._region.output.label) or "y"
 
     def _program(self) -> ProgramExplanation:
         output, inputs = cut(self._region, self._regions, self._values, self._names, self._labels())
@@ -213,7 +214,7 @@ class _Part:
             return {}
         (z,) = results
         sums = [n for n in self._region.nodes if isinstance(n, Map) and z in n.arguments]
-        named = {_innermost(z): "z"} | {n: "s" for n in sums if n.function == "add"}
+        named = {innermost(z): "z"} | {n: "s" for n in sums if n.function == "add"}
         return {n: name for n, name in named.items() if n != self._region.output}
 
     def _size(self, node: Node) -> str:
@@ -226,7 +227,7 @@ class _Part:
         return () if self._region.call is None else self._region.call.products
 
     def _connections(self, product: Product) -> list[Connection]:
-        node = _innermost(self._regions.made(product.result))
+        node = innermost(self._regions.made(product.result))
         assert isinstance(node, Contract)
         return connections(product, node.spec, self._regions.sized.problems[node].extents)
 
@@ -263,6 +264,16 @@ class _Part:
         return links[0].back(name) if links else ""
 
 
+def _names(regions: Regions) -> dict[Node, str]:
+    """What the results of regions are called; those without a name of their own ``y``."""
+    outputs = [region.output for region in regions.all]
+    found = {node: node.label for node in outputs if node.label is not None}
+    for node in outputs:
+        if node not in found:
+            found[node] = unused("y", found.values())
+    return found
+
+
 def _lines(program: ProgramExplanation) -> tuple[list[Line], list[Line]]:
     """What is made, and what comes back, each in the order in which it is worked out."""
     top = program.lines.top
@@ -273,11 +284,9 @@ def _lines(program: ProgramExplanation) -> tuple[list[Line], list[Line]]:
     return forward, sorted(back, key=lambda line: order[line.node])
 
 
-def _innermost(node: Node) -> Node:
-    """A value before its axes were called otherwise."""
-    while isinstance(node, Named):
-        node = node.source
-    return node
+def _spoken(product: Product, axis: str) -> str:
+    """What the string calls an axis of the result."""
+    return str(product.contraction._spec.output[product.result.axes.index(axis)])
 
 
 def _sizes(axes: tuple[str, ...], shape: Shape) -> str:

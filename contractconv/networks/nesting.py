@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import OperandError, ShapeError
+from contractconv.layers.nesting import Nested as Nested
+from contractconv.layers.nesting import flattened as flattened
+from contractconv.layers.nesting import nested as nested
 from contractconv.layers.records import Path
 from contractconv.programs.text.words import close_to
 
 if TYPE_CHECKING:
     from contractconv.layers.records import Parameter
-
-Nested = dict[str, Any]
-"""Arrays by name; a dict within a dict for what belongs together."""
-
-
-def nested(flat: Mapping[Path, Any]) -> Nested:
-    """Put arrays into dicts within dicts.
-
-    Example:
-        >>> nested({("conv", "W"): 1, ("conv", "bias"): 2})
-        {'conv': {'W': 1, 'bias': 2}}
-    """
-    found: Nested = {}
-    for path, value in flat.items():
-        inner = found
-        for name in path[:-1]:
-            inner = inner.setdefault(name, {})
-        inner[path[-1]] = value
-    return found
-
-
-def flattened(given: Mapping[str, Any], before: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Go through arrays in dicts within dicts.
-
-    Example:
-        >>> dict(flattened({"conv": {"W": 1, "bias": 2}}))
-        {('conv', 'W'): 1, ('conv', 'bias'): 2}
-    """
-    for name, value in given.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, (*before, name))
-        else:
-            yield (*before, name), value
 
 
 def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
@@ -68,7 +38,7 @@ def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
 
 def _check_names(found: Mapping[Path, Any], wanted: Mapping[Path, Parameter]) -> None:
     missing = [".".join(path) for path in wanted if path not in found]
-    foreign = [".".join(path) for path in found if path not in wanted]
+    foreign = [".".join(map(str, path)) for path in found if path not in wanted]
     if missing:
         near = close_to(missing[0], foreign) if foreign else ""
         raise OperandError(f"{_listed(missing)} missing among the parameters{near}")

@@ -20,10 +20,11 @@ from contractconv.networks.inputs import (
     fitted,
     input_kind,
     number_kind,
+    parameter_dtype,
     shape_of,
 )
 from contractconv.networks.losses import as_loss, target_kind
-from contractconv.networks.masks import drawn_masks
+from contractconv.networks.masks import drawn_masks, generator
 from contractconv.networks.nesting import Nested, in_order, nested
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.diagram import NetworkDiagram
     from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Source
     from contractconv.networks.fitting.fit import Augment, Fit
@@ -154,14 +156,15 @@ class Network:
             A nested dict of arrays.
 
         Raises:
+            OperandError: nothing is drawn by that, or these are no floating-point numbers.
             ShapeError: shapes do not fit; the message says in which part.
         """
         import numpy as np
 
-        generator = np.random.default_rng(rng)
+        drawn, numbers = generator(rng), parameter_dtype(dtype)
         return nested(
             {
-                p.path: np.ascontiguousarray(p.init(generator, p.drawn), dtype).reshape(p.shape)
+                p.path: np.array(p.init(drawn, p.drawn), numbers, order="C")
                 for p in self.parameters(*shapes)
             }
         )
@@ -315,6 +318,20 @@ class Network:
         from contractconv.networks.explanation import explained
 
         return explained(self.traced(*shapes, training=training), self.name)
+
+    def diagram(self, *shapes: Any, training: bool = False) -> NetworkDiagram:
+        """A picture of its parts and of what flows between them.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Returns:
+            What shows itself in a notebook, and is saved as SVG: ``.save("network.svg")``.
+        """
+        from contractconv.networks.diagram import diagram
+
+        return diagram(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,

@@ -32,8 +32,8 @@ def test_how_32_maps_are_connected_to_64() -> None:
     part = only(L.Conv(64, 3, padding=1, map="relu"), 8, 28, 28, 32)
     assert part.said == (
         (
-            "Each of the 64 o is made of all 32 c, each of 32×64 pairs with a kernel of its own, 3×3 "
-            "weights along k and l: 18,432 weights."
+            "Each of the 64 o is made of all 32 c, each of 32×64 pairs with a kernel of its own, "
+            "3×3 weights along k and l: 18,432 weights."
         ),
         "W has no b, i and j: the same weights serve for all 8·28·28 = 6,272 b i j.",
         "bias is one number for each o.",
