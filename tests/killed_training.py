@@ -71,6 +71,20 @@ def outcome(fit: Fit) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def same(one: Any, other: Any) -> None:
+    """Bit by bit."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for name in one:
+            same(one[name], other[name])
+    elif isinstance(one, np.ndarray):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert one.tobytes() == other.tobytes()
+    else:
+        assert one == other
+
+
 def trained(checkpoint: str | Path | None, **changed: Any) -> Fit:
     """Train, or go on."""
     return network().fit(data(), checkpoint=checkpoint, **(options() | changed))
@@ -95,7 +109,7 @@ def killed(checkpoint: str, steps: int, seconds: float) -> bool:
 
 def main(checkpoint: str, result: str, kills: int) -> None:
     """Kill some trainings; the last one is left alone."""
-    chance, done = random.Random(checkpoint), 0
+    chance, done = random.Random(Path(checkpoint).name), 0
     for _ in range(kills):
         # A little more than between two checkpoints: it gets on, and is killed in one now and then.
         done += killed(checkpoint, chance.randint(1, 2 * EVERY), chance.uniform(0, 0.005))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import ParameterError, TrainingError
+from contractconv.execution.calibration import chosen_by
 from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
 from contractconv.networks.fitting.measures import Measures
@@ -99,7 +100,7 @@ class Training:
 
         Whoever interrupts it finds the last whole step in the checkpoint, if there is one.
         """
-        with self.progress:
+        with self.progress, chosen_by(at.figures):
             self.progress.begin(self._total(), at.step)
             self._show(at)
             last = at

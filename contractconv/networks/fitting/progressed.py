@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contractconv.errors import CheckpointError
+from contractconv.execution.calibration import Figures, figures
 from contractconv.networks.fitting.metrics import Row
 from contractconv.networks.fitting.step import State
 from contractconv.networks.nesting import by_name, from_names
@@ -46,6 +47,7 @@ class Progressed:
         rows: what was measured.
         best: parameters with the best measure so far.
         seconds: how long it has taken.
+        figures: by what it chose algorithms before it was gone on with.
     """
 
     state: State
@@ -57,9 +59,10 @@ class Progressed:
     rows: tuple[Row, ...] = ()
     best: Best | None = None
     seconds: float = 0.0
+    figures: Figures = field(default_factory=list)
 
 
-# Numbers of a training that are written as they are.
+# What of a training is written as it is.
 _PLAIN = ("epoch", "position", "step", "summed", "counted", "rows", "seconds")
 
 
@@ -87,7 +90,7 @@ class Saved:
         """
         arrays = {kind: from_names(found) for kind, found in at.state.items()}
         facts: dict[str, Any] = {name: getattr(at, name) for name in _PLAIN}
-        facts["settings"] = dict(self.settings)
+        facts |= {"settings": dict(self.settings), "figures": figures()}
         if at.best is not None:
             arrays["best"] = from_names(at.best.arrays)
             facts["best"] = {"value": at.best.value, "epoch": at.best.epoch}
@@ -117,7 +120,7 @@ class Saved:
 
     def _check(self, facts: Mapping[str, Any], path: Path) -> None:
         before = facts.get("settings")
-        if not isinstance(before, Mapping) or any(name not in facts for name in _PLAIN):
+        if not isinstance(before, Mapping) or not {*_PLAIN, "figures"} <= {*facts}:
             raise CheckpointError(f"{path} holds no training: give another path")
         for name in dict.fromkeys((*self.settings, *before)):
             now, then = self.settings.get(name), before.get(name)
@@ -131,7 +134,7 @@ class Saved:
 def _progressed(arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> Progressed:
     kinds = {kind: by_name(found) for kind, found in arrays.items()}
     best = kinds.pop("best", None)
-    told = {name: facts[name] for name in _PLAIN} | {"rows": tuple(facts["rows"])}
+    told = {name: facts[name] for name in (*_PLAIN, "figures")} | {"rows": tuple(facts["rows"])}
     if best is not None:
         told["best"] = Best(facts["best"]["value"], facts["best"]["epoch"], best)
     return Progressed(kinds, **told)

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import killed_training as script
@@ -31,20 +30,6 @@ def trained(folder: Path, form: str, kills: int, **environment: str) -> tuple[in
     return found
 
 
-def same(one: Any, other: Any) -> None:
-    """Bit by bit."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert list(one) == list(other)
-        for name in one:
-            same(one[name], other[name])
-    elif isinstance(one, np.ndarray):
-        assert (one.dtype, one.shape) == (other.dtype, other.shape)
-        assert one.tobytes() == other.tobytes()
-    else:
-        assert one == other
-
-
 @pytest.mark.parametrize(
     ("kernels", "forms"), [("", ["one.safetensors", "folder"]), ("numpy", ["folder"])]
 )
@@ -56,4 +41,4 @@ def test_killed_at_any_moment_it_ends_bit_by_bit_the_same(
     for form in forms:
         kills, pieces = trained(tmp_path, form, KILLS, **environment)
         assert kills > KILLS // 2
-        same(whole, pieces)
+        script.same(whole, pieces)
