@@ -39,7 +39,8 @@ class Chain(Part):
     is_block: ClassVar[bool] = True
 
     def __init__(self, parts: Iterable[Link | Sequence[Link]], name: str | None = None) -> None:
-        self.parts = tuple(map(as_link, parts))
+        alone = isinstance(parts, str) or not isinstance(parts, Iterable)
+        self.parts = tuple(map(as_link, [parts] if alone else parts))
         self.name = name
         if not self.parts:
             raise ParameterError("there is no part in the list")
@@ -72,6 +73,7 @@ def as_link(given: Any) -> Link:
     """
     if isinstance(given, (list, tuple)):
         return Chain(given)
+    given = getattr(given, "part", given)  # a network that stands in another one
     if isinstance(given, str):
         check_ending(given)
     elif isinstance(given, type):

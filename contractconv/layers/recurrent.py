@@ -42,7 +42,7 @@ class Recurrence(Part):
 
     def __post_init__(self) -> None:
         check_count(self.features, "features")
-        check_init(self.init)
+        check_init(self.init, ("W_x", "W_h"))
 
     @abstractmethod
     def _step(self, entered: Tensor, recalled: Tensor, state: list[Tensor], gate: str) -> list[Any]:
