@@ -12,8 +12,8 @@ from window_strategies import WindowOptions
 
 import contractconv as cc
 from contractconv.api.symbolic import grad
+from contractconv.layers.nesting import flattened, nested
 from contractconv.networks.masks import drawn_masks
-from contractconv.networks.nesting import flattened, nested
 from contractconv.networks.network import Network
 from contractconv.networks.traced import Traced
 

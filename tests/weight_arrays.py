@@ -23,4 +23,4 @@ def same_bits(first: Any, second: Any) -> bool:
         )
     first, second = np.asarray(first), np.asarray(second)
     same = first.dtype == second.dtype and first.shape == second.shape
-    return same and first.tobytes() == second.tobytes()
+    return bool(same and first.tobytes() == second.tobytes())

@@ -11,7 +11,14 @@ from contractconv.api.contraction import Contraction
 from contractconv.errors import OperandError
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.part import Part
-from contractconv.layers.products import Ending, check_ending, check_weights, weight_names, weighted
+from contractconv.layers.products import (
+    Ending,
+    check_ending,
+    check_weights,
+    extents_of_arrays,
+    weight_names,
+    weighted,
+)
 from contractconv.notation.extents import check_names
 
 if TYPE_CHECKING:
@@ -110,7 +117,8 @@ class Layer(StringPart):
         weights: what the weights are called; by default ``W``, or ``W_1``, ``W_2``, ...
         output_shape: the shape of the result, where the rules should not choose it.
         name: what the layer is called in its network.
-        **extents: extents of indices that nothing else says, and values of parameters.
+        **extents: extents of indices that nothing else says, and values of parameters; arrays in
+            ``init`` say theirs.
 
     Raises:
         SpecError: the string is none, or a weight in it has a window.
@@ -157,7 +165,8 @@ class Layer(StringPart):
         self.map, self.bias, self.init, self.inputs = map, bias, init, inputs
         self.name, self.extents = name, dict(extents)
         roles = None if weights is None else tuple(weights)
-        self._what = Said(self._contraction, self.extents, output_shape, roles=roles)
+        sizes = extents_of_arrays(self._contraction._spec, inputs, roles, init) | self.extents
+        self._what = Said(self._contraction, sizes, output_shape, roles=roles)
 
     @property
     def contraction(self) -> Contraction:

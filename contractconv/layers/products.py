@@ -242,6 +242,28 @@ def weight_names(count: int) -> list[str]:
     return ["W"] if count == 1 else [f"W_{n + 1}" for n in range(count)]
 
 
+def extents_of_arrays(
+    spec: Spec, inputs: int, roles: Sequence[str] | None, init: Any
+) -> dict[str, int]:
+    """The extents of indices of weights that are given as arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from contractconv.notation.parser import parse
+        >>> extents_of_arrays(parse("b (i+k) c, k c o -> b i o"), 1, None, np.ones((3, 4, 5)))
+        {'k': 3, 'c': 4, 'o': 5}
+    """
+    terms = spec.inputs[inputs:]
+    names = roles or weight_names(len(terms))
+    arrays = [init.get(name) if isinstance(init, Mapping) else init for name in names]
+    return {
+        axis.plain: size
+        for array, term in zip(arrays, terms, strict=False)
+        for axis, size in zip(term, getattr(array, "shape", ()), strict=False)
+        if axis.plain
+    }
+
+
 def _axes(term: Term, names: Collection[str]) -> tuple[int, ...]:
     """The positions of axes on which there are only such indices."""
     return tuple(n for n, axis in enumerate(term) if set(axis.names) <= set(names))

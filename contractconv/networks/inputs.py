@@ -20,6 +20,8 @@ _AXES = {
     0: (), 1: ("b",), 2: ("b", "c"), 3: ("b", "t", "c"), 4: ("b", "h", "w", "c"),
     5: ("b", "d", "h", "w", "c"),
 }  # fmt: skip
+# Integers are tokens: they have no channels.
+_AXES_OF_TOKENS = {**_AXES, 2: ("b", "t")}
 
 # What is longer is no shape, but numbers, and is not shown.
 _MOST_SHOWN = 80
@@ -31,9 +33,10 @@ def input_kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
     if isinstance(told, Input):
         _check_rank(told.name, told.axes, shape)
         return InputKind(told.name, told.axes, shape, told.dtype)
-    axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
-    _check_rank(name, axes, shape)
     found = getattr(getattr(given, "dtype", None), "kind", otherwise)
+    usual = _AXES_OF_TOKENS if found in "iu" else _AXES
+    axes = told or usual.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
+    _check_rank(name, axes, shape)
     return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(found))
 
 
@@ -64,10 +67,13 @@ def shape_of(given: Any) -> tuple[int, ...]:
 
 def number_kind(target: Any, loss: Any) -> str:
     """What numbers are wanted of a network, ``"i"`` or ``"f"``; without an array the loss says."""
-    dtype = getattr(target, "dtype", None)
-    if dtype is not None:
-        return str(dtype.kind)
-    return "i" if loss == "cross_entropy" else "f"
+    otherwise = "i" if loss == "cross_entropy" else "f"
+    return str(getattr(getattr(target, "dtype", None), "kind", otherwise))
+
+
+def looks(data: Sequence[Any]) -> tuple[Any, ...]:
+    """What of arrays, or of shapes, a network depends on: their shapes and kinds of numbers."""
+    return tuple((shape_of(a), getattr(getattr(a, "dtype", None), "kind", None)) for a in data)
 
 
 def parameter_dtype(dtype: Any) -> str:

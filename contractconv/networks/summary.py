@@ -129,16 +129,23 @@ def summarised(network: Traced, name: str, dtype: Any) -> Summary:
     """
     regions, numbers = Regions(network), as_dtype(dtype)
     rows = _Rows(regions, numbers)
-    costs = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    all_of_them = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    shown = [each for each in all_of_them if _has_row(each[0], each[-1], regions)]
     shape = network.trace.shape
     return Summary(
         name,
-        tuple(rows.row(*each) for each in costs),
+        tuple(rows.row(*each) for each in shown),
         tuple((str(x.label), x.axes, shape(x)) for x in network.inputs),
         _count(network.parameters),
         _count(network.trained),
         numbers,
     )
+
+
+def _has_row(region: Region, work: Work, regions: Regions) -> bool:
+    """Whether it is a part, or something between parts that is more than maps."""
+    contracts = any(map(regions.does_something, region.nodes))
+    return region.call is not None or contracts or any(work)
 
 
 class _Rows:
@@ -156,7 +163,7 @@ class _Rows:
         new = list(self._new(call)) if call else []
         return Row(
             path=path,
-            string=string_of(region),
+            string=string_of(region, regions),
             axes=call.output.axes if call else region.output.axes,
             shape=shape,
             parameters=_count(new),

@@ -38,7 +38,7 @@ class Row:
         return tuple(self.entry.split("|"))
 
 
-Rows = Mapping[str, tuple[Row, ...]]
+Rows = dict[str, tuple[Row, ...]]
 """The rows of each parameter of a layer."""
 
 
@@ -69,10 +69,11 @@ def _affine(weight: str, bias: str, layout: str) -> Rows:
 
 def _norms(scale: str, shift: str, mean: str, variance: str) -> dict[str, tuple[Rows, ...]]:
     """Normalisations."""
-    trained = {"scale": (Row(scale, "F"),), "shift": (Row(shift, "F"),)}
-    running = {"mean": (Row(mean, "F"),), "variance": (Row(variance, "F"),)}
+    trained: Rows = {"scale": (Row(scale, "F"),), "shift": (Row(shift, "F"),)}
+    running: Rows = {"mean": (Row(mean, "F"),), "variance": (Row(variance, "F"),)}
     kinds = ("layer_norm", "group_norm", "instance_norm", "rms_norm")
-    return dict.fromkeys(kinds, (trained,)) | {"batch_norm": (trained | running,)}
+    found: dict[str, tuple[Rows, ...]] = dict.fromkeys(kinds, (trained,))
+    return found | {"batch_norm": (trained | running,)}
 
 
 def _gates(entry: str, term: str, order: Sequence[int], ours: str) -> tuple[Row, ...]:

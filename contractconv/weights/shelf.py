@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,3 @@ def counted(name: str) -> list[tuple[int, str]]:
 def stem(name: str) -> str:
     """A name without its numbers: what layers of one kind have in common."""
     return re.sub(r"_?\d+", "", name)
-
-
-def shapes_of(entries: Mapping[str, Any]) -> Iterator[str]:
-    """Entries as messages list them."""
-    return (f"{name} {tuple(np.shape(array))}" for name, array in entries.items())

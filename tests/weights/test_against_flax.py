@@ -23,7 +23,7 @@ from contractconv.layers import (
     Embedding,
     LayerNorm,
 )
-from contractconv.weights.formats.trees import flat
+from contractconv.layers.nesting import flattened
 
 nn: Any = pytest.importorskip("flax.linen")
 jax: Any = pytest.importorskip("jax")
@@ -51,7 +51,7 @@ def check(net: cc.Network, module: Any, x: NDArray[Any], last: bool = False, **o
         net(params, x), wanted[:, -1] if last else wanted, rtol=1e-10, atol=1e-10
     )
     back = weights.export(traced, params, "flax", like=theirs, **options)
-    assert same_bits(back, {"/".join(path): array for path, array in flat(theirs)})
+    assert same_bits(back, {"/".join(path): array for path, array in flattened(theirs)})
     return params
 
 
@@ -89,7 +89,7 @@ def test_depthwise_convolutions(multiplier: int) -> None:
 class Image(nn.Module):  # type: ignore[misc]  # flax has no types here
     """A convolution, a normalisation and a dense layer behind an image."""
 
-    @nn.compact
+    @nn.compact  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         """Apply it."""
         x = nn.relu(nn.Conv(5, (3, 3), padding="VALID")(x))
@@ -143,3 +143,28 @@ def test_gru() -> None:
 def test_multi_head_attention() -> None:
     module = nn.Sequential([nn.MultiHeadDotProductAttention(2)])
     check(cc.Network([Attention(2)]), module, numbers(2, 5, 6))
+
+
+def test_modules_of_nnx() -> None:
+    nnx: Any = pytest.importorskip("flax.nnx")
+
+    class Net(nnx.Module):  # type: ignore[misc]  # flax has no types here
+        """A convolution and a dense layer."""
+
+        def __init__(self, rngs: Any) -> None:
+            self.conv = nnx.Conv(3, 5, (3, 3), padding="VALID", rngs=rngs)
+            self.dense = nnx.Linear(60, 7, rngs=rngs)
+
+    theirs, x = Net(nnx.Rngs(0)), numbers(2, 5, 6, 3).astype(np.float32)
+    net = cc.Network([Conv(5, 3), Dense(7, over="h w c")])
+    params = weights.load(net.traced(x.shape), nnx.state(theirs), "flax")
+    wanted = theirs.dense(theirs.conv(x).reshape(2, 60))
+    np.testing.assert_allclose(net(params, x), np.asarray(wanted), rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_of_jax_becomes_float32() -> None:
+    kernel = jax.numpy.asarray(numbers(3, 2), jax.numpy.bfloat16)
+    tree = {"params": {"Dense_0": {"kernel": kernel}}}
+    net = cc.Network([Dense(2, bias=False)])
+    found = weights.load(net.traced((1, 3)), tree, "flax")["dense_1"]["W"]
+    assert same_bits(found, np.asarray(kernel.astype(np.float32)))

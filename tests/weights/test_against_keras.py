@@ -26,6 +26,7 @@ from contractconv.layers import (
     Embedding,
     Layer,
     LayerNorm,
+    Separable,
 )
 
 pytest.importorskip("torch")
@@ -186,3 +187,11 @@ def test_multi_head_attention(tmp_path: Path, saved: bool) -> None:
         theirs.save_weights(tmp_path / "net.weights.h5")
         read = weights.load(net.traced(x.shape), tmp_path / "net.weights.h5", "keras")
         assert same_bits(read, params)
+
+
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_the_separable_layer(multiplier: int) -> None:
+    x = numbers(2, 5, 6, 4)
+    net = cc.Network([Separable(5, 3, multiplier=multiplier)])
+    layer = keras().layers.SeparableConv2D(5, 3, depth_multiplier=multiplier)
+    check(net, model(x.shape, layer), x)

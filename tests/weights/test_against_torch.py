@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from contractconv.layers import (
     LSTM,
     Attention,
     BatchNorm,
+    Concat,
     Conv,
     ConvTransposed,
     Dense,
@@ -24,6 +26,7 @@ from contractconv.layers import (
     Layer,
     LayerNorm,
     MaxPool,
+    Residual,
 )
 
 torch: Any = pytest.importorskip("torch")
@@ -113,7 +116,9 @@ def test_dense_layers_with_one_axis_in_the_order_of_torch() -> None:
 ])  # fmt: skip
 def test_layers_with_strings_of_their_own(string: str) -> None:
     full = "y-p" in string
-    sizes = {"p": 3, "q": 2, "n": 5, "y": 8, "x": 7} if full else {"k": 3, "l": 2, "z": 5}
+    sizes: Any = {"k": 3, "l": 2, "z": 5}
+    if full:
+        sizes = {"p": 3, "q": 2, "n": 5, "y": 8, "x": 7}
     net = cc.Network([Layer(string, **sizes)])
     x = numbers(2, 4, 6, 6)
     conv = nn.Conv2d(4, 5, (3, 2), padding=(2, 1) if full else 0, bias=False)
@@ -200,3 +205,44 @@ def test_bfloat16_becomes_float32(capfd: pytest.CaptureFixture[str]) -> None:
     wanted = np.ascontiguousarray(theirs[0].weight.detach().float().numpy().T)
     assert same_bits(params["dense_1"]["W"], wanted)
     assert "weights in bfloat16 are read as float32" in capfd.readouterr().err
+
+
+def test_both_directions_of_a_recurrence() -> None:
+    theirs, x = module(nn.LSTM(3, 4, batch_first=True, bidirectional=True)), numbers(2, 5, 3)
+    net = cc.Network([Concat(LSTM(4), LSTM(4, reverse=True))])
+    params = weights.load(net.traced(x.shape), theirs, "torch")
+    wanted = theirs[0](x)[0].detach().numpy()
+    np.testing.assert_allclose(net(params, x.numpy()), wanted, atol=1e-10)
+
+
+def test_a_layer_of_a_transformer() -> None:
+    theirs = nn.TransformerEncoderLayer(6, 2, 11, batch_first=True).double().eval()
+    x = numbers(2, 5, 6)
+    net = cc.Network([
+        Residual(Attention(2)), LayerNorm(),
+        Residual([Dense(11, map="relu"), Dense(6)]), LayerNorm(),
+    ])  # fmt: skip
+    traced = net.traced(x.shape)
+    called = [".".join(call.path) for call in traced.calls if call.parameters]
+    there = ["self_attn", "norm1", "linear1", "linear2", "norm2"]
+    names = dict(zip(called, there, strict=True))
+    params = weights.load(traced, theirs, "torch", names=names)
+    wanted = theirs(x).detach().numpy()
+    np.testing.assert_allclose(net(params, x.numpy()), wanted, rtol=1e-10, atol=1e-10)
+    back = weights.export(traced, params, "torch", names=names)
+    assert same_bits(back, {k: v.numpy() for k, v in theirs.state_dict().items()})
+
+
+def test_files_of_safetensors(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    from safetensors.torch import save_file
+
+    net = cc.Network([Conv(5, 3), BatchNorm(), Dense(7, over="h w c"), Dense(7), Dense(2)])
+    theirs = module(
+        nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(45, 7), nn.Linear(7, 7),
+        nn.Linear(7, 2),
+    )  # fmt: skip
+    save_file(theirs.state_dict(), tmp_path / "net.safetensors")
+    traced = net.traced((1, 5, 5, 3))
+    params = weights.load(traced, tmp_path / "net.safetensors", "torch")
+    assert same_bits(params, weights.load(traced, theirs, "torch"))

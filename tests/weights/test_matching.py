@@ -182,7 +182,7 @@ def test_layouts_that_somebody_says() -> None:
 
 
 def test_layers_that_neighbours_do_not_have() -> None:
-    with pytest.raises(WeightsError, match="has no place for the axis i, j"):
+    with pytest.raises(WeightsError, match=r"\(looked for: local\)"):
         weights.load(cc.Network([Local(2, 3)]).traced(SHAPE), WHOLE, "keras")
     with pytest.raises(WeightsError, match="there is no layer of the neighbour with its"):
         weights.load(cc.Network([ConvCP(2, 3, rank=2)]).traced(SHAPE), WHOLE, "torch")
@@ -195,6 +195,15 @@ def test_frameworks_that_are_none() -> None:
         WHOLE, framework="pytorch",
     )  # fmt: skip
     refused("a int has no weights that can be read: give a path, a dict of arrays, or a model", 3)
+
+
+def test_networks_without_shapes() -> None:
+    refused(
+        "which weights a network has follows from what comes in: give net.traced(shape), not a "
+        "Network",
+        WHOLE,
+        cc.Network([Dense(4)]),
+    )
 
 
 def test_parameters_that_are_none() -> None:
@@ -214,3 +223,18 @@ def test_shared_layers_have_their_weights_once() -> None:
     params = weights.load(net, source, "torch")
     assert list(params) == ["dense_1"]
     assert same_bits(weights.export(net, params, "torch", like=source), source)
+
+
+def test_names_of_tensorflow() -> None:
+    net = cc.Network([Conv(2, 3), Dense(4, over="h w c")]).traced(SHAPE)
+    source = {
+        "conv2d/kernel:0": numbers(3, 3, 3, 2),
+        "conv2d/bias:0": numbers(2),
+        "dense/kernel:0": numbers(32, 4),
+        "dense/bias:0": numbers(4),
+    }
+    params = weights.load(net, source, "tensorflow")
+    assert same_bits(params["conv_1"]["W"], source["conv2d/kernel:0"])
+    assert same_bits(weights.export(net, params, "tensorflow", like=source), source)
+    found = weights.export(net, params, "tensorflow", names={"conv_1": "a", "dense_1": "b"})
+    assert list(found) == ["a/kernel", "a/bias", "b/kernel", "b/bias"]

@@ -26,14 +26,8 @@ def test_convolutions_and_dense_layers() -> None:
     given = {"arr_0": W, "arr_1": b, "arr_2": V}
     traced = net.traced((4, 6, 6, 3))
     params = weights.load(traced, given, "theano")
-    maps = [
-        [
-            sum(signal.convolve(i[c], o[c], "valid") for c in range(3)) + bias
-            for o, bias in zip(W, b)
-        ]
-        for i in x
-    ]
-    wanted = np.asarray(maps).reshape(4, 40) @ V
+    maps = [[sum(signal.convolve(i[c], o[c], "valid") for c in range(3)) for o in W] for i in x]
+    wanted = (np.asarray(maps) + b[:, None, None]).reshape(4, 40) @ V
     np.testing.assert_allclose(net(params, np.moveaxis(x, 1, -1)), wanted, atol=1e-12)
     assert same_bits(weights.export(traced, params, "theano", like=given), given)
 

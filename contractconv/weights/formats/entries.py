@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.errors import WeightsError
+from contractconv.layers.nesting import flattened
 from contractconv.notices import say
-from contractconv.weights.formats.trees import flat
 
 Array = NDArray[Any]
 
@@ -61,7 +61,7 @@ def as_entries(source: Any) -> Entries:
 
 def _of_mapping(source: Mapping[Any, Any]) -> Entries:
     within = any(isinstance(value, Mapping) for value in source.values())
-    pairs = (("/".join(path), value) for path, value in flat(source))
+    pairs = (("/".join(map(str, path)), value) for path, value in flattened(source))
     return Entries(((name, as_array(value, name)) for name, value in pairs), ordered=not within)
 
 
@@ -71,9 +71,7 @@ def as_array(value: Any, name: str) -> Array:
     Raises:
         WeightsError: it holds no numbers.
     """
-    inner = getattr(value, "value", value)
-    # A variable of Keras or Flax, around an array; that of TensorFlow is asked for it.
-    value = value if callable(inner) else inner
+    value = _unwrapped(value)
     for method in ("detach", "cpu"):
         if callable(getattr(value, method, None)):
             value = getattr(value, method)()
@@ -87,6 +85,14 @@ def as_array(value: Any, name: str) -> Array:
     if array.dtype.kind not in "biufc":
         raise WeightsError(f"{name!r} holds no numbers, but {array.dtype}")
     return array
+
+
+def _unwrapped(variable: Any) -> Any:
+    """The array in a variable of Theano, Flax or Keras; TensorFlow's has ``numpy()``."""
+    if callable(getattr(variable, "get_value", None)):
+        return variable.get_value()
+    inner = getattr(variable, "value", variable)
+    return variable if callable(inner) else inner
 
 
 def from_bfloat16(bits: Array) -> Array:

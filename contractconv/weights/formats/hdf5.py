@@ -110,6 +110,8 @@ def _place(root: Any, name: str, layers: Sequence[str]) -> int | None:
 
 def _array(name: str, dataset: Any) -> NDArray[Any]:
     """A dataset, if its file has what it says that it has."""
+    if not hasattr(dataset, "nbytes"):
+        raise WeightsError(f"{name!r} is a {type(dataset).__name__}, and no array")
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{name!r} lies in another file")
     stored = dataset.id.get_storage_size()

@@ -28,7 +28,7 @@ def read(path: Path) -> Entries:
         raise needed("safetensors", ".safetensors") from None
     with damage(str(path)):
         try:
-            found = deserialize(path.read_bytes())
+            found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
         except SafetensorError as error:
             raise ValueError(str(error)) from None
         pairs = ((name, _array(name, tensor)) for name, tensor in found)

@@ -142,6 +142,15 @@ def test_groups_that_contain_themselves(tmp_path: Path) -> None:
         weights.read(path)
 
 
+def test_what_is_no_array(tmp_path: Path) -> None:
+    h5py: Any = pytest.importorskip("h5py")
+    path = tmp_path / "net.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["a"] = np.dtype("f4")
+    with pytest.raises(WeightsError, match="'a' is a Datatype, and no array"):
+        weights.read(path)
+
+
 def test_names_in_several_attributes(tmp_path: Path) -> None:
     h5py: Any = pytest.importorskip("h5py")
     path = tmp_path / "net.h5"
