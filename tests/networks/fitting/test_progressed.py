@@ -98,7 +98,7 @@ def test_other_numbers_are_another_training(tmp_path: Path) -> None:
     place = tmp_path / "one.safetensors"
     small(place)
     net = cc.Network([cc.layers.Dense(4, map="tanh"), cc.layers.Dense(2)])
-    with pytest.raises(CheckpointError, match="parameters was .*float32"):
+    with pytest.raises(CheckpointError, match=r"parameters was .*float32"):
         small(place, net=net, params=net.init(0, (1, 3), dtype="float64"))
 
 

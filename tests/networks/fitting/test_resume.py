@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import killed_training as script
+import pytest
 
 pytest.importorskip("safetensors")
 
