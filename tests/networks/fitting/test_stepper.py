@@ -14,7 +14,6 @@ from contractconv.execution.programs import compiled
 from contractconv.networks import network as module
 from contractconv.networks.fitting import stepper
 
-
 x, labels = np.ones((6, 3), "float32"), np.zeros(6, int)
 
 
