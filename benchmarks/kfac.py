@@ -22,8 +22,8 @@ from typing import Any
 # The matrices of LeNet are too small to be worth sharing between threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from digits import jiggled, sample_digits
@@ -38,11 +38,11 @@ from contractconv.training.kfac import KFAC, Likelihood, Objective, sites_of_pro
 
 ADAM = Adam(Cosine(0.012))
 NATURAL = KFAC(
-    Cosine(0.03), damping=5e-3, clip=5e-4, average=0.8, factors_every=10, inverses_every=20
-)  # fmt: skip
-POINTS = 8
+    Cosine(0.1), damping=2e-3, clip=0.2, average=0.8, factors_every=10, inverses_every=20
+)
+POINTS = 4
 Arrays = dict[str, Array]
-Batch = tuple[Array, Array]
+Batch = tuple[Array, ...]
 
 
 @dataclass
@@ -125,7 +125,10 @@ def adam(digits: Digits, steps: int) -> tuple[Any, Step]:
     names, data = list(digits.parameters), list(digits.whole.inputs)
     slopes = cc.grad(digits.whole.loss, digits.tensors)
     number, rate = cc.tensor("step", dtype="int64"), cc.tensor("rate")
-    slots = {n: {s: cc.tensor(f"{n}_{s}", p.axes) for s in ADAM.slots} for n, p in digits.parameters.items()}
+    slots = {
+        n: {s: cc.tensor(f"{n}_{s}", p.axes) for s in ADAM.slots}
+        for n, p in digits.parameters.items()
+    }
     moved = [
         ADAM.update(w, slope, slots[name], number, rate)
         for name, w, slope in zip(names, digits.tensors, slopes, strict=True)
@@ -136,7 +139,12 @@ def adam(digits: Digits, steps: int) -> tuple[Any, Step]:
 
     def step(state: Any, batch: Batch, n: int) -> Any:
         parameters, kept = state
-        given = (np.int64(n + 1), np.float32(ADAM.rate_at(n + 1, steps)), *parameters.values(), *kept)
+        given = (
+            np.int64(n + 1),
+            np.float32(ADAM.rate_at(n + 1, steps)),
+            *parameters.values(),
+            *kept,
+        )
         made = run(*batch, *given)
         return dict(zip(names, made, strict=False)), made[len(names) :]
 
@@ -155,13 +163,16 @@ def natural(digits: Digits, steps: int) -> tuple[Any, Step]:
     training = NATURAL.on(objective, {name: w.shape for name, w in first.items()})
 
     def step(state: Any, batch: Batch, n: int) -> Any:
-        made = training.step(*state, batch, steps)
+        parameters, kept = state
+        made = training.step(parameters, kept, batch, steps)
         return made.parameters, made.state
 
     return (first, training.begin(first)), step
 
 
-def run(name: str, digits: Digits, steps: int, begin: Callable[[Digits, int], tuple[Any, Step]]) -> Run:
+def run(
+    name: str, digits: Digits, steps: int, begin: Callable[[Digits, int], tuple[Any, Step]]
+) -> Run:
     """Train, and look at the loss now and then."""
     state, step = begin(digits, steps)
     _warm(state, step, digits)
@@ -219,7 +230,10 @@ def curves(pairs: Sequence[tuple[Run, Run]]) -> str:
 def reached(pairs: Sequence[tuple[Run, Run]]) -> bool:
     """Whether KFAC got as far on the mean, and was no slower."""
     first, second = zip(*pairs, strict=True)
-    losses, seconds = ([np.mean([getattr(r, what) for r in runs]) for runs in (first, second)] for what in ("loss", "seconds"))
+    losses, seconds = (
+        [np.mean([getattr(r, what) for r in runs]) for runs in (first, second)]
+        for what in ("loss", "seconds")
+    )
     return bool(losses[1] <= losses[0] and seconds[1] <= seconds[0])
 
 

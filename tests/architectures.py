@@ -6,6 +6,7 @@ import contractconv as cc
 from contractconv.layers import (
     BatchNorm,
     Chain,
+    Concat,
     Conv,
     ConvTransposed,
     Dense,
@@ -163,3 +164,36 @@ def unet(
 
 def _twice(filters: int, name: str) -> Chain:
     return Chain([Conv(filters, 3, map="relu"), Conv(filters, 3, map="relu")], name=name)
+
+
+def inception() -> cc.Network:
+    """One block of Szegedy et al. (2015): four branches, one behind the other in the result."""
+    return cc.Network(
+        [
+            Conv(8, 3, padding=1),
+            Concat(
+                Conv(4, 1),
+                [Conv(4, 1), Conv(6, 3, padding=1)],
+                [Conv(2, 1), Conv(4, 5, padding=2)],
+                [MaxPool(3, stride=1, padding=1), Conv(4, 1)],
+            ),
+            GlobalPool(),
+            Dense(10),
+        ],
+        name="inception",
+    )
+
+
+def attending() -> cc.Network:
+    """Two inputs, encoded by one layer; one looks at the other, and a gate decides."""
+    encode, gate, last = Dense(6, name="encode"), Dense(6, name="gate"), Dense(3, name="last")
+
+    def forward(x: cc.Tensor, y: cc.Tensor) -> cc.Tensor:
+        queries, keys = encode(x), encode(y)
+        scores = cc.contract("b i c, b j c -> b i j", queries, keys)
+        weights = cc.functions.softmax(scores * 0.4, "j")
+        found = cc.contract("b i j, b j c -> b i c", weights, keys).named(queries.axes)
+        open_gate = cc.sigmoid(gate(cc.functions.mean(queries, "i")))
+        return last(found * open_gate + queries)
+
+    return cc.Network(forward, inputs=["b i d", "b j d"], name="attending")

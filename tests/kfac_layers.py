@@ -17,7 +17,20 @@ from contractconv.training.kfac.sites import Site, sites_of
 
 Array = NDArray[Any]
 
-SIZES = {"b": 3, "i": 3, "j": 2, "k": 2, "l": 2, "c": 2, "g": 2, "o": 3, "r": 2, "h": 2, "w": 3, "t": 2}
+SIZES = {
+    "b": 3,
+    "i": 3,
+    "j": 2,
+    "k": 2,
+    "l": 2,
+    "c": 2,
+    "g": 2,
+    "o": 3,
+    "r": 2,
+    "h": 2,
+    "w": 3,
+    "t": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Case:
         bias: the axes of the bias, compositions taken apart; nothing for no bias.
         result: the axes of the result, if they are not called what the string calls them.
         sizes: extents that differ from the usual ones.
+        given: what is said beside the operands: extents, and values of parameters.
     """
 
     string: str
@@ -43,17 +57,21 @@ class Case:
     bias: str = ""
     result: str = ""
     sizes: tuple[tuple[str, int], ...] = ()
+    given: tuple[tuple[str, int], ...] = ()
 
     @property
     def extents(self) -> dict[str, int]:
+        """The extent of every index."""
         return SIZES | dict(self.sizes)
 
     @property
     def terms(self) -> list[str]:
+        """The terms of the operands."""
         return self.string.split(" -> ")[0].split(", ")
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the operands."""
         return [self.data, *(self.shape(term) for term in self.terms[1:])]
 
     @property
@@ -64,17 +82,21 @@ class Case:
 
     @property
     def names(self) -> list[str]:
+        """The names of the indices of the result."""
         return [name for axis in self.axes for name in axis]
 
     @property
     def places(self) -> str:
+        """The indices of the result that number places within an example."""
         taken = {"b", *self.groups.split(), *self.columns.split()}
         return " ".join(name for name in self.names if name not in taken)
 
     def shape(self, names: str) -> tuple[int, ...]:
+        """The extents of some indices."""
         return tuple(self.extents[name] for name in names.split())
 
     def size(self, names: str) -> int:
+        """The product of the extents of some indices."""
         return prod(self.shape(names))
 
 
@@ -87,6 +109,13 @@ CASES = {
     "strided": Case(
         "b (2*i+k-1) c, k c o -> b i o", (3, 6, 2), "", "k c", "o", bias="o",
         sizes=(("i", 4),),
+    ),
+    "told": Case(
+        "b (i+k-2) c, k c o -> b i o", (3, 3, 2), "", "k c", "o", bias="o",
+        sizes=(("i", 5),), given=(("i", 5),),
+    ),
+    "parameter": Case(
+        "b (s*i+k) c, k c o -> b i o", (3, 6, 2), "", "k c", "o", bias="o", given=(("s", 2),)
     ),
     "dilated": Case(
         "b (i+2*k) (j+l-1) c, k l c o -> b i j o", (3, 5, 2, 2), "", "k l c", "o", bias="o",
@@ -159,10 +188,11 @@ class Drawn:
     def _result(self, weight: Array) -> Array:
         case = self.case
         arrays = [weight if n == case.position else a for n, a in enumerate(self.arrays)]
-        names = set(re.findall(r"[a-z]", case.string))
+        string = re.sub(r"\bs\b", str(dict(case.given).get("s")), case.string)
+        names = set(re.findall(r"[a-z]", string))
         shape = [case.size(" ".join(axis)) for axis in case.axes]
         extents = {name: size for name, size in case.extents.items() if name in names}
-        return evaluate(case.string, arrays, extents, shape)
+        return evaluate(string, arrays, extents, shape)
 
 
 def drawn(case: Case, seed: int = 0) -> Drawn:
@@ -173,8 +203,12 @@ def drawn(case: Case, seed: int = 0) -> Drawn:
         cc.tensor(name, [f"{name}{n}" for n in range(len(shape))])
         for name, shape in zip("xwvu", case.shapes, strict=False)
     ]
-    z = cc.contract(case.string, *tensors)
-    axes = [name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}]
+    given = dict(case.given)
+    forward = cc.Contraction(case.string, parameters="s" if "s" in given else ())
+    z = forward(*tensors, **given)
+    axes = [
+        name for name, axis in zip(z.axes, case.axes, strict=True) if {*axis} & {*case.bias.split()}
+    ]
     bias = cc.tensor("bias", axes) if axes else None
     (site,) = sites_of(z, [tensors[case.position]], bias)
     inputs = {str(t.label): a for t, a in zip(tensors, arrays, strict=True)}

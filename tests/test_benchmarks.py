@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.agreement import disagreements
 from benchmarks.commandline import parser
 from benchmarks.factors import FORMS, operands, result
+from benchmarks.kfac import Run, reached
 from benchmarks.layers import (
     ALL_GRADIENTS,
     BACKWARD,
@@ -517,6 +518,26 @@ def test_one_command_measures_factors(tmp_path: Path) -> None:
     assert float(cells[2].strip("~")) > 0
     (found,) = Results.load(kept).records
     assert found.measurement == Measurement(Factorised("CP", 1, 56, 64, 64, 16), ALL_GRADIENTS)
+
+
+def test_one_command_trains_by_kfac_and_by_adam(tmp_path: Path) -> None:
+    found = tmp_path / "kfac.md"
+    options = ["--seeds", "1", "--batch", "1000", "--epochs", "2", "--markdown", str(found)]
+    command = [sys.executable, str(ROOT / "benchmarks" / "kfac.py"), *options]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode in (0, 1), finished.stderr
+    rows = [line.split() for line in found.read_text().splitlines() if line.startswith("| 0 ")]
+    assert [row[3:6:2] for row in rows] == [["Adam", "8"], ["KFAC", "4"]]
+
+
+def test_kfac_has_to_get_as_far_in_no_more_time() -> None:
+    def run(loss: float, seconds: float) -> Run:
+        return Run("", 1, seconds, [(1, loss)], 0.0)
+
+    adam = run(0.5, 2.0)
+    assert reached([(adam, run(0.5, 2.0)), (adam, run(0.4, 1.0))])
+    assert not reached([(adam, run(0.6, 1.0))])
+    assert not reached([(adam, run(0.4, 2.5))])
 
 
 def test_results_of_a_file_are_compared_and_drawn(tmp_path: Path) -> None:

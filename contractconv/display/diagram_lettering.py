@@ -32,15 +32,19 @@ class Label(NamedTuple):
         return half, half
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Cut a text that no node could hold, and replace the signs that have no shape.
+
+    Args:
+        text: one line.
+        longest: how many letters a node holds.
 
     Example:
         >>> shortened("a" * 100)[-3:]
         'aa…'
     """
     clean = "".join("\ufffd" if unicodedata.category(ch)[0] == "C" else ch for ch in text)
-    return clean if len(clean) <= _LONGEST_TEXT else clean[: _LONGEST_TEXT - 1] + "…"
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def text_width(text: str, size: float) -> float:

@@ -69,7 +69,7 @@ class Attention(Part):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        check_init(self.init)
+        check_init(self.init, ("W_q", "W_k", "W_v", "W_o"))
         check_count(self.heads, "heads")
         for what in ("size", "features"):
             if getattr(self, what) is not None:

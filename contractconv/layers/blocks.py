@@ -172,7 +172,7 @@ class SqueezeExcite(Part):
 
     def __post_init__(self) -> None:
         check_count(self.reduction, "reduction")
-        check_init(self.init)
+        check_init(self.init, ("W_1", "W_2"))
         check_ending(self.map)
         check_ending(self.gate)
 

@@ -39,7 +39,8 @@ class Chain(Part):
     is_block: ClassVar[bool] = True
 
     def __init__(self, parts: Iterable[Link | Sequence[Link]], name: str | None = None) -> None:
-        self.parts = tuple(map(as_link, parts))
+        alone = isinstance(parts, str) or not isinstance(parts, Iterable)
+        self.parts = tuple(map(as_link, [parts] if alone else parts))
         self.name = name
         if not self.parts:
             raise ParameterError("there is no part in the list")
@@ -75,6 +76,10 @@ def as_link(given: Any) -> Link:
     given = getattr(given, "part", given)  # a network that stands in another one
     if isinstance(given, str):
         check_ending(given)
+    elif isinstance(given, type):
+        raise ParameterError(
+            f"{given.__name__} is a class: give a part of it, {given.__name__}(...)"
+        )
     elif not callable(given):
         raise ParameterError(
             f"{given!r} is no part: give layers, names of maps, or functions of a symbolic tensor"

@@ -48,7 +48,7 @@ class Embedding(Part):
     name: str | None = None
 
     def __post_init__(self) -> None:
-        check_init(self.init)
+        check_init(self.init, ("W",))
         check_count(self.vocabulary, "vocabulary")
         check_count(self.features, "features")
 

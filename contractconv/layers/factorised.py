@@ -14,7 +14,7 @@ from contractconv.layers.products import Ending, check_ending
 from contractconv.layers.windows import POSITIONS, TAPS, Padding, Window, each, windows
 
 # What the indices of ranks are called: those of windows have other names.
-_RANKS = "uvwx"
+_RANKS = ("u", "v", "w", "x")
 
 
 class _Factorised(WindowPart):
@@ -143,7 +143,7 @@ class ConvCP(_Factorised):
     name: str | None = None
 
     def _weights(self, taps: Sequence[str]) -> Sequence[str]:
-        (u,) = _RANKS[:1]
+        u = _RANKS[0]
         return *(f"{tap} {u}" for tap in taps), f"c {u}", f"{u} o"
 
     def _ranks(self) -> Mapping[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod, sqrt
@@ -305,12 +305,21 @@ def as_initialiser(given: Any, map: Any = None) -> Initialiser:
     return Given(given)
 
 
-def check_init(given: Any) -> None:
+def check_init(given: Any, roles: Sequence[str] | None = None) -> None:
     """Refuse what is no initialiser, nor several by the names of weights.
 
+    Args:
+        given: what a caller gave.
+        roles: what the weights are called, where that is known.
+
     Raises:
-        ParameterError: it is none.
+        ParameterError: it is none, or there is no such weight.
     """
+    if isinstance(given, Mapping) and roles is not None:
+        wrong = [name for name in given if name not in roles]
+        if wrong:
+            listed = ", ".join(map(repr, wrong))
+            raise ParameterError(f"init= is for {listed}, but the weights are {', '.join(roles)}")
     for one in given.values() if isinstance(given, Mapping) else [given]:
         as_initialiser(one)
 

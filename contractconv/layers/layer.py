@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,9 +11,15 @@ from contractconv.api.contraction import Contraction
 from contractconv.errors import OperandError
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.part import Part
-from contractconv.layers.products import Ending, check_ending, check_weights, weighted
+from contractconv.layers.products import (
+    Ending,
+    check_ending,
+    check_weights,
+    extents_of_arrays,
+    weight_names,
+    weighted,
+)
 from contractconv.notation.extents import check_names
-from contractconv.notation.spec import Reduction
 
 if TYPE_CHECKING:
     from contractconv.api.tensor import Tensor
@@ -76,6 +82,8 @@ class StringPart(Part):
         if len(tensors) != self.inputs:
             raise OperandError(f"'{self.contraction}' takes {self.inputs}, not {len(tensors)}")
         said = self._said(trace, *tensors)
+        count = len(said.contraction._spec.inputs) - self.inputs
+        check_init(self.init, said.roles or weight_names(count))
         return weighted(
             trace, said.contraction, tensors, said.extents, roles=said.roles, init=self.init,
             bias=self._along(said.names), map=self.map, output_shape=said.output_shape,
@@ -109,7 +117,8 @@ class Layer(StringPart):
         weights: what the weights are called; by default ``W``, or ``W_1``, ``W_2``, ...
         output_shape: the shape of the result, where the rules should not choose it.
         name: what the layer is called in its network.
-        **extents: extents of indices that nothing else says, and values of parameters.
+        **extents: extents of indices that nothing else says, and values of parameters; arrays in
+            ``init`` say theirs.
 
     Raises:
         SpecError: the string is none, or a weight in it has a window.
@@ -129,20 +138,21 @@ class Layer(StringPart):
 
     kind: ClassVar[str] = "layer"
 
+    # Any: a checker takes ``**extents`` of integers for a candidate of every keyword.
     def __init__(
         self,
         spec: str | Contraction,
         /,
         *,
-        map: Ending = None,
-        bias: str | bool | None = None,
-        reduce: Reduction = "sum",
+        map: Any = None,
+        bias: Any = None,
+        reduce: Any = "sum",
         init: Any = None,
         inputs: int = 1,
-        parameters: str | Sequence[str] = (),
-        weights: Sequence[str] | None = None,
-        output_shape: tuple[int, ...] | None = None,
-        name: str | None = None,
+        parameters: Any = (),
+        weights: Any = None,
+        output_shape: Any = None,
+        name: Any = None,
         **extents: int,
     ) -> None:
         self._contraction = (
@@ -155,7 +165,8 @@ class Layer(StringPart):
         self.map, self.bias, self.init, self.inputs = map, bias, init, inputs
         self.name, self.extents = name, dict(extents)
         roles = None if weights is None else tuple(weights)
-        self._what = Said(self._contraction, self.extents, output_shape, roles=roles)
+        sizes = extents_of_arrays(self._contraction._spec, inputs, roles, init) | self.extents
+        self._what = Said(self._contraction, sizes, output_shape, roles=roles)
 
     @property
     def contraction(self) -> Contraction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.api.contraction import Contraction
 from contractconv.api.tensor import Tensor, index
@@ -12,6 +12,8 @@ from contractconv.errors import ParameterError, ShapeError
 from contractconv.layers.convolutions import WindowPart
 from contractconv.layers.layer import Said, StringPart
 from contractconv.layers.windows import POSITIONS, Padding, Window, windows
+from contractconv.notation.parser import as_reduction
+from contractconv.notation.spec import Reduction
 
 if TYPE_CHECKING:
     from contractconv.layers.trace import Trace
@@ -131,9 +133,14 @@ class GlobalPool(StringPart):
     """
 
     kind: ClassVar[str] = "global_pool"
-    reduce: Literal["mean", "max", "min", "sum", "logsumexp"] = "mean"
+    reduce: Reduction = "mean"
     axes: int = 2
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.axes not in range(1, len(POSITIONS) + 1):
+            raise ParameterError(f"axes={self.axes!r}: one, two or three axes are reduced")
+        as_reduction(self.reduce)
 
     @property
     def contraction(self) -> Contraction:
@@ -143,8 +150,6 @@ class GlobalPool(StringPart):
 
     def _said(self, trace: Trace, *tensors: Tensor) -> Said:
         (x,) = tensors
-        if not 1 <= self.axes <= len(POSITIONS):
-            raise ParameterError(f"axes={self.axes}: one, two or three axes are reduced")
         if x.ndim != self.axes + 2:
             raise ShapeError(
                 f"{self.axes} axes between batch and channels are reduced, but "

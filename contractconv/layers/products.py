@@ -217,7 +217,7 @@ def _weights(
     map: Ending,
 ) -> list[Parameter]:
     terms = spec.inputs[inputs:]
-    names = roles or (["W"] if len(terms) == 1 else [f"W_{n + 1}" for n in range(len(terms))])
+    names = roles or weight_names(len(terms))
     if len(names) != len(terms):
         raise ParameterError(f"{len(names)} names for the {len(terms)} weights of '{spec}'")
     said = fans(spec, sizes, tuple(range(inputs)))
@@ -230,6 +230,38 @@ def _weights(
         drawn = Drawn(shape, said.fan_in, said.fan_out, len(terms), summed, kept)
         made.append(trace.parameter(role, result_axes(term), shape, chosen, drawn))
     return made
+
+
+def weight_names(count: int) -> list[str]:
+    """What weights are called that have no other names.
+
+    Example:
+        >>> weight_names(1), weight_names(2)
+        (['W'], ['W_1', 'W_2'])
+    """
+    return ["W"] if count == 1 else [f"W_{n + 1}" for n in range(count)]
+
+
+def extents_of_arrays(
+    spec: Spec, inputs: int, roles: Sequence[str] | None, init: Any
+) -> dict[str, int]:
+    """The extents of indices of weights that are given as arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from contractconv.notation.parser import parse
+        >>> extents_of_arrays(parse("b (i+k) c, k c o -> b i o"), 1, None, np.ones((3, 4, 5)))
+        {'k': 3, 'c': 4, 'o': 5}
+    """
+    terms = spec.inputs[inputs:]
+    names = roles or weight_names(len(terms))
+    arrays = [init.get(name) if isinstance(init, Mapping) else init for name in names]
+    return {
+        axis.plain: size
+        for array, term in zip(arrays, terms, strict=False)
+        for axis, size in zip(term, getattr(array, "shape", ()), strict=False)
+        if axis.plain
+    }
 
 
 def _axes(term: Term, names: Collection[str]) -> tuple[int, ...]:

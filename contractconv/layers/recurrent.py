@@ -42,7 +42,7 @@ class Recurrence(Part):
 
     def __post_init__(self) -> None:
         check_count(self.features, "features")
-        check_init(self.init)
+        check_init(self.init, ("W_x", "W_h"))
 
     @abstractmethod
     def _step(self, entered: Tensor, recalled: Tensor, state: list[Tensor], gate: str) -> list[Any]:
@@ -62,15 +62,15 @@ class Recurrence(Part):
     def _build(self, trace: Trace, *tensors: Tensor) -> Tensor:
         x = self._only(tensors)
         if x.ndim < 2 or not trace.shape(x)[-2]:
-            shown = " ".join(x.axes)
-            raise ShapeError(f"steps are along the axis before the last one: '{shown}' has none")
+            axes = " ".join(x.axes)
+            raise ShapeError(f"steps are along the axis before the last one: '{axes}' has none")
         *lead, time, feature = x.axes
         gate = unused("gate", x.axes)
         entered = self._product(trace, _ENTERED, x, "W_x", self.bias_roles[0], gate)
         steps = range(trace.shape(x)[-2])
         shown = self._shown(trace, [entered.at(**{time: n}) for n in self._ordered(steps)], gate)
         if not self.sequence:
-            return shown[-1].named((*lead, feature))
+            return shown[-1].named([*lead, feature])
         return stacked(trace, self._ordered(shown), time).named(x.axes)
 
     def _shown(self, trace: Trace, entered: list[Tensor], gate: str) -> list[Tensor]:

@@ -16,6 +16,7 @@ from contractconv.layers.records import Call, Mask, Parameter, Path, Product
 from contractconv.programs.build import unused
 from contractconv.programs.nodes import in_order
 from contractconv.programs.sizing import Sizing
+from contractconv.programs.text.words import checked_name
 
 if TYPE_CHECKING:
     from contractconv.layers.part import Part
@@ -179,6 +180,7 @@ class Trace:
 
     def _name(self, part: Part, scope: _Scope) -> str:
         if part.name is not None:
+            checked_name(str(part.name), "a part")
             if part.name in scope.names:
                 raise ProgramError(
                     f"two parts are called {part.name!r} here: give one another name, or call one "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,12 +111,17 @@ def each(given: Any, count: int, what: str, least: int) -> tuple[int, ...]:
     Raises:
         ParameterError: one is no integer, or too small, or there are too few.
     """
-    found = (given,) * count if isinstance(given, int) else tuple(given)
+    found = listed(given, count)
     if len(found) != count and what != "kernel":
         raise ParameterError(f"{what}={given!r}: one for each of {count} axes is wanted")
     if any(isinstance(n, bool) or not isinstance(n, int) or n < least for n in found):
         raise ParameterError(f"{what}={given!r}: integers from {least} on are wanted")
     return found
+
+
+def listed(given: Any, count: int) -> tuple[Any, ...]:
+    """What is given for each of some axes, or for all of them."""
+    return tuple(given) if isinstance(given, Iterable) else (given,) * count
 
 
 def check_rank(axes: Sequence[str], count: int, what: str) -> None:
@@ -130,7 +135,7 @@ def check_rank(axes: Sequence[str], count: int, what: str) -> None:
         raise ShapeError(
             f"{what} runs along {count} ax{'i' if count == 1 else 'e'}s between batch and "
             f"channels: {count + 2} axes come in, not '{shown}'; a tuple says along how many, as "
-            f"in kernel=({', '.join(['3'] * max(1, len(axes) - 2))},)"
+            f"in kernel={(3,) * max(1, len(axes) - 2)}"
         )
 
 
@@ -141,14 +146,14 @@ def _paddings(given: Any, count: int) -> tuple[tuple[int, int] | None, ...]:
         return ((0, 0),) * count
     if isinstance(given, str):
         raise ParameterError(f"padding={given!r}: 'same', 'valid' or numbers are wanted")
-    found = (given,) * count if isinstance(given, int) else tuple(given)
+    found = listed(given, count)
     if len(found) != count:
         raise ParameterError(f"padding={given!r}: one for each of {count} axes is wanted")
     return tuple(map(_pair, found))
 
 
 def _pair(given: Any) -> tuple[int, int]:
-    both = (given, given) if isinstance(given, int) else tuple(given)
+    both = listed(given, 2)
     if len(both) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in both):
         raise ParameterError(f"padding={given!r}: a number from 0 on, or two of them, are wanted")
     return both[0], both[1]

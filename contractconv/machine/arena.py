@@ -29,12 +29,13 @@ class Arena:
         placement: the places.
         raw: the memory.
         spoiled: whether something leads into it that should not; then it is left alone.
+        astray: whether some array may lie elsewhere than at its place.
     """
 
     def __init__(self, placement: Placement, raw: Array | None = None) -> None:
         self.placement = placement
         self.raw = np.empty(placement.size + LINE, np.uint8) if raw is None else raw
-        self.spoiled = False
+        self.spoiled = self.astray = False
         begin = -int(self.raw.__array_interface__["data"][0]) % LINE
         pieces = [_Piece(place, self.raw, begin) for place in placement.places]
         self._begins = _by_step(placement, ((piece.place.first, piece) for piece in pieces))
@@ -52,6 +53,7 @@ class Arena:
         for n, piece in enumerate(self._left):
             if piece.place.size == size and piece.place.scratch == scratch and not self.spoiled:
                 if any(other.is_read for other in piece.rivals):
+                    self.astray = True
                     return None
                 del self._left[n]
                 return piece.raw
@@ -61,7 +63,7 @@ class Arena:
         """See to it that nobody reads what had its place until the end of a step."""
         for piece in self._ends[step]:
             if getrefcount(piece.raw) > _UNREAD:
-                self.spoiled = True
+                self.spoiled = self.astray = True
 
 
 class _Piece:

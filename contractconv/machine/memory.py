@@ -324,6 +324,11 @@ class Lender:
         self.begin: Callable[[int], None] = _nothing if arena is None else arena.begin
         self.end: Callable[[int], None] = _nothing if arena is None else arena.end
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether the pool has lent an array that is gone before the run is over."""
+        return self._arena is not None and self._arena.astray
+
     def array(self, size: int, cleared: bool) -> Array:
         """Memory of an array, cleared if it has to be."""
         if self._pool is None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
+from operator import index
 from typing import Any
 
-from contractconv.api.tensor import Tensor
-from contractconv.errors import ParameterError, ShapeError
+from contractconv.api.tensor import Tensor, as_dtype
+from contractconv.errors import OperandError, ParameterError, ShapeError
 from contractconv.networks.traced import InputKind
 from contractconv.programs.build import as_axes
+from contractconv.programs.kinds import kind
 from contractconv.programs.nodes import Input
 
 # What axes are called, by how many there are, where nobody says so.
@@ -18,6 +20,11 @@ _AXES = {
     0: (), 1: ("b",), 2: ("b", "c"), 3: ("b", "t", "c"), 4: ("b", "h", "w", "c"),
     5: ("b", "d", "h", "w", "c"),
 }  # fmt: skip
+# Integers are tokens: they have no channels.
+_AXES_OF_TOKENS = {**_AXES, 2: ("b", "t")}
+
+# What is longer is no shape, but numbers, and is not shown.
+_MOST_SHOWN = 80
 
 
 def input_kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
@@ -26,10 +33,11 @@ def input_kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
     if isinstance(told, Input):
         _check_rank(told.name, told.axes, shape)
         return InputKind(told.name, told.axes, shape, told.dtype)
-    axes = told or _AXES.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
+    found = getattr(getattr(given, "dtype", None), "kind", otherwise)
+    usual = _AXES_OF_TOKENS if found in "iu" else _AXES
+    axes = told or usual.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
     _check_rank(name, axes, shape)
-    kind = getattr(getattr(given, "dtype", None), "kind", otherwise)
-    return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(kind))
+    return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(found))
 
 
 def _check_rank(name: str, axes: Sequence[str], shape: Sequence[int]) -> None:
@@ -47,11 +55,14 @@ def shape_of(given: Any) -> tuple[int, ...]:
     """
     found = getattr(given, "shape", given)
     try:
-        return tuple(int(size) for size in found)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"{given!r} is neither a shape, as in (8, 28, 28, 1), nor an array"
-        ) from None
+        shape = tuple(map(index, found))
+    except TypeError:
+        shape = (-1,)
+    if any(size < 0 for size in shape):
+        shown = repr(given)
+        what = shown if len(shown) < _MOST_SHOWN else f"a {type(given).__name__}"
+        raise ShapeError(f"{what} is neither a shape, as in (8, 28, 28, 1), nor an array")
+    return shape
 
 
 def number_kind(target: Any, loss: Any) -> str:
@@ -65,6 +76,18 @@ def looks(data: Sequence[Any]) -> tuple[Any, ...]:
     return tuple((shape_of(a), getattr(getattr(a, "dtype", None), "kind", None)) for a in data)
 
 
+def parameter_dtype(dtype: Any) -> str:
+    """The name of a dtype that parameters can have.
+
+    Raises:
+        OperandError: it has no fractions.
+    """
+    name = as_dtype(dtype)
+    if kind(name) < kind("float32"):
+        raise OperandError(f"dtype={name}: parameters are floating-point numbers")
+    return name
+
+
 def as_inputs(given: Any) -> list[Any]:
     """What a caller said of what comes in: names of axes, or inputs of a program, one for each.
 
@@ -73,7 +96,8 @@ def as_inputs(given: Any) -> list[Any]:
     """
     if given is None:
         return []
-    listed = [given] if isinstance(given, (str, Tensor)) else list(given)
+    alone = isinstance(given, (str, Tensor)) or not isinstance(given, Iterable)
+    listed = [given] if alone else list(given)
     return [_as_input(one) for one in listed]
 
 
@@ -82,6 +106,10 @@ def _as_input(given: Any) -> Any:
         if not isinstance(given._node, Input):
             raise ParameterError("inputs= takes names of axes, or what cc.tensor makes")
         return given._node
+    if not isinstance(given, Iterable):
+        raise ParameterError(
+            f"inputs={given!r}: names of axes, or what cc.tensor makes, are wanted"
+        )
     return as_axes(given)
 
 
@@ -94,6 +122,19 @@ def arguments(function: Any) -> list[str]:
         if p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
         and p.default is Argument.empty
     ]
+
+
+def as_arrays(given: Sequence[Any]) -> tuple[Any, ...]:
+    """What comes in as arrays: lists of numbers become some.
+
+    Raises:
+        OperandError: something is a dict, as parameters are.
+    """
+    import numpy as np
+
+    if any(isinstance(one, Mapping) for one in given):
+        raise OperandError("a dict comes in: parameters are given first, then arrays")
+    return tuple(one if hasattr(one, "shape") else np.asarray(one) for one in given)
 
 
 def fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:

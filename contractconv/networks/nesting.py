@@ -1,69 +1,17 @@
-"""Nested dicts of arrays, and the flat ones that programs take."""
+"""Parameters that somebody gives, checked and in the order of a program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import OperandError, ShapeError
+from contractconv.layers.nesting import flattened
 from contractconv.layers.records import Path
 from contractconv.programs.text.words import close_to
 
 if TYPE_CHECKING:
     from contractconv.layers.records import Parameter
-
-Nested = dict[str, Any]
-"""Arrays by name; a dict within a dict for what belongs together."""
-
-
-def nested(flat: Mapping[Path, Any]) -> Nested:
-    """Put arrays into dicts within dicts.
-
-    Example:
-        >>> nested({("conv", "W"): 1, ("conv", "bias"): 2})
-        {'conv': {'W': 1, 'bias': 2}}
-    """
-    found: Nested = {}
-    for path, value in flat.items():
-        inner = found
-        for name in path[:-1]:
-            inner = inner.setdefault(name, {})
-        inner[path[-1]] = value
-    return found
-
-
-def flattened(given: Mapping[str, Any], before: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Go through arrays in dicts within dicts.
-
-    Example:
-        >>> dict(flattened({"conv": {"W": 1, "bias": 2}}))
-        {('conv', 'W'): 1, ('conv', 'bias'): 2}
-    """
-    for name, value in given.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, (*before, name))
-        else:
-            yield (*before, name), value
-
-
-def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays in dicts within dicts, by their paths as one word.
-
-    Example:
-        >>> by_name({"conv": {"W": 1, "bias": 2}})
-        {'conv.W': 1, 'conv.bias': 2}
-    """
-    return {".".join(path): array for path, array in flattened(given)}
-
-
-def from_names(given: Mapping[str, Any]) -> Nested:
-    """What :func:`by_name` was given.
-
-    Example:
-        >>> from_names({"conv.W": 1, "conv.bias": 2})
-        {'conv': {'W': 1, 'bias': 2}}
-    """
-    return nested({tuple(name.split(".")): array for name, array in given.items()})
 
 
 def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
@@ -88,7 +36,7 @@ def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
 
 def _check_names(found: Mapping[Path, Any], wanted: Mapping[Path, Parameter]) -> None:
     missing = [".".join(path) for path in wanted if path not in found]
-    foreign = [".".join(path) for path in found if path not in wanted]
+    foreign = [".".join(map(str, path)) for path in found if path not in wanted]
     if missing:
         near = close_to(missing[0], foreign) if foreign else ""
         raise OperandError(f"{_listed(missing)} missing among the parameters{near}")

@@ -11,22 +11,25 @@ from contractconv.api.tensor import Tensor
 from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.chain import Chain
+from contractconv.layers.nesting import Nested, nested
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
 from contractconv.networks.batches import taken
 from contractconv.networks.composed import Composed
 from contractconv.networks.inputs import (
     arguments,
+    as_arrays,
     as_inputs,
     fitted,
     input_kind,
     looks,
     number_kind,
+    parameter_dtype,
     shape_of,
 )
 from contractconv.networks.losses import as_loss, classes_of, target_kind
-from contractconv.networks.masks import drawn_masks
-from contractconv.networks.nesting import Nested, in_order, nested
+from contractconv.networks.masks import drawn_masks, generator
+from contractconv.networks.nesting import in_order
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
 from contractconv.programs.nodes import in_order as in_node_order
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contractconv.execution.programs.compiled import CompiledProgram
+    from contractconv.networks.diagram import NetworkDiagram
+    from contractconv.networks.explanation import NetworkExplanation
     from contractconv.networks.fitting.data import Augment
     from contractconv.networks.fitting.fit import Fit
     from contractconv.networks.fitting.stepper import Stepper
@@ -160,14 +165,15 @@ class Network:
             A nested dict of arrays.
 
         Raises:
+            OperandError: nothing is drawn by that, or these are no floating-point numbers.
             ShapeError: shapes do not fit; the message says in which part.
         """
         import numpy as np
 
-        generator = np.random.default_rng(rng)
+        drawn, numbers = generator(rng), parameter_dtype(dtype)
         return nested(
             {
-                p.path: np.ascontiguousarray(p.init(generator, p.drawn), dtype).reshape(p.shape)
+                p.path: np.array(p.init(drawn, p.drawn), numbers, order="C")
                 for p in self.parameters(*shapes)
             }
         )
@@ -192,6 +198,7 @@ class Network:
         """
         if isinstance(params, Tensor):
             return self._part(params, *inputs)
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
         run = self.ready([network.output], [*network.inputs, *_tensors(network.parameters)])
@@ -217,6 +224,7 @@ class Network:
             OperandError: a parameter is missing, or what is wanted.
             ShapeError: shapes do not fit.
         """
+        data = as_arrays(data)
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
@@ -246,6 +254,7 @@ class Network:
         Returns:
             A nested dict with the same arrays, but for the statistics.
         """
+        inputs = as_arrays(inputs)
         network = self.traced(*inputs, training=True)
         arrays = in_order(params, network.parameters)
         known = dict(zip((p.path for p in network.parameters), arrays, strict=True))
@@ -311,6 +320,41 @@ class Network:
         from contractconv.networks.summary import summarised
 
         return summarised(self.traced(*shapes, training=training), self.name, dtype)
+
+    def explain(self, *shapes: Any, training: bool = False) -> NetworkExplanation:
+        """What its parts do, and what comes back through them; ``print`` it.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Example:
+            >>> import contractconv as cc
+            >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
+            >>> said = net.explain((1, 28, 28, 32)).parts[0].said[0]
+            >>> for sentence in said.split(". ")[0].split(", "):
+            ...     print(sentence)
+            Each of the 64 o is made of all 32 c
+            each of 32×64 pairs with a kernel of its own
+            3×3 weights along k and l: 18,432 weights
+        """
+        from contractconv.networks.explanation import explained
+
+        return explained(self.traced(*shapes, training=training), self.name)
+
+    def diagram(self, *shapes: Any, training: bool = False) -> NetworkDiagram:
+        """A picture of its parts and of what flows between them.
+
+        Args:
+            *shapes: the shape of each input, or an array.
+            training: as it is in training, or afterwards.
+
+        Returns:
+            What shows itself in a notebook, and is saved as SVG: ``.save("network.svg")``.
+        """
+        from contractconv.networks.diagram import diagram
+
+        return diagram(self.traced(*shapes, training=training), self.name)
 
     def evaluate(
         self,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 from contractconv.layers.records import Call, Path
+from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Shape
 from contractconv.programs.kinds import Kinds, is_differentiable
-from contractconv.programs.nodes import Contract, Input, Node, in_order
+from contractconv.programs.nodes import Contract, Input, Map, Named, Node, in_order, readers
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import Sized, sized
 
@@ -53,9 +54,9 @@ class Region:
 class Regions:
     """The parts of a network, as the values that they make.
 
-    A part makes what lies between its inputs and its output. Every contraction that no part makes
-    is a region of its own, but for those that only move numbers, as slices do. Sizes of all values
-    are numbers.
+    A part makes what lies between its inputs and its output. What no part makes are regions of
+    their own: a contraction with the maps around it, a sum, slices that are put together. Sizes of
+    all values are numbers.
 
     Args:
         network: the network.
@@ -96,6 +97,15 @@ class Regions:
         return tuple(self._all())
 
     @cached_property
+    def given(self) -> frozenset[Node]:
+        """The values that depend on what comes in or on parameters; the others are constants."""
+        found: set[Node] = set()
+        for node in self.sized.graph.nodes:
+            if isinstance(node, Input) or found.intersection(node.sources):
+                found.add(node)
+        return frozenset(found)
+
+    @cached_property
     def trained(self) -> frozenset[Node]:
         """The values through which something comes back to what is trained, and that itself."""
         found = {self.made(parameter.tensor) for parameter in self.network.trained}
@@ -113,15 +123,45 @@ class Regions:
         yield from self._between([self.made(self.network.output)], done)
 
     def _between(self, wanted: Iterable[Node], done: set[Node]) -> Iterator[Region]:
-        for node in self._new(wanted, done):
-            if isinstance(node, Contract) and not self._moves(node):
-                yield Region(None, (node,), node)
+        ends = list(wanted)
+        new = self._new(ends, done)
+        groups: dict[Node, list[Node]] = {}
+        for node, root in self._roots(new, frozenset(ends)).items():
+            groups.setdefault(root, []).append(node)
+        order = {node: n for n, node in enumerate(new)}
+        for root in sorted(groups, key=order.__getitem__):
+            nodes = sorted(groups[root], key=order.__getitem__)
+            if any(isinstance(node, Map | Contract) for node in nodes):
+                yield Region(None, tuple(nodes), root)
 
-    def _moves(self, node: Contract) -> bool:
-        """Whether a contraction puts numbers elsewhere, and does nothing with them."""
+    def _roots(self, new: Sequence[Node], ends: Collection[Node]) -> dict[Node, Node]:
+        """For each value between parts the one into which it goes, with all that goes there only.
+
+        No two contractions that do something go into one.
+        """
+        roots: dict[Node, Node] = {}
+        busy: set[Node] = set()
+        for node in reversed(new):
+            readers = self._readers.get(node, [])
+            alone = node in ends or len(readers) != 1 or readers[0] not in roots
+            root = node if alone else roots[readers[0]]
+            if self.does_something(node):
+                root = node if root in busy else root
+                busy.add(root)
+            roots[node] = root
+        return roots
+
+    @cached_property
+    def _readers(self) -> dict[Node, list[Node]]:
+        return readers(node for node in self.sized.graph.nodes if node in self.used)
+
+    def does_something(self, node: Node) -> bool:
+        """Whether it is a contraction that does not only put numbers elsewhere."""
+        if not isinstance(node, Contract):
+            return False
         problem = self.sized.problems[node]
-        sizes = problem.extents
-        return len(node.operands) == 1 and all(sizes[name] == 1 for name in problem.reduced)
+        moves = len(node.operands) == 1 and all(problem.extents[n] == 1 for n in problem.reduced)
+        return not moves
 
     def _new(self, wanted: Iterable[Node], done: set[Node]) -> tuple[Node, ...]:
         """The values that were not met before, and that the network needs."""
@@ -134,15 +174,53 @@ def paths_of(regions: Regions) -> list[Path]:
     """What regions are called; between parts, after the blocks that those around are both in."""
     found: list[Path] = []
     before: Path = ()
-    calls = [region.call for region in regions.all]
-    for n, call in enumerate(calls):
-        after = next((later.path[:-1] for later in calls[n:] if later), ())
-        if call is None:
-            found.append((*common(before, after), BETWEEN))
+    for n, region in enumerate(regions.all):
+        later = (other.call for other in regions.all[n:])
+        after = next((call.path[:-1] for call in later if call), ())
+        if region.call is None:
+            block = _ended(region, before) or common(before, after)
+            found.append((*block, BETWEEN))
         else:
-            found.append(call.path or (call.part.kind,))
+            found.append(region.call.path or (region.call.part.kind,))
             before = after
     return found
+
+
+def _ended(region: Region, blocks: Path) -> Path | None:
+    """The block around the part before that ends in a region, and has given it its name."""
+    around = (blocks[:depth] for depth in range(len(blocks), 0, -1))
+    return next((block for block in around if "_".join(block) == region.output.label), None)
+
+
+def string_of(region: Region, whole: Regions) -> str:
+    """What it does, in the notation; of what no part makes, its contraction, or its maps."""
+    if region.call is not None:
+        return str(region.call.part)
+    for node in filter(whole.does_something, region.contractions):
+        reduce = node.spec.reduce
+        return str(node.spec) if reduce == "sum" else f"{node.spec}, reduce {reduce}"
+    return ", ".join(signs_of(region, whole))
+
+
+def signs_of(region: Region, whole: Regions) -> list[str]:
+    """The maps of a region by their signs, in order; slices, and what puts them together."""
+    signs = [_sign(node, whole) for node in region.nodes if isinstance(node, Map)]
+    apart = [sign for sign, _ in groupby(signs)] if "concat" in signs else signs
+    return apart or ["slice"]
+
+
+def _sign(node: Map, whole: Regions) -> str:
+    """What a map is called; a sum of what was only moved puts arrays one behind the other."""
+    parts = [innermost(argument) for argument in node.arguments]
+    moved = all(isinstance(n, Contract) and not whole.does_something(n) for n in parts)
+    return "concat" if moved else MAPS[node.function].operator or node.function
+
+
+def innermost(node: Node) -> Node:
+    """A value before its axes were called otherwise."""
+    while isinstance(node, Named):
+        node = node.source
+    return node
 
 
 def common(one: Path, other: Path) -> Path:
@@ -168,7 +246,11 @@ def _sized(network: Traced, outputs: Sequence[Tensor]) -> Sized:
 
 
 def cut(
-    region: Region, whole: Regions, replaced: Sequence[Node], names: Sequence[str]
+    region: Region,
+    whole: Regions,
+    replaced: Sequence[Node],
+    names: Sequence[str],
+    labels: Mapping[Node, str] | None = None,
 ) -> tuple[Node, list[Input]]:
     """What a region makes of inputs that stand in the place of other values.
 
@@ -177,6 +259,7 @@ def cut(
         whole: the network that it is in.
         replaced: the values.
         names: what the inputs are called.
+        labels: what values on the way are called; by default nothing.
 
     Returns:
         Its output, and the inputs.
@@ -184,7 +267,8 @@ def cut(
     inputs = [_stand_in(node, whole, name) for node, name in zip(replaced, names, strict=True)]
     made: dict[Node, Node] = dict(zip(replaced, inputs, strict=True))
     for node in in_order([region.output], references=False, known=made):
-        made[node] = node.over(tuple(made[source] for source in node.sources), made)
+        new = node.over(tuple(made[source] for source in node.sources), made)
+        made[node] = new.called((labels or {}).get(node))
     return made[region.output], inputs
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from contractconv.api.tensor import as_dtype
 from contractconv.layers.records import Call, Parameter, Path
-from contractconv.networks.regions import Region, Regions, paths_of
+from contractconv.networks.regions import Region, Regions, paths_of, string_of
 from contractconv.networks.traced import Traced
 from contractconv.networks.work import Work, work_of
 from contractconv.notation.problem import Shape
 from contractconv.programs.kinds import dtype_of, itemsize
-from contractconv.programs.nodes import Contract
 
 
 @dataclass(frozen=True)
@@ -130,16 +129,23 @@ def summarised(network: Traced, name: str, dtype: Any) -> Summary:
     """
     regions, numbers = Regions(network), as_dtype(dtype)
     rows = _Rows(regions, numbers)
-    costs = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    all_of_them = zip(regions.all, paths_of(regions), work_of(regions), strict=True)
+    shown = [each for each in all_of_them if _has_row(each[0], each[-1], regions)]
     shape = network.trace.shape
     return Summary(
         name,
-        tuple(rows.row(*each) for each in costs),
+        tuple(rows.row(*each) for each in shown),
         tuple((str(x.label), x.axes, shape(x)) for x in network.inputs),
         _count(network.parameters),
         _count(network.trained),
         numbers,
     )
+
+
+def _has_row(region: Region, work: Work, regions: Regions) -> bool:
+    """Whether it is a part, or something between parts that is more than maps."""
+    contracts = any(map(regions.does_something, region.nodes))
+    return region.call is not None or contracts or any(work)
 
 
 class _Rows:
@@ -157,7 +163,7 @@ class _Rows:
         new = list(self._new(call)) if call else []
         return Row(
             path=path,
-            string=_string(region),
+            string=string_of(region, regions),
             axes=call.output.axes if call else region.output.axes,
             shape=shape,
             parameters=_count(new),
@@ -174,15 +180,6 @@ class _Rows:
             if parameter.path not in self._met:
                 self._met.add(parameter.path)
                 yield parameter
-
-
-def _string(region: Region) -> str:
-    if region.call is not None:
-        return str(region.call.part)
-    node = region.output
-    assert isinstance(node, Contract)
-    reduce = node.spec.reduce
-    return str(node.spec) if reduce == "sum" else f"{node.spec}, reduce {reduce}"
 
 
 def _count(parameters: Iterable[Parameter]) -> int:

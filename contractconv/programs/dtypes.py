@@ -65,7 +65,7 @@ class _Typing:
         """Convert what a node reads, where that has to be."""
         dtype = self._dtype(self._kinds[node])
         if isinstance(node, Cast):
-            made = self._cast(self.made[node.source], dtype)
+            made = self._cast(node.source, dtype)
         elif isinstance(node, Input):
             made = Input(node.axes, name=node.name, dtype=dtype, label=node.label)
         else:
@@ -92,13 +92,15 @@ class _Typing:
 
     def _converted(self, source: Node, dtype: str) -> Node:
         """What was made of a source, in a dtype; weak numbers are as they are."""
-        made = self.made[source]
-        if is_weak(self._kinds[source]) and not made.axes:
-            return made
-        return self._cast(made, dtype)
+        return self.made[source] if self._is_bare(source) else self._cast(source, dtype)
 
-    def _cast(self, made: Node, dtype: str) -> Node:
-        if self.dtypes[made] == dtype and made.axes:
+    def _is_bare(self, source: Node) -> bool:
+        """Whether a node is a number that becomes one of those that it meets."""
+        return is_weak(self._kinds[source]) and not source.axes
+
+    def _cast(self, source: Node, dtype: str) -> Node:
+        made = self.made[source]
+        if self.dtypes[made] == dtype and not self._is_bare(source):
             return made
         cast = Cast(made.axes, source=made, dtype=dtype)
         self.shapes[cast], self.dtypes[cast] = self.shapes[made], dtype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -62,9 +62,7 @@ def framework_of(name: str) -> Framework:
     """
     if name not in FRAMEWORKS:
         near = close_to(name, list(FRAMEWORKS))
-        raise WeightsError(
-            f"framework={name!r} is none of {', '.join(FRAMEWORKS)}{near}"
-        )
+        raise WeightsError(f"framework={name!r} is none of {', '.join(FRAMEWORKS)}{near}")
     return FRAMEWORKS[name]
 
 
@@ -153,7 +151,7 @@ def _without_place(
     )
 
 
-# -- roles of axes -----------------------------------------------------------------------------------
+# -- roles of axes -------------------------------------------------------------------------------
 
 _TABLES = ("embedding", "learned_positions")
 
@@ -181,9 +179,7 @@ def _canonical(kind: str, parameter: Parameter) -> Known:
 
 def _plain(parameter: Parameter, flatten: Flatten) -> Known:
     """A parameter along axes of what comes in: scales and shifts, tables."""
-    return Known(
-        {"A": parameter.axes, "F": _flattened(parameter.axes, flatten)}, _sizes(parameter)
-    )
+    return Known({"A": parameter.axes, "F": _flattened(parameter.axes, flatten)}, _sizes(parameter))
 
 
 def _of_product(

@@ -57,9 +57,8 @@ def _examples(framework: Framework) -> Iterator[_Example]:
     yield _canonical("lstm", "d", "gate", "h")
     yield _canonical("gru", "d", "gate", "h")
     yield _canonical("attention", "d", "n", "h")
-    roles: dict[str, Roles] = dict.fromkeys(
-        ("scale", "shift", "mean", "variance"), {"A": ("c",), "F": ("c",)}
-    )
+    vector: Roles = {"A": ("c",), "F": ("c",)}
+    roles = dict.fromkeys(("scale", "shift", "mean", "variance"), vector)
     yield _Example("batch norm", "batch_norm", roles, dict.fromkeys(roles, "A"))
 
 

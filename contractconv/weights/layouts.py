@@ -38,7 +38,7 @@ class Row:
         return tuple(self.entry.split("|"))
 
 
-Rows = Mapping[str, tuple[Row, ...]]
+Rows = dict[str, tuple[Row, ...]]
 """The rows of each parameter of a layer."""
 
 
@@ -69,10 +69,11 @@ def _affine(weight: str, bias: str, layout: str) -> Rows:
 
 def _norms(scale: str, shift: str, mean: str, variance: str) -> dict[str, tuple[Rows, ...]]:
     """Normalisations."""
-    trained = {"scale": (Row(scale, "F"),), "shift": (Row(shift, "F"),)}
-    running = {"mean": (Row(mean, "F"),), "variance": (Row(variance, "F"),)}
+    trained: Rows = {"scale": (Row(scale, "F"),), "shift": (Row(shift, "F"),)}
+    running: Rows = {"mean": (Row(mean, "F"),), "variance": (Row(variance, "F"),)}
     kinds = ("layer_norm", "group_norm", "instance_norm", "rms_norm")
-    return {kind: (trained,) for kind in kinds} | {"batch_norm": (trained | running,)}
+    found: dict[str, tuple[Rows, ...]] = dict.fromkeys(kinds, (trained,))
+    return found | {"batch_norm": (trained | running,)}
 
 
 def _gates(entry: str, term: str, order: Sequence[int], ours: str) -> tuple[Row, ...]:
@@ -108,7 +109,7 @@ def _projected(query: str, key: str, value: str, out: str, kernel: str, bias: st
     }
 
 
-# -- torch: output channels first; gates are i f g o and r z n, as here -----------------------------
+# -- torch: output channels first; gates are i f g o and r z n, as here --------------------------
 
 _TORCH_ATTENTION: Rows = {
     **{f"W_{n}": (Row("in_proj_weight", f"({i}/3 N H) D"),) for i, n in enumerate("qkv")},
@@ -141,7 +142,7 @@ _TORCH = Framework(
     ignored=("num_batches_tracked",),
 )
 
-# -- Keras and TensorFlow: channels last; gates are i f c o and z r h ------------------------------
+# -- Keras and TensorFlow: channels last; gates are i f c o and z r h ----------------------------
 
 _Z_R_H = (1, 0, 2)
 _KERNEL, _BIAS = "kernel|vars/0", "bias|vars/1"
@@ -191,7 +192,7 @@ _KERAS = Framework(
     ignored=("seed_generator_state", "seed_generator/vars/0"),
 )  # fmt: skip
 
-# -- Flax: channels last; each gate by itself; kernels of transposed convolutions are turned -------
+# -- Flax: channels last; each gate by itself; kernels of transposed convolutions are turned -----
 
 _FLAX = Framework(
     layers={
@@ -230,7 +231,7 @@ _FLAX = Framework(
     collections=("params/", "batch_stats/"),
 )
 
-# -- Caffe: as torch, and entries have numbers ----------------------------------------------------
+# -- Caffe: as torch, and entries have numbers ---------------------------------------------------
 
 _CAFFE = Framework(
     layers={
@@ -250,7 +251,7 @@ _CAFFE = Framework(
     flatten="NCHW",
 )
 
-# -- Theano, and Lasagne on it: true convolutions, whose kernels are turned -------------------------
+# -- Theano, and Lasagne on it: true convolutions, whose kernels are turned ----------------------
 
 _THEANO = Framework(
     layers={

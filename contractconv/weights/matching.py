@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from contractconv.errors import WeightsError
 from contractconv.weights.bindings import Binding, bindings, name_of, with_layout
 from contractconv.weights.layouts import Flatten, Framework
-from contractconv.weights.messages import ambiguous, left_over, lacking, misfit, nothing_left
+from contractconv.weights.messages import ambiguous, lacking, left_over, misfit, nothing_left
 from contractconv.weights.shelf import Shelf, canonical, joined, stem
 
 if TYPE_CHECKING:
@@ -69,7 +69,16 @@ def ways_of(
     flatten: Flatten | None,
     layouts: Mapping[str, Mapping[str, str]],
 ) -> list[tuple[Call, Ways]]:
-    """Each layer with the ways in which a neighbour may keep it."""
+    """Each layer with the ways in which a neighbour may keep it.
+
+    Raises:
+        WeightsError: it is no network for inputs of a known shape.
+    """
+    if not hasattr(network, "calls"):
+        raise WeightsError(
+            "which weights a network has follows from what comes in: give net.traced(shape), "
+            f"not a {type(network).__name__}"
+        )
     shape_of = network.trace.shape
     ways = [(call, bindings(call, framework, shape_of, flatten)) for call in own_calls(network)]
     check_names([call for call, _ in ways], layouts)

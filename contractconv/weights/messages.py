@@ -18,9 +18,7 @@ Shape = tuple[int, ...]
 _MOST = 8  # names in a list
 
 
-def misfit(
-    call: Call, way: Sequence[Binding], names: Sequence[str], shelf: Shelf
-) -> WeightsError:
+def misfit(call: Call, way: Sequence[Binding], names: Sequence[str], shelf: Shelf) -> WeightsError:
     """Build the error for an entry that has another shape than its layer wants."""
     binding, name = next(
         (binding, name)
@@ -48,7 +46,8 @@ def lacking(call: Call, way: Sequence[Binding], shelf: Shelf, prefix: str) -> We
     near = close_to(prefix, {name.rpartition("/")[0] for name in shelf.left}) if not there else ""
     return WeightsError(
         f"{name_of(call)}: {call.part}\nwants {wanted} of {prefix!r}, where "
-        f"{_listed(there) or 'there is nothing'} {'is left' if there else ''}".rstrip() + near
+        f"{_listed(there) or 'there is nothing'} {'is left' if there else ''}".rstrip()
+        + near
     )
 
 
@@ -58,9 +57,7 @@ def nothing_left(call: Call, way: Sequence[Binding], shelf: Shelf) -> WeightsErr
     order = "next are" if shelf.ordered else "left are"
     rest = f"{order} {_listed(left)}" if left else "nothing is left"
     hint = "\nnames= says which layer is which" if left else ""
-    return WeightsError(
-        f"{name_of(call)}: {call.part}\nwants {_wanted(way)}, but {rest}{hint}"
-    )
+    return WeightsError(f"{name_of(call)}: {call.part}\nwants {_wanted(way)}, but {rest}{hint}")
 
 
 def left_over(shelf: Shelf, layers: Sequence[str]) -> WeightsError:

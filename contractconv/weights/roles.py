@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from contractconv.notation.affine import ONE, Affine
-from contractconv.notation.spec import Axis, Spec, Term, unique_names
+from contractconv.notation.spec import Spec, Term, unique_names
 from contractconv.planning.roles import roles
 
 Names = tuple[str, ...]
@@ -17,7 +17,8 @@ class Weight:
     """A weight of a contraction.
 
     Attributes:
-        kind: ``"conv"``, ``"transposed"`` or ``"dense"``.
+        kind: ``"conv"``, ``"transposed"``, ``"local"`` (weights of their own for each position) or
+            ``"dense"``.
         roles: its axes by role; see :mod:`contractconv.weights.terms`.
         turned: the axes of its window that run against those of frameworks.
     """
@@ -52,9 +53,19 @@ def weight_of(spec: Spec, position: int, inputs: int, transposed: bool = False) 
     found = roles(before, own, after, rest)
     met = tuple(name for name in before if name in found.summed)
     named = {"K": window, "G": found.batch, "O": found.columns, "C": met, "A": own}
+    return Weight(_kind(spec, named, inputs, transposed), named, _turned(spec, window, transposed))
+
+
+def _kind(spec: Spec, named: Mapping[str, Names], inputs: int, transposed: bool) -> str:
+    """What a neighbour calls a layer with such a weight."""
+    window = named["K"]
+    if not window:
+        return "dense"
+    placed = {name for axis in _shared(spec.inputs[:inputs]) for name in axis.names}
+    if placed.intersection(named["G"]):
+        return "local"
     scattered = transposed or any(_is_scattered(spec, name, inputs) for name in window)
-    kind = "transposed" if scattered else "conv" if window else "dense"
-    return Weight(kind, named, _turned(spec, window, transposed))
+    return "transposed" if scattered else "conv"
 
 
 def _window(spec: Spec, own: Names, inputs: int) -> Names:
@@ -69,11 +80,10 @@ def _window(spec: Spec, own: Names, inputs: int) -> Names:
 
 
 def _shared(terms: Iterable[Term]) -> Iterator[Affine]:
-    return (axis for term in terms for axis in term if _is_window(axis))
-
-
-def _is_window(axis: Axis) -> bool:
-    return isinstance(axis, Affine) and len(axis.names) > 1
+    """The axes on which several indices stand."""
+    for axis in (axis for term in terms for axis in term):
+        if isinstance(axis, Affine) and len(axis.names) > 1:
+            yield axis
 
 
 def _is_scattered(spec: Spec, name: str, inputs: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,7 @@ class Shelf:
         ordered: whether the order is that of the layers.
     """
 
-    def __init__(
-        self, entries: Mapping[str, Array], ignored: Iterable[str], ordered: bool
-    ) -> None:
+    def __init__(self, entries: Mapping[str, Array], ignored: Iterable[str], ordered: bool) -> None:
         self.entries = entries
         self.ordered = ordered
         self.names = {canonical(name): name for name in entries}
@@ -99,16 +97,9 @@ def joined(prefix: str, entry: str) -> str:
 
 def counted(name: str) -> list[tuple[int, str]]:
     """A key by which ``conv_10`` is behind ``conv_9``, and ``conv_1`` behind ``conv``."""
-    return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def stem(name: str) -> str:
     """A name without its numbers: what layers of one kind have in common."""
     return re.sub(r"_?\d+", "", name)
-
-
-def shapes_of(entries: Mapping[str, Any]) -> Iterator[str]:
-    """Entries as messages list them."""
-    return (f"{name} {tuple(np.shape(array))}" for name, array in entries.items())

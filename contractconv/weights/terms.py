@@ -168,4 +168,3 @@ def _shifted(names: tuple[str, ...], sizes: list[int], number: int, zero: str) -
 def _named(word: str, roles: Roles) -> tuple[str, ...]:
     """The axes that have a role; any other word is the name of an axis itself."""
     return tuple(roles.get(word, ())) if word.isupper() and len(word) == 1 else (word,)
-

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import WeightsError
+from contractconv.layers.nesting import flattened
 from contractconv.weights.bindings import Binding, framework_of, name_of
 from contractconv.weights.copying import Array, as_bits, as_numbers, copied
 from contractconv.weights.formats.entries import as_entries
-from contractconv.weights.formats.trees import flat, nested
+from contractconv.weights.formats.trees import nested
 from contractconv.weights.layouts import Flatten, Framework
 from contractconv.weights.matching import Match, Traced, matched, ways_of
 from contractconv.weights.shelf import Shelf
@@ -108,7 +109,7 @@ def export(
         >>> {name: array.shape for name, array in found.items()}
         {'0.weight': (2, 3, 3, 3), '0.bias': (2,)}
     """
-    arrays = dict(flat(params))
+    arrays = dict(flattened(params))
     if like is None:
         found = _placed(network, framework_of(framework), flatten, names or {}, layouts or {})
         return _exported(found, arrays)
@@ -131,7 +132,7 @@ def _matches(
     return matched(layers, Shelf(entries, known.ignored, entries.ordered), names or {})
 
 
-# -- to here ----------------------------------------------------------------------------------------
+# -- to here -------------------------------------------------------------------------------------
 
 
 def _loaded(match: Match, entries: Mapping[str, Array]) -> Iterator[tuple[tuple[str, ...], Array]]:
@@ -152,7 +153,7 @@ def _part(binding: Binding, array: Array) -> Array:
     return copied(str(layout), array, layout.extents, layout.ours.shape)
 
 
-# -- to there ---------------------------------------------------------------------------------------
+# -- to there ------------------------------------------------------------------------------------
 
 
 def _placed(
@@ -211,9 +212,8 @@ def _put_together(parts: Sequence[Array], more: Iterable[Array]) -> Array:
     whole = parts[0]
     if len(parts) > 1:
         dtype = np.result_type(*parts)
-        whole = as_numbers(sum(as_bits(part.astype(dtype)) for part in parts), dtype)
+        whole = as_numbers(np.add.reduce([as_bits(part.astype(dtype)) for part in parts]), dtype)
     for other in more:
-        whole = whole + other
+        # Nothing is added to what meets a zero, not even to the sign of another zero.
+        whole = np.where(other == 0, whole, whole + other)
     return whole
-
-

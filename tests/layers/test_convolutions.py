@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch_layers import agree, channels_first, channels_last, convolved, numbers, padded, torch
+from torch_layers import agree, channels_first, channels_last, convolved, numbers, seen, torch
 from window_strategies import WindowOptions, window_options
 
 from contractconv import Network
@@ -25,7 +25,7 @@ def _kernel(w: Any, groups: int) -> Any:
     return weight.movedim((-3, -1, -2), (0, 1, 2)).flatten(0, 1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 10)
 @given(window_options(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), truths)
 def test_conv(options: WindowOptions, groups: int, read: int, made: int, bias: bool) -> None:
     part = Conv(groups * made, groups=groups, bias=bias, map="tanh", **options.given)
@@ -37,7 +37,7 @@ def test_conv(options: WindowOptions, groups: int, read: int, made: int, bias: b
     agree(part, theirs, numbers(*options.shape, groups * read))
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 15)
 @given(window_options(), st.integers(1, 3), st.integers(1, 3), truths)
 def test_depthwise(options: WindowOptions, channels: int, multiplier: int, bias: bool) -> None:
     part = Depthwise(multiplier=multiplier, bias=bias, **options.given)
@@ -50,25 +50,21 @@ def test_depthwise(options: WindowOptions, channels: int, multiplier: int, bias:
     agree(part, theirs, numbers(*options.shape, channels))
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 15)
 @given(window_options(), st.integers(1, 2), st.integers(1, 2), truths)
 def test_local(options: WindowOptions, read: int, made: int, bias: bool) -> None:
     part = Local(made, bias=bias, **options.given)
     places, taps = "ijm"[: options.rank], "kln"[: options.rank]
 
     def theirs(w: Any, x: Any) -> Any:
-        seen = padded(channels_first(x), options)
-        for n, (k, s, d) in enumerate(
-            zip(options.kernel, options.strides, options.dilations, strict=True)
-        ):
-            seen = seen.unfold(n + 2, d * (k - 1) + 1, s)[..., ::d]
-        found = torch.einsum(f"bc{places}{taps},{places}{taps}co->b{places}o", seen, w["W"])
+        windows = seen(channels_first(x), options)
+        found = torch.einsum(f"bc{places}{taps},{places}{taps}co->b{places}o", windows, w["W"])
         return found if w.get("bias") is None else found + w["bias"]
 
     agree(part, theirs, numbers(*options.shape, read))
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 10)
 @given(
     window_options(paddings="number each pair"), st.data(), st.integers(1, 2), st.integers(1, 2),
     st.integers(1, 2), truths,
@@ -80,6 +76,10 @@ def test_conv_transposed(
     part = ConvTransposed(
         groups * made, groups=groups, bias=bias, output_padding=added, **options.given
     )
+    each = options.shape[1:], options.kernel, options.strides, options.dilations
+    lengths = zip(*each, strict=True)
+    wholes = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in lengths]
+    assume(all(n >= sum(pads) for n, pads in zip(wholes, options.pads, strict=True)))
     # Here it is the result that windows reach out of.
     around = [
         n
@@ -89,7 +89,7 @@ def test_conv_transposed(
 
     def theirs(w: Any, x: Any) -> Any:
         weight = w["W"] if groups > 1 else w["W"][..., None, :, :]
-        kernel = weight.movedim((-3, -2, -1), (0, 1, 2)).flatten(0, 1)
+        kernel = weight.movedim((-3, -2, -1), (0, 1, 2)).flatten(0, 1).contiguous()
         transpose = getattr(torch.nn.functional, f"conv_transpose{options.rank}d")
         whole = transpose(
             channels_first(x), kernel, None, options.strides, 0, 0, groups, options.dilations
@@ -103,7 +103,7 @@ def test_conv_transposed(
 @pytest.mark.parametrize(("stride", "padding", "added"), [(2, 1, 1), (3, 0, 2), (1, 2, 0)])
 def test_conv_transposed_as_torch_pads_it(stride: int, padding: int, added: int) -> None:
     def theirs(w: Any, x: Any) -> Any:
-        kernel = w["W"].movedim((-2, -1), (0, 1))
+        kernel = w["W"].movedim((-2, -1), (0, 1)).contiguous()
         made = torch.nn.functional.conv_transpose2d(
             channels_first(x), kernel, w["bias"], stride, padding, added
         )
@@ -141,7 +141,7 @@ def test_strings(string: str) -> None:
         (lambda: Conv(4.0, 3), "filters=4.0"),  # type: ignore[arg-type]
         (lambda: Conv(True, 3), "filters=True"),
         (lambda: Conv(4, 0), "kernel=0"),
-        (lambda: Conv(4, "three"), "kernel='three'"),
+        (lambda: Conv(4, "three"), "kernel='three'"),  # type: ignore[arg-type]
         (lambda: Conv(4, 2.5), "kernel=2.5"),  # type: ignore[arg-type]
         (lambda: Conv(4, ()), "kernel=()"),
         (lambda: Conv(4, (1, 1, 1, 1)), "one, two or three axes"),

@@ -15,7 +15,7 @@ from contractconv.errors import OperandError, ParameterError, ShapeError
 from contractconv.layers import Chain, Dense, Embedding, LearnedPositions, Positions
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 5),
     st.sampled_from(["int8", "int32", "int64", "uint16"]),

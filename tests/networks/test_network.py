@@ -1,363 +1,367 @@
-"""Networks: losses and gradients against torch's, what is wrong, and what is kept of them."""
+"""Networks: what comes in, what they are called with, and what is said of mistakes."""
 
 from __future__ import annotations
 
-import copy
-import pickle
-import threading
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pytest
-from small_networks import Array, classes, flat, network, perceptron
 
 import contractconv as cc
-from contractconv.errors import OperandError, ParameterError, ProgramError, ShapeError
-from contractconv.networks import network as module
+from contractconv import Network
+from contractconv.api.tensor import Tensor
+from contractconv.errors import (
+    ContractionError,
+    OperandError,
+    ParameterError,
+    ProgramError,
+    ShapeError,
+)
+from contractconv.layers import BatchNorm, Chain, Conv, Dense, Embedding, MaxPool, Residual
 
-L, T = cc.layers, cc.training
-ROWS = np.random.default_rng(4).standard_normal((7, 4))
-LABELS = np.random.default_rng(5).integers(0, 3, 7)
-
-
-def two_layers() -> cc.Network:
-    return cc.Network([L.Dense(5, map="tanh"), L.Dense(3)])
-
-
-# --- losses and gradients against torch ---
-
-
-def theirs(loss: str, scores: Any, target: Any) -> Any:
-    F = pytest.importorskip("torch").nn.functional
-    return {
-        "cross_entropy": F.cross_entropy, "mse": F.mse_loss, "huber": F.huber_loss,
-        "binary_cross_entropy": F.binary_cross_entropy_with_logits,
-    }[loss](scores, target)  # fmt: skip
+X = np.random.default_rng(0).standard_normal((4, 5))
 
 
-def targets(loss: str) -> list[Array]:
-    rng = np.random.default_rng(6)
-    if loss == "cross_entropy":
-        shares = rng.random((7, 3))
-        return [LABELS, LABELS.astype("uint8"), shares / shares.sum(1, keepdims=True)]
-    if loss == "binary_cross_entropy":
-        return [rng.random((7, 3)), rng.random((7, 3)) < 0.5, rng.integers(0, 2, (7, 3))]
-    return [rng.standard_normal((7, 3)) * 2, rng.integers(-2, 3, (7, 3))]
+def _network() -> Network:
+    return Network([Dense(3, map="relu"), BatchNorm(), Dense(2)])
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse", "huber", "binary_cross_entropy"])
-def test_losses_and_gradients_are_torchs(loss: str) -> None:
-    torch = pytest.importorskip("torch")
-    net = two_layers()
-    params = net.init(0, ROWS, dtype="float64")
-    for target in targets(loss):
-        p = {n: torch.tensor(a, requires_grad=True) for n, a in flat(params).items()}
-        h = torch.tanh(torch.tensor(ROWS) @ p["dense_1.W"] + p["dense_1.bias"])
-        scores = h @ p["dense_2.W"] + p["dense_2.bias"]
-        labels = target.ndim == 1
-        wanted = torch.tensor(target.astype("int64" if labels else "float64"))
-        expected = theirs(loss, scores, wanted)
-        expected.backward()
-        made, slopes = net.loss_and_grad(params, ROWS, target, loss=loss)
-        assert float(made) == pytest.approx(float(expected.detach()), rel=1e-12)
-        assert {n: a.keys() for n, a in slopes.items()} == {n: a.keys() for n, a in params.items()}
-        for name, slope in flat(slopes).items():
-            np.testing.assert_allclose(slope, p[name].grad.numpy(), rtol=1e-9, atol=1e-12)
+def _ours(params: Any, x: Any) -> Any:
+    hidden = np.maximum(x @ params["dense_1"]["W"] + params["dense_1"]["bias"], 0)
+    norm = params["batch_norm_1"]
+    hidden = (hidden - norm["mean"]) / np.sqrt(norm["variance"] + 1e-5)
+    hidden = hidden * norm["scale"] + norm["shift"]
+    return hidden @ params["dense_2"]["W"] + params["dense_2"]["bias"]
 
 
-def test_only_what_is_trained_has_a_gradient() -> None:
-    net, (x, labels) = network(), classes()
-    params = net.init(0, x)
-    loss, slopes = net.loss_and_grad(params, x, labels)
-    assert set(slopes["batch_norm_1"]) == {"scale", "shift"}
-    assert {array.dtype for array in flat(slopes).values()} == {np.dtype("float32")}
-    assert loss.dtype == "float32"
-
-
-def test_chance_follows_from_the_generator() -> None:
-    net, (x, labels) = perceptron(0.5), classes()
-    x = x[:, 0, 0]
-    params = net.init(0, x)
-    one, other, third = (net.loss_and_grad(params, x, labels, rng=n)[0] for n in (1, 1, 2))
-    assert one == other != third
-    generator = np.random.default_rng(1)
-    drawn = [net.loss_and_grad(params, x, labels, rng=generator)[0] for _ in "ab"]
-    assert drawn[0] == one != drawn[1]
-    with pytest.raises(OperandError, match="rng="):
-        net.loss_and_grad(params, x, labels)
-
-
-def test_statistics_see_one_batch_more() -> None:
-    net, (x, _) = network(), classes()
-    params = net.init(0, x, dtype="float64")
-    after = net.statistics(params, x)
-    W, bias = params["conv_1"]["W"], params["conv_1"]["bias"]
-    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
-    made = np.einsum("bijckl,klco->bijo", windows, W) + bias
-    count = made[..., 0].size
-    mean, variance = made.mean((0, 1, 2)), made.var((0, 1, 2)) * count / (count - 1)
-    np.testing.assert_allclose(after["batch_norm_1"]["mean"], 0.1 * mean, rtol=1e-12)
-    np.testing.assert_allclose(after["batch_norm_1"]["variance"], 0.9 + 0.1 * variance, rtol=1e-12)
-    for name, array in flat(params).items():
-        if name not in ("batch_norm_1.mean", "batch_norm_1.variance"):
-            assert flat(after)[name] is array
-
-
-def test_a_loss_of_ones_own() -> None:
-    net = two_layers()
-    params = net.init(0, ROWS, dtype="float64")
-    wanted = np.ones((7, 3))
-
-    def absolute(made: cc.Tensor, target: cc.Tensor) -> cc.Tensor:
-        return cc.functions.mean(abs(made - target))
-
-    loss, _ = net.loss_and_grad(params, ROWS, wanted, loss=absolute)
-    assert float(loss) == pytest.approx(np.abs(net(params, ROWS) - wanted).mean())
-    with pytest.raises(ProgramError, match="a loss is a number"):
-        net.loss_and_grad(params, ROWS, wanted, loss=lambda made, target: made - target)
-    with pytest.raises(ParameterError, match="no loss 'rmse'"):
-        net.loss_and_grad(params, ROWS, wanted, loss="rmse")
-
-
-@pytest.mark.parametrize("gradients", [False, True])
-def test_the_program_is_what_runs(gradients: bool) -> None:
-    net, (x, labels) = network(), classes()
-    params = net.init(0, x, dtype="float64")
-    made = net.program(x, labels, loss="cross_entropy", gradients=gradients)
-    arrays = {f"{part}_{n}": a for part, inside in params.items() for n, a in inside.items()}
-    given = {n: {"x": x, "target": labels, **arrays}[n] for n in made.inputs}
-    found = made.compile()(**given)._asdict()
-    loss, slopes = net.loss_and_grad(params, x, labels)
-    assert float(found["loss"]) == pytest.approx(float(loss), rel=1e-12)
-    if gradients:
-        for part, inside in slopes.items():
-            for name, slope in inside.items():
-                close = found[f"d_{part}_{name}"]
-                np.testing.assert_allclose(close, slope, rtol=1e-9, atol=1e-12)
-
-
-def test_steps_of_ones_own_loop_are_those_of_fit() -> None:
-    net, (x, labels) = perceptron(0.3), classes()
-    x = x[:, 0, 0]
-    optimizer = T.Adam(0.05)
-    fit = net.fit((x, labels), optimizer=optimizer, epochs=4, batch=22, shuffle=False, average=0.5)
-    stepper = net.stepper(optimizer, average=0.5)
-    parameters = net.parameters(x)
-    begun = flat(net.init(0, x))
-    state = stepper.first(parameters, [begun[p.name] for p in parameters])
-    from contractconv.networks.fitting import chance
-
-    for n in range(1, 5):
-        loss, state = stepper((x, labels), n, 0.05, state, chance.of_step(0, n))
-    assert loss == fit.rows[-1]["loss"]
-    for kind, found in (("parameters", fit.params), ("average", fit.average)):
-        assert found is not None
-        for name, array in flat(found).items():
-            assert np.array_equal(state[kind][name], array)
-
-
-# --- what is wrong ---
+# -- arrays ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "said"),
+    ("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5), ("float16", 1e-2)]
+)
+def test_numbers_are_those_of_the_parameters(dtype: str, tolerance: float) -> None:
+    network = _network()
+    params = network.init(0, X, dtype=dtype)
+    assert {a.dtype for part in params.values() for a in part.values()} == {np.dtype(dtype)}
+    for x in (X, X.astype("float16"), X.astype("float32")):
+        found = network(params, x)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, _ours(params, x), rtol=tolerance, atol=tolerance)
+    loss, grads = network.loss_and_grad(params, X, np.array([0, 1, 1, 0]))
+    assert {a.dtype for part in grads.values() for a in part.values()} == {np.dtype(dtype)}
+    assert loss.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8", "bool"])
+def test_integers_meet_weights_as_numbers(dtype: str) -> None:
+    x = (X > 0).astype(dtype)
+    params = _network().init(0, x)
+    assert _network()(params, x).dtype == "float32"
+    np.testing.assert_allclose(_network()(params, x), _ours(params, x * 1), rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_of_any_layout() -> None:
+    network = _network()
+    params = network.init(0, X, dtype="float64")
+    wanted = _ours(params, X)
+    still = X.copy()
+    still.setflags(write=False)
+    for x in (X, still, np.asfortranarray(X), X[::-1, ::-1].copy()[::-1, ::-1]):
+        np.testing.assert_allclose(network(params, x), wanted, rtol=1e-12)
+    moved = deepcopy(params)
+    moved["dense_1"]["W"] = np.asfortranarray(params["dense_1"]["W"])
+    moved["dense_2"]["W"] = params["dense_2"]["W"].repeat(2, 1)[:, ::2]
+    for part in moved.values():
+        for array in part.values():
+            array.setflags(write=False)
+    np.testing.assert_allclose(network(moved, X), wanted, rtol=1e-12)
+    network.loss_and_grad(moved, still, np.zeros(4, int))
+
+
+def test_batches_of_nobody_and_of_others() -> None:
+    network = _network()
+    params = network.init(0, (1, 5), dtype="float64")
+    for count in (0, 1, 7):
+        x = np.resize(X, (count, 5))
+        np.testing.assert_allclose(network(params, x), _ours(params, x), rtol=1e-12)
+
+
+def test_seeds() -> None:
+    network = _network()
+    one, same = network.init(3, X), network.init(np.random.default_rng(3), X)
+    assert all((one[k][n] == same[k][n]).all() for k in one for n in one[k])
+    assert (network.init(4, X)["dense_1"]["W"] != one["dense_1"]["W"]).any()
+
+
+# -- inputs ----------------------------------------------------------------------------------------
+
+
+def test_several_inputs_of_a_function() -> None:
+    join = Dense(3)
+
+    def scores(left: Tensor, right: Tensor) -> Tensor:
+        both: Tensor = cc.tanh(join(left) * 2 + join(right))
+        return both
+
+    network = Network(scores)
+    a, b = X, X[::-1]
+    params = network.init(0, a, b, dtype="float64")
+    assert list(params) == ["dense_1"]
+    W, bias = params["dense_1"]["W"], params["dense_1"]["bias"]
+    wanted = np.tanh((a @ W + bias) * 2 + b @ W + bias)
+    np.testing.assert_allclose(network(params, a, b), wanted, rtol=1e-12)
+    assert network.program(a, b).name == "scores"
+    with pytest.raises(OperandError, match=r"scores takes 2 inputs \(left, right\), not 1"):
+        network(params, a)
+    with pytest.raises(OperandError, match="take left, right, target: 2 were given"):
+        network.loss_and_grad(params, a, b)
+
+
+def test_integers_and_numbers_together() -> None:
+    table = Embedding(7, 5)
+
+    def f(x: Tensor, tokens: Tensor) -> Tensor:
+        return x + table(tokens)
+
+    network = Network(f, inputs=["b c", cc.tensor("tokens", "b", "int64")])
+    tokens = np.array([0, 6, 3, 3])
+    params = network.init(0, X, tokens, dtype="float64")
+    wanted = X + params["embedding_1"]["W"][tokens]
+    np.testing.assert_allclose(network(params, X, tokens), wanted, rtol=1e-12)
+    _, grads = network.loss_and_grad(params, X, tokens, np.zeros((4, 5)), loss="mse")
+    rows = np.zeros((7, 5))
+    np.add.at(rows, tokens, 2 * wanted / wanted.size)
+    np.testing.assert_allclose(grads["embedding_1"]["W"], rows, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
     [
-        (None, OperandError, "nested dict of arrays.*NoneType"),
-        ([1], OperandError, "no list"),
-        ({}, OperandError, r"dense_1\.W, dense_1\.bias, dense_2\.W, dense_2\.bias missing"),
-        ({"dense_1": {"W": 3}}, OperandError, "missing"),
-        ({"dense_3": {"W": np.ones(3)}}, OperandError, r"no parameter dense_3\.W"),
-        ({"dense_1": {"W": np.ones((4, 6))}}, ShapeError, r"\(4, 6\).*needs \(4, 5\), along 'c o'"),
-        ({"dense_1": {"W": "a"}}, OperandError, r"dense_1\.W is no array, but a str"),
-        ({"dense_1": np.ones(3)}, OperandError, "missing"),
+        ((3,), "b"), ((3, 4), "b c"), ((3, 4, 5), "b t c"), ((3, 4, 5, 6), "b h w c"),
+        ((3, 2, 4, 5, 6), "b d h w c"), ((1,) * 6, "a0 a1 a2 a3 a4 a5"), ((), ""),
     ],
-)
-def test_wrong_parameters_are_said(given: Any, error: Any, said: str) -> None:
-    net = two_layers()
-    if isinstance(given, dict) and given:
-        whole = net.init(0, ROWS)
-        for part, inside in given.items():
-            both = isinstance(inside, dict) and "missing" not in said
-            given = {**whole, part: {**whole.get(part, {}), **inside} if both else inside}
-    for call in (
-        lambda: net(given, ROWS),
-        lambda: net.loss_and_grad(given, ROWS, LABELS),
-        lambda: net.statistics(given, ROWS),
-        lambda: net.evaluate(given, (ROWS, LABELS)),
-    ):
-        with pytest.raises(error, match=said):
-            call()
+)  # fmt: skip
+def test_axes_have_names_by_their_number(shape: tuple[int, ...], axes: str) -> None:
+    assert " ".join(Network(["tanh"]).traced(shape).inputs[0].axes) == axes
+
+
+def test_axes_have_the_names_that_are_said() -> None:
+    network = Network([Dense(2)], inputs="n f")
+    assert network.traced((3, 4)).output.axes == ("n", "f")
+    with pytest.raises(ShapeError, match=r"x has shape \(3,\), but the 2 axes 'n f'"):
+        network.traced((3,))
+
+
+def test_an_input_that_is_called_as_a_layer_is() -> None:
+    network = Network([Dense(3, name="x"), Dense(2)])
+    params = network.init(0, X, dtype="float64")
+    hidden = X @ params["x"]["W"] + params["x"]["bias"]
+    wanted = hidden @ params["dense_1"]["W"] + params["dense_1"]["bias"]
+    np.testing.assert_allclose(network(params, X), wanted, rtol=1e-12)
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def test_names_count_kinds() -> None:
+    parts = [Dense(3), "relu", Dense(3), Residual([Dense(3), [Dense(3)]]), BatchNorm(), Dense(3)]
+    params = Network(parts).init(0, X)
+    assert list(params) == ["dense_1", "dense_2", "residual_1", "batch_norm_1", "dense_3"]
+    assert list(params["residual_1"]) == ["dense_1", "chain_1"]
+    assert list(params["residual_1"]["chain_1"]) == ["dense_1"]
+
+
+def test_names_that_are_given() -> None:
+    params = Network([Dense(3, name="dense_1"), Dense(3), Dense(3, name="last")]).init(0, X)
+    assert list(params) == ["dense_1", "dense_2", "last"]
+
+
+def test_paths_that_would_be_one_word() -> None:
+    inner = Residual([Dense(5, name="c")], name="b")
+    network = Network([Residual([Dense(5, name="b_c")], name="a"), Residual([inner], name="a_b")])
+    params = network.init(0, X, dtype="float64")
+
+    def dense(at: Any, x: Any) -> Any:
+        return x @ at["W"] + at["bias"]
+
+    first = X + dense(params["a"]["b_c"], X)
+    second = first + (first + dense(params["a_b"]["b"]["c"], first))
+    np.testing.assert_allclose(network(params, X), second, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b", "", "1", 3, "def", "lambda"])
+def test_names_that_are_none(name: Any) -> None:
+    with pytest.raises(ProgramError, match="a part cannot be called"):
+        Network([Dense(3, name=name)]).init(0, X)
+
+
+def test_names_twice() -> None:
+    with pytest.raises(ProgramError, match="two parts are called 'a' here"):
+        Network([Dense(3, name="a"), Dense(3, name="a")]).init(0, X)
+
+
+# -- sharing ---------------------------------------------------------------------------------------
+
+
+def test_a_part_that_is_called_twice_shares_its_parameters() -> None:
+    shared = Dense(5, map="tanh")
+    network = Network([shared, shared])
+    params = network.init(0, X, dtype="float64")
+    W, bias = params["dense_1"]["W"], params["dense_1"]["bias"]
+    first = np.tanh(X @ W + bias)
+    np.testing.assert_allclose(network(params, X), np.tanh(first @ W + bias), rtol=1e-12)
+    assert len(network.traced(X).calls) == 2
+
+
+def test_equal_parts_share_nothing() -> None:
+    assert list(Network([Dense(5), Dense(5)]).init(0, X)) == ["dense_1", "dense_2"]
+
+
+def test_sharing_with_another_shape() -> None:
+    shared = Dense(3)
+    with pytest.raises(ShapeError, match=r"dense_1.W is shared: it has shape \(5, 3\), and would"):
+        Network([shared, shared]).init(0, X)
+
+
+def test_a_bias_that_is_shared_follows_the_names_of_axes() -> None:
+    shared = Dense(5)
+    network = Network(lambda x: shared(shared(x).named("n f")))
+    params = network.init(0, X, dtype="float64")
+    W, bias = params["dense_1"]["W"], params["dense_1"]["bias"]
+    assert network.traced(X).output.axes == ("n", "f")
+    np.testing.assert_allclose(network(params, X), (X @ W + bias) @ W + bias, rtol=1e-12)
+
+
+def test_a_part_in_two_networks() -> None:
+    shared = Dense(5)
+    one, other = Network([shared]), Network([Dense(5), shared])
+    assert list(one.init(0, X)) == ["dense_1"]
+    assert list(other.init(0, X)) == ["dense_1", "dense_2"]
+    assert list(one.init(0, X)) == ["dense_1"]
+
+
+# -- mistakes --------------------------------------------------------------------------------------
+
+
+def _changed(params: Any, *path: str, to: Any = None) -> Any:
+    changed = deepcopy(params)
+    inner = changed
+    for name in path[:-1]:
+        inner = inner[name]
+    if to is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = to
+    return changed
+
+
+PARAMS: dict[Any, Any] = _network().init(0, X)
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "said"),
+    ("params", "said"),
     [
-        ((ROWS,), OperandError, "take x, target: 1 were given"),
-        ((ROWS, ROWS, LABELS), OperandError, "take x, target: 3 were given"),
-        ((ROWS, LABELS[:3]), ShapeError, r"has shape \(3,\).*'b c' \(7, 3\)"),
-        ((ROWS, LABELS + 1), OperandError, "labels from 1 to 3"),
-        ((ROWS[:, :2], LABELS), ShapeError, r"dense_1.* needs \(2, 5\)"),
-        (("rows", LABELS), ShapeError, "neither a shape"),
+        (_changed(PARAMS, "dense_1", "W"), "dense_1.W missing among the parameters"),
+        (_changed(PARAMS, "dense_1"), "dense_1.W, dense_1.bias missing"),
+        (_changed(PARAMS, "dens_2", to={"W": 1}), "no parameter dens_2.W; did you mean"),
+        (_changed(PARAMS, "dense_1", to=[1, 2]), "dense_1.W, dense_1.bias missing"),
+        (_changed(PARAMS, "dense_1", to=X), "dense_1.W, dense_1.bias missing"),
+        ({**PARAMS, 1: X}, "no parameter 1"),
+        ([1], "parameters are a nested dict of arrays"),
+        (X, "parameters are a nested dict of arrays"),
+        (_changed(PARAMS, "dense_1", "W", to=[[1.0] * 3] * 5), "dense_1.W is no array, but a list"),
+        (_changed(PARAMS, "dense_1", "W", to=np.full((5, 3), "a")), "not an array of numbers"),
     ],
-)
-def test_wrong_data_are_said(data: Any, error: Any, said: str) -> None:
-    net = two_layers()
-    with pytest.raises(error, match=said):
-        net.loss_and_grad(net.init(0, ROWS), *data)
+)  # fmt: skip
+def test_parameters_that_are_none(params: Any, said: str) -> None:
+    with pytest.raises(OperandError) as caught:
+        _network()(params, X)
+    assert said in str(caught.value)
+
+
+def test_parameters_of_another_shape() -> None:
+    params = _changed(PARAMS, "dense_1", "W", to=np.ones((5, 4)))
+    with pytest.raises(ShapeError, match=r"dense_1.W has shape \(5, 4\); .*\(5, 3\), along 'c o'"):
+        _network()(params, X)
+    with pytest.raises(ShapeError, match=r"dense_1.W has shape \(5, 3\); .*\(6, 3\)"):
+        _network()(PARAMS, np.ones((4, 6)))
 
 
 @pytest.mark.parametrize(
-    ("parts", "error"), [([], ParameterError), ([3], ParameterError), (["no_such_map"], Exception)]
+    ("shape", "said"),
+    [
+        ((4, "a"), "neither a shape"), ((4, -1), "neither a shape"), (5, "neither a shape"),
+        ((4, 2.5), "neither a shape"), (X.tolist(), "neither a shape"), (None, "neither a shape"),
+    ],
+)  # fmt: skip
+def test_shapes_that_are_none(shape: Any, said: str) -> None:
+    with pytest.raises(ShapeError, match=said) as caught:
+        _network().init(0, shape)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("rng", "dtype"),
+    [("seed", "float32"), (-1, "float32"), (0, "int64"), (0, "floaty"), (0, "bool")],
 )
-def test_what_is_no_part_is_refused(parts: Any, error: Any) -> None:
-    with pytest.raises(error):
-        cc.Network(parts)
+def test_what_cannot_be_drawn(rng: Any, dtype: str) -> None:
+    with pytest.raises(OperandError):
+        _network().init(rng, X, dtype=dtype)
 
 
-def test_a_function_makes_a_tensor() -> None:
+@pytest.mark.parametrize("parts", [[], None, 3, [3], ["reluu"], [[]], [Dense(3), None]])
+def test_parts_that_are_none(parts: Any) -> None:
+    with pytest.raises(ParameterError):
+        Network(parts)
+
+
+def test_a_map_alone() -> None:
+    np.testing.assert_allclose(Network("tanh")({}, X), np.tanh(X), rtol=1e-12)
+    np.testing.assert_allclose(Network(Chain(["tanh"]))({}, X), np.tanh(X), rtol=1e-12)
+
+
+def test_functions_that_make_no_tensor() -> None:
     with pytest.raises(ProgramError, match="returns a NoneType"):
-        cc.Network(lambda x: None).init(0, (2, 3))
+        Network(lambda x: None).init(0, X)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ProgramError, match="a loss is a number"):
+        _network().loss_and_grad(PARAMS, X, X[:, :2], loss=lambda a, b: a - b)
 
 
-def test_nothing_to_measure() -> None:
-    net = two_layers()
-    with pytest.raises(OperandError, match="nothing in the data"):
-        net.evaluate(net.init(0, ROWS), lambda rng: [])
+def test_parts_outside_of_networks() -> None:
+    with pytest.raises(ProgramError, match="is called outside of a network"):
+        Dense(3)(cc.tensor("x", "b c"))
+    dense = Dense(3)
+    with pytest.raises(OperandError, match="ndarray given to"):
+        Network(lambda x: dense(X)).init(0, X)  # type: ignore[arg-type]
 
 
-# --- networks in networks ---
+@pytest.mark.parametrize("inputs", [3, [3], cc.tensor("x", "b c") * 2, ["b c", "b"]])
+def test_inputs_that_are_none(inputs: Any) -> None:
+    with pytest.raises(ParameterError):
+        Network([Dense(2)], inputs=inputs).init(0, X)
 
 
-def test_a_network_is_a_part_of_another_one() -> None:
-    inner = cc.Network([L.Dense(4, map="tanh"), L.Dense(4)], name="inner")
-    net = cc.Network([L.Dense(4), inner, "relu", inner, L.Dense(3)])
-    names = [p.name for p in net.parameters((7, 4))]
-    assert names == [
-        "dense_1.W", "dense_1.bias", "inner.dense_1.W", "inner.dense_1.bias", "inner.dense_2.W",
-        "inner.dense_2.bias", "dense_2.W", "dense_2.bias",
-    ]  # fmt: skip
-    params = net.init(0, ROWS, dtype="float64")
-    h = ROWS @ params["dense_1"]["W"] + params["dense_1"]["bias"]
-    h = inner(params["inner"], np.maximum(inner(params["inner"], h), 0))
-    h = h @ params["dense_2"]["W"] + params["dense_2"]["bias"]
-    np.testing.assert_allclose(net(params, ROWS), h, rtol=1e-12)
-    fit = net.fit((ROWS, LABELS), epochs=2)
-    assert set(fit.params["inner"]) == {"dense_1", "dense_2"}
+@pytest.mark.parametrize(
+    ("target", "loss"),
+    [
+        (np.zeros(3, int), "cross_entropy"),
+        (np.zeros(4), "cross_entropy"),
+        (np.zeros((4, 3)), "mse"),
+        (np.zeros((4, 2), complex), "mse"),
+        (np.zeros((4, 2)), "mee"),
+        (np.zeros((4, 2)), 3),
+    ],
+)
+def test_targets_that_are_none(target: Any, loss: Any) -> None:
+    with pytest.raises(ContractionError):
+        _network().loss_and_grad(PARAMS, X, target, loss=loss)
 
 
-def test_a_network_of_a_function_is_a_part_too() -> None:
-    def residual(x: cc.Tensor) -> cc.Tensor:
-        return x + L.Dense(4, map="tanh")(x)
-
-    inner = cc.Network(residual)
-    inside = cc.Network([inner, L.Residual([inner]), L.Dense(3)])
-    assert [p.name for p in inside.parameters((7, 4))][:2] == [
-        "network_1.dense_1.W", "network_1.dense_1.bias",
-    ]  # fmt: skip
-
-    def outer(x: cc.Tensor, y: cc.Tensor) -> cc.Tensor:
-        return inner(inner(x)) + y
-
-    net = cc.Network(outer)
-    params = net.init(0, ROWS, ROWS, dtype="float64")
-    twice = inner(params["network_1"], inner(params["network_1"], ROWS)) + ROWS
-    np.testing.assert_allclose(net(params, ROWS, ROWS), twice, rtol=1e-12)
-
-
-def test_tokens_come_into_a_network_in_a_network() -> None:
-    net = cc.Network([cc.Network([L.Embedding(9, 4)]), L.Dense(2)])
-    assert net(net.init(0, (3, 5)), np.zeros((3, 5), int)).shape == (3, 5, 2)
-
-
-# --- what is kept ---
-
-
-def test_what_was_traced_and_compiled_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-
-    def counting(name: str) -> None:
-        plain = getattr(module, name)
-
-        def counted(*given: Any, **named: Any) -> Any:
-            calls.append(name)
-            return plain(*given, **named)
-
-        monkeypatch.setattr(module, name, counted)
-
-    for name in ("traced", "objective", "compile_program"):
-        counting(name)
-    net, (x, labels) = network(), classes()
-    params = net.init(0, x)
-
-    def everything() -> None:
-        net(params, x)
-        net.loss_and_grad(params, x, labels)
-        net.statistics(params, x)
-        net.evaluate(params, (x, labels))
-
-    everything()
-    assert calls
-    calls.clear()
-    everything()
-    assert not calls
-    cc.clear_caches()
-    everything()
-    assert calls
-
-
-def test_little_is_kept_of_many_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from contractconv import cache_register
-
-    monkeypatch.setattr(cache_register, "BUDGET", 1 << 19)
-    net = two_layers()
-    params = net.init(0, ROWS)
-    for rows in range(1, 80):
-        net.traced((rows, 4))
-    assert 0 < len(net._traces) < 60
-    assert net(params, ROWS).shape == (7, 3)
-
-
-def test_a_network_is_pickled_and_copied_without_what_is_kept() -> None:
-    net, (x, labels) = network(), classes()
-    params = net.init(0, x)
-    wanted = net(params, x)
-    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
-        assert not other._traces
-        assert not other._compiled
-        assert np.array_equal(other(params, x), wanted)
-        assert str(other) == str(net)
-    fit = net.fit((x, labels), epochs=1, validation=(x, labels), average=0.5)
-    again = pickle.loads(pickle.dumps(fit))
-    assert again.rows == fit.rows
-    assert np.array_equal(again.params["dense_1"]["W"], fit.params["dense_1"]["W"])
-
-
-def test_threads_call_one_network() -> None:
-    net, (x, labels) = network(), classes()
-    params = net.init(0, x, dtype="float64")
-    wrong: list[str] = []
-
-    def call(seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        for _ in range(15):
-            rows = slice(0, int(rng.integers(2, 23)))
-            made = net(params, x[rows])
-            _, slopes = net.loss_and_grad(params, x[rows], labels[rows])
-            alone = fresh[rows.stop]
-            if not (
-                np.array_equal(made, alone[0])
-                and np.array_equal(slopes["dense_1"]["W"], alone[1]["dense_1"]["W"])
-            ):
-                wrong.append(f"{rows}")
-
-    other = network()
-    fresh = {
-        n: (other(params, x[:n]), other.loss_and_grad(params, x[:n], labels[:n])[1])
-        for n in range(2, 23)
-    }
-    threads = [threading.Thread(target=call, args=(seed,)) for seed in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+def test_mistakes_say_in_which_part_they_are() -> None:
+    network = Network([Conv(4, 3), Residual([MaxPool(2), [Conv(4, 9, name="wide")]])])
+    with pytest.raises(ShapeError) as caught:
+        network.init(0, (1, 8, 8, 3))
+    assert str(caught.value).startswith("residual_1.chain_1.wide: a window of 9 does not fit")
+    assert str(caught.value).endswith("it was given 'b h w c' (1, 3, 3, 4)")

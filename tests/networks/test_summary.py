@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from architectures import alexnet, lenet, mobilenet_v2, resnet50, unet, vgg16
+from architectures import alexnet, attending, inception, lenet, mobilenet_v2, resnet50, unet, vgg16
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,10 +160,29 @@ def embedded() -> cc.Network:
     return cc.Network([L.Embedding(11, 4), L.LayerNorm(), L.Dense(3)], inputs=tokens)
 
 
-NETWORKS: dict[str, tuple[Callable[[], cc.Network], Shape]] = {
+def transformer() -> cc.Network:
+    tokens = cc.tensor("tokens", "b t", "int64")
+    attending = L.Residual([L.LayerNorm(), L.Attention(2)])
+    thinking = L.Residual([L.LayerNorm(), L.Dense(16, map="gelu"), L.Dense(8)])
+    parts = [L.Embedding(11, 8), L.Positions(), attending, thinking, L.Dense(11)]
+    return cc.Network(parts, inputs=tokens)
+
+
+def squeezed() -> cc.Network:
+    conv = L.ConvCP(8, 3, rank=4, padding=1)
+    return cc.Network([conv, L.BatchNorm(), "relu", L.SqueezeExcite(4), L.GlobalPool()])
+
+
+NETWORKS: dict[str, tuple[Callable[[], cc.Network], *tuple[Shape, ...]]] = {
     "lenet": (lenet, (2, 28, 28, 1)),
+    "attending": (attending, (2, 5, 4), (2, 7, 4)),
+    "inception": (inception, (2, 7, 8, 3)),
     "shared": (shared_and_skipped, (2, 6, 5, 6)),
     "factorised": (factorised, (2, 8, 7, 3)),
+    "transformer": (transformer, (2, 6)),
+    "squeezed": (squeezed, (2, 6, 6, 3)),
+    "recurrent": (lambda: cc.Network([L.GRU(5), L.Dense(2)]), (2, 4, 3)),
+    "nothing": (lambda: cc.Network([L.Conv(3, 3), L.Dense(2, over="h w c")]), (0, 6, 6, 3)),
     "embedded": (embedded, (2, 5)),
     "unet": (lambda: unet(3, (16, 4)), (1, 48, 44, 2)),
     "mobilenet": (mobilenet_v2, (1, 32, 32, 3)),
@@ -173,9 +192,9 @@ NETWORKS: dict[str, tuple[Callable[[], cc.Network], Shape]] = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parts_take_together_what_the_network_takes(name: str) -> None:
-    make, shape = NETWORKS[name]
-    found = make().summary(shape)
-    assert (found.multiply_adds, found.backward) == whole(make(), shape)
+    make, *shapes = NETWORKS[name]
+    found = make().summary(*shapes)
+    assert (found.multiply_adds, found.backward) == whole(make(), *shapes)
     assert sum(row.parameters for row in found.rows) == found.parameters
     assert sum(row.trained for row in found.rows) == found.trained
 
@@ -194,6 +213,18 @@ def test_what_is_shared_is_counted_once_and_what_is_not_needed_not_at_all() -> N
     assert found.parameters == weights + 6 * 7 + 7 + last.parameters
     assert "shared" in str(found)
     assert "nothing depends on it" in str(found)
+
+
+def test_contractions_between_parts_have_rows() -> None:
+    found = attending().summary((2, 5, 4), (2, 7, 4))
+    between = [row for row in found.rows if row.path == ("between parts",)]
+    assert [(row.string, row.multiply_adds) for row in between] == [
+        ("b i d -> b d, reduce mean", 0),
+        ("b i c, b j c -> b i j", 2 * 5 * 7 * 6),
+        ("b i j -> b i, reduce max", 0),
+        ("b i j -> b i", 0),
+        ("b i j, b j c -> b i c", 2 * 5 * 7 * 6),
+    ]
 
 
 def test_nothing_comes_back_through_integers_and_to_what_has_no_parameters() -> None:

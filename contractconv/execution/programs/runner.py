@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -51,7 +51,23 @@ from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Po
 _ROUNDS = 5
 
 Work = Callable[[Sequence[Any]], Sequence[Any]]
-Nodes = tuple[Node, ...]
+Numbers = tuple[int, ...]
+
+
+class _Line(NamedTuple):
+    """A step as it is carried out; arrays have numbers.
+
+    Attributes:
+        reads: the arrays that it reads.
+        work: what carries it out.
+        makes: the arrays that it makes.
+        gone: those that are not there any more behind it.
+    """
+
+    reads: Numbers
+    work: Work
+    makes: Numbers
+    gone: Numbers
 
 
 class _Planned(NamedTuple):
@@ -59,12 +75,15 @@ class _Planned(NamedTuple):
 
     Attributes:
         memory: where arrays lie.
-        lines: for each step what it reads, what carries it out, what it makes, and what is not
-            there any more behind it.
+        lines: the steps in order.
+        given: the names of the inputs, whose arrays have the first numbers.
+        returned: of each output the number of its array, and whether that is the caller's.
     """
 
     memory: MemoryPlan
-    lines: tuple[tuple[Nodes, Work, Nodes, Nodes], ...]
+    lines: tuple[_Line, ...]
+    given: tuple[str, ...]
+    returned: tuple[tuple[int, bool], ...]
 
 
 class Runner:
@@ -130,26 +149,36 @@ class Runner:
         pairs = zip(self.steps, self._works, strict=True)
         taken = [stand_ins.of(step, work) for step, work in pairs]
         plan = memory_plan(self.program, taken, self._lent, self._limit)
+        numbers = _numbers(self._inputs, self.steps)
+
+        def of(nodes: Iterable[Node]) -> Numbers:
+            return tuple(numbers[node] for node in nodes)
+
         lines = (
-            (self.steps[n].reads, self._works[n], self.steps[n].makes, gone)
+            _Line(of(self.steps[n].reads), self._works[n], of(self.steps[n].makes), of(gone))
             for n, gone in zip(plan.order, plan.gone, strict=True)
         )
-        return _Planned(plan, tuple(lines))
+        names = tuple(node.name for node in self._inputs)
+        returned = zip(of(self.program.graph.wanted), self._lent, strict=True)
+        return _Planned(plan, tuple(lines), names, tuple(returned))
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
         self(arrays)
         runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
+        planned = self._ready()
         for spent in runs:
-            self._carry_out(arrays, spent)
+            timed = (line._replace(work=_timed(line.work, spent)) for line in planned.lines)
+            self._carry_out(arrays, planned._replace(lines=tuple(timed)))
         return replace(
             self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
         )
 
     def __call__(self, arrays: Mapping[str, Array]) -> list[Array]:
         """Carry the program out; return its outputs in order."""
-        made = self._carry_out(arrays, None)
-        if self._ready().memory.placement:
+        planned = self._ready()
+        made = self._carry_out(arrays, planned)
+        if planned.memory.placement:
             for array in made:
                 self._pool.watch(array)
         return made
@@ -161,28 +190,41 @@ class Runner:
         with lending as lender, multiplied_by(blas_products.multiply):
             yield lender
 
-    def _carry_out(self, arrays: Mapping[str, Array], spent: list[float] | None) -> list[Array]:
-        held: dict[Node, Any] = {node: arrays[node.name] for node in self._inputs}
-        plan, lines = self._ready()
-        give = self._pool.give if plan.placement else _let_go
-        with self._settled(plan) as lender:
-            for n, (reads, work, makes, gone) in enumerate(lines):
+    def _carry_out(self, arrays: Mapping[str, Array], planned: _Planned) -> list[Array]:
+        held: dict[int, Any] = {n: arrays[name] for n, name in enumerate(planned.given)}
+        with self._settled(planned.memory) as lender:
+            for n, (reads, work, makes, gone) in enumerate(planned.lines):
                 lender.begin(n)
-                start = perf_counter()
-                made = work([held[node] for node in reads])
-                if spent is not None:
-                    spent.append(perf_counter() - start)
-                held.update(zip(makes, made, strict=True))
-                del made
-                for node in gone:
-                    give(held.pop(node))
+                made = work([held[number] for number in reads])
+                for number, array in zip(makes, made, strict=True):
+                    held[number] = array
+                # Nothing here leads any more to what is gone.
+                made = array = None
+                for number in gone:
+                    if lender.takes_back:
+                        self._pool.give(held.pop(number))
+                    else:
+                        del held[number]
                 lender.end(n)
-        results = zip(self.program.graph.wanted, self._lent, strict=True)
-        return [held[node].copy() if lent else held[node] for node, lent in results]
+        return [held[number].copy() if lent else held[number] for number, lent in planned.returned]
 
 
-def _let_go(array: Any) -> None:
-    """Give the memory of an array back to the system, if nobody else has it."""
+def _timed(work: Work, spent: list[float]) -> Work:
+    """The same work, whose seconds are written down."""
+
+    def timed(given: Sequence[Any]) -> Sequence[Any]:
+        start = perf_counter()
+        made = work(given)
+        spent.append(perf_counter() - start)
+        return made
+
+    return timed
+
+
+def _numbers(inputs: Sequence[Node], steps: Sequence[Step]) -> dict[Node, int]:
+    """A number for each array, those of inputs first."""
+    nodes = dict.fromkeys((*inputs, *(node for step in steps for node in step.makes)))
+    return {node: n for n, node in enumerate(nodes)}
 
 
 def _is_lent(node: Node, steps: Sequence[Step]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contractconv.layers.records import Path
@@ -53,17 +53,25 @@ def grouped(rows: Sequence[Row]) -> Iterator[tuple[int, Row | Group]]:
             e 1
         f 1
     """
-    before: Path = ()
+    blocks: dict[int, list[Group]] = {start: [] for start in range(len(rows))}
+    for block, run in runs([row.path for row in rows]):
+        blocks[run.start].append(Group(block, tuple(rows[n] for n in run)))
     for number, row in enumerate(rows):
-        blocks = row.path[:-1]
-        for depth in range(len(common(before, blocks)), len(blocks)):
-            yield depth, Group(blocks[: depth + 1], tuple(_run(rows[number:], blocks[: depth + 1])))
-        yield len(blocks), row
-        before = blocks
+        yield from ((len(group.path) - 1, group) for group in blocks[number])
+        yield len(row.path) - 1, row
 
 
-def _run(rows: Iterable[Row], block: Path) -> Iterator[Row]:
-    for row in rows:
-        if row.path[: len(block)] != block:
-            return
-        yield row
+def runs(paths: Sequence[Path]) -> Iterator[tuple[Path, range]]:
+    """The blocks in which some paths are, each with those that follow each other in it.
+
+    Example:
+        >>> list(runs([("a",), ("b", "c"), ("b", "d", "e"), ("f",)]))
+        [(('b',), range(1, 3)), (('b', 'd'), range(2, 3))]
+    """
+    before: Path = ()
+    for number, path in enumerate(paths):
+        for depth in range(len(common(before, path[:-1])), len(path) - 1):
+            block = path[: depth + 1]
+            inside = (n for n in range(number, len(paths)) if paths[n][:-1][: depth + 1] != block)
+            yield block, range(number, next(inside, len(paths)))
+        before = path[:-1]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contractconv.errors import OperandError, ParameterError
+from contractconv.layers.nesting import Nested
 from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Source, Stream, as_source
 from contractconv.networks.fitting.fit import Fit, Training
@@ -20,7 +21,7 @@ from contractconv.networks.fitting.progressed import Progressed, Saved
 from contractconv.networks.fitting.step import Rules
 from contractconv.networks.fitting.stepper import ProgramStepper, Stepper
 from contractconv.networks.losses import as_loss
-from contractconv.networks.nesting import Nested, in_order
+from contractconv.networks.nesting import in_order
 from contractconv.training import KFAC, Optimizer, to_facts
 from contractconv.training.checks import is_number
 

@@ -69,7 +69,7 @@ def damped_inverses(
 
 
 def _mean_eigenvalue(matrices: Array) -> Array:
-    return np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1]
+    return np.asarray(np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1])
 
 
 def _by_cholesky(matrices: Array, shift: Array) -> Array:

@@ -41,6 +41,10 @@ class Objective:
                     f"{strange[0]!r} has a site, but is no parameter: there are {', '.join(known)}"
                 )
 
+        for name, sites in self.blocks.items():
+            if len({tuple(map(name_of, site.parameters)) for site in sites}) > 1:
+                raise ParameterError(f"{name} stands at sites that do not have the same bias")
+
     @property
     def blocks(self) -> dict[str, list[Site]]:
         """The sites of each weight, by its name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contractconv.training.checks import OF_OPTIMIZERS, Rule, check_fields, is_number
 from contractconv.training.kfac.damping import METHODS, Method
@@ -14,6 +15,7 @@ from contractconv.training.optimizer import Optimizer, Rate
 from contractconv.training.optimizers import Adam
 
 KINDS = ("expand", "reduce")
+_ADAM = Adam(1e-3)
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,16 @@ class KFAC:
 
     Args:
         rate: how far a step goes, a number or a schedule.
-        damping: what is added to the Fisher matrix, a number or a schedule.
-        clip: the greatest ``rate² gᵀ F⁻¹ g`` of a step; ``None`` for no limit.
+        damping: what is added to the Fisher matrix.
+        clip: the greatest length ``√(gᵀ F⁻¹ g)`` of a direction; ``None`` for no limit. A step
+            changes what the network says by no more than ``(rate · clip)² / 2`` nats, so far as
+            the curvature is right and momentum aside.
         momentum: how much of the velocity is kept from step to step.
         decay: how much of a parameter is added to its direction.
         fisher: ``"sampled"``, from targets that are drawn from the network's own distribution;
             ``"empirical"``, from the given ones; ``"exact"``, from a root of the loss's Hessian,
             which takes a backward pass for each of its columns.
-        kind: ``"expand"`` or ``"reduce"``: how places are counted where a weight is used.
+        places: ``"expand"`` or ``"reduce"``: how places are counted where a weight is used.
         average: how much of the factors' running averages is kept.
         factors_every: after how many steps factors are made again.
         inverses_every: after how many steps they are inverted again.
@@ -57,18 +61,18 @@ class KFAC:
     """
 
     rate: Rate = 0.01
-    damping: Rate = 1e-2
-    clip: float | None = 1e-3
+    damping: float = 1e-2
+    clip: float | None = 0.3
     momentum: float = 0.9
     decay: float = 0.0
     fisher: Fisher = "sampled"
-    kind: str = "expand"
+    places: str = "expand"
     average: float = 0.95
     factors_every: int = 10
     inverses_every: int = 20
     inverse: Method = "cholesky"
     largest: int = 4096
-    fallback: Optimizer = Adam(1e-3)
+    fallback: Optimizer = _ADAM
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -96,21 +100,18 @@ def _at_least_one(value: object) -> bool:
     return type(value) is int and value >= 1
 
 
-def _above_zero(value: object) -> bool:
-    return is_number(value) and value > 0  # type: ignore[operator]
+def _is_positive(value: Any) -> bool:
+    return is_number(value) and value > 0
 
 
 _COUNT: Rule = _at_least_one, "an integer, 1 or greater"
 RULES: dict[str, Rule] = {
     **{name: OF_OPTIMIZERS[name] for name in ("rate", "momentum", "decay")},
     "average": OF_OPTIMIZERS["momentum"],
-    "damping": (
-        lambda value: callable(value) or _above_zero(value),
-        "a number above zero, or a schedule",
-    ),
-    "clip": (lambda value: value is None or _above_zero(value), "a number above zero, or None"),
+    "damping": (_is_positive, "a number above zero"),
+    "clip": (lambda value: value is None or _is_positive(value), "a number above zero, or None"),
     "fisher": _one_of(FISHERS),
-    "kind": _one_of(KINDS),
+    "places": _one_of(KINDS),
     "inverse": _one_of(METHODS),
     "factors_every": _COUNT,
     "inverses_every": _COUNT,

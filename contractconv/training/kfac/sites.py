@@ -137,9 +137,9 @@ def sites_of(
     """Find the weights that a contraction reads.
 
     A factorised kernel has several, of which each is a weight of a layer whose other operands are
-    given. What has no Kronecker factors is left out: a weight that is read through windows, or behind
-    another reduction than the sum. The bias is a row of the first weight that gives the result the
-    bias's axes; otherwise it is a weight of its own, of a layer that repeats it.
+    given. What has no Kronecker factors is left out: a weight that is read through windows, or
+    behind another reduction than the sum. The bias is a row of the first weight that gives the
+    result the bias's axes; otherwise it is a weight of its own, of a layer that repeats it.
 
     Args:
         z: the contraction's result, before bias and map.

@@ -1,4 +1,4 @@
-"""Steps of KFAC: a compiled program of gradients, linear algebra, a compiled program of the update."""
+"""Steps of KFAC: a program of gradients and factors, linear algebra, a program of the update."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from contractconv.api.compiling import compile as compile_program
 from contractconv.errors import OperandError, ParameterError
 from contractconv.training.kfac.curvature_state import Arrays, Block, Shape
 from contractconv.training.kfac.damping import Array
@@ -65,14 +66,17 @@ class Training:
             Block.of(name, site, self._shapes[name])
             for name, (site, *_) in self.objective.blocks.items()
         ]
-        asked = Gradients(self.objective, options.fisher, options.kind)
+        asked = Gradients(self.objective, options.fisher, options.places)
         self._update = Update(
             self.objective, options.momentum, options.decay, options.clip, options.fallback
         )
         self.gradients, self.factors = asked.program(False), asked.program(True)
         self.update = self._update.program()
         programs = (self.gradients, self.factors, self.update, asked.shape_program())
-        self._run = {program.name: program.compile() for program in programs}
+        self._run = {
+            program.name: compile_program(program.outputs, list(program.inputs.values()))
+            for program in programs
+        }
 
     def begin(self, parameters: Mapping[str, Array]) -> Arrays:
         """The state before the first step.
@@ -107,6 +111,9 @@ class Training:
             data: arrays for the inputs that the objective calls its data, in order.
             steps: how many there will be, for schedules.
             rate: how far this one goes; by default what the optimiser says.
+
+        Raises:
+            ParameterError: a rate is given, and that of the fallback is a schedule.
         """
         n, options = int(state[STEP]), self.options
         given = [*data, *(parameters[name] for name in self._names)]
@@ -116,8 +123,8 @@ class Training:
         if due:
             now |= self._averaged(now, made)
         if n % options.inverses_every == 0:
-            now |= self._inverted(now, number_at(options.damping, n, steps))
-        rates = self._rates(n, steps) | ({} if rate is None else {"rate": rate})
+            now |= self._inverted(now)
+        rates = self._rates(n, steps, rate)
         after = self._updated({**now, **made, **parameters, **rates})
         beside = {name: made[name] for name in self.objective.beside}
         following = {name: after[f"next_{name}"] for name in self._names}
@@ -139,7 +146,7 @@ class Training:
         return made
 
     def _noise(self, given: Sequence[Any], n: int) -> Array:
-        shape = tuple(int(size) for size in np.atleast_1d(self._run["shape"](*given)))
+        shape = tuple(int(size) for size in self._run["shape"](*given))
         rng = np.random.default_rng([self.options.seed, n])
         numbers = np.result_type(*given[len(self.objective.data) :])
         return drawn(self.objective.likelihood.loss, shape, rng).astype(numbers)
@@ -150,24 +157,28 @@ class Training:
             found |= block.averaged(state, made, self.options.average)
         return found
 
-    def _inverted(self, state: Mapping[str, Array], damping: float) -> Arrays:
+    def _inverted(self, state: Mapping[str, Array]) -> Arrays:
+        options = self.options
         # An average that began at zero has weights whose sum is not one yet.
-        weight = 1 - self.options.average ** int(state[FACTORS_MADE])
+        weight = 1 - options.average ** int(state[FACTORS_MADE])
         found: Arrays = {}
         for block in self._blocks:
-            found |= block.inverted(state, weight, damping, self.options.inverse)
+            found |= block.inverted(state, weight, options.damping, options.inverse)
         return found
 
     def _updated(self, known: Mapping[str, Any]) -> Arrays:
         after: Arrays = self._run["update"](**{n: known[n] for n in self.update.inputs})._asdict()
         return after
 
-    def _rates(self, n: int, steps: int) -> dict[str, float]:
+    def _rates(self, n: int, steps: int, rate: float | None) -> dict[str, float]:
         """The rates of a step, counted from 0, of so many."""
         beside = self.options.fallback.rate
-        return {
-            "rate": number_at(self.options.rate, n, steps), "rate_beside": number_at(beside, n, steps)
-        }  # fmt: skip
+        if rate is not None and callable(beside):
+            raise ParameterError(
+                "where steps are told their rate, that of the fallback is a number"
+            )
+        taken = self.options.rate if rate is None else rate
+        return {"rate": number_at(taken, n, steps), "rate_beside": number_at(beside, n, steps)}
 
 
 def number_at(value: Rate, step: int, steps: int) -> float:

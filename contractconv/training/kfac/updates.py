@@ -1,4 +1,4 @@
-"""The program of an update: gradients, inverses and velocities go in, the next parameters come out."""
+"""The program of an update: gradients and inverses go in, the next parameters come out."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ class Update:
         objective: what is trained.
         momentum: how much of the velocity is kept.
         decay: how much of a parameter is added to its direction.
-        clip: the greatest change ``rate² gᵀ F⁻¹ g``, twice a Kullback-Leibler divergence; ``None``
-            for no limit.
+        clip: the greatest length ``√(gᵀ F⁻¹ g)`` of a direction; ``None`` for no limit.
         fallback: what moves the parameters that have no factors.
     """
 
@@ -45,7 +44,7 @@ class Update:
             ``next_NAME_SLOT``.
         """
         natural, rate = self._natural(), tensor("rate", dtype="float64")
-        scale = self._scale(natural, rate)
+        scale = self._scale(natural)
         outputs: dict[str, Tensor] = {}
         for parameter in self.objective.parameters:
             name = name_of(parameter)
@@ -72,16 +71,14 @@ class Update:
             found |= {name_of(p): d for p, d in zip(site.parameters, made, strict=True)}
         return found
 
-    def _scale(self, natural: Mapping[str, Tensor], rate: Tensor) -> Value:
-        """What keeps a step within the greatest change, as far as the curvature is right."""
+    def _scale(self, natural: Mapping[str, Tensor]) -> Value:
+        """What keeps a direction from being longer than the limit."""
         if self.clip is None or not natural:
             return 1
         parameters = [p for p in self.objective.parameters if name_of(p) in natural]
         inner = [product([gradient_of(p), natural[name_of(p)]], ()) for p in parameters]
-        change = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
-        return 1 / applied(
-            "max", 1, (rate.cast(like=change) * change / self.clip**0.5).called("excess")
-        )
+        length = applied("sqrt", applied("max", sum(inner[1:], start=inner[0]), 0))
+        return 1 / applied("max", 1, (length / self.clip).called("excess"))
 
     def _moved(self, w: Tensor, direction: Tensor, rate: Tensor) -> dict[str, Tensor]:
         name = name_of(w)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.errors import WeightsError
-from contractconv.weights.formats.damage import damaged
+from contractconv.weights.formats.damage import damage, damaged
 from contractconv.weights.formats.entries import Entries
 from contractconv.weights.formats.wire import (
     BYTES,
@@ -71,10 +71,11 @@ def read(path: Path) -> Entries:
     Raises:
         WeightsError: it is damaged; the error says where.
     """
-    found = layers(path.read_bytes())
-    if not found:
-        raise WeightsError(f"{path}: there is no layer with weights in it")
-    return Entries(_entries(found))
+    with damage(str(path)):
+        found = layers(path.read_bytes())
+        if not found:
+            raise WeightsError("there is no layer with weights in it")
+        return Entries(_entries(found))
 
 
 def layers(data: bytes) -> list[Layer]:
@@ -171,7 +172,7 @@ def _without_ones(sizes: tuple[int, ...], number: int, kind: str) -> tuple[int, 
     return rest if all(size == 1 for size in lead) else sizes
 
 
-# -- names -------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------
 
 
 def _entries(found: Sequence[Layer]) -> Iterator[tuple[str, Array]]:

@@ -21,15 +21,15 @@ def damage(what: str) -> Iterator[None]:
     """Say of whatever fails here that a file is damaged.
 
     Args:
-        what: the file, and what it should be.
+        what: the file.
 
     Raises:
         WeightsError: something failed.
     """
     try:
         yield
-    except WeightsError:
-        raise
+    except WeightsError as error:
+        raise WeightsError(f"{what}: {error}") from None
     except _KINDS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(f"{what} is damaged, or no such file: {reason}") from None
@@ -42,6 +42,4 @@ def damaged(at: int, reason: str) -> WeightsError:
 
 def needed(package: str, suffix: str) -> WeightsError:
     """Build the error for a package that is not there."""
-    return WeightsError(
-        f"{suffix} needs {package}: pip install 'contractconv[weights]'"
-    )
+    return WeightsError(f"{suffix} needs {package}: pip install 'contractconv[weights]'")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contractconv.errors import WeightsError
+from contractconv.layers.nesting import flattened
 from contractconv.notices import say
-from contractconv.weights.formats.trees import flat
 
 Array = NDArray[Any]
 
@@ -47,11 +47,12 @@ def as_entries(source: Any) -> Entries:
         return read(source)
     if isinstance(source, Mapping):
         return _of_mapping(source)
+    weights = getattr(source, "weights", None)
+    # Before torch: models of Keras may be modules of torch, which call weights otherwise.
+    if isinstance(weights, list) and all(hasattr(weight, "path") for weight in weights):
+        return Entries((weight.path, as_array(weight, weight.path)) for weight in weights)
     if callable(getattr(source, "state_dict", None)):
         return _of_mapping(source.state_dict())
-    weights = getattr(source, "weights", None)
-    if weights is not None and all(hasattr(weight, "path") for weight in weights):
-        return Entries((weight.path, as_array(weight, weight.path)) for weight in weights)
     raise WeightsError(
         f"a {type(source).__name__} has no weights that can be read: give a path, a dict of "
         "arrays, or a model"
@@ -60,7 +61,7 @@ def as_entries(source: Any) -> Entries:
 
 def _of_mapping(source: Mapping[Any, Any]) -> Entries:
     within = any(isinstance(value, Mapping) for value in source.values())
-    pairs = (("/".join(path), value) for path, value in flat(source))
+    pairs = (("/".join(map(str, path)), value) for path, value in flattened(source))
     return Entries(((name, as_array(value, name)) for name, value in pairs), ordered=not within)
 
 
@@ -70,6 +71,7 @@ def as_array(value: Any, name: str) -> Array:
     Raises:
         WeightsError: it holds no numbers.
     """
+    value = _unwrapped(value)
     for method in ("detach", "cpu"):
         if callable(getattr(value, method, None)):
             value = getattr(value, method)()
@@ -83,6 +85,14 @@ def as_array(value: Any, name: str) -> Array:
     if array.dtype.kind not in "biufc":
         raise WeightsError(f"{name!r} holds no numbers, but {array.dtype}")
     return array
+
+
+def _unwrapped(variable: Any) -> Any:
+    """The array in a variable of Theano, Flax or Keras; TensorFlow's has ``numpy()``."""
+    if callable(getattr(variable, "get_value", None)):
+        return variable.get_value()
+    inner = getattr(variable, "value", variable)
+    return variable if callable(inner) else inner
 
 
 def from_bfloat16(bits: Array) -> Array:

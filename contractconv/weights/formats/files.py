@@ -62,13 +62,13 @@ def read(path: str | PathLike[str]) -> Entries:
         >>> read("net.pt")
         Traceback (most recent call last):
         ...
-        contractconv.errors.WeightsError: net.pt is a pickle, which is a program: only who trusts it may run it
+        contractconv.errors.WeightsError: net.pt is a pickle, which is a program: it is not run here
         save its tensors as safetensors.torch.save_file(model.state_dict(), 'net.safetensors')
     """
     name = fspath(path)
     if name.endswith(_PICKLES):
         raise WeightsError(
-            f"{name} is a pickle, which is a program: only who trusts it may run it\n"
+            f"{name} is a pickle, which is a program: it is not run here\n"
             f"save its tensors as safetensors.torch.save_file(model.state_dict(), "
             f"'{Path(name).stem}.safetensors')"
         )

@@ -34,7 +34,7 @@ def from_file(file: BinaryIO, layers: Sequence[str] = ()) -> Entries:
         layers: the names of layers in their order, if that is known.
     """
     with _opened(file, "r") as root:
-        top = root["model_weights"] if "model_weights" in root else root
+        top = root.get("model_weights", root)
         if _attribute(top, "layer_names"):
             return Entries(_by_name(top))
         found = [each for each in _datasets(root) if not each[0].startswith("optimizer/")]
@@ -68,7 +68,7 @@ def _opened(file: BinaryIO, mode: str) -> Any:
     return h5py.File(file, mode)
 
 
-# -- by number ---------------------------------------------------------------------------------------
+# -- by number -----------------------------------------------------------------------------------
 
 
 def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
@@ -88,9 +88,9 @@ def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
 
 def _inner(node: Any, key: str) -> Any:
     """What lies in a group; what lies in another file is refused."""
-    kind = type(node.get(key, getlink=True)).__name__
-    if kind != "HardLink":
-        raise WeightsError(f"{key!r} is a {kind}: weights are in the file itself")
+    link = type(node.get(key, getlink=True)).__name__
+    if link != "HardLink":
+        raise WeightsError(f"{key!r} is no part of the file itself, but {link}")
     return node[key]
 
 
@@ -110,6 +110,8 @@ def _place(root: Any, name: str, layers: Sequence[str]) -> int | None:
 
 def _array(name: str, dataset: Any) -> NDArray[Any]:
     """A dataset, if its file has what it says that it has."""
+    if not hasattr(dataset, "nbytes"):
+        raise WeightsError(f"{name!r} is a {type(dataset).__name__}, and no array")
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{name!r} lies in another file")
     stored = dataset.id.get_storage_size()
@@ -120,7 +122,7 @@ def _array(name: str, dataset: Any) -> NDArray[Any]:
     return as_array(dataset[()], name)
 
 
-# -- by name -----------------------------------------------------------------------------------------
+# -- by name -------------------------------------------------------------------------------------
 
 
 def _by_name(top: Any) -> Iterator[tuple[str, NDArray[Any]]]:

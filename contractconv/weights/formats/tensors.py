@@ -28,7 +28,7 @@ def read(path: Path) -> Entries:
         raise needed("safetensors", ".safetensors") from None
     with damage(str(path)):
         try:
-            found = deserialize(path.read_bytes())
+            found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
         except SafetensorError as error:
             raise ValueError(str(error)) from None
         pairs = ((name, _array(name, tensor)) for name, tensor in found)
@@ -50,4 +50,6 @@ def write(path: Path, entries: Mapping[str, Any]) -> None:
         from safetensors.numpy import save_file
     except ImportError:
         raise needed("safetensors", ".safetensors") from None
-    save_file({name: np.ascontiguousarray(array) for name, array in entries.items()}, path)
+    # What is made contiguous has an axis at least.
+    solid = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in entries.items()}
+    save_file(solid, path)

@@ -1,12 +1,14 @@
-"""Dicts within dicts, and flat ones."""
+"""Dicts within dicts, and flat ones whose names have slashes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from contractconv.layers import nesting
 
-def nested(entries: Mapping[Any, Any]) -> dict[str, Any]:
+
+def nested(entries: Mapping[Any, Any]) -> nesting.Nested:
     """Put arrays into dicts within dicts.
 
     Args:
@@ -16,25 +18,8 @@ def nested(entries: Mapping[Any, Any]) -> dict[str, Any]:
         >>> nested({"params/Dense_0/kernel": 1, "params/Dense_0/bias": 2})
         {'params': {'Dense_0': {'kernel': 1, 'bias': 2}}}
     """
-    found: dict[str, Any] = {}
-    for name, value in entries.items():
-        *outer, last = name.split("/") if isinstance(name, str) else name
-        inner = found
-        for part in outer:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
-    return found
+    return nesting.nested({_path(name): array for name, array in entries.items()})
 
 
-def flat(tree: Mapping[Any, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Go through dicts within dicts, or within lists.
-
-    Example:
-        >>> dict(flat({"conv": {"W": 1}, "bias": 2}))
-        {('conv', 'W'): 1, ('bias',): 2}
-    """
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, (*before, str(name)))
-        else:
-            yield (*before, str(name)), value
+def _path(name: Any) -> tuple[str, ...]:
+    return tuple(name.split("/") if isinstance(name, str) else name)

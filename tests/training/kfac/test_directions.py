@@ -70,7 +70,9 @@ def bias_rows(case: Case, slope: Array) -> Array:
 
 
 def shapes_of(case: Case, site: Site) -> list[tuple[int, ...]]:
-    sizes = {axis: case.size(" ".join(names)) for axis, names in zip(site.z.axes, case.axes, strict=True)}
+    sizes = {
+        axis: case.size(" ".join(names)) for axis, names in zip(site.z.axes, case.axes, strict=True)
+    }
     bias = [] if site.bias is None else [tuple(sizes[axis] for axis in site.bias.axes)]
     return [case.shapes[case.position], *bias]
 

@@ -56,7 +56,9 @@ def test_drawn_targets_make_it_on_average(loss: str) -> None:
         found = terms(loss) * DRAWS * g[b].T @ g[b]
         spread = np.abs(hessian(loss, Y[b])).max() * 6 / np.sqrt(DRAWS)
         np.testing.assert_allclose(found, hessian(loss, Y[b]), atol=spread)
-        np.testing.assert_allclose(terms(loss) * DRAWS * g[b].mean(0), 0, atol=6 / np.sqrt(DRAWS) * 2)
+        np.testing.assert_allclose(
+            terms(loss) * DRAWS * g[b].mean(0), 0, atol=6 / np.sqrt(DRAWS) * 2
+        )
 
 
 def test_one_label_is_drawn_for_each_example() -> None:

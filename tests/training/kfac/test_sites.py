@@ -6,7 +6,7 @@ import pytest
 
 import contractconv as cc
 from contractconv.errors import OperandError
-from contractconv.training.kfac.sites import Matrix, sites_of
+from contractconv.training.kfac.sites import Matrix, sites_of, sites_of_product
 
 X, W = cc.tensor("x", "b h g c"), cc.tensor("W", "k g c o")
 GROUPED = "b (i+k) g c, k g c o -> b i g o"
@@ -42,6 +42,15 @@ def test_each_factor_of_a_kernel_is_a_weight() -> None:
     found = sites_of(z, [k, c, o], cc.tensor("bias", "o"))
     assert [site.weight.label for site in found] == ["K", "C", "O"]
     assert [site.bias is not None for site in found] == [False, False, True]
+
+
+def test_layers_of_a_network_say_where_their_weights_are() -> None:
+    net = cc.Network([cc.layers.Conv(4, 3, map="relu"), cc.layers.Dense(2, over="h w c")])
+    products = [p for call in net.traced((2, 6, 6, 3)).calls for p in call.products]
+    found = [site for product in products for site in sites_of_product(product)]
+    assert [site.weight.label for site in found] == ["conv_1_W", "dense_1_W"]
+    assert [site.matrix.columns for site in found] == [("o",), ("o",)]
+    assert all(site.bias is not None for site in found)
 
 
 @pytest.mark.parametrize(

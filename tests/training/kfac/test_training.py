@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 import contractconv as cc
 from contractconv import functions as F
 from contractconv.errors import OperandError, ParameterError
-from contractconv.training import Adam, Cosine
+from contractconv.training import SGD, Adam, Cosine, from_facts, to_facts
 from contractconv.training.kfac import KFAC, Likelihood, Objective, Training, sites_of
 
 Array = NDArray[Any]
@@ -43,7 +44,9 @@ def network() -> Objective:
     likelihood = Likelihood("cross_entropy", y, "p", 3)
     parameters = (W, BIAS, SCALE, V)
     beside = {"largest": F.max(hidden)}
-    return Objective(F.cross_entropy(y, LABELS, "p"), likelihood, (X, LABELS), parameters, sites, beside)
+    return Objective(
+        F.cross_entropy(y, LABELS, "p"), likelihood, (X, LABELS), parameters, sites, beside
+    )
 
 
 def first(names: str, seed: int = 0, dtype: Any = np.float64) -> Arrays:
@@ -64,7 +67,11 @@ def trained(objective: Objective, options: KFAC) -> Training:
 @pytest.mark.parametrize("inverse", ["cholesky", "eigenvectors"])
 def test_one_step_solves_least_squares(inverse: Any) -> None:
     rng = np.random.default_rng(0)
-    x, target, parameters = rng.standard_normal((9, 3)), rng.standard_normal((9, 2)), first("W bias")
+    x, target, parameters = (
+        rng.standard_normal((9, 3)),
+        rng.standard_normal((9, 2)),
+        first("W bias"),
+    )
     options = KFAC(1.0, damping=1e-16, clip=None, momentum=0.0, fisher="exact", inverse=inverse)
     training = trained(linear(), options)
     made = training.step(parameters, training.begin(parameters), [x, target]).parameters
@@ -73,17 +80,17 @@ def test_one_step_solves_least_squares(inverse: Any) -> None:
     np.testing.assert_allclose(made["bias"], found[3], rtol=1e-6)
 
 
-def test_a_step_is_no_longer_than_the_limit() -> None:
+def test_a_direction_is_no_longer_than_the_limit() -> None:
     rng = np.random.default_rng(0)
     data, parameters = [rng.standard_normal((9, 3)), rng.standard_normal((9, 2))], first("W bias")
     free = KFAC(0.5, clip=None, momentum=0.0, fisher="exact")
     far = _moved(free, parameters, data)
     slope = _slopes(parameters, data)
-    length = -0.5 * sum(np.vdot(slope[n], far[n]) for n in slope)
-    for limit in (length / 4, length / 100):
+    length = np.sqrt(-sum(np.vdot(slope[n], far[n]) for n in slope) / free.rate)
+    for limit in (length / 2, length / 10):
         near = _moved(replace(free, clip=limit), parameters, data)
         for name, move in far.items():
-            np.testing.assert_allclose(near[name], move * np.sqrt(limit / length), rtol=1e-9)
+            np.testing.assert_allclose(near[name], move * limit / length, rtol=1e-9)
     same = _moved(replace(free, clip=length * 1.01), parameters, data)
     np.testing.assert_allclose(same["W"], far["W"], rtol=1e-12)
 
@@ -148,7 +155,10 @@ def _through_a_file(arrays: Arrays) -> Arrays:
 
 def test_what_has_no_factors_moves_as_the_fallback_says() -> None:
     adam = Adam(Cosine(0.05))
-    training, parameters = trained(network(), replace(QUICK, fallback=adam)), first("W bias scale V")
+    training, parameters = (
+        trained(network(), replace(QUICK, fallback=adam)),
+        first("W bias scale V"),
+    )
     alone = adam.program({"scale": SCALE})
     state, slots = training.begin(parameters), {}
     slots = {f"scale_{slot}": np.zeros(2) for slot in adam.slots}
@@ -175,7 +185,7 @@ def test_weights_that_are_too_large_have_no_factors() -> None:
 @pytest.mark.parametrize("kind", ["expand", "reduce"])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_the_loss_falls_in_the_numbers_of_the_parameters(dtype: Any, kind: str) -> None:
-    training = trained(network(), replace(QUICK, kind=kind))
+    training = trained(network(), replace(QUICK, places=kind))
     parameters = first("W bias scale V", dtype=dtype)
     state, data, losses = training.begin(parameters), batch(0, dtype), []
     for _ in range(20):
@@ -196,7 +206,11 @@ def test_a_weight_at_two_sites_counts_the_places_of_both() -> None:
     loss = F.mse(second_z, cc.tensor("target", "b p"))
     objective = Objective(loss, likelihood, (X, cc.tensor("target", "b p")), (square,), sites)
     rng = np.random.default_rng(0)
-    u, x, target = rng.standard_normal((3, 3)), rng.standard_normal((5, 3)), rng.standard_normal((5, 3))
+    u, x, target = (
+        rng.standard_normal((3, 3)),
+        rng.standard_normal((5, 3)),
+        rng.standard_normal((5, 3)),
+    )
     options = KFAC(0.1, fisher="empirical", average=0.0)
     training = options.on(objective, {"U": u.shape})
     state = training.step({"U": u}, training.begin({"U": u}), [x, target]).state
@@ -209,13 +223,46 @@ def test_a_weight_at_two_sites_counts_the_places_of_both() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("rate", -1), ("damping", 0), ("clip", 0), ("momentum", 1.0), ("average", 1.5), ("fisher", "true"),
-     ("kind", "sum"), ("inverse", "lu"), ("factors_every", 0), ("largest", 0.5), ("fallback", None),
-     ("seed", -1)],
+    [("rate", -1), ("damping", 0), ("clip", 0), ("momentum", 1.0), ("average", 1.5),
+     ("fisher", "true"), ("places", "sum"), ("inverse", "lu"), ("factors_every", 0),
+     ("largest", 0.5), ("fallback", None), ("seed", -1)],
 )  # fmt: skip
 def test_options_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ParameterError, match=field):
         replace(KFAC(), **{field: value})
+
+
+def test_a_step_may_be_told_its_rate() -> None:
+    parameters, options = first("W bias scale V"), replace(QUICK, rate=0.3)
+    told, known = trained(network(), QUICK), trained(network(), options)
+    found = told.step(parameters, told.begin(parameters), batch(0), rate=0.3)
+    wanted = known.step(parameters, known.begin(parameters), batch(0))
+    assert all(np.array_equal(found.parameters[n], wanted.parameters[n]) for n in parameters)
+    vague = trained(network(), replace(QUICK, fallback=Adam(Cosine(0.1))))
+    with pytest.raises(ParameterError, match="the fallback is a number"):
+        vague.step(parameters, vague.begin(parameters), batch(0), rate=0.3)
+
+
+def test_sites_of_a_weight_have_the_same_bias() -> None:
+    z = cc.contract("b c, c o -> b o", X, W)
+    whole = linear()
+    with pytest.raises(ParameterError, match="W stands at sites that do not have the same bias"):
+        replace(whole, sites=(*whole.sites, *sites_of(z, [W])))
+
+
+def test_a_single_parameter_may_have_neither_factors_nor_averages() -> None:
+    y = cc.contract("b c, c o -> b o", X, W)
+    likelihood = Likelihood("mse", y, "o")
+    objective = Objective(F.mse(y, TARGET), likelihood, (X, TARGET), (W,), ())
+    training = KFAC(fallback=SGD(0.5)).on(objective, {"W": (3, 2)})
+    w, x, target = np.zeros((3, 2)), np.eye(3), np.ones((3, 2))
+    made = training.step({"W": w}, training.begin({"W": w}), [x, target])
+    np.testing.assert_allclose(made.parameters["W"], 0.5 * 2 / 6 * target)
+
+
+def test_options_are_facts() -> None:
+    options = KFAC(Cosine(0.1), clip=None, fallback=Adam(0.2), places="reduce")
+    assert from_facts(json.loads(json.dumps(to_facts(options)))) == options
 
 
 def test_complex_weights_are_refused() -> None:

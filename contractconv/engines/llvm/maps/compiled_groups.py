@@ -12,6 +12,7 @@ from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import foreign_calls, native
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
+from contractconv.engines.llvm.maps.long_rows import LONG, LongRows, long_rows, may_be_longer
 from contractconv.engines.llvm.maps.map_loops import ARRAYS, UNIT, kernel, places_of
 from contractconv.engines.llvm.maps.partial_sums import PartialSums
 from contractconv.engines.llvm.maps.straight_code import (
@@ -96,8 +97,14 @@ class CompiledMaps:
 
     @property
     def beside(self) -> int:
-        """Bytes that a run takes beside what it reads and makes: parts of its sums."""
-        return self._sums.size(self._sums.pieces(_shares(self._threads)))
+        """Bytes that a run takes beside what it reads and makes: parts of its sums, long rows."""
+        row = LONG if may_be_longer(self._sizes) else 0
+        repeated = sum(dtype.itemsize for dtype in self._dtypes) * row
+        return repeated + self._parts(row)
+
+    def _parts(self, row: int = 0) -> int:
+        """Bytes of the parts of its sums, if rows may be so long."""
+        return self._sums.size(self._sums.pieces(_shares(self._threads)), row)
 
     @property
     def _threads(self) -> int:
@@ -131,21 +138,27 @@ class CompiledMaps:
         read = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
         ]
-        layout = self._laid_out([*read, *self._results, *self._sums.steps, *self._positions])
         sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
-        others = (1 for _ in self._positions)
-        forms = list(layout.forms([*sizes, *self._sums.itemsizes, *others]))
+        whole = [*sizes, *self._sums.itemsizes, *(1 for _ in self._positions)]
+        steps = [*read, *self._results, *self._sums.steps, *self._positions]
+        rows = self._laid_out(steps, whole)
+        layout, sums = rows.layout, self._sums.repeated(rows, len(sizes))
+        forms = list(layout.forms(whole))
         forms[code.leaves : len(sizes)] = self._written()
         shares = _shares(threads)
         table = layout.table(self._places, self._pieces(layout, shares))
-        self._sums.place(table, self._places, len(sizes))
+        sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        run = _shared_run(self._kernel(tuple(forms)), table, self._sums, shares)
+        run = _shared_run(self._kernel(tuple(forms)), table, sums, shares)
+        if rows.repeated:
+            return lambda arrays: run(rows.taken(arrays)), table.numbers.nbytes
         return run, table.numbers.nbytes
 
-    def _laid_out(self, steps: Sequence[Steps]) -> Layout:
-        """The loop over arrays with these steps."""
-        return Layout.of(self._sizes, steps)
+    def _laid_out(self, steps: Sequence[Steps], itemsizes: Sequence[int]) -> LongRows:
+        """The loop over arrays with these steps: leaves, results, sums, positions."""
+        leaves, written = len(self._leaves), len(self._leaves) + len(self._results)
+        may = [*range(leaves), *range(written, written + len(self._sums.itemsizes))]
+        return long_rows(Layout.of(self._sizes, steps), itemsizes, may)
 
     def _written(self) -> list[str]:
         """How each result lies along the lanes."""

@@ -16,6 +16,7 @@ from contractconv.engines.llvm.maps.compiled_groups import (
     knows,
 )
 from contractconv.engines.llvm.maps.layouts import Layout, Steps, contiguous
+from contractconv.engines.llvm.maps.long_rows import LongRows
 from contractconv.engines.llvm.maps.map_loops import REPEATED, UNIT
 from contractconv.engines.llvm.maps.partial_sums import PartialSums
 from contractconv.engines.llvm.maps.row_code import RowCode, row_code
@@ -66,8 +67,13 @@ class CompiledRows(CompiledMaps):
             for output, dtype in stored
         ]
 
-    def _laid_out(self, steps: Sequence[Steps]) -> Layout:
-        return _row_by_row(self._sizes, steps)
+    @property
+    def beside(self) -> int:
+        """Bytes that a run takes beside what it reads and makes: parts of its sums."""
+        return self._parts()
+
+    def _laid_out(self, steps: Sequence[Steps], itemsizes: Sequence[int]) -> LongRows:
+        return LongRows(_row_by_row(self._sizes, steps))
 
     def _written(self) -> list[str]:
         once = (self._rows.once[output] for output in self._code.code.outputs)

@@ -7,6 +7,7 @@ the other, each of which would be rounded to the whole of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from math import isqrt, prod
 from operator import mul
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.layouts import Steps, contiguous
+from contractconv.engines.llvm.maps.long_rows import LongRows
 from contractconv.engines.llvm.maps.map_loops import Places
 from contractconv.machine import memory
 from contractconv.machine.memory import Table
@@ -40,7 +42,8 @@ class PartialSums:
         self._sums, self._size = sums, prod(sizes)
         self._dtypes = [np.dtype(dtype) for dtype in dtypes]
         self._shapes = [sizes[len(sizes) - len(one.kept) :] for one in sums]
-        self._rooms = [-(-prod(shape) // _ROOM) * _ROOM for shape in self._shapes]
+        self._times = [1 for _ in sums]
+        self._rooms = [_room(prod(shape)) for shape in self._shapes]
         outer = len(sizes)
         self.steps: list[Steps] = [
             _along(shape, dtype.itemsize, outer)
@@ -53,13 +56,35 @@ class PartialSums:
         return [dtype.itemsize for dtype in self._dtypes]
 
     def pieces(self, least: int) -> int:
-        """Into how many pieces the loop is cut, if for other reasons into so many."""
-        rows = max((one.count for one in self._sums), default=1)
-        return max(least, min(isqrt(rows), self._size // _WORTH_PIECE))
+        """Into how many pieces the loop is cut, into so many if there is nothing to be added.
 
-    def size(self, pieces: int) -> int:
-        """Bytes of the parts of so many pieces."""
-        each: int = sum(map(mul, self._rooms, self.itemsizes))
+        Sums are the same for any number of threads.
+        """
+        if not self._sums:
+            return least
+        rows = max(one.count for one in self._sums)
+        return max(1, min(isqrt(rows), self._size // _WORTH_PIECE))
+
+    def repeated(self, rows: LongRows, first: int) -> PartialSums:
+        """The same, where rows are longer than what a sum keeps: then it has more parts.
+
+        Args:
+            rows: the rows.
+            first: the number of the first sum among the arrays that lie in them.
+        """
+        if not rows.repeated:
+            return self
+        made = copy(self)
+        made._times = [
+            rows.times if n in rows.repeated else 1 for n, _ in enumerate(self._sums, first)
+        ]
+        sizes = map(prod, self._shapes)
+        made._rooms = [_room(times * size) for times, size in zip(made._times, sizes, strict=True)]
+        return made
+
+    def size(self, pieces: int, row: int = 0) -> int:
+        """Bytes of the parts of so many pieces, if rows may be so long."""
+        each: int = sum(map(mul, (max(room, row) for room in self._rooms), self.itemsizes))
         return pieces * each
 
     def place(self, table: Table, places: Places, first: int) -> None:
@@ -79,9 +104,15 @@ class PartialSums:
             return []
         with np.errstate(all="ignore"):
             return [
-                _total(one, part, shape)
-                for one, part, shape in zip(self._sums, parts, self._shapes, strict=True)
+                _total(one, part, shape, times)
+                for one, part, shape, times in zip(
+                    self._sums, parts, self._shapes, self._times, strict=True
+                )
             ]
+
+
+def _room(elements: int) -> int:
+    return -(-elements // _ROOM) * _ROOM
 
 
 def _along(kept: Shape, itemsize: int, rank: int) -> Steps:
@@ -90,10 +121,12 @@ def _along(kept: Shape, itemsize: int, rank: int) -> Steps:
     return (0,) * (rank - len(kept)) + moved
 
 
-def _total(one: OuterSum, parts: Array, shape: Shape) -> Array:
+def _total(one: OuterSum, parts: Array, shape: Shape, times: int) -> Array:
     size = prod(shape)
     # Of a single sum every lane has a part.
-    total = parts[:, :size].sum(axis=0) if size > 1 else parts.sum(keepdims=True)
+    total = parts[:, : times * size].sum(axis=0) if size > 1 else parts.sum(keepdims=True)
+    if times > 1:
+        total = total.reshape(times, size).sum(axis=0)
     if one.is_mean:
         total /= one.count
     made: Array = total.reshape(shape)
