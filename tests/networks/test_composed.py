@@ -43,7 +43,8 @@ def test_a_network_of_a_function_is_a_part_too() -> None:
     ]  # fmt: skip
 
     def outer(x: cc.Tensor, y: cc.Tensor) -> cc.Tensor:
-        return inner(inner(x)) + y
+        made: cc.Tensor = inner(inner(x)) + y
+        return made
 
     net = cc.Network(outer)
     params = net.init(0, ROWS, ROWS, dtype="float64")

@@ -102,7 +102,7 @@ def test_a_run_is_torchs(name: str) -> None:
         data, optimizer=ours, epochs=3, batch=8, params=params, seed=7,
         clip=options.get("clip"), average=options.get("average"),
     )  # fmt: skip
-    close = {"rtol": 1e-9, "atol": 1e-9}
+    close: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
     np.testing.assert_allclose([row["loss"] for row in fit.rows], losses, **close)
     found = flat(fit.params)
     for parameter, array in theirs.trained.items():

@@ -52,8 +52,9 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, option: str) -> None:
     if option == "plot":
         pytest.importorskip("matplotlib")
     (tmp_path / "there.png").mkdir()
+    options: dict[str, Any] = {option: tmp_path / "there.png"}
     with pytest.raises(OperandError, match="cannot be written"):
-        perceptron().fit((x, labels), epochs=1, **{option: tmp_path / "there.png"})
+        perceptron().fit((x, labels), epochs=1, **options)
 
 
 def without(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -78,10 +79,9 @@ def test_what_is_missing_is_said_only_if_it_is_asked_for(monkeypatch: pytest.Mon
         return batch
 
     for option, said in (("progress", "pip install tqdm"), ("plot", "pip install matplotlib")):
+        options: dict[str, Any] = {option: True}
         with pytest.raises(ImportError, match=said):
-            perceptron().fit(
-                (x, labels), augment=lambda b, r: steps.append(1) or b, **{option: True}
-            )
+            perceptron().fit((x, labels), augment=counting, **options)
     assert not steps
 
 
