@@ -39,3 +39,23 @@ def flattened(given: Mapping[str, Any], before: Path = ()) -> Iterator[tuple[Pat
             yield from flattened(value, (*before, name))
         else:
             yield (*before, name), value
+
+
+def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays in dicts within dicts, by their paths as one word.
+
+    Example:
+        >>> by_name({"conv": {"W": 1, "bias": 2}})
+        {'conv.W': 1, 'conv.bias': 2}
+    """
+    return {".".join(path): array for path, array in flattened(given)}
+
+
+def from_names(given: Mapping[str, Any]) -> Nested:
+    """What :func:`by_name` was given.
+
+    Example:
+        >>> from_names({"conv.W": 1, "conv.bias": 2})
+        {'conv': {'W': 1, 'bias': 2}}
+    """
+    return nested({tuple(name.split(".")): array for name, array in given.items()})

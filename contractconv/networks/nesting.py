@@ -14,26 +14,6 @@ if TYPE_CHECKING:
     from contractconv.layers.records import Parameter
 
 
-def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays in dicts within dicts, by their paths as one word.
-
-    Example:
-        >>> by_name({"conv": {"W": 1, "bias": 2}})
-        {'conv.W': 1, 'conv.bias': 2}
-    """
-    return {".".join(path): array for path, array in flattened(given)}
-
-
-def from_names(given: Mapping[str, Any]) -> Nested:
-    """What :func:`by_name` was given.
-
-    Example:
-        >>> from_names({"conv.W": 1, "conv.bias": 2})
-        {'conv': {'W': 1, 'bias': 2}}
-    """
-    return nested({tuple(name.split(".")): array for name, array in given.items()})
-
-
 def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:
     """The arrays of parameters, one for each.
 

@@ -180,7 +180,7 @@ class Network:
 
     # -- what it does ----------------------------------------------------------------------------
 
-    def __call__(self, params: Nested, *inputs: Any) -> Any:
+    def __call__(self, params: Nested | Tensor, *inputs: Any) -> Any:
         """Carry the network out, as it is after training.
 
         In the function of another network it is called with symbolic tensors alone, as any part.

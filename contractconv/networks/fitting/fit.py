@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import ParameterError, TrainingError
 from contractconv.execution.calibration import chosen_by
-from contractconv.layers.nesting import Nested
+from contractconv.layers.nesting import Nested, from_names
 from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
 from contractconv.networks.fitting.measures import Measures
@@ -19,7 +19,6 @@ from contractconv.networks.fitting.metrics import Row, plot, write_csv
 from contractconv.networks.fitting.progress import Progress
 from contractconv.networks.fitting.progressed import Best, Progressed, Saved
 from contractconv.networks.fitting.stepper import Stepper
-from contractconv.networks.nesting import from_names
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network

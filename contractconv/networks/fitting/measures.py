@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contractconv.errors import OperandError, ParameterError
-from contractconv.layers.nesting import Nested
+from contractconv.layers.nesting import Nested, from_names
 from contractconv.networks.fitting.data import Source
 from contractconv.networks.fitting.metrics import Metric, Row
-from contractconv.networks.nesting import from_names
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network

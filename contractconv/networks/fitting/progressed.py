@@ -9,9 +9,9 @@ from typing import Any
 
 from contractconv.errors import CheckpointError
 from contractconv.execution.calibration import Figures, figures
+from contractconv.layers.nesting import by_name, from_names
 from contractconv.networks.fitting.metrics import Row
 from contractconv.networks.fitting.step import State
-from contractconv.networks.nesting import by_name, from_names
 from contractconv.training import checkpoints
 
 # How many checkpoints stay in a folder: the last one, and one if that were damaged.
