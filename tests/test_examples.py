@@ -229,7 +229,7 @@ def test_a_window_is_the_band_of_a_mask_at_a_fraction_of_the_products() -> None:
     near = contractconv.Network(example.neighbours_before())
     masked = contractconv.Network(Attention(4, causal=True, band=(example.NEAR - 1, 0)))
     x = rng.standard_normal((2, 50, 64))
-    params = masked.init(rng, x, dtype=float)
+    params = masked.init(rng, x, dtype="float64")
     inside = {
         **{f"to_{n}": {"W": params[f"W_{n}"], "bias": params[f"bias_{n}"] + 1} for n in "qkv"},
         "joined": {"W": params["W_o"], "bias": params["bias_o"]},
