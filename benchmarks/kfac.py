@@ -3,7 +3,7 @@
     python benchmarks/kfac.py --markdown kfac.md
 
 Both begin with the same parameters, see the same batches of 5,000 real digits, each image moved by
-at most a pixel, and end with a rate of zero along half a cosine. What counts is the loss of all
+at most a pixel, and end with a rate of zero. What counts is the loss of all
 training digits as they are. The status is 1 if KFAC does not get as far as Adam in half of its
 steps, or takes longer, on the mean over seeds.
 """
@@ -33,12 +33,12 @@ import contractconv as cc
 from benchmarks.machine import machine
 from benchmarks.operands import Array
 from benchmarks.report import table
-from contractconv.training import Adam, Cosine
+from contractconv.training import Adam, Cosine, Polynomial, WarmUp
 from contractconv.training.kfac import KFAC, Likelihood, Objective, sites_of_product
 
-ADAM = Adam(Cosine(0.012))
+ADAM = Adam(WarmUp(Cosine(0.02), over=30))
 NATURAL = KFAC(
-    Cosine(0.1), damping=2e-3, clip=0.2, average=0.8, factors_every=10, inverses_every=20
+    Polynomial(0.1, 0.5), damping=2e-3, clip=0.17, average=0.8, factors_every=10, inverses_every=20
 )
 POINTS = 4
 Arrays = dict[str, Array]

@@ -12,8 +12,8 @@ from window_strategies import WindowOptions
 
 import contractconv as cc
 from contractconv.api.symbolic import grad
+from contractconv.layers.nesting import flattened, nested
 from contractconv.networks.masks import drawn_masks
-from contractconv.networks.nesting import flattened, nested
 from contractconv.networks.network import Network
 from contractconv.networks.traced import Traced
 
@@ -112,6 +112,16 @@ def padded(x: Any, options: WindowOptions, value: float = 0.0) -> Any:
     """An image, channels first, with what windows reach outside."""
     around = [n for pair in options.pads[::-1] for n in pair]
     return torch.nn.functional.pad(x, around, value=value)
+
+
+def seen(x: Any, options: WindowOptions, value: float = 0.0) -> Any:
+    """What each window of an image, channels first, sees; the places in it are the last axes."""
+    found = padded(x, options, value)
+    for n, (k, s, d) in enumerate(
+        zip(options.kernel, options.strides, options.dilations, strict=True)
+    ):
+        found = found.unfold(n + 2, d * (k - 1) + 1, s)[..., ::d]
+    return found
 
 
 def convolved(x: Any, kernel: Any, bias: Any, options: WindowOptions, groups: int = 1) -> Any:

@@ -11,10 +11,12 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import asdict, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,9 @@ _ROUNDS, _FEW_ROUNDS = 30, 3
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
 # The settings that took the least time.
 _found = Shelf()
+# Of the machine with kernels, and without: what was asked for here, and what was said instead.
+_asked: dict[bool, Machine] = {}
+_told: ContextVar[Mapping[bool, Machine]] = ContextVar("figures", default=MappingProxyType({}))
 
 
 def setting(points: int, dtype: str, algorithm: str) -> Setting:
@@ -68,11 +73,43 @@ def machine(compiled: bool) -> Machine:
     They are those of all its processors, however many threads there shall be: what is chosen, and
     rounded, is the same then.
     """
+    told = _told.get().get(compiled)
+    if told is not None:
+        return told
     try:
         found = _machine(compiled)
     except native.UnfitError:
         found = _machine(False)
-    return replace(found, threads=processors())
+    asked = _asked[compiled] = replace(found, threads=processors())
+    return asked
+
+
+Figures = list[dict[str, Any]]
+"""What there is to know of machines, in JSON."""
+
+
+def figures() -> Figures:
+    """By what algorithms were chosen here so far.
+
+    Measured again, on the same machine, figures may come out otherwise, and so may a choice between
+    algorithms that are about as fast, and round differently.
+    """
+    return [asdict(found) for found in {**_asked, **_told.get()}.values()]
+
+
+@contextmanager
+def chosen_by(told: Figures) -> Iterator[None]:
+    """Choose algorithms as they were chosen elsewhere, as long as it lasts.
+
+    Args:
+        told: what :func:`figures` said there.
+    """
+    found = {machine.compiled: machine for machine in (Machine(**figures) for figures in told)}
+    token = _told.set(found)
+    try:
+        yield
+    finally:
+        _told.reset(token)
 
 
 def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Setting:

@@ -73,6 +73,7 @@ def as_link(given: Any) -> Link:
     """
     if isinstance(given, (list, tuple)):
         return Chain(given)
+    given = getattr(given, "part", given)  # a network that stands in another one
     if isinstance(given, str):
         check_ending(given)
     elif isinstance(given, type):

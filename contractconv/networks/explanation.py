@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as File
@@ -20,6 +21,9 @@ from contractconv.programs.nodes import Contract, Input, Map, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.lines import BACK
 
+# Of what has more values than these the formulas say nothing any more.
+_MOST_VALUES = 120
+
 
 @dataclass(frozen=True)
 class Back:
@@ -27,13 +31,13 @@ class Back:
 
     Attributes:
         to: what the value is called; empty for what is made on the way.
-        line: the formula.
+        line: the formula; ``None`` if formulas are left out.
         string: the contraction that it is, as a string, if a string was differentiated.
         said: what that means, in a sentence.
     """
 
     to: str
-    line: Line
+    line: Line | None
     string: str = ""
     said: str = ""
 
@@ -47,7 +51,8 @@ class Told:
         string: what it does.
         given: what comes in, and its parameters, each with the sizes of its axes.
         makes: what it makes, likewise.
-        program: the part alone, as a program with its gradients.
+        program: the part alone, as a program with its gradients; ``None`` if it has so many
+            values, as an unrolled recurrence has, that its formulas are left out.
         lines: the formulas of what it makes, in order.
         said: sentences about them.
         backs: what comes back: to its parameters, and to what comes in, if something is trained
@@ -60,7 +65,7 @@ class Told:
     string: str
     given: tuple[tuple[str, str], ...]
     makes: tuple[str, str]
-    program: ProgramExplanation
+    program: ProgramExplanation | None
     lines: tuple[Line, ...]
     said: tuple[str, ...]
     backs: tuple[Back, ...]
@@ -84,7 +89,8 @@ class NetworkExplanation:
 
     def latex(self) -> str:
         """Return the formulas of all parts in LaTeX, below each other."""
-        return "\n\n".join(f"\\[{part.program.latex()}\\]" for part in self.parts if not part.like)
+        shown = (part.program for part in self.parts if part.program and not part.like)
+        return "\n\n".join(f"\\[{program.latex()}\\]" for program in shown)
 
     def html(self) -> str:
         """Return a page of its own: formulas in MathML, nothing to load."""
@@ -175,13 +181,15 @@ class _Part:
 
     def told(self, path: Path, work: Work) -> Told:
         """Explain it."""
-        program = self._program()
-        forward, back = _lines(program)
+        program = self._program() if len(self._region.nodes) <= _MOST_VALUES else None
+        forward, backs = (
+            ([], list(dict.fromkeys(self._strings()))) if program is None else self._told(program)
+        )
         given = zip(self._names, map(self._size, self._values), strict=True)
         return Told(
             path, string_of(self._region, self._regions), tuple(given),
             (self._output_name, self._size(self._region.output)), program, tuple(forward),
-            tuple(self._said()), tuple(map(self._back, back)), work,
+            tuple(self._said()), tuple(backs), work,
         )  # fmt: skip
 
     # -- the program -----------------------------------------------------------------------------
@@ -231,30 +239,40 @@ class _Part:
         assert isinstance(node, Contract)
         return connections(product, node.spec, self._regions.sized.problems[node].extents)
 
-    def _said(self) -> Iterator[str]:
-        for product in self._products:
-            for link in self._connections(product):
-                yield from link.sentences()
-            if product.bias is not None:
-                named = dict(
-                    zip(product.result.axes, product.contraction._spec.output, strict=True)
-                )
-                axes = " ".join(str(named[axis]) for axis in product.bias.axes)
-                yield f"{product.bias.path[-1]} is one number for each {axes}."
+    def _said(self) -> list[str]:
+        """Sentences about its contractions, each once, and how often it holds."""
+        said = Counter(sentence for product in self._products for sentence in self._about(product))
+        return [s if n == 1 else f"{s} So it is {n} times." for s, n in said.items()]
 
-    def _back(self, line: Line) -> Back:
-        """What comes back, with the string of its product if it has one."""
-        name = line.name.removeprefix(BACK)
-        if name not in self._names:
-            return Back("", line)
-        value = self._values[self._names.index(name)]
-        for product in self._products:
-            operands = [self._regions.made(operand) for operand in product.operands]
-            if value in operands:
-                position = operands.index(value)
-                string = str(product.contraction.grad(position))
-                return Back(name, line, string, self._meaning(product, position, name))
-        return Back(name, line)
+    def _about(self, product: Product) -> Iterator[str]:
+        for link in self._connections(product):
+            yield " ".join(link.sentences())
+        if product.bias is not None:
+            axes = " ".join(_spoken(product, axis) for axis in product.bias.axes)
+            yield f"{product.bias.path[-1]} is one number for each {axes}."
+
+    def _told(self, program: ProgramExplanation) -> tuple[list[Line], list[Back]]:
+        """The formulas of what is made, and of what comes back."""
+        forward, back = _lines(program)
+        said = {one.to: one for one in self._strings()}
+        names = [line.name.removeprefix(BACK) for line in back]
+        targets = [name if name in self._names else "" for name in names]
+        backs = [
+            replace(said.get(to, Back(to, line)), line=line)
+            for to, line in zip(targets, back, strict=True)
+        ]
+        return forward, backs
+
+    def _strings(self) -> Iterator[Back]:
+        """What comes back to the operands of contractions with weights, in the notation."""
+        for name in self._wanted():
+            value = self._values[self._names.index(name)]
+            for product in self._products:
+                operands = [self._regions.made(operand) for operand in product.operands]
+                if value in operands:
+                    position = operands.index(value)
+                    string = str(product.contraction.grad(position))
+                    yield Back(name, None, string, self._meaning(product, position, name))
 
     def _meaning(self, product: Product, position: int, name: str) -> str:
         links = self._connections(product)

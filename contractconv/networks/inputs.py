@@ -67,10 +67,13 @@ def shape_of(given: Any) -> tuple[int, ...]:
 
 def number_kind(target: Any, loss: Any) -> str:
     """What numbers are wanted of a network, ``"i"`` or ``"f"``; without an array the loss says."""
-    dtype = getattr(target, "dtype", None)
-    if dtype is not None:
-        return str(dtype.kind)
-    return "i" if loss == "cross_entropy" else "f"
+    otherwise = "i" if loss == "cross_entropy" else "f"
+    return str(getattr(getattr(target, "dtype", None), "kind", otherwise))
+
+
+def looks(data: Sequence[Any]) -> tuple[Any, ...]:
+    """What of arrays, or of shapes, a network depends on: their shapes and kinds of numbers."""
+    return tuple((shape_of(a), getattr(getattr(a, "dtype", None), "kind", None)) for a in data)
 
 
 def parameter_dtype(dtype: Any) -> str:

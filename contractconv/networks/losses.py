@@ -11,7 +11,7 @@ from contractconv.functions import binary_cross_entropy, cross_entropy, huber, m
 from contractconv.networks.traced import InputKind
 
 if TYPE_CHECKING:
-    from contractconv.networks.traced import Shape
+    from contractconv.networks.traced import Shape, Traced
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function of what a network makes and of what is wanted."""
@@ -50,12 +50,11 @@ def as_loss(given: Any) -> Loss:
     return loss
 
 
-def target_kind(made: Tensor, sizes: Shape, shape: Shape, kind: str) -> InputKind:
+def target_kind(network: Traced, shape: Shape, kind: str) -> InputKind:
     """What is wanted of a network, as an input: along all axes of its result, or all but the last.
 
     Args:
-        made: what the network makes.
-        sizes: the sizes of its axes.
+        network: what makes the result.
         shape: the shape of what is wanted.
         kind: ``"i"`` for integers, ``"f"`` for floating-point numbers, ``"b"`` for truth values.
 
@@ -65,14 +64,34 @@ def target_kind(made: Tensor, sizes: Shape, shape: Shape, kind: str) -> InputKin
     """
     if kind not in _DTYPES:
         raise OperandError("what is wanted is an array of real numbers")
-    for axes, expected in ((made.axes, sizes), (made.axes[:-1], sizes[:-1])):
+    axes, sizes = network.output.axes, network.sizes
+    for along, expected in ((axes, sizes), (axes[:-1], sizes[:-1])):
         if tuple(shape) == tuple(expected):
-            return InputKind("target", axes, tuple(shape), _DTYPES[kind])
+            return InputKind("target", along, tuple(shape), _DTYPES[kind])
     raise ShapeError(
-        f"what is wanted has shape {tuple(shape)}; the network makes '{' '.join(made.axes)}' "
+        f"what is wanted has shape {tuple(shape)}; the network makes '{' '.join(axes)}' "
         f"{tuple(sizes)}: give such an array, or one integer for each of its rows, "
         f"{tuple(sizes[:-1])}"
     )
 
 
 _DTYPES: dict[str, str | None] = {"i": "int64", "u": "int64", "f": None, "b": "bool"}
+
+
+def classes_of(loss: Loss, network: Traced, target: InputKind) -> int | None:
+    """How many classes there are, if what is wanted are labels."""
+    are_labels = loss is _cross_entropy and target.axes != network.output.axes
+    return network.sizes[-1] if are_labels else None
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """See that integers are classes: those that are none would be learnt, and nobody told.
+
+    Raises:
+        OperandError: one is not.
+    """
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise OperandError(
+            f"there are {classes} classes, from 0 to {classes - 1}, and labels from "
+            f"{labels.min()} to {labels.max()}"
+        )

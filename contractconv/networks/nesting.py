@@ -1,4 +1,4 @@
-"""Nested dicts of arrays, and the flat ones that programs take."""
+"""Parameters that somebody gives, checked and in the order of a program."""
 
 from __future__ import annotations
 
@@ -6,14 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import OperandError, ShapeError
-from contractconv.layers.nesting import Nested as Nested
-from contractconv.layers.nesting import flattened as flattened
-from contractconv.layers.nesting import nested as nested
+from contractconv.layers.nesting import Nested, flattened, nested
 from contractconv.layers.records import Path
 from contractconv.programs.text.words import close_to
 
 if TYPE_CHECKING:
     from contractconv.layers.records import Parameter
+
+
+def by_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays in dicts within dicts, by their paths as one word.
+
+    Example:
+        >>> by_name({"conv": {"W": 1, "bias": 2}})
+        {'conv.W': 1, 'conv.bias': 2}
+    """
+    return {".".join(path): array for path, array in flattened(given)}
+
+
+def from_names(given: Mapping[str, Any]) -> Nested:
+    """What :func:`by_name` was given.
+
+    Example:
+        >>> from_names({"conv.W": 1, "conv.bias": 2})
+        {'conv': {'W': 1, 'bias': 2}}
+    """
+    return nested({tuple(name.split(".")): array for name, array in given.items()})
 
 
 def in_order(given: Any, parameters: Iterable[Parameter]) -> list[Any]:

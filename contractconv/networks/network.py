@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from contractconv.api.compiling import compile as compile_program
 from contractconv.api.program import Program, program
 from contractconv.api.tensor import Tensor
+from contractconv.cache_register import Shelf
 from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.chain import Chain
+from contractconv.layers.nesting import Nested, nested
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
+from contractconv.networks.batches import taken
+from contractconv.networks.composed import Composed
 from contractconv.networks.inputs import (
     arguments,
     as_arrays,
     as_inputs,
     fitted,
     input_kind,
+    looks,
     number_kind,
     parameter_dtype,
     shape_of,
 )
-from contractconv.networks.losses import as_loss, target_kind
+from contractconv.networks.losses import as_loss, classes_of, target_kind
 from contractconv.networks.masks import drawn_masks, generator
-from contractconv.networks.nesting import Nested, in_order, nested
+from contractconv.networks.nesting import in_order
 from contractconv.networks.traced import InputKind, Objective, Traced, objective, traced
+from contractconv.programs.nodes import in_order as in_node_order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,17 +39,14 @@ if TYPE_CHECKING:
     from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.networks.diagram import NetworkDiagram
     from contractconv.networks.explanation import NetworkExplanation
-    from contractconv.networks.fitting.data import Source
-    from contractconv.networks.fitting.fit import Augment, Fit
-    from contractconv.networks.fitting.metrics import Metric
+    from contractconv.networks.fitting.data import Augment
+    from contractconv.networks.fitting.fit import Fit
     from contractconv.networks.fitting.stepper import Stepper
     from contractconv.networks.summary import Summary
     from contractconv.training import KFAC, Optimizer
 
-Made = TypeVar("Made")
-
-# Shapes for which what was traced is kept.
-_MOST_SHAPES = 32
+# Bytes that a node of a program takes, about.
+_NODE = 2048
 
 
 class Network:
@@ -85,19 +87,17 @@ class Network:
         inputs: Any = None,
         name: str | None = None,
     ) -> None:
-        self._part: Part | None = None
-        if isinstance(parts, Part):
-            self._part = parts
-        elif callable(parts):
-            self._function = parts
-        else:
-            self._part = Chain(parts)
+        self._part = _as_part(parts, name)
         self.name = name or _name_of(parts, "network")
-        self._names = ["x"] if self._part is not None else arguments(parts)
+        self._names = arguments(parts) if isinstance(self._part, Composed) else ["x"]
         self._inputs = as_inputs(inputs)
-        self._traces: OrderedDict[Any, Traced] = OrderedDict()
-        self._objectives: OrderedDict[Any, Objective] = OrderedDict()
-        self._compiled: OrderedDict[Any, CompiledProgram] = OrderedDict()
+        # By what comes in; copied or pickled they are empty.
+        self._traces, self._objectives, self._compiled = Shelf(), Shelf(), Shelf()
+
+    @property
+    def part(self) -> Part:
+        """What the network is as a part of another one, where its parameters are in a dict."""
+        return self._part
 
     # -- what it is ----------------------------------------------------------------------------
 
@@ -111,8 +111,12 @@ class Network:
         Raises:
             ShapeError: they do not fit; the message says in which part.
         """
-        kinds = self._kinds(shapes)
-        return self._kept(self._traces, (kinds, training), lambda: self._trace(kinds, training))
+        key = looks(shapes), training
+        found: Traced | None = self._traces.get(key)
+        if found is None:
+            found = traced(self._called, self._kinds(shapes), training, self.name)
+            self._traces.put(key, found, _weight(found.output))
+        return found
 
     def objective(
         self, *data: Any, loss: Any = "cross_entropy", training: bool = True
@@ -128,17 +132,22 @@ class Network:
             OperandError: there are too few of them, or too many.
             ShapeError: shapes do not fit.
         """
+        key = looks(data), training, loss
+        found: Objective | None = self._objectives.get(key)
+        if found is None:
+            found = self._objective(data, loss, training)
+            self._objectives.put(key, found, 2 * _weight(found.loss))
+        return found
+
+    def _objective(self, data: Sequence[Any], loss: Any, training: bool) -> Objective:
         if len(data) != len(self._names) + 1:
             listed = ", ".join((*self._names, "target"))
             raise OperandError(f"{self.name} and its loss take {listed}: {len(data)} were given")
         *inputs, target = data
-        kinds, network = self._kinds(inputs), self.traced(*inputs, training=training)
-        sizes = network.trace.shape(network.output)
-        wanted = target_kind(network.output, sizes, shape_of(target), number_kind(target, loss))
-        return self._kept(
-            self._objectives, (kinds, training, wanted, loss),
-            lambda: objective(self._trace(kinds, training), wanted, as_loss(loss)),
-        )  # fmt: skip
+        network = traced(self._called, self._kinds(inputs), training, self.name)
+        wanted = target_kind(network, shape_of(target), number_kind(target, loss))
+        made = as_loss(loss)
+        return objective(network, wanted, made, classes_of(made, network, wanted))
 
     def parameters(self, *shapes: Any) -> list[Parameter]:
         """What parameters it has for inputs of some shapes: where, along which axes, how large."""
@@ -174,6 +183,8 @@ class Network:
     def __call__(self, params: Nested, *inputs: Any) -> Any:
         """Carry the network out, as it is after training.
 
+        In the function of another network it is called with symbolic tensors alone, as any part.
+
         Args:
             params: the nested dict of arrays.
             *inputs: what comes in. Floating-point numbers become those of the parameters.
@@ -186,10 +197,7 @@ class Network:
             ShapeError: shapes do not fit.
         """
         if isinstance(params, Tensor):
-            raise OperandError(
-                f"{self.name} is called with parameters and arrays; what is a part of another "
-                "network is cc.layers.Chain([...])"
-            )
+            return self._part(params, *inputs)
         inputs = as_arrays(inputs)
         network = self.traced(*inputs)
         arrays = in_order(params, network.parameters)
@@ -220,6 +228,20 @@ class Network:
         whole = self.objective(*data, loss=loss)
         made, *slopes = self._run(whole, params, data, rng, [*whole.gradients.values()])
         return made, nested(dict(zip(whole.gradients, slopes, strict=True)))
+
+    def loss_and_output(
+        self, params: Nested, *data: Any, loss: Any = "cross_entropy"
+    ) -> tuple[Any, Any]:
+        """The loss of a batch, and what the network makes of it, as it is after training.
+
+        Args:
+            params: the nested dict of arrays.
+            *data: what comes in, then what is wanted.
+            loss: what it is measured by; see :meth:`loss_and_grad`.
+        """
+        whole = self.objective(*data, loss=loss, training=False)
+        found, made = self._run(whole, params, data, None, [whole.traced.output])
+        return found, made
 
     def statistics(self, params: Nested, *inputs: Any, rng: Any = None) -> Nested:
         """Parameters whose running statistics have seen one batch more.
@@ -309,11 +331,12 @@ class Network:
         Example:
             >>> import contractconv as cc
             >>> net = Network([cc.layers.Conv(64, 3, padding=1), cc.layers.GlobalPool()])
-            >>> for sentence in net.explain((1, 28, 28, 32)).parts[0].said[0].split(", "):
+            >>> said = net.explain((1, 28, 28, 32)).parts[0].said[0]
+            >>> for sentence in said.split(". ")[0].split(", "):
             ...     print(sentence)
             Each of the 64 o is made of all 32 c
             each of 32×64 pairs with a kernel of its own
-            3×3 weights along k and l: 18,432 weights.
+            3×3 weights along k and l: 18,432 weights
         """
         from contractconv.networks.explanation import explained
 
@@ -356,28 +379,11 @@ class Network:
             The loss and the metrics, means over rows.
         """
         from contractconv.networks.fitting.data import as_source
+        from contractconv.networks.fitting.measures import measured
         from contractconv.networks.fitting.metrics import as_metrics
 
         source = as_source(data, batch, None, shuffled=False)
-        return self.measured(params, source, loss, as_metrics(metrics, loss))
-
-    def measured(
-        self, params: Nested, source: Source, loss: Any, metrics: Mapping[str, Metric]
-    ) -> dict[str, float]:
-        """Measure the network on batches of a source."""
-        import numpy as np
-
-        sums, rows = dict.fromkeys(("loss", *metrics), 0.0), 0
-        for batch in source.epoch(np.random.default_rng(0)):
-            whole = self.objective(*batch, loss=loss, training=False)
-            found, made = self._run(whole, params, batch, None, [whole.traced.output])
-            values = [found, *(metric(made, batch[-1]) for metric in metrics.values())]
-            count = len(batch[-1])
-            sums = {n: s + float(v) * count for (n, s), v in zip(sums.items(), values, strict=True)}
-            rows += count
-        if not rows:
-            raise OperandError("there is nothing in the data to measure it on")
-        return {name: total / rows for name, total in sums.items()}
+        return measured(self, params, source, loss, as_metrics(metrics, loss))
 
     def fit(
         self,
@@ -480,8 +486,8 @@ class Network:
     # -- its parts -------------------------------------------------------------------------------
 
     def _called(self, trace: Any, *tensors: Tensor) -> Any:
-        if self._part is None:
-            return self._function(*tensors)
+        if isinstance(self._part, Composed):
+            return self._part.function(*tensors)
         return trace.called(self._part, tensors, ())
 
     def _kinds(self, shapes: Sequence[Any]) -> tuple[InputKind, ...]:
@@ -495,8 +501,7 @@ class Network:
             raise ParameterError(
                 f"inputs= says {len(told)} inputs, {self.name} takes {len(shapes)}"
             )
-        integers = self._part is not None and self._part.takes_integers
-        otherwise = "i" if integers else "f"
+        otherwise = "i" if self._part.takes_integers else "f"
         return tuple(
             input_kind(name, given, shape, otherwise)
             for name, given, shape in zip(self._names, told, shapes, strict=True)
@@ -509,32 +514,35 @@ class Network:
         run = self.ready(
             [whole.loss, *outputs], [*whole.inputs, *_tensors(whole.traced.parameters)]
         )
-        return run(*fitted(data, arrays), *drawn_masks(whole.traced, rng), *arrays)
+        return run(*taken(whole, data, arrays, rng), *arrays)
 
     def ready(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> CompiledProgram:
         """What makes some tensors of others; it is kept for the next call."""
         key = (tuple(t._node for t in outputs), tuple(t._node for t in inputs))
-        named = {f"result_{n}": tensor for n, tensor in enumerate(outputs)}
-        return self._kept(self._compiled, key, lambda: compile_program(named, inputs))
-
-    def _trace(self, kinds: tuple[InputKind, ...], training: bool) -> Traced:
-        return traced(self._called, kinds, training, self.name)
-
-    @staticmethod
-    def _kept(shelf: OrderedDict[Any, Made], key: Any, make: Callable[[], Made]) -> Made:
-        """What was made for a key before, or is now; the oldest goes when there are many."""
-        found = shelf.get(key)
+        found: CompiledProgram | None = self._compiled.get(key)
         if found is None:
-            found = shelf[key] = make()
-            while len(shelf) > _MOST_SHAPES:
-                shelf.popitem(last=False)
+            named = {f"result_{n}": tensor for n, tensor in enumerate(outputs)}
+            found = compile_program(named, inputs)
+            self._compiled.put(key, found, _weight(*outputs))
         return found
 
     def __str__(self) -> str:
-        return str(self._part) if self._part is not None else repr(self)
+        return repr(self) if isinstance(self._part, Composed) else str(self._part)
 
     def __repr__(self) -> str:
         return f"<network {self.name}({', '.join(self._names)})>"
+
+
+def _as_part(parts: Any, name: str | None) -> Part:
+    """What a caller put together."""
+    if isinstance(parts, Part):
+        return parts
+    return Composed(parts, name) if callable(parts) else Chain(parts, name)
+
+
+def _weight(*outputs: Tensor) -> int:
+    """Bytes that tensors take with all that they are made of, about."""
+    return _NODE * len(in_node_order([output._node for output in outputs]))
 
 
 def _tensors(parameters: Iterable[Parameter]) -> list[Tensor]:

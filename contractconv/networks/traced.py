@@ -12,6 +12,7 @@ from contractconv.errors import ProgramError
 from contractconv.layers.records import Call, Mask, Parameter, Path
 from contractconv.layers.trace import Trace
 from contractconv.lazy import remembered
+from contractconv.networks.composed import one_tensor
 
 if TYPE_CHECKING:
     from contractconv.networks.losses import Loss
@@ -49,6 +50,11 @@ class Traced:
     inputs: tuple[Tensor, ...]
     output: Tensor
     trace: Trace
+
+    @remembered
+    def sizes(self) -> Shape:
+        """The sizes of the axes of what it makes."""
+        return self.trace.shape(self.output)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -89,12 +95,9 @@ def traced(
     inputs = tuple(trace.input(k.name, k.axes, k.shape, k.dtype) for k in kinds)
     with trace.entered():
         made = function(trace, *inputs)
-    if not isinstance(made, Tensor):
-        raise ProgramError(
-            f"{name} returns a {type(made).__name__}: a network makes one symbolic tensor"
-        )
-    trace.shape(made)
-    return Traced(inputs, made, trace)
+    output = one_tensor(made, name)
+    trace.shape(output)
+    return Traced(inputs, output, trace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +108,13 @@ class Objective:
         traced: the network, as it is in training.
         target: what is wanted of it, an input.
         loss: how far off it is, a number.
+        classes: how many classes there are, if what is wanted are labels.
     """
 
     traced: Traced
     target: Tensor
     loss: Tensor
+    classes: int | None = None
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -124,11 +129,13 @@ class Objective:
         return {p.path: slope for p, slope in zip(trained, found, strict=True)}
 
 
-def objective(network: Traced, target: InputKind, loss: Loss) -> Objective:
-    """Put a loss behind a network."""
+def objective(
+    network: Traced, target: InputKind, loss: Loss, classes: int | None = None
+) -> Objective:
+    """Put a loss behind a network; labels are of so many classes."""
     wanted = network.trace.input(target.name, target.axes, target.shape, target.dtype)
     with network.trace.entered():
         made = loss(network.output, wanted)
     if not isinstance(made, Tensor) or made.ndim:
         raise ProgramError("a loss is a number: reduce it over all axes, as cc.functions.mse does")
-    return Objective(network, wanted, made.called("loss"))
+    return Objective(network, wanted, made.called("loss"), classes)

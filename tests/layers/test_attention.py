@@ -55,7 +55,7 @@ def _positions(t: int, s: int) -> tuple[Any, Any]:
     return torch.arange(t)[:, None], torch.arange(s)
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 25)
 @given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 2, 3]), truths, truths)
 def test_self_attention(batch: int, length: int, heads: int, causal: bool, bias: bool) -> None:
     def theirs(w: Any, x: Any) -> Any:
@@ -65,7 +65,7 @@ def test_self_attention(batch: int, length: int, heads: int, causal: bool, bias:
     agree(Attention(heads, causal=causal, bias=bias), theirs, numbers(batch, length, 6))
 
 
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 37)
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 2]), truths)
 def test_cross_attention(length: int, others: int, heads: int, bias: bool) -> None:
     part = Attention(heads, bias=bias)
@@ -79,7 +79,7 @@ def test_cross_attention(length: int, others: int, heads: int, bias: bool) -> No
     agree(Network(f), theirs, numbers(2, length, 4), numbers(2, others, 4, seed=1))
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 25)
 @given(
     st.integers(1, 6),
     st.one_of(st.integers(0, 3), st.tuples(st.integers(0, 3), st.integers(0, 3))),

@@ -60,7 +60,7 @@ def test_what_cannot_be_added_up() -> None:
         Network([Residual([Dense(2, over="h w c")])]).init(0, (1, 5, 5, 2))
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 3), st.integers(1, 9),
     st.integers(1, 4),
@@ -83,7 +83,7 @@ def test_squeeze_excite_is_two_products() -> None:
         Network(SqueezeExcite()).init(0, (2, 3))
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(0, 4), max_size=3),
     st.lists(st.integers(1, 4), min_size=1, max_size=5),

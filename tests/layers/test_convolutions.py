@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch_layers import agree, channels_first, channels_last, convolved, numbers, padded, torch
+from torch_layers import agree, channels_first, channels_last, convolved, numbers, seen, torch
 from window_strategies import WindowOptions, window_options
 
 from contractconv import Network
@@ -25,7 +25,7 @@ def _kernel(w: Any, groups: int) -> Any:
     return weight.movedim((-3, -1, -2), (0, 1, 2)).flatten(0, 1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 10)
 @given(window_options(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), truths)
 def test_conv(options: WindowOptions, groups: int, read: int, made: int, bias: bool) -> None:
     part = Conv(groups * made, groups=groups, bias=bias, map="tanh", **options.given)
@@ -37,7 +37,7 @@ def test_conv(options: WindowOptions, groups: int, read: int, made: int, bias: b
     agree(part, theirs, numbers(*options.shape, groups * read))
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 15)
 @given(window_options(), st.integers(1, 3), st.integers(1, 3), truths)
 def test_depthwise(options: WindowOptions, channels: int, multiplier: int, bias: bool) -> None:
     part = Depthwise(multiplier=multiplier, bias=bias, **options.given)
@@ -50,25 +50,21 @@ def test_depthwise(options: WindowOptions, channels: int, multiplier: int, bias:
     agree(part, theirs, numbers(*options.shape, channels))
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 15)
 @given(window_options(), st.integers(1, 2), st.integers(1, 2), truths)
 def test_local(options: WindowOptions, read: int, made: int, bias: bool) -> None:
     part = Local(made, bias=bias, **options.given)
     places, taps = "ijm"[: options.rank], "kln"[: options.rank]
 
     def theirs(w: Any, x: Any) -> Any:
-        seen = padded(channels_first(x), options)
-        for n, (k, s, d) in enumerate(
-            zip(options.kernel, options.strides, options.dilations, strict=True)
-        ):
-            seen = seen.unfold(n + 2, d * (k - 1) + 1, s)[..., ::d]
-        found = torch.einsum(f"bc{places}{taps},{places}{taps}co->b{places}o", seen, w["W"])
+        windows = seen(channels_first(x), options)
+        found = torch.einsum(f"bc{places}{taps},{places}{taps}co->b{places}o", windows, w["W"])
         return found if w.get("bias") is None else found + w["bias"]
 
     agree(part, theirs, numbers(*options.shape, read))
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 10)
 @given(
     window_options(paddings="number each pair"), st.data(), st.integers(1, 2), st.integers(1, 2),
     st.integers(1, 2), truths,

@@ -22,7 +22,7 @@ def _linear(w: Any, x: Any, count: int) -> Any:
     return torch.nn.functional.linear(flat, rows.T, w.get("bias"))
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(0, 3), max_size=3), st.lists(st.integers(1, 4), min_size=1, max_size=4),
     st.integers(1, 4), st.booleans(),

@@ -15,7 +15,7 @@ from contractconv.errors import OperandError, ParameterError, ShapeError
 from contractconv.layers import Chain, Dense, Embedding, LearnedPositions, Positions
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 5),
     st.sampled_from(["int8", "int32", "int64", "uint16"]),
@@ -43,7 +43,7 @@ def test_a_shape_of_tokens_is_one_of_integers(parts: Any) -> None:
     params = network.init(0, (2, 5))
     assert "int64" in str(network.program((2, 5)))
     assert network(params, np.zeros((2, 5), int)).shape[:2] == (2, 5)
-    assert network.traced((2, 5)) is network.traced(np.zeros((2, 5), int))
+    assert network.traced((2, 5)).inputs[0].axes == ("b", "t")
 
 
 def test_numbers_are_no_tokens() -> None:

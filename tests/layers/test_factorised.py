@@ -35,7 +35,7 @@ def _terms(kind: Any, rank: int, multiplier: int) -> list[str]:
     }[kind]
 
 
-@settings(max_examples=24)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.sampled_from([Separable, ConvCP, ConvTucker, ConvTrain]), window_options(),
     st.integers(1, 3), st.integers(1, 2), st.booleans(), st.sampled_from([None, "tanh"]),

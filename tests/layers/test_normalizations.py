@@ -28,7 +28,7 @@ epsilons = st.sampled_from([1e-5, 0.1])
 images = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 10)
 @given(images, st.sampled_from([0, 2, 3]), truths, truths, truths, epsilons)
 def test_batch_norm(
     image: tuple[int, ...], batch: int, scale: bool, shift: bool, training: bool, epsilon: float
@@ -86,7 +86,7 @@ def test_statistics_are_parameters_that_are_not_trained() -> None:
     assert list(grads["batch_norm_1"]) == ["scale", "shift"]
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(images, st.integers(0, 3), st.integers(1, 3), truths, truths, epsilons)
 def test_layer_norm(
     image: tuple[int, ...], batch: int, count: int, scale: bool, shift: bool, epsilon: float
@@ -102,7 +102,7 @@ def test_layer_norm(
     agree(LayerNorm(list(over), epsilon=epsilon, scale=scale, shift=shift), theirs, x)
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(images, st.integers(0, 3), st.integers(1, 3), truths, st.sampled_from([1e-6, 0.1]))
 def test_rms_norm(
     image: tuple[int, ...], batch: int, count: int, scale: bool, epsilon: float
@@ -116,7 +116,7 @@ def test_rms_norm(
     agree(RMSNorm(list("abc"[:count]), epsilon=epsilon, scale=scale), theirs, x)
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(images, st.integers(0, 3), st.sampled_from([1, 2, 3, 6]), truths, truths, epsilons)
 def test_group_norm(
     image: tuple[int, ...], batch: int, groups: int, scale: bool, shift: bool, epsilon: float
@@ -134,7 +134,7 @@ def test_group_norm(
     agree(part, theirs, numbers(batch, *image, 6))
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 12)
 @given(
     st.lists(st.integers(2, 4), min_size=1, max_size=3), st.integers(1, 3), truths, truths, epsilons
 )

@@ -38,7 +38,7 @@ def _theirs(kind: str, w: Any, x: Any, path: tuple[str, ...], features: int, bia
     return shown
 
 
-@settings(max_examples=16)
+@settings(max_examples=settings().max_examples // 30)
 @given(
     st.sampled_from([LSTM, GRU]), st.integers(1, 3), st.integers(1, 5), st.integers(1, 3),
     st.integers(1, 3), truths, truths, truths,

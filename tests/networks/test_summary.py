@@ -160,12 +160,29 @@ def embedded() -> cc.Network:
     return cc.Network([L.Embedding(11, 4), L.LayerNorm(), L.Dense(3)], inputs=tokens)
 
 
+def transformer() -> cc.Network:
+    tokens = cc.tensor("tokens", "b t", "int64")
+    attending = L.Residual([L.LayerNorm(), L.Attention(2)])
+    thinking = L.Residual([L.LayerNorm(), L.Dense(16, map="gelu"), L.Dense(8)])
+    parts = [L.Embedding(11, 8), L.Positions(), attending, thinking, L.Dense(11)]
+    return cc.Network(parts, inputs=tokens)
+
+
+def squeezed() -> cc.Network:
+    conv = L.ConvCP(8, 3, rank=4, padding=1)
+    return cc.Network([conv, L.BatchNorm(), "relu", L.SqueezeExcite(4), L.GlobalPool()])
+
+
 NETWORKS: dict[str, tuple[Callable[[], cc.Network], *tuple[Shape, ...]]] = {
     "lenet": (lenet, (2, 28, 28, 1)),
     "attending": (attending, (2, 5, 4), (2, 7, 4)),
     "inception": (inception, (2, 7, 8, 3)),
     "shared": (shared_and_skipped, (2, 6, 5, 6)),
     "factorised": (factorised, (2, 8, 7, 3)),
+    "transformer": (transformer, (2, 6)),
+    "squeezed": (squeezed, (2, 6, 6, 3)),
+    "recurrent": (lambda: cc.Network([L.GRU(5), L.Dense(2)]), (2, 4, 3)),
+    "nothing": (lambda: cc.Network([L.Conv(3, 3), L.Dense(2, over="h w c")]), (0, 6, 6, 3)),
     "embedded": (embedded, (2, 5)),
     "unet": (lambda: unet(3, (16, 4)), (1, 48, 44, 2)),
     "mobilenet": (mobilenet_v2, (1, 32, 32, 3)),

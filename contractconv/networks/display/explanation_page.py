@@ -5,10 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from contractconv.display.html_page import article, code, document, note
-from contractconv.display.programs.formulas import Formulas
 from contractconv.display.programs.lines import Line
 from contractconv.display.programs.sentences import words
-from contractconv.networks.display.wording import LETTERS, likeness, title, work
+from contractconv.networks.display.wording import LETTERS, length, likeness, title, work
 from contractconv.networks.explanation import Back, NetworkExplanation, Told
 
 
@@ -30,11 +29,10 @@ def _part(part: Told) -> str:
 
 
 def _told(part: Told) -> str:
-    formulas = part.program.formulas("mathml")
     sizes = [*part.given, (f"→ {part.makes[0]}", part.makes[1])]
-    said = "".join(map(note, (*part.said, work(part))))
-    forward = "".join(_formula(part, formulas, line) for line in part.lines)
-    back = "".join(_back(part, formulas, one) for one in part.backs)
+    said = "".join(map(note, (*part.said, length(part), work(part))))
+    forward = "".join(_formula(part, line) for line in part.lines)
+    back = "".join(_back(part, one) for one in part.backs)
     return f"{_definitions(sizes)}{forward}{said}{back}"
 
 
@@ -43,11 +41,13 @@ def _definitions(pairs: list[tuple[str, str]]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _back(part: Told, formulas: Formulas, back: Back) -> str:
+def _back(part: Told, back: Back) -> str:
     head = f"<h3>What comes back to {escape(back.to)}</h3>" if back.to else ""
     string = f"<p>{code(back.string)}</p>" if back.string else ""
-    return f"{head}{string}{_formula(part, formulas, back.line)}{note(back.said)}"
+    formula = "" if back.line is None else _formula(part, back.line)
+    return f"{head}{string}{formula}{note(back.said)}"
 
 
-def _formula(part: Told, formulas: Formulas, line: Line) -> str:
-    return formulas.equation(line) + note(words(part.program, line, line))
+def _formula(part: Told, line: Line) -> str:
+    assert part.program is not None
+    return part.program.formulas("mathml").equation(line) + note(words(part.program, line, line))

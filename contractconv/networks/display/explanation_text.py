@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contractconv.display.programs.formulas import Formulas
 from contractconv.display.programs.lines import Line
 from contractconv.display.programs.sentences import words
 from contractconv.display.terminal import fitted, glued, wrapped
-from contractconv.networks.display.wording import LETTERS, likeness, title, work
+from contractconv.networks.display.wording import LETTERS, length, likeness, title, work
 from contractconv.networks.explanation import Back, NetworkExplanation, Told
 
 _INDENT = "  "
@@ -39,24 +38,25 @@ def _part(part: Told) -> Iterator[str]:
     for given, size in part.given:
         yield f"{_INDENT}{given}: {size}"
     yield f"{_INDENT}-> {name}: {sizes}"
-    formulas = part.program.formulas("text")
     for line in part.lines:
-        yield from _formula(part, formulas, line)
-    for sentence in (*part.said, work(part)):
+        yield from _formula(part, line)
+    for sentence in (*part.said, length(part), work(part)):
         yield from wrapped(sentence, _INDENT)
     for back in part.backs:
-        yield from _back(part, formulas, back)
+        yield from _back(part, back)
 
 
-def _back(part: Told, formulas: Formulas, back: Back) -> Iterator[str]:
+def _back(part: Told, back: Back) -> Iterator[str]:
     if back.to:
         yield f"{_INDENT}what comes back to {back.to}{': ' * bool(back.string)}{back.string}"
-    yield from _formula(part, formulas, back.line)
+    if back.line is not None:
+        yield from _formula(part, back.line)
     yield from wrapped(back.said, _INDENT * 2)
 
 
-def _formula(part: Told, formulas: Formulas, line: Line) -> Iterator[str]:
-    left, right, conditions = formulas.written(line)
+def _formula(part: Told, line: Line) -> Iterator[str]:
+    assert part.program is not None
+    left, right, conditions = part.program.formulas("text").written(line)
     yield from wrapped(glued(f"{left} = {right}", "[{]}"), _INDENT * 4, _INDENT * 2)
     if conditions:
         yield from wrapped(f"where {', '.join(conditions)}", _INDENT * 5, _INDENT * 4)

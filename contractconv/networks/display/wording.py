@@ -24,6 +24,11 @@ def work(part: Told) -> str:
     return f"It takes {forward:,} multiply-adds{back}." if forward else ""
 
 
+def length(part: Told) -> str:
+    """Where formulas are that are too many to be read; nothing, if they are there."""
+    return "" if part.program else "It has too many formulas to be read: see net.program(...)."
+
+
 def likeness(part: Told) -> str:
     """Which part before it is like this one; nothing, if none is."""
     return f"Like {'.'.join(part.like)}, with the same strings and sizes." if part.like else ""

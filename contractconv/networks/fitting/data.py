@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any
 
@@ -12,6 +12,8 @@ from contractconv.errors import OperandError, ParameterError, ShapeError
 
 Batch = tuple[Any, ...]
 """What comes in, and what is wanted: one array each."""
+Augment = Callable[[Batch, np.random.Generator], Sequence[Any]]
+"""A function of a batch and a generator that makes another batch."""
 
 
 class Arrays:
@@ -28,15 +30,11 @@ class Arrays:
     """
 
     def __init__(self, arrays: Sequence[Any], batch: int, shuffled: bool = True) -> None:
-        self.arrays = [a if hasattr(a, "shape") else np.asarray(a) for a in arrays]
+        self.arrays = [a if hasattr(a, "shape") else _as_array(a) for a in arrays]
         self.batch, self.shuffled = batch, shuffled
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise ParameterError(f"batch={batch!r}: a positive number of rows is wanted")
-        counts = [array.shape[0] if array.ndim else 0 for array in self.arrays]
-        if len(set(counts)) != 1 or not counts[0]:
-            shapes = ", ".join(str(tuple(array.shape)) for array in self.arrays)
-            raise ShapeError(f"arrays have as many rows each, and some: theirs are {shapes}")
-        self.rows = counts[0]
+        self.rows = _check_rows(self.arrays, "data")
 
     @property
     def steps(self) -> int:
@@ -48,7 +46,7 @@ class Arrays:
         order = rng.permutation(self.rows) if self.shuffled else np.arange(self.rows)
         for n in range(start * self.batch, self.rows, self.batch):
             rows = order[n : n + self.batch]
-            yield tuple(array[rows] for array in self.arrays)
+            yield tuple(np.asarray(array[rows]) for array in self.arrays)
 
 
 class Stream:
@@ -60,7 +58,9 @@ class Stream:
     """
 
     def __init__(self, source: Iterable[Batch] | Callable[..., Any], steps: int | None) -> None:
-        self._source, self.steps = source, steps
+        there = len(source) if isinstance(source, Sized) else None
+        known = [number for number in (steps, there) if number is not None]
+        self._source, self.steps = source, min(known, default=None)
         if not callable(source) and iter(source) is source:
             raise OperandError(
                 "this can be gone through only once, and there may be several epochs: give a list, "
@@ -71,9 +71,7 @@ class Stream:
         """The batches of an epoch, from one on."""
         batches = self._source(rng) if callable(self._source) else self._source
         for batch in islice(batches, start, self.steps):
-            if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-                raise OperandError("a batch is a tuple: what comes in, then what is wanted")
-            yield tuple(batch)
+            yield checked(batch, "a batch")
 
 
 Source = Arrays | Stream
@@ -91,13 +89,69 @@ def as_source(data: Any, batch: int, steps: int | None, shuffled: bool = True) -
 
     Raises:
         OperandError: it is none of these.
+        ParameterError: it is said how many batches an epoch has, and data are arrays.
     """
-    if isinstance(data, (tuple, list)) and all(hasattr(array, "shape") for array in data):
-        if len(data) < 2:
-            raise OperandError("data are what comes in, then what is wanted: (x, labels)")
-        return Arrays(data, batch, shuffled)
+    if isinstance(data, (tuple, list)) and not any(map(_is_batch, data)):
+        return _as_arrays(data, batch, steps, shuffled)
     if callable(data) or hasattr(data, "__iter__"):
         return Stream(data, steps)
     raise OperandError(
         f"data are arrays, as in (x, labels), or batches of them; not a {type(data).__name__}"
     )
+
+
+def _is_batch(given: Any) -> bool:
+    """Whether it is some arrays together, and no numbers in lists."""
+    return isinstance(given, (tuple, list)) and any(hasattr(one, "shape") for one in given)
+
+
+def _as_arrays(data: Sequence[Any], batch: int, steps: int | None, shuffled: bool) -> Arrays:
+    if len(data) < 2:
+        raise OperandError("data are what comes in, then what is wanted: (x, labels)")
+    if steps is not None:
+        raise ParameterError(
+            "steps_per_epoch= is for batches that somebody else makes; of arrays an epoch takes "
+            "all rows, batch= of them in a step"
+        )
+    return Arrays(data, batch, shuffled)
+
+
+def checked(batch: Any, what: str) -> Batch:
+    """The arrays of a batch.
+
+    Raises:
+        OperandError: it is none.
+        ShapeError: its arrays have not as many rows each, or none.
+    """
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        raise OperandError(
+            f"{what} is a tuple, what comes in, then what is wanted; not a {type(batch).__name__}"
+        )
+    arrays = tuple(map(_as_array, batch))
+    _check_rows(arrays, what)
+    return arrays
+
+
+def augmented(augment: Augment, batch: Batch, rng: np.random.Generator) -> Batch:
+    """Another batch that a caller makes of one.
+
+    Raises:
+        OperandError: it is none.
+        ShapeError: its arrays have not as many rows each.
+    """
+    return checked(augment(batch, rng), "what augment= makes")
+
+
+def _as_array(given: Any) -> Any:
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise OperandError(f"this is no array: {error}") from None
+
+
+def _check_rows(arrays: Sequence[Any], what: str) -> int:
+    counts = [array.shape[0] if array.ndim else 0 for array in arrays]
+    if len(set(counts)) != 1 or not counts[0]:
+        shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+        raise ShapeError(f"arrays of {what} have as many rows each, and some: theirs are {shapes}")
+    return int(counts[0])

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from contractconv.errors import ParameterError, TrainingError
-from contractconv.networks.fitting.data import Batch, Source
-from contractconv.networks.fitting.metrics import Metric, Row, plot, write_csv
+from contractconv.execution.calibration import chosen_by
+from contractconv.layers.nesting import Nested
+from contractconv.networks.fitting import chance
+from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
+from contractconv.networks.fitting.measures import Measures
+from contractconv.networks.fitting.metrics import Row, plot, write_csv
 from contractconv.networks.fitting.progress import Progress
 from contractconv.networks.fitting.progressed import Best, Progressed, Saved
 from contractconv.networks.fitting.stepper import Stepper
-from contractconv.networks.nesting import Nested, nested
+from contractconv.networks.nesting import from_names
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network
     from contractconv.training import KFAC, Optimizer
-
-Augment = Callable[[Batch, np.random.Generator], Sequence[Any]]
 
 
 @dataclass
@@ -63,30 +63,6 @@ _COUNTS = ("epoch", "step", "seconds", "rate")
 
 
 @dataclass(frozen=True)
-class Measures:
-    """What is measured after each epoch.
-
-    Attributes:
-        loss: what the network is measured by.
-        metrics: what else.
-        validation: on which data.
-        monitor: what ought to get better.
-        patience: after how many epochs in which it does not the training ends.
-    """
-
-    loss: Any
-    metrics: Mapping[str, Metric]
-    validation: Source | None
-    monitor: str
-    patience: int | None
-
-    def is_better(self, now: float, before: float) -> bool:
-        """Losses and errors get smaller, everything else greater."""
-        smaller = self.monitor.endswith(("loss", "error"))
-        return now < before if smaller else now > before
-
-
-@dataclass(frozen=True)
 class Training:
     """A training: who makes steps of which data, and what is done in between.
 
@@ -96,6 +72,7 @@ class Training:
         stepper: what takes steps.
         source: where batches come from.
         epochs: how many there will be.
+        seed: of all chance.
         augment: what is done to each batch before.
         measures: what is measured.
         saved: where it is kept; ``None`` for nowhere.
@@ -110,6 +87,7 @@ class Training:
     stepper: Stepper
     source: Source
     epochs: int
+    seed: int
     augment: Augment | None
     measures: Measures
     saved: Saved | None
@@ -119,97 +97,95 @@ class Training:
     progress: Progress
 
     def run(self, at: Progressed) -> Fit:
-        """Go on from where it is until it is over."""
-        began = time.perf_counter() - at.seconds
-        with self.progress:
+        """Go on from where it is until it is over.
+
+        Whoever interrupts it finds the last whole step in the checkpoint, if there is one.
+        """
+        with self.progress, chosen_by(at.figures):
             self.progress.begin(self._total(), at.step)
-            while at.epoch < self.epochs and not self._is_over(at):
-                self._epoch(at, began)
-        stopped = "patience" if self._is_over(at) else "epochs"
-        trained = at.best.arrays if at.best is not None else at.state["parameters"]
-        average = at.state.get("average")
+            self._show(at)
+            last = at
+            try:
+                for last in self._states(at):
+                    self._settle(last)
+            except KeyboardInterrupt:
+                if self.saved is not None and last is not at:
+                    self.saved.keep(last)
+                raise
+        return self._fit(last)
+
+    def _fit(self, at: Progressed) -> Fit:
+        best, average = at.best, at.state.get("average")
         return Fit(
-            _nested(trained), None if average is None else _nested(self._averaged(at)),
-            at.rows, at.step, at.seconds, stopped,
+            from_names(at.state["parameters"] if best is None else best.arrays),
+            None if average is None else from_names(_averaged(at)),
+            list(at.rows), at.step, at.seconds, "patience" if self._is_over(at) else "epochs",
+        )  # fmt: skip
+
+    def _states(self, at: Progressed) -> Iterator[Progressed]:
+        """Where it is after each step, and after what is measured behind each epoch."""
+        began = time.perf_counter() - at.seconds
+        while at.epoch < self.epochs and not self._is_over(at):
+            for batch in self.source.epoch(chance.of_epoch(self.seed, at.epoch), at.position):
+                later = self._stepped(at, batch)
+                at = replace(later, seconds=time.perf_counter() - began)
+                yield at
+            at = self._measured(at, time.perf_counter() - began)
+            yield at
+
+    def _stepped(self, at: Progressed, batch: Batch) -> Progressed:
+        """Where it is after a step more."""
+        number = at.step + 1
+        rng, rate = chance.of_step(self.seed, number), self._rate(number)
+        taken = batch if self.augment is None else augmented(self.augment, batch, rng)
+        loss, state = self.stepper(taken, number, rate, at.state, rng)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in step {number} (epoch {at.epoch + 1}, rate {rate:.3g}): "
+                "take a lower rate, or clip gradients with clip=1.0; the last checkpoint, if "
+                "there is one, is from before"
+            )
+        self.progress.step(loss)
+        rows = len(taken[-1])
+        return replace(
+            at, state=state, step=number, position=at.position + 1,
+            summed=at.summed + loss * rows, counted=at.counted + rows,
         )  # fmt: skip
 
     def _total(self) -> int | None:
         return None if self.source.steps is None else self.epochs * self.source.steps
 
-    def _epoch(self, at: Progressed, began: float) -> None:
-        """What is left of an epoch; then what is measured."""
-        if not at.position:
-            at.order = int(at.rng.integers(1 << 62))
-        for batch in self.source.epoch(np.random.default_rng(at.order), at.position):
-            self._step(at, batch)
-            if self.every and at.step % self.every == 0:
-                self._keep(at, began)
-        self._check_any(at)
-        row = self._row(at, time.perf_counter() - began)
-        at.rows.append(row)
-        self._remember(at, row)
-        at.epoch, at.position, at.summed, at.counted = at.epoch + 1, 0, 0.0, 0
-        self._show(at)
-        if not self.every or at.epoch == self.epochs or self._is_over(at):
-            self._keep(at, began)
-        at.seconds = time.perf_counter() - began
-
-    def _step(self, at: Progressed, batch: Batch) -> None:
-        taken = batch if self.augment is None else tuple(self.augment(batch, at.rng))
-        rate = self._rate(at)
-        loss, state = self.stepper(taken, at.step + 1, rate, at.state, at.rng)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} in step {at.step + 1} (epoch {at.epoch + 1}, rate {rate:.3g}):"
-                " take a lower rate, or clip gradients with clip=1.0; the last checkpoint, if "
-                "there is one, is from before"
-            )
-        rows = len(taken[-1])
-        at.state, at.step, at.position = state, at.step + 1, at.position + 1
-        at.summed, at.counted = at.summed + loss * rows, at.counted + rows
-        self.progress.step(loss)
-
-    def _rate(self, at: Progressed) -> float:
+    def _rate(self, number: int) -> float:
         total = self._total()
         if total is None and callable(self.optimizer.rate):
             raise ParameterError(
                 "a rate that changes needs to know how many steps there will be: say "
                 "steps_per_epoch="
             )
-        return self.optimizer.rate_at(at.step + 1, total or 1)
-
-    def _check_any(self, at: Progressed) -> None:
-        if not at.counted:
-            raise ParameterError("an epoch has no batch: data that can be gone through once only?")
+        return self.optimizer.rate_at(number, total or 1)
 
     # -- what is measured, and kept --------------------------------------------------------------
 
-    def _row(self, at: Progressed, seconds: float) -> Row:
+    def _measured(self, at: Progressed, seconds: float) -> Progressed:
+        """Where it is when an epoch is over."""
+        if not at.counted:
+            raise ParameterError("an epoch has no batch: data that can be gone through once only?")
         row: Row = {"epoch": at.epoch + 1, "step": at.step, "seconds": round(seconds, 3)}
         row["loss"] = at.summed / at.counted
-        if self.measures.validation is not None:
-            measured = self.network.measured(
-                _nested(self._averaged(at)), self.measures.validation, self.measures.loss,
-                self.measures.metrics,
-            )  # fmt: skip
-            row |= {f"validation_{name}": value for name, value in measured.items()}
-        return row
+        row |= self.measures.of(self.network, _averaged(at))
+        return replace(
+            at, epoch=at.epoch + 1, position=0, summed=0.0, counted=0, rows=(*at.rows, row),
+            best=self._best(at, row), seconds=seconds,
+        )  # fmt: skip
 
-    def _averaged(self, at: Progressed) -> dict[str, Any]:
-        """The parameters, averaged where they are."""
-        return {**at.state["parameters"], **at.state.get("average", {})}
-
-    def _remember(self, at: Progressed, row: Row) -> None:
+    def _best(self, at: Progressed, row: Row) -> Best | None:
+        """The best parameters so far, if the training ends by them."""
         if self.measures.patience is None:
-            return
-        if self.measures.monitor not in row:
-            known = ", ".join(name for name in row if name not in _COUNTS)
-            raise ParameterError(
-                f"monitor={self.measures.monitor!r} is not measured; there are {known}"
-            )
+            return None
         value = row[self.measures.monitor]
         if at.best is None or self.measures.is_better(value, at.best.value):
-            at.best = Best(value, at.epoch + 1, self._averaged(at))
+            return Best(value, at.epoch + 1, _averaged(at))
+        return at.best
 
     def _is_over(self, at: Progressed) -> bool:
         """Whether nothing has got better for so long."""
@@ -218,17 +194,25 @@ class Training:
             at.epoch - at.best.epoch >= patience
         )  # fmt: skip
 
+    def _settle(self, at: Progressed) -> None:
+        """Show and keep what is to be shown and kept here."""
+        if at.position == 0:
+            self._show(at)
+        if self.saved is not None and self._is_due(at):
+            self.saved.keep(at)
+
+    def _is_due(self, at: Progressed) -> bool:
+        if at.position == 0:
+            return self.every is None or at.epoch == self.epochs or self._is_over(at)
+        return self.every is not None and at.step % self.every == 0
+
     def _show(self, at: Progressed) -> None:
         if self.csv is not None:
             write_csv(at.rows, self.csv)
-        if self.picture is not None:
+        if self.picture is not None and at.rows:
             plot(at.rows, self.picture)
 
-    def _keep(self, at: Progressed, began: float) -> None:
-        at.seconds = time.perf_counter() - began
-        if self.saved is not None:
-            self.saved.keep(at)
 
-
-def _nested(arrays: Mapping[str, Any]) -> Nested:
-    return nested({tuple(name.split(".")): array for name, array in arrays.items()})
+def _averaged(at: Progressed) -> dict[str, Any]:
+    """The parameters, averaged where they are."""
+    return {**at.state["parameters"], **at.state.get("average", {})}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from contractconv.errors import OperandError, ParameterError
+from contractconv.training import whole_files
 
 Metric = Callable[[Any, Any], float]
 """A function of what a network makes and of what is wanted, both arrays: a mean over rows."""
@@ -53,14 +54,26 @@ def as_metrics(given: Any, loss: Any) -> dict[str, Metric]:
         loss: what the network is trained by.
 
     Raises:
-        ParameterError: there is no metric of a name.
+        ParameterError: there is no metric of a name, or two of one.
     """
     if given is None:
         given = ("accuracy",) if loss == "cross_entropy" else ()
     if isinstance(given, Mapping):
-        return dict(given)
-    listed = [given] if isinstance(given, str) or callable(given) else list(given)
-    return dict(map(_named, listed))
+        listed = list(given.items())
+    else:
+        several = [given] if isinstance(given, str) or callable(given) else list(given)
+        listed = list(map(_named, several))
+    _check_apart([name for name, _ in listed])
+    return dict(listed)
+
+
+def _check_apart(names: Sequence[str]) -> None:
+    """See that each is measured under a name of its own."""
+    for n, name in enumerate(names):
+        if name == "loss" or name in names[:n]:
+            raise ParameterError(
+                f"there are two measures {name!r}: say metrics={{name: function}}, with other names"
+            )
 
 
 def _named(given: Any) -> tuple[str, Metric]:
@@ -71,6 +84,8 @@ def _named(given: Any) -> tuple[str, Metric]:
                 "what the network makes and of what is wanted"
             )
         return given, METRICS[given]
+    if not callable(given):
+        raise ParameterError(f"metrics={given!r} is neither a name nor a function")
     return getattr(given, "__name__", "metric"), given
 
 
@@ -90,13 +105,13 @@ def written(rows: Sequence[Row]) -> str:
 
 
 def write_csv(rows: Sequence[Row], path: str | Path) -> None:
-    """Write rows to a file.
+    """Write rows to a file, which is there as a whole at any time.
 
     Raises:
         OperandError: it cannot be written.
     """
     try:
-        Path(path).write_text(written(rows))
+        whole_files.write(Path(path), written(rows).encode())
     except OSError as error:
         raise OperandError(f"metrics cannot be written to {path}: {error.strerror}") from None
 
@@ -113,8 +128,9 @@ def plot(rows: Sequence[Row], path: str | Path | None = None) -> Any:
 
     Raises:
         ImportError: matplotlib is missing; the message says what to install.
+        OperandError: the picture cannot be written.
     """
-    figure = _figure()
+    figure = new_figure()
     names = list(dict.fromkeys(n for row in rows for n in row if n not in _ASIDE))
     panels = [group for group in (_losses(names), _others(names)) if group]
     for position, group in enumerate(panels, 1):
@@ -127,8 +143,17 @@ def plot(rows: Sequence[Row], path: str | Path | None = None) -> Any:
         axes.legend()
     figure.tight_layout()
     if path is not None:
-        figure.savefig(path, dpi=130)
+        _save(figure, path)
     return figure
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=130)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OperandError(f"the picture cannot be written to {path}: {reason}") from None
 
 
 _ASIDE = ("epoch", "step", "seconds", "rate")
@@ -142,14 +167,17 @@ def _others(names: Iterable[str]) -> list[str]:
     return [name for name in names if not name.endswith("loss")]
 
 
-def _figure() -> Any:
+def new_figure() -> Any:
+    """A figure with nothing in it, that needs no window.
+
+    Raises:
+        ImportError: matplotlib is missing; the message says what to install.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            'pictures need matplotlib: pip install "contractconv[training]"'
-        ) from None
+        raise ImportError("pictures need matplotlib: pip install matplotlib") from None
     figure = Figure(figsize=(9, 3.6))
     FigureCanvasAgg(figure)
     return figure

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.cache_register import Shelf
 from contractconv.errors import ParameterError
+from contractconv.networks.batches import taken
 from contractconv.networks.fitting.step import State
-from contractconv.networks.inputs import fitted
-from contractconv.networks.masks import drawn_masks
 from contractconv.training.kfac import KFAC, Likelihood, sites_of_product
 from contractconv.training.kfac import Objective as Natural
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What a state calls the averages of KFAC.
 _KEPT = "kfac"
+# Bytes that a parameter takes in the record of a training, about.
+_ENTRY = 4096
 
 
 class NaturalStepper:
@@ -47,7 +49,7 @@ class NaturalStepper:
             )
         self._network, self._loss, self._optimizer = network, loss, optimizer
         self._average = average
-        self._trainings: dict[Objective, Training] = {}
+        self._trainings = Shelf()
 
     def first(self, parameters: Sequence[Parameter], arrays: Sequence[Any]) -> State:
         """The state that a training begins with."""
@@ -67,8 +69,7 @@ class NaturalStepper:
         trained = {str(p.tensor.label): arrays[str(p.tensor.label)] for p in whole.traced.trained}
         kept = state[_KEPT] or training.begin(trained)
         still = [arrays[str(p.tensor.label)] for p in _untrained(whole)]
-        taken = fitted(batch, [*before.values()])
-        data = [*taken, *drawn_masks(whole.traced, rng), *still]
+        data = [*taken(whole, batch, [*before.values()], rng), *still]
         made = training.step(trained, kept, data, rate=rate)
         after = {**made.parameters, **made.beside}
         parameters = {
@@ -87,11 +88,11 @@ class NaturalStepper:
         return later
 
     def _training(self, whole: Objective) -> Training:
-        found = self._trainings.get(whole)
+        found: Training | None = self._trainings.get(whole)
         if found is None:
             shapes = {str(p.tensor.label): p.shape for p in whole.traced.trained}
             found = self._optimizer.on(natural(whole, self._loss), shapes)
-            self._trainings[whole] = found
+            self._trainings.put(whole, found, _ENTRY * len(shapes))
         return found
 
 

@@ -50,8 +50,6 @@ def _tqdm(must: bool) -> Any:
         from tqdm import tqdm
     except ImportError:
         if must:
-            raise ImportError(
-                'a progress bar needs tqdm: pip install "contractconv[training]"'
-            ) from None
+            raise ImportError("a progress bar needs tqdm: pip install tqdm") from None
         return None
     return tqdm

@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from contractconv.errors import CheckpointError
+from contractconv.execution.calibration import Figures, figures
 from contractconv.networks.fitting.metrics import Row
 from contractconv.networks.fitting.step import State
-from contractconv.networks.nesting import flattened, nested
+from contractconv.networks.nesting import by_name, from_names
 from contractconv.training import checkpoints
-from contractconv.training.rng import rng_from_facts, rng_to_facts
 
 # How many checkpoints stay in a folder: the last one, and one if that were damaged.
 _KEPT = 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Best:
     """Parameters with the best measure so far.
 
@@ -35,14 +33,12 @@ class Best:
     arrays: dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progressed:
-    """Where a training is.
+    """Where a training is, between two steps. It is a value: the next one is another.
 
     Attributes:
         state: arrays of each kind, by the names of parameters.
-        rng: what draws chance.
-        order: the seed of the order in which this epoch takes its data.
         epoch: the number of epochs that are over.
         position: how many batches of this epoch are done.
         step: how many steps there were.
@@ -51,23 +47,23 @@ class Progressed:
         rows: what was measured.
         best: parameters with the best measure so far.
         seconds: how long it has taken.
+        figures: by what it chose algorithms before it was gone on with.
     """
 
     state: State
-    rng: np.random.Generator
-    order: int = 0
     epoch: int = 0
     position: int = 0
     step: int = 0
     summed: float = 0.0
     counted: int = 0
-    rows: list[Row] = field(default_factory=list)
+    rows: tuple[Row, ...] = ()
     best: Best | None = None
     seconds: float = 0.0
+    figures: Figures = field(default_factory=list)
 
 
-# Numbers of a training that are written as they are.
-_PLAIN = ("order", "epoch", "position", "step", "summed", "counted", "rows", "seconds")
+# What of a training is written as it is.
+_PLAIN = ("epoch", "position", "step", "summed", "counted", "rows", "seconds")
 
 
 @dataclass(frozen=True)
@@ -92,11 +88,11 @@ class Saved:
         Raises:
             CheckpointError: it cannot be written; what there was is still there.
         """
-        arrays = {kind: _nested(found) for kind, found in at.state.items()}
+        arrays = {kind: from_names(found) for kind, found in at.state.items()}
         facts: dict[str, Any] = {name: getattr(at, name) for name in _PLAIN}
-        facts |= {"settings": dict(self.settings), "rng": rng_to_facts(at.rng)}
+        facts |= {"settings": dict(self.settings), "figures": figures()}
         if at.best is not None:
-            arrays["best"] = _nested(at.best.arrays)
+            arrays["best"] = from_names(at.best.arrays)
             facts["best"] = {"value": at.best.value, "epoch": at.best.epoch}
         if self._is_file:
             checkpoints.save(self.path, arrays, facts)
@@ -124,7 +120,7 @@ class Saved:
 
     def _check(self, facts: Mapping[str, Any], path: Path) -> None:
         before = facts.get("settings")
-        if not isinstance(before, Mapping) or any(name not in facts for name in _PLAIN):
+        if not isinstance(before, Mapping) or not {*_PLAIN, "figures"} <= {*facts}:
             raise CheckpointError(f"{path} holds no training: give another path")
         for name in dict.fromkeys((*self.settings, *before)):
             now, then = self.settings.get(name), before.get(name)
@@ -136,18 +132,9 @@ class Saved:
 
 
 def _progressed(arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> Progressed:
-    kinds = {kind: _flat(found) for kind, found in arrays.items()}
+    kinds = {kind: by_name(found) for kind, found in arrays.items()}
     best = kinds.pop("best", None)
-    told = {name: facts[name] for name in _PLAIN}
-    made = Progressed(kinds, rng_from_facts(facts["rng"]), **told)
+    told = {name: facts[name] for name in (*_PLAIN, "figures")} | {"rows": tuple(facts["rows"])}
     if best is not None:
-        made.best = Best(facts["best"]["value"], facts["best"]["epoch"], best)
-    return made
-
-
-def _nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return nested({tuple(name.split(".")): array for name, array in arrays.items()})
-
-
-def _flat(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {".".join(path): array for path, array in flattened(arrays)}
+        told["best"] = Best(facts["best"]["value"], facts["best"]["epoch"], best)
+    return Progressed(kinds, **told)

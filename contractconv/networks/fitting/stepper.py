@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from contractconv.cache_register import Shelf
+from contractconv.networks.batches import taken
 from contractconv.networks.fitting.step import Rules, State, Step, step_of
-from contractconv.networks.inputs import fitted
-from contractconv.networks.masks import drawn_masks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class ProgramStepper:
 
     def __init__(self, network: Network, loss: Any, rules: Rules) -> None:
         self._network, self._loss, self._rules = network, loss, rules
-        self._steps: dict[Objective, tuple[Step, Any]] = {}
+        self._steps = Shelf()
 
     def first(self, parameters: Sequence[Parameter], arrays: Sequence[Any]) -> State:
         """The state that a training begins with."""
@@ -52,13 +52,17 @@ class ProgramStepper:
         """Take a step."""
         whole = self._network.objective(*batch, loss=self._loss)
         step, run = self._ready(whole)
-        taken = fitted(batch, [*state["parameters"].values()])
-        data = [*taken, *drawn_masks(whole.traced, rng)]
+        data = taken(whole, batch, [*state["parameters"].values()], rng)
         return step.carried_out(run, data, number, rate, state)
 
     def _ready(self, whole: Objective) -> tuple[Step, Any]:
-        found = self._steps.get(whole)
+        found: tuple[Step, Any] | None = self._steps.get(whole)
         if found is None:
             step = step_of(whole, self._rules)
-            found = self._steps[whole] = step, self._network.ready(step.outputs, step.inputs)
+            found = step, self._network.ready(step.outputs, step.inputs)
+            self._steps.put(whole, found, _ENTRY * len(step.keys))
         return found
+
+
+# Bytes that a part of a state takes in the record of a step, about.
+_ENTRY = 512
