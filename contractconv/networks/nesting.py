@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import OperandError, ShapeError
-from contractconv.layers.nesting import Nested, flattened, nested
+from contractconv.layers.nesting import flattened
 from contractconv.layers.records import Path
 from contractconv.programs.text.words import close_to
 
