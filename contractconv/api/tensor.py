@@ -294,13 +294,18 @@ def as_size(value: Any) -> int | Size:
     return found
 
 
+# What numpy makes of Python's numbers.
+_PYTHONS = {"float": "float64", "int": "int64", "complex": "complex128"}
+
+
 def as_dtype(dtype: Any) -> str:
     """The name of a dtype that a tensor can have.
 
     Raises:
         OperandError: it has another one.
     """
-    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    given = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    name = _PYTHONS.get(given, given)
     if name not in DTYPES:
         raise OperandError(
             f"{dtype!r} is not a dtype of numbers: choose one of {', '.join(DTYPES)}"
