@@ -29,14 +29,16 @@ def gabor(directions: int = 8, radius: int = 8) -> Array:
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1][..., None] / radius
     angle = np.pi * np.arange(directions) / directions
     bell = np.exp(-4 * (x**2 + y**2))
-    waves: Array = bell * np.cos(8 * (x * np.cos(angle) + y * np.sin(angle)))
+    waves = bell * np.cos(8 * (x * np.cos(angle) + y * np.sin(angle)))
     waves -= bell * waves.sum((0, 1)) / bell.sum()
-    return waves / np.abs(waves).sum((0, 1))
+    kernels: Array = waves / np.abs(waves).sum((0, 1))
+    return kernels
 
 
 def length(x: cc.Tensor) -> cc.Tensor:
     """How long a vector along the last axis is."""
-    return cc.sqrt(cc.contract("b h w o, b h w o -> b h w", x, x))
+    found: cc.Tensor = cc.sqrt(cc.contract("b i j o, b i j o -> b i j", x, x))
+    return found
 
 
 FILTERS = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from typing import Any
 
 import contractconv as cc
 from contractconv.layers import (
@@ -103,7 +104,7 @@ def resnet18() -> cc.Network:
 
 def inverted_residual(before: int, maps: int, stride: int = 1, widened: int = 6) -> Part:
     """The block of Sandler et al., "MobileNetV2", CVPR (2018)."""
-    parts = [
+    parts: list[Any] = [
         Conv(widened * before, 1, bias=False),
         BatchNorm(),
         "relu6",

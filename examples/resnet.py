@@ -50,7 +50,7 @@ def resnet() -> cc.Network:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args()
     x, y, *unseen = sample_digits(seed=0)

@@ -71,6 +71,16 @@ def test_pictures_are_what_the_library_draws(name: str, spec: str) -> None:
     assert (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8") == f"{drawn}\n"
 
 
+def test_the_picture_of_a_block_is_what_the_library_draws() -> None:
+    layers = contractconv.layers
+    seen = (layers.Conv(16, 3, padding=1), layers.BatchNorm())
+    again = (layers.Conv(16, 3, padding=1), layers.BatchNorm())
+    block = layers.Residual([*seen, "relu", *again], map="relu")
+    net = contractconv.Network([block, layers.GlobalPool(), layers.Dense(10)])
+    drawn = net.diagram((8, 32, 32, 16)).svg
+    assert (ROOT / "docs" / "residual-block.svg").read_text(encoding="utf-8").strip() == drawn
+
+
 def test_a_wrong_session_would_be_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\n>>> 1 + 1\n3\n\n```\n")

@@ -229,7 +229,7 @@ def test_a_window_is_the_band_of_a_mask_at_a_fraction_of_the_products() -> None:
     near = contractconv.Network(example.neighbours_before())
     masked = contractconv.Network(Attention(4, causal=True, band=(example.NEAR - 1, 0)))
     x = rng.standard_normal((2, 50, 64))
-    params = masked.init(rng, x, dtype=float)
+    params = masked.init(rng, x, dtype="float64")
     inside = {
         **{f"to_{n}": {"W": params[f"W_{n}"], "bias": params[f"bias_{n}"] + 1} for n in "qkv"},
         "joined": {"W": params["W_o"], "bias": params["bias_o"]},
@@ -296,7 +296,7 @@ def test_gradients_by_factors_are_torchs(number: int, kernel: str) -> None:
 def test_residual_blocks_learn_digits() -> None:
     text = output_of("resnet.py", "--epochs", "1", "--quiet")
     (share,) = re.findall(r"accuracy on 1000 unseen digits: ([\d.]+)%", text)
-    # One of six epochs; guessing would reach 10 %.
+    # One of eight epochs; guessing would reach 10 %.
     assert float(share) > 60
 
 
@@ -417,3 +417,9 @@ def test_kernels_do_what_scipy_does() -> None:
     for name, right in wanted.items():
         np.testing.assert_allclose(found[name], right, rtol=1e-5, atol=1e-5, err_msg=name)
     assert np.abs(example.gabor().sum((0, 1))).max() < 1e-12
+
+
+def test_photographs_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(SystemExit, match="pip install scikit-learn"):
+        load("kernels").photographs()

@@ -119,7 +119,7 @@ class LSTM(Recurrence):
         >>> import contractconv as cc
         >>> net = cc.Network(LSTM(16, sequence=False))
         >>> net.traced((8, 10, 3)).output, net.parameters((8, 10, 3))[0]
-        (<tensor lstm: b c>, <parameter W_x: d=3, gate=4, h=16>)
+        (<tensor b c>, <parameter W_x: d=3, gate=4, h=16>)
 
     Source: Hochreiter and Schmidhuber, Neural Computation 9 (1997); see
     :func:`contractconv.functions.lstm_cell` for a step.

@@ -135,3 +135,24 @@ def test_a_weight_for_each_name() -> None:
     params = Network(part).init(0, (3, 5))
     assert (params["W_1"] == 1).all()
     assert (params["W_2"] == np.eye(2, 4)).all()
+
+
+def test_arrays_say_the_extents_of_their_indices() -> None:
+    rows, columns = np.array([1.0, 2.0, 1.0]), np.array([1.0, 0.0, -1.0, 0.0, 5.0])
+    part = Layer("b (i+k-1) (j+l) c, k, l -> b i j c", init={"W_1": rows, "W_2": columns})
+    x = np.random.default_rng(0).standard_normal((2, 7, 8, 3))
+    net = Network(part)
+    params = net.init(0, x, dtype="float64")
+    assert {name: array.shape for name, array in params.items()} == {"W_1": (3,), "W_2": (5,)}
+    padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    wanted = sum(
+        row * column * padded[:, k : k + 7, n : n + 4]
+        for k, row in enumerate(rows)
+        for n, column in enumerate(columns)
+    )
+    np.testing.assert_allclose(net(params, x), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_arrays_that_do_not_fit_what_comes_in() -> None:
+    with pytest.raises(ShapeError, match="layer_1:"):
+        Network([Layer("b c, c o -> b o", init=np.ones((4, 3)))]).init(0, (2, 5))

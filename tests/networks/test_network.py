@@ -147,6 +147,13 @@ def test_axes_have_names_by_their_number(shape: tuple[int, ...], axes: str) -> N
     assert " ".join(Network(["tanh"]).traced(shape).inputs[0].axes) == axes
 
 
+def test_integers_are_tokens_along_positions() -> None:
+    net = Network([Embedding(9, 4)])
+    assert net.traced((2, 3)).inputs[0].axes == ("b", "t")
+    assert net.traced((2, 3)).output.axes == ("b", "t", "c")
+    assert Network(Dense(2)).traced(np.ones((2, 3), int)).inputs[0].axes == ("b", "t")
+
+
 def test_axes_have_the_names_that_are_said() -> None:
     network = Network([Dense(2)], inputs="n f")
     assert network.traced((3, 4)).output.axes == ("n", "f")

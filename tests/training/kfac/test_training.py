@@ -86,7 +86,7 @@ def test_a_direction_is_no_longer_than_the_limit() -> None:
     free = KFAC(0.5, clip=None, momentum=0.0, fisher="exact")
     far = _moved(free, parameters, data)
     slope = _slopes(parameters, data)
-    length = np.sqrt(-sum(np.vdot(slope[n], far[n]) for n in slope) / free.rate)
+    length = np.sqrt(-sum(float(np.vdot(slope[n], far[n])) for n in slope) / 0.5)
     for limit in (length / 2, length / 10):
         near = _moved(replace(free, clip=limit), parameters, data)
         for name, move in far.items():
