@@ -88,8 +88,10 @@ class _Ledger:
             self._make_room()
 
     def used(self, shelf: Shelf, key: Hashable) -> None:
-        with suppress(KeyError):  # another thread has dropped it
+        try:  # noqa: SIM105 - whatever is looked up passes here, and a context takes longer
             self.entries.move_to_end(shelf.numbers[key])
+        except KeyError:  # another thread has dropped it
+            pass
 
     def clear(self) -> None:
         for number in list(self.entries):
@@ -176,10 +178,10 @@ def weighed(
 
         @wraps(function)
         def remembering(*given: Given.args, **named: Given.kwargs) -> Made:
-            found = shelf.get(given, shelf)
-            if found is not shelf:
+            made: Made = shelf.get(given, shelf)
+            if made is not shelf:
                 _ledger.used(shelf, given)
-                return cast("Made", found)
+                return made
             made = function(*given, **named)
             shelf.put(given, made, weigh(made))
             return made

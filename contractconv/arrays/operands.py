@@ -30,6 +30,8 @@ def as_operand(operand: Any, which: int | str) -> Any:
         >>> as_operand([[1, 2], [3, 4]], 0).shape
         (2, 2)
     """
+    if type(operand) is np.ndarray and is_number(operand.dtype):
+        return operand
     if type(operand) in (float, complex) or (type(operand) is int and abs(operand) < 2**63):
         return operand
     name = which if isinstance(which, str) else f"operand {which}"

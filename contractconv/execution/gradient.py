@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -188,6 +188,39 @@ def way_of(
         return derived.at_once if isinstance(derived, Plan) else None
     kind = accumulator(numbers).name
     return gradient_lowering(problem, setting(problem.points, kind, "direct"))
+
+
+def ready_gradient(
+    problem: Problem, cotangent: Any, operands: Sequence[Any]
+) -> Callable[[Array, Array], Array | None] | None:
+    """What makes the whole gradient at once, of arrays that lie in memory like these.
+
+    Args:
+        problem: the forward contraction with its shapes.
+        cotangent: the gradient with respect to the result.
+        operands: the forward operands.
+
+    Returns:
+        What takes a cotangent and the operand; ``None`` if there is more than one, if numbers have
+        to be converted, or if there is no such way.
+    """
+    arrays = [one for one in (cotangent, *operands) if isinstance(one, np.ndarray) and one.size]
+    dtypes = {array.dtype for array in arrays}
+    if len(arrays) != 2 or len(operands) != 1 or len(dtypes) != 1:
+        return None
+    (dtype,) = dtypes
+    way = way_of(problem, dtype)
+    if way is None or way.makes is None or accumulator(dtype) != dtype:
+        return None
+    shapes = shape_of(problem.operands[0]), problem.output_sizes
+    given = operands[0].reshape(shapes[0]), cotangent.reshape(shapes[1])
+    work, whole = way.makes(problem, given).work, operands[0].shape
+
+    def carry(cotangent: Array, array: Array) -> Array | None:
+        made = work((array.reshape(shapes[0]), cotangent.reshape(shapes[1])))
+        return None if made is None else made.reshape(whole)
+
+    return carry
 
 
 def _at_once(

@@ -90,8 +90,13 @@ class Table:
     def lend(self, column: int, targets: Sequence[Target]) -> None:
         """Let columns, from one on, lead to one target each until something else is lent."""
         end = column + len(targets)
-        self.numbers[..., column:end] = [_place_of(target) for target in targets]
+        self.numbers[..., column:end] = _places_of(targets)
         self._lent[column] = targets
+
+    def scatter(self, places: Array, targets: Sequence[Target]) -> None:
+        """Let integers at some places lead to one target each until something else is lent."""
+        self.numbers[places] = _places_of(targets)
+        self._lent[-1] = targets
 
     def spread(self, column: int, target: Target, offsets: Array) -> None:
         """Let columns, from one on, lead so many bytes into a target until another one is lent."""
@@ -111,6 +116,11 @@ class Table:
 
 
 Target = Array | Table | Native
+
+
+def _places_of(targets: Sequence[Target]) -> list[int]:
+    # Nearly all of them are arrays.
+    return [address(t) if type(t) is np.ndarray else _place_of(t) for t in targets]
 
 
 def _place_of(target: Target) -> int:

@@ -78,7 +78,8 @@ class Guarded:
 def every_tile() -> list[Tile]:
     """The tiles that are chosen for results of any width, and the least ones."""
     chosen = [fitting_tile(n, e) for n in range(1, 9) for e in (False, True)]
-    return sorted({*chosen, Tile(1, 1), Tile(3, 2)}, key=str)
+    halved = Tile(8, 1, halved=True), Tile(4, 2, halved=True)
+    return sorted({*chosen, Tile(1, 1), Tile(3, 2), *halved}, key=str)
 
 
 TILES = every_tile() if native.available() else []
@@ -118,7 +119,7 @@ def multiplied(scalars: Array, vectors: Array) -> Array:
 
 
 def name_of(tile: Tile) -> str:
-    return f"{tile.rows}x{tile.vectors}{'e' * tile.elementwise}"
+    return tile.form
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -103,7 +103,7 @@ class Sums:
         """Append the calls that make them."""
         number = native.number(self.dtype)
         window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
-        tile = self.nest.tile if window is None else window.tile
+        tile = self._fitting(self.nest.tile if window is None else window.tile, number.lanes)
         rows = self.nest.rows if window is None else window.rows
         outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
         written = 1 if window is None else window.window.taps
@@ -129,6 +129,11 @@ class Sums:
                 form = self.bounds.leave_out(window, start, stop - start)
             function = window_loops.kernel(self.dtype, tile, form, self.finish)
             calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
+
+    def _fitting(self, tile: kernel.Tile, lanes: int) -> kernel.Tile:
+        """A tile with vectors no wider than they have to be, of so many lanes at most."""
+        few = self.extents[self.nest.lane] <= lanes // 2
+        return replace(tile, halved=True) if few and not tile.elementwise else tile
 
     def _places(
         self, outer: tuple[str, ...], rows: tuple[str, ...], tables: Tables

@@ -200,7 +200,9 @@ class Prepared:
         """Write to ``out``, or add to it, as the calls do."""
         # Like the result in memory too: the same offsets lead into all of them.
         extra = [np.zeros_like(out) for _ in range(self.program.copies - 1)]
-        given = {**operands, "out": out, **{f"out{n}": array for n, array in enumerate(extra, 1)}}
+        given = {f"out{n}": array for n, array in enumerate(extra, 1)} if extra else {}
+        given |= operands
+        given["out"] = out
         heads, counters = state = self._taken()
         counters.fill(0)
         heads.lend(self._tables.first, [given[name] for name in self._tables.regions])

@@ -41,6 +41,10 @@ class FusedMaps:
         group: the maps.
         shapes: the shape of every node.
         dtypes: the dtype of every node.
+
+    Attributes:
+        compiled: its kernels, if there are any.
+        turned: whether axes of outputs lie in memory in another order than their nodes say.
     """
 
     def __init__(
@@ -61,21 +65,21 @@ class FusedMaps:
         ]
         self._made = [kinds[node] for node in group.outputs]
         orders = [_order(self._axes, node.axes) for node in group.outputs]
-        self._turned = any(order != sorted(order) for order in orders)
+        self.turned = any(order != sorted(order) for order in orders)
         self._orders = orders
         self._loops = Shelf()
-        self._compiled = compiled(group, self._axes, self._sizes, dtypes)
+        self.compiled = compiled(group, self._axes, self._sizes, dtypes)
 
     @property
     def way(self) -> str:
         """How the maps are carried out."""
-        return BLOCKS if self._compiled is None else COMPILED
+        return BLOCKS if self.compiled is None else COMPILED
 
     @property
     def beside(self) -> int:
         """Bytes that it takes beside what it reads and makes."""
-        if self._compiled is not None:
-            return self._compiled.beside
+        if self.compiled is not None:
+            return self.compiled.beside
         elements = prod(self._sizes)
         threads = get_num_threads() if elements >= _WORTH else 1
         sizes = sum(dtype.itemsize for dtype in self._operations.scratch)
@@ -83,34 +87,37 @@ class FusedMaps:
 
     def results(self, like: StandIn) -> list[Array]:
         """Arrays that lie in memory as those of the outputs will."""
-        return self._in_order([like(self._sizes, dtype) for dtype in self._made])
+        return self.in_order([like(self._sizes, dtype) for dtype in self._made])
 
     def __call__(self, leaves: Sequence[Any]) -> list[Array]:
         """Make the arrays of the group's outputs from those of its leaves."""
         arrays = [np.asarray(array) for array in leaves]
-        made = self._room()
-        if 0 not in self._sizes:
-            self._fill(arrays, made)
-        return self._in_order(made)
+        made = self.room()
+        self.fill(arrays, made)
+        return self.in_order(made)
 
     def with_sums(self, leaves: Sequence[Any]) -> list[Array] | None:
         """Make the arrays of the group's outputs, and its sums, if a kernel can."""
-        if self._compiled is None or 0 in self._sizes:
+        if self.compiled is None or 0 in self._sizes:
             return None
-        made = self._room()
-        sums = self._compiled.run([np.asarray(array) for array in leaves], made)
-        return None if sums is None else [*self._in_order(made), *sums]
+        made = self.room()
+        sums = self.compiled.run([np.asarray(array) for array in leaves], made)
+        return None if sums is None else [*self.in_order(made), *sums]
 
-    def _room(self) -> list[Array]:
+    def room(self) -> list[Array]:
+        """New arrays for the outputs, with axes as they lie in memory."""
         return [memory.empty(self._sizes, dtype) for dtype in self._made]
 
-    def _in_order(self, made: list[Array]) -> list[Array]:
+    def in_order(self, made: list[Array]) -> list[Array]:
         """Arrays with their axes in the order of their nodes."""
-        if not self._turned:
+        if not self.turned:
             return made
         return [array.transpose(order) for array, order in zip(made, self._orders, strict=True)]
 
-    def _fill(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
+    def fill(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
+        """Fill such arrays from those of the leaves."""
+        if 0 in self._sizes:
+            return
         if trace.listening:
             with trace.of(self.way):
                 self._carry_out(arrays, made)
@@ -118,7 +125,7 @@ class FusedMaps:
             self._carry_out(arrays, made)
 
     def _carry_out(self, arrays: Sequence[Array], made: Sequence[Array]) -> None:
-        if self._compiled is not None and self._compiled.run(arrays, made) is not None:
+        if self.compiled is not None and self.compiled.run(arrays, made) is not None:
             return
         views = [
             _aligned(array, axes, self._axes)

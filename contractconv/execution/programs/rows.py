@@ -24,7 +24,7 @@ Work = Callable[[Sequence[Any]], Sequence[Any]]
 def rows_of(node: TakenRows | AddedRows, shape: Shape) -> Work:
     """What carries out a node; it is given the table, or the rows, and the labels."""
     if isinstance(node, TakenRows):
-        return lambda given: [_taken(node, *given)]
+        return _Taken(node)
     return lambda given: [_added(node, shape, *given)]
 
 
@@ -51,30 +51,62 @@ def rows_bytes(node: TakenRows | AddedRows, table: Array, labels: Array, result:
 # -- rows that labels choose -----------------------------------------------------------------------
 
 
-def _taken(node: TakenRows, table: Array, labels: Array) -> Array:
-    axis = node.table.axes.index(node.axis)
-    size = table.shape[axis]
-    inside = _inside(labels, size)
-    if inside is not None:
-        labels = np.where(inside, labels, 0)
-    if not size:
-        return np.zeros(_shape(node, table, labels), table.dtype)
-    shared = [name for name in node.labels.axes if name in node.table.axes]
-    made = _chosen(node, table, labels, shared) if shared else _read(table, labels, axis)
-    # Labels stand where the axis was, behind what is before it; shared axes before all.
-    held = _made_axes(node, shared)
-    turned = made.transpose([held.index(name) for name in node.axes])
-    if inside is not None:
-        turned[~_spread(inside, node.labels.axes, node.axes, turned.shape)] = 0
-    return turned
+class _Taken:
+    """Rows that labels choose: where axes go is known before numbers are."""
+
+    def __init__(self, node: TakenRows) -> None:
+        held, self._node = node.table.axes, node
+        self._axis = held.index(node.axis)
+        shared = [name for name in node.labels.axes if name in held]
+        self._shared = len(shared)
+        if shared:
+            rest = [name for name in held if name not in shared and name != node.axis]
+            new = [name for name in node.labels.axes if name not in shared]
+            self._tables = [held.index(name) for name in (*shared, node.axis, *rest)]
+            self._labels = [node.labels.axes.index(name) for name in (*shared, *new)]
+            made = (*shared, *new, *rest)
+        else:  # labels stand where the axis was
+            made = (*held[: self._axis], *node.labels.axes, *held[self._axis + 1 :])
+        self._order = [made.index(name) for name in node.axes]
+        self._places: tuple[Array, ...] = ()
+
+    def __call__(self, given: Sequence[Any]) -> list[Array]:
+        table, labels = map(np.asarray, given)
+        size = table.shape[self._axis]
+        inside = _inside(labels, size)
+        if inside is not None:
+            labels = np.where(inside, labels, 0)
+        if not size:
+            return [np.zeros(_shape(self._node, table, labels), table.dtype)]
+        made = self._chosen(table, labels) if self._shared else _read(table, labels, self._axis)
+        turned = made.transpose(self._order)
+        if inside is not None:
+            turned[~_spread(inside, self._node.labels.axes, self._node.axes, turned.shape)] = 0
+        return [turned]
+
+    def _chosen(self, table: Array, labels: Array) -> Array:
+        """The rows, of tables that are each for some labels only."""
+        turned = labels.transpose(self._labels)
+        if not self._places:
+            grid = np.ogrid[tuple(slice(size) for size in turned.shape)]
+            self._places = grid[: self._shared]
+        made: Array = table.transpose(self._tables)[(*self._places, turned)]
+        return made
 
 
 def _inside(labels: Array, size: int) -> Array | None:
     """Which labels are on an axis; ``None`` if all are."""
-    if not labels.size or (labels.min() >= 0 and labels.max() < size):
+    if not labels.size or _all_inside(labels, size):
         return None
     inside: Array = (labels >= 0) & (labels < size)
     return inside
+
+
+def _all_inside(labels: Array, size: int) -> bool:
+    if labels.dtype.kind != "i":
+        return bool(labels.min() >= 0 and labels.max() < size)
+    # Negative ones are the greatest without their sign.
+    return bool(labels.view(f"u{labels.itemsize}").max() < size)
 
 
 def _shape(node: TakenRows, table: Array, labels: Array) -> Shape:
@@ -86,26 +118,6 @@ def _shape(node: TakenRows, table: Array, labels: Array) -> Shape:
 def _read(table: Array, labels: Array, axis: int) -> Array:
     made: Array = table.take(labels, axis=axis, mode="clip")
     return made
-
-
-def _chosen(node: TakenRows, table: Array, labels: Array, shared: Sequence[str]) -> Array:
-    """The rows, of tables that are each for some labels only."""
-    rest = [name for name in node.table.axes if name not in shared and name != node.axis]
-    tables = _turned(table, node.table.axes, (*shared, node.axis, *rest))
-    new = [name for name in node.labels.axes if name not in shared]
-    turned = _turned(labels, node.labels.axes, (*shared, *new))
-    places = np.ogrid[tuple(slice(size) for size in turned.shape)][: len(shared)]
-    made: Array = tables[(*places, turned)]
-    return made
-
-
-def _made_axes(node: TakenRows, shared: Sequence[str]) -> Axes:
-    held = node.table.axes
-    if not shared:
-        at = held.index(node.axis)
-        return (*held[:at], *node.labels.axes, *held[at + 1 :])
-    new = (name for name in node.labels.axes if name not in shared)
-    return (*shared, *new, *(n for n in held if n not in shared and n != node.axis))
 
 
 def _turned(array: Array, axes: Axes, wanted: Sequence[str]) -> Array:

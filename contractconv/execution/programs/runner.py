@@ -16,10 +16,11 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm import blas_products
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution.calibration import machine
-from contractconv.execution.gradient import gradient
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
+from contractconv.execution.programs.joined_maps import JoinedMaps
 from contractconv.execution.programs.parts import placed, taken
+from contractconv.execution.programs.reduction_gradients import BackThroughReduction, arrays_of
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.step_memory import StepMemory
@@ -31,6 +32,7 @@ from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.boxes import slice_of
+from contractconv.planning.programs.joined_results import JoinedResults, joined_results
 from contractconv.planning.programs.memory_plan import MemoryPlan, memory_plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
@@ -104,6 +106,8 @@ class Runner:
         self.program = program
         self._pool = memory.Pool() if pool is None else pool
         self.steps = row_loops(program, steps_of(program))
+        if limit is None:  # what waits for others takes memory meanwhile
+            self.steps = joined_results(program, self.steps)
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
         self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
         self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
@@ -132,7 +136,7 @@ class Runner:
             if isinstance(step, MapStep) and isinstance(work, FusedMaps | SummedMaps)
         }
         loops = zip(self.steps, self._works, strict=True)
-        ways |= {step: work.way for step, work in loops if isinstance(work, RowMaps)}
+        ways |= {s: work.way for s, work in loops if isinstance(work, RowMaps | JoinedMaps)}
         here = replace(machine(native.available()), threads=get_num_threads())
         return planned_lines(self.program, self.steps, plans, ways, self._ready().memory, here)
 
@@ -198,8 +202,7 @@ class Runner:
                 made = work([held[number] for number in reads])
                 for number, array in zip(makes, made, strict=True):
                     held[number] = array
-                # Nothing here leads any more to what is gone.
-                made = array = None
+                del made, array  # nothing here leads any more to what is gone
                 for number in gone:
                     if lender.takes_back:
                         self._pool.give(held.pop(number))
@@ -277,32 +280,11 @@ class _Contraction:
         return operands, Ending(np.ascontiguousarray(last), self._ended.activation)
 
 
-def _operands(node: Contract, reads: Sequence[Node], given: Sequence[Any], dtype: str) -> list[Any]:
-    """The arrays of a contraction's operands, numbers among them."""
-    held = dict(zip(reads, given, strict=True))
-    return [
-        np.dtype(dtype).type(node.value) if isinstance(node, Number) else held[node]
-        for node in node.operands
-    ]
-
-
 def _local(program: Typed, step: ContractStep, given: Sequence[Any]) -> Array:
-    operands = _operands(step.node, step.reads, given, program.dtypes[step.node])
+    held = dict(zip(step.reads, given, strict=True))
+    operands = arrays_of(step.node.operands, held, program.dtypes[step.node])
     made = derivative_weights(step.problem, operands)
     return np.asarray(made, program.dtypes[step.node])
-
-
-def _reduction_gradient(program: Typed, step: ReductionGradient) -> Work:
-    dtype = program.dtypes[step.node]
-
-    def work(given: Sequence[Any]) -> Sequence[Any]:
-        operands = _operands(step.forward, step.reads, given, dtype)
-        held = dict(zip(step.reads, given, strict=True))
-        first = step.node.operands[0]
-        cotangent = held[first] if first in held else np.asarray(first.value, dtype)  # type: ignore[attr-defined]
-        return [gradient(step.forward.spec, step.operand, step.problem, cotangent, operands)]
-
-    return work
 
 
 def _maps(program: Typed, step: MapStep) -> Work:
@@ -360,9 +342,10 @@ def _view(program: Typed, step: ViewStep) -> Work:
 
 _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
     ContractStep: _contraction,
-    ReductionGradient: _reduction_gradient,
+    ReductionGradient: BackThroughReduction,
     MapStep: _maps,
     RowLoop: _row_loop,
+    JoinedResults: lambda program, step: JoinedMaps(step, program),
     RowsStep: _rows,
     PlacedStep: _placed,
     ViewStep: _view,

@@ -20,6 +20,7 @@ from contractconv.execution.programs.rows import rows_bytes
 from contractconv.execution.ready import Ready
 from contractconv.machine import memory
 from contractconv.notation.problem import Shape, shape_of
+from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.planning.programs.lives import Made, Taken
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
@@ -62,6 +63,7 @@ class StepMemory:
             ReductionGradient: self._gradient,
             MapStep: self._maps,
             RowLoop: self._maps,
+            JoinedResults: self._maps,
             RowsStep: self._rows,
             PlacedStep: self._placed,
             ViewStep: self._view,
@@ -106,7 +108,7 @@ class StepMemory:
         derived = Workspace(beside=weights_bytes(step.problem))
         return self._made(step, result, REDUCTIONS[step.problem.reduce].linear, derived)
 
-    def _maps(self, step: MapStep | RowLoop, work: Any) -> Taken:
+    def _maps(self, step: MapStep | RowLoop | JoinedResults, work: Any) -> Taken:
         summed = {one.node for one in (step.group.sums if isinstance(step, MapStep) else step.sums)}
         stand_ins = iter(work.results(self._like))
         arrays = [self._plain(n) if n in summed else next(stand_ins) for n in step.makes]

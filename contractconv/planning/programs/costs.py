@@ -9,6 +9,7 @@ from contractconv.cache_register import kept
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.path import MOVED
 from contractconv.planning.plan import order_of, steps_of
+from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import ContractStep, MapStep, Step, ViewStep
 from contractconv.programs.dtypes import Typed
@@ -53,6 +54,6 @@ def _cost(step: Step, program: Typed) -> float:
 
 def _maps(step: Step) -> int:
     """How many functions are applied to each element, about."""
-    if isinstance(step, RowLoop):
+    if isinstance(step, RowLoop | JoinedResults):
         return len(step.nodes)
     return len(step.group.nodes) if isinstance(step, MapStep) else 1

@@ -16,7 +16,7 @@ from contractconv.programs.nodes import Axes, Contract, Node, Number, Position
 
 # Elements from which on a sum is added up on the way, rows of its result that are added, and the
 # most of its elements: they stay in cache next to what the maps read.
-_WORTH, _ROWS, _MOST = 1 << 12, 16, 1 << 12
+_WORTH, _ROWS, _MOST = 1 << 6, 16, 1 << 12
 _REDUCTIONS = ("sum", "mean")
 _DTYPES = ("float32", "float64")
 _FACTORS = (1, 2)

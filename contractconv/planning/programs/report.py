@@ -12,6 +12,7 @@ from contractconv.html_style import preformatted
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import flops
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.planning.programs.memory_plan import MemoryPlan
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
@@ -30,7 +31,8 @@ from contractconv.planning.setting import Machine
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Map, Node
 
-_WIDTH = 72
+# The most letters of what a step makes, and of what it does.
+_NAMES, _WIDTH = 36, 72
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,10 @@ class ProgramPlan:
         for n, line in enumerate(self.lines):
             spent = f"{written(self.seconds[n]):>9}" if self.seconds else ""
             does = f"again: {line.does}" if line.again else line.does
-            does = does if len(does) <= _WIDTH else f"{does[: _WIDTH - 3]}..."
+            does = _shortened(does, _WIDTH)
             figures = f"{quantity(line.operations):>11}{in_bytes(line.moved):>11}"
-            expected = f"{written(line.predicted):>11}"
-            yield f"{spent}{expected}{figures}  {line.makes:{name}}  {line.way:28}  {does}"
+            expected, makes = f"{written(line.predicted):>11}", _shortened(line.makes, _NAMES)
+            yield f"{spent}{expected}{figures}  {makes:{name}}  {line.way:28}  {does}"
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))
@@ -152,6 +154,10 @@ def planned_lines(
         lines.append(Line(makes, does(step), way, operations, moved, alive, predicted, again))
         seen.add(number)
     return ProgramPlan(tuple(lines), memory.peak)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def name_of(node: Node) -> str:
@@ -196,6 +202,7 @@ _DOES: dict[type[Step], Callable[[Any], str]] = {
     ReductionGradient: _comes_back,
     MapStep: _maps,
     RowLoop: lambda step: "; ".join(map(does, step.parts)),
+    JoinedResults: lambda step: "; ".join(map(does, step.parts)),
     RowsStep: lambda step: step.node.described,
     PlacedStep: _places,
     ViewStep: _views,
@@ -228,7 +235,7 @@ def _way(step: Step, plan: Plan | None) -> str:
 def _operations(step: Step, plan: Plan | None, program: Typed) -> int:
     if plan is not None:
         return plan.flops
-    if isinstance(step, RowLoop):
+    if isinstance(step, RowLoop | JoinedResults):
         return sum(_operations(part, None, program) for part in step.parts)
     if isinstance(step, MapStep):
         maps = sum(prod(program.shapes[node]) for node in step.group.nodes)

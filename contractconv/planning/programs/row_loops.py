@@ -18,6 +18,9 @@ from contractconv.programs.nodes import Axes, Node, Number, Position
 
 # The numbers in a row, of which some copies stay in cache, and rows that are worth a kernel.
 _LEAST, _MOST, _ROWS = 16, 1 << 12, 8
+# Numbers in all rows for which it takes longer to begin a step than lanes are worth that shorter
+# rows leave empty.
+_FEW = 1 << 15
 # Steps beyond which it would take long to find out what joins.
 _MOST_STEPS = 1000
 # Nodes of a loop: what longer ones keep of a row does not stay in cache, and they compile long.
@@ -86,8 +89,10 @@ def reduced_row(step: Step, program: Typed) -> Axes | None:
 
 def _pays(step: ContractStep, program: Typed) -> bool:
     rows = prod(program.shapes[step.node])
-    length = prod(program.shapes[step.node.operands[0]]) // max(rows, 1)
-    return rows >= _ROWS and _LEAST <= length <= _MOST
+    elements = prod(program.shapes[step.node.operands[0]])
+    length = elements // max(rows, 1)
+    least = 2 if elements <= _FEW else _LEAST
+    return rows >= _ROWS and least <= length <= _MOST
 
 
 @dataclass

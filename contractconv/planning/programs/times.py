@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from contractconv.planning.plan import Plan
+from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.planning.programs.made_again import CHEAP
 from contractconv.planning.programs.row_loops import RowLoop
 from contractconv.planning.programs.steps import (
@@ -46,7 +47,7 @@ def seconds_of(step: Step, plan: Plan | None, program: Typed, machine: Machine) 
     return _RULES[type(step)](step, program, machine)
 
 
-def _maps(step: MapStep | RowLoop, program: Typed, machine: Machine) -> float:
+def _maps(step: MapStep | RowLoop | JoinedResults, program: Typed, machine: Machine) -> float:
     nodes = list(_mapped(step))
     changed = sum(_cost(node, machine) * prod(program.shapes[node]) for node in nodes)
     changed += _ADDED * sum(_added(step))
@@ -58,14 +59,14 @@ def _maps(step: MapStep | RowLoop, program: Typed, machine: Machine) -> float:
 
 def _mapped(step: Step) -> Iterable[Node]:
     """The maps of a group, or of a loop over rows."""
-    if isinstance(step, RowLoop):
+    if isinstance(step, RowLoop | JoinedResults):
         return (node for part in step.parts for node in _mapped(part))
     return step.group.nodes if isinstance(step, MapStep) else ()
 
 
 def _added(step: Step) -> Iterable[int]:
     """How many numbers each sum, or each reduction of rows, adds up."""
-    if isinstance(step, RowLoop):
+    if isinstance(step, RowLoop | JoinedResults):
         return (count for part in step.parts for count in _added(part))
     if isinstance(step, ContractStep):
         return (step.problem.points,)
@@ -99,6 +100,7 @@ _RULES: dict[type[Step], Callable[[Any, Typed, Machine], float]] = {
     ReductionGradient: _copied,
     MapStep: _maps,
     RowLoop: _maps,
+    JoinedResults: _maps,
     RowsStep: _copied,
     PlacedStep: _copied,
     ViewStep: lambda step, program, machine: 0.0,

@@ -152,7 +152,7 @@ def test_sums_of_long_rows_are_exact_in_integers(dtype: str) -> None:
 
 
 def test_sums_are_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_groups, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(compiled_groups, "WORTH_SHARING", 1)
     outputs, given = sums("float32")
     given["g"] = np.random.default_rng(0).standard_normal((40, 36, 7), np.float32)
     before = cc.get_num_threads()

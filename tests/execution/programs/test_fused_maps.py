@@ -45,7 +45,7 @@ def budget(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def kept(maps: FusedMaps) -> Shelf:
     """What is ready for arrays of some layout."""
-    made: Any = maps._loops if maps._compiled is None else maps._compiled._ready
+    made: Any = maps._loops if maps.compiled is None else maps.compiled._ready
     assert isinstance(made, Shelf)
     return made
 

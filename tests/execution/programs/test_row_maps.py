@@ -142,6 +142,18 @@ def test_a_softmax_is_one_loop() -> None:
     np.testing.assert_allclose(whole(GIVEN)[0], wanted, 1e-6)
 
 
+@pytest.mark.parametrize(("rows", "together"), [(64, True), (3276, True), (3277, False)])
+def test_short_rows_are_a_loop_unless_there_are_many(rows: int, *, together: bool) -> None:
+    x = cc.tensor("x", "b o", "float32")
+    array = np.random.default_rng(0).normal(size=(rows, 10)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "_LEAST", 16)
+        whole = ready({"y": softmax(x, "o")}, x=array)
+    assert bool(loops_of(whole)) is together
+    powers = np.exp(array.astype(np.longdouble))
+    np.testing.assert_allclose(whole({"x": array})[0], powers / powers.sum(1, keepdims=True), 1e-6)
+
+
 @pytest.mark.parametrize("function", [softmax, log_softmax, layer_norm])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gradients_are_the_same(function: Callable[..., cc.Tensor], dtype: str) -> None:

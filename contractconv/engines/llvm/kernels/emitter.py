@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
@@ -45,6 +46,11 @@ class Emitter:
         self.function = ir.Function(self.module, kind, name)
         self.entry = self.function.append_basic_block("entry")
         self.builder = ir.IRBuilder(self.entry)
+
+    def halve(self) -> None:
+        """Let vectors be half as wide from now on, before there are any."""
+        self.number = replace(self.number, lanes=self.number.lanes // 2)
+        self.vector = ir.VectorType(self.element, self.number.lanes)
 
     # -- integers ------------------------------------------------------------------------------
 

@@ -45,11 +45,19 @@ class Tile:
     Attributes:
         vectors: vectors of the tile; a panel is as wide.
         elementwise: whether the first factor has a value for each lane, instead of one a row.
+        halved: whether vectors are half as wide as registers. Some processors multiply twice as
+            many of these in the same time, so that lanes that nobody needs cost nothing.
     """
 
     rows: int
     vectors: int
     elementwise: bool = False
+    halved: bool = False
+
+    @property
+    def form(self) -> str:
+        """It, in a word."""
+        return f"{self.rows}x{self.vectors}{'e' * self.elementwise}{'h' * self.halved}"
 
 
 def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
@@ -67,7 +75,7 @@ def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
 @cache
 def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
     """The kernel for one kind of numbers, one tile, and what is done to finished sums."""
-    name = f"products_{tile.rows}x{tile.vectors}{'e' * tile.elementwise}{finish.name}_{dtype}"
+    name = f"products_{tile.form}{finish.name}_{dtype}"
     return build(name, dtype, lambda emitter: Nest(emitter, tile, finish).write(), (tile, finish))
 
 
@@ -76,6 +84,8 @@ class Nest:
 
     def __init__(self, emitter: Emitter, tile: Tile, finish: Finish) -> None:
         self.e = emitter
+        if tile.halved:
+            emitter.halve()
         self.tile = tile
         self.finish = finish
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]

@@ -131,7 +131,7 @@ def _cycles_of_tile(high: int, tile: Tile, window: Window) -> float:
 @cache
 def kernel(dtype: str, tile: Tile, window: Window, finish: Finish = RAW) -> Native:
     """The kernel for one kind of numbers, one tile, and one window."""
-    form = f"{tile.rows}x{tile.vectors}{'e' * tile.elementwise}_{window.taps}x{window.lines}"
+    form = f"{tile.form}_{window.taps}x{window.lines}"
     form += f"_{window.early}to{window.late}"
     return build(
         f"window_{form}{finish.name}_{dtype}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ WORTH_COMPILING = 1 << 2
 # Instructions beyond which compiling takes longer than many a program.
 LONGEST = 400
 # Instructions, each for all elements, from which on a group is worth another thread.
-_WORTH_SHARING = 1 << 20
+WORTH_SHARING = 1 << 20
 # Pieces for each thread, of which whoever comes first takes the next.
 PIECES = 4
 
@@ -79,27 +79,50 @@ def knows(does: str, dtype: str) -> bool:
     return does in GIVEN or rule(does, dtype) is not None
 
 
+class Loop(NamedTuple):
+    """A kernel, for arrays that lie in one way.
+
+    Attributes:
+        work: the kernel.
+        table: its arguments but for the arrays, a row for each piece.
+        sums: what becomes of the parts of its sums.
+        rows: what has to be done to arrays before.
+    """
+
+    work: Native
+    table: Table
+    sums: PartialSums
+    rows: LongRows
+
+
 class CompiledMaps:
-    """A group of maps and its kernels, one for each way in which arrays lie along the lanes."""
+    """A group of maps and its kernels, one for each way in which arrays lie along the lanes.
+
+    Attributes:
+        work: instructions for all of its elements.
+        arrays: how many it reads and makes.
+        dtypes: of the leaves.
+    """
 
     def __init__(self, code: Translated, group: Fused, axes: Axes, sizes: Shape) -> None:
         self._code, self._sizes = code, sizes
         self._places = places_of(code.code)
         self._leaves = [[axes.index(name) for name in leaf.axes] for leaf in group.leaves]
-        self._dtypes = [np.dtype(i.dtype) for i in code.code.instructions if i.does == "leaf"]
+        self.dtypes = [np.dtype(i.dtype) for i in code.code.instructions if i.does == "leaf"]
         self._results = [contiguous(sizes, itemsize(dtype)) for dtype in code.code.stored]
         positions = [axes.index(node.axes[0]) for node in code.positions]
         self._positions = [self._along([axis], [1]) for axis in positions]
         self._sums = PartialSums(group.sums, sizes, code.code.summed)
         self._told = np.array(list(map(_bits, code.told)), np.int64)
-        self._shared = prod(sizes) * len(code.code.instructions) >= _WORTH_SHARING
+        self.work = prod(sizes) * len(code.code.instructions)
+        self.arrays = len(self._leaves) + len(self._results)
         self._ready = Shelf()
 
     @property
     def beside(self) -> int:
         """Bytes that a run takes beside what it reads and makes: parts of its sums, long rows."""
         row = LONG if may_be_longer(self._sizes) else 0
-        repeated = sum(dtype.itemsize for dtype in self._dtypes) * row
+        repeated = sum(dtype.itemsize for dtype in self.dtypes) * row
         return repeated + self._parts(row)
 
     def _parts(self, row: int = 0) -> int:
@@ -109,7 +132,7 @@ class CompiledMaps:
     @property
     def _threads(self) -> int:
         """How many threads share a run."""
-        return get_num_threads() if self._shared else 1
+        return get_num_threads() if self.work >= WORTH_SHARING else 1
 
     def run(self, leaves: Sequence[Array], results: Sequence[Array]) -> list[Array] | None:
         """Fill the results, which lie in the order that was said.
@@ -121,7 +144,7 @@ class CompiledMaps:
         """
         threads = self._threads
         key = (threads, *[leaf.strides for leaf in leaves])
-        if not all(map(_fits, leaves, self._dtypes)):
+        if not all(map(fits, leaves, self.dtypes)):
             return None
         ready: Run | None = self._ready.get(key)
         if ready is None:
@@ -134,25 +157,30 @@ class CompiledMaps:
 
     def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
         """What carries out the kernel for leaves that lie in one way, and the bytes it keeps."""
+        shares = _shares(threads)
+        loop = self.loop(leaves, shares)
+        run, size = _shared_run(loop, shares), loop.table.numbers.nbytes
+        if loop.rows.repeated:
+            return lambda arrays: run(loop.rows.taken(arrays)), size
+        return run, size
+
+    def loop(self, leaves: Sequence[Array], shares: int) -> Loop:
+        """The kernel for leaves that lie in one way, cut into so many shares at least."""
         code = self._code.code
         read = [
             self._along(at, leaf.strides) for at, leaf in zip(self._leaves, leaves, strict=True)
         ]
-        sizes = [dtype.itemsize for dtype in self._dtypes] + list(map(itemsize, code.stored))
+        sizes = [dtype.itemsize for dtype in self.dtypes] + list(map(itemsize, code.stored))
         whole = [*sizes, *self._sums.itemsizes, *(1 for _ in self._positions)]
         steps = [*read, *self._results, *self._sums.steps, *self._positions]
         rows = self._laid_out(steps, whole)
         layout, sums = rows.layout, self._sums.repeated(rows, len(sizes))
         forms = list(layout.forms(whole))
         forms[code.leaves : len(sizes)] = self._written()
-        shares = _shares(threads)
         table = layout.table(self._places, self._pieces(layout, shares))
         sums.place(table, self._places, len(sizes))
         table.numbers[:, self._places.numbers : self._places.axes] = self._told
-        run = _shared_run(self._kernel(tuple(forms)), table, sums, shares)
-        if rows.repeated:
-            return lambda arrays: run(rows.taken(arrays)), table.numbers.nbytes
-        return run, table.numbers.nbytes
+        return Loop(self._kernel(tuple(forms)), table, sums, rows)
 
     def _laid_out(self, steps: Sequence[Steps], itemsizes: Sequence[int]) -> LongRows:
         """The loop over arrays with these steps: leaves, results, sums, positions."""
@@ -180,7 +208,8 @@ class CompiledMaps:
         return tuple(steps)
 
 
-def _fits(leaf: Array, dtype: np.dtype[Any]) -> bool:
+def fits(leaf: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether a kernel can read a leaf as numbers of a dtype."""
     return leaf.dtype == dtype and leaf.flags.aligned
 
 
@@ -194,14 +223,23 @@ def _shares(threads: int) -> int:
     return PIECES * threads if threads > 1 else 1
 
 
-def _shared_run(work: Native, table: Table, sums: PartialSums, shares: int) -> Run:
+def _shared_run(loop: Loop, shares: int) -> Run:
     """What carries out a kernel for arrays that lie in one way."""
+    work, table, sums, _ = loop
     pieces, row = table.numbers.shape[0], table.numbers.strides[0]
 
+    idle: list[Table] = []
+
     def alone(arrays: Sequence[Array]) -> list[Array]:
-        own, parts = table.copy(), sums.parts(1)
+        try:
+            own = idle.pop()  # that of an earlier run, unless another run is using it
+        except IndexError:
+            own = table.copy()
+        parts = sums.parts(1)
         own.lend(ARRAYS, [*arrays, *parts])
         work(own.address)
+        own.let_go()
+        idle.append(own)
         return sums.totals(parts)
 
     program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))

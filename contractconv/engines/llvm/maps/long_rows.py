@@ -42,10 +42,11 @@ class LongRows:
         found = list(arrays)
         for n in self.repeated:
             if n < len(found):
-                found[n] = self._repeated(found[n])
+                found[n] = self.repeat(found[n])
         return found
 
-    def _repeated(self, array: Array) -> Array:
+    def repeat(self, array: Array) -> Array:
+        """A row, as often as it is walked as one."""
         whole = np.empty((self.times, array.size), array.dtype)
         whole[...] = array.reshape(-1)
         return whole

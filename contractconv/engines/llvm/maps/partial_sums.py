@@ -95,6 +95,8 @@ class PartialSums:
 
     def parts(self, pieces: int) -> list[Array]:
         """Room for the parts of so many pieces."""
+        if not self._dtypes:
+            return []
         rooms = zip(self._rooms, self._dtypes, strict=True)
         return [memory.zeros((pieces, room), dtype) for room, dtype in rooms]
 
@@ -102,13 +104,8 @@ class PartialSums:
         """The sums, from their parts."""
         if not parts:
             return []
-        with np.errstate(all="ignore"):
-            return [
-                _total(one, part, shape, times)
-                for one, part, shape, times in zip(
-                    self._sums, parts, self._shapes, self._times, strict=True
-                )
-            ]
+        pairs = zip(self._sums, parts, self._shapes, self._times, strict=True)
+        return [_total(one, part, shape, times) for one, part, shape, times in pairs]
 
 
 def _room(elements: int) -> int:
@@ -122,12 +119,18 @@ def _along(kept: Shape, itemsize: int, rank: int) -> Steps:
 
 
 def _total(one: OuterSum, parts: Array, shape: Shape, times: int) -> Array:
-    size = prod(shape)
-    # Of a single sum every lane has a part.
-    total = parts[:, : times * size].sum(axis=0) if size > 1 else parts.sum(keepdims=True)
-    if times > 1:
-        total = total.reshape(times, size).sum(axis=0)
+    total = _added(parts, prod(shape), times)
     if one.is_mean:
         total /= one.count
-    made: Array = total.reshape(shape)
-    return made
+    return total.reshape(shape)
+
+
+def _added(parts: Array, size: int, times: int) -> Array:
+    """The sum of all parts, of so many elements."""
+    if len(parts) == times == 1 < size:
+        return parts[0, :size].copy()
+    with np.errstate(all="ignore"):
+        if size == 1:  # every lane has a part
+            return np.asarray(parts.sum(keepdims=True))
+        total = np.asarray(parts[:, : times * size].sum(axis=0))
+        return total if times == 1 else np.asarray(total.reshape(times, size).sum(axis=0))
