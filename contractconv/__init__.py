@@ -20,6 +20,7 @@ from contractconv.cache_register import clear_caches
 from contractconv.errors import (
     AlgorithmError,
     CertificateError,
+    CheckpointError,
     ContractionError,
     MapError,
     MemoryLimitError,
@@ -29,6 +30,8 @@ from contractconv.errors import (
     ReductionError,
     ShapeError,
     SpecError,
+    TrainingError,
+    WeightsError,
 )
 from contractconv.machine.threads import get_num_threads, set_num_threads
 from contractconv.notation.spec import Reduction
@@ -52,7 +55,11 @@ if TYPE_CHECKING:
     from contractconv.execution.compiled import Compiled
     from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.layers.layer import Layer
+    from contractconv.networks.diagram import NetworkDiagram
+    from contractconv.networks.explanation import NetworkExplanation
+    from contractconv.networks.fitting.fit import Fit
     from contractconv.networks.network import Network
+    from contractconv.networks.summary import Summary
     from contractconv.planning.plan import Plan
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
@@ -62,6 +69,7 @@ __all__ = [
     "AlgorithmError",
     "Certificate",
     "CertificateError",
+    "CheckpointError",
     "Compiled",
     "CompiledProgram",
     "Contraction",
@@ -70,10 +78,13 @@ __all__ = [
     "Derivation",
     "Derived",
     "Explanation",
+    "Fit",
     "Layer",
     "MapError",
     "MemoryLimitError",
     "Network",
+    "NetworkDiagram",
+    "NetworkExplanation",
     "OperandError",
     "ParameterError",
     "Plan",
@@ -85,7 +96,10 @@ __all__ = [
     "ReductionError",
     "ShapeError",
     "SpecError",
+    "Summary",
     "Tensor",
+    "TrainingError",
+    "WeightsError",
     "__version__",
     "arctan",
     "ceil",
@@ -111,6 +125,7 @@ __all__ = [
     "hvp",
     "index",
     "jvp",
+    "layers",
     "leaky_relu",
     "log",
     "log1p",
@@ -138,6 +153,8 @@ __all__ = [
     "tanh",
     "tensor",
     "toom_cook",
+    "training",
+    "weights",
     "where",
 ]
 
@@ -147,9 +164,13 @@ _LATER = {
     "Certificate": "contractconv.verification.certificate",
     "Compiled": "contractconv.execution.compiled",
     "Derived": "contractconv.api.derivatives",
+    "Explanation": "contractconv.display.explanation",
+    "Fit": "contractconv.networks.fitting.fit",
     "Layer": "contractconv.layers.layer",
     "Network": "contractconv.networks.network",
-    "Explanation": "contractconv.display.explanation",
+    "NetworkDiagram": "contractconv.networks.diagram",
+    "NetworkExplanation": "contractconv.networks.explanation",
+    "Summary": "contractconv.networks.summary",
     "Plan": "contractconv.planning.plan",
     "CompiledProgram": "contractconv.execution.programs.compiled",
     "Program": "contractconv.api.program",

@@ -12,7 +12,7 @@ import pytest
 from small_networks import classes, network
 
 import contractconv as cc
-from contractconv.networks import network as module
+from contractconv.networks import traceable as module
 
 L, T = cc.layers, cc.training
 ROWS = np.random.default_rng(4).standard_normal((7, 4))
