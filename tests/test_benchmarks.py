@@ -526,7 +526,7 @@ def test_one_command_trains_by_kfac_and_by_adam(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "kfac.py"), *options]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode in (0, 1), finished.stderr
-    rows = [line.split() for line in found.read_text().splitlines() if line.startswith("| 0 ")]
+    rows = [line.split() for line in found.read_text().splitlines() if line.startswith("| 3 ")]
     assert [row[3:6:2] for row in rows] == [["Adam", "8"], ["KFAC", "4"]]
 
 

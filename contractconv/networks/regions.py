@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 from contractconv.layers.records import Call, Path
+from contractconv.lazy import remembered
 from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Shape
 from contractconv.programs.kinds import Kinds, is_differentiable
@@ -85,18 +85,18 @@ class Regions:
         """Which numbers a value holds."""
         return self._kinds[node]
 
-    @cached_property
+    @remembered
     def shapes(self) -> dict[str, Shape]:
         """The shapes of the network's inputs, parameters among them, by name."""
         sizes = self.sized.shapes
         return {n.name: sizes[n] for n in self.sized.graph.nodes if isinstance(n, Input)}
 
-    @cached_property
+    @remembered
     def all(self) -> tuple[Region, ...]:
         """The regions in order; what stands between parts before the part that needs it."""
         return tuple(self._all())
 
-    @cached_property
+    @remembered
     def given(self) -> frozenset[Node]:
         """The values that depend on what comes in or on parameters; the others are constants."""
         found: set[Node] = set()
@@ -105,7 +105,7 @@ class Regions:
                 found.add(node)
         return frozenset(found)
 
-    @cached_property
+    @remembered
     def trained(self) -> frozenset[Node]:
         """The values through which something comes back to what is trained, and that itself."""
         found = {self.made(parameter.tensor) for parameter in self.network.trained}
@@ -151,7 +151,7 @@ class Regions:
             roots[node] = root
         return roots
 
-    @cached_property
+    @remembered
     def _readers(self) -> dict[Node, list[Node]]:
         return readers(node for node in self.sized.graph.nodes if node in self.used)
 

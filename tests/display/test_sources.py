@@ -313,7 +313,7 @@ def lenet_layers() -> list[cc.Contraction]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return contractions_of(module.lenet())
+    return contractions_of(module.lenet().program((1, 28, 28, 1), (1,), loss="cross_entropy"))
 
 
 SIZES = dict(zip("bijklchwo", (2, 3, 4, 2, 3, 2, 3, 2, 3), strict=True))

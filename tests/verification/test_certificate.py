@@ -178,7 +178,7 @@ def strings_in(path: Path) -> Iterator[tuple[str, Reduction]]:
 
 def test_every_contraction_of_the_examples_is_certified() -> None:
     found = {pair for path in sorted(EXAMPLES.glob("*.py")) for pair in strings_in(path)}
-    assert len(found) >= 12
+    assert len(found) >= 10
     for spec, reduce in found:
         forward = cc.Contraction(spec, reduce)
         for operand in operands_of(spec):
@@ -189,7 +189,7 @@ def test_every_layer_of_lenet_is_certified() -> None:
     for needed in ("mlxtend", "matplotlib", "tqdm"):
         pytest.importorskip(needed)
     lenet = load_example("lenet")
-    layers = contractions_of(lenet.lenet())
+    layers = contractions_of(lenet.lenet().program((1, 28, 28, 1), (1,), loss="cross_entropy"))
     assert len(layers) >= 8
     for layer in layers:
         for derivation in layer.grads():

@@ -46,8 +46,8 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
     record = REDUCTIONS[problem.reduce]
     axes = _small_axes(problem, labels, record)
     if axes is not None:
-        made: Array = ufunc(record).reduce(arrays[0], axis=axes, dtype=arrays[0].dtype)
-        return made
+        # Of all axes, numpy makes a number that is no array.
+        return np.asarray(ufunc(record).reduce(arrays[0], axis=axes, dtype=arrays[0].dtype))
     out = np.empty(sizes, arrays[0].dtype)
     if len(arrays) == 1:
         out[...] = _reduced(_one_view(problem, arrays[0]), labels, record)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 
 from contractconv.display.diagram_lettering import LABEL_SIZE, MARK_SIZE, shortened, text_width
 from contractconv.layers.records import Path
+from contractconv.lazy import remembered
 from contractconv.networks.display.groups import runs
 from contractconv.networks.display.picture import Box, Picture
 
@@ -51,12 +51,12 @@ class Layout:
         self.picture = picture
         self._runs = list(runs([box.path for box in picture.boxes]))
 
-    @cached_property
+    @remembered
     def width(self) -> float:
         """Of the picture."""
         return self._lefts[-1] + self._widths[-1] + MARGIN
 
-    @cached_property
+    @remembered
     def height(self) -> float:
         """Of the picture."""
         return self._tops[-1] + self._heights[-1] + MARGIN
@@ -100,7 +100,7 @@ class Layout:
             x = MARGIN + _BRACKET * (len(path) - 1)
             yield path, Place(x, top, _BRACKET, bottom - top)
 
-    @cached_property
+    @remembered
     def _widths(self) -> list[float]:
         count = 1 + max(column for _, column in self.picture.strands)
         widths = [_LANE] * count
@@ -108,20 +108,20 @@ class Layout:
             widths[box.column] = max(widths[box.column], width_of(box))
         return widths
 
-    @cached_property
+    @remembered
     def _heights(self) -> list[float]:
         heights = [0.0] * (1 + max(box.row for box in self.picture.boxes))
         for box in self.picture.boxes:
             heights[box.row] = max(heights[box.row], height_of(box))
         return heights
 
-    @cached_property
+    @remembered
     def _lefts(self) -> list[float]:
         start = MARGIN + _BRACKET * max((len(path) for path, _ in self._runs), default=0)
         steps = (width + (_COLUMN_GAP if width > _LANE else 0.0) for width in self._widths[:-1])
         return list(accumulate(steps, initial=start))
 
-    @cached_property
+    @remembered
     def _tops(self) -> list[float]:
         steps = (height + _ROW_GAP for height in self._heights[:-1])
         return list(accumulate(steps, initial=MARGIN))

@@ -11,7 +11,7 @@ import pytest
 from small_networks import classes, flat, network, perceptron
 
 from contractconv.execution.programs import compiled
-from contractconv.networks import network as module
+from contractconv.networks import traceable as module
 from contractconv.networks.fitting import stepper
 
 x, labels = np.ones((6, 3), "float32"), np.zeros(6, int)
