@@ -14,7 +14,7 @@ import contractconv as cc
 from contractconv.errors import CheckpointError
 from contractconv.execution import calibration
 from contractconv.planning.setting import Machine
-from contractconv.training import checkpoints, whole_files
+from contractconv.training import checkpoints, facts, whole_files
 
 pytest.importorskip("safetensors")
 
@@ -52,7 +52,10 @@ def test_more_epochs_go_on(tmp_path: Path, every: int | None) -> None:
     script.same(script.outcome(longer), script.outcome(at_once))
 
 
-def test_a_schedule_knows_the_new_number_of_steps(tmp_path: Path) -> None:
+def test_a_schedule_knows_the_new_number_of_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "KINDS", dict(facts.KINDS))
     rates: list[tuple[int, int]] = []
 
     class Told(T.SGD):
