@@ -67,8 +67,7 @@ def test_from_torch_and_back() -> None:
 
 
 def test_trained_on_here_and_back() -> None:
-    import torch
-
+    torch: Any = pytest.importorskip("torch")
     theirs = trained_by_torch()
     traced = NET.traced(IMAGES)
     params = weights.load(traced, theirs, "torch", flatten="NCHW")
