@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.errors import ParameterError
+from contractconv.layers.layer import map_name
 from contractconv.layers.part import Part
 from contractconv.layers.products import check_ending, ended
 
@@ -89,8 +90,4 @@ def as_link(given: Any) -> Link:
 
 
 def _shown(part: Link) -> str:
-    return part if isinstance(part, str) else str(part) if isinstance(part, Part) else _name(part)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", "a function")
+    return str(part) if isinstance(part, Part) else map_name(part)

@@ -29,17 +29,26 @@ if TYPE_CHECKING:
     from contractconv.layers.trace import Trace
 
 
-class WindowPart(StringPart):
+class Windowed(StringPart):
+    """A string with windows, which four options say."""
+
+    kernel: Any
+    stride: Any
+    dilation: Any
+    padding: Any
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The window along each axis."""
+        return windows(self.kernel, self.stride, self.dilation, self.padding)
+
+
+class WindowPart(Windowed):
     """A string with a window along each axis between batch and channels.
 
     What comes in has the axes ``b``, one for each window, and channels; the result keeps their
     names.
     """
-
-    @property
-    @abstractmethod
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
 
     @abstractmethod
     def _text(self, windows: Sequence[str]) -> str:
@@ -119,21 +128,13 @@ class Conv(WindowPart):
         check_channels(self.filters, self.groups)
         _ = self.windows
 
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
-        return windows(self.kernel, self.stride, self.dilation, self.padding)
-
     def _text(self, windows: Sequence[str]) -> str:
         places, taps = POSITIONS[: len(windows)], " ".join(TAPS[: len(windows)])
-        read, made = ("(g c)", "(g o)") if self.groups > 1 else ("c", "o")
-        weight = f"{taps} g c o" if self.groups > 1 else f"{taps} c o"
+        read, weight, made = _channels(taps, self.groups)
         return f"b {' '.join(windows)} {read}, {weight} -> b {' '.join(places)} {made}"
 
     def _sizes(self) -> dict[str, int]:
-        if self.groups == 1:
-            return {"o": self.filters}
-        return {"g": self.groups, "o": self.filters // self.groups}
+        return _channel_sizes(self.filters, self.groups)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,11 +173,6 @@ class Depthwise(WindowPart):
         check_init(self.init)
         check_count(self.multiplier, "multiplier")
         _ = self.windows
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
-        return windows(self.kernel, self.stride, self.dilation, self.padding)
 
     def _text(self, windows: Sequence[str]) -> str:
         places, taps = POSITIONS[: len(windows)], " ".join(TAPS[: len(windows)])
@@ -224,11 +220,6 @@ class Local(WindowPart):
         check_count(self.filters, "filters")
         _ = self.windows
 
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
-        return windows(self.kernel, self.stride, self.dilation, self.padding)
-
     def _text(self, windows: Sequence[str]) -> str:
         places, taps = (" ".join(names[: len(windows)]) for names in (POSITIONS, TAPS))
         return f"b {' '.join(windows)} c, {places} {taps} c o -> b {places} o"
@@ -241,7 +232,7 @@ class Local(WindowPart):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ConvTransposed(StringPart):
+class ConvTransposed(Windowed):
     """A transposed convolution: each element is spread over a window of the result.
 
     Args:
@@ -284,18 +275,12 @@ class ConvTransposed(StringPart):
         each(self.output_padding, len(self.windows), "output_padding", 0)
 
     @property
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
-        return windows(self.kernel, self.stride, self.dilation, self.padding)
-
-    @property
     def contraction(self) -> Contraction:
         """The string."""
         count = len(self.windows)
         placed = " ".join(window.text(n) for n, window in enumerate(self.windows))
         places, taps = (" ".join(names[:count]) for names in (POSITIONS, TAPS))
-        read, made = ("(g c)", "(g o)") if self.groups > 1 else ("c", "o")
-        weight = f"{taps} g c o" if self.groups > 1 else f"{taps} c o"
+        read, weight, made = _channels(taps, self.groups)
         return Contraction(f"b {places} {read}, {weight} -> b {placed} {made}")
 
     def _said(self, trace: Trace, *tensors: Tensor) -> Said:
@@ -308,10 +293,21 @@ class ConvTransposed(StringPart):
             for w, length, more in zip(self.windows, lengths, added, strict=True)
         )
         taps = {TAPS[n]: window.size for n, window in enumerate(self.windows)}
-        channels = {"o": self.filters // self.groups}
-        groups = {"g": self.groups} if self.groups > 1 else {}
         shape = (batch, *sizes, self.filters)
-        return Said(self.contraction, taps | channels | groups, shape, x.axes)
+        channels = _channel_sizes(self.filters, self.groups)
+        return Said(self.contraction, taps | channels, shape, x.axes)
+
+
+def _channels(taps: str, groups: int) -> tuple[str, str, str]:
+    """The channels that are read, the weight between, and the channels that are made."""
+    if groups == 1:
+        return "c", f"{taps} c o", "o"
+    return "(g c)", f"{taps} g c o", "(g o)"
+
+
+def _channel_sizes(filters: int, groups: int) -> dict[str, int]:
+    """The extents of indices of channels that nothing else says."""
+    return {"o": filters} if groups == 1 else {"g": groups, "o": filters // groups}
 
 
 def check_channels(count: int, groups: int) -> None:

@@ -11,7 +11,7 @@ from contractconv.layers.convolutions import WindowPart
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.options import check_count
 from contractconv.layers.products import Ending, check_ending
-from contractconv.layers.windows import POSITIONS, TAPS, Padding, Window, each, windows
+from contractconv.layers.windows import POSITIONS, TAPS, Padding, each
 
 # What the indices of ranks are called: those of windows have other names.
 _RANKS = ("u", "v", "w", "x")
@@ -21,21 +21,12 @@ class _Factorised(WindowPart):
     """A convolution with several weights."""
 
     filters: int
-    kernel: Any
-    stride: Any
-    dilation: Any
-    padding: Any
 
     def __post_init__(self) -> None:
         check_ending(self.map)
         check_init(self.init)
         check_count(self.filters, "filters")
         _ = self.windows, self._ranks()
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        """The window along each axis."""
-        return windows(self.kernel, self.stride, self.dilation, self.padding)
 
     @abstractmethod
     def _weights(self, taps: Sequence[str]) -> Sequence[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.api.contraction import Contraction
-from contractconv.api.tensor import Tensor, index
+from contractconv.api.tensor import Tensor, applied, index
 from contractconv.errors import ParameterError, ShapeError
+from contractconv.functions.axes import contracted
 from contractconv.layers.convolutions import WindowPart
 from contractconv.layers.layer import Said, StringPart
 from contractconv.layers.windows import POSITIONS, Padding, Window, windows
@@ -23,10 +24,6 @@ class _Pool(WindowPart):
     """A window of each channel is reduced."""
 
     bias: bool = False
-    kernel: Any
-    stride: Any
-    dilation: Any
-    padding: Any
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -160,9 +157,6 @@ class GlobalPool(StringPart):
 
 def _counted(window: Window, axis: str, length: int) -> Tensor:
     """How many elements of each window along an axis lie inside."""
-    from contractconv.api.tensor import applied
-    from contractconv.functions.axes import contracted
-
     ones = applied("where", index(axis, length) >= 0, 1, 0)
     text = f"{window.text(0, length)} -> i"
     extents = {"k": window.size}
