@@ -226,14 +226,27 @@ def called(
 
 def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
     from contractconv.arrays.operands import as_operand
+    from contractconv.engines.portable.libraries import is_foreign
     from contractconv.execution import entry
     from contractconv.execution.run import first_call
 
+    if any(is_foreign(type(operand)) for operand in given):
+        return _run_foreign(forward, given, options)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
     if options is DEFAULTS:
         return first_call(forward._spec, problem, arrays)
     return entry.called(problem, arrays, options, forward._spec.indices)
+
+
+def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
+    """Contract arrays of which some are another library's."""
+    from contractconv.execution.foreign import entry
+    from contractconv.execution.foreign.operands import taken
+
+    arrays = taken(given, [f"operand {n}" for n in range(len(given))])
+    problem = forward._problem([shape_of(array) for array in arrays], options)
+    return entry.called(problem, arrays, options)
 
 
 def shape_of(operand: Any) -> Shape:
