@@ -1,0 +1,41 @@
+"""JAX's arrays, traced ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contractconv.engines.portable.libraries.numpy_library import numpy_like
+from contractconv.engines.portable.libraries.record import Library
+from contractconv.maps.record import MapRecord
+
+
+def library() -> Library:
+    """The record."""
+    return replace(
+        numpy_like(jnp, name="jax", extra="jax"),
+        promoted=lambda arrays: jnp.result_type(*arrays).name,
+        # Without 64 bits jax would warn of every dtype that it narrows.
+        cast=lambda array, name: array.astype(jax.dtypes.canonicalize_dtype(name)),
+        einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
+        take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
+        function=_function,
+        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
+        added=_added,
+        compiled=jax.jit,
+    )
+
+
+# Numbers of the program are numpy's: an array that is made while something is traced is of that.
+def _function(record: MapRecord) -> Callable[..., Any] | None:
+    return attrgetter(record.jax)(jax) if record.jax else None
+
+
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)
