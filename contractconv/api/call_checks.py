@@ -39,6 +39,7 @@ class Call:
         problem: the forward contraction with their shapes.
         concrete: its spec with parameters bound and the ellipsis spelled out.
         options: by which algorithm it is carried out, and within which limit.
+        asked: the options as the caller gave them.
     """
 
     given: dict[str, Any]
@@ -46,6 +47,7 @@ class Call:
     problem: Problem
     concrete: Spec
     options: Options
+    asked: Options
     _conversion: Conversion | None
 
     @property
@@ -101,7 +103,7 @@ def forward_call(
         taken = [conversion.converted(a, name) for a, name in zip(given, names, strict=True)]
         inner = options.inside(copied(given, taken), "what is converted")
     roles = dict(zip(letters, taken, strict=False))
-    return Call(roles, tuple(taken[count:]), problem, concrete, inner, conversion)
+    return Call(roles, tuple(taken[count:]), problem, concrete, inner, options, conversion)
 
 
 def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
@@ -146,6 +148,10 @@ class Called(ABC):
     def _made(self, call: Call) -> Array:
         """Carry out a call that has been checked."""
 
+    def _by_blocks(self, call: Call) -> Array | None:
+        """Carry out a call whose arrays lie in files; ``None`` if it is not done block by block."""
+        return None
+
     def _told(self, options: Options) -> Options:
         """The options of a call, as the forward contraction understands them."""
         return options
@@ -160,6 +166,7 @@ class Called(ABC):
         out: Array | None = None,
         dtype: Any = None,
         casting: Casting = "safe",
+        progress: bool = False,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Array:
@@ -174,6 +181,7 @@ class Called(ABC):
             out: an array of exactly the result's shape, which is filled and returned.
             dtype: what all arrays are converted to.
             casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
+            progress: whether a bar on stderr shows how far it is.
             extents: what the forward call was given.
             **named: the same by keyword.
 
@@ -188,10 +196,13 @@ class Called(ABC):
         """
         options = self.forward._options(
             self._title, named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting, progress=progress,
         )  # fmt: skip
         call = forward_call(self.forward, self.takes, arrays, self._told(options), self._title)
-        return call.finished(self._made(call))
+        from contractconv.execution.entry import shown
+
+        made = self._by_blocks(call)
+        return call.finished(shown(options, lambda: self._made(call)) if made is None else made)
 
     def _identity(self) -> tuple[Any, ...]:
         """What it is equal by."""
@@ -225,13 +236,14 @@ def called(
 
 
 def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
+    from contractconv.arrays.mapped import in_file
     from contractconv.arrays.operands import as_operand
     from contractconv.execution import entry
     from contractconv.execution.run import first_call
 
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    if options is DEFAULTS:
+    if options is DEFAULTS and not any(map(in_file, arrays)):
         return first_call(forward._spec, problem, arrays)
     return entry.called(problem, arrays, options, forward._spec.indices)
 
