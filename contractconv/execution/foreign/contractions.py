@@ -30,5 +30,5 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     """
     library, _ = library_of(operands)
     if library.contraction is not None:
-        return library.contraction(problem, operands)
+        return library.contraction(problem, operands, options)
     return run(lowered(problem), problem, operands)

@@ -8,6 +8,7 @@ from typing import Any
 
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
+from contractconv.planning.options import Options
 
 Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
@@ -39,7 +40,8 @@ class Library:
         transposed: the axes of an array in another order.
         convolve: a convolution of an image and a kernel, as a form says.
         pool: a reduction of windows, as a form says.
-        contraction: carries out a whole contraction, of a problem and its operands.
+        contraction: carries out a whole contraction, of a problem, its operands and the options of
+            a call.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -60,5 +62,5 @@ class Library:
     transposed: Callable[[Any, Sequence[int]], Any] | None = None
     convolve: Callable[[Any, Any, Any], Any] | None = None
     pool: Callable[[Any, Any], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
+    contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
