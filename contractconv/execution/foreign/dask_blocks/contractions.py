@@ -10,6 +10,7 @@ import numpy as np
 from dask.array import Array
 
 from contractconv.arrays.precision import common_dtype, working_dtype
+from contractconv.execution.foreign.dask_blocks.compositions import joined, split
 from contractconv.execution.foreign.dask_blocks.graph import Ending, blocked
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import SUM
@@ -36,7 +37,7 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
     """
     dtype = common_dtype(operands, problem.reduce)
     numbers = working_dtype(problem, dtype)
-    arrays = [_split(a, shape_of(t)) for a, t in zip(operands, problem.operands, strict=True)]
+    arrays = [split(a, shape_of(t)) for a, t in zip(operands, problem.operands, strict=True)]
     inner = Options(algorithm=options.algorithm, memory_limit=options.memory_limit)
     summand = problem
     if REDUCTIONS[problem.reduce].averages:
@@ -51,14 +52,10 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
     cuts = cuts_of(last, [a.chunks for a in arrays])
     counted = None if summand is problem else Cut.of(problem, cuts)
     made = blocked(Cut.of(last, cuts), arrays, _in(numbers, arrays, inner), Ending(dtype, counted))
-    return _split(made, problem.result_shape)
+    return joined(made, problem.result_shape)
 
 
 def _in(numbers: np.dtype[Any], arrays: Sequence[Array], options: Options) -> Options:
     """The options of a part, whose result is in the numbers of its sums."""
     plain = all(array.dtype == numbers for array in arrays)
     return options if plain else replace(options, dtype=numbers.name)
-
-
-def _split(array: Array, shape: Sequence[int]) -> Array:
-    return array if array.shape == tuple(shape) else array.reshape(shape)
