@@ -96,9 +96,9 @@ def reads(place: Ranges, grid: Grid) -> tuple[tuple[int, ...], list[Read]]:
         How many blocks along each axis, and what is read of each of them.
 
     Example:
-        >>> count, found = reads((slice(3, 9),), ((4, 4, 4),))
+        >>> count, found = reads((slice(3, 8),), ((4, 4, 4),))
         >>> count, [(*read.block, *read.at, read.whole) for read in found]
-        ((3,), [(0, slice(3, 4, None), False), (1, slice(0, 4, None), True), (2, slice(0, 1, None), False)])
+        ((2,), [(0, slice(3, 4, None), False), (1, slice(0, 4, None), True)])
     """
     along = [_met(at, sizes) for at, sizes in zip(place, grid, strict=True)]
     found = []

@@ -55,9 +55,7 @@ def computed(array: Any) -> Any:
 
 
 @fewer(1)
-@given(
-    problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data()
-)
+@given(problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data())
 def test_blocks_of_any_sizes_are_the_whole(
     problem: Problem, reduce: Reduction, seed: int, data: st.DataObject
 ) -> None:
@@ -70,4 +68,6 @@ def test_blocks_of_any_sizes_are_the_whole(
     result = computed(made)
     assert result.dtype == expected.dtype
     exact = reduce not in ("mean", "logsumexp")
-    np.testing.assert_allclose(result, expected, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-12)
+    np.testing.assert_allclose(
+        result, expected, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-12
+    )

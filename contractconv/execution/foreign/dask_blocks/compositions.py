@@ -104,9 +104,7 @@ def _blocks_of(grid: Sequence[Sizes]) -> Iterator[tuple[int, ...]]:
     return product(*(range(len(sizes)) for sizes in grid))
 
 
-def _reshaped(
-    array: Array, grid: Grid, blocks: Mapping[tuple[int, ...], tuple[int, ...]]
-) -> Array:
+def _reshaped(array: Array, grid: Grid, blocks: Mapping[tuple[int, ...], tuple[int, ...]]) -> Array:
     """An array whose blocks are those of another one, reshaped."""
     name = f"reshape-{tokenize(array.name, grid)}"
     tasks = {}

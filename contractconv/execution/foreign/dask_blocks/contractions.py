@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 from dask.array import Array
 
 from contractconv.arrays.precision import common_dtype, working_dtype
@@ -38,7 +36,9 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
     dtype = common_dtype(operands, problem.reduce)
     numbers = working_dtype(problem, dtype)
     arrays = [split(a, shape_of(t)) for a, t in zip(operands, problem.operands, strict=True)]
-    inner = Options(algorithm=options.algorithm, memory_limit=options.memory_limit)
+    inner = Options(
+        algorithm=options.algorithm, memory_limit=options.memory_limit, dtype=numbers.name
+    )
     summand = problem
     if REDUCTIONS[problem.reduce].averages:
         summand = replace(problem, reduce=SUM)
@@ -47,15 +47,9 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
         given = [arrays[n] for n in taken]
         arrays = [array for n, array in enumerate(arrays) if n not in taken]
         cut = Cut.of(step, cuts_of(step, [a.chunks for a in given]))
-        arrays.append(blocked(cut, given, _in(numbers, given, inner), Ending(numbers)))
+        arrays.append(blocked(cut, given, inner, Ending(numbers)))
     last = steps[-1][1] if steps else summand
     cuts = cuts_of(last, [a.chunks for a in arrays])
     counted = None if summand is problem else Cut.of(problem, cuts)
-    made = blocked(Cut.of(last, cuts), arrays, _in(numbers, arrays, inner), Ending(dtype, counted))
+    made = blocked(Cut.of(last, cuts), arrays, inner, Ending(dtype, counted))
     return joined(made, problem.result_shape)
-
-
-def _in(numbers: np.dtype[Any], arrays: Sequence[Array], options: Options) -> Options:
-    """The options of a part, whose result is in the numbers of its sums."""
-    plain = all(array.dtype == numbers for array in arrays)
-    return options if plain else replace(options, dtype=numbers.name)

@@ -13,13 +13,13 @@ from dask.array.chunk import getitem
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from contractconv.execution.foreign.dask_blocks.layer import BlockLayer, Load
+from contractconv.execution.foreign.dask_blocks.layer import BlockLayer, Load, Work
+from contractconv.execution.foreign.dask_blocks.memory import refuse
 from contractconv.execution.foreign.dask_blocks.tasks import Combined, Contracted, Finish
 from contractconv.notation.problem import shape_of
 from contractconv.notation.shift import Part, Ranges
 from contractconv.planning.blocks.parts import Cut, Read, reads
 from contractconv.planning.options import Options
-from contractconv.reductions.table import REDUCTIONS
 
 Key = tuple[Any, ...]
 # Parts that one task combines, unless dask is told otherwise.
@@ -49,7 +49,7 @@ def blocked(cut: Cut, operands: Sequence[Array], options: Options, ending: Endin
     Args:
         cut: how it is cut, where the operands are.
         operands: the operands, compositions split.
-        options: of the contraction of each part.
+        options: of the contraction of each part, the dtype of its sums among them.
         ending: what is done to each block of the result.
 
     Returns:
@@ -60,7 +60,8 @@ def blocked(cut: Cut, operands: Sequence[Array], options: Options, ending: Endin
     weaver = _Weaver(cut, operands, options, ending, token)
     for where, box in cut.boxes():
         weaver.add((name, *where), where, box)
-    layer = BlockLayer(weaver.tasks, str(cut.problem), weaver.loads)
+    layer = BlockLayer(weaver.tasks, str(cut.problem), weaver.works, weaver.combined)
+    refuse(layer)
     graph = HighLevelGraph.from_collections(name, layer, dependencies=list(operands))
     return Array(graph, name, cut.grid, dtype=ending.dtype)
 
@@ -73,11 +74,13 @@ class _Weaver:
     ) -> None:
         self._cut, self._operands, self._options = cut, operands, options
         self._ending, self._token = ending, token
-        self._known: dict[Hashable, tuple[Contracted, Load]] = {}
+        self._dtypes = tuple(array.dtype.name for array in operands)
+        self._known: dict[Hashable, Work] = {}
         self.tasks: dict[Key, Any] = {}
+        self.combined = 0
 
     @property
-    def loads(self) -> tuple[tuple[Contracted, Load], ...]:
+    def works(self) -> tuple[Work, ...]:
         """What tasks do, with the most that each is given."""
         return tuple(self._known.values())
 
@@ -92,11 +95,12 @@ class _Weaver:
             keys.append((f"contract-part-{self._token}", *where, n))
             self.tasks[keys[-1]] = self._contracted(part, None)
         self._combine(key, where, keys, finish)
+        size = prod(at.stop - at.start for at in box) * np.dtype(self._options.dtype).itemsize
+        self.combined = max(self.combined, (min(len(keys), _combined()) + 1) * size)
 
     def _combine(self, key: Key, where: tuple[int, ...], keys: list[Key], finish: Finish) -> None:
         """Combine parts in a tree, whose tasks hold few of them at once."""
-        most = max(2, config.get("split_every", None) or _COMBINED)
-        reduce, level = self._cut.problem.reduce, 0
+        most, reduce, level = _combined(), self._cut.problem.reduce, 0
         while len(keys) > most:
             groups, level = list(_groups(keys, most)), level + 1
             keys = [(f"contract-sum-{self._token}", *where, level, n) for n in range(len(groups))]
@@ -106,14 +110,15 @@ class _Weaver:
 
     def _contracted(self, part: Part, finish: Finish | None) -> tuple[Any, ...]:
         known = (part.problem, finish)
-        made, most = self._known.get(known) or (Contracted(*known, self._options), Load())
+        first = Work(Contracted(*known, self._options), self._dtypes, Load())
+        work = self._known.setdefault(known, first)
         load, pieces = Load(), []
         for n, place in enumerate(part.places[:-1]):
             piece, taken = self._read(n, place)
             pieces.append(piece)
             load = load.with_operand(taken, shape_of(part.problem.operands[n]), self._itemsize(n))
-        self._known[known] = made, max(load, most)
-        return (made, *pieces)
+        self._known[known] = work._replace(load=max(load, work.load, key=sum))
+        return (work.contracted, *pieces)
 
     def _itemsize(self, n: int) -> int:
         return int(self._operands[n].dtype.itemsize)
@@ -141,6 +146,11 @@ class _Weaver:
         piece = (f"contract-read-{self._token}", n, *read.block, *span)
         self.tasks[piece] = (getitem, key, read.at)
         return piece, least
+
+
+def _combined() -> int:
+    """Parts that a task combines at most."""
+    return max(2, config.get("split_every", None) or _COMBINED)
 
 
 def _groups(keys: Sequence[Key], most: int) -> Iterator[list[Key]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from dask.highlevelgraph import MaterializedLayer
 
@@ -12,10 +12,10 @@ from contractconv.execution.foreign.dask_blocks.tasks import Contracted
 
 
 class Load(NamedTuple):
-    """Bytes that a task takes beside its result, and what its contraction takes.
+    """Bytes that a task is given.
 
     Attributes:
-        held: of the blocks and pieces that it is given.
+        held: of blocks and pieces of blocks.
         copied: of operands that are put together of several pieces.
     """
 
@@ -28,20 +28,36 @@ class Load(NamedTuple):
         return Load(self.held + sum(pieces) * itemsize, self.copied + copied)
 
 
+class Work(NamedTuple):
+    """What tasks of a contraction do that are equal but for where they read.
+
+    Attributes:
+        contracted: what they do.
+        dtypes: of their operands.
+        load: the most that one of them is given.
+    """
+
+    contracted: Contracted
+    dtypes: tuple[str, ...]
+    load: Load
+
+
 class BlockLayer(MaterializedLayer):  # type: ignore[misc]
     """The tasks of one contraction.
 
     Attributes:
         contraction: it, in words.
-        loads: what its tasks do, with the most that each is given.
+        works: what they do.
+        combined: bytes of parts that a task combines, its result among them; 0 if none does.
     """
 
     def __init__(
         self,
         mapping: Mapping[Any, Any],
-        contraction: str,
-        loads: tuple[tuple[Contracted, Load], ...],
+        contraction: str = "",
+        works: Sequence[Work] = (),
+        combined: int = 0,
         annotations: Any = None,
     ) -> None:
         super().__init__(mapping, annotations)
-        self.contraction, self.loads = contraction, loads
+        self.contraction, self.works, self.combined = contraction, tuple(works), combined
