@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import dask.array
 
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
 from contractconv.lazy import late
+from contractconv.maps.record import MapRecord
 
 
 def library() -> Library:
     """The record."""
-    plain = numpy_like(dask.array, name="dask", extra="dask")
+    base = numpy_like(dask.array, name="dask", extra="dask")
     blocks = "contractconv.execution.foreign.dask_blocks"
-    return replace(plain, contraction=late(f"{blocks}.contractions:contracted"))
+    return replace(
+        base,
+        function=_function,
+        rows=None,
+        numpy=lambda array: array.compute(),
+        contraction=late(f"{blocks}.contractions:contracted"),
+    )
+
+
+def _function(record: MapRecord) -> Callable[..., Any]:
+    """Numpy's own function, block by block."""
+    return partial(dask.array.core.elemwise, record.ufunc)
