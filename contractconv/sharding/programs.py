@@ -216,19 +216,16 @@ class _Planning:
     ) -> tuple[Layout, Layout]:
         """How a result lies: with compositions split, and joined."""
         wanted: dict[int, str] = {}
-        starts: list[int] = []
+        spans: list[slice] = []
         place = 0
         for along, axis in zip(self._found.of(node), output_of(node), strict=True):
-            starts.append(place)
+            count = len(axis.names) if isinstance(axis, Composition) else 1
+            spans.append(slice(place, place + count))
             if along is not None and _can_lie(axis, along, splits):
                 wanted[place] = along
-            place += len(axis.names) if isinstance(axis, Composition) else 1
+            place += count
         whole = landing_layout(problem, splits, wanted, self._counts)
-        sizes = problem.output_sizes
-        joined = tuple(
-            _joined(whole[start], sizes[start : stop])
-            for start, stop in zip(starts, [*starts[1:], place], strict=True)
-        )
+        joined = tuple(_joined(whole[span], problem.output_sizes[span]) for span in spans)
         return whole, joined
 
 
@@ -239,9 +236,10 @@ def _can_lie(axis: object, along: str, splits: Splits) -> bool:
     return first is not None and first.along == along
 
 
-def _joined(split: Split | None, sizes: Shape) -> Split | None:
+def _joined(layout: Layout, sizes: Shape) -> Split | None:
     """How a composition lies of whose indices the first one is split."""
-    return split and Split(split.along, split.count, split.block * prod(sizes[1:]))
+    first = layout[0] if layout else None
+    return first and Split(first.along, first.count, first.block * prod(sizes[1:]))
 
 
 def _opened(
