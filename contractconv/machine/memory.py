@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,15 +31,17 @@ _MOST, _LEAST = 32 << 20, 1 << 12
 LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
+# All memory as words, none of which is read but where somebody knows what lies there.
+_WORD = ctypes.sizeof(ctypes.c_ssize_t)
+_words = memoryview((ctypes.c_ssize_t * (sys.maxsize // _WORD)).from_address(0)).cast("B").cast("n")
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__
-_read = ctypes.c_ssize_t.from_address
 
 
 def address(array: Array) -> int:
     """Where the first element of an array lies."""
-    return _read(id(array) + _FIELD).value
+    return _words[(id(array) + _FIELD) // _WORD]
 
 
 def _asked(array: Array) -> int:
