@@ -207,7 +207,7 @@ class Derivation(Called, Written):
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
         )
 
-    def _by_blocks(self, call: Call) -> Array | None:
+    def _by_blocks(self, call: Call) -> Any:
         from contractconv.arrays.mapped import in_file
 
         if not any(map(in_file, (*call.roles.values(), call.asked.out))):
