@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Term
-from contractconv.programs.build import local_axes, transposed, unused
+from contractconv.programs.build import apply, local_axes, transposed, unused
 from contractconv.programs.nodes import Axes, Contract, Input, Map, Named, Node, in_order
 from contractconv.programs.program import Graph
 from contractconv.programs.sizes import Extent, Size
@@ -71,7 +71,7 @@ class _Batch:
         if isinstance(made, Contract):
             return self._contraction(made)
         if isinstance(made, Map):
-            return replace(made, axes=(self.name, *made.axes))
+            return self._map(made)
         if isinstance(made, Named):
             return replace(made, axes=self._put(made.axes, made.source))
         return replace(made, axes=made.sources[0].axes)
@@ -81,6 +81,12 @@ class _Batch:
         if self.name not in node.axes or node.axes[0] == self.name:
             return node
         return transposed(node, (self.name, *(name for name in node.axes if name != self.name)))
+
+    def _map(self, node: Map) -> Node:
+        """The function; other axes are in the order in which those who read it expect them."""
+        made = replace(node, axes=apply(node.function, *node.arguments).axes)
+        held = tuple(name for name in made.axes if name != self.name)
+        return made if held == node.axes else transposed(made, (self.name, *node.axes))
 
     def _contraction(self, node: Contract) -> Contract:
         """The string with an index more, in the terms of all operands that have the axis."""
