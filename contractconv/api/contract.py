@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from contractconv.api.call_checks import called
+from contractconv.api.call_checks import called, is_of_torch
 from contractconv.api.contraction import Contraction
 from contractconv.cache_register import kept
 from contractconv.errors import ContractionError, SpecError
@@ -111,13 +111,18 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
+    if is_of_torch(operands, (memory_limit, optimize, path, out, dtype), algorithm):
+        from contractconv.api.torch_calls import contracted
+
+        said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+        return contracted(spec, operands, reduce, parameters, extents, named, said)
     if not isinstance(spec, (str, Contraction)):
         if parameters is not None:
             raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)
         contraction = Contraction._of(read)
     else:
-        contraction = _contraction(spec, reduce, parameters)
+        contraction = as_contraction(spec, reduce, parameters)
     return called(
         contraction, "contract", operands, named, extents, output_shape=output_shape,
         memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
@@ -125,9 +130,10 @@ def contract(
     )  # fmt: skip
 
 
-def _contraction(
+def as_contraction(
     spec: str | Contraction, reduce: Reduction, parameters: str | Iterable[str] | None
 ) -> Contraction:
+    """What a string says, or a contraction that says it already."""
     if isinstance(spec, Contraction):
         if reduce != "sum" or parameters is not None:
             hint = _meant(spec.indices, reduce, parameters)

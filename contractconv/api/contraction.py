@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from contractconv.api.call_checks import called, enter_execution
+from contractconv.api.call_checks import called, enter_execution, is_of_torch
 from contractconv.api.representations import Written
 from contractconv.notation.carets import operand_position
 from contractconv.notation.ellipsis import expand_dots
@@ -158,6 +158,11 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
+        if is_of_torch(operands, (memory_limit, optimize, path, out, dtype), algorithm):
+            from contractconv.api.torch_calls import contracted
+
+            said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+            return contracted(self, operands, "sum", None, extents, named, said)
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,
             memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,

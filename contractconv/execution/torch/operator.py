@@ -36,19 +36,24 @@ def run(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
     Returns:
         Its results; beside them there may be others that its gradients read.
     """
-    if torch.is_grad_enabled():
-        able = texts.changing_inputs(text)
-        wrt = tuple(t.requires_grad and a for t, a in zip(inputs, able, strict=True))
-        if any(wrt):
-            text = texts.saving(text, wrt)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        text = _saving(text, tuple(tensor.requires_grad for tensor in inputs))
     return list(operator(list(inputs), text) if is_traced() else Run.apply(text, *inputs))
 
 
 def is_traced() -> bool:
     """Whether tensors may stand for others, as a graph of operators is made."""
     return bool(
-        torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._get_tracing_state() is not None
     )
+
+
+@torch.compiler.assume_constant_result
+def _saving(text: str, wrt: Flags) -> str:
+    """The program, which also makes what its gradients read."""
+    return texts.saving(text, _both(wrt, texts.changing_inputs(text)))
 
 
 class Run(torch.autograd.Function):

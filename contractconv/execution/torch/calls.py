@@ -1,0 +1,113 @@
+"""Calls of programs with tensors: inputs in the dtypes that the operator takes, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from contractconv.errors import OperandError
+from contractconv.execution.torch.kernels import kernel_of
+from contractconv.execution.torch.operator import is_traced, run
+from contractconv.programs.kinds import kind
+from contractconv.programs.program import Graph
+from contractconv.programs.text.writer import write
+
+Tensor = torch.Tensor
+
+
+def carried_out(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
+    """Carry out a program on tensors; what nobody differentiates goes straight to the kernels.
+
+    Args:
+        inputs: a tensor for each of its inputs; those that do not say their dtype have one.
+        text: the program.
+    """
+    if torch.compiler.is_compiling() or not is_plain(inputs):
+        return run(inputs, text)
+    return kernel_of(text)(inputs)
+
+
+def is_plain(tensors: Sequence[Tensor]) -> bool:
+    """Whether nothing watches what is done to some tensors."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return False
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    return not (transformed or torch.autograd.forward_ad._current_level >= 0 or is_traced())
+
+
+def program(graph: Graph, given: Mapping[str, Any], dtype: str | None) -> list[Tensor]:
+    """Carry out a program on tensors.
+
+    Args:
+        graph: the program.
+        given: its inputs by name, tensors, arrays and numbers.
+        dtype: of the inputs that do not say theirs; by default that in which they meet.
+
+    Returns:
+        Its outputs in order.
+
+    Raises:
+        OperandError: an input is not of its numbers.
+    """
+    like = next(value for value in given.values() if isinstance(value, Tensor))
+    tensors = {name: as_tensor(value, like) for name, value in given.items()}
+    told = _dtypes(graph)
+    common = dtype or _meeting([tensors[name] for name, own in told if own is None])
+    inputs = [_fitted(tensors[name], name, own or common) for name, own in told]
+    return carried_out(inputs, _text(graph))[: len(graph.outputs)]
+
+
+def as_tensor(value: Any, like: Tensor) -> Tensor:
+    """A tensor, or something beside one: a number takes the dtype that it would have there."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float, complex)):
+        return torch.full((), value, dtype=torch.result_type(like, value), device=like.device)
+    return torch.as_tensor(np.array(value), device=like.device)
+
+
+def in_common(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors in the dtype in which they meet."""
+    common = tensors[0].dtype
+    for tensor in tensors[1:]:
+        common = torch.promote_types(common, tensor.dtype)
+    return [tensor.to(common) for tensor in tensors]
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """What a dtype is called in texts.
+
+    Example:
+        >>> name_of(torch.float32)
+        'float32'
+    """
+    return str(dtype).removeprefix("torch.")
+
+
+def _meeting(tensors: Sequence[Tensor]) -> str:
+    """What the inputs of no declared dtype meet in; integers do as floating-point numbers."""
+    if not tensors:
+        return "float64"
+    common = in_common([tensor.new_empty(0) for tensor in tensors])[0].dtype
+    return name_of(common) if common.is_floating_point or common.is_complex else "float64"
+
+
+def _fitted(tensor: Tensor, name: str, dtype: str) -> Tensor:
+    own = name_of(tensor.dtype)
+    if kind(own) > kind(dtype):
+        raise OperandError(f"{name} is {own}, compiled for {dtype}")
+    return tensor.to(getattr(torch, dtype))
+
+
+@torch.compiler.assume_constant_result
+def _text(graph: Graph) -> str:
+    return write(graph)
+
+
+@torch.compiler.assume_constant_result
+def _dtypes(graph: Graph) -> tuple[tuple[str, str | None], ...]:
+    """The inputs, and the dtypes that they say."""
+    return tuple((node.name, node.dtype) for node in graph.inputs)
