@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from contractconv.api.contract import as_contraction
-from contractconv.execution.torch.calls import as_tensor, carried_out, in_common, name_of
+from contractconv.execution.torch.calls import as_tensor, in_common, name_of
 from contractconv.execution.torch.contraction_texts import contraction_text
+from contractconv.execution.torch.operator import run
 from contractconv.planning.options import Options
 
 
@@ -41,7 +42,7 @@ def contracted(
     ranks = tuple(tensor.ndim for tensor in tensors[: len(operands)])
     dtype = name_of(tensors[0].dtype)
     text = _text(spec, reduce, parameters, ranks, dtype, bias is not None, extents, named, said)
-    return carried_out(tensors, text)[0]
+    return run(tensors, text)[0]
 
 
 @torch.compiler.assume_constant_result

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contractconv.programs.build import unused
 from contractconv.programs.gradients import gradients, tangents
@@ -17,8 +18,7 @@ from contractconv.programs.nodes import Contract, Input, Node, in_order, inputs_
 from contractconv.programs.program import Graph
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """An array that a derived program takes.
 
     Attributes:

@@ -9,33 +9,12 @@ import numpy as np
 import torch
 
 from contractconv.errors import OperandError
-from contractconv.execution.torch.kernels import kernel_of
-from contractconv.execution.torch.operator import is_traced, run
+from contractconv.execution.torch.operator import run
 from contractconv.programs.kinds import kind
 from contractconv.programs.program import Graph
 from contractconv.programs.text.writer import write
 
 Tensor = torch.Tensor
-
-
-def carried_out(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
-    """Carry out a program on tensors; what nobody differentiates goes straight to the kernels.
-
-    Args:
-        inputs: a tensor for each of its inputs; those that do not say their dtype have one.
-        text: the program.
-    """
-    if torch.compiler.is_compiling() or not is_plain(inputs):
-        return run(inputs, text)
-    return kernel_of(text)(inputs)
-
-
-def is_plain(tensors: Sequence[Tensor]) -> bool:
-    """Whether nothing watches what is done to some tensors."""
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        return False
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    return not (transformed or torch.autograd.forward_ad._current_level >= 0 or is_traced())
 
 
 def program(graph: Graph, given: Mapping[str, Any], dtype: str | None) -> list[Tensor]:
@@ -57,7 +36,7 @@ def program(graph: Graph, given: Mapping[str, Any], dtype: str | None) -> list[T
     told = _dtypes(graph)
     common = dtype or _meeting([tensors[name] for name, own in told if own is None])
     inputs = [_fitted(tensors[name], name, own or common) for name, own in told]
-    return carried_out(inputs, _text(graph))[: len(graph.outputs)]
+    return run(inputs, _text(graph))[: len(graph.outputs)]
 
 
 def as_tensor(value: Any, like: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contractconv.cache_register import kept
-from contractconv.notation.spec import Spec
-from contractconv.programs.build import apply, contract
-from contractconv.programs.nodes import Input, Node
+from contractconv.notation.carets import wrong_count
+from contractconv.notation.spec import Spec, Term, has_dots
+from contractconv.programs.build import apply, contract, result_axes
+from contractconv.programs.nodes import Axes, Input, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.writer import write
 
@@ -38,15 +39,16 @@ def contraction_text(
     Example:
         >>> from contractconv.notation.parser import parse
         >>> print(contraction_text(parse("i j -> j"), (2,), "int64", (), None, False, None))
-        def contraction(x0: int64["a0 a1"]):
+        def contraction(x0: int64["i j"]):
             y = contract("i j -> j", x0)
             return y
         <BLANKLINE>
     """
-    inputs = [
-        Input(tuple(f"a{axis}" for axis in range(rank)), name=f"x{n}", dtype=dtype)
-        for n, rank in enumerate(ranks)
-    ]
+    if len(ranks) != len(spec.inputs):
+        raise wrong_count(spec, len(ranks))
+    pairs = zip(spec.inputs, ranks, strict=True)
+    names = [_axes(term, rank) for term, rank in pairs]
+    inputs = [Input(axes, name=f"x{n}", dtype=dtype) for n, axes in enumerate(names)]
     made: Node = contract(spec, inputs, dict(extents), shape)
     if biased:
         inputs.append(Input(made.axes[-1:], name="bias", dtype=dtype))
@@ -54,3 +56,10 @@ def contraction_text(
     if activation is not None:
         made = apply(activation, made)
     return write(Graph.of({"y": made}, inputs, "contraction"))
+
+
+def _axes(term: Term, rank: int) -> Axes:
+    """What the axes of an operand are called: as the indices are, where nothing is left out."""
+    if has_dots(term) or len(term) != rank:
+        return tuple(f"a{axis}" for axis in range(rank))
+    return result_axes(term)

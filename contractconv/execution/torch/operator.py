@@ -38,7 +38,16 @@ def run(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
     """
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         text = _saving(text, tuple(tensor.requires_grad for tensor in inputs))
-    return list(operator(list(inputs), text) if is_traced() else Run.apply(text, *inputs))
+    elif not is_watched():
+        return kernel_of(text)(inputs)
+    if is_traced():
+        return list(operator(list(inputs), text))
+    return list((Transformed if is_transformed() else Run).apply(text, *inputs))
+
+
+def is_watched() -> bool:
+    """Whether there is something to be known of calls beside what they make."""
+    return is_traced() or is_transformed()
 
 
 def is_traced() -> bool:
@@ -50,50 +59,63 @@ def is_traced() -> bool:
     )
 
 
+def is_transformed() -> bool:
+    """Whether a function is being differentiated forwards, or one of torch.func's is at work."""
+    stack = torch._C._functorch.peek_interpreter_stack()
+    return stack is not None or torch.autograd.forward_ad._current_level >= 0
+
+
 @torch.compiler.assume_constant_result
 def _saving(text: str, wrt: Flags) -> str:
     """The program, which also makes what its gradients read."""
-    return texts.saving(text, _both(wrt, texts.changing_inputs(text)))
+    return texts.saving(text, wrt)
 
 
 class Run(torch.autograd.Function):
     """The operator, as a function that torch differentiates."""
 
     @staticmethod
+    def forward(ctx: Any, text: str, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Carry out a program."""
+        results = _carried_out(text, inputs)
+        takes = texts.read_back(text, ctx.needs_input_grad[1:])
+        ctx.save_for_backward(*_keep(ctx, text, takes, inputs, results))
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        """What comes back to the inputs; torch's cotangents of complex numbers are conjugates."""
+        wanted = ctx.needs_input_grad[1:]
+        derived = texts.pullback(ctx.text, wanted, texts.flags(cotangents))
+        made = _derived(ctx, derived, [_conjugate(c) for c in cotangents])
+        return None, *(_conjugate(made.get(n)) for n in range(len(wanted)))
+
+
+class Transformed(torch.autograd.Function):
+    """The same for transformations of functions, which keep everything."""
+
+    @staticmethod
     def forward(text: str, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Carry out a program."""
-        if not is_traced():
-            return tuple(kernel_of(text)(inputs))
-        with torch._C._AutoDispatchBelowAutograd():
-            return tuple(operator(list(inputs), text))
+        return _carried_out(text, inputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep what derivatives read."""
         text, *tensors = inputs
-        ctx.text = text
-        ctx.set_materialize_grads(False)
-        ctx.takes = _taken(text, tensors, output, ctx.needs_input_grad[1:])
-        whole = [_kept(taken, tensors, output) for taken in ctx.takes]
+        given = [Taken("input", n, read=True) for n in range(len(tensors))]
+        takes = *given, *(Taken("result", n, read=True) for n in range(len(output)))
+        whole = _keep(ctx, text, takes, tensors, output)
         ctx.save_for_backward(*whole)
         ctx.save_for_forward(*whole)
 
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
-        """What comes back to the inputs; torch's cotangents of complex numbers are conjugates."""
-        wanted = _both(ctx.needs_input_grad[1:], texts.changing_inputs(ctx.text))
-        given = _both(texts.flags(cotangents), texts.changing_results(ctx.text))
-        derived = texts.pullback(ctx.text, wanted, given)
-        made = _derived(ctx, derived, [_conjugate(c) for c in cotangents])
-        return None, *(_conjugate(made.get(n)) for n in range(len(wanted)))
+    backward = Run.backward
 
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """How the results change."""
-        able = texts.changing_results(ctx.text)
-        moving = _both(texts.flags(tangents), texts.changing_inputs(ctx.text))
-        made = _derived(ctx, texts.pushforward(ctx.text, moving), tangents)
-        return tuple(made.get(n) for n in range(len(able)))
+        made = _derived(ctx, texts.pushforward(ctx.text, texts.flags(tangents)), tangents)
+        return tuple(made.get(n) for n in range(len(texts.changing_results(ctx.text))))
 
     @staticmethod
     def vmap(
@@ -104,25 +126,30 @@ class Run(torch.autograd.Function):
         return tuple(run(moved, whole)[: len(dims)]), tuple(dims)
 
 
-# -- what is kept, and what is derived of it -----------------------------------------------------
+def _carried_out(text: str, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Carry out a program, whose derivatives are taken care of."""
+    if not is_traced():
+        return tuple(kernel_of(text)(inputs))
+    with torch._C._AutoDispatchBelowAutograd():
+        return tuple(operator(list(inputs), text))
 
 
-def _taken(
-    text: str, inputs: Sequence[Tensor], results: Sequence[Tensor], wrt: Sequence[bool]
-) -> tuple[Taken, ...]:
-    """What derivatives take of inputs and results."""
-    if torch.autograd.forward_ad._current_level >= 0:
-        given = [Taken("input", n, read=True) for n in range(len(inputs))]
-        return *given, *(Taken("result", n, read=True) for n in range(len(results)))
-    wanted = _both(wrt, texts.changing_inputs(text))
-    takes = texts.pullback(text, wanted, texts.changing_results(text)).takes
-    return tuple(taken for taken in takes if taken.what != "change")
+def _keep(
+    ctx: Any,
+    text: str,
+    takes: tuple[Taken, ...],
+    inputs: Sequence[Tensor],
+    results: Sequence[Tensor],
+) -> list[Tensor]:
+    """What derivatives take of inputs and results; of sizes alone nothing that takes memory."""
+    ctx.text, ctx.takes = text, takes
+    ctx.set_materialize_grads(False)
+    pairs = [(taken, inputs if taken.what == "input" else results) for taken in takes]
+    return [_kept(tensors[taken.number], taken.read) for taken, tensors in pairs]
 
 
-def _kept(taken: Taken, inputs: Sequence[Tensor], results: Sequence[Tensor]) -> Tensor:
-    """What is kept; of sizes alone nothing that takes memory."""
-    tensor = (inputs if taken.what == "input" else results)[taken.number]
-    return tensor if taken.read else tensor.new_zeros(()).expand(tensor.shape)
+def _kept(tensor: Tensor, read: bool) -> Tensor:
+    return tensor if read else tensor.new_empty(()).expand(tensor.shape)
 
 
 def _derived(
@@ -133,13 +160,11 @@ def _derived(
         return {}
     kept = zip(ctx.takes, ctx.saved_tensors, strict=True)
     there = {(taken.what, taken.number): tensor for taken, tensor in kept}
-    there |= {("change", n): c for n, c in enumerate(changes) if c is not None}
-    taken = [there[t.what, t.number] for t in derived.takes]
+    taken = [
+        changes[number] if what == "change" else there[what, number]
+        for what, number, _ in derived.takes
+    ]
     return dict(zip(derived.makes, run(taken, derived.text), strict=False))
-
-
-def _both(first: Sequence[bool], second: Sequence[bool]) -> Flags:
-    return tuple(a and b for a, b in zip(first, second, strict=True))
 
 
 def _conjugate(tensor: Tensor | None) -> Tensor | None:
@@ -169,8 +194,7 @@ def _fake(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
 
 def _differentiable(inputs: list[Tensor], text: str) -> list[Tensor]:
     """Torch's own operations, where its transformations are under way: they know what to do."""
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    if transformed or torch.autograd.forward_ad._current_level >= 0:
+    if is_transformed():
         return kernel_of(text).by_torch(inputs)
     return list(Run.apply(text, *inputs))
 

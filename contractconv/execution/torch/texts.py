@@ -54,20 +54,29 @@ def changing_results(text: str) -> Flags:
 def saving(text: str, wrt: Flags) -> str:
     """The program, which also makes what its gradients by some inputs read."""
     graph = graph_of(text)
-    whole = derived_programs.saving(graph, wrt)
+    whole = derived_programs.saving(graph, both(wrt, changing_inputs(text)))
     return text if whole is graph else writer.write(whole)
 
 
 @kept(most=_MOST)
 def pullback(text: str, wrt: Flags, given: Flags) -> DerivedText:
-    """What brings cotangents of some results back to some inputs."""
-    return _written(derived_programs.pullback(graph_of(text), wrt, given))
+    """What brings cotangents of some results back to some inputs, as far as these can change."""
+    wanted, comes = both(wrt, changing_inputs(text)), both(given, changing_results(text))
+    return _written(derived_programs.pullback(graph_of(text), wanted, comes))
+
+
+@kept(most=_MOST)
+def read_back(text: str, wrt: Flags) -> tuple[Taken, ...]:
+    """What of inputs and results is read by whatever brings cotangents back to some inputs."""
+    takes = pullback(text, wrt, changing_results(text)).takes
+    return tuple(taken for taken in takes if taken.what != "change")
 
 
 @kept(most=_MOST)
 def pushforward(text: str, moving: Flags) -> DerivedText:
-    """What makes the tangents of results of those of some inputs."""
-    return _written(derived_programs.pushforward(graph_of(text), moving))
+    """What makes the tangents of results of those of some inputs, as far as these can change."""
+    moves = both(moving, changing_inputs(text))
+    return _written(derived_programs.pushforward(graph_of(text), moves))
 
 
 @kept(most=_MOST)
@@ -77,6 +86,11 @@ def for_many(text: str, inputs: Flags) -> tuple[str, Flags]:
     names = {node.name for node, has in zip(graph.inputs, inputs, strict=True) if has}
     whole, found = batched(graph, names)
     return writer.write(whole), tuple(found)
+
+
+def both(first: Flags, second: Flags) -> Flags:
+    """What is in two sets."""
+    return tuple(a and b for a, b in zip(first, second, strict=True))
 
 
 def flags(values: Sequence[object]) -> Flags:
