@@ -205,34 +205,6 @@ class Called(ABC):
         return hash(self._identity())
 
 
-# The packages of the types of tensors. Other types that derive from them have rules for torch's own
-# operations alone, and those are what such tensors are contracted by.
-_TENSORS = frozenset(
-    {
-        "torch", "torch.nn.parameter", "torch._subclasses.fake_tensor",
-        "torch._subclasses.functional_tensor",
-    }
-)  # fmt: skip
-
-
-def is_of_torch(
-    operands: Sequence[Any], options: Sequence[Any] = (), algorithm: Algorithm = "auto"
-) -> bool:
-    """Whether a call is one of PyTorch's operator: what comes in are tensors.
-
-    It is asked before anything else, in few words: torch's compiler may be reading along.
-
-    Args:
-        operands: what comes in.
-        options: those that the operator does not take, where the caller said them.
-        algorithm: likewise.
-    """
-    for operand in operands:
-        if type(operand).__module__ in _TENSORS:
-            return algorithm == "auto" and all(option is None for option in options)
-    return False
-
-
 def called(
     forward: Contraction, call: str, operands: Sequence[Any], named: Mapping[str, int],
     extents: object, **given: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from contractconv.api.call_checks import called, is_of_torch
+from contractconv.api.call_checks import called
 from contractconv.api.contraction import Contraction
 from contractconv.cache_register import kept
 from contractconv.errors import ContractionError, SpecError
@@ -15,6 +15,7 @@ from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
 from contractconv.planning.options import Optimize
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.tensor import Tensor
@@ -111,7 +112,9 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
-    if is_of_torch(operands, (memory_limit, optimize, path, out, dtype), algorithm):
+    if algorithm == "auto" and are_of_torch(
+        operands, memory_limit, optimize, path, out, dtype
+    ):
         from contractconv.api.torch_calls import contracted
 
         said = {"output_shape": output_shape, "bias": bias, "activation": activation}

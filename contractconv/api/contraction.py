@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-from contractconv.api.call_checks import called, enter_execution, is_of_torch
+from contractconv.api.call_checks import called, enter_execution
 from contractconv.api.representations import Written
 from contractconv.notation.carets import operand_position
 from contractconv.notation.ellipsis import expand_dots
@@ -16,6 +16,7 @@ from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
@@ -158,7 +159,9 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
-        if is_of_torch(operands, (memory_limit, optimize, path, out, dtype), algorithm):
+        if algorithm == "auto" and are_of_torch(
+            operands, memory_limit, optimize, path, out, dtype
+        ):
             from contractconv.api.torch_calls import contracted
 
             said = {"output_shape": output_shape, "bias": bias, "activation": activation}

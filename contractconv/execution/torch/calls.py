@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
+from contractconv.cache_register import kept
 from contractconv.errors import OperandError
 from contractconv.execution.torch.operator import run
 from contractconv.programs.kinds import kind
 from contractconv.programs.program import Graph
 from contractconv.programs.text.writer import write
 
+if TYPE_CHECKING:
+    from contractconv.execution.programs.compiled import CompiledProgram
+
 Tensor = torch.Tensor
 
 
-def program(graph: Graph, given: Mapping[str, Any], dtype: str | None) -> list[Tensor]:
+def called(program: CompiledProgram, given: Mapping[str, Any]) -> list[Tensor]:
     """Carry out a program on tensors.
 
     Args:
-        graph: the program.
+        program: the program.
         given: its inputs by name, tensors, arrays and numbers.
-        dtype: of the inputs that do not say theirs; by default that in which they meet.
 
     Returns:
         Its outputs in order.
 
     Raises:
         OperandError: an input is not of its numbers.
+        ShapeError: one has another shape than the program is compiled for.
     """
     like = next(value for value in given.values() if isinstance(value, Tensor))
     tensors = {name: as_tensor(value, like) for name, value in given.items()}
-    told = _dtypes(graph)
-    common = dtype or _meeting([tensors[name] for name, own in told if own is None])
-    inputs = [_fitted(tensors[name], name, own or common) for name, own in told]
-    return run(inputs, _text(graph))[: len(graph.outputs)]
+    if not torch.compiler.is_compiling():
+        program.check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    said = _said(program)
+    common = said.dtype or _meeting([tensors[name] for name, own in said.inputs if own is None])
+    inputs = [_fitted(tensors[name], name, own or common) for name, own in said.inputs]
+    return run(inputs, said.text)[: said.outputs]
 
 
 def as_tensor(value: Any, like: Tensor) -> Tensor:
@@ -81,12 +87,28 @@ def _fitted(tensor: Tensor, name: str, dtype: str) -> Tensor:
     return tensor.to(getattr(torch, dtype))
 
 
-@torch.compiler.assume_constant_result
-def _text(graph: Graph) -> str:
-    return write(graph)
+class _Said(NamedTuple):
+    """What a program says.
+
+    Attributes:
+        text: the program.
+        inputs: their names, and the dtypes that they say.
+        dtype: that of the others, if it is settled.
+        outputs: how many there are.
+    """
+
+    text: str
+    inputs: tuple[tuple[str, str | None], ...]
+    dtype: str | None
+    outputs: int
 
 
 @torch.compiler.assume_constant_result
-def _dtypes(graph: Graph) -> tuple[tuple[str, str | None], ...]:
-    """The inputs, and the dtypes that they say."""
-    return tuple((node.name, node.dtype) for node in graph.inputs)
+def _said(program: CompiledProgram) -> _Said:
+    return _said_of(program.graph, program.dtype)
+
+
+@kept(most=256)
+def _said_of(graph: Graph, dtype: str | None) -> _Said:
+    inputs = tuple((node.name, node.dtype) for node in graph.inputs)
+    return _Said(write(graph), inputs, dtype, len(graph.outputs))
