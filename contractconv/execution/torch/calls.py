@@ -58,8 +58,9 @@ def in_common(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Tensors in the dtype in which they meet."""
     common = tensors[0].dtype
     for tensor in tensors[1:]:
-        common = torch.promote_types(common, tensor.dtype)
-    return [tensor.to(common) for tensor in tensors]
+        if tensor.dtype != common:
+            common = torch.promote_types(common, tensor.dtype)
+    return [tensor if tensor.dtype == common else tensor.to(common) for tensor in tensors]
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -84,7 +85,7 @@ def _fitted(tensor: Tensor, name: str, dtype: str) -> Tensor:
     own = name_of(tensor.dtype)
     if kind(own) > kind(dtype):
         raise OperandError(f"{name} is {own}, compiled for {dtype}")
-    return tensor.to(getattr(torch, dtype))
+    return tensor if own == dtype else tensor.to(getattr(torch, dtype))
 
 
 class _Said(NamedTuple):
