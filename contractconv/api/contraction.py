@@ -16,6 +16,7 @@ from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
@@ -160,6 +161,13 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
+        if algorithm == "auto" and are_of_torch(
+            operands, memory_limit, optimize, path, out, dtype
+        ):
+            from contractconv.api.torch_calls import contracted
+
+            said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+            return contracted(self, operands, "sum", None, extents, named, said)
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,
             memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
