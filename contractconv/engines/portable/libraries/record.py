@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+<<<<<<< HEAD
 from contractconv.engines.portable.convolutions import Convolution
 from contractconv.engines.portable.poolings import Pooling
+||||||| dbab7fa
+=======
+from contractconv.errors import OperandError
+>>>>>>> evaluate
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
 
@@ -15,12 +20,23 @@ Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True, slots=True, eq=False)
+||||||| dbab7fa
+@dataclass(frozen=True, slots=True)
+=======
+def _lacking(*given: Any) -> Any:
+    raise OperandError("this library of arrays carries out contractions alone, no programs")
+
+
+@dataclass(frozen=True, slots=True)
+>>>>>>> evaluate
 class Library:
     """How arrays of one library are made and computed with.
 
-    Its arrays also have ``shape``, ``reshape(shape)`` and ``/``. Where a field is ``None``, it is
-    done by nodes and tables, or by other maps.
+    Its arrays also have ``shape``, ``reshape(shape)`` and operators. Contractions need the fields
+    without a default; programs those down to ``numpy`` besides. Where another one is ``None``, what
+    it does is done by those.
 
     Attributes:
         array: a numpy array, and one of the library's beside which it is needed, to an array.
@@ -36,9 +52,10 @@ class Library:
         extra: what brings it with the package, ``pip install contractconv[extra]``.
         function: what carries out a map, a function of its arguments; ``None`` if there is none,
             so that it is carried out in simpler maps.
-        positions: ``0, 1, 2, ...``, so many integers, beside an array of the library.
-        broadcast: an array, repeated to a shape.
+        number: a number without axes, in the dtype of a name, beside an array.
+        positions: ``0, 1, 2, ...``, so many integers, beside an array.
         transposed: the axes of an array in another order.
+<<<<<<< HEAD
         convolve: from a convolution, and the dtype of both operands, to what carries it out;
             ``None`` if the library cannot.
         pool: the same of a pooling.
@@ -48,6 +65,25 @@ class Library:
         spread: the reverse: an axis of so many elements, where those of the array stand from the
             first one on at a step, and else zeros.
         turned: an axis from its end to its beginning.
+||||||| dbab7fa
+        convolve: a convolution of an image and a kernel, as a form says.
+        pool: a reduction of windows, as a form says.
+=======
+        broadcast: an array, repeated to a shape.
+        real: the real part of an array.
+        exp: the exponential of each element.
+        flipped: an array, turned around along its last axis.
+        products: of an array along its last axis, the running ones.
+        first: where the first truth value that holds is along the last axis.
+        numpy: an array as one of numpy's.
+        place: where an array is, if arrays that are elsewhere do not meet it.
+        fill: fills an array with another one; ``None`` if arrays never change.
+        rows: rows of a matrix, at an array of their numbers.
+        added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
+        compiled: a function of arrays of the library, made faster.
+        convolve: a convolution of an image and a kernel, as a form says.
+        pool: a reduction of windows, as a form says.
+>>>>>>> evaluate
         contraction: carries out a whole contraction, of a problem and its operands.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
@@ -64,6 +100,7 @@ class Library:
     name: str = ""
     extra: str = ""
     function: Callable[[MapRecord], Callable[..., Any] | None] = lambda record: None
+<<<<<<< HEAD
     positions: Callable[[int, Any], Any] | None = None
     broadcast: Callable[[Any, Sequence[int]], Any] | None = None
     transposed: Callable[[Any, Sequence[int]], Any] | None = None
@@ -73,5 +110,30 @@ class Library:
     sliced: Callable[[Any, int, int, int, int], Any] | None = None
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
+||||||| dbab7fa
+    positions: Callable[[int, Any], Any] | None = None
+    broadcast: Callable[[Any, Sequence[int]], Any] | None = None
+    transposed: Callable[[Any, Sequence[int]], Any] | None = None
+    convolve: Callable[[Any, Any, Any], Any] | None = None
+    pool: Callable[[Any, Any], Any] | None = None
+=======
+    number: Callable[[Any, str, Any], Any] = _lacking
+    positions: Callable[[int, Any], Any] = _lacking
+    transposed: Callable[[Any, Sequence[int]], Any] = _lacking
+    broadcast: Callable[[Any, Sequence[int]], Any] = _lacking
+    real: Callable[[Any], Any] = _lacking
+    exp: Callable[[Any], Any] = _lacking
+    flipped: Callable[[Any], Any] = _lacking
+    products: Callable[[Any], Any] = _lacking
+    first: Callable[[Any], Any] = _lacking
+    numpy: Callable[[Any], Any] = _lacking
+    place: Callable[[Any], str] = lambda array: ""
+    fill: Callable[[Any, Any], Any] | None = None
+    rows: Callable[[Any, Any], Any] | None = None
+    added: Callable[[Any, Any, int], Any] | None = None
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
+    convolve: Callable[[Any, Any, Any], Any] | None = None
+    pool: Callable[[Any, Any], Any] | None = None
+>>>>>>> evaluate
     contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
