@@ -6,13 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-<<<<<<< HEAD
 from contractconv.engines.portable.convolutions import Convolution
 from contractconv.engines.portable.poolings import Pooling
-||||||| dbab7fa
-=======
 from contractconv.errors import OperandError
->>>>>>> evaluate
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
 
@@ -20,17 +16,11 @@ Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True, slots=True, eq=False)
-||||||| dbab7fa
-@dataclass(frozen=True, slots=True)
-=======
 def _lacking(*given: Any) -> Any:
     raise OperandError("this library of arrays carries out contractions alone, no programs")
 
 
-@dataclass(frozen=True, slots=True)
->>>>>>> evaluate
+@dataclass(frozen=True, slots=True, eq=False)
 class Library:
     """How arrays of one library are made and computed with.
 
@@ -55,20 +45,6 @@ class Library:
         number: a number without axes, in the dtype of a name, beside an array.
         positions: ``0, 1, 2, ...``, so many integers, beside an array.
         transposed: the axes of an array in another order.
-<<<<<<< HEAD
-        convolve: from a convolution, and the dtype of both operands, to what carries it out;
-            ``None`` if the library cannot.
-        pool: the same of a pooling.
-        most_windows: how many axes the windows of its convolutions may have.
-        sliced: of an array and an axis so many elements, from the first one on at a step above
-            zero.
-        spread: the reverse: an axis of so many elements, where those of the array stand from the
-            first one on at a step, and else zeros.
-        turned: an axis from its end to its beginning.
-||||||| dbab7fa
-        convolve: a convolution of an image and a kernel, as a form says.
-        pool: a reduction of windows, as a form says.
-=======
         broadcast: an array, repeated to a shape.
         real: the real part of an array.
         exp: the exponential of each element.
@@ -81,9 +57,15 @@ class Library:
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
         compiled: a function of arrays of the library, made faster.
-        convolve: a convolution of an image and a kernel, as a form says.
-        pool: a reduction of windows, as a form says.
->>>>>>> evaluate
+        convolve: from a convolution, and the dtype of both operands, to what carries it out;
+            ``None`` if the library cannot.
+        pool: the same of a pooling.
+        most_windows: how many axes the windows of its convolutions may have.
+        sliced: of an array and an axis so many elements, from the first one on at a step above
+            zero.
+        spread: the reverse: an axis of so many elements, where those of the array stand from the
+            first one on at a step, and else zeros.
+        turned: an axis from its end to its beginning.
         contraction: carries out a whole contraction, of a problem and its operands.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
@@ -100,23 +82,6 @@ class Library:
     name: str = ""
     extra: str = ""
     function: Callable[[MapRecord], Callable[..., Any] | None] = lambda record: None
-<<<<<<< HEAD
-    positions: Callable[[int, Any], Any] | None = None
-    broadcast: Callable[[Any, Sequence[int]], Any] | None = None
-    transposed: Callable[[Any, Sequence[int]], Any] | None = None
-    convolve: Callable[[Convolution, str], Callable[[Any, Any], Any] | None] | None = None
-    pool: Callable[[Pooling, str], Callable[[Any], Any] | None] | None = None
-    most_windows: int = 3
-    sliced: Callable[[Any, int, int, int, int], Any] | None = None
-    spread: Callable[[Any, int, int, int, int], Any] | None = None
-    turned: Callable[[Any, int], Any] | None = None
-||||||| dbab7fa
-    positions: Callable[[int, Any], Any] | None = None
-    broadcast: Callable[[Any, Sequence[int]], Any] | None = None
-    transposed: Callable[[Any, Sequence[int]], Any] | None = None
-    convolve: Callable[[Any, Any, Any], Any] | None = None
-    pool: Callable[[Any, Any], Any] | None = None
-=======
     number: Callable[[Any, str, Any], Any] = _lacking
     positions: Callable[[int, Any], Any] = _lacking
     transposed: Callable[[Any, Sequence[int]], Any] = _lacking
@@ -132,8 +97,11 @@ class Library:
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
-    convolve: Callable[[Any, Any, Any], Any] | None = None
-    pool: Callable[[Any, Any], Any] | None = None
->>>>>>> evaluate
+    convolve: Callable[[Convolution, str], Callable[[Any, Any], Any] | None] | None = None
+    pool: Callable[[Pooling, str], Callable[[Any], Any] | None] | None = None
+    most_windows: int = 3
+    sliced: Callable[[Any, int, int, int, int], Any] | None = None
+    spread: Callable[[Any, int, int, int, int], Any] | None = None
+    turned: Callable[[Any, int], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
