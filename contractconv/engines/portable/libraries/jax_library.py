@@ -9,12 +9,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-<<<<<<< HEAD
-from jax import lax
-||||||| dbab7fa
-=======
 import numpy as np
->>>>>>> evaluate
+from jax import lax
 
 from contractconv.engines.portable.libraries.jax_windows import convolve, pool
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
@@ -32,26 +28,21 @@ def library() -> Library:
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
         function=_function,
-<<<<<<< HEAD
         convolve=convolve,
         pool=pool,
         most_windows=16,
         sliced=_sliced,
         spread=_spread,
         turned=lambda array, axis: lax.rev(array, (axis,)),
-||||||| dbab7fa
-=======
         number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
         added=_added,
         compiled=jax.jit,
->>>>>>> evaluate
     )
 
 
 # Numbers of the program are numpy's: an array that is made while something is traced is of that.
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
-<<<<<<< HEAD
 
 
 def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
@@ -62,10 +53,7 @@ def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
     margins = [(0, 0, 0)] * array.ndim
     margins[axis] = (first, size - 1 - first - step * (array.shape[axis] - 1), step - 1)
     return lax.pad(array, jnp.zeros((), array.dtype), margins)
-||||||| dbab7fa
-=======
 
 
 def _added(matrix: Any, places: Any, count: int) -> Any:
     return jax.ops.segment_sum(matrix, places, num_segments=count)
->>>>>>> evaluate
