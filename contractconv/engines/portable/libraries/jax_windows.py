@@ -49,7 +49,7 @@ def _convolve(form: Convolution) -> Callable[[Any, Any], Any]:
     turned = form.turned(FIRST)
     flips = [[*map([*unit].index, names)] for unit, names in zip(units, turned.flips, strict=True)]
     options = _steps(turned.windows) | {
-        "dimension_numbers": _numbers(units),
+        "dimension_numbers": _numbers(units, form.windows),
         "feature_group_count": form.groups,
         "precision": _precision(),
     }
@@ -91,10 +91,10 @@ def _units(form: Convolution) -> list[Units]:
     return found
 
 
-def _numbers(units: Sequence[Units]) -> lax.ConvDimensionNumbers:
+def _numbers(units: Sequence[Units], along: Sequence[Window]) -> lax.ConvDimensionNumbers:
     """Which axis is which: of a kernel the features of the result come first."""
     image, kernel, result = ([*unit] for unit in units)
-    windows = [name for name in image if name not in (_KEPT, _FEATURES)]
+    windows = [window.name for window in along]
     return lax.ConvDimensionNumbers(
         tuple(map(image.index, (_KEPT, _FEATURES, *windows))),
         tuple(map(kernel.index, (_FEATURES, _KEPT, *windows))),
