@@ -17,7 +17,7 @@ from contractconv.engines.portable.interpreter import Arithmetic, joined
 from contractconv.engines.portable.libraries import Library, library_of
 from contractconv.execution.foreign.ways import Work, prepared
 from contractconv.execution.local_weights import landing_points
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import order_of, steps_of
@@ -59,16 +59,21 @@ def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Car
 def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
     """Decide, once for operands that meet in a dtype, what carries a contraction out."""
     arithmetic = Arithmetic.of(library, common, problem.reduce)
-    shapes, shape = list(map(shape_of, problem.operands)), problem.result_shape
-    work, numbers, cast = _steps(problem, arithmetic, optimize), arithmetic.numbers, library.cast
-    count = _divisor(problem)
+    shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
+    work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
+    numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
+
+    def taken(array: Any, sizes: Shape) -> Any:
+        array = cast(array, numbers)
+        return array if len(array.shape) == len(sizes) else array.reshape(sizes)
 
     def carry(arrays: Sequence[Any], like: Any) -> Any:
-        given = [cast(a, numbers).reshape(n) for a, n in zip(arrays, shapes, strict=True)]
-        made = work(given, like)
+        made = work([taken(a, n) for a, n in zip(arrays, shapes, strict=True)], like)
         if count is not None:
             made = made / cast(library.array(count, like), numbers)
-        return cast(made.reshape(shape), arithmetic.result)
+        if len(made.shape) != len(shape):
+            made = made.reshape(shape)
+        return made if result == numbers else cast(made, result)
 
     return carry
 
