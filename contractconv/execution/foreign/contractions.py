@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,20 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     arrays = joined(operands, library, like)
     search = _kept if isinstance(options.optimize, Hashable) else _prepared
     return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
+
+
+def ready(problem: Problem, library: Library, dtype: str) -> Callable[[Sequence[Any]], Any]:
+    """What carries out a contraction, of operands that all are arrays of a library.
+
+    Args:
+        problem: the contraction.
+        library: whose arrays the operands are.
+        dtype: the name of the dtype in which they meet.
+    """
+    if library.contraction is not None:
+        return partial(library.contraction, problem)
+    carry = _kept(problem, library, dtype, DEFAULTS.optimize)
+    return lambda operands: carry(operands, operands[0])
 
 
 @kept(most=1024)

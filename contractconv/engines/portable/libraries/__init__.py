@@ -8,9 +8,11 @@ from contractconv.engines.portable.libraries.table import (
     is_foreign,
     library_of,
     package_of,
+    record_of,
 )
 
 __all__ = [
     "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
     "package_of",
+    "record_of",
 ]  # fmt: skip

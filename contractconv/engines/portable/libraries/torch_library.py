@@ -39,6 +39,7 @@ def library() -> Library:
         function=_function,
         convolve=convolve,
         pool=pool,
+        signature=lambda array: (array.shape, array.dtype, array.device),
         sliced=_sliced,
         spread=_spread,
         turned=lambda array, axis: array.flip(axis),
