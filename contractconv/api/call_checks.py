@@ -225,14 +225,14 @@ def called(
     enter_execution()
     from contractconv.execution.ready import known_call
 
+    key = foreign_key(forward._spec, named, extents, given, operands)
+    found = None if key is None else known_foreign(key)
+    if found is not None:
+        return found(operands)
     plain = not named and extents is None and unsaid(given)
     known = known_call(forward._spec, operands) if plain else None
     if known is not None:
         return known(operands)
-    key = foreign_key(forward, named, extents, given, operands)
-    found = None if key is None else known_foreign(key)
-    if found is not None:
-        return found(operands)
     if any(hasattr(operand, "_node") for operand in operands):
         from contractconv.api.symbolic import contracted  # what has no arrays needs more rooms
 
@@ -265,7 +265,9 @@ def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, k
     problem = forward._problem([shape_of(array) for array in arrays], options)
     made = entry.called(library, problem, arrays, options, forward._spec.indices)
     if key is not None:
-        remember_foreign(key, contractions.ready(problem, library, library.promoted(arrays)))
+        common = library.promoted(arrays)
+        alike = all(library.promoted([array]) == common for array in arrays)
+        remember_foreign(key, contractions.ready(problem, library, common, alike))
     return made
 
 

@@ -86,7 +86,7 @@ def ready(
     if others or not simple or not is_rounded(numbers):
         return None
     whole = backward(forward, operand, problem, _shapes_of(arrays[1:]))
-    work = contractions.ready(whole, library, numbers)
+    work = contractions.ready(whole, library, numbers, alike=True)
     return lambda given: work([a for n, a in enumerate(given) if n != operand + 1])
 
 
