@@ -17,7 +17,6 @@ from contractconv.execution.run import first_call
 from contractconv.execution.torch.texts import graph_of
 from contractconv.notation.extents import resolved
 from contractconv.notation.problem import Shape
-from contractconv.notation.spec import Spec
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph

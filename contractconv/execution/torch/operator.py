@@ -152,9 +152,7 @@ def _kept(tensor: Tensor, read: bool) -> Tensor:
     return tensor if read else tensor.new_empty(()).expand(tensor.shape)
 
 
-def _derived(
-    ctx: Any, derived: DerivedText, changes: Sequence[Tensor | None]
-) -> dict[int, Tensor]:
+def _derived(ctx: Any, derived: DerivedText, changes: Sequence[Tensor | None]) -> dict[int, Tensor]:
     """What a derived program makes, by what it is made for."""
     if not derived.makes:
         return {}
