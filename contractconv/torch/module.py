@@ -8,13 +8,12 @@ from typing import Any
 import torch
 
 from contractconv.errors import ParameterError, ProgramError, ShapeError
+from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.operator import run
 from contractconv.layers.records import Parameter, Path
 from contractconv.networks.network import Network
 from contractconv.torch.drawing import drawn, generator_of
 from contractconv.torch.plans import Look, Plan, plan_of
-
-Tensor = torch.Tensor
 
 
 class Module(torch.nn.Module):
@@ -148,6 +147,6 @@ class Module(torch.nn.Module):
             )
         super()._load_from_state_dict(state_dict, prefix, *given)
 
-    @torch.compiler.assume_constant_result
+    @constant
     def _plan(self, looks: Sequence[tuple[tuple[int, ...], str]], training: bool) -> Plan:
         return plan_of(self.network, tuple(looks), training)

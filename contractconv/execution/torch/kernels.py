@@ -14,6 +14,7 @@ from contractconv.execution.foreign.programs import evaluated
 from contractconv.execution.programs.compiled import CompiledProgram
 from contractconv.execution.ready import known_call
 from contractconv.execution.run import first_call
+from contractconv.execution.torch.constants import Tensor
 from contractconv.execution.torch.texts import graph_of
 from contractconv.notation.extents import resolved
 from contractconv.notation.problem import Shape
@@ -22,7 +23,6 @@ from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import sized
 
-Tensor = torch.Tensor
 # The dtypes that kernels have; others are torch's.
 OURS = frozenset(
     {
@@ -30,7 +30,7 @@ OURS = frozenset(
         torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
     }
 )  # fmt: skip
-_KINDS = (Tensor, torch.nn.Parameter)
+_KINDS = (torch.Tensor, torch.nn.Parameter)
 
 
 def are_ours(tensors: Sequence[Any]) -> bool:
