@@ -30,7 +30,7 @@ class Program:
     an attribute, ``p.loss``, where the name is not one of the methods'.
     """
 
-    __slots__ = ("_graph", "_run")
+    __slots__ = ("__weakref__", "_graph", "_run")
     _graph: Graph
     _run: CompiledProgram  # where torch's compiler finds it
 
