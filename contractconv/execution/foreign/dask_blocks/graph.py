@@ -15,7 +15,8 @@ from dask.highlevelgraph import HighLevelGraph
 
 from contractconv.execution.foreign.dask_blocks.layer import BlockLayer, Load, Work
 from contractconv.execution.foreign.dask_blocks.memory import refuse
-from contractconv.execution.foreign.dask_blocks.tasks import Combined, Contracted, Finish
+from contractconv.execution.foreign.dask_blocks.sources import source_of
+from contractconv.execution.foreign.dask_blocks.tasks import Combined, Contracted, Edges, Finish
 from contractconv.notation.problem import shape_of
 from contractconv.notation.shift import Part, Ranges
 from contractconv.planning.blocks.parts import Cut, Read, reads
@@ -75,9 +76,21 @@ class _Weaver:
         self._cut, self._operands, self._options = cut, operands, options
         self._ending, self._token = ending, token
         self._dtypes = tuple(array.dtype.name for array in operands)
+        self._sources = [source_of(array) for array in operands]
         self._known: dict[Hashable, Work] = {}
-        self.tasks: dict[Key, Any] = {}
+        self._edges: dict[Key, tuple[Key, dict[Any, int]]] = {}
+        self._tasks: dict[Key, Any] = {}
         self.combined = 0
+
+    @property
+    def tasks(self) -> dict[Key, Any]:
+        """All tasks by their keys."""
+        name = f"contract-edges-{self._token}"
+        edges = {
+            (name, *where): (Edges(tuple(found)), key)
+            for where, (key, found) in self._edges.items()
+        }
+        return self._tasks | edges
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -88,12 +101,12 @@ class _Weaver:
         """Add what makes one block of the result."""
         parts, finish = self._cut.parts(box), self._ending.of(box)
         if len(parts) == 1:
-            self.tasks[key] = self._contracted(parts[0], finish)
+            self._tasks[key] = self._contracted(parts[0], finish)
             return
         keys = []
         for n, part in enumerate(parts):
             keys.append((f"contract-part-{self._token}", *where, n))
-            self.tasks[keys[-1]] = self._contracted(part, None)
+            self._tasks[keys[-1]] = self._contracted(part, None)
         self._combine(key, where, keys, finish)
         size = prod(at.stop - at.start for at in box) * np.dtype(self._options.dtype).itemsize
         self.combined = max(self.combined, (min(len(keys), _combined()) + 1) * size)
@@ -105,8 +118,8 @@ class _Weaver:
             groups, level = list(_groups(keys, most)), level + 1
             keys = [(f"contract-sum-{self._token}", *where, level, n) for n in range(len(groups))]
             for above, group in zip(keys, groups, strict=True):
-                self.tasks[above] = (Combined(reduce), group) if len(group) > 1 else group[0]
-        self.tasks[key] = (Combined(reduce, finish), keys)
+                self._tasks[above] = (Combined(reduce), group) if len(group) > 1 else group[0]
+        self._tasks[key] = (Combined(reduce, finish), keys)
 
     def _contracted(self, part: Part, finish: Finish | None) -> tuple[Any, ...]:
         known = (part.problem, finish)
@@ -126,9 +139,12 @@ class _Weaver:
     def _read(self, n: int, place: Ranges) -> tuple[Any, list[int]]:
         """What a task reads of an operand, nested lists; and the elements that it holds for it."""
         operand = self._operands[n]
+        shape, source = [at.stop - at.start for at in place], self._sources[n]
+        if 0 in shape:
+            return np.empty(shape, operand.dtype), []
+        if source is not None:
+            return source(place), [prod(shape)]
         counts, found = reads(place, operand.chunks)
-        if not found:
-            return np.empty([at.stop - at.start for at in place], operand.dtype), []
         pieces = [self._piece(n, read) for read in found]
         return _nested([piece for piece, _ in pieces], counts), [size for _, size in pieces]
 
@@ -142,10 +158,9 @@ class _Weaver:
         least = prod(at.stop - at.start for at in read.at)
         if 2 * least > size:
             return (getitem, key, read.at), size
-        span = (number for at in read.at for number in (at.start, at.stop))
-        piece = (f"contract-read-{self._token}", n, *read.block, *span)
-        self.tasks[piece] = (getitem, key, read.at)
-        return piece, least
+        edges = self._edges.setdefault((n, *read.block), (key, {}))[1]
+        known = edges.setdefault(tuple((at.start, at.stop) for at in read.at), len(edges))
+        return (getitem, (f"contract-edges-{self._token}", n, *read.block), known), least
 
 
 def _combined() -> int:

@@ -88,6 +88,21 @@ class Combined:
         return made if self.finish is None else self.finish(made)
 
 
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Copies what other blocks need of one, all of it at once, so that it need not be kept for that.
+
+    Attributes:
+        places: from where to where along each axis.
+    """
+
+    places: tuple[tuple[tuple[int, int], ...], ...]
+
+    def __call__(self, block: Array) -> list[Array]:
+        """Copy the pieces."""
+        return [block[tuple(slice(*at) for at in place)].copy() for place in self.places]
+
+
 def assembled(pieces: Any) -> Array:
     """An array of its pieces, nested lists as :func:`numpy.block` takes them."""
     only = pieces
