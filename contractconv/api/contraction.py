@@ -50,7 +50,7 @@ class Contraction(Written):
         b i o, k c o -> b (2*i+k-1) c
     """
 
-    __slots__ = ("_spec",)
+    __slots__ = ("__weakref__", "_spec")
     _spec: Spec
 
     def __init__(self, spec: str, reduce: Reduction = "sum", parameters: str | Iterable[str] = ()):

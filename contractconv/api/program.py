@@ -29,7 +29,7 @@ class Program:
     an attribute, ``p.loss``, where the name is not one of the methods'.
     """
 
-    __slots__ = ("_graph",)
+    __slots__ = ("__weakref__", "_graph")
     _graph: Graph
 
     def __init__(self, graph: Graph) -> None:
