@@ -10,7 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from contractconv.engines.portable.libraries.jax_windows import convolve, pool
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
 from contractconv.maps.record import MapRecord
@@ -26,6 +28,12 @@ def library() -> Library:
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
         function=_function,
+        convolve=convolve,
+        pool=pool,
+        most_windows=16,
+        sliced=_sliced,
+        spread=_spread,
+        turned=lambda array, axis: lax.rev(array, (axis,)),
         number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
         added=_added,
         compiled=jax.jit,
@@ -35,6 +43,16 @@ def library() -> Library:
 # Numbers of the program are numpy's: an array that is made while something is traced is of that.
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
+
+
+def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
+    return lax.slice_in_dim(array, first, first + step * (count - 1) + 1, step, axis)
+
+
+def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
+    margins = [(0, 0, 0)] * array.ndim
+    margins[axis] = (first, size - 1 - first - step * (array.shape[axis] - 1), step - 1)
+    return lax.pad(array, jnp.zeros((), array.dtype), margins)
 
 
 def _added(matrix: Any, places: Any, count: int) -> Any:
