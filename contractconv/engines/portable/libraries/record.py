@@ -58,16 +58,6 @@ class Library:
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
         compiled: a function of arrays of the library, made faster.
-<<<<<<< HEAD
-        convolve: a convolution of an image and a kernel, as a form says.
-        pool: a reduction of windows, as a form says.
-        contraction: carries out a whole contraction, of a problem, its operands and the options of
-            a call.
-||||||| 33e30b9
-        convolve: a convolution of an image and a kernel, as a form says.
-        pool: a reduction of windows, as a form says.
-        contraction: carries out a whole contraction, of a problem and its operands.
-=======
         convolve: from a convolution, and the dtype of both operands, to what carries it out;
             ``None`` if the library cannot.
         pool: the same of a pooling.
@@ -77,8 +67,11 @@ class Library:
         spread: the reverse: an axis of so many elements, where those of the array stand from the
             first one on at a step, and else zeros.
         turned: an axis from its end to its beginning.
-        contraction: carries out a whole contraction, of a problem and its operands.
->>>>>>> portable
+        contraction: carries out a whole contraction, of a problem, its operands and the options of
+            a call.
+        derivative: makes the local derivative of a reduction that is no mean: of the forward
+            problem, its operands, the name of the dtype of the derivative, and the same operands
+            with a direction in the place of one if it is wanted how the derivative changes.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -109,21 +102,14 @@ class Library:
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
-<<<<<<< HEAD
-    convolve: Callable[[Any, Any, Any], Any] | None = None
-    pool: Callable[[Any, Any], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
-||||||| 33e30b9
-    convolve: Callable[[Any, Any, Any], Any] | None = None
-    pool: Callable[[Any, Any], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
-=======
     convolve: Callable[[Convolution, str], Callable[[Any, Any], Any] | None] | None = None
     pool: Callable[[Pooling, str], Callable[[Any], Any] | None] | None = None
     most_windows: int = 3
     sliced: Callable[[Any, int, int, int, int], Any] | None = None
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
->>>>>>> portable
+    contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
+    derivative: (
+        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
+    ) = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
