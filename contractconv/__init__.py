@@ -192,7 +192,7 @@ _LATER = {
 }
 
 
-_ROOMS = ("functions", "layers", "testing", "training", "weights")
+_ROOMS = ("dask", "functions", "layers", "testing", "training", "weights")
 
 
 def __getattr__(name: str) -> Any:
