@@ -72,7 +72,8 @@ def operands_of(case: Case, problem: Problem, seed: int) -> list[Array]:
 
 
 def cropped(array: Array, place: Sequence[slice]) -> Array:
-    part: Array = array[(*place, ...)]
+    key: tuple[Any, ...] = (*place, ...)
+    part: Array = array[key]
     return part
 
 
