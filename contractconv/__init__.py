@@ -192,7 +192,7 @@ _LATER = {
 }
 
 
-_ROOMS = ("functions", "layers", "testing", "torch", "training", "weights")
+_ROOMS = ("dask", "functions", "layers", "testing", "torch", "training", "weights")
 
 
 def __getattr__(name: str) -> Any:
