@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_arrays import arrays_of
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.keywords import Casting
 from contractconv.notation.problem import Problem, Shape
@@ -21,7 +22,6 @@ from contractconv.uninterrupted import enter
 
 if TYPE_CHECKING:
     from contractconv.api.contraction import Contraction
-    from contractconv.arrays.conversion import Conversion
     from contractconv.arrays.views import Array
 
 # What messages call a cotangent, which is G in formulas.
@@ -39,6 +39,7 @@ class Call:
         problem: the forward contraction with their shapes.
         concrete: its spec with parameters bound and the ellipsis spelled out.
         options: by which algorithm it is carried out, and within which limit.
+        execution: the module that carries it out, on arrays of such a library.
     """
 
     given: dict[str, Any]
@@ -46,7 +47,8 @@ class Call:
     problem: Problem
     concrete: Spec
     options: Options
-    _conversion: Conversion | None
+    execution: Any
+    _conversion: Any
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -61,7 +63,7 @@ class Call:
         names = operand_names(len(self.operands))
         return self.given | dict(zip(names, self.operands, strict=True))
 
-    def finished(self, made: Array) -> Array:
+    def finished(self, made: Any) -> Any:
         """The result as the caller wants it."""
         return made if self._conversion is None else self._conversion.filled(made)
 
@@ -83,25 +85,24 @@ def forward_call(
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
     enter_execution()
-    from contractconv.arrays.conversion import Conversion, copied
-    from contractconv.arrays.operands import as_operand
-
     count = len(takes)
     _check_count(forward, takes, len(arrays) - count, what)
     names = (*takes, *(f"operand {n}" for n in range(len(arrays) - count)))
-    given = [as_operand(array, name) for array, name in zip(arrays, names, strict=True)]
+    held = arrays_of(arrays, names)
+    given = held.taken
     shapes = tuple(map(shape_of, given[count:]))
     letters = ["G" if name == THE_COTANGENT else name for name in takes]
     cotangent = dict(zip(letters, given, strict=False)).get("G")
     problem = _problem(forward, shapes, options, cotangent)
     concrete = forward._concrete(shapes, options, problem.result_shape)
-    conversion = Conversion.of(options, problem.reduce, forward.indices)
+    conversion = held.conversion(options, problem.reduce, forward.indices)
     inner, taken = options, given
     if conversion is not None:
         taken = [conversion.converted(a, name) for a, name in zip(given, names, strict=True)]
-        inner = options.inside(copied(given, taken), "what is converted")
+        inner = held.inside(options, taken)
     roles = dict(zip(letters, taken, strict=False))
-    return Call(roles, tuple(taken[count:]), problem, concrete, inner, conversion)
+    operands = tuple(taken[count:])
+    return Call(roles, operands, problem, concrete, inner, held.execution, conversion)
 
 
 def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
@@ -224,13 +225,13 @@ def called(
     return _run(forward, operands, options)
 
 
-def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
+def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
     from contractconv.arrays.operands import as_operand
-    from contractconv.engines.portable.libraries import is_foreign
+    from contractconv.engines.portable.libraries import has_foreign
     from contractconv.execution import entry
     from contractconv.execution.run import first_call
 
-    if any(is_foreign(type(operand)) for operand in given):
+    if has_foreign(given):
         return _run_foreign(forward, given, options)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
@@ -244,14 +245,14 @@ def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options) -
     from contractconv.execution.foreign import entry
     from contractconv.execution.foreign.operands import taken
 
-    arrays = taken(given, [f"operand {n}" for n in range(len(given))])
+    library, arrays = taken(given, [f"operand {n}" for n in range(len(given))])
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    return entry.called(problem, arrays, options)
+    return entry.called(library, problem, arrays, options, forward._spec.indices)
 
 
 def shape_of(operand: Any) -> Shape:
     """The shape of an array; a number has none."""
-    return getattr(operand, "shape", ())
+    return tuple(getattr(operand, "shape", ()))
 
 
 def enter_execution() -> None:

@@ -154,14 +154,19 @@ def _contracted(
     return setting.library.einsum(f"{','.join(words)}->{word}", *arrays)
 
 
-def _where(setting: Setting, node: nodes.Where) -> Any:
-    inside: Any = True
-    for part in setting.parts(node.axes)[0]:
-        order = sorted(part.names, key=node.labels.index)
+def inside(setting: Setting, axes: Accesses, labels: Labels) -> Any:
+    """Whether the points of some labels are inside some axes: a numpy array, or ``True``."""
+    found: Any = True
+    for part in setting.parts(axes)[0]:
+        order = sorted(part.names, key=labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
-        sizes = [setting.extents[name] if name in order else 1 for name in node.labels]
-        inside = inside & turned.reshape(sizes)
-    condition = setting.library.array(inside, setting.like)
+        sizes = [setting.extents[name] if name in order else 1 for name in labels]
+        found = found & turned.reshape(sizes)
+    return found
+
+
+def _where(setting: Setting, node: nodes.Where) -> Any:
+    condition = setting.library.array(inside(setting, node.axes, node.labels), setting.like)
     elsewhere = setting.filled((), node.reduce)
     return setting.library.where(condition, setting.value(node.source), elsewhere)
 

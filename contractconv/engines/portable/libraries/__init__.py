@@ -4,9 +4,13 @@ from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Axes, Library
 from contractconv.engines.portable.libraries.table import (
     LIBRARIES,
+    has_foreign,
     is_foreign,
     library_of,
     package_of,
 )
 
-__all__ = ["LIBRARIES", "Axes", "Library", "is_foreign", "library_of", "numpy_like", "package_of"]
+__all__ = [
+    "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
+    "package_of",
+]  # fmt: skip

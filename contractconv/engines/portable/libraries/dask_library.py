@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
 import dask.array
 
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
+from contractconv.maps.record import MapRecord
 
 
 def library() -> Library:
     """The record."""
-    return numpy_like(dask.array, name="dask", extra="dask")
+    base = numpy_like(dask.array, name="dask", extra="dask")
+    return replace(
+        base,
+        function=_function,
+        rows=None,
+        numpy=lambda array: array.compute(),
+    )
+
+
+def _function(record: MapRecord) -> Callable[..., Any]:
+    """Numpy's own function, block by block."""
+    return partial(dask.array.core.elemwise, record.ufunc)

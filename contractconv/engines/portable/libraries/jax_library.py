@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
@@ -25,8 +26,16 @@ def library() -> Library:
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
         function=_function,
+        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
+        added=_added,
+        compiled=jax.jit,
     )
 
 
+# Numbers of the program are numpy's: an array that is made while something is traced is of that.
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
+
+
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,31 @@ def numpy_like(xp: Any, name: str = "", extra: str = "") -> Library:
         },
         name=name,
         extra=extra,
-        function=lambda record: getattr(xp, record.ufunc.__name__, None),
+        function=lambda record: getattr(xp, getattr(record.ufunc, "__name__", ""), None),
+        number=lambda value, dtype, like: xp.full((), value, dtype),
         positions=lambda count, like: xp.arange(count),
-        broadcast=xp.broadcast_to,
         transposed=xp.transpose,
+        broadcast=xp.broadcast_to,
+        real=lambda array: array.real,
+        exp=xp.exp,
+        flipped=lambda array: array[..., ::-1],
+        products=lambda array: xp.cumprod(array, axis=-1, dtype=array.dtype),
+        first=lambda array: xp.argmax(array, axis=-1),
+        numpy=np.asarray,
+        rows=lambda matrix, places: xp.take(matrix, places, axis=0),
     )
+
+
+def numpy_itself() -> Library:
+    """The record of numpy: programs on its arrays, one map after the other."""
+
+    def added(matrix: Any, places: Any, count: int) -> Any:
+        made = np.zeros((count, matrix.shape[1]), matrix.dtype)
+        np.add.at(made, places, matrix)
+        return made
+
+    base = numpy_like(np, name="numpy")
+    return replace(base, function=lambda record: record.ufunc, added=added)
 
 
 def _logsumexp(xp: Any, array: Any, axes: Axes) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
 
@@ -13,12 +14,17 @@ Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
 
 
+def _lacking(*given: Any) -> Any:
+    raise OperandError("this library of arrays carries out contractions alone, no programs")
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """How arrays of one library are made and computed with.
 
-    Its arrays also have ``shape``, ``reshape(shape)`` and ``/``. Where a field is ``None``, it is
-    done by nodes and tables, or by other maps.
+    Its arrays also have ``shape``, ``reshape(shape)`` and operators. Contractions need the fields
+    without a default; programs those down to ``numpy`` besides. Where another one is ``None``, what
+    it does is done by those.
 
     Attributes:
         array: a numpy array, and one of the library's beside which it is needed, to an array.
@@ -34,9 +40,21 @@ class Library:
         extra: what brings it with the package, ``pip install contractconv[extra]``.
         function: what carries out a map, a function of its arguments; ``None`` if there is none,
             so that it is carried out in simpler maps.
-        positions: ``0, 1, 2, ...``, so many integers, beside an array of the library.
-        broadcast: an array, repeated to a shape.
+        number: a number without axes, in the dtype of a name, beside an array.
+        positions: ``0, 1, 2, ...``, so many integers, beside an array.
         transposed: the axes of an array in another order.
+        broadcast: an array, repeated to a shape.
+        real: the real part of an array.
+        exp: the exponential of each element.
+        flipped: an array, turned around along its last axis.
+        products: of an array along its last axis, the running ones.
+        first: where the first truth value that holds is along the last axis.
+        numpy: an array as one of numpy's.
+        place: where an array is, if arrays that are elsewhere do not meet it.
+        fill: fills an array with another one; ``None`` if arrays never change.
+        rows: rows of a matrix, at an array of their numbers.
+        added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
+        compiled: a function of arrays of the library, made faster.
         convolve: a convolution of an image and a kernel, as a form says.
         pool: a reduction of windows, as a form says.
         contraction: carries out a whole contraction, of a problem and its operands.
@@ -55,9 +73,21 @@ class Library:
     name: str = ""
     extra: str = ""
     function: Callable[[MapRecord], Callable[..., Any] | None] = lambda record: None
-    positions: Callable[[int, Any], Any] | None = None
-    broadcast: Callable[[Any, Sequence[int]], Any] | None = None
-    transposed: Callable[[Any, Sequence[int]], Any] | None = None
+    number: Callable[[Any, str, Any], Any] = _lacking
+    positions: Callable[[int, Any], Any] = _lacking
+    transposed: Callable[[Any, Sequence[int]], Any] = _lacking
+    broadcast: Callable[[Any, Sequence[int]], Any] = _lacking
+    real: Callable[[Any], Any] = _lacking
+    exp: Callable[[Any], Any] = _lacking
+    flipped: Callable[[Any], Any] = _lacking
+    products: Callable[[Any], Any] = _lacking
+    first: Callable[[Any], Any] = _lacking
+    numpy: Callable[[Any], Any] = _lacking
+    place: Callable[[Any], str] = lambda array: ""
+    fill: Callable[[Any, Any], Any] | None = None
+    rows: Callable[[Any, Any], Any] | None = None
+    added: Callable[[Any, Any, int], Any] | None = None
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
     convolve: Callable[[Any, Any, Any], Any] | None = None
     pool: Callable[[Any, Any], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any]], Any] | None = None

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from contractconv.cache_register import kept
-from contractconv.engines.portable.libraries.numpy_library import numpy_like
+from contractconv.engines.portable.libraries.numpy_library import numpy_itself
 from contractconv.engines.portable.libraries.record import Library
 from contractconv.errors import OperandError
-
-
-def _numpy() -> Library:
-    return numpy_like(import_module("numpy"), name="numpy")
 
 
 def _torch() -> Library:
@@ -30,7 +27,9 @@ def _jax() -> Library:
 
 
 def _cupy() -> Library:
-    return numpy_like(import_module("cupy"), name="cupy", extra="cupy")
+    from contractconv.engines.portable.libraries.cupy_library import library
+
+    return library()
 
 
 def _dask() -> Library:
@@ -40,7 +39,7 @@ def _dask() -> Library:
 
 
 LIBRARIES: dict[str, Callable[[], Library]] = {
-    "numpy": _numpy,
+    "numpy": numpy_itself,
     "torch": _torch,
     "jax": _jax,
     "jaxlib": _jax,
@@ -110,3 +109,19 @@ def is_foreign(kind: type) -> bool:
         (False, False)
     """
     return package_of(kind) not in (None, "numpy")
+
+
+def has_foreign(arrays: Iterable[Any]) -> bool:
+    """Whether there is an array of another library than numpy among some.
+
+    Example:
+        >>> import numpy as np
+        >>> has_foreign([np.ones(2), 3.0])
+        False
+    """
+    kinds = set(map(type, arrays))
+    return kinds != _NUMPY and any(map(is_foreign, kinds))
+
+
+# Whoever has nothing but these has not to be asked any further.
+_NUMPY = {np.ndarray}

@@ -34,9 +34,20 @@ def library() -> Library:
         name="torch",
         extra="torch",
         function=_function,
+        number=_number,
         positions=lambda count, like: torch.arange(count, device=like.device),
-        broadcast=torch.broadcast_to,
         transposed=torch.permute,
+        broadcast=torch.broadcast_to,
+        real=lambda array: array.real,
+        exp=torch.exp,
+        flipped=lambda array: array.flip(-1),
+        products=lambda array: array.cumprod(-1, dtype=array.dtype),
+        first=lambda array: array.to(torch.uint8).argmax(-1),
+        numpy=lambda array: array.detach().cpu().resolve_conj().resolve_neg().numpy(),
+        place=lambda array: str(array.device),
+        fill=lambda array, values: array.copy_(values),
+        rows=lambda matrix, places: matrix.index_select(0, places),
+        added=_added,
     )
 
 
@@ -60,6 +71,16 @@ def _product(array: Any, axes: Axes) -> Any:
 
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.torch)(torch) if record.torch else None
+
+
+def _number(value: Any, dtype: str, like: Any) -> Any:
+    # Made where it is needed, so that nothing waits for a device.
+    return torch.full((), value, dtype=getattr(torch, dtype), device=like.device)
+
+
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    made = matrix.new_zeros((count, matrix.shape[1]))
+    return made.index_add(0, places, matrix)
 
 
 def _einsum(string: str, *arrays: Any) -> Any:
