@@ -16,6 +16,7 @@ from contractconv.sharding.contractions import (
     granule_of,
     landing_layout,
 )
+from contractconv.sharding.gather_forms import gather_form, split_indices
 from contractconv.sharding.granules import fitting, granules
 from contractconv.sharding.layouts import Layout, Sizes, Split, local_shape
 from contractconv.sharding.moves import Move, exchanges
@@ -176,21 +177,46 @@ class _Planning:
                 node.operands, node.spec.inputs, problem.operands, strict=True
             )
         )
-        splits = self._splits(node, problem, opened)
-        output, joined = self._landing(node, problem, splits)
-        self._opened[node], self._layouts[node] = opened, joined
-        self._contractions[node] = ShardedContraction.of(
-            problem, splits, [o.layout for o in opened], output
-        )
+        plan, joined = self._planned(node, problem, self._found.indices[node], opened)
+        returned = any(passage.way == "halo" for passage in plan.writes)
+        gather = self._gathered(node, problem, opened) if returned else None
+        if gather is not None and _sent(gather, opened) < _sent(plan, opened):
+            plan = gather
+        self._opened[node], self._layouts[node], self._contractions[node] = opened, joined, plan
 
-    def _splits(self, node: Node, problem: Problem, opened: Sequence[Opened]) -> Splits:
+    def _planned(
+        self, node: Contract, problem: Problem, along: Mapping[str, str], opened: Sequence[Opened]
+    ) -> tuple[ShardedContraction, Layout]:
+        splits = self._splits(node, problem, along, opened)
+        output, joined = self._landing(node, problem, splits)
+        layouts = [operand.layout for operand in opened]
+        return ShardedContraction.of(problem, splits, layouts, output), joined
+
+    def _gathered(
+        self, node: Contract, problem: Problem, opened: Sequence[Opened]
+    ) -> ShardedContraction | None:
+        """The same without halos of the result, which has to lie as it does anyway."""
+        shapes = [self._program.shapes[operand] for operand in node.operands]
+        gather = gather_form(node, problem, shapes)
+        if gather is None or any(isinstance(a, Composition) for a in node.spec.output):
+            return None
+        axes = self._found.of(node)
+        along = split_indices(problem, gather, self._found.indices[node], axes)
+        _, wanted = self._planned(node, problem, self._found.indices[node], opened)
+        splits = self._splits(node, gather, along, opened)
+        layouts = [operand.layout for operand in opened]
+        return ShardedContraction.of(gather, splits, layouts, wanted)
+
+    def _splits(
+        self, node: Node, problem: Problem, along: Mapping[str, str], opened: Sequence[Opened]
+    ) -> Splits:
         """The blocks of indices: those in which operands lie, where they do."""
         made = {
             name: fitting(
-                problem.extents[name], along, self._counts[along],
-                self._granules.indices[node][name], granule_of(problem, name),
+                problem.extents[name], axis, self._counts[axis],
+                self._granules.indices[node].get(name, 1), granule_of(problem, name),
             )
-            for name, along in self._found.indices[node].items()
+            for name, axis in along.items()
         }  # fmt: skip
         for term, operand in zip(problem.operands, opened, strict=True):
             for access, split in zip(term, operand.layout, strict=True):
@@ -232,6 +258,12 @@ class _Planning:
         whole = landing_layout(problem, splits, wanted, self._counts)
         joined = tuple(_joined(whole[span], problem.output_sizes[span]) for span in spans)
         return whole, joined
+
+
+def _sent(plan: ShardedContraction, opened: Sequence[Opened]) -> int:
+    """How many elements each device sends, at most."""
+    read = (m for o, p in zip(opened, plan.reads, strict=True) for m in exchanges(p, o.shape))
+    return sum(move.elements for move in (*read, *plan.returned()))
 
 
 def _can_lie(axis: object, along: str, splits: Splits) -> bool:
