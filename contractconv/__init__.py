@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from contractconv.networks.network import Network
     from contractconv.networks.summary import Summary
     from contractconv.planning.plan import Plan
+    from contractconv.sharding.sharded import shard
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
 
@@ -139,6 +140,7 @@ __all__ = [
     "relu6",
     "rsqrt",
     "set_num_threads",
+    "shard",
     "sigmoid",
     "sign",
     "silu",
@@ -187,6 +189,7 @@ _LATER = {
     "jvp": "contractconv.api.symbolic",
     "program": "contractconv.api.program",
     "read": "contractconv.api.program",
+    "shard": "contractconv.sharding.sharded",
     "size": "contractconv.api.tensor",
     "tensor": "contractconv.api.tensor",
 }

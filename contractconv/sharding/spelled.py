@@ -40,7 +40,7 @@ def _share(node: Contract) -> Node:
     told |= {name: extent_of(node, name) for name in spec.indices if name in kept}
     counted = Spec(((),), spec.output, SUM, tuple(used))
     count = contract(counted, [_ONE], told, like=forward_of(node))
-    share = apply("divide", _ONE, apply("maximum", count, _ONE))
+    share = apply("divide", _ONE, apply("max", count, _ONE))
     return named(joined("divide", [share, *gone]), node.axes)
 
 
