@@ -1,15 +1,30 @@
-"""Any contraction on the arrays of one library, by the library's own operations."""
+"""Any contraction on the arrays of one library, by the library's own operations.
+
+Operands meet in the order that the planner says; how each step is carried out is decided once for
+a problem, a library and a kind of numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from contractconv.engines.portable.interpreter import run
-from contractconv.engines.portable.libraries import library_of
-from contractconv.engines.portable.translation import lowered
-from contractconv.notation.problem import Problem
+import numpy as np
+
+from contractconv.cache_register import kept
+from contractconv.engines.portable.interpreter import Arithmetic, joined
+from contractconv.engines.portable.libraries import Library, library_of
+from contractconv.execution.foreign.ways import Work, prepared
+from contractconv.execution.local_weights import landing_points
+from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.spec import SUM
 from contractconv.planning.options import DEFAULTS, Options
+from contractconv.planning.plan import order_of, steps_of
+from contractconv.reductions.table import REDUCTIONS
+
+Carry = Callable[[Sequence[Any], Any], Any]
+"""Of the operands as they come, and an array of the library, makes the result."""
 
 
 def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEFAULTS) -> Any:
@@ -28,7 +43,62 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
         OperandError: the arrays are of several libraries.
         ReductionError: the reduction needs an order and the numbers are complex.
     """
-    library, _ = library_of(operands)
+    library, like = library_of(operands)
     if library.contraction is not None:
-        return library.contraction(problem, operands)
-    return run(lowered(problem), problem, operands)
+        return library.contraction(problem, operands, options)
+    arrays = joined(operands, library, like)
+    search = _kept if isinstance(options.optimize, Hashable) else _prepared
+    return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
+
+
+@kept(most=1024)
+def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+    return _prepared(problem, library, common, optimize)
+
+
+def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+    """Decide, once for operands that meet in a dtype, what carries a contraction out."""
+    arithmetic = Arithmetic.of(library, common, problem.reduce)
+    shapes, shape = list(map(shape_of, problem.operands)), problem.result_shape
+    work, numbers, cast = _steps(problem, arithmetic, optimize), arithmetic.numbers, library.cast
+    count = _divisor(problem)
+
+    def carry(arrays: Sequence[Any], like: Any) -> Any:
+        given = [cast(a, numbers).reshape(n) for a, n in zip(arrays, shapes, strict=True)]
+        made = work(given, like)
+        if count is not None:
+            made = made / cast(library.array(count, like), numbers)
+        return cast(made.reshape(shape), arithmetic.result)
+
+    return carry
+
+
+def _divisor(problem: Problem) -> Any:
+    """By what the sum of a mean is divided; one where no point lands."""
+    if not REDUCTIONS[problem.reduce].averages:
+        return None
+    return np.maximum(landing_points(problem), 1)
+
+
+def _steps(problem: Problem, arithmetic: Arithmetic, optimize: Any) -> Work:
+    """One step after the other; each takes some of what is there, and its result is put behind."""
+    record = REDUCTIONS[problem.reduce]
+    if record.averages:
+        problem = replace(problem, reduce=SUM)
+    steps = [
+        (positions, prepared(step, arithmetic)[1])
+        for positions, step in steps_of(problem, order_of(problem, optimize))
+    ]
+    if len(steps) == 1:
+        return steps[0][1]
+
+    def work(given: Sequence[Any], like: Any) -> Any:
+        held = list(given)
+        for positions, step in steps:
+            taken = [held[n] for n in positions]
+            held = [array for n, array in enumerate(held) if n not in positions]
+            held.append(step(taken, like))
+        (made,) = held
+        return made
+
+    return work

@@ -10,7 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from contractconv.engines.portable.libraries.jax_windows import convolve, pool
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
 from contractconv.maps.record import MapRecord
@@ -29,6 +31,12 @@ def library() -> Library:
         number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
         added=_added,
         compiled=jax.jit,
+        convolve=convolve,
+        pool=pool,
+        most_windows=16,
+        sliced=_sliced,
+        spread=_spread,
+        turned=lambda array, axis: lax.rev(array, (axis,)),
     )
 
 
@@ -39,3 +47,13 @@ def _function(record: MapRecord) -> Callable[..., Any] | None:
 
 def _added(matrix: Any, places: Any, count: int) -> Any:
     return jax.ops.segment_sum(matrix, places, num_segments=count)
+
+
+def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
+    return lax.slice_in_dim(array, first, first + step * (count - 1) + 1, step, axis)
+
+
+def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
+    margins = [(0, 0, 0)] * array.ndim
+    margins[axis] = (first, size - 1 - first - step * (array.shape[axis] - 1), step - 1)
+    return lax.pad(array, jnp.zeros((), array.dtype), margins)

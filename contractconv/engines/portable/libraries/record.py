@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contractconv.engines.portable.convolutions import Convolution
+from contractconv.engines.portable.poolings import Pooling
 from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
+from contractconv.planning.options import Options
 
 Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
@@ -18,7 +21,7 @@ def _lacking(*given: Any) -> Any:
     raise OperandError("this library of arrays carries out contractions alone, no programs")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Library:
     """How arrays of one library are made and computed with.
 
@@ -55,9 +58,17 @@ class Library:
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
         compiled: a function of arrays of the library, made faster.
-        convolve: a convolution of an image and a kernel, as a form says.
-        pool: a reduction of windows, as a form says.
-        contraction: carries out a whole contraction, of a problem and its operands.
+        convolve: from a convolution, and the dtype of both operands, to what carries it out;
+            ``None`` if the library cannot.
+        pool: the same of a pooling.
+        most_windows: how many axes the windows of its convolutions may have.
+        sliced: of an array and an axis so many elements, from the first one on at a step above
+            zero.
+        spread: the reverse: an axis of so many elements, where those of the array stand from the
+            first one on at a step, and else zeros.
+        turned: an axis from its end to its beginning.
+        contraction: carries out a whole contraction, of a problem, its operands and the options of
+            a call.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -88,7 +99,11 @@ class Library:
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda function: function
-    convolve: Callable[[Any, Any, Any], Any] | None = None
-    pool: Callable[[Any, Any], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
+    convolve: Callable[[Convolution, str], Callable[[Any, Any], Any] | None] | None = None
+    pool: Callable[[Pooling, str], Callable[[Any], Any] | None] | None = None
+    most_windows: int = 3
+    sliced: Callable[[Any, int, int, int, int], Any] | None = None
+    spread: Callable[[Any, int, int, int, int], Any] | None = None
+    turned: Callable[[Any, int], Any] | None = None
+    contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

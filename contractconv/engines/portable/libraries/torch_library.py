@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from contractconv.engines.portable.libraries.record import Axes, Library
+from contractconv.engines.portable.libraries.torch_poolings import pool
+from contractconv.engines.portable.libraries.torch_windows import convolve
 from contractconv.maps.record import MapRecord
 
 
@@ -35,6 +38,11 @@ def library() -> Library:
         extra="torch",
         function=_function,
         number=_number,
+        convolve=convolve,
+        pool=pool,
+        sliced=_sliced,
+        spread=_spread,
+        turned=lambda array, axis: array.flip(axis),
         positions=lambda count, like: torch.arange(count, device=like.device),
         transposed=torch.permute,
         broadcast=torch.broadcast_to,
@@ -49,6 +57,20 @@ def library() -> Library:
         rows=lambda matrix, places: matrix.index_select(0, places),
         added=_added,
     )
+
+
+def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
+    read = array.narrow(axis, first, step * (count - 1) + 1)
+    return read[(slice(None),) * axis + (slice(None, None, step),)] if step > 1 else read
+
+
+def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
+    """Zeros behind every element, then at both ends, where some of the former may be too many."""
+    behind = [0, 0] * (array.ndim - axis - 1)
+    if step > 1:
+        apart = functional.pad(array.unsqueeze(axis + 1), [*behind, 0, step - 1])
+        array = apart.flatten(axis, axis + 1)
+    return functional.pad(array, [*behind, first, size - first - array.shape[axis]])
 
 
 def _constant(value: Any, like: Any) -> Any:
