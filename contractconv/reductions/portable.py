@@ -54,6 +54,35 @@ def softmax(library: Any, dtype: str, values: Any, valid: Any) -> Any:
     return library.where(valid & (powers != 0), shares, zero)
 
 
+# -- how they change -----------------------------------------------------------------------------
+
+
+def change_of_others(library: Any, dtype: str, values: Any, changes: Any, valid: Any) -> Any:
+    """The products of all others, changed: running products of both ends and their changes."""
+    left, left_change = _running(library, dtype, values, changes)
+    turned = _running(library, dtype, library.flipped(values), library.flipped(changes))
+    right, right_change = map(library.flipped, turned)
+    zero = library.number(0, dtype, values)
+    return library.where(valid, left_change * right + left * right_change, zero)
+
+
+def _running(library: Any, dtype: str, values: Any, changes: Any) -> tuple[Any, Any]:
+    """The product of all points before each one, and its change."""
+    shape, axis = (*values.shape[:-1], 1), len(values.shape) - 1
+    products, moves = ([library.broadcast(library.number(n, dtype, values), shape)] for n in (1, 0))
+    for n in range(values.shape[-1] - 1):
+        value, change = values[..., n : n + 1], changes[..., n : n + 1]
+        moves.append(moves[-1] * value + products[-1] * change)
+        products.append(products[-1] * value)
+    return library.joined(products, axis), library.joined(moves, axis)
+
+
+def change_of_softmax(library: Any, dtype: str, values: Any, changes: Any, valid: Any) -> Any:
+    """``P·(v - Σ P·v)`` for changes ``v``."""
+    weights = softmax(library, dtype, values, valid)
+    return weights * (changes - _along(library, weights * changes, "add"))
+
+
 def _along(library: Any, values: Any, combine: str) -> Any:
     """The reduction of the last axis, which stays."""
     axis = len(values.shape) - 1

@@ -68,6 +68,7 @@ class Local:
         changed: what that is, as a phrase.
         portable: the values on arrays of any library, from the library, the name of the dtype,
             contributions ``(..., points)`` with the identity where none is valid, and validity.
+        portable_change: likewise how they change, with the changes before the validity.
     """
 
     letter: str = "P"
@@ -78,6 +79,7 @@ class Local:
     change: Callable[[Any, Any, Any], Any] | None = None
     changed: str = ""
     portable: Callable[[Any, str, Any, Any], Any] | None = None
+    portable_change: Callable[[Any, str, Any, Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

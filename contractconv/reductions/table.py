@@ -52,7 +52,7 @@ _RECORDS = (
         local=Local(
             "P", "the product of all other points", late(f"{_NUMBERS}others"),
             exact.others, source.others, late(f"{_NUMBERS}change_of_others"),
-            portable=portable.others,
+            portable=portable.others, portable_change=portable.change_of_others,
         ),
     ),
     Record(
@@ -67,7 +67,8 @@ _RECORDS = (
         local=Local(
             "P", "the softmax over the reduced points", late(f"{_NUMBERS}softmax"),
             exact.softmax, source.softmax, late(f"{_NUMBERS}change_of_softmax"),
-            "P·(v - Σ P·v), with v a point's product with V in it", portable.softmax,
+            "P·(v - Σ P·v), with v a point's product with V in it",
+            portable.softmax, portable.change_of_softmax,
         ),
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Running what is derived from a contraction on arrays of another library.
 
-The same two functions as :mod:`contractconv.execution.gradient` has, for numpy's arrays.
+The same functions as :mod:`contractconv.execution.gradient` has, for numpy's arrays.
 """
 
 from __future__ import annotations
@@ -122,6 +122,44 @@ def run_recipe(
         # Without examples nothing was added, and zero stays zero.
         made = made / (prod(extents[name] for name in recipe.scale) or 1)
     return settled(library, made, own if recipe.like == ("operand",) else dtype)
+
+
+def summed_recipes(
+    parts: Sequence[Recipe],
+    problem: Problem,
+    given: Mapping[str, Any],
+    operands: Sequence[Any],
+    operand: int,
+    by: str,
+    options: Options = DEFAULTS,
+) -> Any:
+    """Carry out recipes whose results add up to a second derivative.
+
+    Args:
+        parts: the recipes; none if it is zero almost everywhere.
+        problem: the forward contraction with its shapes.
+        given: an array for each role, the forward operands and ``V`` included.
+        operands: all forward operands, in order.
+        operand: the position of the one that was differentiated by first.
+        by: the role of what is differentiated by then.
+        options: who chooses the order of operands.
+
+    Returns:
+        A new array, of the shape and the dtype of what is differentiated by.
+    """
+    from contractconv.calculus.derived_strings import TANGENT
+    from contractconv.calculus.gradient_derivatives import CHANGE
+
+    library, like = library_of([*given.values(), *operands])
+    numbers, shape = met(library, operands, problem.reduce), tuple(given[by].shape)
+    arrays = dict(given)
+    if any(CHANGE in part.roles for part in parts):
+        moved = [*operands[:operand], given[TANGENT], *operands[operand + 1 :]]
+        arrays[CHANGE] = local_derivative(library, problem, operands, numbers, moved)
+    made = [run_recipe(p, problem, arrays, operands, operand, shape, options) for p in parts]
+    nothing = library.broadcast(library.number(0, numbers, like), shape)
+    total = sum(made[1:], made[0]) if made else nothing
+    return settled(library, total, name_of(library, given[by]))
 
 
 def _summable(library: Library, operands: Sequence[Any]) -> list[Any]:

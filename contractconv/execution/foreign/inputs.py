@@ -9,9 +9,11 @@ import numpy as np
 
 from contractconv.arrays.precision import NUMBERS
 from contractconv.engines.portable.libraries import Library
+from contractconv.errors import ShapeError
 from contractconv.execution.foreign.conversion import fitted
 from contractconv.execution.foreign.numbers import is_rounded
 from contractconv.execution.foreign.operands import taken
+from contractconv.notation.problem import Shape
 from contractconv.programs.nodes import Input
 
 
@@ -45,6 +47,37 @@ def taken_inputs(
         for node, array in zip(inputs, arrays, strict=True)
     }
     return library, held, numbers
+
+
+def settled_arrays(
+    given: Sequence[Any],
+    names: Sequence[str],
+    shapes: Sequence[Shape],
+    dtypes: Sequence[np.dtype[Any]],
+) -> tuple[Library, list[Any]]:
+    """Take what a caller passed to something that is compiled for some shapes and dtypes.
+
+    Args:
+        given: what was passed; one of them is another library's array.
+        names: what messages call each.
+        shapes: the shape that each must have.
+        dtypes: what each is converted to.
+
+    Returns:
+        The library, and an array of it for each.
+
+    Raises:
+        ShapeError: one has another shape.
+        OperandError: there are two other libraries, or numbers do not fit.
+    """
+    library, arrays = taken(given, names)
+    for array, name, shape in zip(arrays, names, shapes, strict=True):
+        if tuple(array.shape) != shape:
+            raise ShapeError(f"{name} has shape {tuple(array.shape)}, compiled for {shape}")
+    return library, [
+        fitted(library, array, name, dtype.name, "compiled for")
+        for array, name, dtype in zip(arrays, names, dtypes, strict=True)
+    ]
 
 
 def _meeting(library: Library, arrays: Sequence[Any]) -> str:
