@@ -4,6 +4,7 @@ from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Axes, Library
 from contractconv.engines.portable.libraries.table import (
     LIBRARIES,
+    as_numpy,
     has_foreign,
     is_foreign,
     library_of,
@@ -11,6 +12,6 @@ from contractconv.engines.portable.libraries.table import (
 )
 
 __all__ = [
-    "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
-    "package_of",
+    "LIBRARIES", "Axes", "Library", "as_numpy", "has_foreign", "is_foreign", "library_of",
+    "numpy_like", "package_of",
 ]  # fmt: skip
