@@ -40,6 +40,7 @@ from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from contractconv import functions as functions
+    from contractconv import jax as jax
     from contractconv import layers as layers
     from contractconv import training as training
     from contractconv import weights as weights
@@ -125,6 +126,7 @@ __all__ = [
     "grad",
     "hvp",
     "index",
+    "jax",
     "jvp",
     "layers",
     "leaky_relu",
@@ -195,7 +197,7 @@ _LATER = {
 }
 
 
-_ROOMS = ("functions", "layers", "testing", "training", "weights")
+_ROOMS = ("functions", "jax", "layers", "testing", "training", "weights")
 
 
 def __getattr__(name: str) -> Any:
