@@ -119,20 +119,20 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
-    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[1 - nest.vectors]))
+    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
     places = (0, 1) if tile.elementwise else (nest.vectors,)
     for place in places:
         total += _cycles_of_copy(problem.operands[place], steps[place], nest.lane, kind)
     return total + _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
 
 
-def _run(summed: Labels, extents: Mapping[str, int], scalars: Mapping[str, int]) -> int:
-    """How many scalars are summed in one run: of the innermost index, and of all that go on."""
-    run, onward = 1, scalars.get(summed[-1], 0) if summed else 0
+def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
+    """How many products are summed in one run: along the innermost index, and all that go on."""
+    run, onward = 1, [one.get(name, 0) for name in summed[-1:] for one in steps]
     for name in reversed(summed):
-        if scalars.get(name, 0) != onward:
+        if [one.get(name, 0) for one in steps] != onward:
             break
-        run, onward = run * extents[name], onward * extents[name]
+        run, onward = run * extents[name], [step * extents[name] for step in onward]
     return run
 
 
