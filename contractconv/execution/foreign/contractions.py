@@ -46,7 +46,7 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     """
     library, like = library_of(operands)
     if library.contraction is not None:
-        return library.contraction(problem, operands)
+        return library.contraction(problem, operands, options)
     arrays = joined(operands, library, like)
     search = _kept if isinstance(options.optimize, Hashable) else _prepared
     return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
@@ -64,7 +64,7 @@ def ready(
         alike: whether it is that of each of them.
     """
     if library.contraction is not None:
-        return partial(library.contraction, problem)
+        return partial(library.contraction, problem, options=DEFAULTS)
     carry = _kept(problem, library, dtype, DEFAULTS.optimize, alike)
     return lambda operands: carry(operands, operands[0])
 

@@ -35,6 +35,7 @@ from contractconv.programs.rewrites.driver import rewritten
 from contractconv.programs.rewrites.table import passes
 from contractconv.programs.text.reader import read
 from contractconv.programs.text.writer import write
+from contractconv.tensor_types import are_of_torch
 
 FreeShape = tuple[int | None, ...]
 
@@ -89,7 +90,11 @@ class CompiledProgram:
             ShapeError: shapes do not fit.
             MemoryLimitError: more memory is needed for them than the limit.
         """
-        given = self._bound(arrays, named)
+        if are_of_torch((*arrays, *named.values()), self._limit):
+            from contractconv.execution.torch.calls import called  # it carries programs out by us
+
+            return self._returned(called(self, self._given(arrays, named)))
+        given = self._given(arrays, named)
         if has_foreign(given.values()):
             return self._returned(self._evaluated(given))
         runner, taken = self._ready(given)
@@ -97,7 +102,7 @@ class CompiledProgram:
 
     def profile(self, *arrays: Any, **named: Any) -> ProgramPlan:
         """The plan, with the time that each step took; the inputs are as in a call."""
-        runner, taken = self._ready(self._bound(arrays, named))
+        runner, taken = self._ready(self._given(arrays, named))
         return runner.profile(taken)
 
     @property
@@ -135,7 +140,7 @@ class CompiledProgram:
         key = (library.name, dtype, *shapes.values())
         program: Typed | None = self._programs.get(key)
         if program is None:
-            self._check_shapes(shapes)
+            self.check_shapes(shapes)
             program = _prepared(self.graph, shapes, dtype)
             self._programs.put(key, program, _NODE * len(program.graph.nodes))
         return evaluated(program, arrays)
@@ -150,15 +155,25 @@ class CompiledProgram:
         key = (dtype, *(shapes[name] for name in self._names))
         known: Runner | None = self._runners.get(key)
         if known is None:
-            self._check_shapes(shapes)
+            self.check_shapes(shapes)
             known = Runner(_prepared(self.graph, shapes, dtype.name), self._pool, self._limit)
             self._runners.put(key, known, known.size)
         return known
 
+    @property
+    def dtype(self) -> str | None:
+        """The dtype of the inputs that do not say theirs, if it is settled."""
+        return None if self._dtype is None else self._dtype.name
+
     def _are_known(self) -> bool:
         return all(None not in self._shapes.get(name, (None,)) for name in self._names)
 
-    def _check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+    def check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+        """Refuse inputs of other shapes than those that it is compiled for.
+
+        Raises:
+            ShapeError: one has another one.
+        """
         for name, wanted in self._shapes.items():
             found = shapes[name]
             if len(found) != len(wanted) or any(
@@ -166,7 +181,7 @@ class CompiledProgram:
             ):
                 raise ShapeError(f"{name} has shape {found}, compiled for {wanted}")
 
-    def _bound(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    def _given(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs by name."""
         if len(arrays) > len(self._names):
             raise OperandError(f"{self._signature()} is called with {len(arrays)} arrays")
@@ -186,8 +201,7 @@ class CompiledProgram:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Nodes may be deeper than pickle's stack; the text never is. What is ready is made anew.
-        dtype = None if self._dtype is None else self._dtype.name
-        return _again, (write(self.graph), self._shapes, dtype, self._single, self._limit)
+        return _again, (write(self.graph), self._shapes, self.dtype, self._single, self._limit)
 
     def _returned(self, made: Sequence[Array]) -> Any:
         return made[0] if self._results is None else self._results(*made)

@@ -4,6 +4,7 @@ from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Axes, Library
 from contractconv.engines.portable.libraries.table import (
     LIBRARIES,
+    as_numpy,
     has_foreign,
     is_foreign,
     library_of,
@@ -12,7 +13,15 @@ from contractconv.engines.portable.libraries.table import (
 )
 
 __all__ = [
+<<<<<<< HEAD
     "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
     "package_of",
     "record_of",
+||||||| merged common ancestors
+    "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
+    "package_of",
+=======
+    "LIBRARIES", "Axes", "Library", "as_numpy", "has_foreign", "is_foreign", "library_of",
+    "numpy_like", "package_of",
+>>>>>>> evaluate
 ]  # fmt: skip

@@ -28,6 +28,9 @@ def library() -> Library:
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
         function=_function,
+        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
+        added=_added,
+        compiled=jax.jit,
         convolve=convolve,
         pool=pool,
         most_windows=16,
@@ -35,9 +38,6 @@ def library() -> Library:
         sliced=_sliced,
         spread=_spread,
         turned=lambda array, axis: lax.rev(array, (axis,)),
-        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
-        added=_added,
-        compiled=jax.jit,
     )
 
 
@@ -46,11 +46,19 @@ def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
 
 
+<<<<<<< HEAD
 def _signature(array: Any) -> Hashable:
     # In which numbers two arrays meet depends on the last two.
     return array.shape, array.dtype, array.aval.weak_type, jax.config.jax_enable_x64
 
 
+||||||| merged common ancestors
+=======
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)
+
+
+>>>>>>> evaluate
 def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
     return lax.slice_in_dim(array, first, first + step * (count - 1) + 1, step, axis)
 
@@ -59,7 +67,3 @@ def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
     margins = [(0, 0, 0)] * array.ndim
     margins[axis] = (first, size - 1 - first - step * (array.shape[axis] - 1), step - 1)
     return lax.pad(array, jnp.zeros((), array.dtype), margins)
-
-
-def _added(matrix: Any, places: Any, count: int) -> Any:
-    return jax.ops.segment_sum(matrix, places, num_segments=count)

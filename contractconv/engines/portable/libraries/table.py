@@ -112,6 +112,11 @@ def is_foreign(kind: type) -> bool:
     return package_of(kind) not in (None, "numpy")
 
 
+def as_numpy(array: Any) -> Any:
+    """An array of any library as one of numpy's."""
+    return library_of([array])[0].numpy(array)
+
+
 def has_foreign(arrays: Iterable[Any]) -> bool:
     """Whether there is an array of another library than numpy among some.
 
