@@ -13,15 +13,6 @@ from contractconv.engines.portable.libraries.table import (
 )
 
 __all__ = [
-<<<<<<< HEAD
-    "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
-    "package_of",
-    "record_of",
-||||||| merged common ancestors
-    "LIBRARIES", "Axes", "Library", "has_foreign", "is_foreign", "library_of", "numpy_like",
-    "package_of",
-=======
     "LIBRARIES", "Axes", "Library", "as_numpy", "has_foreign", "is_foreign", "library_of",
-    "numpy_like", "package_of",
->>>>>>> evaluate
+    "numpy_like", "package_of", "record_of",
 ]  # fmt: skip
