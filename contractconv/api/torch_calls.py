@@ -77,6 +77,4 @@ def _text(
 
 
 # Of these a program is whatever it is given.
-_FLOATS = frozenset(
-    {"bfloat16", "float16", "float32", "float64", "complex64", "complex128"}
-)
+_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})
