@@ -40,6 +40,7 @@ class Call:
         concrete: its spec with parameters bound and the ellipsis spelled out.
         options: by which algorithm it is carried out, and within which limit.
         execution: the module that carries it out, on arrays of such a library.
+        asked: the options as the caller gave them.
     """
 
     given: dict[str, Any]
@@ -48,6 +49,7 @@ class Call:
     concrete: Spec
     options: Options
     execution: Any
+    asked: Options
     _conversion: Any
 
     @property
@@ -102,7 +104,8 @@ def forward_call(
         inner = held.inside(options, taken)
     roles = dict(zip(letters, taken, strict=False))
     operands = tuple(taken[count:])
-    return Call(roles, operands, problem, concrete, inner, held.execution, conversion)
+    execution = held.execution
+    return Call(roles, operands, problem, concrete, inner, execution, options, conversion)
 
 
 def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
@@ -147,6 +150,10 @@ class Called(ABC):
     def _made(self, call: Call) -> Array:
         """Carry out a call that has been checked."""
 
+    def _by_blocks(self, call: Call) -> Array | None:
+        """Carry out a call whose arrays lie in files; ``None`` if it is not done block by block."""
+        return None
+
     def _told(self, options: Options) -> Options:
         """The options of a call, as the forward contraction understands them."""
         return options
@@ -161,6 +168,7 @@ class Called(ABC):
         out: Array | None = None,
         dtype: Any = None,
         casting: Casting = "safe",
+        progress: bool = False,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Array:
@@ -175,6 +183,7 @@ class Called(ABC):
             out: an array of exactly the result's shape, which is filled and returned.
             dtype: what all arrays are converted to.
             casting: which conversions to ``dtype`` and to that of ``out`` are allowed.
+            progress: whether a bar on stderr shows how far it is.
             extents: what the forward call was given.
             **named: the same by keyword.
 
@@ -189,10 +198,13 @@ class Called(ABC):
         """
         options = self.forward._options(
             self._title, named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting,
+            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting, progress=progress,
         )  # fmt: skip
         call = forward_call(self.forward, self.takes, arrays, self._told(options), self._title)
-        return call.finished(self._made(call))
+        from contractconv.execution.entry import shown
+
+        made = self._by_blocks(call)
+        return call.finished(shown(options, lambda: self._made(call)) if made is None else made)
 
     def _identity(self) -> tuple[Any, ...]:
         """What it is equal by."""
@@ -226,6 +238,7 @@ def called(
 
 
 def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
+    from contractconv.arrays.mapped import in_file
     from contractconv.arrays.operands import as_operand
     from contractconv.engines.portable.libraries import has_foreign
     from contractconv.execution import entry
@@ -235,7 +248,7 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
         return _run_foreign(forward, given, options)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    if options is DEFAULTS:
+    if options is DEFAULTS and not any(map(in_file, arrays)):
         return first_call(forward._spec, problem, arrays)
     return entry.called(problem, arrays, options, forward._spec.indices)
 

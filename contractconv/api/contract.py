@@ -45,6 +45,7 @@ def contract(
     casting: Casting = "safe",
     bias: Any = None,
     activation: str | None = None,
+    progress: bool = False,
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Array: ...
@@ -66,6 +67,7 @@ def contract(
     casting: Casting = "safe",
     bias: Any = None,
     activation: str | None = None,
+    progress: bool = False,
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Any:
@@ -80,7 +82,8 @@ def contract(
             ``"prod"``, ``"mean"`` or ``"logsumexp"``.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
         output_shape: the shape of the result, where the rules should not choose it.
-        memory_limit: bytes that temporary arrays may take beyond operands and result.
+        memory_limit: bytes that temporary arrays may take beyond operands and result; of arrays
+            in files (:class:`numpy.memmap`) all that may be in memory at once.
         optimize: who chooses the order in which more than two operands meet: a name of
             opt_einsum's searches (``"auto"`` compares several, by operations and by elements
             moved; ``"auto-hq"`` more of them), a path as a list of tuples of positions, or an
@@ -92,12 +95,14 @@ def contract(
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
             multiplications for windows, and round more; ``"measure"`` times all of them.
         out: an array of exactly the result's shape, which is filled and returned. It may overlap
-            the operands.
+            the operands. One in a file is filled block by block if it is large, or there is a
+            limit; stopped, the same call goes on: see :func:`contractconv.unfinished`.
         dtype: what the operands are converted to; the result has it, too.
         casting: which conversions to ``dtype`` and to that of ``out`` are allowed, as in
             :func:`numpy.can_cast`.
         bias: an array that is added along the last axis of the result.
         activation: ``"relu"`` makes zero of what is negative then.
+        progress: whether a bar on stderr shows how many blocks of the result are made.
         extents: extents of indices and values of parameters, by name.
         **named: the same by keyword.
 
@@ -127,7 +132,7 @@ def contract(
     return called(
         contraction, "contract", operands, named, extents, output_shape=output_shape,
         memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
-        dtype=dtype, casting=casting, bias=bias, activation=activation,
+        dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
     )  # fmt: skip
 
 

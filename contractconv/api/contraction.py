@@ -138,6 +138,7 @@ class Contraction(Written):
         casting: Casting = "safe",
         bias: Any = None,
         activation: str | None = None,
+        progress: bool = False,
         extents: Mapping[str, int] | None = None,
         **named: int,
     ) -> Array: ...
@@ -155,6 +156,7 @@ class Contraction(Written):
         casting: Casting = "safe",
         bias: Any = None,
         activation: str | None = None,
+        progress: bool = False,
         extents: Any = None,
         **named: Any,
     ) -> Any:
@@ -167,7 +169,7 @@ class Contraction(Written):
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,
             memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
-            dtype=dtype, casting=casting, bias=bias, activation=activation,
+            dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
         )  # fmt: skip
 
     def grad(self, n: int) -> Derivation:

@@ -207,6 +207,17 @@ class Derivation(Called, Written):
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
         )
 
+    def _by_blocks(self, call: Call) -> Any:
+        from contractconv.arrays.mapped import in_file
+
+        if not any(map(in_file, (*call.roles.values(), call.asked.out))):
+            return None
+        from contractconv.execution.files.calls import gradient
+
+        return gradient(
+            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.asked
+        )
+
     @property
     def _forward(self) -> Contraction:
         return self.forward

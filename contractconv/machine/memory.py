@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,15 +31,17 @@ _MOST, _LEAST = 32 << 20, 1 << 12
 LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
+# All memory as words, none of which is read but where somebody knows what lies there.
+_WORD = ctypes.sizeof(ctypes.c_ssize_t)
+_words = memoryview((ctypes.c_ssize_t * (sys.maxsize // _WORD)).from_address(0)).cast("B").cast("n")
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__
-_read = ctypes.c_ssize_t.from_address
 
 
 def address(array: Array) -> int:
     """Where the first element of an array lies."""
-    return _read(id(array) + _FIELD).value
+    return _words[(id(array) + _FIELD) // _WORD]
 
 
 def _asked(array: Array) -> int:
@@ -62,6 +65,7 @@ class Table:
 
     Attributes:
         numbers: the integers.
+        address: where the first of them lies.
 
     Example:
         >>> table = Table((2,))
@@ -70,27 +74,38 @@ class Table:
         1.0
     """
 
-    __slots__ = ("_lent", "_owned", "numbers")
+    __slots__ = ("_lent", "_owned", "_row", "address", "numbers")
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.numbers = np.zeros(shape, np.int64)
+    def __init__(self, shape: tuple[int, ...], numbers: Array | None = None) -> None:
+        self.numbers = np.zeros(shape, np.int64) if numbers is None else numbers
+        self.address = address(self.numbers)
+        # A few integers are written one by one in a part of the time that numpy takes.
+        alone = self.numbers.size == self.numbers.shape[-1]
+        self._row = self.numbers.reshape(-1).data if alone else None
         self._owned: dict[int, Target] = {}
         self._lent: dict[int, Sequence[Target]] = {}
 
     @property
-    def address(self) -> int:
-        """Where the first integer lies."""
-        return address(self.numbers)
+    def row_bytes(self) -> int:
+        """Bytes from one row to the next."""
+        return self.numbers.strides[0]
 
     def point(self, place: Any, target: Target) -> None:
         """Let the integers at a place lead to something, which lives as long as the table."""
         self.numbers[place] = _place_of(target)
         self._owned[id(target)] = target
 
+    def write(self, column: int, numbers: Sequence[int]) -> None:
+        """Write integers to columns, from one on, of every row."""
+        if self._row is None:
+            self.numbers[..., column : column + len(numbers)] = numbers
+            return
+        for place, number in enumerate(numbers, column):
+            self._row[place] = number
+
     def lend(self, column: int, targets: Sequence[Target]) -> None:
         """Let columns, from one on, lead to one target each until something else is lent."""
-        end = column + len(targets)
-        self.numbers[..., column:end] = _places_of(targets)
+        self.write(column, _places_of(targets))
         self._lent[column] = targets
 
     def scatter(self, places: Array, targets: Sequence[Target]) -> None:
@@ -98,11 +113,10 @@ class Table:
         self.numbers[places] = _places_of(targets)
         self._lent[-1] = targets
 
-    def spread(self, column: int, target: Target, offsets: Array) -> None:
-        """Let columns, from one on, lead so many bytes into a target until another one is lent."""
-        end = column + offsets.shape[-1]
-        np.add(offsets, _place_of(target), out=self.numbers[..., column:end])
-        self._lent[column] = (target,)
+    def lend_alike(self, columns: range, target: Target, offset: int) -> None:
+        """Let columns lead so many bytes into one target until another one is lent."""
+        self.write(columns.start, [_place_of(target) + offset] * len(columns))
+        self._lent[columns.start] = (target,)
 
     def let_go(self) -> None:
         """Do not own any more what was lent; the integers lead nowhere then."""
@@ -110,8 +124,8 @@ class Table:
 
     def copy(self) -> Table:
         """A table that leads where this one leads for ever."""
-        other = Table(())
-        other.numbers, other._owned = self.numbers.copy(), dict(self._owned)
+        other = Table((), self.numbers.copy())
+        other._owned = dict(self._owned)
         return other
 
 

@@ -9,9 +9,10 @@ from math import prod
 
 from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.work_sharing import evenly
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
-from contractconv.planning.trimming import inside, reaches_outside
+from contractconv.planning.trimming import reaches_outside
 
 # The first of some values of an index, and how many there are.
 Span = tuple[int, int]
@@ -73,7 +74,6 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
         worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
                     _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
-        # Powers of two are shared out evenly among most numbers of threads.
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
         parts = shares(problem, nest, copies)
         limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
@@ -151,7 +151,8 @@ def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
 
 def _pieces(problem: Problem) -> int:
     most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
-    return max(1, min(most, problem.points // _WORTH))
+    # Powers of two are shared out evenly among most numbers of threads.
+    return min(most, 1 << (max(1, problem.points // _WORTH) - 1).bit_length())
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     """
     library, like = library_of(operands)
     if library.contraction is not None:
-        return library.contraction(problem, operands)
+        return library.contraction(problem, operands, options)
     arrays = joined(operands, library, like)
     search = _kept if isinstance(options.optimize, Hashable) else _prepared
     return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)

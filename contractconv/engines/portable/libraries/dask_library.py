@@ -11,17 +11,20 @@ import dask.array
 
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
+from contractconv.lazy import late
 from contractconv.maps.record import MapRecord
 
 
 def library() -> Library:
     """The record."""
     base = numpy_like(dask.array, name="dask", extra="dask")
+    blocks = "contractconv.execution.foreign.dask_blocks"
     return replace(
         base,
         function=_function,
         rows=None,
         numpy=lambda array: array.compute(),
+        contraction=late(f"{blocks}.contractions:contracted"),
     )
 
 

@@ -28,21 +28,25 @@ def library() -> Library:
         einsum=lambda string, *arrays: jnp.einsum(string, *arrays, precision="highest"),
         take=lambda array, positions, axis: jnp.take(array, positions, axis=axis, mode="clip"),
         function=_function,
+        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
+        added=_added,
+        compiled=jax.jit,
         convolve=convolve,
         pool=pool,
         most_windows=16,
         sliced=_sliced,
         spread=_spread,
         turned=lambda array, axis: lax.rev(array, (axis,)),
-        number=lambda value, dtype, like: np.asarray(value, jax.dtypes.canonicalize_dtype(dtype)),
-        added=_added,
-        compiled=jax.jit,
     )
 
 
 # Numbers of the program are numpy's: an array that is made while something is traced is of that.
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
+
+
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)
 
 
 def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:
@@ -53,7 +57,3 @@ def _spread(array: Any, axis: int, first: int, step: int, size: int) -> Any:
     margins = [(0, 0, 0)] * array.ndim
     margins[axis] = (first, size - 1 - first - step * (array.shape[axis] - 1), step - 1)
     return lax.pad(array, jnp.zeros((), array.dtype), margins)
-
-
-def _added(matrix: Any, places: Any, count: int) -> Any:
-    return jax.ops.segment_sum(matrix, places, num_segments=count)

@@ -11,6 +11,7 @@ from contractconv.engines.portable.poolings import Pooling
 from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
 from contractconv.notation.problem import Problem
+from contractconv.planning.options import Options
 
 Axes = tuple[int, ...]
 Reducer = Callable[[Any, Axes], Any]
@@ -66,7 +67,8 @@ class Library:
         spread: the reverse: an axis of so many elements, where those of the array stand from the
             first one on at a step, and else zeros.
         turned: an axis from its end to its beginning.
-        contraction: carries out a whole contraction, of a problem and its operands.
+        contraction: carries out a whole contraction, of a problem, its operands and the options of
+            a call.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -103,5 +105,5 @@ class Library:
     sliced: Callable[[Any, int, int, int, int], Any] | None = None
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
-    contraction: Callable[[Problem, Sequence[Any]], Any] | None = None
+    contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
