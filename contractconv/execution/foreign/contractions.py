@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,20 +52,43 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
 
 
+def ready(
+    problem: Problem, library: Library, dtype: str, alike: bool
+) -> Callable[[Sequence[Any]], Any]:
+    """What carries out a contraction, of operands that all are arrays of a library.
+
+    Args:
+        problem: the contraction.
+        library: whose arrays the operands are.
+        dtype: the name of the dtype in which they meet.
+        alike: whether it is that of each of them.
+    """
+    if library.contraction is not None:
+        return partial(library.contraction, problem, options=DEFAULTS)
+    carry = _kept(problem, library, dtype, DEFAULTS.optimize, alike)
+    return lambda operands: carry(operands, operands[0])
+
+
 @kept(most=1024)
-def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
-    return _prepared(problem, library, common, optimize)
+def _kept(
+    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
+) -> Carry:
+    return _prepared(problem, library, common, optimize, alike)
 
 
-def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+def _prepared(
+    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
+) -> Carry:
     """Decide, once for operands that meet in a dtype, what carries a contraction out."""
     arithmetic = Arithmetic.of(library, common, problem.reduce)
     shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
     work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
     numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
 
+    straight = alike and common == numbers
+
     def taken(array: Any, sizes: Shape) -> Any:
-        array = cast(array, numbers)
+        array = array if straight else cast(array, numbers)
         return array if len(array.shape) == len(sizes) else array.reshape(sizes)
 
     def carry(arrays: Sequence[Any], like: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,8 @@ class Library:
         products: of an array along its last axis, the running ones.
         first: where the first truth value that holds is along the last axis.
         numpy: an array as one of numpy's.
+        signature: what of an array decides how something is carried out, its shape and its dtype at
+            least; ``None`` if calls shall not be remembered.
         place: where an array is, if arrays that are elsewhere do not meet it.
         fill: fills an array with another one; ``None`` if arrays never change.
         rows: rows of a matrix, at an array of their numbers.
@@ -94,6 +96,7 @@ class Library:
     products: Callable[[Any], Any] = _lacking
     first: Callable[[Any], Any] = _lacking
     numpy: Callable[[Any], Any] = _lacking
+    signature: Callable[[Any], Hashable] | None = None
     place: Callable[[Any], str] = lambda array: ""
     fill: Callable[[Any, Any], Any] | None = None
     rows: Callable[[Any, Any], Any] | None = None

@@ -77,8 +77,9 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
         return None
     turned = form.turned(parts.image)
     along = [_along(window, parts) for window in turned.windows]
-    layouts = _layouts(form, parts)
-    last = [_is_last(form.terms[n], layouts[n]) for n in parts]
+    units = _units(form, parts)
+    layouts = [layout(form.terms[n], form.sizes[n], units[n]) for n in TERMS]
+    last = _is_last(form, parts.image, units[parts.image][1])
     work = _WAYS[parts.index(RESULT)](along, form.groups, last)
     flips = [_flip(form, names) for names in turned.flips]
     reads = [in_turn([_join(layouts[n]), flips[n]]) for n in (FIRST, SECOND)]
@@ -111,9 +112,12 @@ def _apart(to: Layout) -> Change | None:
     return in_turn([taken, None if to.in_order else lambda array: array.permute(back)])
 
 
-def _is_last(term: Labels, to: Layout) -> bool:
-    """Whether channels, torch's second axis, are what comes last in memory."""
-    return len(to.joined) == len(term) == 4 and to.order[1] == len(term) - 1
+def _is_last(form: Convolution, term: int, channels: Labels) -> bool:
+    """Whether channels, torch's second axis of four, come last in memory; or are a single one."""
+    sizes = form.sizes[term]
+    inner = [name for name in form.terms[term] if sizes[name] > 1][-1:]
+    alone = all(sizes[name] == 1 for name in channels)
+    return len(form.windows) == 2 and (alone or {*inner} <= {*channels})
 
 
 def _parts(form: Convolution) -> Parts | None:
@@ -132,25 +136,24 @@ def _along(window: Window, parts: Parts) -> Along:
     return Along(image, places, taps, stride, dilation, -window.offset)
 
 
-def _layouts(form: Convolution, parts: Parts) -> list[Layout]:
+def _units(form: Convolution, parts: Parts) -> dict[int, list[Labels]]:
     """The axes as torch orders them: what image and places share, channels, then windows."""
     image, places, taps = parts
     groups, windows = form.roles.batch, [(window.name,) for window in form.windows]
     batch, channels, outputs = (
         form.shared(*pair) for pair in ((image, places), (image, taps), (places, taps))
     )
-    units: dict[int, list[Labels]] = {
-        image: [batch, groups + channels],
-        places: [batch, groups + outputs],
-        taps: [groups + outputs, channels],
+    return {
+        image: [batch, groups + channels, *windows],
+        places: [batch, groups + outputs, *windows],
+        taps: [groups + outputs, channels, *windows],
     }
-    return [layout(form.terms[n], form.sizes[n], [*units[n], *windows]) for n in TERMS]
 
 
 # --- the three forms ---------------------------------------------------------------------------
 
 
-def _places_made(along: Sequence[Along], groups: int, last: Sequence[bool]) -> Carry:
+def _places_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
     """A convolution as a layer has it."""
     run, margins = _CONVOLVE[len(along) - 1], _margins(along)
     stride, dilation = [a.stride for a in along], [a.dilation for a in along]
@@ -177,12 +180,12 @@ def _padded(array: Any, margins: Sequence[int]) -> Any:
     return functional.pad(array, margins) if margins else array
 
 
-def _image_made(along: Sequence[Along], groups: int, last: Sequence[bool]) -> Carry:
+def _image_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
     """The gradient of a convolution by its input, or more or less of a transposed convolution."""
     if _margins(along):
         return _transposed(along, groups)
     window = _window(along, groups)
-    sizes, form = [a.image for a in along], _memory_format(last[0])
+    sizes, form = [a.image for a in along], _memory_format(last)
 
     def carry(places: Any, taps: Any) -> Any:
         shape = (places.shape[0], taps.shape[1] * groups, *sizes)
@@ -194,10 +197,10 @@ def _image_made(along: Sequence[Along], groups: int, last: Sequence[bool]) -> Ca
     return carry
 
 
-def _taps_made(along: Sequence[Along], groups: int, last: Sequence[bool]) -> Carry:
+def _taps_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
     """The gradient of a convolution by its weight."""
     margins, window = _margins(along), _window(along, groups)
-    sizes, form = [a.taps for a in along], _memory_format(last[2])
+    sizes, form = [a.taps for a in along], _memory_format(last)
 
     def carry(image: Any, places: Any) -> Any:
         shape = (places.shape[1], image.shape[1] // groups, *sizes)
