@@ -31,6 +31,7 @@ from contractconv.errors import (
     ShapeError,
     SpecError,
     TrainingError,
+    UnfinishedError,
     WeightsError,
 )
 from contractconv.machine.threads import get_num_threads, set_num_threads
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from contractconv.display.explanation import Explanation
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
+    from contractconv.execution.files.mark import Unfinished, unfinished
     from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.layers.layer import Layer
     from contractconv.networks.diagram import NetworkDiagram
@@ -99,6 +101,8 @@ __all__ = [
     "Summary",
     "Tensor",
     "TrainingError",
+    "Unfinished",
+    "UnfinishedError",
     "WeightsError",
     "__version__",
     "arctan",
@@ -154,6 +158,7 @@ __all__ = [
     "tensor",
     "toom_cook",
     "training",
+    "unfinished",
     "weights",
     "where",
 ]
@@ -177,6 +182,7 @@ _LATER = {
     "ProgramCertificate": "contractconv.verification.programs.certificate",
     "ProgramExplanation": "contractconv.display.programs.explanation",
     "Tensor": "contractconv.api.tensor",
+    "Unfinished": "contractconv.execution.files.mark",
     "compile": "contractconv.api.compiling",
     "concat": "contractconv.api.symbolic:concatenated",
     "equal": "contractconv.api.equality",
@@ -189,6 +195,7 @@ _LATER = {
     "read": "contractconv.api.program",
     "size": "contractconv.api.tensor",
     "tensor": "contractconv.api.tensor",
+    "unfinished": "contractconv.execution.files.mark",
 }
 
 

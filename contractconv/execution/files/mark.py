@@ -163,7 +163,7 @@ def _told(array: Any) -> Iterator[bytes]:
         yield f"{array.strides} {_of_file(found, found.path)}".encode()
         return
     for piece in slabs(array, _SLAB) if array.size else ():
-        yield array[(*piece, ...)].tobytes()
+        yield array[piece].tobytes()
 
 
 def _of_file(found: Mapped, path: Path) -> str:
