@@ -51,7 +51,7 @@ class Case:
 
     def arrays(self, folder: Path) -> list[Array]:
         """Small integers in files."""
-        made = []
+        made: list[Array] = []
         for n, shape in enumerate(self.shapes):
             file = np.lib.format.open_memmap(folder / f"x{n}.npy", "w+", self.dtype, shape)
             file[...] = np.random.default_rng(n).integers(-3, 4, shape)

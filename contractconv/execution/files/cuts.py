@@ -45,7 +45,7 @@ class Kept:
 
     def bytes(self, place: Ranges) -> int:
         """What a part takes in memory."""
-        return self.itemsize * prod(at.stop - at.start for at in place) * self.filed
+        return self.itemsize * prod(int(at.stop - at.start) for at in place) * self.filed
 
     def cost(self, place: Ranges) -> int:
         """What it costs to read or write a part, in bytes."""

@@ -138,7 +138,7 @@ def read(path: Path) -> Mark | None:
 
 def checked(values: Array) -> int:
     """A checksum of a block, row by row."""
-    return crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def digest(facts: Mapping[str, Any], arrays: Sequence[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def search(problem: Problem, itemsize: int = 8) -> Search:
     return Search(problem, operands, kept(problem.output_sizes), itemsize)
 
 
-@settings(max_examples=settings.default.max_examples // 10)
+@settings(max_examples=settings().max_examples // 10)
 @given(case=st.one_of(problems(), windows()), budget=st.integers(8, 4000))
 def test_blocks_fit_and_cover_the_result(case: Case, budget: int) -> None:
     problem = resolve(parse(case.spec), case.shapes, case.extents, case.output_shape)
@@ -40,7 +41,8 @@ def test_blocks_fit_and_cover_the_result(case: Case, budget: int) -> None:
     covered = np.zeros(problem.output_sizes, int)
     boxes = list(cut.boxes())
     for box in boxes:
-        covered[(*box, ...)] += 1
+        key: tuple[Any, ...] = (*box, ...)
+        covered[key] += 1
     assert (covered == 1).all()
     assert len(boxes) == cut.count
 

@@ -13,6 +13,7 @@ import pytest
 
 import contractconv as cc
 from contractconv import whole_files
+from contractconv.arrays.mapped import Mapped
 from contractconv.execution.files import stream
 from contractconv.execution.files.mark import beside
 
@@ -30,8 +31,10 @@ class Stopped(Exception):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block is noted as soon as it is written."""
+    """Each block is noted as soon as it is written; for the disk nobody waits."""
     monkeypatch.setattr(stream, "_UNNOTED", 0)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(Mapped, "flush", lambda file: None)
 
 
 @pytest.fixture
@@ -50,7 +53,8 @@ def emptied(file: Path) -> Array:
 def call(files: tuple[Path, Path], w: Array = W, **options: Any) -> Array:
     x, out = np.load(files[0], mmap_mode="r"), np.load(files[1], mmap_mode="r+")
     given = {"memory_limit": LIMIT, "algorithm": "direct", **options}
-    return cc.contract(SPEC, x, w, out=out, **given)
+    made: Array = cc.contract(SPEC, x, w, out=out, **given)
+    return made
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, stop: int | None = None, how: Any = Stopped) -> Any:
@@ -120,8 +124,8 @@ def test_anything_else_begins_anew(
     elif change == "emptied":
         emptied(files[1])
     else:
-        options = {"limit": {"memory_limit": LIMIT + 1}, "algorithm": {"algorithm": "auto"},
-                   "activation": {"activation": "relu"}}[change]  # fmt: skip
+        others = {"limit": LIMIT + 1, "algorithm": "auto", "activation": "relu"}
+        options = {"memory_limit" if change == "limit" else change: others[change]}
     made = counted(monkeypatch)
     out = call(files, w, **options)
     assert made == list(range(len(made)))
@@ -200,6 +204,28 @@ def test_a_mark_is_written_before_the_first_element(
     told = json.loads(beside(files[1]).read_text())
     assert told["done"] == []
     assert told["blocks"] > 3
+
+
+def test_blocks_are_on_the_disk_before_the_mark_says_so(
+    monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
+) -> None:
+    told: list[str] = []
+    write, remove = whole_files.write, whole_files.remove
+
+    def heard(name: str, function: Any) -> Any:
+        def called(*given: Any) -> Any:
+            told.append(name)
+            return function(*given)
+
+        return called
+
+    monkeypatch.setattr(Mapped, "flush", heard("flush", lambda file: None))
+    monkeypatch.setattr(whole_files, "write", heard("mark", write))
+    monkeypatch.setattr(whole_files, "remove", heard("end", remove))
+    call(files)
+    assert told[0] == "mark"
+    assert told[1:-2] == ["flush", "mark"] * (len(told) // 2 - 1)
+    assert told[-2:] == ["flush", "end"]
 
 
 def test_what_has_no_mark_is_finished(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def cut_cases(draw: Draw) -> tuple[Case, dict[int | str, int]]:
     return case, {n: draw(st.integers(1, lengths[n])) for n in some if n in lengths}
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=settings().max_examples // 3)
 @given(drawn=cut_cases(), seed=seeds(), reduce=st.sampled_from(REDUCTIONS))
 def test_any_blocks_are_the_whole(
     folder: Path, drawn: tuple[Case, dict[int | str, int]], seed: int, reduce: Reduction
@@ -117,7 +117,7 @@ def test_a_result_in_memory_of_operands_in_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["F", "reversed", "part", "transposed"])
 def test_arrays_may_lie_in_files_in_any_way(tmp_path: Path, order: str) -> None:
-    shape = (*X.shape[:-1], 8)
+    shape, x, out = (*X.shape[:-1], 8), X, X
     if order == "F":
         x = np.lib.format.open_memmap(tmp_path / "x", "w+", X.dtype, X.shape, fortran_order=True)
         out = np.lib.format.open_memmap(tmp_path / "y", "w+", X.dtype, shape, fortran_order=True)
