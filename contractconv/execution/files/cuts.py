@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from contractconv.arrays.mapped import touched
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Problem
 from contractconv.notation.shift import Part, Ranges, block, result_block
 
 Name = int | str
@@ -45,7 +45,7 @@ class Kept:
 
     def bytes(self, place: Ranges) -> int:
         """What a part takes in memory."""
-        return self.itemsize * prod(at.stop - at.start for at in place) * self.filed
+        return self.itemsize * prod(int(at.stop - at.start) for at in place) * self.filed
 
     def cost(self, place: Ranges) -> int:
         """What it costs to read or write a part, in bytes."""
@@ -128,9 +128,7 @@ class Search:
         made: bytes that an element of the result takes while it is made.
     """
 
-    def __init__(
-        self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int
-    ) -> None:
+    def __init__(self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int) -> None:
         self.problem, self.operands, self.result, self.made = problem, operands, result, made
         sizes = problem.output_sizes
         self.order = tuple(sorted(range(len(sizes)), key=lambda n: -abs(result.strides[n])))
