@@ -49,8 +49,8 @@ def cuts_of(problem: Problem, grids: Sequence[Grid]) -> dict[str, Sizes]:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(2*i+k-1) c, k c -> i"), [(12, 4), (3, 4)], {})
-        >>> cuts_of(problem, [((6, 2, 4), (4,)), ((3,), (2, 2))])
-        {'c': (2,), 'i': (3, 4)}
+        >>> cuts_of(problem, [((6, 4, 2), (4,)), ((3,), (2, 2))])
+        {'c': (2,), 'i': (3, 5)}
     """
     found: dict[str, set[int]] = {}
     # What stands alone comes first: a window does not cut a sliver off beside it.

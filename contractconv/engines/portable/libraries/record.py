@@ -54,6 +54,7 @@ class Library:
         first: where the first truth value that holds is along the last axis.
         numpy: an array as one of numpy's.
         place: where an array is, if arrays that are elsewhere do not meet it.
+        check: refuses an array that cannot be contracted, of a name for messages.
         fill: fills an array with another one; ``None`` if arrays never change.
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
@@ -98,6 +99,7 @@ class Library:
     first: Callable[[Any], Any] = _lacking
     numpy: Callable[[Any], Any] = _lacking
     place: Callable[[Any], str] = lambda array: ""
+    check: Callable[[Any, str], None] = lambda array, name: None
     fill: Callable[[Any, Any], Any] | None = None
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
