@@ -55,9 +55,10 @@ def cuts_of(problem: Problem, grids: Sequence[Grid]) -> dict[str, Sizes]:
     found: dict[str, set[int]] = {}
     # What stands alone comes first: a window does not cut a sliver off beside it.
     for halo, name, at in sorted(_wishes(problem, grids), key=lambda wish: wish.halo):
-        known = found.setdefault(name, set())
-        inside = (n for n in at if 0 < n < problem.extents[name])
-        known.update(n for n in inside if all(abs(n - other) > halo for other in set(known)))
+        known = found.get(name, set())
+        inside = {n for n in at if 0 < n < problem.extents[name]}
+        apart = {n for n in inside if all(abs(n - other) > halo for other in known)}
+        found[name] = known | apart
     return {name: tuple(sorted(at)) for name, at in found.items() if at}
 
 
