@@ -199,7 +199,8 @@ class Counted:
         rows = range(self.shape[0])[at[0]]
         assert not set(rows).intersection(range(self.shape[0])[self.forbidden]), "poisoned"
         self.rows += len(rows)
-        return self.array[at]
+        part: Array = self.array[at]
+        return part
 
 
 class InBlocks(Counted):
@@ -345,9 +346,8 @@ def test_a_layer_and_all_its_gradients() -> None:
     z = cc.relu(cc.contract(CONV, x, kernel) + bias)
     pooled = cc.contract("b (2*i+k) (2*j+l) o -> b i j o", z, reduce="max", k=2, l=2)
     loss = cc.contract("b i j o, b i j o ->", pooled, pooled)
-    names = ("dW", "dbias", "dx")
-    gradients = dict(zip(names, cc.grad(loss, [kernel, bias, x]), strict=True))
-    run = cc.program(pooled=pooled, loss=loss, **gradients).compile()
+    kernels, biases, images = cc.grad(loss, [kernel, bias, x])
+    run = cc.program(pooled=pooled, loss=loss, dW=kernels, db=biases, dx=images).compile()
     arrays = integers(3, 9, 8, 2), integers(3, 3, 2, 4), integers(4)
     blocks = da.from_array(arrays[0], chunks=(1, (5, 4), 8, 2))
     for made, expected in zip(run(blocks, *arrays[1:]), run(*arrays), strict=True):
