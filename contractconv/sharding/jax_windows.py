@@ -27,8 +27,12 @@ def read(array: Any, passages: Sequence[Passage], fill: Any, masked: bool = True
         fill: what is read outside of an axis, and in padding.
         masked: whether it has to be that; otherwise it may be anything there.
     """
+    # First what is moved: devices hold the same parts of all other axes, until those are cut.
     for axis, passage in enumerate(passages):
-        array = _read(array, axis, passage, fill)
+        array = _moved(array, axis, passage)
+    for axis, passage in enumerate(passages):
+        if passage.way == "cut":
+            array = _cut(array, axis, passage, fill)
         if masked and passage.masks(zero=_is_zero(fill)):
             array = jnp.where(_inside(passage.window, array.ndim, axis), array, fill)
     return array
@@ -96,16 +100,19 @@ def gathered(array: Any, axis: int, split: Split, size: int) -> Any:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def _read(array: Any, axis: int, passage: Passage, fill: Any) -> Any:
+def _moved(array: Any, axis: int, passage: Passage) -> Any:
     if passage.gathered:
-        array = gathered(array, axis, passage.moved, passage.window.size)
-    if passage.way == "cut":
-        array = _padded(array, axis, passage.around, fill)
-        return _sliced(array, axis, _start(passage.window) + passage.around[0], passage.window)
+        return gathered(array, axis, passage.moved, passage.window.size)
     if passage.way == "halo":
         array = _padded(_with_halos(array, axis, passage), axis, passage.room, 0)
         return _sliced(array, axis, _place(passage), passage.window)
     return array
+
+
+def _cut(array: Any, axis: int, passage: Passage, fill: Any) -> Any:
+    low, _ = passage.around
+    array = _padded(array, axis, passage.around, fill)
+    return _sliced(array, axis, _start(passage.window) + low, passage.window)
 
 
 def _with_halos(array: Any, axis: int, passage: Passage) -> Any:
