@@ -36,13 +36,13 @@ def compiled(plan: ShardedProgram, mesh: Mesh) -> Callable[..., tuple[Any, ...]]
         device, mesh=mesh, in_specs=tuple(map(_spec, given)), out_specs=tuple(map(_spec, made))
     )
 
-    @jax.jit
     def whole(*arrays: Any) -> tuple[Any, ...]:
         blocks = [_padded(array, layout) for array, layout in zip(arrays, given, strict=True)]
         results = over_devices(*blocks)
         return tuple(_cut(array, shape) for array, shape in zip(results, shapes, strict=True))
 
-    return whole
+    compiled_by_jax: Callable[..., tuple[Any, ...]] = jax.jit(whole)
+    return compiled_by_jax
 
 
 def sharding(mesh: Mesh, shape: Shape, layout: Layout) -> NamedSharding:

@@ -77,7 +77,9 @@ def cleared(array: Any, layout: Layout, shape: Sequence[int]) -> Any:
     """
     for axis, (split, size) in enumerate(zip(layout, shape, strict=True)):
         if split is not None and split.pads(size):
-            array = jnp.where(inside(split, size, array.ndim, axis), array, jnp.zeros((), array.dtype))
+            array = jnp.where(
+                inside(split, size, array.ndim, axis), array, jnp.zeros((), array.dtype)
+            )
     return array
 
 
@@ -177,16 +179,12 @@ def _held(part: Any, passage: Passage, far: int, fill: Any) -> Any:
     return jnp.where(told[lax.axis_index(passage.moved.along)], part, fill)
 
 
-def _framed(
-    array: Any, axis: int, sizes: tuple[int, int, int], at: Any, fill: Any
-) -> Any:
+def _framed(array: Any, axis: int, sizes: tuple[int, int, int], at: Any, fill: Any) -> Any:
     """A window in an axis that is filled, of which what reaches over both ends is cut off."""
     low, length, high = sizes
     shape = list(array.shape)
     shape[axis] = low + length + high
-    whole = lax.dynamic_update_slice_in_dim(
-        jnp.full(shape, fill, array.dtype), array, at, axis
-    )
+    whole = lax.dynamic_update_slice_in_dim(jnp.full(shape, fill, array.dtype), array, at, axis)
     return lax.slice_in_dim(whole, low, low + length, axis=axis)
 
 
