@@ -197,7 +197,7 @@ _LATER = {
 }
 
 
-_ROOMS = ("functions", "jax", "layers", "testing", "training", "weights")
+_ROOMS = ("dask", "functions", "jax", "layers", "testing", "torch", "training", "weights")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ besides: the cotangent, a tangent. That call is written once, in :class:`Called`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -196,15 +196,28 @@ class Called(ABC):
             ShapeError: the shapes do not fit, as the forward call finds; or a cotangent has not
                 the result's, a tangent not the operand's.
         """
-        options = self.forward._options(
-            self._title, named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting, progress=progress,
-        )  # fmt: skip
+        given = {
+            "output_shape": output_shape, "algorithm": algorithm, "memory_limit": memory_limit,
+            "out": out, "dtype": dtype, "casting": casting, "progress": progress,
+        }  # fmt: skip
+        key = foreign_key(self, named, extents, given, arrays)
+        known = None if key is None else known_foreign(key)
+        if known is not None:
+            return known(arrays)
+        options = self.forward._options(self._title, named, extents, **given)
         call = forward_call(self.forward, self.takes, arrays, self._told(options), self._title)
         from contractconv.execution.entry import shown
 
-        made = self._by_blocks(call)
-        return call.finished(shown(options, lambda: self._made(call)) if made is None else made)
+        blocks = self._by_blocks(call)
+        made = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        made = call.finished(made)
+        if key is not None:
+            remember_foreign(key, self._ready(call, arrays))
+        return made
+
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+        """What carries out such calls with arrays of another library, if that takes no checks."""
+        return None
 
     def _identity(self) -> tuple[Any, ...]:
         """What it is equal by."""
@@ -225,6 +238,10 @@ def called(
     enter_execution()
     from contractconv.execution.ready import known_call
 
+    key = foreign_key(forward._spec, named, extents, given, operands)
+    found = None if key is None else known_foreign(key)
+    if found is not None:
+        return found(operands)
     plain = not named and extents is None and unsaid(given)
     known = known_call(forward._spec, operands) if plain else None
     if known is not None:
@@ -234,10 +251,10 @@ def called(
 
         return contracted(forward, operands, named, extents, given)  # type: ignore[return-value]
     options = DEFAULTS if plain else forward._options(call, named, extents, **given)
-    return _run(forward, operands, options)
+    return _run(forward, operands, options, key)
 
 
-def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
+def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     from contractconv.arrays.mapped import in_file
     from contractconv.arrays.operands import as_operand
     from contractconv.engines.portable.libraries import has_foreign
@@ -245,7 +262,7 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
     from contractconv.execution.run import first_call
 
     if has_foreign(given):
-        return _run_foreign(forward, given, options)
+        return _run_foreign(forward, given, options, key)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
     if options is DEFAULTS and not any(map(in_file, arrays)):
@@ -253,14 +270,46 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
     return entry.called(problem, arrays, options, forward._spec.indices)
 
 
-def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options) -> Any:
+def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     """Contract arrays of which some are another library's."""
-    from contractconv.execution.foreign import entry
+    from contractconv.execution.foreign import contractions, entry
     from contractconv.execution.foreign.operands import taken
 
     library, arrays = taken(given, [f"operand {n}" for n in range(len(given))])
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    return entry.called(library, problem, arrays, options, forward._spec.indices)
+    made = entry.called(library, problem, arrays, options, forward._spec.indices)
+    if key is not None:
+        common = library.promoted(arrays)
+        alike = all(library.promoted([array]) == common for array in arrays)
+        remember_foreign(key, contractions.ready(problem, library, common, alike))
+    return made
+
+
+def foreign_key(
+    what: Hashable, named: Mapping[str, int], extents: object, given: Mapping[str, object],
+    arrays: Sequence[Any],
+) -> Any:  # fmt: skip
+    """By what a call with arrays of another library is remembered, if no option is given."""
+    if not arrays or type(arrays[-1]).__module__ == "numpy":
+        return None
+    from contractconv.execution.foreign.ready import key_of
+
+    return key_of(what, named, arrays) if extents is None and unsaid(given) else None
+
+
+def known_foreign(key: Any) -> Callable[[Sequence[Any]], Any] | None:
+    """What carried out such a call before."""
+    from contractconv.execution.foreign.ready import known
+
+    return known(key)
+
+
+def remember_foreign(key: Any, ready: Callable[[Sequence[Any]], Any] | None) -> None:
+    """Keep what carries out a call."""
+    from contractconv.execution.foreign.ready import remember
+
+    if ready is not None:
+        remember(key, ready)
 
 
 def shape_of(operand: Any) -> Shape:

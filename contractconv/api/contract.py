@@ -117,9 +117,7 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
-    if algorithm == "auto" and are_of_torch(
-        operands, memory_limit, optimize, path, out, dtype
-    ):
+    if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
         from contractconv.api.torch_calls import contracted
 
         said = {"output_shape": output_shape, "bias": bias, "activation": activation}

@@ -161,9 +161,7 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
-        if algorithm == "auto" and are_of_torch(
-            operands, memory_limit, optimize, path, out, dtype
-        ):
+        if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
             from contractconv.api.torch_calls import contracted
 
             said = {"output_shape": output_shape, "bias": bias, "activation": activation}

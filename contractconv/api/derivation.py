@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +217,11 @@ class Derivation(Called, Written):
         return gradient(
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.asked
         )
+
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+        made: Callable[[Sequence[Any]], Any] | None
+        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
+        return made
 
     @property
     def _forward(self) -> Contraction:

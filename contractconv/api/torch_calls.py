@@ -10,6 +10,7 @@ import torch
 from contractconv.api.contract import as_contraction
 from contractconv.api.program import Program, compiled
 from contractconv.execution.torch.calls import as_tensor, in_common, name_of
+from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.contraction_texts import contraction_text
 from contractconv.execution.torch.operator import run
 from contractconv.planning.options import Options
@@ -23,7 +24,7 @@ def contracted(
     extents: Any,
     named: Mapping[str, int],
     given: Mapping[str, Any],
-) -> torch.Tensor:
+) -> Tensor:
     """Contract tensors; see :func:`contractconv.contract`.
 
     Args:
@@ -46,13 +47,13 @@ def contracted(
     return run(tensors, text)[0]
 
 
-@torch.compiler.assume_constant_result
+@constant
 def make_ready(program: Program) -> None:
     """Put what carries a program out where torch's compiler sees whose it is."""
     object.__setattr__(program, "_run", compiled(program))
 
 
-@torch.compiler.assume_constant_result
+@constant
 def _text(
     spec: Any,
     reduce: Any,
@@ -77,6 +78,4 @@ def _text(
 
 
 # Of these a program is whatever it is given.
-_FLOATS = frozenset(
-    {"bfloat16", "float16", "float32", "float64", "complex64", "complex128"}
-)
+_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})

@@ -10,11 +10,11 @@ operands and the result: so a layer is described, and the gradients by its input
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contractconv.engines.portable.divisions import Division, Meeting
 from contractconv.lazy import Value, remembered
@@ -224,6 +224,16 @@ class Layout(NamedTuple):
         """How the axes are ordered that have been taken apart again."""
         return tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the axes stay where they are."""
+        return self.order == tuple(range(len(self.order)))
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether every axis has a role of its own."""
+        return self.apart == self.joined
+
 
 def layout(term: Labels, sizes: dict[str, int], units: Sequence[Labels]) -> Layout:
     """How the axes of an array are joined, each time some of them, in the order that is given.
@@ -236,3 +246,25 @@ def layout(term: Labels, sizes: dict[str, int], units: Sequence[Labels]) -> Layo
     apart = tuple(sizes[name] for unit in units for name in unit)
     joined = tuple(prod(sizes[name] for name in unit) for unit in units)
     return Layout(order, apart, joined)
+
+
+Change = Callable[[Any], Any]
+
+
+def in_turn(changes: Sequence[Change | None]) -> Change | None:
+    """Changes of an array one after the other, those that are there; ``None`` if none is.
+
+    Example:
+        >>> in_turn([abs, None, str])(-2), in_turn([None])
+        ('2', None)
+    """
+    first, *others = [change for change in changes if change is not None] or [None]
+    if not others:
+        return first
+
+    def change(array: Any) -> Any:
+        for one in (first, *others):
+            array = one(array)
+        return array
+
+    return change

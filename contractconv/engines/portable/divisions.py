@@ -7,7 +7,7 @@ convolution) is done before, operand by operand, or afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -79,15 +79,15 @@ def divided(problem: Problem, most: int) -> Division | None:
     whole = trimmed(problem)
     if whole is None:
         return None
-    whole = _without_units(_without_taps(whole))
     meetings = tuple(_meetings(whole, most))
-    return _of(whole, meetings) if meetings else None
+    return _of(_without_units(_without_taps(whole, meetings)), meetings) if meetings else None
 
 
-def _without_taps(problem: Problem) -> Problem:
-    """Windows of one tap are none."""
+def _without_taps(problem: Problem, meetings: Sequence[Meeting]) -> Problem:
+    """Other windows of one tap are none."""
     terms = (*problem.operands, problem.output)
     names = {n for term in terms for a in term if len(a.terms) > 1 for n in a.names}
+    names -= {name for meeting in meetings for name in meeting.access.names}
     single = {name: 0 for name in names if problem.extents[name] == 1}
     return problem.fixed(single) if single else problem
 

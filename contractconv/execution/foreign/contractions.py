@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from contractconv.engines.portable.interpreter import Arithmetic, joined
 from contractconv.engines.portable.libraries import Library, library_of
 from contractconv.execution.foreign.ways import Work, prepared
 from contractconv.execution.local_weights import landing_points
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import order_of, steps_of
@@ -51,24 +52,52 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
 
 
+def ready(
+    problem: Problem, library: Library, dtype: str, alike: bool
+) -> Callable[[Sequence[Any]], Any]:
+    """What carries out a contraction, of operands that all are arrays of a library.
+
+    Args:
+        problem: the contraction.
+        library: whose arrays the operands are.
+        dtype: the name of the dtype in which they meet.
+        alike: whether it is that of each of them.
+    """
+    if library.contraction is not None:
+        return partial(library.contraction, problem)
+    carry = _kept(problem, library, dtype, DEFAULTS.optimize, alike)
+    return lambda operands: carry(operands, operands[0])
+
+
 @kept(most=1024)
-def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
-    return _prepared(problem, library, common, optimize)
+def _kept(
+    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
+) -> Carry:
+    return _prepared(problem, library, common, optimize, alike)
 
 
-def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+def _prepared(
+    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
+) -> Carry:
     """Decide, once for operands that meet in a dtype, what carries a contraction out."""
     arithmetic = Arithmetic.of(library, common, problem.reduce)
-    shapes, shape = list(map(shape_of, problem.operands)), problem.result_shape
-    work, numbers, cast = _steps(problem, arithmetic, optimize), arithmetic.numbers, library.cast
-    count = _divisor(problem)
+    shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
+    work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
+    numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
+
+    straight = alike and common == numbers
+
+    def taken(array: Any, sizes: Shape) -> Any:
+        array = array if straight else cast(array, numbers)
+        return array if len(array.shape) == len(sizes) else array.reshape(sizes)
 
     def carry(arrays: Sequence[Any], like: Any) -> Any:
-        given = [cast(a, numbers).reshape(n) for a, n in zip(arrays, shapes, strict=True)]
-        made = work(given, like)
+        made = work([taken(a, n) for a, n in zip(arrays, shapes, strict=True)], like)
         if count is not None:
             made = made / cast(library.array(count, like), numbers)
-        return cast(made.reshape(shape), arithmetic.result)
+        if len(made.shape) != len(shape):
+            made = made.reshape(shape)
+        return made if result == numbers else cast(made, result)
 
     return carry
 

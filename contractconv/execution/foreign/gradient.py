@@ -5,11 +5,12 @@ The same functions as :mod:`contractconv.execution.gradient` has, for numpy's ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from contractconv.engines.portable.libraries import Library, library_of
+from contractconv.execution.foreign import contractions
 from contractconv.execution.foreign.contractions import contracted
 from contractconv.execution.foreign.local_derivatives import local_derivative
 from contractconv.execution.foreign.numbers import (
@@ -66,6 +67,27 @@ def gradient(
     whole = derived or backward(forward, operand, problem, _shapes_of(operands))
     made = contracted(whole, given, options)
     return settled(library, made, name_of(library, operands[operand]))
+
+
+def ready(
+    forward: Spec, operand: int, problem: Problem, arrays: Sequence[Any]
+) -> Callable[[Sequence[Any]], Any] | None:
+    """What contracts cotangents back; ``None`` if more than that has to be done.
+
+    Args:
+        forward: the contraction, as above.
+        operand: the position of the operand to differentiate by.
+        problem: the forward contraction with its shapes.
+        arrays: a cotangent and the forward operands, as others will follow.
+    """
+    library, _ = library_of(arrays)
+    (numbers, *others) = {name_of(library, array) for array in arrays}
+    simple = REDUCTIONS[problem.reduce].is_sum and accumulator(numbers) == numbers
+    if others or not simple or not is_rounded(numbers):
+        return None
+    whole = backward(forward, operand, problem, _shapes_of(arrays[1:]))
+    work = contractions.ready(whole, library, numbers, alike=True)
+    return lambda given: work([a for n, a in enumerate(given) if n != operand + 1])
 
 
 def run_recipe(

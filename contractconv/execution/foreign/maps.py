@@ -24,7 +24,7 @@ Mapped = Callable[[Sequence[Any], Any], Any]
 def mapped(program: Typed, library: Library, node: Map) -> Mapped:
     """What carries out a map whose arguments have the dtypes of :func:`argument_dtypes`."""
     record, dtype, shape = record_of(node.function), program.dtypes[node], program.shapes[node]
-    numbers = [library.substitutes.get(name, name) for name in argument_dtypes(program, node)]
+    numbers = [_computed(library, record, name) for name in argument_dtypes(program, node)]
     aligned = [
         _aligned(library, source.axes, program.shapes[source], node.axes)
         for source in node.arguments
@@ -39,6 +39,13 @@ def mapped(program: Typed, library: Library, node: Map) -> Mapped:
         return made if tuple(made.shape) == shape else library.broadcast(made, shape)
 
     return work
+
+
+def _computed(library: Library, record: MapRecord, dtype: str) -> str:
+    """In which numbers a map is carried out: functions of numbers are asked no truth values."""
+    if dtype == "bool" and record.kind == "same" and not record.conditions:
+        return "uint8"
+    return library.substitutes.get(dtype, dtype)
 
 
 def argument_dtypes(program: Typed, node: Map) -> list[str]:

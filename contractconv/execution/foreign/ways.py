@@ -11,7 +11,7 @@ from contractconv.engines.portable.divisions import Division, divided
 from contractconv.engines.portable.interpreter import Arithmetic, carried_out
 from contractconv.engines.portable.poolings import pooling
 from contractconv.engines.portable.translation import lowered
-from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.reductions.table import REDUCTIONS
 
 Work = Callable[[Sequence[Any], Any], Any]
@@ -57,7 +57,7 @@ def _convolution(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     work = division and convolve(convolution(division), arithmetic.numbers)
     if division is None or work is None:
         return None
-    return _around(problem, division, arithmetic, lambda given: work(*given))
+    return _around(problem, division, arithmetic, work)
 
 
 def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
@@ -68,28 +68,44 @@ def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     work = division and pool(pooling(division), arithmetic.numbers)
     if division is None or work is None:
         return None
-    return _around(problem, division, arithmetic, lambda given: work(*given))
+    return _around(problem, division, arithmetic, work)
 
 
 def _around(
     problem: Problem, division: Division, arithmetic: Arithmetic,
-    work: Callable[[Sequence[Any]], Any],
+    work: Callable[..., Any],
 ) -> Work:  # fmt: skip
     """What is done before the windows meet, and afterwards."""
-    reads = [_part(part, arithmetic) for part in division.reads]
+    reads = [
+        _read(before, part, shape_of(after), arithmetic)
+        for before, part, after in zip(
+            problem.operands, division.reads, division.product.operands, strict=True
+        )
+    ]
     landing = _part(division.landing, arithmetic)
-    shapes = list(map(shape_of, division.product.operands))
     sizes = problem.output_sizes
+    made_sizes = shape_of((division.landing or division.product).output)
 
     def carry(given: Sequence[Any], like: Any) -> Any:
         arrays = [
-            array.reshape(shape) if read is None else read((array,), like)
-            for array, read, shape in zip(given, reads, shapes, strict=True)
+            array if read is None else read((array,), like)
+            for array, read in zip(given, reads, strict=True)
         ]
-        made = work(arrays)
-        return (made if landing is None else landing((made,), like)).reshape(sizes)
+        made = work(*arrays)
+        if landing is not None:
+            made = landing((made,), like)
+        return made if made_sizes == sizes else made.reshape(sizes)
 
     return carry
+
+
+def _read(before: Accesses, part: Problem | None, shape: Shape, made: Arithmetic) -> Work | None:
+    """What is done to an operand; ``None`` if it is taken as it is."""
+    if part is not None:
+        return work_of(part, made)
+    if shape_of(before) == shape:
+        return None
+    return lambda given, like: given[0].reshape(shape)
 
 
 def _part(problem: Problem | None, arithmetic: Arithmetic) -> Work | None:

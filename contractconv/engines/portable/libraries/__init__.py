@@ -9,9 +9,10 @@ from contractconv.engines.portable.libraries.table import (
     is_foreign,
     library_of,
     package_of,
+    record_of,
 )
 
 __all__ = [
     "LIBRARIES", "Axes", "Library", "as_numpy", "has_foreign", "is_foreign", "library_of",
-    "numpy_like", "package_of",
+    "numpy_like", "package_of", "record_of",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,8 @@ class Library:
         products: of an array along its last axis, the running ones.
         first: where the first truth value that holds is along the last axis.
         numpy: an array as one of numpy's.
+        signature: what of an array decides how something is carried out, its shape and its dtype at
+            least; ``None`` if calls shall not be remembered.
         place: where an array is, if arrays that are elsewhere do not meet it.
         fill: fills an array with another one; ``None`` if arrays never change.
         rows: rows of a matrix, at an array of their numbers.
@@ -69,6 +71,9 @@ class Library:
         turned: an axis from its end to its beginning.
         contraction: carries out a whole contraction, of a problem, its operands and the options of
             a call.
+        derivative: makes the local derivative of a reduction that is no mean: of the forward
+            problem, its operands, the name of the dtype of the derivative, and the same operands
+            with a direction in the place of one if it is wanted how the derivative changes.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -94,6 +99,7 @@ class Library:
     products: Callable[[Any], Any] = _lacking
     first: Callable[[Any], Any] = _lacking
     numpy: Callable[[Any], Any] = _lacking
+    signature: Callable[[Any], Hashable] | None = None
     place: Callable[[Any], str] = lambda array: ""
     fill: Callable[[Any, Any], Any] | None = None
     rows: Callable[[Any, Any], Any] | None = None
@@ -106,4 +112,7 @@ class Library:
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
+    derivative: (
+        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
+    ) = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -92,7 +92,8 @@ def package_of(kind: type) -> str | None:
         >>> package_of(np.ndarray), package_of(list)
         ('numpy', None)
     """
-    return next((name for name in _packages(kind) if name in LIBRARIES), None)
+    own = kind.__module__.partition(".")[0]
+    return own if own in LIBRARIES else next(filter(LIBRARIES.__contains__, _packages(kind)), None)
 
 
 def _packages(kind: type) -> Iterator[str]:

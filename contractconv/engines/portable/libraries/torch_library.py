@@ -40,6 +40,7 @@ def library() -> Library:
         number=_number,
         convolve=convolve,
         pool=pool,
+        signature=lambda array: (array.shape, array.dtype, array.device),
         sliced=_sliced,
         spread=_spread,
         turned=lambda array, axis: array.flip(axis),
