@@ -68,7 +68,7 @@ def cases(draw: Any) -> tuple[Problem, Mesh, dict[str, str]]:
 
 
 # A smaller case is found by hand sooner than jax compiles a hundred of them.
-@settings(max_examples=300 if DEEP else 16, phases=[Phase.generate])
+@settings(max_examples=300 if DEEP else 12, phases=[Phase.generate])
 @given(case=cases(), reduce=st.sampled_from(REDUCTIONS), seed=seeds())
 def test_any_contraction_and_its_gradients(
     case: tuple[Problem, Mesh, dict[str, str]], reduce: Reduction, seed: int

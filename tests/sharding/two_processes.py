@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
+import contractconv as cc
+
 jax.config.update("jax_cpu_collectives_implementation", "gloo")
 jax.config.update("jax_enable_x64", True)
-
-import contractconv as cc
 
 CONVOLUTION = cc.Contraction("b (2*i+k-1) c, k c o -> b i o")
 
