@@ -157,6 +157,7 @@ def placed(sharded: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
     return (*given, cotangent)
 
 
+X = np.ones(4)
 CONVOLUTION = cc.Contraction("b (i+k-1) (j+l-1) c, k l c o -> b i j o")
 
 
@@ -298,6 +299,10 @@ def test_meshes_of_arrays_with_types() -> None:
         (lambda: cc.shard(CONVOLUTION, "m", i="m"), "a mesh is a jax.sharding.Mesh, and no str"),
         (lambda: cc.shard(cast(Any, "i"), mesh(m=2), i="m"), "is sharded, and no str"),
         (lambda: cc.shard(CONVOLUTION, mesh(m=2), i="m")(np.ones(3)), "2 arrays, not with 1"),
+        (
+            lambda: cc.shard(cc.Contraction("i ->"), jax.sharding.AbstractMesh((2,), ("m",)))(X),
+            "an abstract mesh has no devices",
+        ),
     ],
 )
 def test_what_is_refused(call: Callable[[], Any], message: str) -> None:
