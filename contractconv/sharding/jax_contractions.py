@@ -144,18 +144,18 @@ def _reduced(plan: ShardedContraction, parts: Any) -> Any:
 def _extreme(made: Any, along: str, collective: str) -> Any:
     """The greatest, or the least, of all devices; its derivative is at the first that has it."""
 
-    @jax.custom_jvp
     def best(values: Any) -> Any:
         return getattr(lax, collective)(values, along)
 
-    @best.defjvp
     def change(given: Any, changes: Any) -> Any:
         (values,), (moved,) = given, changes
-        found, device = best(values), lax.axis_index(along)
+        found, device = told(values), lax.axis_index(along)
         first = lax.pmin(jnp.where(values == found, device, lax.axis_size(along)), along)
         return found, lax.psum(jnp.where(device == first, moved, 0), along)
 
-    return best(made)
+    told = jax.custom_jvp(best)
+    told.defjvp(change)
+    return told(made)
 
 
 # -- which points count ----------------------------------------------------------------------------

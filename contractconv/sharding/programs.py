@@ -242,9 +242,7 @@ class _Planning:
         shape = tuple(s.block if s else n for n, s in zip(sizes, layout, strict=True))
         return Opened(tuple(joins), shape, tuple(layout))
 
-    def _landing(
-        self, node: Contract, problem: Problem, splits: Splits
-    ) -> tuple[Layout, Layout]:
+    def _landing(self, node: Contract, problem: Problem, splits: Splits) -> tuple[Layout, Layout]:
         """How a result lies: with compositions split, and joined."""
         wanted: dict[int, str] = {}
         spans: list[slice] = []

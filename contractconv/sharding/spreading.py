@@ -131,9 +131,7 @@ def _leading(axis: Axis) -> tuple[str, ...]:
     return axis.names[:1] if isinstance(axis, Composition) else axis.names
 
 
-def _longest(
-    axis: Axis, extents: Mapping[str, int], claimed: Mapping[str, str]
-) -> str | None:
+def _longest(axis: Axis, extents: Mapping[str, int], claimed: Mapping[str, str]) -> str | None:
     """The index of an axis that runs furthest, if none is split yet."""
     names = _leading(axis)
     if not names or any(name in claimed for name in names):

@@ -187,11 +187,13 @@ def subject_of(what: Any) -> Subject:
     Raises:
         OperandError: it is nothing of the kind.
     """
-    for kind, subject in ((Contraction, OfContraction), (Derivation, OfGradient),
-                          (Program, OfProgram)):  # fmt: skip
-        if isinstance(what, kind):
-            made: Subject = subject(what)
-            return made
+    match what:
+        case Contraction():
+            return OfContraction(what)
+        case Derivation():
+            return OfGradient(what)
+        case Program():
+            return OfProgram(what)
     raise OperandError(
         f"a contraction, a gradient or a program is sharded, and no {type(what).__name__}"
     )
