@@ -65,6 +65,10 @@ class CheckpointError(ContractionError):
     """A checkpoint cannot be written, or a file is no checkpoint that can be read."""
 
 
+class UnfinishedError(ContractionError):
+    """A result in a file could not be finished, or an operand is one that is not."""
+
+
 class TrainingError(ContractionError):
     """A training cannot go on."""
 

@@ -15,6 +15,7 @@ from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
 from contractconv.planning.options import Optimize
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.tensor import Tensor
@@ -44,6 +45,7 @@ def contract(
     casting: Casting = "safe",
     bias: Any = None,
     activation: str | None = None,
+    progress: bool = False,
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Array: ...
@@ -65,6 +67,7 @@ def contract(
     casting: Casting = "safe",
     bias: Any = None,
     activation: str | None = None,
+    progress: bool = False,
     extents: Mapping[str, int] | None = None,
     **named: int,
 ) -> Any:
@@ -79,7 +82,8 @@ def contract(
             ``"prod"``, ``"mean"`` or ``"logsumexp"``.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
         output_shape: the shape of the result, where the rules should not choose it.
-        memory_limit: bytes that temporary arrays may take beyond operands and result.
+        memory_limit: bytes that temporary arrays may take beyond operands and result; of arrays
+            in files (:class:`numpy.memmap`) all that may be in memory at once.
         optimize: who chooses the order in which more than two operands meet: a name of
             opt_einsum's searches (``"auto"`` compares several, by operations and by elements
             moved; ``"auto-hq"`` more of them), a path as a list of tuples of positions, or an
@@ -91,12 +95,14 @@ def contract(
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
             multiplications for windows, and round more; ``"measure"`` times all of them.
         out: an array of exactly the result's shape, which is filled and returned. It may overlap
-            the operands.
+            the operands. One in a file is filled block by block if it is large, or there is a
+            limit; stopped, the same call goes on: see :func:`contractconv.unfinished`.
         dtype: what the operands are converted to; the result has it, too.
         casting: which conversions to ``dtype`` and to that of ``out`` are allowed, as in
             :func:`numpy.can_cast`.
         bias: an array that is added along the last axis of the result.
         activation: ``"relu"`` makes zero of what is negative then.
+        progress: whether a bar on stderr shows how many blocks of the result are made.
         extents: extents of indices and values of parameters, by name.
         **named: the same by keyword.
 
@@ -111,23 +117,29 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
+    if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+        from contractconv.api.torch_calls import contracted
+
+        said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+        return contracted(spec, operands, reduce, parameters, extents, named, said)
     if not isinstance(spec, (str, Contraction)):
         if parameters is not None:
             raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)
         contraction = Contraction._of(read)
     else:
-        contraction = _contraction(spec, reduce, parameters)
+        contraction = as_contraction(spec, reduce, parameters)
     return called(
         contraction, "contract", operands, named, extents, output_shape=output_shape,
         memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
-        dtype=dtype, casting=casting, bias=bias, activation=activation,
+        dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
     )  # fmt: skip
 
 
-def _contraction(
+def as_contraction(
     spec: str | Contraction, reduce: Reduction, parameters: str | Iterable[str] | None
 ) -> Contraction:
+    """What a string says, or a contraction that says it already."""
     if isinstance(spec, Contraction):
         if reduce != "sum" or parameters is not None:
             hint = _meant(spec.indices, reduce, parameters)

@@ -115,7 +115,9 @@ class Conversion:
             )
 
     def filled(self, result: Array) -> Array:
-        """Put the result where the caller wants it."""
+        """Put the result where the caller wants it, unless it was made there."""
+        if result is self.out:
+            return result
         self.check_result(result.dtype, result.shape)
         if self.out is None:
             return result

@@ -13,7 +13,7 @@ import numpy as np
 from contractconv.arrays.precision import working_dtype
 from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.kernels.native import UnfitError
-from contractconv.execution.memory_limit import parts_of
+from contractconv.execution.memory_limit import parts_of, within
 from contractconv.execution.memory_slices import blocks
 from contractconv.execution.products import are_ready, recipe_within
 from contractconv.execution.run import largest_block, planned, whole_plans
@@ -61,14 +61,16 @@ def _whole(
 def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], options: Options) -> Plan:
     """The plan of all parts together: each of them goes through the same steps."""
     limit, order = options.memory_limit or 0, order_of(problem, options.optimize)
-    if problem.points == 0 or 0 in problem.output_sizes or any(not a.size for a in arrays):
-        return replace(plan_afresh(problem, DIRECT, order), parts=Parts(limit, 1, ()))
     numbers = working_dtype(problem, dtype)
-    cut = list(blocks(problem, largest_block(problem, numbers, dtype, limit)))
-    block, _ = cut[(len(cut) - 1) // 2]
+    most = largest_block(problem, numbers, dtype, limit)
+    cut = [block for block in blocks(problem, most) if block.contributes]
+    if not cut:
+        return replace(plan_afresh(problem, DIRECT, order), parts=Parts(limit, 1, ()))
+    block, places = cut[(len(cut) - 1) // 2]
+    views = list(map(within, arrays, places[:-1]))
     out = unread(block.output_sizes, None, numbers)
     room = beside(limit, out.nbytes * (numbers != dtype), "what is rounded")
-    slicing = parts_of(block, arrays, out, room, order).slicing
+    slicing = parts_of(block, views, out, room, order).slicing
     parts = prod(-(-block.extents[name] // chunk) for name, chunk in slicing.chunks)
     whole = plan_afresh(problem, DIRECT, order)
     return replace(whole, parts=Parts(limit, len(cut) * parts, slicing.chunks))

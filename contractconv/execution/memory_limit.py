@@ -16,12 +16,13 @@ from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import FEW_POINTS, pool
 from contractconv.engines.numpy.memory_estimate import of_leaf, of_step
 from contractconv.errors import MemoryLimitError
-from contractconv.execution.memory_slices import Part, Ranges, Search, Slicing, part_of
+from contractconv.execution.memory_slices import Search, Slicing
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.products import known_recipe, new
 from contractconv.execution.stages import seen
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem
+from contractconv.notation.shift import Part, Ranges, part_of
 from contractconv.planning.path import Order
 from contractconv.planning.piece import Piece
 from contractconv.planning.plan import Step, plan_afresh

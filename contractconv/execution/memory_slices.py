@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -14,11 +12,11 @@ from typing import NamedTuple
 from contractconv.arrays.index_boxes import boxes
 from contractconv.engines.numpy.memory_estimate import peak
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.notation.shift import Part, result_block
 from contractconv.planning.cost import flops, is_direct, labels_of
 from contractconv.planning.path import Order
 from contractconv.planning.plan import steps_of
 
-Ranges = tuple[slice, ...]
 Chunks = dict[str, int]
 
 # Indices that are cut at most, of so many that are compared.
@@ -30,83 +28,23 @@ _FEW_OPERANDS = 8
 _MOST_PARTS, _FEW = 1 << 10, 1 << 12
 
 
-class Part(NamedTuple):
-    """A part of a contraction, as a contraction of parts of the arrays.
-
-    Parts of equal size that lie at different places are equal problems: they share a plan.
-
-    Attributes:
-        problem: what it computes.
-        places: for each operand what it reads, and at last what it writes of the result.
-    """
-
-    problem: Problem
-    places: tuple[Ranges, ...]
-
-
-def part_of(problem: Problem) -> Part | None:
-    """See a contraction as one of what it reaches alone; ``None`` if it reaches nothing.
-
-    Example:
-        >>> from contractconv.notation.extents import resolve
-        >>> from contractconv.notation.parser import parse
-        >>> problem = resolve(parse("(i+k-1), k -> i"), [(9,), (3,)], {}).restricted("i", 4, 2)
-        >>> part = part_of(problem)
-        >>> print(part.problem, part.places)
-        (i+k), k -> i ((slice(3, 7, None),), (slice(0, 3, None),), (slice(4, 6, None),))
-    """
-    terms = (*problem.operands, problem.output)
-    places = tuple(tuple(_met(access, problem.extents) for access in term) for term in terms)
-    if any(at.start >= at.stop for place in places for at in place):
-        return None
-    *operands, output = (_cropped(*pair) for pair in zip(terms, places, strict=True))
-    reached = Problem(tuple(operands), output, problem.sizes, problem.reduce, shape_of(output))
-    return Part(reached, places)
-
-
-def _met(access: Access, extents: Mapping[str, int]) -> slice:
-    """The part of an axis that is met, which may be empty."""
-    low, high = access.reach(extents)
-    return slice(max(0, -(-low // access.divisor)), min(access.size, high // access.divisor + 1))
-
-
-def _cropped(term: Accesses, place: Ranges) -> Accesses:
-    """How a part of an array is met."""
-    return tuple(
-        Access(a.terms, a.offset - at.start * a.divisor, a.divisor, at.stop - at.start)
-        for a, at in zip(term, place, strict=True)
-    )
-
-
-def blocks(problem: Problem, most: int) -> Iterator[tuple[Problem, Ranges]]:
+def blocks(problem: Problem, most: int) -> Iterator[Part]:
     """Cut the result into blocks of at most so many elements, each of them a contraction.
 
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("i, k -> (2*i+k)"), [(4,), (3,)], {})
-        >>> for block, place in blocks(problem, 5):
-        ...     print(block, block.output_sizes, place)
+        >>> for block in blocks(problem, 5):
+        ...     print(block.problem, block.problem.output_sizes, block.places[-1])
         i, k -> (2*i+k) (5,) (slice(0, 5, None),)
-        i, k -> (2*i+k-5) (4,) (slice(5, 9, None),)
+        i, k -> (2*i+k-1) (4,) (slice(5, 9, None),)
     """
     sizes = problem.output_sizes
     names = tuple(str(n) for n in range(len(sizes)))
     for box in boxes(sizes, names, max(1, most)):
         cut = {int(label): (start, stop) for label, start, stop in box}
-        place = tuple(slice(*cut.get(n, (0, size))) for n, size in enumerate(sizes))
-        yield _block(problem, place), place
-
-
-def _block(problem: Problem, place: Ranges) -> Problem:
-    """A contraction with a part of its result."""
-    uses = Counter(name for access in problem.output for name in access.names)
-    for access, at in zip(problem.output, place, strict=True):
-        name = access.plain
-        if name is not None and uses[name] == 1 and problem.extents[name] == access.size:
-            problem = problem.restricted(name, at.start, at.stop - at.start)
-    output = _cropped(problem.output, place)
-    return replace(problem, output=output, result_shape=shape_of(output))
+        yield result_block(problem, [slice(*cut.get(n, (0, size))) for n, size in enumerate(sizes)])
 
 
 class Slicing(NamedTuple):

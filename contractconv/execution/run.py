@@ -103,17 +103,20 @@ def _run_parts(
     arrays, out = split(problem, operands, numbers), identities(problem, dtype)
     if problem.points == 0 or 0 in out.shape or any(0 in array.shape for array in arrays):
         return out.reshape(problem.result_shape)
-    for block, place in blocks(problem, largest_block(problem, numbers, dtype, limit)):
-        part, room = within(out, place), limit
+    for block in blocks(problem, largest_block(problem, numbers, dtype, limit)):
+        if not block.contributes:
+            continue
+        *views, made = map(within, (*arrays, out), block.places)
+        part, room = made, limit
         if numbers != dtype:
             part = np.full(part.shape, part.flat[0], numbers)
             room = beside(limit, part.nbytes, "what is rounded")
-        add_within(block, arrays, part, room, order)
+        add_within(block.problem, views, part, room, order)
         if REDUCTIONS[problem.reduce].averages:
-            count = landing_points(block)
+            count = landing_points(block.problem)
             divide(part, as_divisor(count, part.dtype))
         if numbers != dtype:
-            within(out, place)[...] = rounded(part, dtype)
+            made[...] = rounded(part, dtype)
     return out.reshape(problem.result_shape)
 
 

@@ -15,9 +15,10 @@ from math import prod
 
 from contractconv.cache_register import kept
 from contractconv.calculus.lattice import Congruence, solve
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.plan import order_of, steps_of
-from contractconv.planning.trimming import inside, reaches_outside, trimmed
+from contractconv.planning.trimming import reaches_outside, trimmed
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.kinds import Kinds, dtype_of
 from contractconv.programs.nodes import Contract, Node, in_order

@@ -48,6 +48,7 @@ class Options:
         out: the array that is filled.
         bias: what is added along the last axis of the result.
         activation: what is done to each element then, one of :data:`ACTIVATIONS`.
+        progress: whether a bar shows how far it is.
     """
 
     extents: Mapping[str, int] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Options:
     out: Any = None
     bias: Any = None
     activation: str | None = None
+    progress: bool = False
 
     @staticmethod
     def of(
@@ -205,6 +207,13 @@ def _as_bias(bias: Any, spec: Spec) -> Any:
     return bias
 
 
+def _as_progress(progress: Any, spec: Spec) -> bool:
+    if not isinstance(progress, bool):
+        hint = meant("progress", progress, spec.indices)
+        raise ParameterError(f"progress is True or False, not {progress!r}{hint}")
+    return progress
+
+
 _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
     "output_shape": _as_result_shape,
     "algorithm": _one_of("algorithm", ALGORITHMS, AlgorithmError),
@@ -212,6 +221,7 @@ _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
     "memory_limit": as_bytes,
     "casting": _one_of("casting", get_args(Casting), OperandError),
     "bias": _as_bias,
+    "progress": _as_progress,
     "activation": _one_of("activation", ACTIVATIONS, OperandError),
 }
 # What a call has not been told; compared by identity, since arrays are among the options.

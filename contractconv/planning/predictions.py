@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log2, prod
 
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.piece import Piece
 from contractconv.planning.roles import roles
 from contractconv.planning.scatter_phases import Window, windows
 from contractconv.planning.setting import Setting
-from contractconv.planning.trimming import inside
 from contractconv.tiles.rounding import (
     EPSILON,
     Growth,

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from math import gcd
 
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import is_direct, volume
-from contractconv.planning.trimming import inside, out_of_proportion, trimmed
+from contractconv.planning.trimming import out_of_proportion, trimmed
 
 # Sums over at most this many taps are done by adding slices, beyond that by one reduction.
 MOST_TAPS = 64

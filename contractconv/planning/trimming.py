@@ -1,8 +1,6 @@
 """What of an index space can contribute at all.
 
-An index is worth its values only where, for some values of the others, every axis that it stands
-on is inside its array. Padding is made for what is left, so it grows with the arrays, not with
-dilations and offsets. All of it is solved in closed form: nothing here goes through positions.
+Padding is made for what is left, so it grows with the arrays, not with dilations and offsets.
 """
 
 from __future__ import annotations
@@ -11,10 +9,9 @@ from collections.abc import Mapping
 from math import prod
 
 from contractconv.cache_register import kept
+from contractconv.notation.contributing import contributing
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 
-# A round narrows each index by what the others have lost in the one before; one or two are usual.
-_MOST_ROUNDS = 32
 # A padded copy has at most so many times the numbers of operands and result, or so many.
 _MOST_PADDING, _SMALL = 4, 1 << 12
 
@@ -36,53 +33,13 @@ def trimmed(problem: Problem) -> Problem | None:
         >>> print(trimmed(far), trimmed(far).extents)
         (i+1000*k), (k+1) -> i {'i': 9, 'k': 1}
     """
-    accesses = [access for term in (*problem.operands, problem.output) for access in term]
-    if not problem.points or any(not access.size for access in accesses):
+    bounds = contributing(problem)
+    if bounds is None:
         return None
-    ranges = {name: (0, extent - 1) for name, extent in problem.sizes}
-    for _ in range(_MOST_ROUNDS):
-        before = dict(ranges)
-        if not all(_narrow(access, ranges) for access in accesses):
-            return None
-        if ranges == before:
-            break
-    for name, (low, high) in ranges.items():
+    for name, (low, high) in bounds.items():
         if high - low + 1 < problem.extents[name]:
             problem = problem.restricted(name, low, high - low + 1)
     return problem
-
-
-def _narrow(access: Access, ranges: dict[str, tuple[int, int]]) -> bool:
-    """Leave out values with which an axis is outside whatever the others are; whether any stay."""
-    last = access.divisor * (access.size - 1)
-    low = high = access.offset
-    for name, step in access.terms:
-        least, most = sorted((step * ranges[name][0], step * ranges[name][1]))
-        low, high = low + least, high + most
-    if not access.terms:
-        return 0 <= low <= last and not low % access.divisor
-    if low >= 0 and high <= last:
-        return True
-    for name, step in access.terms:
-        first, final = ranges[name]
-        least, most = sorted((step * first, step * final))
-        found = inside(step, high - most, low - least - last)
-        ranges[name] = max(first, found[0]), min(final, found[1])
-        if ranges[name][0] > ranges[name][1]:
-            return False
-    return True
-
-
-def inside(step: int, above: int, below: int) -> tuple[int, int]:
-    """The first and the last ``n`` with ``step*n + above >= 0`` and ``step*n + below <= 0``.
-
-    Example:
-        >>> inside(2, 5, -9), inside(-2, 5, -9)
-        ((-2, 4), (-4, 2))
-    """
-    if step > 0:
-        return -(above // step), -below // step
-    return -(-below // -step), above // -step
 
 
 def reaches_outside(access: Access, extents: Mapping[str, int]) -> bool:

@@ -38,7 +38,7 @@ def _spelled_out(node: Node) -> Node:
     raise ReductionError(f"reduce={record.name!r} has no second derivative")
 
 
-def _points(node: Contract) -> Node:
+def points_of(node: Contract) -> Node:
     """What is reduced, with an axis for each index; the identity where a point does not count."""
     names = node.spec.indices
     spec = Spec(node.spec.inputs, _term(names), node.spec.reduce, node.spec.parameters)
@@ -54,7 +54,7 @@ def _open(node: Contract, names: Axes) -> dict[str, Size]:
 
 def _softmax(node: Contract) -> Node:
     """The exponentials of points over that of the result; nothing where nothing is reduced."""
-    points = _points(node)
+    points = points_of(node)
     result = forward_of(node)
     spread = contract(Spec((node.spec.output,), _term(points.axes)), [result], like=points)
     never = apply("equal", points, Number((), value=-float("inf")))
@@ -64,7 +64,7 @@ def _softmax(node: Contract) -> Node:
 
 def _others(node: Contract) -> Node:
     """The product of all other points that land where one does."""
-    points = _points(node)
+    points = points_of(node)
     met = landing(node.spec.output, points.axes)
     if not met.copies:
         return apply("power", points, Number((), value=0))

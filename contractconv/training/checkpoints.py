@@ -11,7 +11,7 @@ from typing import Any
 
 from contractconv import notices
 from contractconv.errors import CheckpointError
-from contractconv.training import whole_files
+from contractconv import whole_files
 from contractconv.training.checkpoint_format import as_bytes, from_bytes, safetensors
 
 _STEP = re.compile(r"step-(\d+)\.safetensors")

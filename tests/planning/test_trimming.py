@@ -13,7 +13,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.strided_leaves import leaves, tap_indices
-from contractconv.planning.trimming import inside, out_of_proportion, trimmed
+from contractconv.planning.trimming import out_of_proportion, trimmed
 
 HUGE = 10**9 + 7
 STEPS = st.sampled_from([-HUGE, -7, -3, -2, -1, 1, 2, 3, 5, HUGE, HUGE + 1])
@@ -81,10 +81,3 @@ def test_of_one_window_all_that_is_left_is_met(
     for leaf in leaves(problem):
         assert not out_of_proportion(leaf)
         assert not tap_indices(leaf)
-
-
-@given(STEPS, st.integers(-50, 50), st.integers(-50, 50))
-def test_where_an_expression_is_inside(step: int, above: int, length: int) -> None:
-    first, last = inside(step, above, above - length)
-    for n in range(-60, 61):
-        assert (first <= n <= last) == (0 <= step * n + above <= length)

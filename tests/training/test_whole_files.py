@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from contractconv.errors import CheckpointError
-from contractconv.training import at_step, latest, load, save, whole_files
+from contractconv import whole_files
+from contractconv.training import at_step, latest, load, save
 
 pytest.importorskip("safetensors")
 

@@ -14,9 +14,9 @@ from contractconv.engines.llvm.kernels.epilogue_code import Finish
 from contractconv.engines.llvm.kernels.window_loops import Window
 from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access
 from contractconv.planning.cost import volume
-from contractconv.planning.trimming import inside
 
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.

@@ -9,9 +9,10 @@ from math import prod
 
 from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.work_sharing import evenly
+from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
-from contractconv.planning.trimming import inside, reaches_outside
+from contractconv.planning.trimming import reaches_outside
 
 # The first of some values of an index, and how many there are.
 Span = tuple[int, int]

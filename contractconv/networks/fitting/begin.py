@@ -16,7 +16,7 @@ from contractconv.networks.fitting.fit import Fit, Training
 from contractconv.networks.fitting.measures import Measures
 from contractconv.networks.fitting.metrics import as_metrics, new_figure
 from contractconv.networks.fitting.natural import NaturalStepper
-from contractconv.networks.fitting.progress import Progress
+from contractconv.progress import Progress
 from contractconv.networks.fitting.progressed import Progressed, Saved
 from contractconv.networks.fitting.step import Rules
 from contractconv.networks.fitting.stepper import ProgramStepper, Stepper

@@ -16,7 +16,7 @@ from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
 from contractconv.networks.fitting.measures import Measures
 from contractconv.networks.fitting.metrics import Row, plot, write_csv
-from contractconv.networks.fitting.progress import Progress
+from contractconv.progress import Progress
 from contractconv.networks.fitting.progressed import Best, Progressed, Saved
 from contractconv.networks.fitting.stepper import Stepper
 
@@ -144,7 +144,7 @@ class Training:
                 "take a lower rate, or clip gradients with clip=1.0; the last checkpoint, if "
                 "there is one, is from before"
             )
-        self.progress.step(loss)
+        self.progress.step(loss=loss)
         rows = len(taken[-1])
         return replace(
             at, state=state, step=number, position=at.position + 1,

@@ -14,7 +14,8 @@ import contractconv as cc
 from contractconv.errors import CheckpointError
 from contractconv.execution import calibration
 from contractconv.planning.setting import Machine
-from contractconv.training import checkpoints, facts, whole_files
+from contractconv import whole_files
+from contractconv.training import checkpoints, facts
 
 pytest.importorskip("safetensors")
 

@@ -34,6 +34,17 @@ def write(path: Path, content: bytes | bytearray) -> None:
     _sync(place.parent)
 
 
+def remove(path: Path) -> None:
+    """Take a file away, if it is there, for good.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    place = Path(os.path.realpath(path))
+    place.unlink(missing_ok=True)
+    _sync(place.parent)
+
+
 def read(path: Path) -> bytes:
     """What is in a file.
 

@@ -1,0 +1,1 @@
+"""Contractions of arrays in files, block by block: operands and results larger than memory."""
