@@ -244,7 +244,8 @@ class _Views(NamedTuple):
             return "runs", both[:1]
         if here and there:
             return "squares", [here[0], there[0]]
-        return "points", sorted(self._axes, key=lambda n: -self.shape[n])[:1]
+        # Where they are finished, a bias is along the axis on which they go.
+        return "points", (here or sorted(self._axes, key=lambda n: -self.shape[n]))[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""
