@@ -224,8 +224,8 @@ class _Views(NamedTuple):
     def joined(self) -> _Views:
         """The same, with axes as one that lie like one in both: squares are filled then."""
         order = sorted(range(len(self.shape)), key=lambda n: -abs(self.target[n]))
-        sizes, source, target = ([one[n] for n in order] for one in self)
-        layout = Layout.of(tuple(sizes), (source, target))
+        sizes, source, target = (tuple(one[n] for n in order) for one in self)
+        layout = Layout.of(sizes, (source, target))
         return _Views(layout.sizes, *layout.steps)
 
     @property
