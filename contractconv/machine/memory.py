@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
@@ -429,6 +430,13 @@ def _clear_pools() -> None:
 
 
 on_clearing(_clear_pools)
+
+
+@atexit.register
+def _stop_waiting() -> None:
+    # Arrays that go when the interpreter ends come back to nobody: by then there are no functions.
+    for pool in tuple(_pools):
+        pool._watched.clear()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)
