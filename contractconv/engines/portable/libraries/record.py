@@ -56,6 +56,7 @@ class Library:
         signature: what of an array decides how something is carried out, its shape and its dtype at
             least; ``None`` if calls shall not be remembered.
         place: where an array is, if arrays that are elsewhere do not meet it.
+        flaw: why an array cannot be contracted, and what to do, if it cannot.
         fill: fills an array with another one; ``None`` if arrays never change.
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
@@ -101,6 +102,7 @@ class Library:
     numpy: Callable[[Any], Any] = _lacking
     signature: Callable[[Any], Hashable] | None = None
     place: Callable[[Any], str] = lambda array: ""
+    flaw: Callable[[Any], str] = lambda array: ""
     fill: Callable[[Any, Any], Any] | None = None
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
@@ -112,7 +114,5 @@ class Library:
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
-    derivative: (
-        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
-    ) = None
+    derivative: Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -54,6 +54,7 @@ def library() -> Library:
         first=lambda array: array.to(torch.uint8).argmax(-1),
         numpy=lambda array: array.detach().cpu().resolve_conj().resolve_neg().numpy(),
         place=lambda array: str(array.device),
+        flaw=_flaw,
         fill=lambda array, values: array.copy_(values),
         rows=lambda matrix, places: matrix.index_select(0, places),
         added=_added,
@@ -94,6 +95,14 @@ def _product(array: Any, axes: Axes) -> Any:
 
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.torch)(torch) if record.torch else None
+
+
+def _flaw(array: Any) -> str:
+    if array.is_quantized:
+        return "is quantized: pass operand.dequantize()"
+    if array.is_nested or array.layout is not torch.strided:
+        return "is a sparse or nested tensor: pass a dense one, operand.to_dense()"
+    return ""
 
 
 def _number(value: Any, dtype: str, like: Any) -> Any:
