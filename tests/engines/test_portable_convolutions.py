@@ -1,4 +1,4 @@
-"""Convolutions by the libraries' own operations: against exact sums, and their gradients by ours."""
+"""Convolutions by the libraries' own operations: against exact sums; their gradients by ours."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _sizes(spec: str, extents: dict[str, int]) -> list[list[int]]:
 def _size(axis: str, known: dict[str, int]) -> int:
     if re.fullmatch(r"\(\w \w\)", axis):
         return known[axis[1]] * known[axis[3]]
-    return known[axis] if axis in known else 6
+    return known.get(axis, 6)
 
 
 @pytest.mark.parametrize("library", ["torch", "jax"])
@@ -174,7 +174,6 @@ def test_torch_differentiates_it(problem: Problem, seed: int) -> None:
 @pytest.mark.parametrize(("spec", "extents"), LAYERS[:8])
 def test_torch_transforms_it(spec: str, extents: dict[str, int]) -> None:
     torch = pytest.importorskip("torch")
-    contraction = cc.Contraction(spec)
     rng = np.random.default_rng(2)
     shapes = _sizes(spec, extents)
     x, w = (torch.tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes)
@@ -195,7 +194,6 @@ def test_jax_transforms_it(spec: str, extents: dict[str, int]) -> None:
     jax = pytest.importorskip("jax")
     from jax.test_util import check_grads
 
-    contraction = cc.Contraction(spec)
     rng = np.random.default_rng(2)
     shapes = _sizes(spec, extents)
     x, w = (jax.numpy.asarray(rng.normal(size=shape)) for shape in shapes)

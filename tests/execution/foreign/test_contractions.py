@@ -127,6 +127,16 @@ def test_options_and_numpys_arrays_are_not_remembered() -> None:
 # --- ways ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("spec", ["i j -> i j", "i j -> j i", "(2*i) j -> i j", "(i+1) j -> j i"])
+@pytest.mark.parametrize("reduce", ["sum", "max", "mean"])
+def test_results_have_memory_of_their_own(spec: str, reduce: str) -> None:
+    given = torch.arange(12.0).reshape(4, 3)
+    made = contracted(cc.Contraction(spec, reduce)._problem([(4, 3)], Options()), [given])
+    expected = made.clone()
+    given.zero_()
+    torch.testing.assert_close(made, expected)
+
+
 def test_a_way_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     def negated(problem: Any, arithmetic: Any) -> Any:
         return lambda given, like: -given[0]
@@ -143,7 +153,7 @@ def test_a_way_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("b (i+k) c, k c o -> b i o", [(2, 5, 3), (3, 3, 4)], "convolution"),
         ("b (2*i+k) -> b i", [(2, 6)], "pooling"),
-        ("b i, i j -> b j", [(2, 6), (6, 2)], "tables"),
+        ("b i, i j -> b j", [(2, 6), (6, 2)], "product"),
         ("i (i+k), k -> i", [(3, 5), (3,)], "tables"),
     ],
 )

@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from torch.nn import functional
 
 from contractconv.engines.portable.poolings import Pooling, Taps
@@ -79,18 +78,23 @@ def _padded(array: Any, taps: Sequence[Taps], outside: float) -> Any:
 
 def _by_views(form: Pooling, taps: Sequence[Taps], outside: float) -> Work:
     """On views with an axis for the taps of each window."""
-    combine = {"sum": torch.sum, "max": torch.amax, "min": torch.amin}[form.reduce]
-    options = {"dtype"} if form.reduce == "sum" else set()
+    combine = _COMBINE[form.reduce]
 
     def carry(array: Any) -> Any:
         array = _padded(array, taps, outside)
         for one in taps:
             read = array.unfold(one.axis, one.step * (one.count - 1) + 1, one.stride)
-            named = {name: array.dtype for name in options}
-            array = combine(read[..., :: one.step], -1, **named)
+            array = combine(read[..., :: one.step])
         return array
 
     return carry
+
+
+_COMBINE: dict[str, Work] = {
+    "sum": lambda array: array.sum(-1, dtype=array.dtype),
+    "max": lambda array: array.amax(-1),
+    "min": lambda array: array.amin(-1),
+}
 
 
 # --- floats ------------------------------------------------------------------------------------
