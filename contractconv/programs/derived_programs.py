@@ -154,7 +154,9 @@ def _is_pointwise(node: Node) -> bool:
 
 def _is_kept(numbers: Numbers) -> bool:
     """Whether it can be said of a value, as an input, which numbers it has."""
-    return numbers == {DEFAULT} or (DEFAULT not in numbers and not any(n[0] == "~" for n in numbers))
+    return numbers == {DEFAULT} or (
+        DEFAULT not in numbers and not any(n[0] == "~" for n in numbers)
+    )
 
 
 def _changes(graph: Graph, nodes: Mapping[int, Node]) -> dict[int, Input]:

@@ -137,7 +137,7 @@ def test_layers_and_their_gradients_are_convolutions(
     contraction = cc.Contraction(spec)
     rng = np.random.default_rng(1)
     x, w = (rng.integers(-4, 5, shape).astype(float) for shape in _sizes(spec, extents))
-    expected = contraction(x, w, **extents)
+    expected = contraction(x, w, extents=extents)
     entered = [module.asarray(x), module.asarray(w)]
     known = resolve(parse(spec), [x.shape, w.shape], extents)
     np.testing.assert_array_equal(np.asarray(contracted(known, entered)), expected)
@@ -145,8 +145,8 @@ def test_layers_and_their_gradients_are_convolutions(
     cotangent = rng.integers(-4, 5, expected.shape).astype(float)
     for n in range(2):
         derived = contraction.grad(n)
-        made = derived(module.asarray(cotangent), *entered, **extents)
-        np.testing.assert_array_equal(np.asarray(made), derived(cotangent, x, w, **extents))
+        made = derived(module.asarray(cotangent), *entered, extents=extents)
+        np.testing.assert_array_equal(np.asarray(made), derived(cotangent, x, w, extents=extents))
     assert used.count("convolution") == 3
 
 
@@ -166,7 +166,7 @@ def test_torch_differentiates_it(problem: Problem, seed: int) -> None:
     for n, gradient in enumerate(gradients):
         derived = cc.Contraction(problem.spec).grad(n)
         expected = derived(
-            cotangent, *operands, output_shape=problem.output_shape, **problem.extents
+            cotangent, *operands, output_shape=problem.output_shape, extents=problem.extents
         )
         np.testing.assert_array_equal(gradient.numpy(), expected)
 

@@ -166,7 +166,7 @@ def _met(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) 
     runs, run = setting.library.runs, part.run
     if runs is None or run is None:
         return _taken(setting, array, axis, len(part.axes), part, reduce)
-    found = runs.sliced(array, axis, run.least, abs(run.step), run.count)
+    found = runs.sliced(array, axis, run.least, abs(run.step), run.number)
     found = runs.turned(found, axis) if run.step < 0 else found
     return found.reshape((*array.shape[:axis], *part.table_shape, *array.shape[axis + 1 :]))
 

@@ -31,17 +31,17 @@ class Run(NamedTuple):
     Attributes:
         first: the one that it begins with.
         step: from one to the next; below zero if it runs backwards.
-        count: how many there are.
+        number: how many there are.
     """
 
     first: int
     step: int
-    count: int
+    number: int
 
     @property
     def least(self) -> int:
         """The first of them on the axis."""
-        return min(self.first, self.first + self.step * (self.count - 1))
+        return min(self.first, self.first + self.step * (self.number - 1))
 
 
 @dataclass(frozen=True)

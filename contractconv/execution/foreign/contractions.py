@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,8 +72,9 @@ def ready(
         dtype: the name of the dtype in which they meet.
         alike: whether it is that of each of them.
     """
-    if library.contraction is not None:
-        return partial(library.contraction, problem, options=DEFAULTS)
+    whole = library.contraction
+    if whole is not None:
+        return lambda operands: whole(problem, operands, DEFAULTS)
     carry = _kept(problem, library, dtype, DEFAULTS.optimize)
     return lambda operands: carry(operands, operands[0], alike)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.cache_register import weighed
-from contractconv.engines.portable.interpreter import Setting, inside
+from contractconv.engines.portable.interpreter import Arithmetic, Setting, inside
 from contractconv.engines.portable.libraries import Library
 from contractconv.engines.portable.tables import Arrivals, Positions
 from contractconv.engines.portable.translation import leaving, products
@@ -64,6 +64,8 @@ def local_derivative(
     made, like, record = accumulator(dtype), operands[0], REDUCTIONS[problem.reduce]
     if record.averages:
         return library.cast(library.array(_shares(problem, made), like), made)
+    if library.derivative is not None:
+        return library.derivative(problem, operands, made, moved)
     known = record.local.portable if moved is None else record.local.portable_change
     work = record.asked(known, f"derivative on {library.name} arrays")
     shape = tuple(size for _, size in problem.sizes)
@@ -83,7 +85,9 @@ def _setting(
     library: Library, problem: Problem, operands: Sequence[Any], numbers: str, dtype: str
 ) -> Setting:
     arrays = tuple(library.cast(operand, numbers) for operand in operands)
-    return Setting(library, arrays, arrays[0], numbers, np.dtype(dtype), problem.extents)
+    return Setting(
+        Arithmetic(library, numbers, np.dtype(dtype), dtype), arrays, arrays[0], problem.extents
+    )
 
 
 def _shares(problem: Problem, dtype: str) -> Any:
@@ -97,8 +101,8 @@ def _points(setting: Setting, problem: Problem) -> list[_Lined]:
     values = setting.value(products(problem))
     mask = np.broadcast_to(inside(setting, leaving(problem), problem.indices), values.shape)
     valid = library.array(mask, setting.like)
-    unit = identity(REDUCTIONS[problem.reduce], setting.dtype).item()
-    nothing = library.number(unit, setting.numbers, values)
+    unit = identity(REDUCTIONS[problem.reduce], setting.arithmetic.dtype).item()
+    nothing = library.number(unit, setting.arithmetic.numbers, values)
     no = library.number(False, "bool", values)
     return [_Lined(library.where(valid, values, nothing), nothing), _Lined(valid, no)]
 
@@ -106,7 +110,7 @@ def _points(setting: Setting, problem: Problem) -> list[_Lined]:
 def _changes(setting: Setting, problem: Problem, lined: Sequence[_Lined]) -> _Lined:
     """How the product of the operands changes at each point that counts."""
     values = setting.value(products(problem))
-    zero = setting.library.number(0, setting.numbers, values)
+    zero = setting.library.number(0, setting.arithmetic.numbers, values)
     return _Lined(setting.library.where(lined[-1].array, values, zero), zero)
 
 
@@ -132,7 +136,7 @@ def _gathered(setting: Setting, problem: Problem, work: OfPoints, lined: Sequenc
         return library.take(flat, table.ravel(), 0).reshape(table.shape)
 
     made = work(*map(lined_up, lined))
-    zero = library.number(0, setting.numbers, made).reshape((1,))
+    zero = library.number(0, setting.arithmetic.numbers, made).reshape((1,))
     flat = library.joined([made.reshape((table.size,)), zero], 0)
     return library.take(flat, back, 0).reshape(tuple(size for _, size in problem.sizes))
 

@@ -56,10 +56,10 @@ def _convolution(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     if convolve is None or len(problem.operands) != 2 or not REDUCTIONS[problem.reduce].is_sum:
         return None
     division = divided(problem, arithmetic.library.most_windows)
-    work = division and convolve(convolution(division), arithmetic.numbers)
-    if division is None or work is None:
+    if division is None:
         return None
-    return _around(problem, division, arithmetic, work)
+    work = convolve(convolution(division), arithmetic.numbers)
+    return work and _around(problem, division, arithmetic, work)
 
 
 def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
@@ -67,10 +67,10 @@ def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     if pool is None or len(problem.operands) != 1:
         return None
     division = divided(problem, arithmetic.library.most_windows)
-    work = division and pool(pooling(division), arithmetic.numbers)
-    if division is None or work is None:
+    if division is None:
         return None
-    return _around(problem, division, arithmetic, work)
+    work = pool(pooling(division), arithmetic.numbers)
+    return work and _around(problem, division, arithmetic, work)
 
 
 def _around(

@@ -1,1 +1,1 @@
-"""Programs as operators of PyTorch: whatever torch derives of one is the text of a program again."""
+"""Programs as an operator of PyTorch: what torch derives of one is the text of a program, too."""

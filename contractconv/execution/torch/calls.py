@@ -10,6 +10,7 @@ import torch
 
 from contractconv.cache_register import kept
 from contractconv.errors import OperandError
+from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.operator import run
 from contractconv.programs.kinds import kind
 from contractconv.programs.program import Graph
@@ -17,8 +18,6 @@ from contractconv.programs.text.writer import write
 
 if TYPE_CHECKING:
     from contractconv.execution.programs.compiled import CompiledProgram
-
-Tensor = torch.Tensor
 
 
 def called(program: CompiledProgram, given: Mapping[str, Any]) -> list[Tensor]:
@@ -35,7 +34,7 @@ def called(program: CompiledProgram, given: Mapping[str, Any]) -> list[Tensor]:
         OperandError: an input is not of its numbers.
         ShapeError: one has another shape than the program is compiled for.
     """
-    like = next(value for value in given.values() if isinstance(value, Tensor))
+    like = next(value for value in given.values() if isinstance(value, torch.Tensor))
     tensors = {name: as_tensor(value, like) for name, value in given.items()}
     if not torch.compiler.is_compiling():
         program.check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
@@ -47,7 +46,7 @@ def called(program: CompiledProgram, given: Mapping[str, Any]) -> list[Tensor]:
 
 def as_tensor(value: Any, like: Tensor) -> Tensor:
     """A tensor, or something beside one: a number takes the dtype that it would have there."""
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         return value
     if isinstance(value, (bool, int, float, complex)):
         return torch.full((), value, dtype=torch.result_type(like, value), device=like.device)
@@ -104,7 +103,7 @@ class _Said(NamedTuple):
     outputs: int
 
 
-@torch.compiler.assume_constant_result
+@constant
 def _said(program: CompiledProgram) -> _Said:
     return _said_of(program.graph, program.dtype)
 

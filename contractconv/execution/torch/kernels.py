@@ -10,20 +10,18 @@ import torch
 
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf, kept
-from contractconv.execution.foreign.programs import evaluated
 from contractconv.execution.programs.compiled import CompiledProgram
 from contractconv.execution.ready import known_call
 from contractconv.execution.run import first_call
+from contractconv.execution.torch.constants import Tensor
 from contractconv.execution.torch.texts import graph_of
 from contractconv.notation.extents import resolved
 from contractconv.notation.problem import Shape
-from contractconv.notation.spec import Spec
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import sized
 
-Tensor = torch.Tensor
 # The dtypes that kernels have; others are torch's.
 OURS = frozenset(
     {
@@ -31,7 +29,7 @@ OURS = frozenset(
         torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
     }
 )  # fmt: skip
-_KINDS = (Tensor, torch.nn.Parameter)
+_KINDS = (torch.Tensor, torch.nn.Parameter)
 
 
 def are_ours(tensors: Sequence[Any]) -> bool:
@@ -83,11 +81,10 @@ class Kernel:
 
     def by_torch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Carry it out by torch's own operations."""
-        program = self.typed([tuple(t.shape) for t in tensors], self._default(tensors))
-        return evaluated(program, dict(zip(self._names, tensors, strict=True)))
+        return self._compiled.evaluated(dict(zip(self._names, tensors, strict=True)))
 
-    def typed(self, shapes: Sequence[Shape], dtype: str) -> Typed:
-        """The program for inputs of some shapes."""
+    def _sized(self, shapes: Sequence[Shape], dtype: str) -> Typed:
+        """What is known of the program for inputs of some shapes."""
         key = (dtype, *shapes)
         found: Typed | None = self._typed.get(key)
         if found is None:
@@ -100,7 +97,7 @@ class Kernel:
         """Tensors like the results."""
         # Sizes that are symbols become numbers here: the plan is one for numbers.
         shapes = [tuple(int(size) for size in tensor.shape) for tensor in tensors]
-        program = self.typed(shapes, self._default(tensors))
+        program = self._sized(shapes, self._default(tensors))
         return [
             tensors[0].new_empty(program.shapes[node], dtype=getattr(torch, program.dtypes[node]))
             for node in program.graph.wanted

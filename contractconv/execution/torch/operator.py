@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from contractconv.execution.torch import texts
+from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.kernels import kernel_of
 from contractconv.execution.torch.texts import DerivedText, Flags
 from contractconv.programs.derived_programs import Taken
 
-Tensor = torch.Tensor
 NAME = "contractconv::run"
 
 _library = torch.library.Library("contractconv", "DEF")
@@ -65,7 +65,7 @@ def is_transformed() -> bool:
     return stack is not None or torch.autograd.forward_ad._current_level >= 0
 
 
-@torch.compiler.assume_constant_result
+@constant
 def _saving(text: str, wrt: Flags) -> str:
     """The program, which also makes what its gradients read."""
     return texts.saving(text, wrt)
@@ -152,9 +152,7 @@ def _kept(tensor: Tensor, read: bool) -> Tensor:
     return tensor if read else tensor.new_empty(()).expand(tensor.shape)
 
 
-def _derived(
-    ctx: Any, derived: DerivedText, changes: Sequence[Tensor | None]
-) -> dict[int, Tensor]:
+def _derived(ctx: Any, derived: DerivedText, changes: Sequence[Tensor | None]) -> dict[int, Tensor]:
     """What a derived program makes, by what it is made for."""
     if not derived.makes:
         return {}

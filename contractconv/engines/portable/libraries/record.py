@@ -84,6 +84,9 @@ class Library:
         copied: an array with elements of its own; ``None`` if arrays never change.
         contraction: carries out a whole contraction, of a problem, its operands and the options of
             a call.
+        derivative: makes the local derivative of a reduction that is no mean: of the forward
+            problem, its operands, the name of the dtype of the derivative, and the same operands
+            with a direction in the place of one if it is wanted how the derivative changes.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -121,4 +124,7 @@ class Library:
     runs: Runs | None = None
     copied: Callable[[Any], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
+    derivative: (
+        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
+    ) = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -83,7 +83,7 @@ def _by_views(form: Pooling, taps: Sequence[Taps], outside: float) -> Work:
     def carry(array: Any) -> Any:
         array = _padded(array, taps, outside)
         for one in taps:
-            read = array.unfold(one.axis, one.step * (one.count - 1) + 1, one.stride)
+            read = array.unfold(one.axis, one.step * (one.number - 1) + 1, one.stride)
             array = combine(read[..., :: one.step])
         return array
 
@@ -122,7 +122,7 @@ def _by_pools(form: Pooling, taps: Sequence[Taps], outside: float) -> Work | Non
         return None
     padding = [_padding(one) for one in taps]
     four = (
-        [one.count for one in taps], [one.stride for one in taps], [p or 0 for p in padding],
+        [one.number for one in taps], [one.stride for one in taps], [p or 0 for p in padding],
         [one.step for one in taps],
     )  # fmt: skip
     added = [one for one, by_torch in zip(taps, padding, strict=True) if by_torch is None]
@@ -147,6 +147,6 @@ def _by_pools(form: Pooling, taps: Sequence[Taps], outside: float) -> Work | Non
 
 def _padding(one: Taps) -> int | None:
     """What torch adds on both sides itself; ``None`` if it cannot."""
-    size, read = one.dilated * (one.size - 1) + 1, one.step * (one.count - 1) + 1
-    fits = 0 <= one.low <= one.count // 2 and size + 2 * one.low >= read
+    size, read = one.dilated * (one.size - 1) + 1, one.step * (one.number - 1) + 1
+    fits = 0 <= one.low <= one.number // 2 and size + 2 * one.low >= read
     return one.low if fits and (size + 2 * one.low - read) // one.stride + 1 == one.places else None
