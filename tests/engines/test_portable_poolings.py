@@ -103,7 +103,9 @@ def test_torch_differentiates_them(problem: Problem, reduce: Reduction, seed: in
     result = torch.where(result.isfinite(), result, 0) + 0 * tensor.sum()
     (made,) = torch.autograd.grad(result, tensor, torch.tensor(cotangent))
     derived = cc.Contraction(problem.spec, reduce).grad(0)
-    expected = derived(cotangent, operand, output_shape=problem.output_shape, extents=problem.extents)
+    expected = derived(
+        cotangent, operand, output_shape=problem.output_shape, extents=problem.extents
+    )
     np.testing.assert_allclose(made.numpy(), expected, rtol=0, atol=1e-12)
 
 
