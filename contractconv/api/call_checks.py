@@ -209,10 +209,11 @@ class Called(ABC):
         from contractconv.execution.entry import shown
 
         blocks = self._by_blocks(call)
-        made = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        whole = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        made: Array = call.finished(whole)
         if key is not None:
             remember_foreign(key, self._ready(call, arrays))
-        return call.finished(made)
+        return made
 
     def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
         """What carries out such calls with arrays of another library, if that takes no checks."""
@@ -250,7 +251,8 @@ def called(
 
         return contracted(forward, operands, named, extents, given)  # type: ignore[return-value]
     options = DEFAULTS if plain else forward._options(call, named, extents, **given)
-    return _run(forward, operands, options, key)
+    made: Array = _run(forward, operands, options, key)
+    return made
 
 
 def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
@@ -301,7 +303,7 @@ def foreign_key(
     return key_of(what, named, arrays) if extents is None and unsaid(given) else None
 
 
-def known_foreign(key: Any) -> Callable[[Sequence[Any]], Any] | None:
+def known_foreign(key: Any) -> Callable[[Sequence[Any]], Array] | None:
     """What carried out such a call before."""
     from contractconv.execution.foreign.ready import known
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from contractconv.engines.portable.libraries.record import Axes, Library
+from contractconv.engines.portable.libraries.record import Axes, Library, Runs
 from contractconv.engines.portable.libraries.torch_poolings import pool
 from contractconv.engines.portable.libraries.torch_windows import convolve
 from contractconv.errors import OperandError
@@ -42,9 +42,8 @@ def library() -> Library:
         convolve=convolve,
         pool=pool,
         signature=lambda array: (array.shape, array.dtype, array.device),
-        sliced=_sliced,
-        spread=_spread,
-        turned=lambda array, axis: array.flip(axis),
+        copied=lambda array: array.clone(memory_format=torch.contiguous_format),
+        runs=Runs(_sliced, _spread, lambda array, axis: array.flip(axis)),
         positions=lambda count, like: torch.arange(count, device=like.device),
         transposed=torch.permute,
         broadcast=torch.broadcast_to,
