@@ -11,7 +11,7 @@ from contractconv.api.contract import as_contraction
 from contractconv.api.program import Program, compiled
 from contractconv.execution.torch.calls import as_tensor, in_common, name_of
 from contractconv.execution.torch.constants import Tensor, constant
-from contractconv.execution.torch.contraction_texts import contraction_text
+from contractconv.execution.torch.contraction_texts import FLOATS, contraction_text
 from contractconv.execution.torch.operator import run
 from contractconv.planning.options import Options
 
@@ -67,7 +67,7 @@ def _text(
 ) -> str:
     """The program of one line."""
     read = as_contraction(spec, reduce, parameters)._spec
-    own = None if dtype in _FLOATS else dtype
+    own = None if dtype in FLOATS else dtype
     if not (biased or extents or named or said):
         return contraction_text(read, ranks, own, (), None, False, None)
     options = Options.of(read, "a contraction", named, extents, **said)
@@ -75,7 +75,3 @@ def _text(
     return contraction_text(
         read, ranks, own, values, options.output_shape, biased, options.activation
     )
-
-
-# Of these a program is whatever it is given.
-_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})

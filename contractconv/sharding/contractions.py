@@ -163,22 +163,6 @@ def _inside(access: Access, window: Window) -> Access:
     return Access(access.terms, offset, access.divisor, window.width)
 
 
-def blocks_of(problem: Problem, along: Mapping[str, str], counts: Mapping[str, int]) -> Splits:
-    """The blocks of indices that are split.
-
-    Where an axis is a fraction of indices, their blocks are such that it is one for every device.
-
-    Args:
-        problem: the contraction.
-        along: for each index the axis of the mesh.
-        counts: how many devices each of these has.
-    """
-    return {
-        name: Split.of(problem.extents[name], axis, counts[axis], granule_of(problem, name))
-        for name, axis in along.items()
-    }
-
-
 def granule_of(problem: Problem, name: str) -> int:
     """Of how many values a block has to be a multiple, so that fractions are the same in all."""
     met = (a for term in (*problem.operands, problem.output) for a in term if name in a.names)

@@ -144,6 +144,8 @@ def _returned(array: Any, axis: int, passage: Passage, fill: Any, combine: Combi
     """The block of this device, to which halos of all others are added."""
     left, length = passage.left, passage.moved.block
     low, high = passage.room
+    if passage.strays:
+        array = jnp.where(_inside(passage.window, array.ndim, axis), array, fill)
     sizes = (low, left + length + passage.right, high)
     frame = _framed(array, axis, sizes, _place(passage), fill)
     begin = 0

@@ -13,10 +13,11 @@ from contractconv.programs.nodes import Contract, Input, Named, Node, in_order
 from contractconv.sharding.contractions import (
     ShardedContraction,
     Splits,
-    blocks_of,
     granule_of,
     landing_layout,
 )
+from contractconv.sharding.gather_forms import gather_form, split_indices
+from contractconv.sharding.granules import fitting, granules
 from contractconv.sharding.layouts import Layout, Sizes, Split, local_shape
 from contractconv.sharding.moves import Move, exchanges
 from contractconv.sharding.spreading import Spread, output_of, spread
@@ -120,6 +121,8 @@ class _Planning:
 
     def __init__(self, program: Typed, found: Spread, counts: Sizes) -> None:
         self._program, self._found, self._counts = program, found, counts
+        self._nodes = in_order(program.graph.wanted, references=False)
+        self._granules = granules(program, self._nodes, found)
         self._layouts: dict[Node, Layout] = {}
         self._contractions: dict[Node, ShardedContraction] = {}
         self._opened: dict[Node, tuple[Opened, ...]] = {}
@@ -127,8 +130,7 @@ class _Planning:
 
     def done(self) -> ShardedProgram:
         """The plan."""
-        nodes = in_order(self._program.graph.wanted, references=False)
-        for node in nodes:
+        for node in self._nodes:
             if isinstance(node, Contract):
                 self._contract(node)
             elif isinstance(node, Named):
@@ -136,7 +138,7 @@ class _Planning:
             else:
                 self._map(node)
         return ShardedProgram(
-            self._program, tuple(nodes), self._layouts, self._contractions, self._opened,
+            self._program, tuple(self._nodes), self._layouts, self._contractions, self._opened,
             self._aligned,
         )  # fmt: skip
 
@@ -156,7 +158,8 @@ class _Planning:
             return None
         told = (self._lies(source, name) for source in node.sources if name in source.axes)
         near = (split for split in told if split is not None and split.along == along)
-        return next(near, Split.of(size, along, self._counts[along]))
+        wish = self._granules.axes[node].get(name, 1)
+        return next(near, fitting(size, along, self._counts[along], wish))
 
     def _lies(self, node: Node, name: str) -> Split | None:
         return self._layouts[node][node.axes.index(name)]
@@ -174,26 +177,54 @@ class _Planning:
                 node.operands, node.spec.inputs, problem.operands, strict=True
             )
         )
-        splits = self._splits(problem, self._found.indices[node], opened)
+        plan, joined = self._planned(node, problem, self._found.indices[node], opened)
+        returned = any(passage.way == "halo" for passage in plan.writes)
+        gather = self._gathered(node, problem, opened) if returned else None
+        if gather is not None and _sent(gather, opened) < _sent(plan, opened):
+            plan = gather
+        self._opened[node], self._layouts[node], self._contractions[node] = opened, joined, plan
+
+    def _planned(
+        self, node: Contract, problem: Problem, along: Mapping[str, str], opened: Sequence[Opened]
+    ) -> tuple[ShardedContraction, Layout]:
+        splits = self._splits(node, problem, along, opened)
         output, joined = self._landing(node, problem, splits)
-        self._opened[node], self._layouts[node] = opened, joined
-        self._contractions[node] = ShardedContraction.of(
-            problem, splits, [o.layout for o in opened], output
-        )
+        layouts = [operand.layout for operand in opened]
+        return ShardedContraction.of(problem, splits, layouts, output), joined
+
+    def _gathered(
+        self, node: Contract, problem: Problem, opened: Sequence[Opened]
+    ) -> ShardedContraction | None:
+        """The same without halos of the result, which has to lie as it does anyway."""
+        shapes = [self._program.shapes[operand] for operand in node.operands]
+        gather = gather_form(node, problem, shapes)
+        if gather is None or any(isinstance(a, Composition) for a in node.spec.output):
+            return None
+        axes = self._found.of(node)
+        along = split_indices(problem, gather, self._found.indices[node], axes)
+        _, wanted = self._planned(node, problem, self._found.indices[node], opened)
+        splits = self._splits(node, gather, along, opened)
+        layouts = [operand.layout for operand in opened]
+        return ShardedContraction.of(gather, splits, layouts, wanted)
 
     def _splits(
-        self, problem: Problem, along: Mapping[str, str], opened: Sequence[Opened]
+        self, node: Node, problem: Problem, along: Mapping[str, str], opened: Sequence[Opened]
     ) -> Splits:
         """The blocks of indices: those in which operands lie, where they do."""
-        made = dict(blocks_of(problem, along, self._counts))
+        made = {
+            name: fitting(
+                problem.extents[name], axis, self._counts[axis],
+                self._granules.indices[node].get(name, 1), granule_of(problem, name),
+            )
+            for name, axis in along.items()
+        }  # fmt: skip
         for term, operand in zip(problem.operands, opened, strict=True):
             for access, split in zip(term, operand.layout, strict=True):
                 name = access.plain or ""
-                own = made.get(name)
-                fits = split is not None and own is not None and split.along == own.along
-                if fits and split is not None and own is not None and split.block > own.block:
-                    whole = split.block % granule_of(problem, name) == 0
-                    made[name] = split if whole else own
+                if split is not None and name in made and split.along == made[name].along:
+                    larger = split.block > made[name].block
+                    if larger and split.block % granule_of(problem, name) == 0:
+                        made[name] = split
         return made
 
     def _open(self, operand: Node, term: Term, accesses: Accesses) -> Opened:
@@ -227,6 +258,12 @@ class _Planning:
         whole = landing_layout(problem, splits, wanted, self._counts)
         joined = tuple(_joined(whole[span], problem.output_sizes[span]) for span in spans)
         return whole, joined
+
+
+def _sent(plan: ShardedContraction, opened: Sequence[Opened]) -> int:
+    """How many elements each device sends, at most."""
+    read = (m for o, p in zip(opened, plan.reads, strict=True) for m in exchanges(p, o.shape))
+    return sum(move.elements for move in (*read, *plan.returned()))
 
 
 def _can_lie(axis: object, along: str, splits: Splits) -> bool:

@@ -104,12 +104,12 @@ def report(plan: ShardedProgram, devices: Mapping[str, int]) -> ShardingPlan:
     lines = tuple(
         Line(
             called.get(node) or name_of(node), move.along, move.collective, move.calls,
-            move.elements * itemsize(plan.program.dtypes[node]), _string(node),
+            move.elements * itemsize(plan.program.dtypes[node]), _string(plan, node),
         )
         for node, move in plan.moves()
     )  # fmt: skip
     return ShardingPlan(dict(devices), layouts, lines)
 
 
-def _string(node: Node) -> str:
-    return str(node.spec) if isinstance(node, Contract) else ""
+def _string(plan: ShardedProgram, node: Node) -> str:
+    return str(plan.contractions[node].problem) if isinstance(node, Contract) else ""

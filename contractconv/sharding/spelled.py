@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import SUM, Spec
@@ -32,14 +31,17 @@ def _written(node: Node) -> Node:
 def _share(node: Contract) -> Node:
     """One over the number of points that land on each element."""
     spec = node.spec
+    kept = {name for axis in spec.output for name in axis.names}
+    gone = [Length((), size=extent_of(node, n)) for n in spec.indices if n not in kept]
     if local_axes(spec) != spec.output:  # it is the same for all elements
-        kept = {name for axis in spec.output for name in axis.names}
-        gone = (extent_of(node, name) for name in spec.indices if name not in kept)
-        return joined("divide", [_ONE, *(Length((), size=size) for size in gone)])
-    counted = replace(spec, inputs=((),), reduce=SUM)
-    extents = {name: extent_of(node, name) for name in spec.indices} | dict(node.extents)
-    count = contract(counted, [_ONE], extents, like=forward_of(node))
-    return named(apply("divide", _ONE, apply("maximum", count, _ONE)), node.axes)
+        return joined("divide", [_ONE, *gone])
+    used = frozenset(name for axis in spec.output for name in axis.parameters)
+    told = {name: size for name, size in node.extents if name in used}
+    told |= {name: extent_of(node, name) for name in spec.indices if name in kept}
+    counted = Spec(((),), spec.output, SUM, tuple(used))
+    count = contract(counted, [_ONE], told, like=forward_of(node))
+    share = apply("divide", _ONE, apply("max", count, _ONE))
+    return named(joined("divide", [share, *gone]), node.axes)
 
 
 def _selection(node: Contract) -> Node:

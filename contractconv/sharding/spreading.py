@@ -7,7 +7,7 @@ index stands. In a window it is the index that runs furthest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contractconv.notation.spec import Axis, Composition, Term
@@ -108,12 +108,15 @@ class _Spreading:
             self.changed = True
 
 
+def terms_of(node: Contract) -> Iterator[tuple[Node, Term]]:
+    """The operands and the result, with their terms."""
+    yield from zip(node.operands, node.spec.inputs, strict=True)
+    yield node, output_of(node)
+
+
 def _axes(node: Contract) -> Iterator[tuple[Node, str, Axis]]:
     """The axes of the operands and of the result, with what a string says of each."""
-    terms: Iterable[tuple[Node, Term]] = zip(
-        (*node.operands, node), (*node.spec.inputs, output_of(node)), strict=True
-    )
-    for value, term in terms:
+    for value, term in terms_of(node):
         for name, axis in zip(value.axes, term, strict=True):
             yield value, name, axis
 

@@ -11,6 +11,7 @@ from contractconv.api.derivation import Derivation
 from contractconv.api.program import Program
 from contractconv.engines.portable.libraries import library_of
 from contractconv.errors import OperandError
+from contractconv.execution.foreign.numbers import result_name
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.programs.build import contract, named, result_axes
@@ -82,6 +83,10 @@ class OfContraction(Subject):
         if len(arrays) != count:
             raise OperandError(f"{self} is called with {count} arrays, not with {len(arrays)}")
         return arrays, given
+
+    def dtype(self, arrays: Sequence[Any]) -> str:
+        """In what operands meet; integers whose reduction is no integer are floats at once."""
+        return result_name(self.forward.reduce, super().dtype(arrays))
 
     @property
     def inputs(self) -> tuple[str, ...]:

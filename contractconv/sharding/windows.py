@@ -194,8 +194,12 @@ class Passage(Value):
             return False
         if not zero and self.leaves:
             return True
-        strays = not all(map(self._meets, self.window.starts))
-        return self.leaves and (strays or self.split.pads(self.window.size))
+        return self.leaves and (self.strays or self.split.pads(self.window.size))
+
+    @property
+    def strays(self) -> bool:
+        """Whether a device meets nothing at all: its place is that of another one."""
+        return not all(map(self._meets, self.window.starts))
 
     def _meets(self, start: int) -> bool:
         return start < self.window.size and start + self.window.width > 0

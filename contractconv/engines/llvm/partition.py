@@ -270,7 +270,8 @@ def _inside(
         return []
     edges = chain(range(min(always.start, extents[tap])), range(always.stop, extents[tap]))
     here = [within(result, access.offset + steps[tap] * n) for n in edges]
-    bounds = sorted({0, results, *(some.start for some in here), *(some.stop for some in here)})
+    ends = chain.from_iterable((some.start, some.stop) for some in here)
+    bounds = sorted({0, results, *(end for end in ends if end < results)})
     found = []
     for start, stop in pairwise(bounds):
         taps = within(tap, access.offset + steps[result] * start)

@@ -6,11 +6,12 @@ are cut as well. Those are looked for of which files are read least, in long run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
+from typing import Any
 
 from contractconv.arrays.mapped import touched
 from contractconv.notation.problem import Problem, Shape
@@ -22,6 +23,10 @@ Chunks = dict[Name, int]
 
 # What a position on the disk costs, in bytes that are read in that time.
 _SEEK = 1 << 14
+# What a piece costs beside its arithmetic, in such bytes.
+_A_PIECE = 1 << 19
+# How often blocks become longer one way and shorter another, while that is better.
+_MOST_TRADES = 40
 
 
 @dataclass(frozen=True)
@@ -132,26 +137,54 @@ class Search:
         self.whole: Chunks = {n: sizes[n] for n in self.order} | {
             name: problem.extents[name] for name in problem.reduced
         }
+        self.known: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def found(self, budget: int) -> Cut | None:
         """Blocks that take no more memory than that, with what they read; ``None`` if none do."""
+        # Of what costs least now, and of all alike: neither way is the better one always.
+        ways = (lambda cut: self._badness(cut, budget), lambda cut: (max(cut.values()), 0, 0))
+        begun = [cut for way in ways if (cut := self._fitting(budget, way)) is not None]
+        better = [self._traded(cut, budget) for cut in begun]
+        best = min(better, key=self._cost, default=None)
+        return None if best is None else self.of(self._short(best))
+
+    def _fitting(self, budget: int, badness: Callable[[Chunks], Any]) -> Chunks | None:
+        """Halve one length after the other until it fits."""
         chunks = dict(self.whole)
-        taken, cost = self._taken(chunks)
-        while taken > budget:
-            tried = [
-                (chunks | {n: -(-size // 2)}, isinstance(n, str))
-                for n, size in chunks.items()
-                if size > 1
-            ]
-            rated = [(*self._taken(cut), summed, cut) for cut, summed in tried]
-            better = [one for one in rated if one[0] < taken]
+        while (taken := self._taken(chunks)[0]) > budget:
+            halved = [chunks | {n: -(-size // 2)} for n, size in chunks.items() if size > 1]
+            better = [cut for cut in halved if self._taken(cut)[0] < taken]
             if not better:
                 return None
-            # Blocks of the result can be kept when somebody stops: those first.
-            taken, cost, _, chunks = min(
-                better, key=lambda one: (max(one[0], budget) * (one[1] + 1), one[2], one[0])
-            )
-        return self.of(self._short(chunks))
+            chunks = min(better, key=badness)
+        return chunks
+
+    def _traded(self, chunks: Chunks, budget: int) -> Chunks:
+        """The same with more of one length and less of another, as long as that is better."""
+        for _ in range(_MOST_TRADES):
+            fits = [cut for cut in self._trades(chunks) if self._taken(cut)[0] <= budget]
+            best = min(fits, key=self._cost, default=chunks)
+            if self._cost(best) >= self._cost(chunks):
+                break
+            chunks = best
+        return chunks
+
+    def _badness(self, chunks: Chunks, budget: int) -> tuple[int, bool, int]:
+        taken, cost = self._taken(chunks)
+        # Blocks of the result can be kept when somebody stops: those first.
+        summed = any(chunks[n] < self.whole[n] for n in chunks if isinstance(n, str))
+        return max(taken, budget) * (cost + 1), summed, taken
+
+    def _trades(self, chunks: Chunks) -> Iterator[Chunks]:
+        """Blocks that are longer along something, and shorter along something else, or nothing."""
+        for n, size in chunks.items():
+            if size < self.whole[n]:
+                longer = chunks | {n: min(2 * size, self.whole[n])}
+                yield longer
+                yield from (longer | {m: -(-s // 2)} for m, s in chunks.items() if m != n and s > 1)
+
+    def _cost(self, chunks: Chunks) -> int:
+        return self._taken(chunks)[1]
 
     def _short(self, chunks: Chunks) -> list[tuple[Name, int]]:
         return [(n, size) for n, size in chunks.items() if size < self.whole[n]]
@@ -172,10 +205,17 @@ class Search:
 
     def _taken(self, chunks: Chunks) -> tuple[int, int]:
         """Bytes that a block takes, and what all of them together cost."""
+        key = tuple(chunks.values())
+        if key not in self.known:
+            self.known[key] = self._estimated(chunks)
+        return self.known[key]
+
+    def _estimated(self, chunks: Chunks) -> tuple[int, int]:
         counts = {n: -(-size // chunks[n]) for n, size in self.whole.items()}
         piece, taken = self.typical(self.of(self._short(chunks)))
         pairs = list(zip(self.operands, piece.places, strict=False))
         cost = self.result.cost(piece.places[-1]) * self._times(counts, self.order)
+        cost += _A_PIECE * prod(counts.values())
         for n, (kept, place) in enumerate(pairs):
             cost += kept.cost(place) * self._times(counts, self._moving(n))
         return taken, cost

@@ -64,6 +64,8 @@ def local_derivative(
     made, like, record = accumulator(dtype), operands[0], REDUCTIONS[problem.reduce]
     if record.averages:
         return library.cast(library.array(_shares(problem, made), like), made)
+    if library.derivative is not None:
+        return library.derivative(problem, operands, made, moved)
     known = record.local.portable if moved is None else record.local.portable_change
     work = record.asked(known, f"derivative on {library.name} arrays")
     shape = tuple(size for _, size in problem.sizes)
@@ -83,8 +85,9 @@ def _setting(
     library: Library, problem: Problem, operands: Sequence[Any], numbers: str, dtype: str
 ) -> Setting:
     arrays = tuple(library.cast(operand, numbers) for operand in operands)
-    arithmetic = Arithmetic(library, numbers, np.dtype(dtype), dtype)
-    return Setting(arithmetic, arrays, arrays[0], problem.extents)
+    return Setting(
+        Arithmetic(library, numbers, np.dtype(dtype), dtype), arrays, arrays[0], problem.extents
+    )
 
 
 def _shares(problem: Problem, dtype: str) -> Any:

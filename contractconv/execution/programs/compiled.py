@@ -90,11 +90,11 @@ class CompiledProgram:
             ShapeError: shapes do not fit.
             MemoryLimitError: more memory is needed for them than the limit.
         """
-        if are_of_torch((*arrays, *named.values()), self._limit):
+        given = self._bound(arrays, named)
+        if are_of_torch(given.values(), self._limit):
             from contractconv.execution.torch.calls import called  # it carries programs out by us
 
-            return self._returned(called(self, self._given(arrays, named)))
-        given = self._given(arrays, named)
+            return self._returned(called(self, given))
         if has_foreign(given.values()):
             return self._returned(self.evaluated(given))
         runner, taken = self._ready(given)
@@ -102,7 +102,7 @@ class CompiledProgram:
 
     def profile(self, *arrays: Any, **named: Any) -> ProgramPlan:
         """The plan, with the time that each step took; the inputs are as in a call."""
-        runner, taken = self._ready(self._given(arrays, named))
+        runner, taken = self._ready(self._bound(arrays, named))
         return runner.profile(taken)
 
     @property
@@ -185,7 +185,7 @@ class CompiledProgram:
             ):
                 raise ShapeError(f"{name} has shape {found}, compiled for {wanted}")
 
-    def _given(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    def _bound(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs by name."""
         if len(arrays) > len(self._names):
             raise OperandError(f"{self._signature()} is called with {len(arrays)} arrays")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -51,23 +51,46 @@ def computed(array: Any) -> Any:
     return np.asarray(made)
 
 
+def answer(
+    problem: Problem, operands: Sequence[Any], reduce: Reduction, call: Callable[..., Any]
+) -> Any:
+    """What something makes of a problem's operands, with all extents said."""
+    contraction = cc.Contraction(problem.spec, reduce)
+    said = {"output_shape": problem.output_shape, "extents": problem.extents}
+    return call(contraction)(*operands, **said)
+
+
 # --- values ----------------------------------------------------------------------------------
 
 
-@fewer(1)
-@given(problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data())
+@fewer(2)
+@given(
+    problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data()
+)
 def test_blocks_of_any_sizes_are_the_whole(
     problem: Problem, reduce: Reduction, seed: int, data: st.DataObject
 ) -> None:
     operands = problem.operands(seed, problem.bound(reduce))
     expected = evaluate(problem.spec, operands, problem.extents, problem.output_shape, reduce)
-    made = cc.contract(
-        problem.spec, *data.draw(chunked(operands)), reduce=reduce,
-        output_shape=problem.output_shape, extents=problem.extents,
-    )  # fmt: skip
-    result = computed(made)
+    result = computed(answer(problem, data.draw(chunked(operands)), reduce, lambda c: c))
     assert result.dtype == expected.dtype
-    exact = reduce not in ("mean", "logsumexp")
-    np.testing.assert_allclose(
-        result, expected, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-12
-    )
+    rounded = reduce in ("mean", "logsumexp")
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-12 if rounded else 0)
+
+
+@fewer(6)
+@given(
+    problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data()
+)
+def test_gradients_by_blocks_are_those_of_the_whole(
+    problem: Problem, reduce: Reduction, seed: int, data: st.DataObject
+) -> None:
+    operands = problem.operands(seed, problem.bound(reduce), "float64")
+    arrays = [problem.cotangent(seed, dtype="float64"), *operands]
+    for n in range(len(operands)):
+        expected = answer(problem, arrays, reduce, lambda c, n=n: c.grad(n))
+        made = answer(problem, data.draw(chunked(arrays)), reduce, lambda c, n=n: c.grad(n))
+        exact = reduce not in ("mean", "logsumexp", "prod")
+        np.testing.assert_allclose(
+            computed(made), expected, rtol=0 if exact else 1e-10, atol=0 if exact else 1e-10
+        )

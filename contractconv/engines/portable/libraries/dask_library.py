@@ -25,6 +25,7 @@ def library() -> Library:
         rows=None,
         numpy=lambda array: array.compute(),
         contraction=late(f"{blocks}.contractions:contracted"),
+        derivative=late(f"{blocks}.derivatives:derivative"),
     )
 
 

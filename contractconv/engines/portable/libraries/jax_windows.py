@@ -136,11 +136,26 @@ def pool(form: Pooling, numbers: str) -> Callable[[Any], Any] | None:
     options = _window(form.taps, len(form.axes))
     turned = [taps.axis for taps in form.taps if taps.turned]
 
+    # JAX does not differentiate a maximum whose padding crops: what no window reads is left out.
+    margins = options["padding"]
+    if not spread:
+        options["padding"] = [(max(0, low), max(0, high)) for low, high in margins]
+
     def carry(array: Any) -> Any:
-        made = lax.reduce_window(array, initial, combine, **options)
+        read = array if spread else _cropped(array, margins)
+        made = lax.reduce_window(read, initial, combine, **options)
         return lax.transpose(_turned(made, turned), form.order)
 
     return carry
+
+
+def _cropped(array: Any, margins: Sequence[tuple[int, int]]) -> Any:
+    """An array without what margins below zero leave out."""
+    if all(low >= 0 and high >= 0 for low, high in margins):
+        return array
+    starts = [max(0, -low) for low, _ in margins]
+    stops = [n + min(0, high) for n, (_, high) in zip(array.shape, margins, strict=True)]
+    return lax.slice(array, starts, stops)
 
 
 def _window(taps: Sequence[Taps], count: int) -> dict[str, Any]:

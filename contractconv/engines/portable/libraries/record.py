@@ -71,6 +71,9 @@ class Library:
         turned: an axis from its end to its beginning.
         contraction: carries out a whole contraction, of a problem, its operands and the options of
             a call.
+        derivative: makes the local derivative of a reduction that is no mean: of the forward
+            problem, its operands, the name of the dtype of the derivative, and the same operands
+            with a direction in the place of one if it is wanted how the derivative changes.
         program: carries out a whole program, of what is known of it and its inputs by name.
     """
 
@@ -109,4 +112,7 @@ class Library:
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
+    derivative: (
+        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
+    ) = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dask.highlevelgraph import MaterializedLayer
 
-from contractconv.execution.foreign.dask_blocks.tasks import Contracted
+from contractconv.execution.foreign.dask_blocks.tasks import Task
 
 
-class Load(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Load:
     """Bytes that a task is given.
 
     Attributes:
         held: of blocks and pieces of blocks.
         copied: of operands that are put together of several pieces.
+        near: of the blocks of which it is given a copy of an edge: they have been there before.
     """
 
     held: int = 0
     copied: int = 0
+    near: int = 0
 
-    def with_operand(self, pieces: Sequence[int], shape: Sequence[int], itemsize: int) -> Load:
-        """The same, with pieces of so many elements that are put together to one of a shape."""
-        copied = prod(shape) * itemsize if len(pieces) > 1 else 0
-        return Load(self.held + sum(pieces) * itemsize, self.copied + copied)
+    def __add__(self, other: Load) -> Load:
+        return Load(self.held + other.held, self.copied + other.copied, self.near + other.near)
+
+    @property
+    def own(self) -> int:
+        """What it takes by itself."""
+        return self.held + self.copied
+
+    @property
+    def all(self) -> int:
+        """What is there when it runs, if blocks that others need are kept."""
+        return self.own + self.near
 
 
 class Work(NamedTuple):
     """What tasks of a contraction do that are equal but for where they read.
 
     Attributes:
-        contracted: what they do.
+        task: what they do.
         dtypes: of their operands.
         load: the most that one of them is given.
     """
 
-    contracted: Contracted
+    task: Task
     dtypes: tuple[str, ...]
     load: Load
 

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
 from dask import config
 from dask.array import Array
 from dask.system import CPU_COUNT
 
-from contractconv.arrays.precision import common_dtype
-from contractconv.arrays.views import unread
 from contractconv.errors import MemoryLimitError
 from contractconv.execution.foreign.dask_blocks.layer import BlockLayer, Work
-from contractconv.execution.run import made_ready, planned
-from contractconv.notation.problem import Problem, shape_of
-from contractconv.planning.options import Options
 from contractconv.planning.programs.report import in_bytes
 
 # What is far less than there is needs no plan: so many times the arrays are not taken beside them.
@@ -33,15 +27,18 @@ class BlockPlan:
 
     Attributes:
         contraction: the contraction, or the step of one.
-        tasks: how many tasks there are, those that read pieces of blocks among them.
+        tasks: how many tasks there are, those that copy edges of blocks among them.
         shape: of the largest block that a task makes.
-        peak: bytes that a task takes at once, at most: the blocks and pieces that it is given,
+        least: bytes that a task takes at once, at most: the blocks and pieces that it is given,
             operands put together of them, what kernels need beside them, and what it makes.
+        peak: the same with the blocks next to those, of which it is given the edges: they are kept
+            until their own tasks have run.
     """
 
     contraction: str
     tasks: int
     shape: tuple[int, ...]
+    least: int
     peak: int
 
     def __str__(self) -> str:
@@ -59,50 +56,16 @@ def plans_of(*arrays: Array) -> tuple[BlockPlan, ...]:
 
 def plan_of(layer: BlockLayer) -> BlockPlan:
     """The plan of one contraction."""
-    shape = max((w.contracted.problem.output_sizes for w in layer.works), key=prod, default=())
-    peak = max([layer.combined, *map(_peak, layer.works)])
-    return BlockPlan(layer.contraction, len(layer), shape, peak)
+    shape = max((work.task.shape for work in layer.works), key=prod, default=())
+    own = [_least(work) for work in layer.works]
+    kept = [least + work.load.near for least, work in zip(own, layer.works, strict=True)]
+    least, peak = max([layer.combined, *own]), max([layer.combined, *kept])
+    return BlockPlan(layer.contraction, len(layer), shape, least, peak)
 
 
-def _peak(work: Work) -> int:
-    """Bytes that a task takes at once."""
-    return sum(work.load) + _made(work) + _beside(work)
-
-
-def _made(work: Work) -> int:
-    """Bytes of what a task makes, once more if it is rounded in the end."""
-    problem, finish = work.contracted.problem, work.contracted.finish
-    numbers = _numbers(work)
-    rounded = 0 if finish is None or finish.dtype == numbers else np.dtype(finish.dtype).itemsize
-    return prod(problem.output_sizes) * (numbers.itemsize + rounded)
-
-
-def _numbers(work: Work) -> np.dtype[Any]:
-    numbers: np.dtype[Any] = np.dtype(work.contracted.options.dtype)
-    return numbers
-
-
-def _beside(work: Work) -> int:
-    """Bytes that a contraction takes beside its operands and its result."""
-    problem, options = work.contracted.problem, work.contracted.options
-    numbers, shapes = _numbers(work), [shape_of(term) for term in problem.operands]
-    copies = sum(
-        prod(shape) * numbers.itemsize
-        for shape, dtype in zip(shapes, work.dtypes, strict=True)
-        if dtype != numbers
-    )
-    if options.memory_limit is not None:
-        return int(options.memory_limit)
-    return copies + _workspace(problem, numbers, options)
-
-
-def _workspace(problem: Problem, numbers: np.dtype[Any], options: Options) -> int:
-    if not problem.points or any(0 in shape_of(term) for term in problem.operands):
-        return 0
-    arrays = [unread(shape_of(term), None, numbers) for term in problem.operands]
-    dtype = common_dtype(arrays, problem.reduce)
-    plan = planned(problem, dtype.name, Options(algorithm=options.algorithm))
-    return made_ready(plan, arrays).workspace.most
+def _least(work: Work) -> int:
+    """Bytes that a task takes at once, whatever else is kept."""
+    return work.load.own + work.task.made + work.task.beside(work.dtypes)
 
 
 # --- what there is ---------------------------------------------------------------------------
@@ -128,21 +91,21 @@ def refuse(layer: BlockLayer) -> None:
     Raises:
         MemoryLimitError: they do.
     """
-    least = max([layer.combined, *(sum(w.load) + _made(w) for w in layer.works)])
+    least = max([layer.combined, *(w.load.own + w.task.made for w in layer.works)])
     plan = None
     for room in rooms():
         at_once = min(room.threads, max(1, len(layer)))
         if least * at_once * _BESIDE <= room.memory:
             continue
         plan = plan or plan_of(layer)
-        if plan.peak * at_once > room.memory:
+        if plan.least * at_once > room.memory:
             raise MemoryLimitError(_refusal(plan, room, at_once))
 
 
 def _refusal(plan: BlockPlan, room: Room, at_once: int) -> str:
     tasks = "a task of" if at_once == 1 else f"{at_once} tasks at once of"
     return (
-        f"{tasks} '{plan.contraction}' would take {plan.peak * at_once:,} bytes, and {room.name} "
+        f"{tasks} '{plan.contraction}' would take {plan.least * at_once:,} bytes, and {room.name} "
         f"has {room.memory:,}: the largest makes a block of shape {plan.shape}; rechunk the "
         f"operands to smaller blocks, or give memory_limit="
     )
