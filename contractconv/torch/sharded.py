@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -17,6 +18,8 @@ from contractconv.execution.torch.operator import run
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.shift import Part, result_block
 from contractconv.notation.spec import Composition, Term
+from contractconv.reductions.numbers import identity
+from contractconv.reductions.table import REDUCTIONS
 from contractconv.torch.exchange import Exchange, HandedOut, Rows, Shared
 
 
@@ -71,10 +74,13 @@ class Sharded:
         options = self.contraction._options("sharded", named, extents)
         problem = self.contraction._problem(shapes, options)
         parts = [result_block(problem, box) for box in self._boxes(problem, owned)]
-        me = dist.get_rank(self.group)
+        part = parts[dist.get_rank(self.group)]
         taken = [self._taken(n, x, owned[n], problem, parts) for n, x in enumerate(operands)]
-        text = problem_text(parts[me].problem, name_of(taken[0].dtype))
-        return run(taken, text)[0].reshape(self._result_shape(problem, parts[me]))
+        if part.contributes:
+            made = run(taken, problem_text(part.problem, name_of(taken[0].dtype)))[0]
+        else:
+            made = _nothing(taken, part.problem)
+        return made.reshape(self._result_shape(problem, part))
 
     def _axis(self, term: Term) -> int | None:
         """The axis that is cut of what a term stands for."""
@@ -151,3 +157,11 @@ def _whole(operand: Tensor, axis: int | None, owned: tuple[Rows, ...]) -> tuple[
     if axis is not None:
         shape[axis] = owned[-1][1]
     return tuple(shape)
+
+
+def _nothing(taken: Sequence[Tensor], problem: Problem) -> Tensor:
+    """A block on which nothing lands; its gradient is there, so that others do not wait for it."""
+    dtype = np.dtype(name_of(taken[0].dtype))
+    value = float(identity(REDUCTIONS[problem.reduce], dtype))
+    made = taken[0].new_full(problem.output_sizes, value)
+    return made + sum(0 * tensor.sum() for tensor in taken)

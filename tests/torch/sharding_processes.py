@@ -51,7 +51,9 @@ def compare(
     def block(tensor: Any, axis: int | None, rows: list[int]) -> Any:
         return tensor if axis is None else tensor.split(rows, axis)[rank]
 
-    mine = [block(t, axis, rows).clone().requires_grad_() for t, axis in zip(whole, axes)]
+    mine = [
+        block(t, axis, rows).clone().requires_grad_() for t, axis in zip(whole, axes, strict=True)
+    ]
     made = sharded(*mine, **extents)
     wanted = contraction(*(t.requires_grad_() for t in whole), **extents)
     cotangent = torch.randint(-9, 9, wanted.shape, generator=by).double()
@@ -59,7 +61,8 @@ def compare(
     dist.all_gather_object(found, made.shape[last])
     check(made, block(wanted, last, found))
     slopes = torch.autograd.grad(made, mine, block(cotangent, last, found))
-    for slope, right, axis in zip(slopes, torch.autograd.grad(wanted, whole, cotangent), axes):
+    rights = torch.autograd.grad(wanted, whole, cotangent)
+    for slope, right, axis in zip(slopes, rights, axes, strict=True):
         check(slope, block(right, axis, rows))
 
 
