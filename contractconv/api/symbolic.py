@@ -58,7 +58,7 @@ def contracted(
 
 
 _UNDERSTOOD = ("output_shape", "bias", "activation")
-_UNSAID = {"algorithm": "auto", "casting": "safe"}
+_UNSAID = {"algorithm": "auto", "casting": "safe", "progress": False}
 
 
 @overload
