@@ -41,6 +41,7 @@ from contractconv.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from contractconv import functions as functions
+    from contractconv import jax as jax
     from contractconv import layers as layers
     from contractconv import training as training
     from contractconv import weights as weights
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from contractconv.networks.network import Network
     from contractconv.networks.summary import Summary
     from contractconv.planning.plan import Plan
+    from contractconv.sharding.sharded import shard
     from contractconv.verification.certificate import Certificate
     from contractconv.verification.programs.certificate import ProgramCertificate
 
@@ -128,6 +130,7 @@ __all__ = [
     "grad",
     "hvp",
     "index",
+    "jax",
     "jvp",
     "layers",
     "leaky_relu",
@@ -143,6 +146,7 @@ __all__ = [
     "relu6",
     "rsqrt",
     "set_num_threads",
+    "shard",
     "sigmoid",
     "sign",
     "silu",
@@ -193,13 +197,14 @@ _LATER = {
     "jvp": "contractconv.api.symbolic",
     "program": "contractconv.api.program",
     "read": "contractconv.api.program",
+    "shard": "contractconv.sharding.sharded",
     "size": "contractconv.api.tensor",
     "tensor": "contractconv.api.tensor",
     "unfinished": "contractconv.execution.files.mark",
 }
 
 
-_ROOMS = ("functions", "layers", "testing", "training", "weights")
+_ROOMS = ("dask", "functions", "jax", "layers", "testing", "torch", "training", "weights")
 
 
 def __getattr__(name: str) -> Any:

@@ -423,3 +423,22 @@ def test_photographs_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(SystemExit, match="pip install scikit-learn"):
         load("kernels").photographs()
+
+
+@pytest.mark.parametrize("way", ["torch", "jax", "dask", "shards"])
+def test_a_network_is_the_same_everywhere(way: str) -> None:
+    everywhere = load("everywhere")
+    package, function = everywhere.WAYS[way]
+    pytest.importorskip(package)
+    if way == "shards":  # eight devices are there if nobody has asked for one before
+        shown = output_of("everywhere.py", way)
+        assert float(re.findall(r"within (\S+) of", shown)[0]) < 1e-5
+        assert "0 B each" not in shown
+        return
+    draw = np.random.default_rng(1)
+    images, labels = draw.random((5, 10, 9, 1), np.float32), draw.integers(0, 10, 5)
+    params = everywhere.NET.init(0, images.shape)
+    expected = everywhere.by_numpy(params, images, labels)
+    loss, slopes = function(params, images, labels)
+    assert loss == pytest.approx(expected[0], rel=1e-5)
+    assert everywhere.farthest(slopes, expected[1]) < 1e-5

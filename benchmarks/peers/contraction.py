@@ -42,13 +42,15 @@ def string(case: Convolution | Pooling) -> str:
     'b (2*i+k) (2*j+l) c -> b i j c'
     """
     if isinstance(case, Pooling):
-        return f"b {_axis(case.stride, 1, 0)} c -> b i j c"
+        return f"b {axis(case.stride, 1, 0)} c -> b i j c"
     read, weight, written = _channels(case)
-    places = _axis(case.stride, case.dilation, case.padding)
+    places = axis(case.stride, case.dilation, case.padding)
     return f"b {places} {read}, k l {weight} -> b i j {written}"
 
 
-def _axis(stride: int, dilation: int, padding: int) -> str:
+def axis(stride: int, dilation: int, padding: int) -> str:
+    """Write the two axes of a window."""
+
     def times(factor: int, index: str) -> str:
         return index if factor == 1 else f"{factor}*{index}"
 

@@ -44,18 +44,18 @@ def _convolution(case: Convolution, direction: str) -> Prepared:
         )
 
     if direction == FORWARD:
-        return _compiled(convolve, x, w)
+        return compiled(convolve, x, w)
     if direction == INPUT_GRADIENT:
-        return _compiled(lambda g, x, w: _vjp(lambda x: convolve(x, w), x, g), g, x, w)
-    return _compiled(lambda g, x, w: _vjp(lambda w: convolve(x, w), w, g), g, x, w)
+        return compiled(lambda g, x, w: _vjp(lambda x: convolve(x, w), x, g), g, x, w)
+    return compiled(lambda g, x, w: _vjp(lambda w: convolve(x, w), w, g), g, x, w)
 
 
 def _pooling(case: Pooling, direction: str) -> Prepared:
     x, _, g = map(jax.numpy.asarray, operands(case))
     pool = _maximum if case.reduce == "max" else _mean
     if direction == FORWARD:
-        return _compiled(lambda x: pool(case, x), x)
-    return _compiled(lambda g, x: _vjp(lambda x: pool(case, x), x, g), g, x)
+        return compiled(lambda x: pool(case, x), x)
+    return compiled(lambda g, x: _vjp(lambda x: pool(case, x), x, g), g, x)
 
 
 def _maximum(case: Pooling, x: Any) -> Any:
@@ -71,10 +71,11 @@ def _window(case: Pooling) -> tuple[Any, ...]:
 
 
 def _matmul(case: Matmul, direction: str) -> Prepared:
-    return _compiled(jax.numpy.matmul, *map(jax.numpy.asarray, matrices(case)))
+    return compiled(jax.numpy.matmul, *map(jax.numpy.asarray, matrices(case)))
 
 
-def _compiled(function: Callable[..., Any], *arrays: Any) -> Prepared:
+def compiled(function: Callable[..., Any], *arrays: Any) -> Prepared:
+    """What is timed of a function: XLA's code for it, until the result is there."""
     compiled = jax.jit(function)
     return Prepared(lambda: compiled(*arrays).block_until_ready(), np.asarray)
 

@@ -7,10 +7,11 @@ besides: the cotangent, a tangent. That call is written once, in :class:`Called`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contractconv.api.call_arrays import arrays_of
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.keywords import Casting
 from contractconv.notation.problem import Problem, Shape
@@ -21,7 +22,6 @@ from contractconv.uninterrupted import enter
 
 if TYPE_CHECKING:
     from contractconv.api.contraction import Contraction
-    from contractconv.arrays.conversion import Conversion
     from contractconv.arrays.views import Array
 
 # What messages call a cotangent, which is G in formulas.
@@ -39,6 +39,7 @@ class Call:
         problem: the forward contraction with their shapes.
         concrete: its spec with parameters bound and the ellipsis spelled out.
         options: by which algorithm it is carried out, and within which limit.
+        execution: the module that carries it out, on arrays of such a library.
         asked: the options as the caller gave them.
     """
 
@@ -47,8 +48,9 @@ class Call:
     problem: Problem
     concrete: Spec
     options: Options
+    execution: Any
     asked: Options
-    _conversion: Conversion | None
+    _conversion: Any
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -63,7 +65,7 @@ class Call:
         names = operand_names(len(self.operands))
         return self.given | dict(zip(names, self.operands, strict=True))
 
-    def finished(self, made: Array) -> Array:
+    def finished(self, made: Any) -> Any:
         """The result as the caller wants it."""
         return made if self._conversion is None else self._conversion.filled(made)
 
@@ -85,25 +87,25 @@ def forward_call(
         ShapeError: the shapes do not fit; the message says so if it is the cotangent's.
     """
     enter_execution()
-    from contractconv.arrays.conversion import Conversion, copied
-    from contractconv.arrays.operands import as_operand
-
     count = len(takes)
     _check_count(forward, takes, len(arrays) - count, what)
     names = (*takes, *(f"operand {n}" for n in range(len(arrays) - count)))
-    given = [as_operand(array, name) for array, name in zip(arrays, names, strict=True)]
+    held = arrays_of(arrays, names)
+    given = held.taken
     shapes = tuple(map(shape_of, given[count:]))
     letters = ["G" if name == THE_COTANGENT else name for name in takes]
     cotangent = dict(zip(letters, given, strict=False)).get("G")
     problem = _problem(forward, shapes, options, cotangent)
     concrete = forward._concrete(shapes, options, problem.result_shape)
-    conversion = Conversion.of(options, problem.reduce, forward.indices)
+    conversion = held.conversion(options, problem.reduce, forward.indices)
     inner, taken = options, given
     if conversion is not None:
         taken = [conversion.converted(a, name) for a, name in zip(given, names, strict=True)]
-        inner = options.inside(copied(given, taken), "what is converted")
+        inner = held.inside(options, taken)
     roles = dict(zip(letters, taken, strict=False))
-    return Call(roles, tuple(taken[count:]), problem, concrete, inner, options, conversion)
+    operands = tuple(taken[count:])
+    execution = held.execution
+    return Call(roles, operands, problem, concrete, inner, execution, options, conversion)
 
 
 def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
@@ -194,15 +196,27 @@ class Called(ABC):
             ShapeError: the shapes do not fit, as the forward call finds; or a cotangent has not
                 the result's, a tangent not the operand's.
         """
-        options = self.forward._options(
-            self._title, named, extents, output_shape=output_shape, algorithm=algorithm,
-            memory_limit=memory_limit, out=out, dtype=dtype, casting=casting, progress=progress,
-        )  # fmt: skip
+        given = {
+            "output_shape": output_shape, "algorithm": algorithm, "memory_limit": memory_limit,
+            "out": out, "dtype": dtype, "casting": casting, "progress": progress,
+        }  # fmt: skip
+        key = foreign_key(self, named, extents, given, arrays)
+        known = None if key is None else known_foreign(key)
+        if known is not None:
+            return known(arrays)
+        options = self.forward._options(self._title, named, extents, **given)
         call = forward_call(self.forward, self.takes, arrays, self._told(options), self._title)
         from contractconv.execution.entry import shown
 
-        made = self._by_blocks(call)
-        return call.finished(shown(options, lambda: self._made(call)) if made is None else made)
+        blocks = self._by_blocks(call)
+        made = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        if key is not None:
+            remember_foreign(key, self._ready(call, arrays))
+        return call.finished(made)
+
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+        """What carries out such calls with arrays of another library, if that takes no checks."""
+        return None
 
     def _identity(self) -> tuple[Any, ...]:
         """What it is equal by."""
@@ -223,6 +237,10 @@ def called(
     enter_execution()
     from contractconv.execution.ready import known_call
 
+    key = foreign_key(forward._spec, named, extents, given, operands)
+    found = None if key is None else known_foreign(key)
+    if found is not None:
+        return found(operands)
     plain = not named and extents is None and unsaid(given)
     known = known_call(forward._spec, operands) if plain else None
     if known is not None:
@@ -232,15 +250,18 @@ def called(
 
         return contracted(forward, operands, named, extents, given)  # type: ignore[return-value]
     options = DEFAULTS if plain else forward._options(call, named, extents, **given)
-    return _run(forward, operands, options)
+    return _run(forward, operands, options, key)
 
 
-def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
+def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     from contractconv.arrays.mapped import in_file
     from contractconv.arrays.operands import as_operand
+    from contractconv.engines.portable.libraries import has_foreign
     from contractconv.execution import entry
     from contractconv.execution.run import first_call
 
+    if has_foreign(given):
+        return _run_foreign(forward, given, options, key)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
     if options is DEFAULTS and not any(map(in_file, arrays)):
@@ -248,9 +269,51 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options) -> Array:
     return entry.called(problem, arrays, options, forward._spec.indices)
 
 
+def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
+    """Contract arrays of which some are another library's."""
+    from contractconv.execution.foreign import contractions, entry
+    from contractconv.execution.foreign.operands import taken
+
+    library, arrays = taken(given, [f"operand {n}" for n in range(len(given))])
+    problem = forward._problem([shape_of(array) for array in arrays], options)
+    made = entry.called(library, problem, arrays, options, forward._spec.indices)
+    if key is not None:
+        common = library.promoted(arrays)
+        alike = all(library.promoted([array]) == common for array in arrays)
+        remember_foreign(key, contractions.ready(problem, library, common, alike))
+    return made
+
+
+def foreign_key(
+    what: Hashable, named: Mapping[str, int], extents: object, given: Mapping[str, object],
+    arrays: Sequence[Any],
+) -> Any:  # fmt: skip
+    """By what a call with arrays of another library is remembered, if no option is given."""
+    if not arrays or type(arrays[-1]).__module__ == "numpy":
+        return None
+    from contractconv.execution.foreign.ready import key_of
+
+    return key_of(what, named, arrays) if extents is None and unsaid(given) else None
+
+
+def known_foreign(key: Any) -> Callable[[Sequence[Any]], Any] | None:
+    """What carried out such a call before."""
+    from contractconv.execution.foreign.ready import known
+
+    return known(key)
+
+
+def remember_foreign(key: Any, ready: Callable[[Sequence[Any]], Any] | None) -> None:
+    """Keep what carries out a call."""
+    from contractconv.execution.foreign.ready import remember
+
+    if ready is not None:
+        remember(key, ready)
+
+
 def shape_of(operand: Any) -> Shape:
     """The shape of an array; a number has none."""
-    return getattr(operand, "shape", ())
+    return tuple(getattr(operand, "shape", ()))
 
 
 def enter_execution() -> None:

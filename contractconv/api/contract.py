@@ -15,6 +15,7 @@ from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
 from contractconv.planning.options import Optimize
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.tensor import Tensor
@@ -116,13 +117,18 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
+    if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+        from contractconv.api.torch_calls import contracted
+
+        said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+        return contracted(spec, operands, reduce, parameters, extents, named, said)
     if not isinstance(spec, (str, Contraction)):
         if parameters is not None:
             raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)
         contraction = Contraction._of(read)
     else:
-        contraction = _contraction(spec, reduce, parameters)
+        contraction = as_contraction(spec, reduce, parameters)
     return called(
         contraction, "contract", operands, named, extents, output_shape=output_shape,
         memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
@@ -130,9 +136,10 @@ def contract(
     )  # fmt: skip
 
 
-def _contraction(
+def as_contraction(
     spec: str | Contraction, reduce: Reduction, parameters: str | Iterable[str] | None
 ) -> Contraction:
+    """What a string says, or a contraction that says it already."""
     if isinstance(spec, Contraction):
         if reduce != "sum" or parameters is not None:
             hint = _meant(spec.indices, reduce, parameters)

@@ -17,6 +17,7 @@ from contractconv.notation.shift import block_spec
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.api.curvature import Curvature
@@ -51,7 +52,7 @@ class Contraction(Written):
         b i o, k c o -> b (2*i+k-1) c
     """
 
-    __slots__ = ("_spec",)
+    __slots__ = ("__weakref__", "_spec")
     _spec: Spec
 
     def __init__(self, spec: str, reduce: Reduction = "sum", parameters: str | Iterable[str] = ()):
@@ -184,6 +185,11 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
+        if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+            from contractconv.api.torch_calls import contracted
+
+            said = {"output_shape": output_shape, "bias": bias, "activation": activation}
+            return contracted(self, operands, "sum", None, extents, named, said)
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,
             memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,

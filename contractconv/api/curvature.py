@@ -201,7 +201,8 @@ class KroneckerFactors:
         }  # fmt: skip
         right = self.output(cotangent, *operands, output_shape=output_shape, **how)
         # It fits, and tells of what is still free.
-        result = shape_of(as_operand(cotangent, "G"))
+        has_shape = hasattr(cotangent, "shape")
+        result = shape_of(cotangent if has_shape else as_operand(cotangent, "G"))
         return self.input(*operands, output_shape=result, **how), right
 
     def __str__(self) -> str:

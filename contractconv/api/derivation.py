@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import sympy
 
     from contractconv.api.second_derivative import Second
-    from contractconv.arrays.views import Array
     from contractconv.calculus.backward import Formulas
     from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
@@ -203,14 +202,17 @@ class Derivation(Called, Written):
 
     # -- running and writing it ----------------------------------------------------------------
 
-    def _made(self, call: Call) -> Array:
-        from contractconv.execution.gradient import gradient
-
-        return gradient(
+    def _made(self, call: Call) -> Any:
+        return call.execution.gradient(
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
         )
 
-    def _by_blocks(self, call: Call) -> Array | None:
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+        made: Callable[[Sequence[Any]], Any] | None
+        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
+        return made
+
+    def _by_blocks(self, call: Call) -> Any:
         from contractconv.arrays.mapped import in_file
 
         if not any(map(in_file, (*call.roles.values(), call.asked.out))):
@@ -307,13 +309,12 @@ class Phase(Called, Shown):
         self.contraction = Contraction._of(found.spec)
         self.meaning = found.meaning
 
-    def _made(self, call: Call) -> Array:
-        from contractconv.execution.gradient import gradient
+    def _made(self, call: Call) -> Any:
         from contractconv.planning.derived_problems import phase_problem
 
         formulas, given = self._derivation._formulas, call.given["G"]
         part = phase_problem(self._found, formulas, call.problem, call.shapes)
-        return gradient(
+        return call.execution.gradient(
             call.concrete, formulas.operand, call.problem, given, call.operands, call.options, part
         )
 

@@ -13,7 +13,6 @@ from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
     from contractconv.api.derivation import Step
-    from contractconv.arrays.views import Array
     from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
@@ -131,15 +130,13 @@ class Derived(Called, Shown):
             self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
         )
 
-    def _made(self, call: Call) -> Array:
-        from contractconv.execution.gradient import run_recipe
-
+    def _made(self, call: Call) -> Any:
         self._check(call)
         roles = call.roles
         if self.real:
             self._check_real(roles)
         recipe = self._subject.derive(call.concrete, self.operand)
-        return run_recipe(
+        return call.execution.run_recipe(
             recipe, call.problem, roles, call.operands, self.operand,
             self._shape(recipe, call), call.options,
         )  # fmt: skip
@@ -187,5 +184,4 @@ class Derived(Called, Shown):
 
 
 def _is_complex(array: Any) -> bool:
-    kind = getattr(getattr(array, "dtype", None), "kind", "")
-    return isinstance(array, complex) or kind == "c"
+    return isinstance(array, complex) or "complex" in str(getattr(array, "dtype", ""))

@@ -15,6 +15,7 @@ from contractconv.programs.nodes import Input
 from contractconv.programs.program import Graph
 from contractconv.programs.text import reader, writer
 from contractconv.programs.text.words import close_to
+from contractconv.tensor_types import are_of_torch
 
 if TYPE_CHECKING:
     from contractconv.display.programs.explanation import ProgramExplanation
@@ -29,8 +30,9 @@ class Program:
     an attribute, ``p.loss``, where the name is not one of the methods'.
     """
 
-    __slots__ = ("_graph",)
+    __slots__ = ("__weakref__", "_graph", "_run")
     _graph: Graph
+    _run: CompiledProgram  # where torch's compiler finds it
 
     def __init__(self, graph: Graph) -> None:
         writer.check(graph)
@@ -181,7 +183,12 @@ class Program:
         Returns:
             The output; a tuple of them, with names, if there are several.
         """
-        return _compiled(self)(*arrays, **named)
+        if are_of_torch((*arrays, *named.values())):
+            from contractconv.api.torch_calls import make_ready
+
+            make_ready(self)
+            return self._run(*arrays, **named)
+        return compiled(self)(*arrays, **named)
 
     # -- what there is to say of it ------------------------------------------------------------
 
@@ -354,7 +361,8 @@ def read(text: str, name: str | None = None) -> Program:
 
 
 @kept(most=64)
-def _compiled(program: Program) -> CompiledProgram:
+def compiled(program: Program) -> CompiledProgram:
+    """A program ready for arrays of any shapes; it is kept."""
     return program.compile()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import THE_COTANGENT, Call, Called, shape_of
@@ -10,7 +9,6 @@ from contractconv.api.contraction import Contraction
 from contractconv.errors import ShapeError
 
 if TYPE_CHECKING:
-    from contractconv.arrays.views import Array
     from contractconv.calculus import gradient_derivatives
     from contractconv.calculus.derived_strings import Recipe
 
@@ -80,38 +78,17 @@ class Second(Called):
 
         return write_second(self._found, self.forward._spec)
 
-    def _made(self, call: Call) -> Array:
-        import numpy as np
-
-        from contractconv.arrays.precision import common_dtype, settled
-        from contractconv.calculus.gradient_derivatives import CHANGE
-        from contractconv.execution.gradient import dtype_of, run_recipe
-        from contractconv.execution.local_weights import change_bytes, derivative_weights
-
+    def _made(self, call: Call) -> Any:
         arrays = call.roles
         given, wanted = shape_of(arrays["V"]), call.shapes[self.operand]
         if given != wanted:
             raise ShapeError(
                 f"V has shape {given}, operand {self.operand} of '{self.forward}' has {wanted}"
             )
-        shape = shape_of(arrays[self.by])
-        numbers = common_dtype(call.operands, call.problem.reduce)
         parts: tuple[Recipe, ...] = _of(call.concrete, self.operand)[self._number].parts
-        # The sum of the parts, and the part that is added to it.
-        beside = 2 * (len(parts) > 1) * prod(shape) * numbers.itemsize
-        if any(CHANGE in part.roles for part in parts):
-            beside += change_bytes(call.problem)
-        inner = call.options.inside(beside, "what a second derivative is made of")
-        if any(CHANGE in part.roles for part in parts):
-            moved = [*call.operands]
-            moved[self.operand] = arrays["V"]
-            arrays[CHANGE] = derivative_weights(call.problem, call.operands, moved)
-        made = [
-            run_recipe(part, call.problem, arrays, call.operands, self.operand, shape, inner)
-            for part in parts
-        ]
-        total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
-        return settled(total, dtype_of(arrays[self.by], numbers))
+        return call.execution.summed_recipes(
+            parts, call.problem, arrays, call.operands, self.operand, self.by, call.options
+        )
 
     def _identity(self) -> tuple[Any, ...]:
         return self.forward, self.operand, self._number

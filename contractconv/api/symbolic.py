@@ -12,6 +12,7 @@ from contractconv.maps.table import MAPS
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.keywords import merged
 from contractconv.notation.spec import Spec
+from contractconv.planning.options import unsaid
 from contractconv.programs.build import contract, named, plain_spec, repeated, transposed
 from contractconv.programs.gradients import added, gradients, tangents
 from contractconv.programs.kinds import TRUTH
@@ -42,7 +43,7 @@ def contracted(
         ParameterError: an option that says how a contraction is carried out.
     """
     for name, value in given.items():
-        if value is not None and name not in _UNDERSTOOD and value != _UNSAID.get(name):
+        if name not in _UNDERSTOOD and not unsaid({name: value}):
             raise ParameterError(
                 f"{name}={value!r} is for arrays: a program plans its contractions by itself"
             )
@@ -58,7 +59,6 @@ def contracted(
 
 
 _UNDERSTOOD = ("output_shape", "bias", "activation")
-_UNSAID = {"algorithm": "auto", "casting": "safe", "progress": False}
 
 
 @overload

@@ -14,7 +14,12 @@ from contractconv.arrays.epilogue import ending
 from contractconv.arrays.precision import accumulator, result_dtype, working_dtype
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
+from contractconv.engines.portable.libraries import has_foreign
 from contractconv.errors import OperandError, ParameterError
+from contractconv.execution.foreign import entry
+from contractconv.execution.foreign import gradient as foreign_gradient
+from contractconv.execution.foreign.conversion import Conversion as ForeignConversion
+from contractconv.execution.foreign.inputs import settled_arrays
 from contractconv.execution.gradient import beside_weights, gradient
 from contractconv.execution.limited_plans import planned_within
 from contractconv.execution.profile import Profile, profiled
@@ -86,13 +91,38 @@ class Compiled:
             bias=bias, activation=activation, out=out, casting=casting,
         )  # fmt: skip
         if options is not DEFAULTS or self._options.memory_limit is not None:
+            if has_foreign(operands):
+                return self._foreign(operands, options)
             return self._filled(self._made(self._checked(operands), options), options)
         key = key_of(operands)
         known: Ready | None = self._ready.get(key)
         return self._run_first(key, operands) if known is None else known.carry(operands)
 
+    def _foreign(self, operands: Sequence[Any], options: Options) -> Any:
+        """Contract arrays of another library, as it was settled and as the call says."""
+        self._check_count(operands)
+        names = [f"operand {n}" for n in range(len(operands))]
+        library, arrays = settled_arrays(operands, names, self._shapes, [self._dtype] * len(names))
+        asked = {name: getattr(options, name) for name in ("bias", "activation", "out", "casting")}
+        told = replace(self._options, dtype=None, **asked)
+        return entry.called(library, self._problem, arrays, told, self._spec.indices)
+
+    def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Any:
+        """Contract a cotangent of another library back."""
+        self._check_count(given[1:])
+        names = ["the cotangent", *(f"operand {n}" for n in range(len(self._shapes)))]
+        shapes = (self._problem.result_shape, *self._shapes)
+        dtypes = [self._numbers, *[self._dtype] * len(self._shapes)]
+        library, (cotangent, *arrays) = settled_arrays(given, names, shapes, dtypes)
+        told = replace(self._options, dtype=None, out=options.out, casting=options.casting)
+        wanted = ForeignConversion.of(library, told, self._problem.reduce, self._spec.indices)
+        made = foreign_gradient.gradient(self._spec, n, self._problem, cotangent, arrays, told)
+        return made if wanted is None else wanted.filled(made)
+
     def _run_first(self, key: Hashable, operands: Sequence[Any]) -> Array:
         """Keep what carries out a call for the next one, if operands are taken as they are."""
+        if has_foreign(operands):
+            return self._foreign(operands, DEFAULTS)
         arrays = self._checked(operands)
         made, ready = run_first(self.plan, arrays)
         if key is not None and all(map(is_, operands, arrays)):
@@ -115,6 +145,8 @@ class Compiled:
         """
         n = self._position(n)
         options = self._asked("a compiled gradient", others, out=out, casting=casting)
+        if has_foreign((cotangent, *operands)):
+            return self._foreign_vjp(n, (cotangent, *operands), options)
         arrays = self._checked(operands)
         given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         made = gradient(
@@ -139,10 +171,13 @@ class Compiled:
         """
         if self._dtype.kind not in "fc" or self._options.memory_limit is not None:
             return tuple(self.vjp(n, cotangent, *operands) for n in range(len(self._shapes)))
-        arrays = self._checked(operands)
-        given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         if self._all_gradients is None:
             self._all_gradients = all_gradients(self._spec, self._problem, self._dtype)
+        if has_foreign((cotangent, *operands)):
+            self._check_count(operands)
+            return tuple(self._all_gradients(*operands, cotangent))
+        arrays = self._checked(operands)
+        given = self._array(cotangent, "the cotangent", self._problem.result_shape, self._numbers)
         return tuple(self._all_gradients(*arrays, given.astype(self._dtype, copy=False)))
 
     @property
@@ -204,12 +239,15 @@ class Compiled:
     def _position(self, n: int) -> int:
         return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
 
-    def _checked(self, operands: Sequence[Any]) -> list[Array]:
+    def _check_count(self, operands: Sequence[Any]) -> None:
         if len(operands) != len(self._shapes):
             raise OperandError(
                 f"compiled for {len(self._shapes)} operand{'s' * (len(self._shapes) != 1)}, "
                 f"called with {len(operands)}"
             )
+
+    def _checked(self, operands: Sequence[Any]) -> list[Array]:
+        self._check_count(operands)
         return [
             self._array(operand, f"operand {n}", shape, self._dtype)
             for n, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True))

@@ -14,7 +14,7 @@ from contractconv.arrays.precision import accumulator, common_dtype, settled, to
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution.calibration import setting
-from contractconv.execution.local_weights import derivative_weights, weights_bytes
+from contractconv.execution.local_weights import change_bytes, derivative_weights, weights_bytes
 from contractconv.execution.run import carry_out, run
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
@@ -125,6 +125,47 @@ def run_recipe(
         # Without examples nothing was added, and zero stays zero.
         result = np.asarray(result / (prod(extents[name] for name in recipe.scale) or 1))
     return settled(result, own if recipe.like == ("operand",) else dtype)
+
+
+def summed_recipes(
+    parts: Sequence[Recipe],
+    problem: Problem,
+    given: Mapping[str, Any],
+    operands: Sequence[Any],
+    operand: int,
+    by: str,
+    options: Options = DEFAULTS,
+) -> Array:
+    """Carry out recipes whose results add up to a second derivative.
+
+    Args:
+        parts: the recipes; none if it is zero almost everywhere.
+        problem: the forward contraction with its shapes.
+        given: an array for each role, the forward operands and ``V`` included.
+        operands: all forward operands, in order.
+        operand: the position of the one that was differentiated by first.
+        by: the role of what is differentiated by then.
+        options: by which algorithm, and within which limit.
+
+    Returns:
+        A new array, of the shape and the dtype of what is differentiated by.
+    """
+    from contractconv.calculus.derived_strings import TANGENT
+    from contractconv.calculus.gradient_derivatives import CHANGE
+
+    numbers = common_dtype(operands, problem.reduce)
+    shape, roles = np.shape(given[by]), {role for part in parts for role in part.roles}
+    # The sum of the parts, and the part that is added to it.
+    beside = 2 * (len(parts) > 1) * prod(shape) * numbers.itemsize
+    beside += change_bytes(problem) if CHANGE in roles else 0
+    inner = options.inside(beside, "what a second derivative is made of")
+    arrays = dict(given)
+    if CHANGE in roles:
+        moved = [*operands[:operand], given[TANGENT], *operands[operand + 1 :]]
+        arrays[CHANGE] = derivative_weights(problem, operands, moved)
+    made = [run_recipe(p, problem, arrays, operands, operand, shape, inner) for p in parts]
+    total = sum(made[1:], made[0]) if made else np.zeros(shape, numbers)
+    return settled(total, dtype_of(given[by], numbers))
 
 
 def _summable(operands: Sequence[Any]) -> list[Any]:

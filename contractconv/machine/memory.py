@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from sys import getrefcount
 from typing import Any, TypeGuard
-from weakref import WeakSet, finalize, ref
+from weakref import WeakSet, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +33,18 @@ _MOST, _LEAST = 32 << 20, 1 << 12
 LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
+# All memory as words, none of which is read but where somebody knows what lies there.
+_WORD = ctypes.sizeof(ctypes.c_void_p)
+_all = (ctypes.c_byte * (sys.maxsize // _WORD * _WORD)).from_address(0)
+_words = memoryview(_all).cast("B").cast("P")
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__
-_read = ctypes.c_ssize_t.from_address
 
 
 def address(array: Array) -> int:
     """Where the first element of an array lies."""
-    return _read(id(array) + _FIELD).value
+    return _words[(id(array) + _FIELD) // _WORD]
 
 
 def _asked(array: Array) -> int:
@@ -62,6 +68,7 @@ class Table:
 
     Attributes:
         numbers: the integers.
+        address: where the first of them lies.
 
     Example:
         >>> table = Table((2,))
@@ -70,27 +77,38 @@ class Table:
         1.0
     """
 
-    __slots__ = ("_lent", "_owned", "numbers")
+    __slots__ = ("_lent", "_owned", "_row", "address", "numbers")
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.numbers = np.zeros(shape, np.int64)
+    def __init__(self, shape: tuple[int, ...], numbers: Array | None = None) -> None:
+        self.numbers = np.zeros(shape, np.int64) if numbers is None else numbers
+        self.address = address(self.numbers)
+        # A few integers are written one by one in a part of the time that numpy takes.
+        alone = self.numbers.size == self.numbers.shape[-1]
+        self._row = self.numbers.reshape(-1).data if alone else None
         self._owned: dict[int, Target] = {}
         self._lent: dict[int, Sequence[Target]] = {}
 
     @property
-    def address(self) -> int:
-        """Where the first integer lies."""
-        return address(self.numbers)
+    def row_bytes(self) -> int:
+        """Bytes from one row to the next."""
+        return self.numbers.strides[0]
 
     def point(self, place: Any, target: Target) -> None:
         """Let the integers at a place lead to something, which lives as long as the table."""
         self.numbers[place] = _place_of(target)
         self._owned[id(target)] = target
 
+    def write(self, column: int, numbers: Sequence[int]) -> None:
+        """Write integers to columns, from one on, of every row."""
+        if self._row is None:
+            self.numbers[..., column : column + len(numbers)] = numbers
+            return
+        for place, number in enumerate(numbers, column):
+            self._row[place] = number
+
     def lend(self, column: int, targets: Sequence[Target]) -> None:
         """Let columns, from one on, lead to one target each until something else is lent."""
-        end = column + len(targets)
-        self.numbers[..., column:end] = _places_of(targets)
+        self.write(column, _places_of(targets))
         self._lent[column] = targets
 
     def scatter(self, places: Array, targets: Sequence[Target]) -> None:
@@ -98,11 +116,10 @@ class Table:
         self.numbers[places] = _places_of(targets)
         self._lent[-1] = targets
 
-    def spread(self, column: int, target: Target, offsets: Array) -> None:
-        """Let columns, from one on, lead so many bytes into a target until another one is lent."""
-        end = column + offsets.shape[-1]
-        np.add(offsets, _place_of(target), out=self.numbers[..., column:end])
-        self._lent[column] = (target,)
+    def lend_alike(self, columns: range, target: Target, offset: int) -> None:
+        """Let columns lead so many bytes into one target until another one is lent."""
+        self.write(columns.start, [_place_of(target) + offset] * len(columns))
+        self._lent[columns.start] = (target,)
 
     def let_go(self) -> None:
         """Do not own any more what was lent; the integers lead nowhere then."""
@@ -110,8 +127,8 @@ class Table:
 
     def copy(self) -> Table:
         """A table that leads where this one leads for ever."""
-        other = Table(())
-        other.numbers, other._owned = self.numbers.copy(), dict(self._owned)
+        other = Table((), self.numbers.copy())
+        other._owned = dict(self._owned)
         return other
 
 
@@ -232,6 +249,9 @@ class Pool:
         self._free: dict[int, list[Array]] = {}
         self._arenas: list[Arena] = []
         self._taken = 0
+        # Of arrays that others have: what tells that they go, and their memory.
+        self._watched: dict[int, tuple[ref[Array], Array]] = {}
+        self._returned = partial(_returned, ref(self))
         _pools.add(self)
 
     def take(self, size: int, cleared: bool = False) -> Array:
@@ -269,7 +289,8 @@ class Pool:
         """Take the memory of an array back when it goes, whoever has it."""
         raw = array.base
         if _is_lent(raw):
-            finalize(array, _returned, ref(self), raw).atexit = False
+            watcher = ref(array, self._returned)
+            self._watched[id(watcher)] = watcher, raw
 
     @contextmanager
     def lending(self, placement: Placement | None = None, keeps: bool = True) -> Iterator[Lender]:
@@ -366,10 +387,13 @@ def _is_lent(raw: Any) -> TypeGuard[Array]:
     return type(raw) is np.ndarray and raw.dtype == np.uint8 and raw.ndim == 1
 
 
-def _returned(pool: ref[Pool], raw: Array) -> None:
+def _returned(pool: ref[Pool], watcher: ref[Array]) -> None:
     lender = pool()
+    if lender is None:
+        return
+    _, raw = lender._watched.pop(id(watcher))
     # The array that goes still leads to it.
-    if lender is not None and _references(raw) <= _ALONE + 1:
+    if _references(raw) <= _ALONE + 1:
         lender._free.setdefault(raw.size, []).append(raw)
 
 
@@ -406,6 +430,14 @@ def _clear_pools() -> None:
 
 
 on_clearing(_clear_pools)
+
+
+@atexit.register
+def _stop_waiting() -> None:
+    # Arrays that go when the interpreter ends come back to nobody: by then there are no functions.
+    for pool in tuple(_pools):
+        pool._watched.clear()
+
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.engines.portable.libraries import is_foreign
 from contractconv.networks.inputs import fitted
 from contractconv.networks.losses import check_labels
 from contractconv.networks.masks import drawn_masks
@@ -25,8 +26,10 @@ def taken(whole: Objective, batch: Sequence[Any], arrays: Sequence[Any], rng: An
         rng: what draws chance, if there is any.
 
     Raises:
-        OperandError: a label is no class; there is chance, and nothing that draws it.
+        OperandError: a label in a numpy array is no class; there is chance, and nothing that
+            draws it.
     """
-    if whole.classes is not None:
+    # Whether another library's labels are classes may not be known before they are there.
+    if whole.classes is not None and not is_foreign(type(batch[-1])):
         check_labels(np.asarray(batch[-1]), whole.classes)
     return [*fitted(batch, arrays), *drawn_masks(whole.traced, rng)]

@@ -12,7 +12,7 @@ from contractconv.api.tensor import Tensor, as_dtype
 from contractconv.errors import OperandError, ParameterError, ShapeError
 from contractconv.networks.traced import InputKind
 from contractconv.programs.build import as_axes
-from contractconv.programs.kinds import kind
+from contractconv.programs.kinds import itemsize, kind
 from contractconv.programs.nodes import Input
 
 # What axes are called, by how many there are, where nobody says so.
@@ -33,11 +33,20 @@ def input_kind(name: str, told: Any, given: Any, otherwise: str) -> InputKind:
     if isinstance(told, Input):
         _check_rank(told.name, told.axes, shape)
         return InputKind(told.name, told.axes, shape, told.dtype)
-    found = getattr(getattr(given, "dtype", None), "kind", otherwise)
+    found = letter_of(given, otherwise)
     usual = _AXES_OF_TOKENS if found in "iu" else _AXES
     axes = told or usual.get(len(shape)) or tuple(f"a{n}" for n in range(len(shape)))
     _check_rank(name, axes, shape)
     return InputKind(name, axes, shape, {"i": "int64", "u": "int64", "b": "bool"}.get(found))
+
+
+def letter_of(given: Any, otherwise: str) -> str:
+    """Numpy's letter for the numbers of an array, whatever library's; shapes have none."""
+    dtype = getattr(given, "dtype", None)
+    found = getattr(dtype, "kind", "V")
+    if dtype is None or found != "V":
+        return otherwise if dtype is None else str(found)
+    return "bifc"[kind(str(dtype).rpartition(".")[2])]
 
 
 def _check_rank(name: str, axes: Sequence[str], shape: Sequence[int]) -> None:
@@ -67,13 +76,12 @@ def shape_of(given: Any) -> tuple[int, ...]:
 
 def number_kind(target: Any, loss: Any) -> str:
     """What numbers are wanted of a network, ``"i"`` or ``"f"``; without an array the loss says."""
-    otherwise = "i" if loss == "cross_entropy" else "f"
-    return str(getattr(getattr(target, "dtype", None), "kind", otherwise))
+    return letter_of(target, "i" if loss == "cross_entropy" else "f")
 
 
 def looks(data: Sequence[Any]) -> tuple[Any, ...]:
     """What of arrays, or of shapes, a network depends on: their shapes and kinds of numbers."""
-    return tuple((shape_of(a), getattr(getattr(a, "dtype", None), "kind", None)) for a in data)
+    return tuple((shape_of(a), letter_of(a, "")) for a in data)
 
 
 def parameter_dtype(dtype: Any) -> str:
@@ -141,7 +149,27 @@ def fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
     """Arrays in which floating-point numbers are those of the parameters."""
     import numpy as np
 
+    from contractconv.engines.portable.libraries import has_foreign
+
+    if has_foreign((*inputs, *arrays)):
+        return _foreign_fitted(inputs, arrays)
     floats = {a.dtype for a in map(np.asarray, arrays) if a.dtype.kind == "f"}
     dtype = max(floats, key=lambda d: d.itemsize, default=None)
     taken = map(np.asarray, inputs)
     return [a.astype(dtype, copy=False) if dtype and a.dtype.kind == "f" else a for a in taken]
+
+
+def _foreign_fitted(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """The same, where some are another library's: all become such."""
+    from contractconv.execution.foreign.operands import taken
+
+    names = [f"input {n}" for n in range(len(inputs))]
+    names += [f"parameter {n}" for n in range(len(arrays))]
+    library, held = taken((*inputs, *arrays), names)
+    kinds = [library.promoted([array]) for array in held]
+    floats = [name for name in kinds[len(inputs) :] if kind(name) == kind("float64")]
+    dtype = max(floats, key=itemsize, default=None)
+    return [
+        library.cast(array, dtype) if dtype and kind(name) == kind(dtype) else array
+        for array, name in zip(held[: len(inputs)], kinds, strict=False)
+    ]

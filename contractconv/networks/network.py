@@ -290,7 +290,7 @@ class Network(Traceable):
         from contractconv.networks.fitting.measures import measured
         from contractconv.networks.fitting.metrics import as_metrics
 
-        source = as_source(data, batch, None, shuffled=False)
+        source = as_source(data, batch, None, shuffled=False, keeps=True)
         return measured(self, params, source, loss, as_metrics(metrics, loss))
 
     def fit(

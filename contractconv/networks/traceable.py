@@ -50,7 +50,7 @@ class Traceable:
     ) -> None:
         self._part = _as_part(parts, name)
         self.name = name or _name_of(parts, "network")
-        self._names = arguments(parts) if isinstance(self._part, Composed) else ["x"]
+        self._names = _names_of(self._part)
         self._inputs = as_inputs(inputs)
         # By what comes in; copied or pickled they are empty.
         self._traces, self._objectives, self._compiled = Shelf(), Shelf(), Shelf()
@@ -156,6 +156,14 @@ def _as_part(parts: Any, name: str | None) -> Part:
     if isinstance(parts, Part):
         return parts
     return Composed(parts, name) if callable(parts) else Chain(parts, name)
+
+
+def _names_of(part: Part) -> list[str]:
+    """What comes into a part is called."""
+    if isinstance(part, Composed):
+        return arguments(part.function)
+    count = getattr(part, "inputs", 1)
+    return ["x"] if count == 1 else [f"x_{n + 1}" for n in range(count)]
 
 
 def _weight(*outputs: Tensor) -> int:

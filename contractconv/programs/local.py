@@ -25,6 +25,21 @@ def spelled_out(outputs: Sequence[Node]) -> list[Node]:
     return rebuilt(outputs, _spelled_out)
 
 
+def shares_spelled_out(outputs: Sequence[Node]) -> list[Node]:
+    """The same nodes, in which what each point has of a logarithm of a sum is a map.
+
+    That takes the sum's own logarithm, which is there. Points of windows are read where they lie,
+    and not written out for it.
+    """
+    return rebuilt(outputs, lambda node: _spelled_out(node) if _are_shares(node) else node)
+
+
+def _are_shares(node: Node) -> bool:
+    if not isinstance(node, Contract) or not node.local or node.spec.reduce != "logsumexp":
+        return False
+    return all(axis.plain is not None for axis in node.spec.axes)
+
+
 def _spelled_out(node: Node) -> Node:
     if not isinstance(node, Contract) or not node.local:
         return node
@@ -38,7 +53,7 @@ def _spelled_out(node: Node) -> Node:
     raise ReductionError(f"reduce={record.name!r} has no second derivative")
 
 
-def _points(node: Contract) -> Node:
+def points_of(node: Contract) -> Node:
     """What is reduced, with an axis for each index; the identity where a point does not count."""
     names = node.spec.indices
     spec = Spec(node.spec.inputs, _term(names), node.spec.reduce, node.spec.parameters)
@@ -54,7 +69,7 @@ def _open(node: Contract, names: Axes) -> dict[str, Size]:
 
 def _softmax(node: Contract) -> Node:
     """The exponentials of points over that of the result; nothing where nothing is reduced."""
-    points = _points(node)
+    points = points_of(node)
     result = forward_of(node)
     spread = contract(Spec((node.spec.output,), _term(points.axes)), [result], like=points)
     never = apply("equal", points, Number((), value=-float("inf")))
@@ -64,7 +79,7 @@ def _softmax(node: Contract) -> Node:
 
 def _others(node: Contract) -> Node:
     """The product of all other points that land where one does."""
-    points = _points(node)
+    points = points_of(node)
     met = landing(node.spec.output, points.axes)
     if not met.copies:
         return apply("power", points, Number((), value=0))

@@ -66,6 +66,9 @@ class Local:
         change: how it changes: from contributions ``(points, ...)``, their changes, and their
             validity.
         changed: what that is, as a phrase.
+        portable: the values on arrays of any library, from the library, the name of the dtype,
+            contributions ``(..., points)`` with the identity where none is valid, and validity.
+        portable_change: likewise how they change, with the changes before the validity.
     """
 
     letter: str = "P"
@@ -75,6 +78,8 @@ class Local:
     source: Callable[[Writer, str, str], None] | None = None
     change: Callable[[Any, Any, Any], Any] | None = None
     changed: str = ""
+    portable: Callable[[Any, str, Any, Any], Any] | None = None
+    portable_change: Callable[[Any, str, Any, Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from contractconv.errors import ReductionError
 from contractconv.lazy import late
 from contractconv.notation.spec import REDUCTIONS as NAMES
 from contractconv.notation.spec import Reduction
-from contractconv.reductions import exact, source
+from contractconv.reductions import exact, portable, source
 from contractconv.reductions.record import Function, Local, Record, Sign
 
 _NUMBERS, _FORMULAS = "contractconv.reductions.numbers:", "contractconv.reductions.formulas:"
@@ -29,12 +29,13 @@ _EXP = Function("exp(%s)", r"\exp(%s)", "<mi>exp</mi><mo>(</mo>%s<mo>)</mo>", la
 
 
 def _extreme(
-    name: str, identity: float, sign: Sign, values: str, best: Callable[..., Any]
+    name: str, identity: float, sign: Sign, values: Callable[..., Any], best: Callable[..., Any]
 ) -> Record:
     noun = f"{name}imum"
     meaning = f"one at the first {noun}, else zero"
-    weights = late(f"{_NUMBERS}{values}")
-    local = Local("S", meaning, weights, exact.first(best), source.selected(name))
+    weights = late(f"{_NUMBERS}{values.__name__}")
+    selected = source.selected(name)
+    local = Local("S", meaning, weights, exact.first(best), selected, portable=values)
     return Record(
         name, identity, noun, sign, noun, chooses=True, ordered=True,
         definition=best, source=source.extreme(name), local=local,
@@ -43,14 +44,15 @@ def _extreme(
 
 _RECORDS = (
     Record("sum", 0, "add", SUM, "sum", "summed", linear=True),
-    _extreme("max", -inf, MAXIMUM, "greatest", max),
-    _extreme("min", inf, MINIMUM, "least", min),
+    _extreme("max", -inf, MAXIMUM, portable.greatest, max),
+    _extreme("min", inf, MINIMUM, portable.least, min),
     Record(
         "prod", 1, "multiply", PRODUCT, "product", "multiplied",
         definition=prod, source=source.product,
         local=Local(
             "P", "the product of all other points", late(f"{_NUMBERS}others"),
             exact.others, source.others, late(f"{_NUMBERS}change_of_others"),
+            portable=portable.others, portable_change=portable.change_of_others,
         ),
     ),
     Record(
@@ -66,6 +68,7 @@ _RECORDS = (
             "P", "the softmax over the reduced points", late(f"{_NUMBERS}softmax"),
             exact.softmax, source.softmax, late(f"{_NUMBERS}change_of_softmax"),
             "P·(v - Σ P·v), with v a point's product with V in it",
+            portable.softmax, portable.change_of_softmax,
         ),
     ),
 )  # fmt: skip

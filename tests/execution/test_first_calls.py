@@ -184,9 +184,9 @@ def test_a_table_owns_what_is_lent_until_it_lets_go() -> None:
     assert [r() for r in seen] == [None, None]
     last = owned(2)
     seen = [weakref.ref(last)]
-    table.spread(0, last, np.array([[8], [16]]))
+    table.lend_alike(range(2), last, 8)
     address = last.ctypes.data
-    assert table.numbers[:, 0].tolist() == [address + 8, address + 16]
+    assert table.numbers[:, :2].tolist() == [[address + 8] * 2] * 2
     del last
     table.let_go()
     gc.collect()

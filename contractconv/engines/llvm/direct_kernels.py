@@ -216,14 +216,15 @@ class _Leaf:
             return ()
         parts = unpadded(problem, adding, self.open)
         copied = sum(copy.elements for copy in copies if copy is not None)
-        if copied <= len(parts) * _COPIED_A_CALL:
+        more = -self._saved(problem, parts) // self.number.lanes
+        if copied <= len(parts) * _COPIED_A_CALL + more:
             return ()
         return () if any(self.read(part, n).copy for part in parts for n in (0, 1)) else parts
 
     def _without_padding(self) -> tuple[Problem, ...]:
         """The parts of the leaf that meet no padding, if much of it is zeros, read from copies."""
         parts = unpadded(self.problem, left_out=self.open)
-        saved = self.problem.points - sum(part.points for part in parts)
+        saved = self._saved(self.problem, parts)
         copied = sum(
             prod(access.size for access in self.problem.operands[n])
             for n, read in enumerate(self.whole)
@@ -233,6 +234,15 @@ class _Leaf:
             return ()
         self.entire = True
         return parts
+
+    def _saved(self, problem: Problem, parts: Sequence[Problem]) -> int:
+        """Multiplications that parts of a leaf save: a few lanes take as long as a vector."""
+
+        def taken(part: Problem) -> int:
+            lanes, width = part.extents[self.nest.lane], self.number.lanes
+            return part.points // lanes * -(-lanes // width) * width
+
+        return taken(problem) - sum(map(taken, parts))
 
     def _shared_copies(self, blocks: Sequence[Problem]) -> tuple[tuple[Calls, ...], int]:
         """The calls that make the copies that all blocks read, and the bytes of them all."""

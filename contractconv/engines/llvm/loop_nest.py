@@ -14,6 +14,7 @@ from math import gcd, prod
 from typing import NamedTuple
 
 from contractconv.engines.llvm.kernels.native import number
+from contractconv.engines.llvm.kernels.number_kinds import Number
 from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
 from contractconv.engines.llvm.kernels.window_loops import Window, fitting
 from contractconv.notation.problem import Access, Problem
@@ -21,7 +22,8 @@ from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
 
 Steps = Sequence[Mapping[str, int]]
-# Cycles, roughly: moving a number into a tidy copy; setting out for another tap.
+# Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
+# another tap.
 _COPY, _TAP = 1.0, 6.0
 # Neighbours are at most so many places apart, and so many taps are written out.
 _MOST_APART, _MOST_TAPS = 4, 16
@@ -117,15 +119,37 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
-    run = extents[nest.summed[-1]] if nest.summed else 1
-    total = tiles * summed * (step + _TAP / run)
-    places = (0, 1) if tile.elementwise else (nest.vectors,)
-    for place in places:
-        if steps[place].get(nest.lane) != kind.size:
-            total += _COPY * prod(a.size for a in problem.operands[place])
-    if steps[2].get(nest.lane) != kind.size:
-        total += 2 * _COPY * volume(problem.kept, extents)
-    return total
+    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
+    for place in (0, 1) if tile.elementwise else (nest.vectors,):
+        term = problem.operands[place]
+        each = _cycles_of_copy(term, steps[place], nest.lane, kind)
+        total += each * prod(access.size for access in term)
+    each = _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
+    return total + each * volume(problem.kept, extents)
+
+
+def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
+    """How many products are summed in one run: along the innermost index, and all that go on."""
+    run, onward = 1, [one.get(name, 0) for name in summed[-1:] for one in steps]
+    for name in reversed(summed):
+        if [one.get(name, 0) for one in steps] != onward:
+            break
+        run, onward = run * extents[name], [step * extents[name] for step in onward]
+    return run
+
+
+def _cycles_of_copy(
+    term: tuple[Access, ...], steps: Mapping[str, int], lane: str, kind: Number
+) -> float:
+    """What it costs for each number of an array that they are no neighbours along the lanes."""
+    if steps.get(lane) == kind.size:
+        return 0.0
+    # Squares are turned, one side of which are neighbours along other axes: as many as there are.
+    axes = ((abs(steps[n]), a.size) for a in term if lane not in a.names for n in a.names)
+    together = 1
+    for stride, size in sorted(axes):
+        together *= size if stride == together * kind.size else 1
+    return _COPY * kind.lanes / min(kind.lanes, together)
 
 
 class Along(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from contractconv.arrays.views import gapless, overlap, steps_of
 from contractconv.engines.llvm.kernels import copy_loops
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
+from contractconv.engines.llvm.maps.layouts import Layout
 from contractconv.engines.llvm.program import Calls, Place, offsets
 from contractconv.machine.work_sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
@@ -201,6 +202,8 @@ def add_copy(
     if not prod(shape):
         return
     views = _Views(shape, source.strides, target.strides)
+    if not finish.bias:  # each axis has one of its own
+        views = views.joined()
     how, inner = views.inner(4 if dtype == "float32" else 8)
     places = {
         copy_loops.SOURCE: source.place,
@@ -218,6 +221,13 @@ class _Views(NamedTuple):
     source: Strides
     target: Strides
 
+    def joined(self) -> _Views:
+        """The same, with axes as one that lie like one in both: squares are filled then."""
+        order = sorted(range(len(self.shape)), key=lambda n: -abs(self.target[n]))
+        sizes, source, target = (tuple(one[n] for n in order) for one in self)
+        layout = Layout.of(sizes, (source, target))
+        return _Views(layout.sizes, *layout.steps)
+
     @property
     def _axes(self) -> list[int]:
         return [n for n, extent in enumerate(self.shape) if extent > 1]
@@ -234,7 +244,8 @@ class _Views(NamedTuple):
             return "runs", both[:1]
         if here and there:
             return "squares", [here[0], there[0]]
-        return "points", sorted(self._axes, key=lambda n: -self.shape[n])[:1]
+        # Where they are finished, a bias is along the axis on which they go.
+        return "points", (here or sorted(self._axes, key=lambda n: -self.shape[n]))[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""

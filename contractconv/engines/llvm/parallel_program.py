@@ -73,8 +73,7 @@ class _Crew:
             # One that falls asleep in between misses the program: then others do its work.
             if not self._awake[n] and helpers.inboxes[n].empty():
                 helpers.inboxes[n].put(self._calls[n])
-        self._leader.numbers[kernel.HELPERS] = count
-        self._leader.numbers[kernel.HEAD_BYTES] = heads.numbers.strides[0]
+        self._leader.write(kernel.HELPERS, (count, heads.row_bytes))
         self._leader.lend(kernel.HEADS, (heads,))
         _call(self._lead, self._leader, alone)
         self._leader.let_go()

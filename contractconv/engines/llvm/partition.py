@@ -74,7 +74,6 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
         worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
                     _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
-        # Powers of two are shared out evenly among most numbers of threads.
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
         parts = shares(problem, nest, copies)
         limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
@@ -152,7 +151,8 @@ def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
 
 def _pieces(problem: Problem) -> int:
     most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
-    return max(1, min(most, problem.points // _WORTH))
+    # Powers of two are shared out evenly among most numbers of threads.
+    return min(most, 1 << (max(1, problem.points // _WORTH) - 1).bit_length())
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
@@ -270,7 +270,8 @@ def _inside(
         return []
     edges = chain(range(min(always.start, extents[tap])), range(always.stop, extents[tap]))
     here = [within(result, access.offset + steps[tap] * n) for n in edges]
-    bounds = sorted({0, results, *(some.start for some in here), *(some.stop for some in here)})
+    ends = chain.from_iterable((some.start, some.stop) for some in here)
+    bounds = sorted({0, results, *(end for end in ends if end < results)})
     found = []
     for start, stop in pairwise(bounds):
         taps = within(tap, access.offset + steps[result] * start)

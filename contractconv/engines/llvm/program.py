@@ -21,6 +21,8 @@ from contractconv.planning.workspace import Loan, Workspace
 
 # Regions of every program: of each thread, and of all.
 _OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
+# The number of the first region that is the caller's; that of an argument that is none is 0.
+_OURS = 1 + len(_OWN) + len(_COMMON)
 
 
 class Place(NamedTuple):
@@ -190,11 +192,11 @@ class Prepared:
         self.program = program
         # How many threads can have something to do at the same time.
         threads = min(get_num_threads(), max(1, *map(len, program.stages)))
-        self._layout, self.reserved = _layout(program, threads)
-        self._tables = _tables(program, threads)
-        # What runs change, kept for the next ones: for each thread the program with the addresses
-        # of a run, and what threads count on.
-        self._idle: list[tuple[Table, Array]] = []
+        own, self.reserved = _layout(program, threads)
+        self._zeros = int(own[0, -1])
+        self._tables = _tables(program, own)
+        # What runs change, kept for the next ones.
+        self._idle: list[_State] = []
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the calls do."""
@@ -203,18 +205,18 @@ class Prepared:
         given = {f"out{n}": array for n, array in enumerate(extra, 1)} if extra else {}
         given |= operands
         given["out"] = out
-        heads, counters = state = self._taken()
+        heads, bases, counters = state = self._taken()
         counters.fill(0)
-        heads.lend(self._tables.first, [given[name] for name in self._tables.regions])
+        bases.lend(_OURS, [given[name] for name in self._tables.regions])
         memory = take(self.reserved) if self.reserved else None
         try:
             if memory is not None:
-                self._lay_out(heads, memory)
+                self._lay_out(bases, memory)
             carry_out(heads, self.program.alone)
         finally:
             if memory is not None:
                 give(memory)
-        heads.let_go()
+        bases.let_go()
         self._idle.append(state)
         # Other pieces of the result may not have been written yet: anything lies there.
         if extra:
@@ -232,36 +234,52 @@ class Prepared:
         loans = (Loan(self.reserved, scratch=True),) if self.reserved else ()
         return Workspace(loans, (self.program.copies - 1) * result)
 
-    def _taken(self) -> tuple[Table, Array]:
+    def _taken(self) -> _State:
         """What one run changes: that of an earlier one, unless another run is using it."""
         try:
             return self._idle.pop()
         except IndexError:
             pass
-        heads, counters = self._tables.heads.copy(), np.empty(self._tables.counters, np.int64)
+        heads, bases = self._tables.heads.copy(), Table((_OURS + len(self._tables.regions),))
+        counters = np.empty(self._tables.counters, np.int64)
         heads.point((slice(None), kernel.COUNTERS), counters)
-        return heads, counters
+        heads.point((slice(None), kernel.BASES), bases)
+        return _State(heads, bases, counters)
 
-    def _lay_out(self, heads: Table, memory: Array) -> None:
+    def _lay_out(self, bases: Table, memory: Array) -> None:
         """Give every thread its scratch, and all of them what they share."""
         begin = -address(memory) % LINE
-        heads.spread(kernel.BASES + 1, memory, self._layout + begin)
+        bases.lend_alike(range(1, _OURS), memory, begin)
         blank = lines(self.program.blank)
         if blank:
-            zeros = begin + int(self._layout[0, -1])
+            zeros = begin + self._zeros
             memory[zeros : zeros + blank] = 0
+
+
+class _State(NamedTuple):
+    """What a run changes.
+
+    Attributes:
+        heads: for each thread the program.
+        bases: where regions begin.
+        counters: what threads count on.
+    """
+
+    heads: Table
+    bases: Table
+    counters: Array
 
 
 class _Tables(NamedTuple):
     """A program as the machine sees it.
 
     Attributes:
-        heads: for each thread the program without the addresses of a run.
-        first: where in a head the addresses of the caller's regions begin.
+        heads: for each thread the program without what a run changes.
+        regions: the caller's.
+        counters: how many there are.
     """
 
     heads: Table
-    first: int
     regions: tuple[str, ...]
     counters: int
 
@@ -278,7 +296,7 @@ def _layout(program: Program, threads: int) -> tuple[Array, int]:
     return places, size + LINE if size else 0
 
 
-def _tables(program: Program, threads: int) -> _Tables:
+def _tables(program: Program, own: Array) -> _Tables:
     pieces = list(chain(*program.stages))
     count = sum(map(len, pieces))
     kernels, regions = Table((count,)), np.zeros((count, kernel.WIDTH), np.uint8)
@@ -298,8 +316,8 @@ def _tables(program: Program, threads: int) -> _Tables:
                 arguments.numbers[n, place] = value
         for place, step in call.steps.items():
             arguments.numbers[n, place] += step * np.arange(call.times)
-    known = len(_OWN) + len(_COMMON)
-    heads = Table((threads, kernel.BASES + 1 + len(names)))
+    heads = Table((len(own), kernel.OWN + 1 + len(names)))
+    heads.numbers[:, kernel.OWN + 1 : kernel.OWN + _OURS] = own
     heads.numbers[:, kernel.STAGES] = len(program.stages)
     for column, table in (
         (kernel.PIECES, np.cumsum([0, *map(len, program.stages)])),
@@ -307,9 +325,7 @@ def _tables(program: Program, threads: int) -> _Tables:
         (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
     ):  # fmt: skip
         heads.point((slice(None), column), table)
-    return _Tables(
-        heads, kernel.BASES + 1 + known, tuple(names[known:]), kernel.COUNTED * len(program.stages)
-    )
+    return _Tables(heads, tuple(names[_OURS - 1 :]), kernel.COUNTED * len(program.stages))
 
 
 def offsets(*loops: tuple[int, int]) -> Array:

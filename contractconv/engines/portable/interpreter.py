@@ -14,7 +14,7 @@ from contractconv.arrays.precision import ACCUMULATORS, result_dtype
 from contractconv.engines.portable import nodes
 from contractconv.engines.portable.libraries import Library, library_of
 from contractconv.engines.portable.nodes import Labels, Node, names_of
-from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Table, together
+from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Run, Table, together
 from contractconv.errors import ContractionError
 from contractconv.notation.problem import Accesses, Problem, shape_of
 from contractconv.reductions.numbers import identity
@@ -25,24 +25,55 @@ _SUMMED = {"bool": "int64"}
 
 
 @dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """In which numbers of a library something is computed.
+
+    Attributes:
+        library: whose arrays there are.
+        numbers: the name of the dtype that is computed with.
+        dtype: the dtype whose identities count.
+        result: the name of that of the result.
+    """
+
+    library: Library
+    numbers: str
+    dtype: np.dtype[Any]
+    result: str
+
+    @staticmethod
+    def of(library: Library, common: str, reduce: str) -> Arithmetic:
+        """How operands that meet in a dtype are reduced.
+
+        Raises:
+            OperandError: it is not one of numbers.
+            ReductionError: the reduction needs an order and the numbers are complex.
+        """
+        summed = np.dtype(ACCUMULATORS.get(common, common))
+        made = result_dtype(reduce, summed)
+        numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
+        return Arithmetic(library, numbers, made, common if made == summed else made.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What the nodes are carried out on.
 
     Attributes:
-        library: how.
-        arrays: the operands, in the numbers that are computed with.
+        arithmetic: in which numbers.
+        arrays: the operands in them.
         like: an array of the library.
-        numbers: the name of the dtype that is computed with.
-        dtype: the dtype whose identities count.
         extents: of every index.
     """
 
-    library: Library
-    arrays: tuple[Any, ...]
+    arithmetic: Arithmetic
+    arrays: Sequence[Any]
     like: Any
-    numbers: str
-    dtype: np.dtype[Any]
     extents: Mapping[str, int]
+
+    @property
+    def library(self) -> Library:
+        """Whose arrays there are."""
+        return self.arithmetic.library
 
     def parts(self, axes: Accesses) -> tuple[list[Positions], list[int]]:
         """Where axes are met, those together that share an index, and in which order they are."""
@@ -56,11 +87,12 @@ class Setting:
 
     def filled(self, sizes: Sequence[int], reduce: str) -> Any:
         """An array of the identity of a reduction."""
-        return self.constant(np.full(tuple(sizes), identity(REDUCTIONS[reduce], self.dtype)))
+        outside = identity(REDUCTIONS[reduce], self.arithmetic.dtype)
+        return self.constant(np.full(tuple(sizes), outside))
 
     def constant(self, values: Any) -> Any:
         """Numbers to compute with."""
-        return self.library.cast(self.library.array(values, self.like), self.numbers)
+        return self.library.cast(self.library.array(values, self.like), self.arithmetic.numbers)
 
 
 def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
@@ -82,19 +114,27 @@ def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
         ContractionError: there are more indices than an einsum has letters.
     """
     library, like = library_of(operands)
-    arrays = [array if _is_of(array, like) else library.array(array, like) for array in operands]
-    common = library.promoted(arrays)
-    summed = np.dtype(ACCUMULATORS.get(common, common))
-    made = result_dtype(problem.reduce, summed)
-    numbers = _SUMMED.get(made.name, library.substitutes.get(made.name, made.name))
-    cast = tuple(library.cast(array, numbers) for array in arrays)
-    result = Setting(library, cast, like, numbers, made, problem.extents).value(node)
-    result = result.reshape(problem.result_shape)
-    return library.cast(result, common if made == summed else made.name)
+    arrays = joined(operands, library, like)
+    arithmetic = Arithmetic.of(library, library.promoted(arrays), problem.reduce)
+    cast = [library.cast(array, arithmetic.numbers) for array in arrays]
+    made = carried_out(node, arithmetic, problem, cast, like)
+    return library.cast(made.reshape(problem.result_shape), arithmetic.result)
+
+
+def joined(arrays: Sequence[Any], library: Library, like: Any) -> list[Any]:
+    """Arrays of a library, and of numpy, as arrays of that library, to which one of them belongs."""
+    return [array if _is_of(array, like) else library.array(array, like) for array in arrays]
 
 
 def _is_of(array: Any, like: Any) -> bool:
     return isinstance(array, np.ndarray) == isinstance(like, np.ndarray)
+
+
+def carried_out(
+    node: Node, arithmetic: Arithmetic, problem: Problem, arrays: Sequence[Any], like: Any
+) -> Any:
+    """Carry out a node on arrays in the numbers that are computed with, compositions not joined."""
+    return Setting(arithmetic, arrays, like, problem.extents).value(node)
 
 
 # --- one rule for each kind ------------------------------------------------------------------
@@ -122,6 +162,11 @@ def _read(setting: Setting, node: nodes.Read) -> Any:
 
 def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str) -> Any:
     """Take by a table, whose axes stand for some axes: join those, append what stands outside."""
+    run = table.run if isinstance(table, Positions) else None
+    if run is not None and setting.library.sliced is not None:
+        return _sliced(setting.library, array, axis, run).reshape(
+            (*array.shape[:axis], *table.table_shape, *array.shape[axis + 1 :])
+        )
     before, after = array.shape[:axis], array.shape[axis + count :]
     joined = array.reshape((*before, table.outside, *after))
     if (table.table == table.outside).any():
@@ -154,14 +199,19 @@ def _contracted(
     return setting.library.einsum(f"{','.join(words)}->{word}", *arrays)
 
 
-def _where(setting: Setting, node: nodes.Where) -> Any:
-    inside: Any = True
-    for part in setting.parts(node.axes)[0]:
-        order = sorted(part.names, key=node.labels.index)
+def inside(setting: Setting, axes: Accesses, labels: Labels) -> Any:
+    """Whether the points of some labels are inside some axes: a numpy array, or ``True``."""
+    found: Any = True
+    for part in setting.parts(axes)[0]:
+        order = sorted(part.names, key=labels.index)
         turned = part.inside.transpose([part.names.index(name) for name in order])
-        sizes = [setting.extents[name] if name in order else 1 for name in node.labels]
-        inside = inside & turned.reshape(sizes)
-    condition = setting.library.array(inside, setting.like)
+        sizes = [setting.extents[name] if name in order else 1 for name in labels]
+        found = found & turned.reshape(sizes)
+    return found
+
+
+def _where(setting: Setting, node: nodes.Where) -> Any:
+    condition = setting.library.array(inside(setting, node.axes, node.labels), setting.like)
     elsewhere = setting.filled((), node.reduce)
     return setting.library.where(condition, setting.value(node.source), elsewhere)
 
@@ -195,6 +245,9 @@ def _land(setting: Setting, node: nodes.Land) -> Any:
 
 
 def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
+    run = part.run
+    if run is not None and REDUCTIONS[reduce].linear and setting.library.spread is not None:
+        return _spread(setting.library, array, axis, part, run)
     arrivals = Arrivals(part)
     array = _taken(setting, array, axis, len(part.names), arrivals, reduce)
     if arrivals.most > 1:
@@ -202,6 +255,23 @@ def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce:
     if arrivals.everywhere:
         return array
     return _taken(setting, array, axis, 1, Rows(arrivals), reduce)
+
+
+def _sliced(library: Library, array: Any, axis: int, run: Run) -> Any:
+    """A part of an axis, element by element, or every few elements."""
+    assert library.sliced is not None and library.turned is not None
+    found = library.sliced(array, axis, run.least, abs(run.step), run.count)
+    return library.turned(found, axis) if run.step < 0 else found
+
+
+def _spread(library: Library, array: Any, axis: int, part: Positions, run: Run) -> Any:
+    """The reverse, with zeros in between."""
+    assert library.spread is not None and library.turned is not None
+    if not part.names:
+        array = array.reshape((*array.shape[:axis], 1, *array.shape[axis:]))
+    elif run.step < 0:
+        array = library.turned(array, axis)
+    return library.spread(array, axis, run.least, abs(run.step), part.outside)
 
 
 def _divide(setting: Setting, node: nodes.Divide) -> Any:

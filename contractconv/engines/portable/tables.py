@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,25 @@ from contractconv.arrays.views import Array
 from contractconv.engines.portable.nodes import names_of
 from contractconv.lazy import Value, remembered
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
+
+
+class Run(NamedTuple):
+    """Elements of an axis that an index meets one after the other, inside it.
+
+    Attributes:
+        first: the one that it begins with.
+        step: from one to the next; below zero if it runs backwards.
+        count: how many there are.
+    """
+
+    first: int
+    step: int
+    count: int
+
+    @property
+    def least(self) -> int:
+        """The first of them on the axis."""
+        return min(self.first, self.first + self.step * (self.count - 1))
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,23 @@ class Positions(Value):
         """The position of what is outside."""
         return prod(self.sizes)
 
+    @property
+    def run(self) -> Run | None:
+        """What one index meets, or none, if that stays inside one axis, whole step by whole step."""
+        if len(self.axes) != 1 or len(self.names) > 1 or 0 in self.table_shape:
+            return None
+        (axis,) = self.axes
+        low, high = axis.reach(dict(self.extents))
+        if axis.divisor > 1 or low < 0 or high >= axis.size:
+            return None
+        step = axis.terms[0][1] if axis.terms else 1
+        return Run(axis.offset, step, prod(self.table_shape))
+
+    @property
+    def table_shape(self) -> Shape:
+        """The extents of the indices."""
+        return tuple(extent for _, extent in self.extents)
+
     @remembered
     def table(self) -> Array:
         """The position at every point."""
@@ -68,8 +104,7 @@ class Positions(Value):
             within = (remainder == 0) & (at >= 0) & (at < access.size)
             place = place * access.size + np.where(within, at, 0)
             inside = inside & within
-        shape = tuple(extent for _, extent in self.extents)
-        return np.broadcast_to(np.where(inside, place, self.outside), shape)
+        return np.broadcast_to(np.where(inside, place, self.outside), self.table_shape)
 
     def _numerator(self, access: Access) -> Array:
         total = np.full((1,) * len(self.extents), access.offset)

@@ -65,6 +65,36 @@ def lowered(problem: Problem) -> Node:
     """
     if problem.points == 0 or any(0 in shape_of(a) for a in (*problem.operands, problem.output)):
         return nodes.Full(problem.result_shape, problem.reduce)  # no point contributes
+    return translated(_of(problem))
+
+
+def products(problem: Problem) -> Node:
+    """Describe the product of the operands at every point; zero where one is read outside.
+
+    Args:
+        problem: any contraction that has points, of operands that have elements.
+
+    Returns:
+        The node, with an axis for each of ``problem.indices``.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> products(resolve(parse("i j, j -> i"), [(2, 3), (3,)])).output
+        ('i', 'j')
+    """
+    made = _of(problem)
+    return _contracted(made, points(made, SUM)[0], problem.indices).node
+
+
+def leaving(problem: Problem) -> Axes:
+    """The axes outside of which a point may lie, the output's among them."""
+    terms = (*problem.operands, problem.output)
+    return tuple(filter(_of(problem).leaves, (axis for term in terms for axis in term)))
+
+
+def _of(problem: Problem) -> Contraction:
+    """What is translated of a problem."""
     extents = problem.extents
 
     def whole(axis: Access) -> bool:
@@ -75,11 +105,10 @@ def lowered(problem: Problem) -> Node:
         return axis.divisor > 1 or low < 0 or high >= axis.size
 
     operands = tuple(enumerate(problem.operands))
-    made = Contraction(
+    return Contraction(
         operands, problem.output, problem.reduced, problem.reduce,
         extents.__getitem__, whole, leaves,
     )  # fmt: skip
-    return translated(made)
 
 
 def translated(contraction: Contraction) -> Node:

@@ -14,7 +14,10 @@ from contractconv.arrays.conversion import as_dtype, fitted
 from contractconv.arrays.operands import as_operand
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
+from contractconv.engines.portable.libraries import has_foreign
 from contractconv.errors import OperandError, ProgramError, ShapeError
+from contractconv.execution.foreign.inputs import taken_inputs
+from contractconv.execution.foreign.programs import evaluated
 from contractconv.execution.programs.runner import Runner
 from contractconv.machine import memory
 from contractconv.notation.problem import Problem, Shape
@@ -32,8 +35,12 @@ from contractconv.programs.rewrites.driver import rewritten
 from contractconv.programs.rewrites.table import passes
 from contractconv.programs.text.reader import read
 from contractconv.programs.text.writer import write
+from contractconv.tensor_types import are_of_torch
 
 FreeShape = tuple[int | None, ...]
+
+# Bytes that a node of a program takes, about.
+_NODE = 2048
 
 
 class CompiledProgram:
@@ -62,6 +69,7 @@ class CompiledProgram:
         self._dtype = None if dtype is None else as_dtype(dtype, ())
         self._limit = None if memory_limit is None else as_bytes(memory_limit)
         self._runners = Shelf()
+        self._programs = Shelf()  # for arrays of other libraries
         self._pool = memory.Pool()
         self._names = [node.name for node in graph.inputs]
         if self._dtype is not None and self._are_known():
@@ -82,12 +90,19 @@ class CompiledProgram:
             ShapeError: shapes do not fit.
             MemoryLimitError: more memory is needed for them than the limit.
         """
-        runner, taken = self._ready(arrays, named)
+        given = self._bound(arrays, named)
+        if are_of_torch(given.values(), self._limit):
+            from contractconv.execution.torch.calls import called  # it carries programs out by us
+
+            return self._returned(called(self, given))
+        if has_foreign(given.values()):
+            return self._returned(self.evaluated(given))
+        runner, taken = self._ready(given)
         return self._returned(runner(taken))
 
     def profile(self, *arrays: Any, **named: Any) -> ProgramPlan:
         """The plan, with the time that each step took; the inputs are as in a call."""
-        runner, taken = self._ready(arrays, named)
+        runner, taken = self._ready(self._bound(arrays, named))
         return runner.profile(taken)
 
     @property
@@ -99,11 +114,9 @@ class CompiledProgram:
         """
         return self.runner().plan
 
-    def _ready(
-        self, arrays: Sequence[Any], named: Mapping[str, Any]
-    ) -> tuple[Runner, dict[str, Array]]:
+    def _ready(self, inputs: Mapping[str, Any]) -> tuple[Runner, dict[str, Array]]:
         """What carries a call out, and the arrays that it takes."""
-        given = self._bound(arrays, named)
+        given = {name: as_operand(array, name) for name, array in inputs.items()}
         dtype = self._dtype or _meeting(self.graph.inputs, given)
         shapes = {name: np.shape(array) for name, array in given.items()}
         runner = self._runner(shapes, dtype)
@@ -116,6 +129,26 @@ class CompiledProgram:
         }  # fmt: skip
         return runner, taken
 
+    def evaluated(self, given: Mapping[str, Any]) -> list[Any]:
+        """Carry the program out on arrays of another library, by its own operations.
+
+        Args:
+            given: the inputs by name.
+        """
+        if self._limit is not None:
+            raise OperandError(
+                "a memory limit holds for numpy arrays alone: compile the program without one"
+            )
+        library, arrays, dtype = taken_inputs(self.graph.inputs, given, self._dtype)
+        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+        key = (library.name, dtype, *shapes.values())
+        program: Typed | None = self._programs.get(key)
+        if program is None:
+            self.check_shapes(shapes)
+            program = _prepared(self.graph, shapes, dtype)
+            self._programs.put(key, program, _NODE * len(program.graph.nodes))
+        return evaluated(program, arrays)
+
     def runner(self, **shapes: Sequence[int]) -> Runner:
         """What carries the program out for inputs of some shapes."""
         whole = {name: shapes.get(name, self._shapes.get(name)) for name in self._names}
@@ -126,15 +159,25 @@ class CompiledProgram:
         key = (dtype, *(shapes[name] for name in self._names))
         known: Runner | None = self._runners.get(key)
         if known is None:
-            self._check_shapes(shapes)
+            self.check_shapes(shapes)
             known = Runner(_prepared(self.graph, shapes, dtype.name), self._pool, self._limit)
             self._runners.put(key, known, known.size)
         return known
 
+    @property
+    def dtype(self) -> str | None:
+        """The dtype of the inputs that do not say theirs, if it is settled."""
+        return None if self._dtype is None else self._dtype.name
+
     def _are_known(self) -> bool:
         return all(None not in self._shapes.get(name, (None,)) for name in self._names)
 
-    def _check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+    def check_shapes(self, shapes: Mapping[str, Shape]) -> None:
+        """Refuse inputs of other shapes than those that it is compiled for.
+
+        Raises:
+            ShapeError: one has another one.
+        """
         for name, wanted in self._shapes.items():
             found = shapes[name]
             if len(found) != len(wanted) or any(
@@ -155,15 +198,14 @@ class CompiledProgram:
         missing = [name for name in self._names if name not in given]
         if missing:
             raise OperandError(f"{self._signature()} is called without {', '.join(missing)}")
-        return {name: as_operand(given[name], name) for name in self._names}
+        return {name: given[name] for name in self._names}
 
     def _signature(self) -> str:
         return f"{self.graph.name}({', '.join(self._names)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Nodes may be deeper than pickle's stack; the text never is. What is ready is made anew.
-        dtype = None if self._dtype is None else self._dtype.name
-        return _again, (write(self.graph), self._shapes, dtype, self._single, self._limit)
+        return _again, (write(self.graph), self._shapes, self.dtype, self._single, self._limit)
 
     def _returned(self, made: Sequence[Array]) -> Any:
         return made[0] if self._results is None else self._results(*made)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractconv.engines.portable.libraries import as_numpy
 from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.nesting import Nested, from_names
 from contractconv.networks.fitting.data import Source
@@ -32,7 +33,8 @@ def measured(
     sums, rows = dict.fromkeys(("loss", *metrics), 0.0), 0
     for batch in source.epoch(np.random.default_rng(0)):
         found, made = network.loss_and_output(params, *batch, loss=loss)
-        values = [found, *(metric(made, batch[-1]) for metric in metrics.values())]
+        met = as_numpy(made), as_numpy(batch[-1])
+        values = [found, *(metric(*met) for metric in metrics.values())]
         count = len(batch[-1])
         sums = {n: s + float(v) * count for (n, s), v in zip(sums.items(), values, strict=True)}
         rows += count

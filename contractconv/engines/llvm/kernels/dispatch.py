@@ -37,9 +37,10 @@ WIDTH = max(
 # A program as one thread sees it, its head: how many stages there are, and the addresses of these
 # tables: the first piece of each stage, and of the one after the last; the first call of each
 # piece, likewise; for each call its kernel; its arguments; the number of the region of memory in
-# which each argument is an address; and counters. Then the address of each region: the first one
-# is 0, for arguments that are no addresses.
-STAGES, PIECES, CALLS, KERNELS, ARGUMENTS, REGIONS, COUNTERS, BASES = range(8)
+# which each argument is an address; counters; and where the regions begin, the same for all
+# threads: the first one at 0, for arguments that are no addresses. Then the bytes into each region
+# at which begins what the thread has of it.
+STAGES, PIECES, CALLS, KERNELS, ARGUMENTS, REGIONS, COUNTERS, BASES, OWN = range(9)
 # For each stage the pieces that were taken, and those that are done: each on a line of the cache.
 TAKEN, DONE, COUNTED = 0, 8, 16
 # The table of a helper: the head of a program that it may take part in, how many it took part in,
@@ -47,7 +48,7 @@ TAKEN, DONE, COUNTED = 0, 8, 16
 JOB, LEFT, BEGUN, PATIENCE, WORDS = 0, 8, 9, 10, 16
 # The table of a leader: how many helpers there are, the addresses of their tables and of all
 # heads, its own first, and the bytes from one head to the next.
-HELPERS, TABLES, HEADS, HEAD_BYTES, LEADER = range(5)
+TABLES, HEADS, HELPERS, HEAD_BYTES, LEADER = range(5)
 
 
 @cache
@@ -96,14 +97,15 @@ def _piece(e: Emitter, head: Int, which: Int, arguments: Int) -> None:
     """Call the kernels of a piece one after the other."""
     kind = e.function.function_type.as_pointer()
     table = e.builder.inttoptr(arguments.value, e.function.args[0].type)
-    calls, kernels, given, regions = (
-        e.entry_of(head, n) for n in (CALLS, KERNELS, ARGUMENTS, REGIONS)
+    calls, kernels, given, regions, bases = (
+        e.entry_of(head, n) for n in (CALLS, KERNELS, ARGUMENTS, REGIONS, BASES)
     )
 
     def call(n: Int) -> None:
         def fill(place: Int) -> None:
             entry = n * WIDTH + place
-            base = e.entry_of(head, e.byte_of(regions, entry) + BASES)
+            region = e.byte_of(regions, entry)
+            base = e.entry_of(bases, region) + e.entry_of(head, region + OWN)
             e.set_entry(arguments, place, e.entry_of(given, entry) + base)
 
         e.repeat(0, WIDTH, fill)

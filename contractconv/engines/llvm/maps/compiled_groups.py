@@ -228,29 +228,25 @@ def _shared_run(loop: Loop, shares: int) -> Run:
     work, table, sums, _ = loop
     pieces, row = table.numbers.shape[0], table.numbers.strides[0]
 
+    program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))
     idle: list[Table] = []
 
-    def alone(arrays: Sequence[Array]) -> list[Array]:
+    def run(arrays: Sequence[Array]) -> list[Array]:
         try:
             own = idle.pop()  # that of an earlier run, unless another run is using it
         except IndexError:
             own = table.copy()
-        parts = sums.parts(1)
+        parts = sums.parts(pieces)
         own.lend(ARRAYS, [*arrays, *parts])
-        work(own.address)
+        if pieces == 1:
+            work(own.address)
+        else:
+            program.run({}, own.numbers)
         own.let_go()
         idle.append(own)
         return sums.totals(parts)
 
-    program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))
-
-    def shared(arrays: Sequence[Array]) -> list[Array]:
-        own, parts = table.copy(), sums.parts(pieces)
-        own.lend(ARRAYS, [*arrays, *parts])
-        program.run({}, own.numbers)
-        return sums.totals(parts)
-
-    return alone if pieces == 1 else shared
+    return run
 
 
 def _some(work: Native, pieces: range, row: int) -> Calls:

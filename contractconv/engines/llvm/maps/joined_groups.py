@@ -68,13 +68,19 @@ class JoinedGroups:
         calls = [_call(loop, begin) for loop, begin in zip(loops, begins, strict=False)]
         program = Prepared(Program([calls if self._shared else [_in_turn(calls)]]))
         places, repeated = self._places(begins), self._repeated(loops)
+        idle: list[Table] = []
 
         def run(arrays: list[Array]) -> None:
             for n, rows in repeated:
                 arrays[n] = rows.repeat(arrays[n])
-            own = table.copy()
+            try:
+                own = idle.pop()  # that of an earlier run, unless another run is using it
+            except IndexError:
+                own = table.copy()
             own.scatter(places, arrays)
             program.run({}, own.numbers)
+            own.let_go()
+            idle.append(own)
 
         return run, table.numbers.nbytes
 

@@ -1,0 +1,1 @@
+"""Contractions and programs on the arrays of another library than numpy."""

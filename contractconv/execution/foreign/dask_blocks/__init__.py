@@ -1,0 +1,1 @@
+"""Contractions of dask arrays: a task for each block of the result, of what it reads alone."""

@@ -1,0 +1,156 @@
+"""What carries the text of a program out on tensors: our kernels, or torch's own operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from contractconv.arrays.views import Array
+from contractconv.cache_register import Shelf, kept
+from contractconv.execution.programs.compiled import CompiledProgram
+from contractconv.execution.ready import known_call
+from contractconv.execution.run import first_call
+from contractconv.execution.torch.constants import Tensor
+from contractconv.execution.torch.texts import graph_of
+from contractconv.notation.extents import resolved
+from contractconv.notation.problem import Shape
+from contractconv.programs.dtypes import Typed, typed
+from contractconv.programs.nodes import Contract
+from contractconv.programs.program import Graph
+from contractconv.programs.sizing import sized
+
+# The dtypes that kernels have; others are torch's.
+OURS = frozenset(
+    {
+        torch.bool, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
+        torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+    }
+)  # fmt: skip
+_KINDS = (torch.Tensor, torch.nn.Parameter)
+
+
+def are_ours(tensors: Sequence[Any]) -> bool:
+    """Whether our kernels read some tensors where they lie."""
+    for tensor in tensors:
+        if type(tensor) not in _KINDS or tensor.dtype not in OURS:
+            return False
+        if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+            return False
+    return True
+
+
+def as_array(tensor: Tensor) -> Array:
+    """The memory of a tensor as an array."""
+    plain = tensor.detach() if tensor.requires_grad else tensor
+    if plain.is_conj() or plain.is_neg():
+        plain = plain.resolve_conj().resolve_neg()
+    array: Array = plain.numpy()
+    return array
+
+
+def as_tensor(array: Any) -> Tensor:
+    """An array of ours as a tensor, which lies in order."""
+    made = np.asarray(array)
+    if not (made.flags.c_contiguous and made.flags.writeable):
+        made = made.copy()
+    return torch.from_numpy(made)
+
+
+class Kernel:
+    """Carries out a program.
+
+    Args:
+        text: the program; inputs of no declared dtype have the same one in a call.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text, self._graph = text, graph_of(text)
+        self._names = [node.name for node in self._graph.inputs]
+        self._lone = _lone(self._graph)
+        self._compiled = CompiledProgram(self._graph, single=False)
+        self._typed = Shelf()
+
+    def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Carry it out; results lie in order, and in memory of their own."""
+        if are_ours(tensors):
+            return self._by_kernels([as_array(tensor) for tensor in tensors])
+        return _apart(self.by_torch(tensors), tensors)
+
+    def by_torch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Carry it out by torch's own operations."""
+        return self._compiled.evaluated(dict(zip(self._names, tensors, strict=True)))
+
+    def _sized(self, shapes: Sequence[Shape], dtype: str) -> Typed:
+        """What is known of the program for inputs of some shapes."""
+        key = (dtype, *shapes)
+        found: Typed | None = self._typed.get(key)
+        if found is None:
+            named = dict(zip(self._names, shapes, strict=True))
+            found = typed(sized(self._graph, named), dtype)
+            self._typed.put(key, found, 2048 * len(found.graph.nodes))
+        return found
+
+    def fake(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Tensors like the results."""
+        # Sizes that are symbols become numbers here: the plan is one for numbers.
+        shapes = [tuple(int(size) for size in tensor.shape) for tensor in tensors]
+        program = self._sized(shapes, self._default(tensors))
+        return [
+            tensors[0].new_empty(program.shapes[node], dtype=getattr(torch, program.dtypes[node]))
+            for node in program.graph.wanted
+        ]
+
+    def _by_kernels(self, arrays: Sequence[Array]) -> list[Tensor]:
+        if self._lone is not None:
+            return [as_tensor(self._contracted(self._lone, arrays))]
+        made: dict[int, Array] = {}
+        results = self._compiled(*arrays)
+        return [as_tensor(r if made.setdefault(id(r), r) is r else r.copy()) for r in results]
+
+    def _contracted(self, lone: Contract, arrays: Sequence[Array]) -> Array:
+        known = known_call(self._text, arrays)
+        if known is not None:
+            return known(arrays)
+        extents = {name: size.offset for name, size in lone.extents}
+        told = None if lone.shape is None else tuple(size.offset for size in lone.shape)
+        problem = resolved(lone.spec, tuple(a.shape for a in arrays), extents, told, None)
+        return first_call(self._text, problem, arrays)
+
+    def _default(self, tensors: Sequence[Tensor]) -> str:
+        """The dtype of the inputs that do not say theirs."""
+        pairs = zip(self._graph.inputs, tensors, strict=True)
+        found = next((t.dtype for node, t in pairs if node.dtype is None), torch.float64)
+        return str(found).removeprefix("torch.")
+
+
+@kept(most=1024)
+def kernel_of(text: str) -> Kernel:
+    """What carries a program out; it is kept."""
+    return Kernel(text)
+
+
+def _lone(graph: Graph) -> Contract | None:
+    """The only node of a program that contracts what it is given, as it is given."""
+    if len(graph.outputs) > 1:
+        return None
+    (node,) = graph.wanted
+    if not isinstance(node, Contract) or node.local or node.operands != graph.inputs:
+        return None
+    sizes = (*(size for _, size in node.extents), *(node.shape or ()))
+    return None if any(size.number is None for size in sizes) else node
+
+
+def _apart(made: Sequence[Tensor], given: Sequence[Tensor]) -> list[Tensor]:
+    """Results that lie in order, in memory that nothing else has."""
+    taken = {tensor.untyped_storage().data_ptr() for tensor in given}
+    found = []
+    for tensor in made:
+        whole = tensor.contiguous()
+        if whole.untyped_storage().data_ptr() in taken:
+            whole = whole.clone(memory_format=torch.contiguous_format)
+        taken.add(whole.untyped_storage().data_ptr())
+        found.append(whole)
+    return found

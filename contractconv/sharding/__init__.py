@@ -1,0 +1,1 @@
+"""Programs over several devices: which block each has, what it needs of others, who adds what."""

@@ -1,0 +1,62 @@
+"""Leaves that are cut where windows reach outside: each number of the result has one part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contractconv.engines.llvm.partition import unpadded
+from contractconv.notation.problem import Access, Problem
+
+Point = tuple[int, ...]
+
+
+def window(size: int, results: int, taps: int, steps: tuple[int, int], offset: int) -> Problem:
+    """Windows along one axis, that may reach outside of it anywhere."""
+    read = Access((("i", steps[0]), ("k", steps[1])), offset, 1, size)
+    terms = (read,), (Access.along("k", taps),)
+    out = (Access.along("i", results),)
+    return Problem(terms, out, (("i", results), ("k", taps)), "sum", (results,))
+
+
+def points(problem: Problem) -> Counter[Point]:
+    """Of each product: where it is read, what it is multiplied with, and where it goes."""
+    (read,), (factor,) = problem.operands
+    (out,) = problem.output
+    found: Counter[Point] = Counter()
+    for values in product(*(range(size) for _, size in problem.sizes)):
+        at = dict(zip(problem.extents, values, strict=True))
+        place = [a.offset + sum(c * at[n] for n, c in a.terms) for a in (read, factor, out)]
+        found[tuple(place)] += 0 <= place[0] < read.size
+    return +found
+
+
+def written(parts: tuple[Problem, ...]) -> Counter[int]:
+    """How often each number of the result is written."""
+    return Counter(part.output[0].offset + n for part in parts for n in range(part.extents["i"]))
+
+
+@given(
+    st.integers(1, 12), st.integers(1, 12), st.integers(1, 6),
+    st.tuples(st.integers(1, 3), st.sampled_from((-2, -1, 1, 2))), st.integers(-8, 8), st.data(),
+)  # fmt: skip
+def test_parts_of_pieces_are_the_pieces(
+    size: int, results: int, taps: int, steps: tuple[int, int], offset: int, data: st.DataObject
+) -> None:
+    whole = window(size, results, taps, steps, offset)
+    start = data.draw(st.integers(0, results - 1))
+    piece = whole.restricted("i", start, data.draw(st.integers(1, results - start)))
+    parts = unpadded(piece)
+    assert written(parts) == written((piece,))
+    assert sum((points(part) for part in parts), Counter()) == points(piece)
+
+
+@pytest.mark.parametrize("row", range(14))
+def test_a_row_at_the_edge_has_one_part(row: int) -> None:
+    whole = window(10, 14, 5, (1, -1), 0)
+    (part,) = unpadded(whole.restricted("i", row, 1))
+    assert part.points == min(row + 1, 5, 14 - row)
