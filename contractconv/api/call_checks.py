@@ -210,10 +210,9 @@ class Called(ABC):
 
         blocks = self._by_blocks(call)
         made = shown(options, lambda: self._made(call)) if blocks is None else blocks
-        made = call.finished(made)
         if key is not None:
             remember_foreign(key, self._ready(call, arrays))
-        return made
+        return call.finished(made)
 
     def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
         """What carries out such calls with arrays of another library, if that takes no checks."""

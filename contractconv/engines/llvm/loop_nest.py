@@ -120,10 +120,12 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
     total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
-    places = (0, 1) if tile.elementwise else (nest.vectors,)
-    for place in places:
-        total += _cycles_of_copy(problem.operands[place], steps[place], nest.lane, kind)
-    return total + _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
+    for place in (0, 1) if tile.elementwise else (nest.vectors,):
+        term = problem.operands[place]
+        each = _cycles_of_copy(term, steps[place], nest.lane, kind)
+        total += each * prod(access.size for access in term)
+    each = _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
+    return total + each * volume(problem.kept, extents)
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
@@ -139,15 +141,15 @@ def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
 def _cycles_of_copy(
     term: tuple[Access, ...], steps: Mapping[str, int], lane: str, kind: Number
 ) -> float:
-    """What it costs that numbers are no neighbours along the lanes."""
+    """What it costs for each number of an array that they are no neighbours along the lanes."""
     if steps.get(lane) == kind.size:
         return 0.0
     # Squares are turned, one side of which are neighbours along other axes: as many as there are.
-    axes = ((abs(steps[n] // c), a.size) for a in term if lane not in a.names for n, c in a.terms)
+    axes = ((abs(steps[n]), a.size) for a in term if lane not in a.names for n in a.names)
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
-    return _COPY * prod(a.size for a in term) * kind.lanes / min(kind.lanes, together)
+    return _COPY * kind.lanes / min(kind.lanes, together)
 
 
 class Along(NamedTuple):

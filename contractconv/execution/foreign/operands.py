@@ -59,4 +59,5 @@ def _settled(arrays: Sequence[Any], names: Sequence[str]) -> tuple[Library, Any]
                 f"{first} is on {library.place(like)} and {name} is on {library.place(array)}: "
                 f"move them to one device"
             )
+        library.check(array, name)
     return library, like

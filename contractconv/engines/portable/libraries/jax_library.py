@@ -46,13 +46,13 @@ def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
 
 
-def _added(matrix: Any, places: Any, count: int) -> Any:
-    return jax.ops.segment_sum(matrix, places, num_segments=count)
-
-
 def _signature(array: Any) -> Hashable:
     # In which numbers two arrays meet depends on the last two.
     return array.shape, array.dtype, array.aval.weak_type, jax.config.jax_enable_x64
+
+
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)
 
 
 def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:

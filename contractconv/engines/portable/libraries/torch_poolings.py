@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -25,6 +26,10 @@ def pool(form: Pooling, numbers: str) -> Work | None:
     """What reduces the windows of a tensor; ``None`` if torch has nothing for it."""
     if form.reduce not in _POOLS:
         return None
+    if form.reduce == "min" and np.dtype(numbers).kind in "iu":
+        # Padding goes through floats, which hold the least integer, but not the greatest one.
+        greatest = pool(replace(form, reduce="max"), numbers)
+        return greatest and (lambda array: ~greatest(~array))
     # The innermost axes come first, so that of equal values the first one is chosen.
     taps = sorted(form.taps, key=lambda one: -one.axis)
     stages = [_stage(form, sorted(taps[n : n + 2]), numbers) for n in range(0, len(taps), 2)]
