@@ -112,7 +112,5 @@ class Library:
     spread: Callable[[Any, int, int, int, int], Any] | None = None
     turned: Callable[[Any, int], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
-    derivative: (
-        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
-    ) = None
+    derivative: Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None
