@@ -126,7 +126,5 @@ class Library:
     runs: Runs | None = None
     copied: Callable[[Any], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
-    derivative: (
-        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
-    ) = None
+    derivative: Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -189,9 +189,7 @@ def _image_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
 
     def carry(places: Any, taps: Any) -> Any:
         shape = (places.shape[0], taps.shape[1] * groups, *sizes)
-        like = torch.empty(
-            shape, dtype=places.dtype, device=places.device, memory_format=form
-        )
+        like = torch.empty(shape, dtype=places.dtype, device=places.device, memory_format=form)
         return _backward(places, like, taps, None, *window, [True, False, False])[0]
 
     return carry
@@ -204,9 +202,7 @@ def _taps_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
 
     def carry(image: Any, places: Any) -> Any:
         shape = (places.shape[1], image.shape[1] // groups, *sizes)
-        like = torch.empty(
-            shape, dtype=places.dtype, device=places.device, memory_format=form
-        )
+        like = torch.empty(shape, dtype=places.dtype, device=places.device, memory_format=form)
         read = _padded(image, margins)
         return _backward(places, read, like, None, *window, [False, True, False])[1]
 
