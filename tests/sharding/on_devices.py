@@ -264,6 +264,23 @@ def test_attention_along_a_sequence() -> None:
         np.testing.assert_allclose(np.asarray(sharded(*arrays)), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("names", [{"b": "m"}, {"v": "m"}, {"b": "m", "v": "n"}], ids=str)
+def test_rows_that_labels_choose(names: dict[str, str]) -> None:
+    table, labels = cc.tensor("table", "v d"), cc.tensor("labels", "b t", "int64")
+    code = cc.where(labels == cc.index("v", cc.size(table, "v")), 1, 0)
+    rows = cc.contract("b t v, v d -> b t d", code, table)
+    loss = cc.contract("b t d, b t d ->", rows, rows)
+    program = cc.program(rows=rows, slopes=cc.grad(loss, [table])[0])
+    given = np.arange(14.0).reshape(7, 2), np.array([[0, 6, 3], [3, -1, 9], [5, 5, 5]])
+    sharded = cc.shard(program, mesh(m=4, n=2), **names)
+    expected = program.compile()(table=given[0], labels=given[1])
+    by_name = dict(zip(("table", "labels"), given, strict=True))
+    for found, wanted in zip(sharded(**by_name), expected, strict=True):
+        same(found, wanted)
+    plan = sharded.plan(table=given[0].shape, labels=given[1].shape)
+    assert {line.collective for line in plan.lines} == {"psum"}
+
+
 def test_a_composition_lies_as_its_first_index() -> None:
     dense = cc.Contraction("b (h w c), h w c o -> b o")
     rng = np.random.default_rng(2)

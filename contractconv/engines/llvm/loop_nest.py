@@ -25,6 +25,10 @@ Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
 _COPY, _TAP = 1.0, 6.0
+# Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
+_SOME_LANES, _MASKED = 12.0, 64
+# Bytes from one place to another that is kept in the same few lines of the cache.
+_ALIKE = 4096
 # Neighbours are at most so many places apart, and so many taps are written out.
 _MOST_APART, _MOST_TAPS = 4, 16
 # Cycles, roughly, that a product of vectors takes in a tile without windows: one factor of each is
@@ -120,6 +124,8 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     loads = tile.vectors + (sums if tile.elementwise else high)
     step = max(sums / 2, loads / 2, 4.0)
     total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
+    if extents[nest.lane] % kind.lanes and kind.bytes < _MASKED:
+        total += _SOME_LANES * rows * volume(nest.batch, extents)
     for place in (0, 1) if tile.elementwise else (nest.vectors,):
         term = problem.operands[place]
         each = _cycles_of_copy(term, steps[place], nest.lane, kind)
@@ -149,7 +155,8 @@ def _cycles_of_copy(
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
-    return _COPY * kind.lanes / min(kind.lanes, together)
+    crowded = 1 if steps.get(lane, 1) % _ALIKE else 2
+    return _COPY * crowded * kind.lanes / min(kind.lanes, together)
 
 
 class Along(NamedTuple):
