@@ -64,9 +64,7 @@ def answer(
 
 
 @fewer(2)
-@given(
-    problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data()
-)
+@given(problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data())
 def test_blocks_of_any_sizes_are_the_whole(
     problem: Problem, reduce: Reduction, seed: int, data: st.DataObject
 ) -> None:
@@ -79,9 +77,7 @@ def test_blocks_of_any_sizes_are_the_whole(
 
 
 @fewer(6)
-@given(
-    problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data()
-)
+@given(problem=anything, reduce=st.sampled_from(get_args(Reduction)), seed=seeds(), data=st.data())
 def test_gradients_by_blocks_are_those_of_the_whole(
     problem: Problem, reduce: Reduction, seed: int, data: st.DataObject
 ) -> None:
