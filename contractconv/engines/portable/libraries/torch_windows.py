@@ -25,6 +25,7 @@ from contractconv.planning.roles import Labels
 Carry = Callable[..., Any]
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSE = (
     functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d,
@@ -72,6 +73,9 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
 
     Every form is one of three: the places of the windows are made, or the image, or the taps.
     """
+    if numbers in _PARTS:
+        real = convolve(form, _PARTS[numbers])
+        return real and _of_complex(real)
     parts = _parts(form)
     if parts is None or numbers not in _FLOATS:
         return None
@@ -90,6 +94,16 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
         read = [a if change is None else change(a) for a, change in zip(given, reads, strict=True)]
         made = work(*(read[n] for n in order))
         return made if ending is None else ending(made)
+
+    return carry
+
+
+def _of_complex(real: Carry) -> Carry:
+    """The same of complex numbers, of whose convolutions torch has not all."""
+
+    def carry(first: Any, second: Any) -> Any:
+        (a, b), (c, d) = ((array.real, array.imag) for array in (first, second))
+        return torch.complex(real(a, c) - real(b, d), real(a, d) + real(b, c))
 
     return carry
 
