@@ -271,12 +271,14 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any)
 
 def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     """Contract arrays of which some are another library's."""
+    from contractconv.execution.entry import shown
     from contractconv.execution.foreign import contractions, entry
     from contractconv.execution.foreign.operands import taken
 
     library, arrays = taken(given, [f"operand {n}" for n in range(len(given))])
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    made = entry.called(library, problem, arrays, options, forward._spec.indices)
+    indices = forward._spec.indices
+    made = shown(options, lambda: entry.called(library, problem, arrays, options, indices))
     if key is not None:
         common = library.promoted(arrays)
         alike = all(library.promoted([array]) == common for array in arrays)
