@@ -378,6 +378,18 @@ def _nobody(*given: Any, **named: Any) -> None:
     raise AssertionError("something was computed")
 
 
+def test_the_gradient_of_a_pooling_makes_no_local_derivative() -> None:
+    pool = cc.Contraction("b (2*i+k-1) c -> b i c", reduce="max")
+    array = integers(2, 21, 3)
+    cotangent = integers(2, 11, 3)
+    blocks = da.from_array(array, chunks=(1, (4, 9, 8), 3))
+    made = pool.grad(0)(da.from_array(cotangent, chunks=(2, 4, 3)), blocks, k=3)
+    assert made.chunks == blocks.chunks
+    assert not any(name.startswith("derive") for name in tasks_of(made))
+    expected = pool.grad(0)(cotangent, array, k=3)
+    np.testing.assert_array_equal(computed(made), expected)
+
+
 def test_a_network_and_its_gradients_are_lazy() -> None:
     net = cc.Network([
         cc.Layer("b (i+k-1) (j+l-1) c, k l c o -> b i j o", k=3, l=3, o=4, bias="o", map="relu"),
