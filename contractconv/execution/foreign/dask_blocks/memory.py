@@ -56,11 +56,10 @@ def plans_of(*arrays: Array) -> tuple[BlockPlan, ...]:
 
 def plan_of(layer: BlockLayer) -> BlockPlan:
     """The plan of one contraction."""
-    shape = max((work.task.shape for work in layer.works), key=prod, default=())
     own = [_least(work) for work in layer.works]
     kept = [least + work.load.near for least, work in zip(own, layer.works, strict=True)]
     least, peak = max([layer.combined, *own]), max([layer.combined, *kept])
-    return BlockPlan(layer.contraction, len(layer), shape, least, peak)
+    return BlockPlan(layer.contraction, len(layer), _largest(layer), least, peak)
 
 
 def _least(work: Work) -> int:
@@ -91,24 +90,27 @@ def refuse(layer: BlockLayer) -> None:
     Raises:
         MemoryLimitError: they do.
     """
-    least = max([layer.combined, *(w.load.own + w.task.made for w in layer.works)])
-    plan = None
+    least = max([layer.combined, *(work.load.own + work.task.made for work in layer.works)])
     for room in rooms():
         at_once = min(room.threads, max(1, len(layer)))
-        if least * at_once * _BESIDE <= room.memory:
-            continue
-        plan = plan or plan_of(layer)
-        if plan.least * at_once > room.memory:
-            raise MemoryLimitError(_refusal(plan, room, at_once))
+        if least * at_once * _BESIDE > room.memory:
+            taken = least if least * at_once > room.memory else plan_of(layer).least
+            if taken * at_once > room.memory:
+                raise MemoryLimitError(_refusal(layer, taken, room, at_once))
 
 
-def _refusal(plan: BlockPlan, room: Room, at_once: int) -> str:
+def _refusal(layer: BlockLayer, taken: int, room: Room, at_once: int) -> str:
     tasks = "a task of" if at_once == 1 else f"{at_once} tasks at once of"
     return (
-        f"{tasks} '{plan.contraction}' would take {plan.least * at_once:,} bytes, and {room.name} "
-        f"has {room.memory:,}: the largest makes a block of shape {plan.shape}; rechunk the "
-        f"operands to smaller blocks, or give memory_limit="
+        f"{tasks} '{layer.contraction}' would take {taken * at_once:,} bytes, and {room.name} has "
+        f"{room.memory:,}: the largest block has the shape {_largest(layer)}; rechunk the operands "
+        f"to smaller blocks, or give memory_limit="
     )
+
+
+def _largest(layer: BlockLayer) -> tuple[int, ...]:
+    """The shape of the largest block that a task makes."""
+    return max((work.task.shape for work in layer.works), key=prod, default=())
 
 
 def rooms() -> Iterator[Room]:
