@@ -9,7 +9,7 @@ from contractconv.api.contract import as_contraction
 from contractconv.api.program import Program, compiled
 from contractconv.execution.torch.calls import as_tensors, fitted, in_common, name_of
 from contractconv.execution.torch.constants import Tensor, constant
-from contractconv.execution.torch.contraction_texts import contraction_text
+from contractconv.execution.torch.contraction_texts import FLOATS, contraction_text
 from contractconv.execution.torch.operator import run
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.planning.options import Options
@@ -73,7 +73,7 @@ def _text(
         # What is broadcast along an ellipsis follows from where there is one element.
         shapes = [tuple(1 if one else 2 for one in axes) for axes in single]
         read = expand_dots(read, shapes, said.get("output_shape"))
-    own = None if dtype in _FLOATS else dtype
+    own = None if dtype in FLOATS else dtype
     if not (biased or extents or named or said):
         return contraction_text(read, ranks, own, (), None, False, None)
     options = Options.of(read, "a contraction", named, extents, **said)
@@ -81,7 +81,3 @@ def _text(
     return contraction_text(
         read, ranks, own, values, options.output_shape, biased, options.activation
     )
-
-
-# Of these a program is whatever it is given.
-_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})

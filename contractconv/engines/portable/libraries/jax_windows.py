@@ -32,9 +32,11 @@ _KEPT, _FEATURES = "kept", "features"
 def convolve(form: Convolution, numbers: str) -> Callable[[Any, Any], Any]:
     """What convolves two arrays, in whatever order their axes lie.
 
-    The operand with the smaller windows is the kernel: XLA's own ones are made for that.
+    The operand with the smaller windows is the kernel, which XLA's own kernels are made for; of
+    equal ones that for which less has to be reversed.
     """
-    if form.span(SECOND) > form.span(FIRST):
+    first, second = ((form.span(n), -form.turned(n).moved) for n in (FIRST, SECOND))
+    if second > first:
         exchanged = _convolve(form.exchanged())
         return lambda first, second: exchanged(second, first)
     return _convolve(form)
@@ -161,7 +163,7 @@ def _window(taps: Sequence[Taps], count: int) -> dict[str, Any]:
     by_axis = {one.axis: one for one in taps}
     read = [by_axis.get(axis, _alone(axis)) for axis in range(count)]
     return {
-        "window_dimensions": [one.count for one in read],
+        "window_dimensions": [one.number for one in read],
         "window_strides": [one.stride for one in read],
         "padding": [(one.low, one.high) for one in read],
         "base_dilation": [one.dilated for one in read],
