@@ -14,6 +14,7 @@ from typing import NamedTuple
 from contractconv.programs.build import unused
 from contractconv.programs.gradients import gradients, tangents
 from contractconv.programs.kinds import DEFAULT, Kinds, Numbers, dtype_of, is_differentiable
+from contractconv.programs.local import shares_spelled_out
 from contractconv.programs.nodes import Contract, Input, Node, in_order, inputs_of
 from contractconv.programs.program import Graph
 
@@ -117,6 +118,7 @@ def saving(graph: Graph, wrt: Sequence[bool]) -> Graph:
     if not ends or not met:
         return graph
     found = gradients(list(ends.values()), list(_changes(graph, ends).values()), met)
+    found = shares_spelled_out(found)
     outputs = dict(graph.outputs)
     for node in _worth_keeping(graph, found):
         outputs[unused("kept", {*outputs, *(given.name for given in graph.inputs)})] = node
@@ -181,7 +183,7 @@ def _derived(
 ) -> Derived:
     """A program of what was found, in which results of the program are read, not made again."""
     stand_ins = _stand_ins(graph, changes)
-    made = _cut(found, {node: stand_in for _, node, stand_in in stand_ins})
+    made = _cut(shares_spelled_out(found), {node: stand_in for _, node, stand_in in stand_ins})
     known: list[tuple[str, int, Input]] = [
         *(("input", n, node) for n, node in enumerate(graph.inputs)),
         *(("result", n, stand_in) for n, _, stand_in in stand_ins),

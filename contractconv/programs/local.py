@@ -25,6 +25,21 @@ def spelled_out(outputs: Sequence[Node]) -> list[Node]:
     return rebuilt(outputs, _spelled_out)
 
 
+def shares_spelled_out(outputs: Sequence[Node]) -> list[Node]:
+    """The same nodes, in which what each point has of a logarithm of a sum is a map.
+
+    That takes the sum's own logarithm, which is there. Points of windows are read where they lie,
+    and not written out for it.
+    """
+    return rebuilt(outputs, lambda node: _spelled_out(node) if _are_shares(node) else node)
+
+
+def _are_shares(node: Node) -> bool:
+    if not isinstance(node, Contract) or not node.local or node.spec.reduce != "logsumexp":
+        return False
+    return all(axis.plain is not None for axis in node.spec.axes)
+
+
 def _spelled_out(node: Node) -> Node:
     if not isinstance(node, Contract) or not node.local:
         return node

@@ -15,23 +15,23 @@ from contractconv.execution.torch.operator import operator, run  # noqa: E402
 
 CONV = "b (2*i+2*k-1) c, k c o -> b i o"
 
-PROGRAM = '''
+PROGRAM = """
 def f(x: "h c", w: "k c o", bias: "o"):
     z = contract("(2*i+k-1) c, k c o -> i o", x, w)
     a = tanh(z + bias)
     m = contract("(i+k) o -> i o", a, reduce="max", k=2)
     y = contract("i o -> ", m, reduce="logsumexp")
     return y
-'''
+"""
 
 # Results that would be views of what comes in, or of each other.
-SEVERAL = '''
+SEVERAL = """
 def f(x: int64["i j"]):
     y = contract("i j -> j i", x)
     y_2 = y
     z = x
     return y, y_2, z
-'''
+"""
 
 Call = Callable[..., Any]
 
@@ -106,7 +106,9 @@ def test_a_wrong_gradient_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_torch_finds_nothing_wrong_with_the_operator() -> None:
     found = torch.library.opcheck(operator.default, (drawn((7, 3), (3, 3, 2), (2,)), PROGRAM))
     assert set(found.values()) == {"SUCCESS"}
-    found = torch.library.opcheck(operator.default, ([torch.ones(2, 3, dtype=torch.int64)], SEVERAL))
+    found = torch.library.opcheck(
+        operator.default, ([torch.ones(2, 3, dtype=torch.int64)], SEVERAL)
+    )
     assert set(found.values()) == {"SUCCESS"}
 
 

@@ -72,6 +72,7 @@ class Library:
         signature: what of an array decides how something is carried out, its shape and its dtype at
             least; ``None`` if calls shall not be remembered.
         place: where an array is, if arrays that are elsewhere do not meet it.
+        check: refuses an array that cannot be contracted, of a name for messages.
         fill: fills an array with another one; ``None`` if arrays never change.
         rows: rows of a matrix, at an array of their numbers.
         added: rows of a matrix added up in a matrix of so many rows, at an array of their numbers.
@@ -114,6 +115,7 @@ class Library:
     numpy: Callable[[Any], Any] = _lacking
     signature: Callable[[Any], Hashable] | None = None
     place: Callable[[Any], str] = lambda array: ""
+    check: Callable[[Any, str], None] = lambda array, name: None
     fill: Callable[[Any, Any], Any] | None = None
     rows: Callable[[Any, Any], Any] | None = None
     added: Callable[[Any, Any, int], Any] | None = None
