@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any
@@ -70,7 +69,7 @@ class Cut:
     chunks: tuple[tuple[Name, int], ...]
     order: tuple[int, ...]
 
-    @cached_property
+    @property
     def count(self) -> int:
         """How many blocks the result has."""
         return prod(len(starts) for starts in self._starts)
