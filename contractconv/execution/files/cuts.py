@@ -127,9 +127,7 @@ class Search:
         made: bytes that an element of the result takes while it is made.
     """
 
-    def __init__(
-        self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int
-    ) -> None:
+    def __init__(self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int) -> None:
         self.problem, self.operands, self.result, self.made = problem, operands, result, made
         sizes = problem.output_sizes
         self.order = tuple(sorted(range(len(sizes)), key=lambda n: -abs(result.strides[n])))
