@@ -31,6 +31,7 @@ from contractconv.errors import (
     ShapeError,
     SpecError,
     TrainingError,
+    UnfinishedError,
     WeightsError,
 )
 from contractconv.machine.threads import get_num_threads, set_num_threads
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from contractconv.display.explanation import Explanation
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
+    from contractconv.execution.files.mark import Unfinished, unfinished
     from contractconv.execution.programs.compiled import CompiledProgram
     from contractconv.layers.layer import Layer
     from contractconv.networks.diagram import NetworkDiagram
@@ -101,6 +103,8 @@ __all__ = [
     "Summary",
     "Tensor",
     "TrainingError",
+    "Unfinished",
+    "UnfinishedError",
     "WeightsError",
     "__version__",
     "arctan",
@@ -158,6 +162,7 @@ __all__ = [
     "tensor",
     "toom_cook",
     "training",
+    "unfinished",
     "weights",
     "where",
 ]
@@ -181,6 +186,7 @@ _LATER = {
     "ProgramCertificate": "contractconv.verification.programs.certificate",
     "ProgramExplanation": "contractconv.display.programs.explanation",
     "Tensor": "contractconv.api.tensor",
+    "Unfinished": "contractconv.execution.files.mark",
     "compile": "contractconv.api.compiling",
     "concat": "contractconv.api.symbolic:concatenated",
     "equal": "contractconv.api.equality",
@@ -194,6 +200,7 @@ _LATER = {
     "shard": "contractconv.sharding.sharded",
     "size": "contractconv.api.tensor",
     "tensor": "contractconv.api.tensor",
+    "unfinished": "contractconv.execution.files.mark",
 }
 
 

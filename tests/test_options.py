@@ -21,7 +21,9 @@ SCATTER = cc.Contraction("b i, k -> b (i+k)")
 rng = np.random.default_rng(0)
 X, W = rng.integers(-4, 5, (3, 6)), rng.integers(-4, 5, 2)
 NATURAL, LARGER = (3, 7), (3, 9)
-EVERYTHING = {"output_shape", "algorithm", "memory_limit", "dtype", "casting", "out", "extents"}
+EVERYTHING = {
+    "output_shape", "algorithm", "memory_limit", "dtype", "casting", "out", "progress", "extents",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ CASES: dict[str, Case] = {
     "factors": Case(
         lambda kind, /, **o: FACTORS(*(a.astype(kind) for a in LAYER), **o),
         type(FACTORS).__call__,
-        EVERYTHING - {"out"},
+        EVERYTHING - {"out", "progress"},
     ),
 }
 RESULTS = [name for name, case in CASES.items() if "casting" in case.takes and name != "factors"]
@@ -266,6 +268,18 @@ def test_memory_limit(name: str) -> None:
         limited = case.run(np.float16, memory_limit=2000)
         assert limited.dtype == np.float16
         assert (limited == case.run(np.float16)).all()
+
+
+@pytest.mark.parametrize("name", taking("progress"))
+def test_progress(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES[name]
+    with pytest.raises(cc.ParameterError, match=r"^progress is True or False, not 1"):
+        case.run(float, progress=1)
+    wanted = case.run(float)
+    assert not capsys.readouterr().err
+    assert (case.run(float, progress=True) == wanted).all()
+    told = capsys.readouterr().err
+    assert "1/1" in told or "1 of 1 blocks" in told
 
 
 @pytest.mark.parametrize("name", taking("dtype", "casting"))

@@ -50,6 +50,7 @@ def string(case: Convolution | Pooling) -> str:
 
 def axis(stride: int, dilation: int, padding: int) -> str:
     """Write the two axes of a window."""
+
     def times(factor: int, index: str) -> str:
         return index if factor == 1 else f"{factor}*{index}"
 

@@ -88,5 +88,7 @@ class ForeignArrays(CallArrays):
         return Conversion.of(self.library, options, reduce, indices)
 
     def inside(self, options: Options, converted: Sequence[Any]) -> Options:
-        """Their library has memory of its own: there is no limit."""
-        return Options(optimize=options.optimize)
+        """Their library has memory of its own: there is no limit, but for each block of many."""
+        if self.library.contraction is None:
+            return Options(optimize=options.optimize)
+        return Options(optimize=options.optimize, memory_limit=options.memory_limit)

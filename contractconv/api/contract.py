@@ -117,12 +117,14 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
-    if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+    listed = not isinstance(spec, (str, Contraction))
+    plain = algorithm == "auto" and not listed
+    if plain and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
         from contractconv.api.torch_calls import contracted
 
         said = {"output_shape": output_shape, "bias": bias, "activation": activation}
         return contracted(spec, operands, reduce, parameters, extents, named, said)
-    if not isinstance(spec, (str, Contraction)):
+    if listed:
         if parameters is not None:
             raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)

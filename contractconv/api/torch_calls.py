@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from contractconv.api.contract import as_contraction
 from contractconv.api.program import Program, compiled
-from contractconv.execution.torch.calls import as_tensor, in_common, name_of
+from contractconv.execution.torch.calls import as_tensors, fitted, in_common, name_of
 from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.contraction_texts import FLOATS, contraction_text
 from contractconv.execution.torch.operator import run
+from contractconv.notation.ellipsis import expand_dots
 from contractconv.planning.options import Options
 
 
@@ -36,14 +35,17 @@ def contracted(
         named: the same by keyword.
         given: the bias, and other options that the text of a program can say.
     """
-    bias = given.get("bias")
-    like = next(value for value in operands if isinstance(value, torch.Tensor))
-    whole = operands if bias is None else (*operands, bias)
-    tensors = in_common([as_tensor(value, like) for value in whole])
+    bias, names = given.get("bias"), [f"operand {n}" for n in range(len(operands))]
+    if bias is None:
+        tensors = in_common(as_tensors(operands, names))
+    else:
+        *found, last = as_tensors((*operands, bias), (*names, "the bias"))
+        tensors = in_common(found)
+        tensors.append(fitted(last, "the bias", name_of(tensors[0].dtype)))
     said = {name: value for name, value in given.items() if name != "bias" and value is not None}
-    ranks = tuple(tensor.ndim for tensor in tensors[: len(operands)])
+    single = tuple(tuple(size == 1 for size in tensor.shape) for tensor in tensors[: len(operands)])
     dtype = name_of(tensors[0].dtype)
-    text = _text(spec, reduce, parameters, ranks, dtype, bias is not None, extents, named, said)
+    text = _text(spec, reduce, parameters, single, dtype, bias is not None, extents, named, said)
     return run(tensors, text)[0]
 
 
@@ -58,15 +60,19 @@ def _text(
     spec: Any,
     reduce: Any,
     parameters: Any,
-    ranks: tuple[int, ...],
+    single: tuple[tuple[bool, ...], ...],
     dtype: str,
     biased: bool,
     extents: Any,
     named: Mapping[str, int],
     said: Mapping[str, Any],
 ) -> str:
-    """The program of one line."""
-    read = as_contraction(spec, reduce, parameters)._spec
+    """The program of one line, for operands with a single element where it is said."""
+    read, ranks = as_contraction(spec, reduce, parameters)._spec, tuple(map(len, single))
+    if read.has_dots and len(ranks) == len(read.inputs):
+        # What is broadcast along an ellipsis follows from where there is one element.
+        shapes = [tuple(1 if one else 2 for one in axes) for axes in single]
+        read = expand_dots(read, shapes, said.get("output_shape"))
     own = None if dtype in FLOATS else dtype
     if not (biased or extents or named or said):
         return contraction_text(read, ranks, own, (), None, False, None)

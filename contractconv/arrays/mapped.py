@@ -24,10 +24,11 @@ from contractconv.arrays.index_boxes import boxes
 from contractconv.arrays.views import Array
 from contractconv.machine.memory import address
 
-Key = tuple[slice, ...]
+Key = tuple[Any, ...]
+"""From where to where along each axis, with dots, which keep an array of no axes an array."""
 
-# A touched page brings those around it into memory.
-_AROUND = 1 << 16
+# A touched page brings those around it into memory, at most a folio of the system.
+_AROUND, _FOLIO = 1 << 16, 1 << 21
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,7 +60,7 @@ class Mapped:
         """Copy a part.
 
         Args:
-            key: from where to where along each axis.
+            key: which part.
             into: an array of that shape.
             slab: bytes that may be in memory of the file.
         """
@@ -97,18 +98,22 @@ class Mapped:
         self.mapping.flush(low, high - low)
 
     def _part(self, key: Key) -> Array:
-        whole: tuple[Any, ...] = (*key, ...)
-        part: Array = self.array[whole]
+        part: Array = self.array[key if ... in key else (*key, ...)]
         return part
 
     def _let_go(self, part: Array) -> None:
-        self._advise("MADV_DONTNEED", *self._pages(part))
+        low, high = self._pages(part)
+        self._advise("MADV_DONTNEED", max(0, low - _FOLIO), min(high + _FOLIO, self._end))
 
     def _pages(self, part: Array) -> tuple[int, int]:
         """Between which bytes of the map a part lies, in whole pages."""
         low, high = byte_bounds(part)
         start = (low - self.first) // mmap.PAGESIZE * mmap.PAGESIZE
-        return start, min(high - self.first, len(self.mapping))
+        return start, min(high - self.first, self._end)
+
+    @property
+    def _end(self) -> int:
+        return len(self.mapping)
 
     def _advise(self, advice: str, low: int, high: int) -> None:
         number = getattr(mmap, advice, None)
@@ -181,10 +186,10 @@ def slabs(array: Array, most: int) -> Iterator[Key]:
     weight = -(-touched(array.shape, array.strides, array.itemsize) // max(array.size, 1))
     sizes, names = [array.shape[n] for n in order], [str(n) for n in order]
     for box in boxes(sizes, names, max(1, most // max(weight, 1))):
-        key = [slice(None)] * array.ndim
+        key: list[Any] = [slice(None)] * array.ndim
         for name, start, stop in box:
             key[int(name)] = slice(start, stop)
-        yield tuple(key)
+        yield (*key, ...)
 
 
 def touched(

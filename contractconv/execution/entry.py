@@ -37,8 +37,8 @@ def called(
     if wanted is not None:
         for n, operand in enumerate(operands):
             wanted.check(operand, f"operand {n}")
-        made = common_dtype(operands, problem.reduce) if dtype is None else dtype
-        wanted.check_result(made, problem.result_shape)
+        kind = common_dtype(operands, problem.reduce) if dtype is None else dtype
+        wanted.check_result(kind, problem.result_shape)
     limit = resident_limit(problem, operands, options)
     if limit is not None:
         return _by_files(problem, operands, options, dtype, limit)

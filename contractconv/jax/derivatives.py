@@ -21,10 +21,10 @@ from contractconv.api.contraction import Contraction
 from contractconv.calculus.backward import derive
 from contractconv.calculus.derived_strings import TANGENT, jvp
 from contractconv.calculus.symbols import operand_names
+from contractconv.engines.portable.libraries import library_of
 from contractconv.execution.foreign.contractions import contracted
 from contractconv.execution.foreign.local_derivatives import local_derivative
 from contractconv.execution.foreign.numbers import is_rounded, met
-from contractconv.engines.portable.libraries import library_of
 from contractconv.notation.affine import Affine
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.notation.spec import SUM, Spec, Term
@@ -70,9 +70,7 @@ def _reduced(spec: Spec, problem: Problem, operands: Sequence[Any]) -> Any:
     if REDUCTIONS[problem.reduce].is_sum:
         return _sum.bind(*operands, spec=spec, problem=problem)
 
-    @jax.custom_jvp
-    def forward(*arrays: Any) -> Any:
-        return contracted(problem, arrays)
+    forward = jax.custom_jvp(lambda *arrays: contracted(problem, arrays))
 
     def change(arrays: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
         made = forward(*arrays)
@@ -85,9 +83,7 @@ def _reduced(spec: Spec, problem: Problem, operands: Sequence[Any]) -> Any:
     return forward(*operands)
 
 
-def _changed(
-    spec: Spec, problem: Problem, arrays: Sequence[Any], n: int, tangent: Any
-) -> Any:
+def _changed(spec: Spec, problem: Problem, arrays: Sequence[Any], n: int, tangent: Any) -> Any:
     """How a result changes with one operand: its local derivative meets that, and the others."""
     recipe = jvp(spec, n)
     library, _ = library_of(arrays)
@@ -102,7 +98,7 @@ def _changed(
     return _sum.bind(*taken, spec=recipe.spec, problem=whole)
 
 
-# -- the primitive: a sum of products ---------------------------------------------------------------
+# -- the primitive: a sum of products --------------------------------------------------------------
 
 _sum = Primitive("contraction")
 
@@ -131,9 +127,7 @@ def _pushed(
     return made, sum(parts[1:], start=parts[0])
 
 
-def _pulled(
-    cotangent: Any, *operands: Any, spec: Spec, problem: Problem
-) -> list[Any]:
+def _pulled(cotangent: Any, *operands: Any, spec: Spec, problem: Problem) -> list[Any]:
     """What comes back to the one operand that changes, by the string that is derived for it."""
     (n,) = (m for m, operand in enumerate(operands) if ad.is_undefined_primal(operand))
     if isinstance(cotangent, ad.Zero):

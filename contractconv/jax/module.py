@@ -54,8 +54,9 @@ class Module:
             OperandError: nothing is drawn by that, or it is a key that is being traced.
             ShapeError: shapes do not fit; the message says in which part.
         """
-        made = self.network.init(generator_of(rng), *shapes, dtype=dtype)
-        return jax.tree.map(jnp.asarray, made)
+        drawn = self.network.init(generator_of(rng), *shapes, dtype=dtype)
+        made: Nested = jax.tree.map(jnp.asarray, drawn)
+        return made
 
     def apply(
         self, params: Mapping[str, Any], *inputs: Any, rng: Any = None, training: bool = False

@@ -34,8 +34,9 @@ LARGE = 1 << 12
 _free: dict[int, list[Array]] = {}
 on_clearing(_free.clear)
 # All memory as words, none of which is read but where somebody knows what lies there.
-_WORD = ctypes.sizeof(ctypes.c_ssize_t)
-_words = memoryview((ctypes.c_ssize_t * (sys.maxsize // _WORD)).from_address(0)).cast("B").cast("n")
+_WORD = ctypes.sizeof(ctypes.c_void_p)
+_all = (ctypes.c_byte * (sys.maxsize // _WORD * _WORD)).from_address(0)
+_words = memoryview(_all).cast("B").cast("P")
 # numpy's binary interface: the first field of an array, behind what all objects have, is the
 # address of its first element. Asking for it in Python takes ten times as long.
 _FIELD = object.__basicsize__

@@ -104,7 +104,7 @@ class ShardedContraction(Value):
         if len(self.problem.operands) == 1:
             return bool(self.checked)
         told = (p for passages in self.reads for p in passages)
-        return bool(self.checked) or any(p.masks(zero=False) or p.leaves and p.window.steps
+        return bool(self.checked) or any(p.masks(zero=False) or (p.leaves and p.window.steps)
                                          for p in told)  # fmt: skip
 
     @remembered

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import shard_map
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from contractconv.errors import OperandError
 from contractconv.notation.problem import Shape
@@ -36,13 +36,13 @@ def compiled(plan: ShardedProgram, mesh: Mesh) -> Callable[..., tuple[Any, ...]]
         device, mesh=mesh, in_specs=tuple(map(_spec, given)), out_specs=tuple(map(_spec, made))
     )
 
-    @jax.jit
     def whole(*arrays: Any) -> tuple[Any, ...]:
         blocks = [_padded(array, layout) for array, layout in zip(arrays, given, strict=True)]
         results = over_devices(*blocks)
         return tuple(_cut(array, shape) for array, shape in zip(results, shapes, strict=True))
 
-    return whole
+    compiled_by_jax: Callable[..., tuple[Any, ...]] = jax.jit(whole)
+    return compiled_by_jax
 
 
 def sharding(mesh: Mesh, shape: Shape, layout: Layout) -> NamedSharding:
@@ -51,15 +51,23 @@ def sharding(mesh: Mesh, shape: Shape, layout: Layout) -> NamedSharding:
     return NamedSharding(mesh, _spec(tuple(even)))
 
 
-def plain_mesh(mesh: Any) -> Mesh:
+def plain_mesh(mesh: Any) -> Mesh | AbstractMesh:
     """The same devices, without types of arrays that follow from how they lie.
 
     Raises:
         OperandError: it is no mesh.
     """
+    if isinstance(mesh, AbstractMesh):
+        return mesh
     if not isinstance(mesh, Mesh):
         raise OperandError(f"a mesh is a jax.sharding.Mesh, and no {type(mesh).__name__}")
     return Mesh(mesh.devices, mesh.axis_names)
+
+
+def refuse_abstract(mesh: Any) -> None:
+    """Raise an error for a mesh that is there to plan with."""
+    if isinstance(mesh, AbstractMesh):
+        raise OperandError("an abstract mesh has no devices: plans are made for it, and no arrays")
 
 
 def _spec(layout: Layout) -> PartitionSpec:

@@ -107,13 +107,17 @@ class _Work:
 
     def count(self) -> Any:
         """How many points land on each element."""
-        plan = self.plan
-        if is_direct(plan.problem):
-            return max(1, prod(plan.problem.extents[name] for name in plan.problem.reduced))
-        one = replace(plan.problem, operands=((),), reduce=SUM)
-        counting = replace(plan, problem=one, layouts=((),), reads=((),))
+        problem = self.plan.problem
+        others = max(1, prod(problem.extents[name] for name in problem.reduced))
+        if is_direct(problem):
+            return others
+        sizes = tuple(pair for pair in problem.sizes if pair[0] in problem.kept)
+        splits = tuple(pair for pair in self.plan.splits if pair[0] in problem.kept)
+        one = replace(problem, operands=((),), sizes=sizes, reduce=SUM)
+        counting = replace(self.plan, problem=one, splits=splits, layouts=((),), reads=((),))
         ones = jnp.ones((), self.numbers)
-        return jnp.maximum(_Work(counting, np.dtype(ones.dtype), [ones], ["ones"], {}).whole(), 1)
+        landed = _Work(counting, np.dtype(ones.dtype), [ones], ["ones"], {}).whole()
+        return others * jnp.maximum(landed, 1)
 
     def whole(self) -> Any:
         """The result."""
@@ -144,18 +148,18 @@ def _reduced(plan: ShardedContraction, parts: Any) -> Any:
 def _extreme(made: Any, along: str, collective: str) -> Any:
     """The greatest, or the least, of all devices; its derivative is at the first that has it."""
 
-    @jax.custom_jvp
     def best(values: Any) -> Any:
         return getattr(lax, collective)(values, along)
 
-    @best.defjvp
     def change(given: Any, changes: Any) -> Any:
         (values,), (moved,) = given, changes
-        found, device = best(values), lax.axis_index(along)
+        found, device = told(values), lax.axis_index(along)
         first = lax.pmin(jnp.where(values == found, device, lax.axis_size(along)), along)
         return found, lax.psum(jnp.where(device == first, moved, 0), along)
 
-    return best(made)
+    told = jax.custom_jvp(best)
+    told.defjvp(change)
+    return told(made)
 
 
 # -- which points count ----------------------------------------------------------------------------

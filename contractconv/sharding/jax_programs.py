@@ -10,10 +10,13 @@ import jax.numpy as jnp
 from contractconv.engines.portable.libraries import library_of
 from contractconv.execution.foreign.maps import applied, argument_dtypes, converted
 from contractconv.maps.table import record_of
+from contractconv.programs.gathering import AddedRows, TakenRows
 from contractconv.programs.nodes import Cast, Contract, Input, Map, Named, Node, Number, Position
 from contractconv.sharding.jax_contractions import carried_out
+from contractconv.sharding.jax_rows import chosen
 from contractconv.sharding.jax_windows import inside, positions, read
 from contractconv.sharding.programs import ShardedProgram
+from contractconv.sharding.rows import Rows
 from contractconv.sharding.windows import Passage
 
 
@@ -107,6 +110,15 @@ class _Work:
         made = applied(library, record_of(node.function), arguments, dtypes[-1], self._like)
         return jnp.broadcast_to(library.cast(made, program.dtypes[node]), self.plan.shape(node))
 
+    def rows(self, node: Rows) -> Any:
+        """Rows that labels choose, or sums over rows."""
+        given = [
+            self._read(self.values[source], source, passages)
+            for source, passages in zip(node.sources, self.plan.aligned[node], strict=True)
+        ]
+        split, shapes = self.plan.split(node), self.plan.program.shapes
+        return chosen(self._library, node, given, split, shapes, self.plan.program.dtypes[node])
+
     def _aligned(self, node: Map, source: Node, array: Any) -> Any:
         """An argument with all axes of a map.
 
@@ -136,4 +148,6 @@ _RULES: dict[type[Node], Callable[[_Work, Any], Any]] = {
     Cast: _Work.cast,
     Number: _Work.number,
     Position: _Work.position,
+    TakenRows: _Work.rows,
+    AddedRows: _Work.rows,
 }

@@ -27,8 +27,12 @@ def read(array: Any, passages: Sequence[Passage], fill: Any, masked: bool = True
         fill: what is read outside of an axis, and in padding.
         masked: whether it has to be that; otherwise it may be anything there.
     """
+    # First what is moved: devices hold the same parts of all other axes, until those are cut.
     for axis, passage in enumerate(passages):
-        array = _read(array, axis, passage, fill)
+        array = _moved(array, axis, passage)
+    for axis, passage in enumerate(passages):
+        if passage.way == "cut":
+            array = _cut(array, axis, passage, fill)
         if masked and passage.masks(zero=_is_zero(fill)):
             array = jnp.where(_inside(passage.window, array.ndim, axis), array, fill)
     return array
@@ -73,7 +77,9 @@ def cleared(array: Any, layout: Layout, shape: Sequence[int]) -> Any:
     """
     for axis, (split, size) in enumerate(zip(layout, shape, strict=True)):
         if split is not None and split.pads(size):
-            array = jnp.where(inside(split, size, array.ndim, axis), array, jnp.zeros((), array.dtype))
+            array = jnp.where(
+                inside(split, size, array.ndim, axis), array, jnp.zeros((), array.dtype)
+            )
     return array
 
 
@@ -96,16 +102,19 @@ def gathered(array: Any, axis: int, split: Split, size: int) -> Any:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def _read(array: Any, axis: int, passage: Passage, fill: Any) -> Any:
+def _moved(array: Any, axis: int, passage: Passage) -> Any:
     if passage.gathered:
-        array = gathered(array, axis, passage.moved, passage.window.size)
-    if passage.way == "cut":
-        array = _padded(array, axis, passage.around, fill)
-        return _sliced(array, axis, _start(passage.window) + passage.around[0], passage.window)
+        return gathered(array, axis, passage.moved, passage.window.size)
     if passage.way == "halo":
         array = _padded(_with_halos(array, axis, passage), axis, passage.room, 0)
         return _sliced(array, axis, _place(passage), passage.window)
     return array
+
+
+def _cut(array: Any, axis: int, passage: Passage, fill: Any) -> Any:
+    low, _ = passage.around
+    array = _padded(array, axis, passage.around, fill)
+    return _sliced(array, axis, _start(passage.window) + low, passage.window)
 
 
 def _with_halos(array: Any, axis: int, passage: Passage) -> Any:
@@ -170,16 +179,12 @@ def _held(part: Any, passage: Passage, far: int, fill: Any) -> Any:
     return jnp.where(told[lax.axis_index(passage.moved.along)], part, fill)
 
 
-def _framed(
-    array: Any, axis: int, sizes: tuple[int, int, int], at: Any, fill: Any
-) -> Any:
+def _framed(array: Any, axis: int, sizes: tuple[int, int, int], at: Any, fill: Any) -> Any:
     """A window in an axis that is filled, of which what reaches over both ends is cut off."""
     low, length, high = sizes
     shape = list(array.shape)
     shape[axis] = low + length + high
-    whole = lax.dynamic_update_slice_in_dim(
-        jnp.full(shape, fill, array.dtype), array, at, axis
-    )
+    whole = lax.dynamic_update_slice_in_dim(jnp.full(shape, fill, array.dtype), array, at, axis)
     return lax.slice_in_dim(whole, low, low + length, axis=axis)
 
 

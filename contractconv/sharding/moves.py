@@ -44,11 +44,11 @@ def exchanges(passages: tuple[Passage, ...], shape: Shape) -> Iterator[Move]:
     for axis, passage in enumerate(passages):
         rest = prod(sizes[:axis]) * prod(sizes[axis + 1 :])
         if passage.gathered:
-            split = passage.moved
+            split, sizes[axis] = passage.moved, passage.window.size
             yield Move("all_gather", split.along, (split.count - 1) * split.block * rest)
         elif passage.way == "halo":
             yield from _halo(passage, rest)
-        sizes[axis] = passage.window.width
+            sizes[axis] = passage.window.width
 
 
 def returns(passages: tuple[Passage, ...], shape: Shape) -> Iterator[Move]:

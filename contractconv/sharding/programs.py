@@ -20,6 +20,7 @@ from contractconv.sharding.gather_forms import gather_form, split_indices
 from contractconv.sharding.granules import fitting, granules
 from contractconv.sharding.layouts import Layout, Sizes, Split, local_shape
 from contractconv.sharding.moves import Move, exchanges
+from contractconv.sharding.rows import added
 from contractconv.sharding.spreading import Spread, output_of, spread
 from contractconv.sharding.windows import Passage, Step, Window
 
@@ -92,6 +93,16 @@ class ShardedProgram:
                     yield from ((node, move) for move in exchanges(passages, shape))
             if isinstance(node, Contract):
                 yield from ((node, move) for move in self.contractions[node].returned())
+            yield from ((node, move) for move in added(node, self.split(node), self.shape(node)))
+
+    def split(self, node: Node) -> dict[str, Split]:
+        """The blocks of the axes of what a node reads, and of its own."""
+        found: dict[str, Split] = {}
+        for source, passages in zip(node.sources, self.aligned.get(node, ()), strict=False):
+            named = zip(source.axes, passages, strict=True)
+            found |= {name: p.lies for name, p in named if p.lies is not None}
+        own = zip(node.axes, self.layouts[node], strict=True)
+        return found | {name: split for name, split in own if split is not None}
 
     def _read(self, node: Node) -> Iterator[tuple[Node, Passages, Shape]]:
         if isinstance(node, Contract):
@@ -150,6 +161,9 @@ class _Planning:
             for name, size, along in zip(node.axes, shape, self._found.of(node), strict=True)
         )
         known = dict(zip(node.axes, layout, strict=True))
+        for source in node.sources:  # what rows are taken from, or added over
+            for name, split in zip(source.axes, self._layouts[source], strict=True):
+                known.setdefault(name, split)
         if node.sources:
             self._aligned[node] = tuple(self._aligning(s, known) for s in node.sources)
 
@@ -242,9 +256,7 @@ class _Planning:
         shape = tuple(s.block if s else n for n, s in zip(sizes, layout, strict=True))
         return Opened(tuple(joins), shape, tuple(layout))
 
-    def _landing(
-        self, node: Contract, problem: Problem, splits: Splits
-    ) -> tuple[Layout, Layout]:
+    def _landing(self, node: Contract, problem: Problem, splits: Splits) -> tuple[Layout, Layout]:
         """How a result lies: with compositions split, and joined."""
         wanted: dict[int, str] = {}
         spans: list[slice] = []

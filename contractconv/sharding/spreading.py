@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from contractconv.notation.spec import Axis, Composition, Term
 from contractconv.programs.build import local_axes
 from contractconv.programs.dtypes import Typed
-from contractconv.programs.nodes import Contract, Node, in_order
+from contractconv.programs.gathering import AddedRows
+from contractconv.programs.nodes import Contract, Named, Node, in_order
 
 
 @dataclass
@@ -75,13 +76,14 @@ class _Spreading:
         if isinstance(node, Contract):
             self._through(node)
             return
-        inner = dict(zip(node.axes, node.axes, strict=True))
         for source in node.sources:
-            if len(source.axes) == len(node.axes) and set(source.axes) != set(node.axes):
-                inner = dict(zip(node.axes, source.axes, strict=True))  # other names
-            for mine, its in inner.items():
+            names = zip(node.axes, source.axes, strict=True) if isinstance(node, Named) else None
+            for mine, its in names or ((name, name) for name in node.axes):
                 if its in source.axes:
                     self._link((node, mine), (source, its))
+        if isinstance(node, AddedRows):  # both have the axes that are summed
+            for name in node.labels.axes:
+                self._link((node.labels, name), (node.rows, name))
 
     def _link(self, *places: tuple[Node, str]) -> None:
         for (node, name), (other, called) in (places, places[::-1]):
@@ -131,9 +133,7 @@ def _leading(axis: Axis) -> tuple[str, ...]:
     return axis.names[:1] if isinstance(axis, Composition) else axis.names
 
 
-def _longest(
-    axis: Axis, extents: Mapping[str, int], claimed: Mapping[str, str]
-) -> str | None:
+def _longest(axis: Axis, extents: Mapping[str, int], claimed: Mapping[str, str]) -> str | None:
     """The index of an axis that runs furthest, if none is split yet."""
     names = _leading(axis)
     if not names or any(name in claimed for name in names):

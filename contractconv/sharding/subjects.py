@@ -19,10 +19,14 @@ from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.gradients import gradients
 from contractconv.programs.nodes import Contract, Input, Node, in_order
 from contractconv.programs.program import Graph
+from contractconv.programs.rewrites.driver import Pass, rewritten
+from contractconv.programs.rewrites.one_hots import without_code
 from contractconv.programs.sizing import sized
 from contractconv.sharding.spelled import without_locals
 
 Extents = Mapping[str, Any]
+# Others would rename indices, by which it is said what is divided.
+_PASSES = (Pass("one-hot codes", without_code),)
 
 
 class Subject(ABC):
@@ -56,7 +60,7 @@ class Subject(ABC):
         names = [name for name, _ in graph.outputs]
         whole = Graph(tuple(zip(names, nodes, strict=True)), graph.inputs, graph.name)
         by_name = dict(zip((node.name for node in graph.inputs), shapes, strict=True))
-        return typed(sized(whole, by_name), dtype)
+        return rewritten(typed(sized(whole, by_name), dtype), _PASSES)
 
     def dtype(self, arrays: Sequence[Any]) -> str:
         """The dtype of inputs that do not say theirs."""
@@ -187,11 +191,13 @@ def subject_of(what: Any) -> Subject:
     Raises:
         OperandError: it is nothing of the kind.
     """
-    for kind, subject in ((Contraction, OfContraction), (Derivation, OfGradient),
-                          (Program, OfProgram)):  # fmt: skip
-        if isinstance(what, kind):
-            made: Subject = subject(what)
-            return made
+    match what:
+        case Contraction():
+            return OfContraction(what)
+        case Derivation():
+            return OfGradient(what)
+        case Program():
+            return OfProgram(what)
     raise OperandError(
         f"a contraction, a gradient or a program is sharded, and no {type(what).__name__}"
     )

@@ -112,6 +112,12 @@ class Passage(Value):
         return "cut" if lies is None else "halo"
 
     @property
+    def lies(self) -> Split | None:
+        """How the window lies, if every device has a block of the axis in it."""
+        (step,) = self.window.steps or (None,)
+        return step and Split(step.along, step.count, step.size)
+
+    @property
     def moved(self) -> Split:
         """How the axis lies of which something has to be moved."""
         assert self.split is not None

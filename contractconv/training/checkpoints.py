@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contractconv import notices
+from contractconv import notices, whole_files
 from contractconv.errors import CheckpointError
-from contractconv import whole_files
 from contractconv.training.checkpoint_format import as_bytes, from_bytes, safetensors
 
 _STEP = re.compile(r"step-(\d+)\.safetensors")

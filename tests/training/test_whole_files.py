@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contractconv.errors import CheckpointError
 from contractconv import whole_files
+from contractconv.errors import CheckpointError
 from contractconv.training import at_step, latest, load, save
 
 pytest.importorskip("safetensors")

@@ -25,6 +25,10 @@ Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
 _COPY, _TAP = 1.0, 6.0
+# Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
+_SOME_LANES, _MASKED = 12.0, 64
+# Bytes from one place to another that is kept in the same few lines of the cache.
+_ALIKE = 4096
 # Neighbours are at most so many places apart, and so many taps are written out.
 _MOST_APART, _MOST_TAPS = 4, 16
 # Cycles, roughly, that a product of vectors takes in a tile without windows: one factor of each is
@@ -110,20 +114,29 @@ def _nest(
 
 def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
-    extents, tile, kind = problem.extents, nest.tile, number(dtype)
-    wide = -(-extents[nest.lane] // kind.lanes)
-    rows = volume(nest.rows, extents)
+    kind, kept = number(dtype), volume(problem.kept, problem.extents)
+    copies = [
+        (_cycles_of_copy(problem.operands[n], steps[n], nest.lane, kind), prod(sizes))
+        for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
+        if nest.tile.elementwise or n == nest.vectors
+    ]
+    copies.append((_cycles_of_copy(problem.output, steps[2], nest.lane, kind), kept))
+    products = _cycles_of_products(nest, problem.extents, steps, kind)
+    return products + sum(each * count for each, count in copies)
+
+
+def _cycles_of_products(
+    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+) -> float:
+    tile, wide = nest.tile, -(-extents[nest.lane] // kind.lanes)
+    rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
     high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * volume(nest.batch, extents)
-    summed = volume(nest.summed, extents)
+    tiles = -(-wide // tile.vectors) * (rows / high) * batch
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
-    step = max(sums / 2, loads / 2, 4.0)
-    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
-    places = (0, 1) if tile.elementwise else (nest.vectors,)
-    for place in places:
-        total += _cycles_of_copy(problem.operands[place], steps[place], nest.lane, kind)
-    return total + _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
+    step = max(sums / 2, loads / 2, 4.0) + _TAP / _run(nest.summed, extents, steps[:2])
+    masked = extents[nest.lane] % kind.lanes and kind.bytes < _MASKED
+    return tiles * volume(nest.summed, extents) * step + _SOME_LANES * rows * batch * bool(masked)
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
@@ -139,15 +152,16 @@ def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
 def _cycles_of_copy(
     term: tuple[Access, ...], steps: Mapping[str, int], lane: str, kind: Number
 ) -> float:
-    """What it costs that numbers are no neighbours along the lanes."""
+    """What it costs for each number of an array that they are no neighbours along the lanes."""
     if steps.get(lane) == kind.size:
         return 0.0
     # Squares are turned, one side of which are neighbours along other axes: as many as there are.
-    axes = ((abs(steps[n] // c), a.size) for a in term if lane not in a.names for n, c in a.terms)
+    axes = ((abs(steps[n]), a.size) for a in term if lane not in a.names for n in a.names)
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
-    return _COPY * prod(a.size for a in term) * kind.lanes / min(kind.lanes, together)
+    crowded = 1 if steps.get(lane, 1) % _ALIKE else 2
+    return _COPY * crowded * kind.lanes / min(kind.lanes, together)
 
 
 class Along(NamedTuple):

@@ -224,8 +224,8 @@ class _Views(NamedTuple):
     def joined(self) -> _Views:
         """The same, with axes as one that lie like one in both: squares are filled then."""
         order = sorted(range(len(self.shape)), key=lambda n: -abs(self.target[n]))
-        sizes, source, target = ([one[n] for n in order] for one in self)
-        layout = Layout.of(tuple(sizes), (source, target))
+        sizes, source, target = (tuple(one[n] for n in order) for one in self)
+        layout = Layout.of(sizes, (source, target))
         return _Views(layout.sizes, *layout.steps)
 
     @property
@@ -244,7 +244,8 @@ class _Views(NamedTuple):
             return "runs", both[:1]
         if here and there:
             return "squares", [here[0], there[0]]
-        return "points", sorted(self._axes, key=lambda n: -self.shape[n])[:1]
+        # Where they are finished, a bias is along the axis on which they go.
+        return "points", (here or sorted(self._axes, key=lambda n: -self.shape[n]))[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""

@@ -38,7 +38,9 @@ def limit_of(problem: Problem, operands: Sequence[Any], options: Options) -> int
     """
     arrays = [*operands, options.out]
     files = [found for found in map(mapped, arrays) if found is not None]
-    if not files or not problem.points or any(overlap(options.out, one) for one in operands):
+    if not files or not problem.points or 0 in problem.output_sizes:
+        return None
+    if any(overlap(options.out, operand) for operand in operands):
         return None
     if options.memory_limit is not None:
         return options.memory_limit

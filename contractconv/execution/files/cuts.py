@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from contractconv.arrays.mapped import touched
-from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.problem import Problem
 from contractconv.notation.shift import Part, Ranges, block, result_block
 
 Name = int | str
@@ -45,7 +45,7 @@ class Kept:
 
     def bytes(self, place: Ranges) -> int:
         """What a part takes in memory."""
-        return self.itemsize * prod(at.stop - at.start for at in place) * self.filed
+        return self.itemsize * prod(int(at.stop - at.start) for at in place) * self.filed
 
     def cost(self, place: Ranges) -> int:
         """What it costs to read or write a part, in bytes."""

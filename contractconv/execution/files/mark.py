@@ -138,7 +138,7 @@ def read(path: Path) -> Mark | None:
 
 def checked(values: Array) -> int:
     """A checksum of a block, row by row."""
-    return crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def digest(facts: Mapping[str, Any], arrays: Sequence[Any]) -> str:
@@ -163,7 +163,7 @@ def _told(array: Any) -> Iterator[bytes]:
         yield f"{array.strides} {_of_file(found, found.path)}".encode()
         return
     for piece in slabs(array, _SLAB) if array.size else ():
-        yield array[(*piece, ...)].tobytes()
+        yield array[piece].tobytes()
 
 
 def _of_file(found: Mapped, path: Path) -> str:

@@ -79,7 +79,8 @@ class Job:
         """What makes the result what it is."""
         asked, order = self.options, self.options.optimize
         facts: Mapping[str, Any] = {
-            "version": VERSION, "problem": self.problem, "dtypes": (self.dtype.name, self.result.name),
+            "version": VERSION, "problem": self.problem,
+            "dtypes": (self.dtype.name, self.result.name),
             "casting": asked.casting, "algorithm": asked.algorithm, "limit": asked.memory_limit,
             "order": None if callable(order) else order,
             "activation": None if self.ending is None else self.ending.activation,
@@ -346,7 +347,7 @@ class _Stream:
         ufunc(self.record)(there, made, out=there)
 
     def _ending(self, box: Ranges) -> Ending | None:
-        """What is done to a block in the end: a bias belongs to the last axis, which may be split."""
+        """What is done to a block in the end; the axis of a bias may be split."""
         ending = self.job.ending
         if ending is None or ending.bias is None:
             return ending

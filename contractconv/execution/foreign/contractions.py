@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,8 +23,18 @@ from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.reductions.table import REDUCTIONS
 
-Carry = Callable[[Sequence[Any], Any], Any]
-"""Of the operands as they come, and an array of the library, makes the result."""
+
+class Carry(Protocol):
+    """Carries out a contraction."""
+
+    def __call__(self, arrays: Sequence[Any], like: Any, alike: bool = False, /) -> Any:
+        """Make the result.
+
+        Args:
+            arrays: the operands as they come.
+            like: an array of the library.
+            alike: whether all of them are of the dtype in which they meet.
+        """
 
 
 def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEFAULTS) -> Any:
@@ -63,43 +72,49 @@ def ready(
         dtype: the name of the dtype in which they meet.
         alike: whether it is that of each of them.
     """
-    if library.contraction is not None:
-        return partial(library.contraction, problem, options=DEFAULTS)
-    carry = _kept(problem, library, dtype, DEFAULTS.optimize, alike)
-    return lambda operands: carry(operands, operands[0])
+    whole = library.contraction
+    if whole is not None:
+        return lambda operands: whole(problem, operands, DEFAULTS)
+    carry = _kept(problem, library, dtype, DEFAULTS.optimize)
+    return lambda operands: carry(operands, operands[0], alike)
 
 
 @kept(most=1024)
-def _kept(
-    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
-) -> Carry:
-    return _prepared(problem, library, common, optimize, alike)
+def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+    return _prepared(problem, library, common, optimize)
 
 
-def _prepared(
-    problem: Problem, library: Library, common: str, optimize: Any, alike: bool = False
-) -> Carry:
+def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
     """Decide, once for operands that meet in a dtype, what carries a contraction out."""
     arithmetic = Arithmetic.of(library, common, problem.reduce)
     shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
     work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
     numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
+    copied = library.copied if _is_view(problem) else None
 
-    straight = alike and common == numbers
-
-    def taken(array: Any, sizes: Shape) -> Any:
-        array = array if straight else cast(array, numbers)
-        return array if len(array.shape) == len(sizes) else array.reshape(sizes)
-
-    def carry(arrays: Sequence[Any], like: Any) -> Any:
-        made = work([taken(a, n) for a, n in zip(arrays, shapes, strict=True)], like)
+    def carry(arrays: Sequence[Any], like: Any, alike: bool = False) -> Any:
+        if not (alike and common == numbers):
+            arrays = [cast(array, numbers) for array in arrays]
+        made = work([_split(a, sizes) for a, sizes in zip(arrays, shapes, strict=True)], like)
         if count is not None:
             made = made / cast(library.array(count, like), numbers)
+        elif copied is not None:
+            made = copied(made)
         if len(made.shape) != len(shape):
             made = made.reshape(shape)
         return made if result == numbers else cast(made, result)
 
     return carry
+
+
+def _split(array: Any, sizes: Shape) -> Any:
+    """An operand with its compositions split, of which there are if it has fewer axes."""
+    return array if len(array.shape) == len(sizes) else array.reshape(sizes)
+
+
+def _is_view(problem: Problem) -> bool:
+    """Whether the result may be a part of the operand, where it lies."""
+    return len(problem.operands) == 1 and not problem.reduced
 
 
 def _divisor(problem: Problem) -> Any:

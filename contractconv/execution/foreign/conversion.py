@@ -135,7 +135,9 @@ def fitted(library: Library, array: Any, what: str, dtype: str, of: str) -> Any:
 
 
 def _check(library: Library, options: Options) -> None:
-    """Refuse what only this library's own engines know."""
+    """Refuse what only this library's own engines know, by which blocks are contracted, too."""
+    if library.contraction is not None:
+        return
     told = f"{library.name}'s own operations contract {library.name} arrays"
     if options.algorithm not in ("auto", "direct"):
         raise AlgorithmError(

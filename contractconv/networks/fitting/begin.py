@@ -16,12 +16,12 @@ from contractconv.networks.fitting.fit import Fit, Training
 from contractconv.networks.fitting.measures import Measures
 from contractconv.networks.fitting.metrics import as_metrics, new_figure
 from contractconv.networks.fitting.natural import NaturalStepper
-from contractconv.progress import Progress
 from contractconv.networks.fitting.progressed import Progressed, Saved
 from contractconv.networks.fitting.step import Rules
 from contractconv.networks.fitting.stepper import ProgramStepper, Stepper
 from contractconv.networks.losses import as_loss
 from contractconv.networks.nesting import in_order
+from contractconv.progress import Progress
 from contractconv.training import KFAC, Optimizer, to_facts
 from contractconv.training.checks import is_number
 

@@ -16,9 +16,9 @@ from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
 from contractconv.networks.fitting.measures import Measures
 from contractconv.networks.fitting.metrics import Row, plot, write_csv
-from contractconv.progress import Progress
 from contractconv.networks.fitting.progressed import Best, Progressed, Saved
 from contractconv.networks.fitting.stepper import Stepper
+from contractconv.progress import Progress
 
 if TYPE_CHECKING:
     from contractconv.networks.network import Network

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from contractconv.errors import OperandError, ParameterError
 from contractconv import whole_files
+from contractconv.errors import OperandError, ParameterError
 
 Metric = Callable[[Any, Any], float]
 """A function of what a network makes and of what is wanted, both arrays: a mean over rows."""

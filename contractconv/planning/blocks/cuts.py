@@ -49,15 +49,16 @@ def cuts_of(problem: Problem, grids: Sequence[Grid]) -> dict[str, Sizes]:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
         >>> problem = resolve(parse("(2*i+k-1) c, k c -> i"), [(12, 4), (3, 4)], {})
-        >>> cuts_of(problem, [((6, 2, 4), (4,)), ((3,), (2, 2))])
-        {'c': (2,), 'i': (3, 4)}
+        >>> cuts_of(problem, [((6, 4, 2), (4,)), ((3,), (2, 2))])
+        {'c': (2,), 'i': (3, 5)}
     """
     found: dict[str, set[int]] = {}
     # What stands alone comes first: a window does not cut a sliver off beside it.
     for halo, name, at in sorted(_wishes(problem, grids), key=lambda wish: wish.halo):
-        known = found.setdefault(name, set())
-        inside = (n for n in at if 0 < n < problem.extents[name])
-        known.update(n for n in inside if all(abs(n - other) > halo for other in set(known)))
+        known = found.get(name, set())
+        inside = {n for n in at if 0 < n < problem.extents[name]}
+        apart = {n for n in inside if all(abs(n - other) > halo for other in known)}
+        found[name] = known | apart
     return {name: tuple(sorted(at)) for name, at in found.items() if at}
 
 

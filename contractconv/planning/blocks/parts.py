@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, product
 from typing import NamedTuple
 
+from contractconv.cache_register import kept
 from contractconv.notation.contributing import contributing
 from contractconv.notation.problem import Problem
 from contractconv.notation.shift import Part, Ranges, result_block
@@ -110,13 +112,19 @@ def reads(place: Ranges, grid: Grid) -> tuple[tuple[int, ...], list[Read]]:
 
 def _met(at: slice, sizes: Sizes) -> list[tuple[int, slice, bool]]:
     """The blocks along an axis that a slice meets."""
+    starts = _starts(sizes)
     found = []
-    for n, block in enumerate(slices_of(sizes)):
-        start, stop = max(at.start, block.start), min(at.stop, block.stop)
-        if start < stop:
-            inside = slice(start - block.start, stop - block.start)
-            found.append((n, inside, stop - start == block.stop - block.start))
+    for n in range(max(0, bisect_right(starts, at.start) - 1), bisect_left(starts, at.stop)):
+        low, high = max(0, at.start - starts[n]), min(sizes[n], at.stop - starts[n])
+        if low < high:
+            found.append((n, slice(low, high), high - low == sizes[n]))
     return found
+
+
+@kept(most=256)
+def _starts(sizes: Sizes) -> Sizes:
+    """Where each block along an axis begins."""
+    return tuple(at.start for at in slices_of(sizes))
 
 
 def slices_of(sizes: Sequence[int]) -> list[slice]:

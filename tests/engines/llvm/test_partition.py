@@ -24,7 +24,7 @@ def window(size: int, results: int, taps: int, steps: tuple[int, int], offset: i
 
 
 def points(problem: Problem) -> Counter[Point]:
-    """Of each product that is summed: where it is read, with what it is multiplied, where it goes."""
+    """Of each product: where it is read, what it is multiplied with, and where it goes."""
     (read,), (factor,) = problem.operands
     (out,) = problem.output
     found: Counter[Point] = Counter()

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import contractconv as cc
+from contractconv import whole_files
 from contractconv.errors import CheckpointError
 from contractconv.execution import calibration
 from contractconv.planning.setting import Machine
-from contractconv import whole_files
 from contractconv.training import checkpoints, facts
 
 pytest.importorskip("safetensors")

@@ -14,7 +14,7 @@ from jax import lax
 
 from contractconv.engines.portable.libraries.jax_windows import convolve, pool
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
-from contractconv.engines.portable.libraries.record import Library
+from contractconv.engines.portable.libraries.record import Library, Runs
 from contractconv.maps.record import MapRecord
 
 
@@ -35,9 +35,7 @@ def library() -> Library:
         pool=pool,
         most_windows=16,
         signature=_signature,
-        sliced=_sliced,
-        spread=_spread,
-        turned=lambda array, axis: lax.rev(array, (axis,)),
+        runs=Runs(_sliced, _spread, lambda array, axis: lax.rev(array, (axis,))),
     )
 
 

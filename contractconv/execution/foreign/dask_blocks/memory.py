@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,6 +20,10 @@ from contractconv.planning.programs.report import in_bytes
 
 # What is far less than there is needs no plan: so many times the arrays are not taken beside them.
 _BESIDE = 32
+# Bytes of which no worker has too few.
+_FEW = 1 << 20
+# Blocks of uneven sizes are of many kinds: what kernels need is asked of so many of the largest.
+_COMPARED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,11 @@ def plans_of(*arrays: Array) -> tuple[BlockPlan, ...]:
 
 def plan_of(layer: BlockLayer) -> BlockPlan:
     """The plan of one contraction."""
-    shape = max((work.task.shape for work in layer.works), key=prod, default=())
-    own = [_least(work) for work in layer.works]
-    kept = [least + work.load.near for least, work in zip(own, layer.works, strict=True)]
+    works = nlargest(_COMPARED, layer.works, key=lambda work: work.load.all + work.task.made)
+    own = [_least(work) for work in works]
+    kept = [least + work.load.near for least, work in zip(own, works, strict=True)]
     least, peak = max([layer.combined, *own]), max([layer.combined, *kept])
-    return BlockPlan(layer.contraction, len(layer), shape, least, peak)
+    return BlockPlan(layer.contraction, len(layer), _largest(layer), least, peak)
 
 
 def _least(work: Work) -> int:
@@ -84,6 +89,10 @@ class Room(NamedTuple):
     memory: int
     threads: int
 
+    def tasks_of(self, layer: BlockLayer) -> int:
+        """How many of a contraction's tasks it runs at once."""
+        return min(self.threads, max(1, len(layer)))
+
 
 def refuse(layer: BlockLayer) -> None:
     """Refuse a contraction whose tasks need more memory than there is.
@@ -91,24 +100,31 @@ def refuse(layer: BlockLayer) -> None:
     Raises:
         MemoryLimitError: they do.
     """
-    least = max([layer.combined, *(w.load.own + w.task.made for w in layer.works)])
-    plan = None
-    for room in rooms():
-        at_once = min(room.threads, max(1, len(layer)))
-        if least * at_once * _BESIDE <= room.memory:
-            continue
-        plan = plan or plan_of(layer)
-        if plan.least * at_once > room.memory:
-            raise MemoryLimitError(_refusal(plan, room, at_once))
+    least = max([layer.combined, *(work.load.own + work.task.made for work in layer.works)])
+    if least < _FEW:
+        return
+    room = min(rooms(), key=lambda room: room.memory / room.tasks_of(layer), default=None)
+    if room is None or least * room.tasks_of(layer) * _BESIDE <= room.memory:
+        return
+    # What is too much by itself needs no plan, either, which could not even be made of it.
+    taken = least if least * room.tasks_of(layer) > room.memory else plan_of(layer).least
+    if taken * room.tasks_of(layer) > room.memory:
+        raise MemoryLimitError(_refusal(layer, taken, room))
 
 
-def _refusal(plan: BlockPlan, room: Room, at_once: int) -> str:
+def _refusal(layer: BlockLayer, taken: int, room: Room) -> str:
+    at_once = room.tasks_of(layer)
     tasks = "a task of" if at_once == 1 else f"{at_once} tasks at once of"
     return (
-        f"{tasks} '{plan.contraction}' would take {plan.least * at_once:,} bytes, and {room.name} "
-        f"has {room.memory:,}: the largest makes a block of shape {plan.shape}; rechunk the "
-        f"operands to smaller blocks, or give memory_limit="
+        f"{tasks} '{layer.contraction}' would take {taken * at_once:,} bytes, and {room.name} has "
+        f"{room.memory:,}: the largest block has the shape {_largest(layer)}; rechunk the operands "
+        f"to smaller blocks, or give memory_limit="
     )
+
+
+def _largest(layer: BlockLayer) -> tuple[int, ...]:
+    """The shape of the largest block that a task makes."""
+    return max((work.task.shape for work in layer.works), key=prod, default=())
 
 
 def rooms() -> Iterator[Room]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from contractconv.arrays.precision import common_dtype, rounded
 from contractconv.arrays.views import Array, unread
+from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution import entry
 from contractconv.execution.local_weights import (
     as_divisor,
@@ -127,7 +128,12 @@ class Contracted:
         arrays = [unread(shape, None, numbers) for shape in shapes]
         dtype = common_dtype(arrays, self.problem.reduce)
         plan = planned(self.problem, dtype.name, Options(algorithm=self.algorithm))
-        return made_ready(plan, arrays).workspace.most
+        try:
+            return made_ready(plan, arrays).workspace.most
+        except UnfitError:  # by now no kernel is available
+            return made_ready(plan, arrays).workspace.most
+        except MemoryError:  # arrays that this machine cannot even lay out are far larger
+            return 0
 
 
 @dataclass(frozen=True, slots=True)
