@@ -120,7 +120,7 @@ def test_a_program_for_many_makes_what_it_makes_for_each(trial: Trial, chosen: l
     has = [chosen[n % 5] for n in range(len(graph.inputs))]
     arrays = arrays_of(trial, graph)
     # Others that are as small, and of the same sign.
-    many = [[array, np.roll(array, 1), array * 1] for array in arrays]
+    many = [[array, np.roll(array, 1), array] for array in arrays]
     names = {node.name for node, found in zip(graph.inputs, has, strict=True) if found}
     whole, along = batched(graph, names)
     stacked = [np.stack(m) if found else m[0] for m, found in zip(many, has, strict=True)]

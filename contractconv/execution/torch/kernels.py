@@ -155,17 +155,19 @@ def _numbers(tensors: Sequence[Tensor], axes: Carried) -> tuple[list[Shape], dic
         for size, number in zip(tensor.shape, numbers, strict=True):
             if number is not None:
                 met.setdefault(number, []).append(size)
-    free = {number: sizes[0] for number, sizes in met.items() if not _is_number(sizes)}
-    for number in free:
-        for size in met[number][1:]:
-            torch._check(size == free[number])
+    free: dict[int | None, Any] = {}
+    for number, (first, *others) in met.items():
+        if not _is_number([first, *others]):
+            free[number] = first
+            for size in others:
+                torch._check(size == first)
     shapes = [
         tuple(
             _ANY if n in free else int(size) for size, n in zip(tensor.shape, numbers, strict=True)
         )
         for tensor, numbers in zip(tensors, axes, strict=True)
     ]
-    return shapes, {**free}
+    return shapes, free
 
 
 def _is_number(sizes: Sequence[Any]) -> bool:
