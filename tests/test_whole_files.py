@@ -24,5 +24,5 @@ def test_a_file_is_removed_and_its_folder_brought_to_the_disk(
 
 
 def test_what_cannot_be_removed(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="directory|not permitted"):
+    with pytest.raises(OSError, match=r"directory|not permitted"):
         whole_files.remove(tmp_path)

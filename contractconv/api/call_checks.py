@@ -273,6 +273,7 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any)
 
 def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     """Contract arrays of which some are another library's."""
+    from contractconv.execution.entry import shown
     from contractconv.execution.foreign import contractions, entry
     from contractconv.execution.foreign.operands import taken
 
@@ -283,7 +284,8 @@ def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, k
         library, (*arrays, bias) = taken((*given, options.bias), (*names, "the bias"))
         options = replace(options, bias=bias)
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    made = entry.called(library, problem, arrays, options, forward._spec.indices)
+    indices = forward._spec.indices
+    made = shown(options, lambda: entry.called(library, problem, arrays, options, indices))
     if key is not None:
         common = library.promoted(arrays)
         alike = all(library.promoted([array]) == common for array in arrays)

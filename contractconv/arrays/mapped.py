@@ -67,7 +67,7 @@ class Mapped:
         part = self._part(key)
         for piece in slabs(part, slab):
             into[piece] = part[piece]
-            self._let_go(part[piece])
+            self.let_go(part[piece])
 
     def write(self, key: Key, values: Array, slab: int) -> None:
         """Put values into a part.
@@ -79,7 +79,7 @@ class Mapped:
         self._make_room(part)
         for piece in slabs(part, slab):
             part[piece] = values[piece]
-            self._let_go(part[piece])
+            self.let_go(part[piece])
 
     def expect(self, key: Key) -> None:
         """Let the system begin to read a part, unless it lies scattered."""
@@ -101,7 +101,8 @@ class Mapped:
         part: Array = self.array[key if ... in key else (*key, ...)]
         return part
 
-    def _let_go(self, part: Array) -> None:
+    def let_go(self, part: Array) -> None:
+        """Take a part, a view of the array, out of the memory of the process."""
         low, high = self._pages(part)
         self._advise("MADV_DONTNEED", max(0, low - _FOLIO), min(high + _FOLIO, self._end))
 

@@ -10,6 +10,7 @@ from contractconv.planning.programs.report import in_bytes, name_of
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Contract, Node
 from contractconv.sharding.programs import ShardedProgram
+from contractconv.sharding.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -112,4 +113,6 @@ def report(plan: ShardedProgram, devices: Mapping[str, int]) -> ShardingPlan:
 
 
 def _string(plan: ShardedProgram, node: Node) -> str:
-    return str(plan.contractions[node].problem) if isinstance(node, Contract) else ""
+    if isinstance(node, Contract):
+        return str(plan.contractions[node].problem)
+    return node.described if isinstance(node, Rows) else ""

@@ -246,6 +246,18 @@ def test_numbers_of_every_kind(library: str, dtype: str) -> None:
     np.testing.assert_array_equal(np.asarray(made), expected)
 
 
+def test_torch_differentiates_complex_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    spec, shapes = "b (2*i+k-1) c, k c o -> b i o", [(1, 5, 2), (3, 2, 2)]
+    rng = np.random.default_rng(0)
+    operands = [
+        torch.tensor(rng.normal(size=shape) + 1j * rng.normal(size=shape), requires_grad=True)
+        for shape in shapes
+    ]
+    problem = resolve(parse(spec), shapes)
+    assert torch.autograd.gradcheck(lambda *given: contracted(problem, given), operands)
+
+
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_long_sums_of_short_floats(library: str) -> None:
     module = module_of(library)

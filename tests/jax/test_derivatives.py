@@ -31,7 +31,7 @@ def close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, np.asarray(expected), rtol=1e-8, atol=1e-8)
 
 
-@settings(max_examples=max(4, settings().max_examples // 60), phases=[Phase.generate])
+@settings(max_examples=max(3, settings().max_examples // 100), phases=[Phase.generate])
 @given(problem=st.one_of(windows(), problems()), reduce=st.sampled_from(REDUCTIONS), seed=seeds())
 def test_any_contraction(problem: Problem, reduce: Reduction, seed: int) -> None:
     with jax.enable_x64(True):
@@ -61,7 +61,7 @@ def _check_contraction(problem: Problem, reduce: Reduction, seed: int) -> None:
         close((np.asarray(change) * cotangent).sum(), dots)
 
 
-@pytest.mark.parametrize("reduce", ["sum", "prod", "logsumexp"])
+@pytest.mark.parametrize("reduce", ["sum", "logsumexp"])
 def test_second_derivatives_are_those_that_jax_derives(reduce: Reduction) -> None:
     contraction = cc.Contraction("(2*i+k-1) c, k c -> i", reduce=reduce)
     rng = np.random.default_rng(1)

@@ -17,6 +17,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh
+from programs.checks import derived, run
+from programs.choices import NAMES
+from programs.programs_strategy import Trial, programs
 from strategies import Problem, problems, seeds, windows
 
 import contractconv as cc
@@ -68,7 +71,7 @@ def cases(draw: Any) -> tuple[Problem, Mesh, dict[str, str]]:
 
 
 # A smaller case is found by hand sooner than jax compiles a hundred of them.
-@settings(max_examples=300 if DEEP else 12, phases=[Phase.generate])
+@settings(max_examples=300 if DEEP else 10, phases=[Phase.generate])
 @given(case=cases(), reduce=st.sampled_from(REDUCTIONS), seed=seeds())
 def test_any_contraction_and_its_gradients(
     case: tuple[Problem, Mesh, dict[str, str]], reduce: Reduction, seed: int
@@ -96,7 +99,7 @@ def test_any_contraction_and_its_gradients(
 # --- what jax derives -------------------------------------------------------------------------
 
 
-@settings(max_examples=60 if DEEP else 3, phases=[Phase.generate])
+@settings(max_examples=60 if DEEP else 2, phases=[Phase.generate])
 @given(case=cases(), reduce=st.sampled_from(["sum", "max", "logsumexp"]), seed=seeds())
 def test_gradients_that_jax_derives(
     case: tuple[Problem, Mesh, dict[str, str]], reduce: Reduction, seed: int
@@ -209,6 +212,15 @@ def test_a_grouped_convolution_of_many_examples_moves_nothing() -> None:
     assert counted(step(joined), *arrays)["all-gather"] == 2
 
 
+def test_each_device_has_a_convolution() -> None:
+    conv = cc.Contraction("b (2*i+3*k-1) (2*j+l-1) g c, k l g c o -> b i j g o")
+    sharded = cc.shard(conv, mesh(space=4, data=2), i="space", b="data")
+    arrays = placed(sharded, (3, 29, 17, 2, 3), (3, 3, 2, 3, 4))
+    text = jax.jit(step(sharded)).lower(*arrays).as_text()
+    assert text.count("stablehlo.convolution") == 3
+    assert "gather" not in text
+
+
 def test_partial_sums_are_scattered_where_the_result_is_divided() -> None:
     product = cc.Contraction("b k, k o -> b o")
     x, w = np.arange(24).reshape(3, 8), np.arange(64).reshape(8, 8) % 7
@@ -262,6 +274,36 @@ def test_attention_along_a_sequence() -> None:
     for names in ({"t": "m"}, {"s": "m"}, {"s": "m", "t": "n"}):
         sharded = cc.shard(program, mesh(m=3, n=2), **names)
         np.testing.assert_allclose(np.asarray(sharded(*arrays)), expected, rtol=1e-9)
+
+
+@st.composite
+def divided(draw: Any) -> tuple[Trial, Mesh, dict[str, str]]:
+    """A program, a mesh, and which axes lie along its axes."""
+    trial = draw(programs())
+    chosen = draw(st.sampled_from(MESHES))
+    names = draw(st.permutations(NAMES))
+    return trial, chosen, dict(zip(names, draw(st.permutations(chosen.axis_names)), strict=False))
+
+
+@settings(max_examples=100 if DEEP else 2, phases=[Phase.generate])
+@given(case=divided())
+def test_any_program_and_its_gradients(case: tuple[Trial, Mesh, dict[str, str]]) -> None:
+    trial, devices, names = case
+    outputs = {n: t for n, t in derived(trial).items() if n == "loss" or n.startswith("grad")}
+    outputs |= {n: v.tensor for n, v in trial.program.named.items() if n.startswith("v")}
+    expected = run(outputs, trial.program.arrays)
+    program = cc.program(outputs)
+    arrays = {name: trial.program.arrays[name] for name in program.inputs}
+    if not arrays:
+        return
+    known = {axis for tensor in outputs.values() for axis in tensor.axes}
+    sharded = cc.shard(program, devices, **{n: m for n, m in names.items() if n in known})
+    made = sharded(**arrays)
+    for (name, wanted), found in zip(expected.items(), made if len(expected) > 1 else [made],
+                                     strict=True):  # fmt: skip
+        np.testing.assert_allclose(
+            np.asarray(found, wanted.dtype), wanted, rtol=1e-8, atol=1e-8, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("names", [{"b": "m"}, {"v": "m"}, {"b": "m", "v": "n"}], ids=str)

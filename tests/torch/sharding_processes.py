@@ -54,8 +54,8 @@ def compare(
     mine = [
         block(t, axis, rows).clone().requires_grad_() for t, axis in zip(whole, axes, strict=True)
     ]
-    made = sharded(*mine, **extents)
-    wanted = contraction(*(t.requires_grad_() for t in whole), **extents)
+    made = sharded(*mine, extents=extents)
+    wanted: Any = contraction(*(t.requires_grad_() for t in whole), extents=extents)
     cotangent = torch.randint(-9, 9, wanted.shape, generator=by).double()
     found: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(found, made.shape[last])

@@ -114,24 +114,29 @@ def _nest(
 
 def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
-    extents, tile, kind = problem.extents, nest.tile, number(dtype)
-    wide = -(-extents[nest.lane] // kind.lanes)
-    rows = volume(nest.rows, extents)
+    kind, kept = number(dtype), volume(problem.kept, problem.extents)
+    copies = [
+        (_cycles_of_copy(problem.operands[n], steps[n], nest.lane, kind), prod(sizes))
+        for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
+        if nest.tile.elementwise or n == nest.vectors
+    ]
+    copies.append((_cycles_of_copy(problem.output, steps[2], nest.lane, kind), kept))
+    products = _cycles_of_products(nest, problem.extents, steps, kind)
+    return products + sum(each * count for each, count in copies)
+
+
+def _cycles_of_products(
+    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+) -> float:
+    tile, wide = nest.tile, -(-extents[nest.lane] // kind.lanes)
+    rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
     high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * volume(nest.batch, extents)
-    summed = volume(nest.summed, extents)
+    tiles = -(-wide // tile.vectors) * (rows / high) * batch
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
-    step = max(sums / 2, loads / 2, 4.0)
-    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
-    if extents[nest.lane] % kind.lanes and kind.bytes < _MASKED:
-        total += _SOME_LANES * rows * volume(nest.batch, extents)
-    for place in (0, 1) if tile.elementwise else (nest.vectors,):
-        term = problem.operands[place]
-        each = _cycles_of_copy(term, steps[place], nest.lane, kind)
-        total += each * prod(access.size for access in term)
-    each = _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
-    return total + each * volume(problem.kept, extents)
+    step = max(sums / 2, loads / 2, 4.0) + _TAP / _run(nest.summed, extents, steps[:2])
+    masked = extents[nest.lane] % kind.lanes and kind.bytes < _MASKED
+    return tiles * volume(nest.summed, extents) * step + _SOME_LANES * rows * batch * bool(masked)
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:

@@ -106,7 +106,9 @@ def _check(array: Any, name: str) -> None:
     if array.is_quantized:
         raise OperandError(f"{name} is quantized: pass operand.dequantize()")
     if array.is_nested or array.layout is not torch.strided:
-        raise OperandError(f"{name} is a sparse or nested tensor: pass a dense one, operand.to_dense()")
+        raise OperandError(
+            f"{name} is a sparse or nested tensor: pass a dense one, operand.to_dense()"
+        )
 
 
 def _number(value: Any, dtype: str, like: Any) -> Any:
