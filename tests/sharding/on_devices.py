@@ -26,6 +26,9 @@ import contractconv as cc
 from contractconv import Reduction
 
 jax.config.update("jax_enable_x64", True)
+# Eight devices that wait for each other take all threads of a small machine, and compiling needs
+# one: nothing is begun before the last call has ended.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 REDUCTIONS: tuple[Reduction, ...] = ("sum", "sum", "max", "prod", "mean", "logsumexp", "min")
 
@@ -121,6 +124,23 @@ def test_gradients_that_jax_derives(
     if np.isfinite(contraction(*operands, **told)).all():
         for n, found in enumerate(jax.jit(pulled_back)(cotangent, *operands)):
             same(found, contraction.grad(n)(cotangent, *operands, **told))
+
+
+def test_both_modes_and_many_examples() -> None:
+    contraction = cc.Contraction("b (i+k-1), k -> b", reduce="max")
+    sharded = cc.shard(contraction, mesh(m=3), i="m")
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal((2, 7)), rng.standard_normal(3)
+
+    def all_of_it(function: Any) -> Any:
+        def told(x: Any, w: Any) -> Any:
+            return function(x, w, i=7)
+
+        change = jax.jvp(told, (x, w), (2 * x, w))[1]
+        return change, jax.vmap(told, (0, None))(jnp.stack([x, -x]), w)
+
+    made, expected = (jax.jit(lambda f=f: all_of_it(f))() for f in (sharded, contraction))
+    jax.tree.map(lambda found, wanted: same(found, np.asarray(wanted)), made, expected)
 
 
 def test_padding_is_never_differentiated() -> None:
