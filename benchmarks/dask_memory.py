@@ -151,7 +151,7 @@ def measured(case: Case, limit: int, blocks: int) -> tuple[int, int, int]:
     with (
         TemporaryDirectory() as folder,
         LocalCluster(
-            n_workers=1, threads_per_worker=1, memory_limit=limit, dashboard_address=None
+            n_workers=1, threads_per_worker=1, memory_limit=limit, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -50,7 +50,7 @@ def by_torch(params: Tree, images: Any, labels: Any) -> Found:
     leaves = mapped(lambda array: torch.tensor(array, requires_grad=True), params)
     scores = NET(leaves, torch.tensor(images))
     loss = torch.nn.functional.cross_entropy(scores, torch.tensor(labels))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return float(loss.detach()), mapped(lambda leaf: leaf.grad.numpy(), leaves)
 
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.agreement import disagreements
 from benchmarks.commandline import parser
 from benchmarks.factors import FORMS, operands, result
+from benchmarks.frameworks import PAIRS, ours
 from benchmarks.kfac import Run, reached
 from benchmarks.layers import (
     ALL_GRADIENTS,
@@ -127,11 +128,13 @@ def test_a_tiny_layer_differs_in_size_alone() -> None:
 # --- all peers compute the same --------------------------------------------------------------
 
 
-def result_of(name: str, measurement: Measurement) -> Array | None:
+def result_of(
+    name: str, measurement: Measurement, peers: Mapping[str, Peer] = PEERS
+) -> Array | None:
     """What a peer computes, in this process."""
-    module = import_module(PEERS[name].module)
+    module = import_module(peers[name].module)
     function = module.KINDS.get(type(measurement.case))
-    prepared = function and function(measurement.case, measurement.direction, **PEERS[name].options)
+    prepared = function and function(measurement.case, measurement.direction, **peers[name].options)
     return prepared and np.array(prepared.array(prepared.run()))
 
 
@@ -145,6 +148,18 @@ def test_all_peers_agree(measurement: Measurement) -> None:
     assert {OURS, "torch channels-last", "torch channels-first"} <= set(results)
     if not isinstance(measurement.case, Training):
         assert {"jax", "numpy"} <= set(results)
+
+
+@pytest.mark.parametrize(
+    "measurement", measurements([c for c in LAYERS if isinstance(c, Convolution)]), ids=str
+)
+def test_strings_on_arrays_of_peers_agree_with_them(measurement: Measurement) -> None:
+    for module in ("torch", "jax"):
+        pytest.importorskip(module)
+    for name in PAIRS:
+        results = {name: result_of(name, measurement)}
+        results[ours(name)] = result_of(name, measurement, PAIRS)
+        assert disagreements({n: r for n, r in results.items() if r is not None}, 1e-5) == {}
 
 
 @pytest.mark.parametrize("measurement", measurements(STEPS), ids=str)
@@ -571,6 +586,8 @@ def test_every_session_in_a_docstring_runs() -> None:
         "operands",
         "peers",
         "peers.contraction",
+        "peers.strings_of_layouts",
+        "frameworks",
     ]
     names += ["plot", "report", "results", "run", "steps.network", "steps.strings"]
     results = [doctest.testmod(import_module(f"benchmarks.{name}")) for name in names]

@@ -273,7 +273,7 @@ def test_memory_limit(name: str) -> None:
 @pytest.mark.parametrize("name", taking("progress"))
 def test_progress(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     case = CASES[name]
-    with pytest.raises(cc.ParameterError, match="^progress is True or False, not 1"):
+    with pytest.raises(cc.ParameterError, match=r"^progress is True or False, not 1"):
         case.run(float, progress=1)
     wanted = case.run(float)
     assert not capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import contractconv as cc
 from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution
 from benchmarks.peers.contraction import axis
@@ -29,7 +31,7 @@ def string(case: Convolution, layout: str) -> str:
     return f"{read}, {taps} -> {image.format(y='i j', c=outer)}"
 
 
-def of_direction(case: Convolution, layout: str, direction: str) -> tuple[object, dict[str, int]]:
+def of_direction(case: Convolution, layout: str, direction: str) -> tuple[Any, dict[str, int]]:
     """What is called, of image and weight, or of a cotangent before them; and its extents."""
     layer = cc.Contraction(string(case, layout))
     extents = {"g": case.groups} if case.groups > 1 else {}

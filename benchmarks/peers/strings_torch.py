@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution
 from benchmarks.operands import Array
 from benchmarks.peers import Prepared
@@ -38,4 +36,3 @@ def _as_it_lies(tensor: Any, last: bool) -> Any:
 
 
 KINDS = {Convolution: _convolution}
-torch.set_grad_enabled(False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_arrays import arrays_of
@@ -209,10 +209,11 @@ class Called(ABC):
         from contractconv.execution.entry import shown
 
         blocks = self._by_blocks(call)
-        made = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        whole = shown(options, lambda: self._made(call)) if blocks is None else blocks
+        made: Array = call.finished(whole)
         if key is not None:
             remember_foreign(key, self._ready(call, arrays))
-        return call.finished(made)
+        return made
 
     def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
         """What carries out such calls with arrays of another library, if that takes no checks."""
@@ -250,7 +251,8 @@ def called(
 
         return contracted(forward, operands, named, extents, given)  # type: ignore[return-value]
     options = DEFAULTS if plain else forward._options(call, named, extents, **given)
-    return _run(forward, operands, options, key)
+    made: Array = _run(forward, operands, options, key)
+    return made
 
 
 def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
@@ -260,7 +262,7 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any)
     from contractconv.execution import entry
     from contractconv.execution.run import first_call
 
-    if has_foreign(given):
+    if has_foreign(given if options.bias is None else (*given, options.bias)):
         return _run_foreign(forward, given, options, key)
     arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
@@ -271,12 +273,19 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any)
 
 def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, key: Any) -> Any:
     """Contract arrays of which some are another library's."""
+    from contractconv.execution.entry import shown
     from contractconv.execution.foreign import contractions, entry
     from contractconv.execution.foreign.operands import taken
 
-    library, arrays = taken(given, [f"operand {n}" for n in range(len(given))])
+    names = [f"operand {n}" for n in range(len(given))]
+    if options.bias is None:
+        library, arrays = taken(given, names)
+    else:
+        library, (*arrays, bias) = taken((*given, options.bias), (*names, "the bias"))
+        options = replace(options, bias=bias)
     problem = forward._problem([shape_of(array) for array in arrays], options)
-    made = entry.called(library, problem, arrays, options, forward._spec.indices)
+    indices = forward._spec.indices
+    made = shown(options, lambda: entry.called(library, problem, arrays, options, indices))
     if key is not None:
         common = library.promoted(arrays)
         alike = all(library.promoted([array]) == common for array in arrays)
@@ -296,7 +305,7 @@ def foreign_key(
     return key_of(what, named, arrays) if extents is None and unsaid(given) else None
 
 
-def known_foreign(key: Any) -> Callable[[Sequence[Any]], Any] | None:
+def known_foreign(key: Any) -> Callable[[Sequence[Any]], Array] | None:
     """What carried out such a call before."""
     from contractconv.execution.foreign.ready import known
 

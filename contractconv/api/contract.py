@@ -77,13 +77,17 @@ def contract(
         spec: the contraction, for example ``"b (2*i+k-1) c, k c o -> b i o"``. numpy's other
             form, operands alternating with lists of indices, is understood too.
         *operands: one array of numbers for each term. They are never modified. Symbolic tensors,
-            and numbers among them, make a symbolic tensor: see :func:`contractconv.tensor`.
+            and numbers among them, make a symbolic tensor: see :func:`contractconv.tensor`. Of
+            arrays of PyTorch, JAX, CuPy or Dask the result is one of that library, made by its own
+            operations (by ours for tensors in memory of the processor), and differentiated and
+            traced by it; numpy's arrays and numbers join them.
         reduce: how contributions to one element combine: ``"sum"``, ``"max"``, ``"min"``,
             ``"prod"``, ``"mean"`` or ``"logsumexp"``.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
         output_shape: the shape of the result, where the rules should not choose it.
         memory_limit: bytes that temporary arrays may take beyond operands and result; of arrays
-            in files (:class:`numpy.memmap`) all that may be in memory at once.
+            in files (:class:`numpy.memmap`) all that may be in memory at once. Other libraries
+            have memory of their own: it is refused with their arrays, but for Dask's.
         optimize: who chooses the order in which more than two operands meet: a name of
             opt_einsum's searches (``"auto"`` compares several, by operations and by elements
             moved; ``"auto-hq"`` more of them), a path as a list of tuples of positions, or an
@@ -94,9 +98,11 @@ def contract(
             scale in float32 (2e-13 in float64); ``"direct"`` sums products as the definition
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
             multiplications for windows, and round more; ``"measure"`` times all of them.
+            With other libraries' arrays, but Dask's, it is one of the first two.
         out: an array of exactly the result's shape, which is filled and returned. It may overlap
             the operands. One in a file is filled block by block if it is large, or there is a
-            limit; stopped, the same call goes on: see :func:`contractconv.unfinished`.
+            limit; stopped, the same call goes on: see :func:`contractconv.unfinished`. Tensors of
+            PyTorch and CuPy's arrays are filled, too; those of JAX and Dask never change.
         dtype: what the operands are converted to; the result has it, too.
         casting: which conversions to ``dtype`` and to that of ``out`` are allowed, as in
             :func:`numpy.can_cast`.
@@ -117,12 +123,14 @@ def contract(
         >>> contract("(i+k), k -> i", np.array([1, 2, 3, 4]), np.array([1, 10]))
         array([21, 32, 43])
     """
-    if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+    listed = not isinstance(spec, (str, Contraction))
+    plain = algorithm == "auto" and not listed
+    if plain and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
         from contractconv.api.torch_calls import contracted
 
         said = {"output_shape": output_shape, "bias": bias, "activation": activation}
         return contracted(spec, operands, reduce, parameters, extents, named, said)
-    if not isinstance(spec, (str, Contraction)):
+    if listed:
         if parameters is not None:
             raise SpecError("lists of indices have no parameters")
         read, operands = from_sublists((spec, *operands), reduce)

@@ -13,6 +13,7 @@ from contractconv.notation.extents import bind, resolved, split_values
 from contractconv.notation.keywords import Casting
 from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.problem import Problem, Shape, as_shape
+from contractconv.notation.shift import block_spec
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
 from contractconv.planning.setting import Algorithm
@@ -92,6 +93,29 @@ class Contraction(Written):
             ParameterError: a name is not a parameter, or a divisor would become zero.
         """
         return Contraction._of(bind(self._spec, values))
+
+    def block(self, name: str) -> Contraction:
+        """Return the contraction of a block of an index: the same string with other offsets.
+
+        Args:
+            name: the index, ``i``. The block begins at the parameter ``i0``; along each axis on
+                which the index does not stand alone, what is read or written begins at ``lo``, or
+                at ``lo0``, ``lo1``, ... if there are several. Bound, it is called with those
+                rows, and with the extent of the index.
+
+        Raises:
+            ParameterError: there is no such index, or it is a part of a composition.
+
+        Example:
+            >>> import numpy as np
+            >>> conv = Contraction("b (2*i+k-1), k -> b i")
+            >>> print(conv.block("i"))
+            b (2*i+k+2*i0-lo-1), k -> b i
+            >>> x, w = np.arange(10)[None], np.array([1, 10, 100])
+            >>> conv(x, w)[:, 2:4], conv.block("i").bind(i0=2, lo=3)(x[:, 3:8], w, i=2)
+            (array([[543, 765]]), array([[543, 765]]))
+        """
+        return Contraction._of(block_spec(self._spec, name))
 
     def extents(
         self,

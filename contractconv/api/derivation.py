@@ -207,11 +207,6 @@ class Derivation(Called, Written):
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
         )
 
-    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
-        made: Callable[[Sequence[Any]], Any] | None
-        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
-        return made
-
     def _by_blocks(self, call: Call) -> Any:
         from contractconv.arrays.mapped import in_file
 
@@ -222,6 +217,11 @@ class Derivation(Called, Written):
         return gradient(
             call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.asked
         )
+
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
+        made: Callable[[Sequence[Any]], Any] | None
+        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
+        return made
 
     @property
     def _forward(self) -> Contraction:

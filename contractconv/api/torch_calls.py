@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from contractconv.api.contract import as_contraction
 from contractconv.api.program import Program, compiled
-from contractconv.execution.torch.calls import as_tensor, in_common, name_of
+from contractconv.execution.torch.calls import as_tensors, fitted, in_common, name_of
 from contractconv.execution.torch.constants import Tensor, constant
-from contractconv.execution.torch.contraction_texts import contraction_text
+from contractconv.execution.torch.contraction_texts import FLOATS, contraction_text
 from contractconv.execution.torch.operator import run
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.planning.options import Options
@@ -37,10 +35,13 @@ def contracted(
         named: the same by keyword.
         given: the bias, and other options that the text of a program can say.
     """
-    bias = given.get("bias")
-    like = next(value for value in operands if isinstance(value, torch.Tensor))
-    whole = operands if bias is None else (*operands, bias)
-    tensors = in_common([as_tensor(value, like) for value in whole])
+    bias, names = given.get("bias"), [f"operand {n}" for n in range(len(operands))]
+    if bias is None:
+        tensors = in_common(as_tensors(operands, names))
+    else:
+        *found, last = as_tensors((*operands, bias), (*names, "the bias"))
+        tensors = in_common(found)
+        tensors.append(fitted(last, "the bias", name_of(tensors[0].dtype)))
     said = {name: value for name, value in given.items() if name != "bias" and value is not None}
     single = tuple(tuple(size == 1 for size in tensor.shape) for tensor in tensors[: len(operands)])
     dtype = name_of(tensors[0].dtype)
@@ -72,7 +73,7 @@ def _text(
         # What is broadcast along an ellipsis follows from where there is one element.
         shapes = [tuple(1 if one else 2 for one in axes) for axes in single]
         read = expand_dots(read, shapes, said.get("output_shape"))
-    own = None if dtype in _FLOATS else dtype
+    own = None if dtype in FLOATS else dtype
     if not (biased or extents or named or said):
         return contraction_text(read, ranks, own, (), None, False, None)
     options = Options.of(read, "a contraction", named, extents, **said)
@@ -80,7 +81,3 @@ def _text(
     return contraction_text(
         read, ranks, own, values, options.output_shape, biased, options.activation
     )
-
-
-# Of these a program is whatever it is given.
-_FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})

@@ -27,8 +27,8 @@ from contractconv.machine.memory import address
 Key = tuple[Any, ...]
 """From where to where along each axis, with dots, which keep an array of no axes an array."""
 
-# A touched page brings those around it into memory.
-_AROUND = 1 << 16
+# A touched page brings those around it into memory, at most a folio of the system.
+_AROUND, _FOLIO = 1 << 16, 1 << 21
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -67,7 +67,7 @@ class Mapped:
         part = self._part(key)
         for piece in slabs(part, slab):
             into[piece] = part[piece]
-            self._let_go(part[piece])
+            self.let_go(part[piece])
 
     def write(self, key: Key, values: Array, slab: int) -> None:
         """Put values into a part.
@@ -79,7 +79,7 @@ class Mapped:
         self._make_room(part)
         for piece in slabs(part, slab):
             part[piece] = values[piece]
-            self._let_go(part[piece])
+            self.let_go(part[piece])
 
     def expect(self, key: Key) -> None:
         """Let the system begin to read a part, unless it lies scattered."""
@@ -101,14 +101,20 @@ class Mapped:
         part: Array = self.array[key if ... in key else (*key, ...)]
         return part
 
-    def _let_go(self, part: Array) -> None:
-        self._advise("MADV_DONTNEED", *self._pages(part))
+    def let_go(self, part: Array) -> None:
+        """Take a part, a view of the array, out of the memory of the process."""
+        low, high = self._pages(part)
+        self._advise("MADV_DONTNEED", max(0, low - _FOLIO), min(high + _FOLIO, self._end))
 
     def _pages(self, part: Array) -> tuple[int, int]:
         """Between which bytes of the map a part lies, in whole pages."""
         low, high = byte_bounds(part)
         start = (low - self.first) // mmap.PAGESIZE * mmap.PAGESIZE
-        return start, min(high - self.first, len(self.mapping))
+        return start, min(high - self.first, self._end)
+
+    @property
+    def _end(self) -> int:
+        return len(self.mapping)
 
     def _advise(self, advice: str, low: int, high: int) -> None:
         number = getattr(mmap, advice, None)

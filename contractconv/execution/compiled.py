@@ -101,10 +101,17 @@ class Compiled:
     def _foreign(self, operands: Sequence[Any], options: Options) -> Any:
         """Contract arrays of another library, as it was settled and as the call says."""
         self._check_count(operands)
-        names = [f"operand {n}" for n in range(len(operands))]
-        library, arrays = settled_arrays(operands, names, self._shapes, [self._dtype] * len(names))
-        asked = {name: getattr(options, name) for name in ("bias", "activation", "out", "casting")}
-        told = replace(self._options, dtype=None, **asked)
+        names, shapes = [f"operand {n}" for n in range(len(operands))], [*self._shapes]
+        dtypes, given = [self._dtype] * len(names), [*operands]
+        if options.bias is not None:
+            names.append("the bias")
+            shapes.append(self._problem.result_shape[-1:])
+            dtypes.append(self._numbers)
+            given.append(options.bias)
+        library, arrays = settled_arrays(given, names, shapes, dtypes)
+        bias = None if options.bias is None else arrays.pop()
+        asked = {name: getattr(options, name) for name in ("activation", "out", "casting")}
+        told = replace(self._options, dtype=None, bias=bias, **asked)
         return entry.called(library, self._problem, arrays, told, self._spec.indices)
 
     def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Any:
@@ -208,11 +215,13 @@ class Compiled:
         Returns:
             What ran, and how long, in a median of five calls; ``print`` shows it as a table.
         """
-        return profiled(lambda: self(*operands))
+        arrays = self._checked(operands)
+        return profiled(lambda: self(*arrays))
 
     def vjp_profile(self, n: int, cotangent: Any, *operands: Any) -> Profile:
         """Time each piece of :meth:`vjp`, as :meth:`profile` does."""
-        return profiled(lambda: self.vjp(n, cotangent, *operands))
+        arrays = self._checked(operands)
+        return profiled(lambda: self.vjp(n, cotangent, *arrays))
 
     def _made(self, arrays: Sequence[Array], options: Options) -> Array:
         shape = self._problem.result_shape

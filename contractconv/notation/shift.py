@@ -8,12 +8,15 @@ rule: halos of strides, dilations, transposed windows and fractions need no rule
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from contractconv.errors import ParameterError
+from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.contributing import Bounds, contributing, span
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.notation.spec import Axis, Spec, composed_names
 
 Ranges = tuple[slice, ...]
 
@@ -119,6 +122,47 @@ def result_block(problem: Problem, box: Sequence[slice]) -> Part:
     reads = [_nothing(t) if found is None else _met(t, found) for t in wanted.operands]
     operands = list(map(_cropped, wanted.operands, reads))
     return Part(_of(wanted, operands, wanted.output), (*reads, place))
+
+
+def block_spec(spec: Spec, name: str) -> Spec:
+    """The string of a block of an index, with symbols for where it lies.
+
+    Args:
+        spec: the contraction.
+        name: the index, ``i``. The block begins at the parameter ``i0``. Along each axis on which
+            the index does not stand alone, what is read or written begins at ``lo``, or at
+            ``lo0``, ``lo1``, ... if there are several.
+
+    Raises:
+        ParameterError: there is no such index, or it is a part of a composition.
+
+    Example:
+        >>> from contractconv.notation.parser import parse
+        >>> print(block_spec(parse("b (2*i+k-1), k -> b i"), "i"))
+        b (2*i+k+2*i0-lo-1), k -> b i
+    """
+    if name not in spec.indices or name in composed_names(spec.terms):
+        reason = "is a part of a composition" if name in spec.indices else "is no index"
+        raise ParameterError(f"{name!r} {reason} of '{spec}': there is no block of it")
+    moved = [axis for axis in spec.axes if name in axis.names and not axis.plain]
+    names = [f"lo{n}" if len(moved) > 1 else "lo" for n in range(len(moved))]
+    taken = {*spec.indices, *spec.parameters}
+    begin, *starts = (_unused(symbol, taken) for symbol in (f"{name}0", *names))
+    rest = iter(starts)
+
+    def shifted(axis: Axis) -> Axis:
+        if not isinstance(axis, Affine) or name not in axis.names or axis.plain:
+            return axis
+        along = dict(axis.terms)[name] * Polynomial.symbol(begin)
+        offset = axis.offset + along - axis.divisor * Polynomial.symbol(next(rest))
+        return Affine.of(axis.terms, offset, axis.divisor)
+
+    named = (*spec.parameters, begin, *starts)
+    return replace(spec.mapped(shifted), parameters=named)
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    return name if name not in taken else _unused(f"{name}_", taken)
 
 
 def _met(term: Accesses, bounds: Bounds) -> Ranges:

@@ -65,16 +65,17 @@ class _Batch:
         if isinstance(node, Input):
             whole = (self.name, *node.axes)
             return replace(node, axes=whole) if node.name in self._inputs else node
-        made = node.over(tuple(self.made[source] for source in node.sources), self.made)
-        if not any(self.name in source.axes for source in made.sources):
-            return made
-        if isinstance(made, Contract):
-            return self._contraction(made)
+        sources = tuple(self.made[source] for source in node.sources)
+        if not any(self.name in source.axes for source in sources):
+            return node.over(sources, self.made)
+        if isinstance(node, Contract):
+            return self._contraction(node, sources)
+        if isinstance(node, Named):
+            return replace(node, axes=self._put(node.axes, sources[0]), source=sources[0])
+        made = node.over(sources, self.made)
         if isinstance(made, Map):
             return self._map(made)
-        if isinstance(made, Named):
-            return replace(made, axes=self._put(made.axes, made.source))
-        return replace(made, axes=made.sources[0].axes)
+        return replace(made, axes=sources[0].axes)
 
     def first(self, node: Node) -> Node:
         """An output, with the axis in front."""
@@ -88,14 +89,15 @@ class _Batch:
         held = tuple(name for name in made.axes if name != self.name)
         return made if held == node.axes else transposed(made, (self.name, *node.axes))
 
-    def _contraction(self, node: Contract) -> Contract:
+    def _contraction(self, node: Contract, operands: tuple[Node, ...]) -> Contract:
         """The string with an index more, in the terms of all operands that have the axis."""
-        pairs = zip(node.spec.inputs, node.operands, strict=True)
-        inputs = tuple(self._term(term, operand) for term, operand in pairs)
-        spec = replace(node.spec, inputs=inputs, output=(self._index, *node.spec.output))
-        shape = None if node.shape is None else (self._size(node), *node.shape)
+        inputs = map(self._term, node.spec.inputs, operands)
+        spec = replace(node.spec, inputs=tuple(inputs), output=(self._index, *node.spec.output))
+        extents = tuple((name, size.mapped(self.made)) for name, size in node.extents)
+        sizes = None if node.shape is None else [size.mapped(self.made) for size in node.shape]
+        shape = None if sizes is None else (self._size(operands), *sizes)
         axes = self._local(node, local_axes(spec)) if node.local else (self.name, *node.axes)
-        return replace(node, axes=axes, spec=spec, shape=shape)
+        return replace(node, axes=axes, spec=spec, operands=operands, extents=extents, shape=shape)
 
     def _local(self, node: Contract, term: Term) -> Axes:
         """The names of the axes of a local derivative, whose order is that of its term."""
@@ -112,8 +114,8 @@ class _Batch:
         place = source.axes.index(self.name)
         return (*axes[:place], self.name, *axes[place:])
 
-    def _size(self, node: Contract) -> Size:
-        source = next(operand for operand in node.operands if self.name in operand.axes)
+    def _size(self, operands: Sequence[Node]) -> Size:
+        source = next(operand for operand in operands if self.name in operand.axes)
         return Size.of(Extent(source, self.name))
 
     @property

@@ -18,5 +18,6 @@ except ImportError as error:
 
 from contractconv.torch.layer import Layer
 from contractconv.torch.module import Module
+from contractconv.torch.sharded import Sharded
 
-__all__ = ["Layer", "Module"]
+__all__ = ["Layer", "Module", "Sharded"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.errors import ContractionError
+from contractconv.execution.torch.constants import Tensor
 from contractconv.layers.layer import Layer as StringLayer
 from contractconv.networks.network import Network
 from contractconv.notation.affine import Affine, Polynomial
@@ -86,6 +87,13 @@ class Layer(Module):
     def extra_repr(self) -> str:
         """The string."""
         return self._part.string
+
+    def _seen(self, inputs: Sequence[Tensor]) -> list[tuple[tuple[int, ...], str]]:
+        """What the plan depends on: a string says the same of all sizes."""
+        if any(x.ndim != len(shape) for x, shape in zip(inputs, self.shapes, strict=False)):
+            return super()._seen(inputs)
+        pairs = zip(inputs, self.shapes, strict=True)
+        return [(shape, str(x.dtype)) for x, shape in pairs]
 
     def _make_without_shape(self) -> None:
         """Make parameters that any input would have, of some small one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from contractconv.errors import ParameterError, ProgramError, ShapeError
 from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.operator import run
 from contractconv.layers.records import Parameter, Path
+from contractconv.networks.inputs import shape_of
 from contractconv.networks.network import Network
 from contractconv.torch.drawing import drawn, generator_of
 from contractconv.torch.plans import Look, Plan, plan_of
@@ -30,6 +32,10 @@ class Module(torch.nn.Module):
             default torch's own.
         dtype: of the parameters; by default torch's.
         device: where they are.
+
+    Attributes:
+        network: the network.
+        shapes: those of inputs for which the parameters were made.
 
     Raises:
         ShapeError: the shapes do not fit.
@@ -55,6 +61,7 @@ class Module(torch.nn.Module):
         self.network = parts if isinstance(parts, Network) else Network(parts)
         self._seed, self._dtype, self._device = seed, dtype, device
         self._looks: tuple[Any, ...] = ()  # what the parameters were made for
+        self.shapes: tuple[tuple[int, ...], ...] = ()
         if shapes:
             self.make(*shapes)
 
@@ -77,7 +84,7 @@ class Module(torch.nn.Module):
         generator = generator_of(self._seed)
         for parameter in self.network.parameters(*looks):
             self._put(parameter, drawn(parameter, generator).to(self._device, dtype))
-        self._looks = looks
+        self._looks, self.shapes = looks, tuple(map(shape_of, looks))
 
     @property
     def is_made(self) -> bool:
@@ -102,7 +109,7 @@ class Module(torch.nn.Module):
         """
         if not self.is_made:
             self.make(*inputs)
-        plan = self._plan([(tuple(x.shape), str(x.dtype)) for x in inputs], self.training)
+        plan = self._plan(self._seen(inputs), self.training)
         own = [self.tensor(path) for path in plan.paths]
         like = own[0] if own else inputs[0]
         given = [x.to(like.dtype) if x.is_floating_point() else x for x in inputs]
@@ -126,6 +133,13 @@ class Module(torch.nn.Module):
     def extra_repr(self) -> str:
         """The strings."""
         return str(self.network)
+
+    def _seen(self, inputs: Sequence[Tensor]) -> list[tuple[tuple[int, ...], str]]:
+        """What the plan depends on.
+
+        A network is traced for numbers, so what is compiled is for these sizes.
+        """
+        return [(tuple([index(size) for size in x.shape]), str(x.dtype)) for x in inputs]
 
     def _put(self, parameter: Parameter, value: Tensor) -> None:
         holder: torch.nn.Module = self

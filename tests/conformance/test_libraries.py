@@ -1,6 +1,7 @@
 """All cases on the arrays of other libraries: values and every gradient are those of numpy's path.
 
-JAX compiles each case, so it sees a few of them; with HYPOTHESIS_PROFILE=deep, all.
+JAX compiles each case, and dask makes tasks of it, so they see a few of them; with
+HYPOTHESIS_PROFILE=deep all see all.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ CASES = [
     *LAYERS.values(),
 ]
 # How many cases there are for one that is tried; and how many problems are drawn.
-SHARE = {"torch": 1, "jax": 1 if DEEP else 60, "dask": 1 if DEEP else 8}
-EXAMPLES = {name: 2000 if DEEP else few for name, few in (("torch", 60), ("jax", 4), ("dask", 20))}
+SHARE = {"torch": 1 if DEEP else 3, "jax": 1 if DEEP else 80, "dask": 1 if DEEP else 20}
+EXAMPLES = {name: 2000 if DEEP else few for name, few in (("torch", 30), ("jax", 2), ("dask", 10))}
 # What numbers of half precision are off by, of themselves, however exactly they were computed.
 ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 

@@ -104,7 +104,7 @@ def test_torch_differentiates_them(problem: Problem, reduce: Reduction, seed: in
     (made,) = torch.autograd.grad(result, tensor, torch.tensor(cotangent))
     derived = cc.Contraction(problem.spec, reduce).grad(0)
     expected = derived(
-        cotangent, operand, output_shape=problem.output_shape, **problem.extents
+        cotangent, operand, output_shape=problem.output_shape, extents=problem.extents
     )
     np.testing.assert_allclose(made.numpy(), expected, rtol=0, atol=1e-12)
 
@@ -117,10 +117,10 @@ def test_jax_differentiates_them(spec: str, reduce: Reduction) -> None:
     extents = {name: size for name, size in extents.items() if name in spec}
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 7, 6, 3) if "l" in extents else (9, 3))
-    cotangent = rng.normal(size=contraction(x, **extents).shape)
-    run = jax.jit(lambda array: contraction(array, **extents))
+    cotangent = rng.normal(size=contraction(x, extents=extents).shape)
+    run = jax.jit(lambda array: contraction(array, extents=extents))
     (made,) = jax.vjp(run, jax.numpy.asarray(x))[1](jax.numpy.asarray(cotangent))
-    expected = contraction.grad(0)(cotangent, x, **extents)
+    expected = contraction.grad(0)(cotangent, x, extents=extents)
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-12)
 
 

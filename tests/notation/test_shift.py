@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from strategies import Array, Draw, empties, problems, seeds, windows
 from strategies import Problem as Case
 
+from contractconv.errors import ParameterError
+from contractconv.notation.affine import Affine
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
-from contractconv.notation.shift import block, part_of, result_block
+from contractconv.notation.shift import block, block_spec, part_of, result_block
 
 CASES = st.one_of(problems(), windows(), empties())
 # Combinations, and what an element holds on which nothing lands.
@@ -344,3 +346,57 @@ def test_a_whole_is_its_only_block() -> None:
     boxed = result_block(problem, [slice(0, size) for size in problem.output_sizes])
     assert boxed.problem == problem
     assert boxed.places == part.places
+
+
+# --- the string of a block --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "expected"),
+    [
+        ("b (2*i+k-1) c, k c o -> b i o", "i", "b (2*i+k+2*i0-lo-1) c, k c o -> b i o"),
+        ("b (2*i+k-1) c, k c o -> b i o", "k", "b (2*i+k+k0-lo-1) c, k c o -> b i o"),
+        ("b (2*i+k-1) c, k c o -> b i o", "c", "b (2*i+k-1) c, k c o -> b i o"),
+        ("b i, k -> b (2*i+k)", "i", "b i, k -> b (2*i+k+2*i0-lo)"),
+        ("b ((h-k+1)/2), k -> b h", "h", "b ((h-k+h0-2*lo+1)/2), k -> b h"),
+        ("b (i+k), (i-k) -> b i", "i", "b (i+k+i0-lo0), (i-k+i0-lo1) -> b i"),
+        ("b (i0+lo) -> b i0", "i0", "b (i0+lo+i00-lo_) -> b i0"),
+        ("i i -> i", "i", "i i -> i"),
+    ],
+)
+def test_a_block_has_a_string(spec: str, name: str, expected: str) -> None:
+    assert str(block_spec(parse(spec), name)) == expected
+
+
+@given(case=windows(), at=st.data())
+def test_the_string_of_a_block_is_the_block(case: Case, at: st.DataObject) -> None:
+    """Bound to where the rule says that it reads and writes, it is the rule's own problem."""
+    problem = problem_of(case)
+    name = at.draw(st.sampled_from([*case.extents]))
+    start, stop = sorted(at.draw(st.integers(0, case.extents[name])) for _ in range(2))
+    part = block(problem, {name: range(start, stop)})
+    if part is None:
+        return
+    spec, whole = block_spec(parse(case.spec), name), parse(case.spec)
+    moved = [
+        place.start
+        for term, places in zip(whole.terms, part.places, strict=True)
+        for axis, place in zip(term, places, strict=True)
+        if name in axis.names and not axis.plain
+    ]
+    names = [n for n in spec.parameters if n.startswith("lo")]
+    bound = spec.bind({f"{name}0": start, **dict(zip(names, moved, strict=True))})
+    terms = (*part.problem.operands, part.problem.output)
+    accesses = [access for term in terms for access in term]
+    for axis, now, access in zip(whole.axes, bound.axes, accesses, strict=True):
+        if name in axis.names and not axis.plain:
+            assert isinstance(now, Affine)
+            found = Access.by(now, access.size)
+            assert (found.offset, found.divisor) == (access.offset, access.divisor)
+            assert sorted(found.terms) == sorted(access.terms)
+
+
+@pytest.mark.parametrize(("spec", "name"), [("i -> i", "j"), ("(h w) -> h w", "w")])
+def test_what_has_no_block(spec: str, name: str) -> None:
+    with pytest.raises(ParameterError, match="there is no block of it"):
+        block_spec(parse(spec), name)

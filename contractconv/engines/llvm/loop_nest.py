@@ -25,6 +25,10 @@ Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
 _COPY, _TAP = 1.0, 6.0
+# Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
+_SOME_LANES, _MASKED = 12.0, 64
+# Bytes from one place to another that is kept in the same few lines of the cache.
+_ALIKE = 4096
 # Neighbours are at most so many places apart, and so many taps are written out.
 _MOST_APART, _MOST_TAPS = 4, 16
 # Cycles, roughly, that a product of vectors takes in a tile without windows: one factor of each is
@@ -110,22 +114,29 @@ def _nest(
 
 def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
-    extents, tile, kind = problem.extents, nest.tile, number(dtype)
-    wide = -(-extents[nest.lane] // kind.lanes)
-    rows = volume(nest.rows, extents)
+    kind, kept = number(dtype), volume(problem.kept, problem.extents)
+    copies = [
+        (_cycles_of_copy(problem.operands[n], steps[n], nest.lane, kind), prod(sizes))
+        for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
+        if nest.tile.elementwise or n == nest.vectors
+    ]
+    copies.append((_cycles_of_copy(problem.output, steps[2], nest.lane, kind), kept))
+    products = _cycles_of_products(nest, problem.extents, steps, kind)
+    return products + sum(each * count for each, count in copies)
+
+
+def _cycles_of_products(
+    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+) -> float:
+    tile, wide = nest.tile, -(-extents[nest.lane] // kind.lanes)
+    rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
     high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * volume(nest.batch, extents)
-    summed = volume(nest.summed, extents)
+    tiles = -(-wide // tile.vectors) * (rows / high) * batch
     sums = high * tile.vectors
     loads = tile.vectors + (sums if tile.elementwise else high)
-    step = max(sums / 2, loads / 2, 4.0)
-    total = tiles * summed * (step + _TAP / _run(nest.summed, extents, steps[:2]))
-    for place in (0, 1) if tile.elementwise else (nest.vectors,):
-        term = problem.operands[place]
-        each = _cycles_of_copy(term, steps[place], nest.lane, kind)
-        total += each * prod(access.size for access in term)
-    each = _cycles_of_copy(problem.output, steps[2], nest.lane, kind)
-    return total + each * volume(problem.kept, extents)
+    step = max(sums / 2, loads / 2, 4.0) + _TAP / _run(nest.summed, extents, steps[:2])
+    masked = extents[nest.lane] % kind.lanes and kind.bytes < _MASKED
+    return tiles * volume(nest.summed, extents) * step + _SOME_LANES * rows * batch * bool(masked)
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
@@ -149,7 +160,8 @@ def _cycles_of_copy(
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
-    return _COPY * kind.lanes / min(kind.lanes, together)
+    crowded = 1 if steps.get(lane, 1) % _ALIKE else 2
+    return _COPY * crowded * kind.lanes / min(kind.lanes, together)
 
 
 class Along(NamedTuple):

@@ -258,12 +258,12 @@ def in_turn(changes: Sequence[Change | None]) -> Change | None:
         >>> in_turn([abs, None, str])(-2), in_turn([None])
         ('2', None)
     """
-    first, *others = [change for change in changes if change is not None] or [None]
-    if not others:
-        return first
+    done = [change for change in changes if change is not None]
+    if len(done) < 2:
+        return done[0] if done else None
 
     def change(array: Any) -> Any:
-        for one in (first, *others):
+        for one in done:
             array = one(array)
         return array
 

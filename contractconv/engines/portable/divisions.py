@@ -72,9 +72,9 @@ def divided(problem: Problem, most: int) -> Division | None:
     Example:
         >>> from contractconv.notation.extents import resolve
         >>> from contractconv.notation.parser import parse
-        >>> found = divided(resolve(parse("b (i+k) (2*c), k c -> (b) i"), [(2, 5, 6), (3, 3)]), 3)
+        >>> found = divided(resolve(parse("(k+i) (2*c), k c -> (3*i)"), [(5, 6), (3, 3)]), 3)
         >>> print(*found.reads, found.product, found.landing, sep=" | ")
-        b (i+k) (2*c) -> b (i+k) c | None | b (i+k) c, k c -> i | None
+        (k+i) (2*c) -> (k+i) c | None | (k+i) c, k c -> i | i -> (3*i)
     """
     whole = trimmed(problem)
     if whole is None:

@@ -13,6 +13,7 @@ import numpy as np
 from contractconv.arrays.precision import ACCUMULATORS, result_dtype
 from contractconv.engines.portable import nodes
 from contractconv.engines.portable.libraries import Library, library_of
+from contractconv.engines.portable.libraries.record import Runs
 from contractconv.engines.portable.nodes import Labels, Node, names_of
 from contractconv.engines.portable.tables import Arrivals, Positions, Rows, Run, Table, together
 from contractconv.errors import ContractionError
@@ -122,7 +123,7 @@ def run(node: Node, problem: Problem, operands: Sequence[Any]) -> Any:
 
 
 def joined(arrays: Sequence[Any], library: Library, like: Any) -> list[Any]:
-    """Arrays of a library, and of numpy, as arrays of that library, to which one of them belongs."""
+    """Arrays of a library, and of numpy, as that library's, which one of them is."""
     return [array if _is_of(array, like) else library.array(array, like) for array in arrays]
 
 
@@ -154,19 +155,24 @@ def _read(setting: Setting, node: nodes.Read) -> Any:
     array, axis = _turned(setting, setting.value(node.source), order), 0
     for part in parts:
         if not part.whole:
-            array = _taken(setting, array, axis, len(part.axes), part, node.reduce)
+            array = _met(setting, array, axis, part, node.reduce)
         axis += len(part.names)
     labels = tuple(name for part in parts for name in part.names)
     return _contracted(setting, [array], [labels], names_of(node.axes))
 
 
+def _met(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
+    """What is read of the axes that stand together."""
+    runs, run = setting.library.runs, part.run
+    if runs is None or run is None:
+        return _taken(setting, array, axis, len(part.axes), part, reduce)
+    found = runs.sliced(array, axis, run.least, abs(run.step), run.number)
+    found = runs.turned(found, axis) if run.step < 0 else found
+    return found.reshape((*array.shape[:axis], *part.table_shape, *array.shape[axis + 1 :]))
+
+
 def _taken(setting: Setting, array: Any, axis: int, count: int, table: Table, reduce: str) -> Any:
     """Take by a table, whose axes stand for some axes: join those, append what stands outside."""
-    run = table.run if isinstance(table, Positions) else None
-    if run is not None and setting.library.sliced is not None:
-        return _sliced(setting.library, array, axis, run).reshape(
-            (*array.shape[:axis], *table.table_shape, *array.shape[axis + 1 :])
-        )
     before, after = array.shape[:axis], array.shape[axis + count :]
     joined = array.reshape((*before, table.outside, *after))
     if (table.table == table.outside).any():
@@ -245,9 +251,9 @@ def _land(setting: Setting, node: nodes.Land) -> Any:
 
 
 def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce: str) -> Any:
-    run = part.run
-    if run is not None and REDUCTIONS[reduce].linear and setting.library.spread is not None:
-        return _spread(setting.library, array, axis, part, run)
+    runs, run = setting.library.runs, part.run
+    if runs is not None and run is not None and REDUCTIONS[reduce].linear:
+        return _spread(runs, array, axis, part, run)
     arrivals = Arrivals(part)
     array = _taken(setting, array, axis, len(part.names), arrivals, reduce)
     if arrivals.most > 1:
@@ -257,21 +263,13 @@ def _scattered(setting: Setting, array: Any, axis: int, part: Positions, reduce:
     return _taken(setting, array, axis, 1, Rows(arrivals), reduce)
 
 
-def _sliced(library: Library, array: Any, axis: int, run: Run) -> Any:
-    """A part of an axis, element by element, or every few elements."""
-    assert library.sliced is not None and library.turned is not None
-    found = library.sliced(array, axis, run.least, abs(run.step), run.count)
-    return library.turned(found, axis) if run.step < 0 else found
-
-
-def _spread(library: Library, array: Any, axis: int, part: Positions, run: Run) -> Any:
-    """The reverse, with zeros in between."""
-    assert library.spread is not None and library.turned is not None
+def _spread(runs: Runs, array: Any, axis: int, part: Positions, run: Run) -> Any:
+    """The reverse of slicing, with zeros in between."""
     if not part.names:
         array = array.reshape((*array.shape[:axis], 1, *array.shape[axis:]))
     elif run.step < 0:
-        array = library.turned(array, axis)
-    return library.spread(array, axis, run.least, abs(run.step), part.outside)
+        array = runs.turned(array, axis)
+    return runs.spread(array, axis, run.least, abs(run.step), part.outside)
 
 
 def _divide(setting: Setting, node: nodes.Divide) -> Any:

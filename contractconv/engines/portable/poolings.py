@@ -20,7 +20,7 @@ class Taps(NamedTuple):
     Attributes:
         axis: which axis of the operand it is.
         size: how many elements it has there.
-        count: how many taps there are.
+        number: how many taps there are.
         places: how many elements the result has.
         stride: from one place of the window to the next.
         step: from one tap to the next.
@@ -31,7 +31,7 @@ class Taps(NamedTuple):
 
     axis: int
     size: int
-    count: int
+    number: int
     places: int
     stride: int
     step: int
@@ -42,7 +42,7 @@ class Taps(NamedTuple):
     @property
     def high(self) -> int:
         """Elements behind the last one; those that are left out, if below zero."""
-        read = self.stride * (self.places - 1) + self.step * (self.count - 1) + 1
+        read = self.stride * (self.places - 1) + self.step * (self.number - 1) + 1
         return read - (self.dilated * (self.size - 1) + 1) - self.low
 
 

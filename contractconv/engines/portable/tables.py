@@ -15,9 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.cache_register import weighed
 from contractconv.engines.portable.nodes import names_of
-from contractconv.lazy import Value, remembered
+from contractconv.lazy import Value
 from contractconv.notation.problem import Access, Accesses, Shape, shape_of
+
+
+def _bytes(table: Array) -> int:
+    return int(table.nbytes)
 
 
 class Run(NamedTuple):
@@ -26,17 +31,17 @@ class Run(NamedTuple):
     Attributes:
         first: the one that it begins with.
         step: from one to the next; below zero if it runs backwards.
-        count: how many there are.
+        number: how many there are.
     """
 
     first: int
     step: int
-    count: int
+    number: int
 
     @property
     def least(self) -> int:
         """The first of them on the axis."""
-        return min(self.first, self.first + self.step * (self.count - 1))
+        return min(self.first, self.first + self.step * (self.number - 1))
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Positions(Value):
 
     @property
     def run(self) -> Run | None:
-        """What one index meets, or none, if that stays inside one axis, whole step by whole step."""
+        """What one index meets, or none, if that stays inside one axis by whole steps."""
         if len(self.axes) != 1 or len(self.names) > 1 or 0 in self.table_shape:
             return None
         (axis,) = self.axes
@@ -94,7 +99,8 @@ class Positions(Value):
         """The extents of the indices."""
         return tuple(extent for _, extent in self.extents)
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def table(self) -> Array:
         """The position at every point."""
         place: Any = np.zeros((), np.int64)
@@ -113,12 +119,14 @@ class Positions(Value):
             total = total + coefficient * np.arange(dict(self.extents)[name]).reshape(shape)
         return total
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def inside(self) -> Array:
         """Whether a point meets an element."""
         return self.table < self.outside
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def counts(self) -> Array:
         """How many points meet each element."""
         found = np.bincount(self.table.ravel(), minlength=self.outside + 1)
@@ -140,7 +148,8 @@ class Arrivals(Value):
         """The position of a point that does not exist."""
         return self.positions.table.size
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def met(self) -> Array:
         """The elements that any point meets."""
         return np.flatnonzero(self.positions.counts)
@@ -160,7 +169,8 @@ class Arrivals(Value):
         """How many points meet one element, at most."""
         return int(self.positions.counts.max(initial=1))
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def table(self) -> Array:
         """The points of each element in row-major order; on an axis, if there may be several."""
         counts = self.positions.counts.ravel()[self.met]
@@ -183,7 +193,8 @@ class Rows(Value):
         """The row of an element that is not met."""
         return len(self.arrivals.met)
 
-    @remembered
+    @property
+    @weighed(_bytes)
     def table(self) -> Array:
         """The row of every element."""
         table = np.full(self.arrivals.positions.outside, self.outside)

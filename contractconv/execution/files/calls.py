@@ -138,9 +138,7 @@ def _filled(
     meet, result = dtypes
     out = np.empty(problem.result_shape, result) if options.out is None else options.out
     there = out.view(np.ndarray).reshape(problem.output_sizes)
-    carry_out_by_blocks(
-        Job(problem, tuple(arrays), there, meet, result, options, ending, limit)
-    )
+    carry_out_by_blocks(Job(problem, tuple(arrays), there, meet, result, options, ending, limit))
     filled: Array = out
     return filled
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any
@@ -70,7 +69,7 @@ class Cut:
     chunks: tuple[tuple[Name, int], ...]
     order: tuple[int, ...]
 
-    @cached_property
+    @property
     def count(self) -> int:
         """How many blocks the result has."""
         return prod(len(starts) for starts in self._starts)
@@ -128,9 +127,7 @@ class Search:
         made: bytes that an element of the result takes while it is made.
     """
 
-    def __init__(
-        self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int
-    ) -> None:
+    def __init__(self, problem: Problem, operands: Sequence[Kept], result: Kept, made: int) -> None:
         self.problem, self.operands, self.result, self.made = problem, operands, result, made
         sizes = problem.output_sizes
         self.order = tuple(sorted(range(len(sizes)), key=lambda n: -abs(result.strides[n])))

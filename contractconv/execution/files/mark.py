@@ -164,6 +164,8 @@ def _told(array: Any) -> Iterator[bytes]:
         return
     for piece in slabs(array, _SLAB) if array.size else ():
         yield array[piece].tobytes()
+        if found is not None:
+            found.let_go(array[piece])
 
 
 def _of_file(found: Mapped, path: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,8 +72,9 @@ def ready(
         dtype: the name of the dtype in which they meet.
         alike: whether it is that of each of them.
     """
-    if library.contraction is not None:
-        return partial(library.contraction, problem, options=DEFAULTS)
+    whole = library.contraction
+    if whole is not None:
+        return lambda operands: whole(problem, operands, DEFAULTS)
     carry = _kept(problem, library, dtype, DEFAULTS.optimize)
     return lambda operands: carry(operands, operands[0], alike)
 
@@ -90,6 +90,7 @@ def _prepared(problem: Problem, library: Library, common: str, optimize: Any) ->
     shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
     work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
     numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
+    copied = library.copied if _is_view(problem) else None
 
     def carry(arrays: Sequence[Any], like: Any, alike: bool = False) -> Any:
         if not (alike and common == numbers):
@@ -97,6 +98,8 @@ def _prepared(problem: Problem, library: Library, common: str, optimize: Any) ->
         made = work([_split(a, sizes) for a, sizes in zip(arrays, shapes, strict=True)], like)
         if count is not None:
             made = made / cast(library.array(count, like), numbers)
+        elif copied is not None:
+            made = copied(made)
         if len(made.shape) != len(shape):
             made = made.reshape(shape)
         return made if result == numbers else cast(made, result)
@@ -107,6 +110,11 @@ def _prepared(problem: Problem, library: Library, common: str, optimize: Any) ->
 def _split(array: Any, sizes: Shape) -> Any:
     """An operand with its compositions split, of which there are if it has fewer axes."""
     return array if len(array.shape) == len(sizes) else array.reshape(sizes)
+
+
+def _is_view(problem: Problem) -> bool:
+    """Whether the result may be a part of the operand, where it lies."""
+    return len(problem.operands) == 1 and not problem.reduced
 
 
 def _divisor(problem: Problem) -> Any:

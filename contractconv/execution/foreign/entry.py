@@ -10,7 +10,6 @@ from contractconv.errors import ShapeError
 from contractconv.execution.foreign.contractions import contracted
 from contractconv.execution.foreign.conversion import Conversion, fitted
 from contractconv.execution.foreign.numbers import accumulator, met
-from contractconv.execution.foreign.operands import taken
 from contractconv.maps.table import MAPS
 from contractconv.notation.problem import Problem
 from contractconv.planning.options import DEFAULTS, Options
@@ -29,7 +28,7 @@ def called(
         library: whose arrays the operands are.
         problem: the contraction.
         operands: what :func:`contractconv.execution.foreign.operands.taken` returned.
-        options: those of the call.
+        options: those of the call; the bias is an array of the library, too.
         indices: names that messages explain.
 
     Returns:
@@ -69,9 +68,8 @@ def _positive(library: Library, made: Any, dtype: str) -> Any:
     return greater(made, library.number(0, dtype, made))
 
 
-def _bias(library: Library, given: Any, like: Any, dtype: str) -> Any:
+def _bias(library: Library, bias: Any, like: Any, dtype: str) -> Any:
     """One number for each element of the last axis."""
-    _, (_, bias) = taken([like, given], ["the result", "the bias"])
     shape = tuple(like.shape[-1:])
     if tuple(bias.shape) != shape:
         raise ShapeError(

@@ -54,10 +54,10 @@ def _settled(arrays: Sequence[Any], names: Sequence[str]) -> tuple[Library, Any]
                 f"{first} is a {library.name} array and {name} is one of {other.name}: "
                 f"convert them to one library"
             )
+        library.check(array, name)
         if library.place(array) != library.place(like):
             raise OperandError(
                 f"{first} is on {library.place(like)} and {name} is on {library.place(array)}: "
                 f"move them to one device"
             )
-        library.check(array, name)
     return library, like

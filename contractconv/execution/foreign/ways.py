@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 from typing import Any
 
 from contractconv.engines.portable.convolutions import convolution
@@ -12,6 +13,7 @@ from contractconv.engines.portable.interpreter import Arithmetic, carried_out
 from contractconv.engines.portable.poolings import pooling
 from contractconv.engines.portable.translation import lowered
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
+from contractconv.planning.einsum import as_einsum
 from contractconv.reductions.table import REDUCTIONS
 
 Work = Callable[[Sequence[Any], Any], Any]
@@ -54,10 +56,10 @@ def _convolution(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     if convolve is None or len(problem.operands) != 2 or not REDUCTIONS[problem.reduce].is_sum:
         return None
     division = divided(problem, arithmetic.library.most_windows)
-    work = division and convolve(convolution(division), arithmetic.numbers)
-    if division is None or work is None:
+    if division is None:
         return None
-    return _around(problem, division, arithmetic, work)
+    work = convolve(convolution(division), arithmetic.numbers)
+    return work and _around(problem, division, arithmetic, work)
 
 
 def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
@@ -65,10 +67,10 @@ def _pooling(problem: Problem, arithmetic: Arithmetic) -> Work | None:
     if pool is None or len(problem.operands) != 1:
         return None
     division = divided(problem, arithmetic.library.most_windows)
-    work = division and pool(pooling(division), arithmetic.numbers)
-    if division is None or work is None:
+    if division is None:
         return None
-    return _around(problem, division, arithmetic, work)
+    work = pool(pooling(division), arithmetic.numbers)
+    return work and _around(problem, division, arithmetic, work)
 
 
 def _around(
@@ -112,6 +114,23 @@ def _part(problem: Problem | None, arithmetic: Arithmetic) -> Work | None:
     return None if problem is None else work_of(problem, arithmetic)
 
 
+# --- products --------------------------------------------------------------------------------
+
+
+def _product(problem: Problem, arithmetic: Arithmetic) -> Work | None:
+    """A step without windows."""
+    step = as_einsum(problem)
+    if step is None or not problem.points or not REDUCTIONS[problem.reduce].is_sum:
+        return None
+    names = dict.fromkeys(name for term in step.terms for name in term)
+    if len(names) > len(ascii_letters) or not names.keys() >= {*step.output}:
+        return None
+    letter = dict(zip(names, ascii_letters, strict=False))
+    *words, word = ("".join(map(letter.__getitem__, t)) for t in (*step.terms, step.output))
+    string, einsum = f"{','.join(words)}->{word}", arithmetic.library.einsum
+    return lambda given, like: einsum(string, *given)
+
+
 # --- anything --------------------------------------------------------------------------------
 
 
@@ -124,4 +143,9 @@ def _nodes(problem: Problem, arithmetic: Arithmetic) -> Work:
     return carry
 
 
-WAYS = (Way("convolution", _convolution), Way("pooling", _pooling), Way("tables", _nodes))
+WAYS = (
+    Way("product", _product),
+    Way("convolution", _convolution),
+    Way("pooling", _pooling),
+    Way("tables", _nodes),
+)

@@ -10,6 +10,7 @@ import torch
 
 from contractconv.cache_register import kept
 from contractconv.errors import OperandError
+from contractconv.execution.foreign.operands import taken
 from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.operator import run
 from contractconv.programs.kinds import kind
@@ -34,22 +35,51 @@ def called(program: CompiledProgram, given: Mapping[str, Any]) -> list[Tensor]:
         OperandError: an input is not of its numbers.
         ShapeError: one has another shape than the program is compiled for.
     """
-    like = next(value for value in given.values() if isinstance(value, torch.Tensor))
-    tensors = {name: as_tensor(value, like) for name, value in given.items()}
+    tensors = dict(zip(given, as_tensors([*given.values()], [*given]), strict=True))
     if not torch.compiler.is_compiling():
         program.check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     said = _said(program)
     common = said.dtype or _meeting([tensors[name] for name, own in said.inputs if own is None])
-    inputs = [_fitted(tensors[name], name, own or common) for name, own in said.inputs]
+    inputs = [fitted(tensors[name], name, own or common) for name, own in said.inputs]
     return run(inputs, said.text)[: said.outputs]
 
 
-def as_tensor(value: Any, like: Tensor) -> Tensor:
-    """A tensor, or something beside one: a number takes the dtype that it would have there."""
+def as_tensors(values: Sequence[Any], names: Sequence[str]) -> list[Tensor]:
+    """Tensors, and what is beside them as such: numpy's arrays, and numbers.
+
+    Args:
+        values: what a caller passed; one of them is a tensor.
+        names: what messages call each.
+
+    Raises:
+        OperandError: an array is of another library, on another device, or not of numbers.
+    """
+    like = next(value for value in values if isinstance(value, torch.Tensor))
+    for value in values:
+        if not _is_plain(value, like):
+            return taken(values, names)[1]  # it says what is wrong, or knows what it is
+    return [_as_tensor(value, like) for value in values]
+
+
+def _is_plain(value: Any, like: Tensor) -> bool:
+    """Whether something is a tensor where another one is, a number, or an array of numpy."""
+    if isinstance(value, torch.Tensor):
+        here = value.device == like.device
+        return here and value.layout is torch.strided and not value.is_quantized
+    if type(value) is np.ndarray:
+        return value.dtype.kind in "biufc"
+    return isinstance(value, bool | int | float | complex)
+
+
+def _as_tensor(value: Any, like: Tensor) -> Tensor:
+    """A tensor; a number takes the dtype that it has beside numpy's arrays of such a one."""
     if isinstance(value, torch.Tensor):
         return value
-    if isinstance(value, (bool, int, float, complex)):
-        return torch.full((), value, dtype=torch.result_type(like, value), device=like.device)
+    if isinstance(value, bool | int | float | complex):
+        dtype = torch.result_type(like, value)
+        if not (isinstance(value, int) or like.is_floating_point() or like.is_complex()):
+            dtype = torch.complex128 if isinstance(value, complex) else torch.float64
+        return torch.full((), value, dtype=dtype, device=like.device)
     return torch.as_tensor(np.array(value), device=like.device)
 
 
@@ -80,7 +110,12 @@ def _meeting(tensors: Sequence[Tensor]) -> str:
     return name_of(common) if common.is_floating_point or common.is_complex else "float64"
 
 
-def _fitted(tensor: Tensor, name: str, dtype: str) -> Tensor:
+def fitted(tensor: Tensor, name: str, dtype: str) -> Tensor:
+    """A tensor in numbers that are settled.
+
+    Raises:
+        OperandError: its own numbers do not fit.
+    """
     own = name_of(tensor.dtype)
     if kind(own) > kind(dtype):
         raise OperandError(f"{name} is {own}, compiled for {dtype}")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from contractconv.cache_register import kept
+from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.carets import wrong_count
+from contractconv.notation.problem import Access, Problem
 from contractconv.notation.spec import Spec, Term, has_dots
 from contractconv.programs.build import apply, contract, result_axes
 from contractconv.programs.nodes import Axes, Input, Node
 from contractconv.programs.program import Graph
 from contractconv.programs.text.writer import write
+
+# Of these a program is whatever it is given.
+FLOATS = frozenset({"bfloat16", "float16", "float32", "float64", "complex64", "complex128"})
 
 
 @kept(most=4096)
@@ -56,6 +61,40 @@ def contraction_text(
     if activation is not None:
         made = apply(activation, made)
     return write(Graph.of({"y": made}, inputs, "contraction"))
+
+
+@kept(most=4096)
+def problem_text(problem: Problem, dtype: str) -> str:
+    """Write a contraction of which everything is known as a program of its operands in order.
+
+    Args:
+        problem: the contraction, compositions split.
+        dtype: that of the operands.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(i+k-1), k -> i"), [(9,), (3,)], {})
+        >>> print(problem_text(problem, "float32"))
+        def contraction(x0: "a0", x1: "a0"):
+            y = contract("(i+k-1), k -> i", x0, x1, i=9, k=3, output_shape=(9,))
+            return y
+        <BLANKLINE>
+    """
+    terms = [tuple(map(_affine, accesses)) for accesses in (*problem.operands, problem.output)]
+    spec = Spec(tuple(terms[:-1]), terms[-1], problem.reduce)
+    own = None if dtype in FLOATS else dtype
+    inputs = [
+        Input(tuple(f"a{axis}" for axis in range(len(term))), name=f"x{n}", dtype=own)
+        for n, term in enumerate(terms[:-1])
+    ]
+    made = contract(spec, inputs, problem.extents, problem.output_sizes)
+    return write(Graph.of({"y": made}, inputs, "contraction"))
+
+
+def _affine(access: Access) -> Affine:
+    terms = ((name, Polynomial.of(factor)) for name, factor in access.terms)
+    return Affine.of(terms, Polynomial.of(access.offset), Polynomial.of(access.divisor))
 
 
 def _axes(term: Term, rank: int) -> Axes:

@@ -17,6 +17,7 @@ from contractconv.execution.torch.constants import Tensor
 from contractconv.execution.torch.texts import graph_of
 from contractconv.notation.extents import resolved
 from contractconv.notation.problem import Shape
+from contractconv.programs.carried_sizes import Carried, CarriedSizes, carried_sizes
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph
@@ -29,6 +30,8 @@ OURS = frozenset(
         torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
     }
 )  # fmt: skip
+# What stands for a size that may be any.
+_ANY = 7
 _KINDS = (torch.Tensor, torch.nn.Parameter)
 
 
@@ -94,13 +97,20 @@ class Kernel:
         return found
 
     def fake(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Tensors like the results."""
-        # Sizes that are symbols become numbers here: the plan is one for numbers.
-        shapes = [tuple(int(size) for size in tensor.shape) for tensor in tensors]
+        """Tensors like the results; sizes that are symbols are carried where a program does that.
+
+        Where something is worked out of a size it becomes a number, and what torch compiles is for
+        that number.
+        """
+        shapes, symbols = _numbers(tensors, carried(self._text).inputs)
         program = self._sized(shapes, self._default(tensors))
+        pairs = zip(program.graph.wanted, carried(self._text).results, strict=True)
         return [
-            tensors[0].new_empty(program.shapes[node], dtype=getattr(torch, program.dtypes[node]))
-            for node in program.graph.wanted
+            tensors[0].new_empty(
+                [symbols.get(n, size) for n, size in zip(axes, program.shapes[node], strict=True)],
+                dtype=getattr(torch, program.dtypes[node]),
+            )
+            for node, axes in pairs
         ]
 
     def _by_kernels(self, arrays: Sequence[Array]) -> list[Tensor]:
@@ -130,6 +140,38 @@ class Kernel:
 def kernel_of(text: str) -> Kernel:
     """What carries a program out; it is kept."""
     return Kernel(text)
+
+
+@kept(most=1024)
+def carried(text: str) -> CarriedSizes:
+    """The sizes that a program carries from its inputs to its results."""
+    return carried_sizes(graph_of(text))
+
+
+def _numbers(tensors: Sequence[Tensor], axes: Carried) -> tuple[list[Shape], dict[int | None, Any]]:
+    """Shapes in which carried sizes that are symbols are any number; and these symbols."""
+    met: dict[int, list[Any]] = {}
+    for tensor, numbers in zip(tensors, axes, strict=True):
+        for size, number in zip(tensor.shape, numbers, strict=True):
+            if number is not None:
+                met.setdefault(number, []).append(size)
+    free: dict[int | None, Any] = {}
+    for number, (first, *others) in met.items():
+        if not _is_number([first, *others]):
+            free[number] = first
+            for size in others:
+                torch._check(size == first)
+    shapes = [
+        tuple(
+            _ANY if n in free else int(size) for size, n in zip(tensor.shape, numbers, strict=True)
+        )
+        for tensor, numbers in zip(tensors, axes, strict=True)
+    ]
+    return shapes, free
+
+
+def _is_number(sizes: Sequence[Any]) -> bool:
+    return any(type(size) is int for size in sizes)
 
 
 def _lone(graph: Graph) -> Contract | None:

@@ -114,6 +114,8 @@ def test_few_channels_are_exact(
     [
         # Squares are filled where all of a row lies side by side, and not where channels alone do.
         (((16, 64, 64, 3), (3, 3, 3, 4)), "i"),
+        # Rows that are pages apart are kept in the same few lines of the cache.
+        (((4, 64, 64, 16), (3, 3, 16, 2)), "j"),
         # A few channels waste lanes, many do not, and nothing has to be copied.
         (((64, 28, 28, 1), (5, 5, 1, 6)), "b"),
         (((16, 28, 28, 32), (3, 3, 32, 64)), "o"),

@@ -31,7 +31,7 @@ def _whole(shapes: Sequence[Sequence[int]]) -> list[Any]:
 
 def test_operands_meet_in_the_planned_order(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, steps = resolve(parse(FACTORS), SHAPES), []
-    prepared = contractions.prepared
+    prepared = ways.prepared
 
     def listened(step: Any, arithmetic: Any) -> Any:
         steps.append(step)
@@ -73,7 +73,7 @@ def test_means_of_products(problem: Any, seed: int) -> None:
     contraction = cc.Contraction(problem.spec, "mean")
     given = {"output_shape": problem.output_shape, "extents": problem.extents}
     expected = contraction(*operands, **given)
-    made = contraction(*map(torch.tensor, operands), algorithm="direct", **given)
+    made: Any = contraction(*map(torch.tensor, operands), algorithm="direct", **given)
     np.testing.assert_allclose(made.numpy(), expected, rtol=1e-12, atol=0)
 
 
@@ -92,8 +92,8 @@ def test_calls_are_remembered_by_shapes_dtypes_and_extents() -> None:
         (xp.arange(5), {"k": 2}), (xp.arange(5), {"k": 3}), (xp.arange(6), {"k": 3}),
         (xp.arange(6.0), {"k": 3}), (xp.arange(6.0) + 1, {"k": 3}),
     ):  # fmt: skip
-        made = pool(array, **extents)
-        np.testing.assert_array_equal(made, pool(np.asarray(array), **extents))
+        made: Any = pool(array, **extents)
+        np.testing.assert_array_equal(made, pool(np.asarray(array), extents=extents))
         assert made.dtype == array.dtype
     assert len(ready._calls) == 4
 
@@ -104,7 +104,7 @@ def test_gradients_are_remembered_where_nothing_is_converted() -> None:
     x, w, g = _whole([(2, 5, 3), (3, 3, 4), (2, 5, 4)])
     for n in range(2):
         for factor in (1, 2):
-            made = layer.grad(n)(factor * g, x, w)
+            made: Any = layer.grad(n)(factor * g, x, w)
             expected = layer.grad(n)(factor * g.numpy(), x.numpy(), w.numpy())
             np.testing.assert_array_equal(made.numpy(), expected)
     assert len(ready._calls) == 2
@@ -127,6 +127,16 @@ def test_options_and_numpys_arrays_are_not_remembered() -> None:
 # --- ways ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("spec", ["i j -> i j", "i j -> j i", "(2*i) j -> i j", "(i+1) j -> j i"])
+@pytest.mark.parametrize("reduce", ["sum", "max", "mean"])
+def test_results_have_memory_of_their_own(spec: str, reduce: cc.Reduction) -> None:
+    given = torch.arange(12.0).reshape(4, 3)
+    made = contracted(cc.Contraction(spec, reduce)._problem([(4, 3)], Options()), [given])
+    expected = made.clone()
+    given.zero_()
+    torch.testing.assert_close(made, expected)
+
+
 def test_a_way_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     def negated(problem: Any, arithmetic: Any) -> Any:
         return lambda given, like: -given[0]
@@ -143,7 +153,7 @@ def test_a_way_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("b (i+k) c, k c o -> b i o", [(2, 5, 3), (3, 3, 4)], "convolution"),
         ("b (2*i+k) -> b i", [(2, 6)], "pooling"),
-        ("b i, i j -> b j", [(2, 6), (6, 2)], "tables"),
+        ("b i, i j -> b j", [(2, 6), (6, 2)], "product"),
         ("i (i+k), k -> i", [(3, 5), (3,)], "tables"),
     ],
 )

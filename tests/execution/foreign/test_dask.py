@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
@@ -18,9 +19,12 @@ from strategies import Array, Draw, Problem, empties, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Reduction
+from contractconv.uninterrupted import is_ours
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
+
+from contractconv.execution.foreign.dask_blocks.tasks import alone  # noqa: E402
 
 CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
@@ -248,6 +252,22 @@ def tasks_of(array: Any) -> list[str]:
     return [name.rpartition("-")[0] for name in names]
 
 
+def test_a_thread_of_a_pool_works_alone() -> None:
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(alone(is_ours)))
+    thread.start()
+    thread.join()
+    assert found == [True]
+    assert not alone(is_ours)
+
+
+def test_threads_of_a_pool() -> None:
+    image, kernel = integers(4, 20, 8, 3), integers(3, 3, 3, 4)
+    made = cc.contract(CONV, da.from_array(image, chunks=(1, 6, 8, 3)), kernel)
+    expected = cc.contract(CONV, image, kernel)
+    np.testing.assert_array_equal(made.compute(scheduler="threads", num_workers=3), expected)
+
+
 def test_there_is_one_task_for_each_block_that_is_needed() -> None:
     image = da.ones((4, 24, 8, 3), chunks=(1, 8, 8, 3))
     made = cc.contract(CONV, image, integers(3, 3, 3, 2))
@@ -354,6 +374,41 @@ def test_a_layer_and_all_its_gradients() -> None:
         np.testing.assert_array_equal(computed(made), expected)
 
 
+def _nobody(*given: Any, **named: Any) -> None:
+    raise AssertionError("something was computed")
+
+
+def test_the_gradient_of_a_pooling_makes_no_local_derivative() -> None:
+    pool = cc.Contraction("b (2*i+k-1) c -> b i c", reduce="max")
+    array = integers(2, 21, 3)
+    cotangent = integers(2, 11, 3)
+    blocks = da.from_array(array, chunks=(1, (4, 9, 8), 3))
+    made = pool.grad(0)(da.from_array(cotangent, chunks=(2, 4, 3)), blocks, k=3)
+    assert made.chunks == blocks.chunks
+    assert not any(name.startswith("derive") for name in tasks_of(made))
+    expected = pool.grad(0)(cotangent, array, k=3)
+    np.testing.assert_array_equal(computed(made), expected)
+
+
+def test_a_network_and_its_gradients_are_lazy() -> None:
+    net = cc.Network([
+        cc.Layer("b (i+k-1) (j+l-1) c, k l c o -> b i j o", k=3, l=3, o=4, bias="o", map="relu"),
+        cc.Layer("b (2*i+k) (2*j+l) c -> b i j c", k=2, l=2, reduce="max"),
+        cc.layers.GroupNorm(2),
+        cc.Layer("b h w c, h w c n -> b n", n=3, bias="n"),
+    ])  # fmt: skip
+    images, labels = integers(4, 6, 8, 1), np.arange(4) % 3
+    params = net.init(0, images.shape)
+    blocks = da.from_array(images, chunks=(2, 4, 8, 1))
+    with dask.config.set(scheduler=_nobody):
+        loss, slopes = net.loss_and_grad(params, blocks, da.from_array(labels, chunks=2))
+    expected, known = net.loss_and_grad(params, images, labels)
+    np.testing.assert_allclose(computed(loss), expected, rtol=1e-5)
+    for part, arrays in known.items():
+        for name, array in arrays.items():
+            np.testing.assert_allclose(slopes[part][name].compute(), array, rtol=1e-4, atol=1e-5)
+
+
 # --- a cluster -------------------------------------------------------------------------------
 
 
@@ -363,7 +418,7 @@ def cluster() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0",
             memory_limit="1GB",
         ) as cluster,
         distributed.Client(cluster) as client,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from math import isnan
 from typing import Any
 
 import dask.array
 import numpy as np
+from dask.array.core import elemwise
+from dask.base import tokenize
 
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
 from contractconv.engines.portable.libraries.record import Library
@@ -54,4 +55,9 @@ def _check(array: Any, name: str) -> None:
 
 def _function(record: MapRecord) -> Callable[..., Any]:
     """Numpy's own function, block by block."""
-    return partial(dask.array.core.elemwise, record.ufunc)
+
+    def applied(*arrays: Any) -> Any:
+        name = f"{record.name}-{tokenize(record.name, *arrays)}"
+        return elemwise(record.ufunc, *arrays, name=name)
+
+    return applied

@@ -14,7 +14,7 @@ from jax import lax
 
 from contractconv.engines.portable.libraries.jax_windows import convolve, pool
 from contractconv.engines.portable.libraries.numpy_library import numpy_like
-from contractconv.engines.portable.libraries.record import Library
+from contractconv.engines.portable.libraries.record import Library, Runs
 from contractconv.maps.record import MapRecord
 
 
@@ -35,9 +35,7 @@ def library() -> Library:
         pool=pool,
         most_windows=16,
         signature=_signature,
-        sliced=_sliced,
-        spread=_spread,
-        turned=lambda array, axis: lax.rev(array, (axis,)),
+        runs=Runs(_sliced, _spread, lambda array, axis: lax.rev(array, (axis,))),
     )
 
 
@@ -46,13 +44,13 @@ def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.jax)(jax) if record.jax else None
 
 
+def _added(matrix: Any, places: Any, count: int) -> Any:
+    return jax.ops.segment_sum(matrix, places, num_segments=count)
+
+
 def _signature(array: Any) -> Hashable:
     # In which numbers two arrays meet depends on the last two.
     return array.shape, array.dtype, array.aval.weak_type, jax.config.jax_enable_x64
-
-
-def _added(matrix: Any, places: Any, count: int) -> Any:
-    return jax.ops.segment_sum(matrix, places, num_segments=count)
 
 
 def _sliced(array: Any, axis: int, first: int, step: int, count: int) -> Any:

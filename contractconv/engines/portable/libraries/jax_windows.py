@@ -163,7 +163,7 @@ def _window(taps: Sequence[Taps], count: int) -> dict[str, Any]:
     by_axis = {one.axis: one for one in taps}
     read = [by_axis.get(axis, _alone(axis)) for axis in range(count)]
     return {
-        "window_dimensions": [one.count for one in read],
+        "window_dimensions": [one.number for one in read],
         "window_strides": [one.stride for one in read],
         "padding": [(one.low, one.high) for one in read],
         "base_dilation": [one.dilated for one in read],

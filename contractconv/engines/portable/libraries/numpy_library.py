@@ -45,7 +45,7 @@ def numpy_like(xp: Any, name: str = "", extra: str = "") -> Library:
         name=name,
         extra=extra,
         function=lambda record: getattr(xp, getattr(record.ufunc, "__name__", ""), None),
-        number=lambda value, dtype, like: xp.full((), value, dtype),
+        number=lambda value, dtype, like: xp.full((), value, dtype=dtype),
         positions=lambda count, like: xp.arange(count),
         transposed=xp.transpose,
         broadcast=xp.broadcast_to,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from contractconv.engines.portable.convolutions import Convolution
 from contractconv.engines.portable.poolings import Pooling
@@ -19,6 +19,22 @@ Reducer = Callable[[Any, Axes], Any]
 
 def _lacking(*given: Any) -> Any:
     raise OperandError("this library of arrays carries out contractions alone, no programs")
+
+
+class Runs(NamedTuple):
+    """How a library handles elements of an axis that lie at equal distances.
+
+    Attributes:
+        sliced: of an array and an axis so many elements, ``sliced(array, axis, first, step,
+            count)``, at a step above zero.
+        spread: the reverse, ``spread(array, axis, first, step, size)``: an axis of so many
+            elements, where those of the array stand from the first one on at a step, else zeros.
+        turned: an axis from its end to its beginning.
+    """
+
+    sliced: Callable[[Any, int, int, int, int], Any]
+    spread: Callable[[Any, int, int, int, int], Any]
+    turned: Callable[[Any, int], Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +81,8 @@ class Library:
             ``None`` if the library cannot.
         pool: the same of a pooling.
         most_windows: how many axes the windows of its convolutions may have.
-        sliced: of an array and an axis so many elements, from the first one on at a step above
-            zero.
-        spread: the reverse: an axis of so many elements, where those of the array stand from the
-            first one on at a step, and else zeros.
-        turned: an axis from its end to its beginning.
+        runs: how elements of an axis are read, and put, that lie at equal distances.
+        copied: an array with elements of its own; ``None`` if arrays never change.
         contraction: carries out a whole contraction, of a problem, its operands and the options of
             a call.
         derivative: makes the local derivative of a reduction that is no mean: of the forward
@@ -110,11 +123,8 @@ class Library:
     convolve: Callable[[Convolution, str], Callable[[Any, Any], Any] | None] | None = None
     pool: Callable[[Pooling, str], Callable[[Any], Any] | None] | None = None
     most_windows: int = 3
-    sliced: Callable[[Any, int, int, int, int], Any] | None = None
-    spread: Callable[[Any, int, int, int, int], Any] | None = None
-    turned: Callable[[Any, int], Any] | None = None
+    runs: Runs | None = None
+    copied: Callable[[Any], Any] | None = None
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
-    derivative: (
-        Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None
-    ) = None
+    derivative: Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from contractconv.engines.portable.libraries.record import Axes, Library
+from contractconv.engines.portable.libraries.record import Axes, Library, Runs
 from contractconv.engines.portable.libraries.torch_poolings import pool
 from contractconv.engines.portable.libraries.torch_windows import convolve
+from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
 
 
@@ -41,9 +42,8 @@ def library() -> Library:
         convolve=convolve,
         pool=pool,
         signature=lambda array: (array.shape, array.dtype, array.device),
-        sliced=_sliced,
-        spread=_spread,
-        turned=lambda array, axis: array.flip(axis),
+        copied=lambda array: array.clone(memory_format=torch.contiguous_format),
+        runs=Runs(_sliced, _spread, lambda array, axis: array.flip(axis)),
         positions=lambda count, like: torch.arange(count, device=like.device),
         transposed=torch.permute,
         broadcast=torch.broadcast_to,
@@ -54,6 +54,7 @@ def library() -> Library:
         first=lambda array: array.to(torch.uint8).argmax(-1),
         numpy=lambda array: array.detach().cpu().resolve_conj().resolve_neg().numpy(),
         place=lambda array: str(array.device),
+        check=_check,
         fill=lambda array, values: array.copy_(values),
         rows=lambda matrix, places: matrix.index_select(0, places),
         added=_added,
@@ -94,6 +95,20 @@ def _product(array: Any, axes: Axes) -> Any:
 
 def _function(record: MapRecord) -> Callable[..., Any] | None:
     return attrgetter(record.torch)(torch) if record.torch else None
+
+
+def _check(array: Any, name: str) -> None:
+    """Refuse a tensor that is not strided numbers.
+
+    Raises:
+        OperandError: it is quantized, sparse or nested.
+    """
+    if array.is_quantized:
+        raise OperandError(f"{name} is quantized: pass operand.dequantize()")
+    if array.is_nested or array.layout is not torch.strided:
+        raise OperandError(
+            f"{name} is a sparse or nested tensor: pass a dense one, operand.to_dense()"
+        )
 
 
 def _number(value: Any, dtype: str, like: Any) -> Any:

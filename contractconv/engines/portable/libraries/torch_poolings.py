@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from torch.nn import functional
 
 from contractconv.engines.portable.poolings import Pooling, Taps
@@ -79,18 +78,23 @@ def _padded(array: Any, taps: Sequence[Taps], outside: float) -> Any:
 
 def _by_views(form: Pooling, taps: Sequence[Taps], outside: float) -> Work:
     """On views with an axis for the taps of each window."""
-    combine = {"sum": torch.sum, "max": torch.amax, "min": torch.amin}[form.reduce]
-    options = {"dtype"} if form.reduce == "sum" else set()
+    combine = _COMBINE[form.reduce]
 
     def carry(array: Any) -> Any:
         array = _padded(array, taps, outside)
         for one in taps:
-            read = array.unfold(one.axis, one.step * (one.count - 1) + 1, one.stride)
-            named = {name: array.dtype for name in options}
-            array = combine(read[..., :: one.step], -1, **named)
+            read = array.unfold(one.axis, one.step * (one.number - 1) + 1, one.stride)
+            array = combine(read[..., :: one.step])
         return array
 
     return carry
+
+
+_COMBINE: dict[str, Work] = {
+    "sum": lambda array: array.sum(-1, dtype=array.dtype),
+    "max": lambda array: array.amax(-1),
+    "min": lambda array: array.amin(-1),
+}
 
 
 # --- floats ------------------------------------------------------------------------------------
@@ -118,7 +122,7 @@ def _by_pools(form: Pooling, taps: Sequence[Taps], outside: float) -> Work | Non
         return None
     padding = [_padding(one) for one in taps]
     four = (
-        [one.count for one in taps], [one.stride for one in taps], [p or 0 for p in padding],
+        [one.number for one in taps], [one.stride for one in taps], [p or 0 for p in padding],
         [one.step for one in taps],
     )  # fmt: skip
     added = [one for one, by_torch in zip(taps, padding, strict=True) if by_torch is None]
@@ -143,6 +147,6 @@ def _by_pools(form: Pooling, taps: Sequence[Taps], outside: float) -> Work | Non
 
 def _padding(one: Taps) -> int | None:
     """What torch adds on both sides itself; ``None`` if it cannot."""
-    size, read = one.dilated * (one.size - 1) + 1, one.step * (one.count - 1) + 1
-    fits = 0 <= one.low <= one.count // 2 and size + 2 * one.low >= read
+    size, read = one.dilated * (one.size - 1) + 1, one.step * (one.number - 1) + 1
+    fits = 0 <= one.low <= one.number // 2 and size + 2 * one.low >= read
     return one.low if fits and (size + 2 * one.low - read) // one.stride + 1 == one.places else None

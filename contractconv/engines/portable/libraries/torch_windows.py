@@ -25,6 +25,7 @@ from contractconv.planning.roles import Labels
 Carry = Callable[..., Any]
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+_PARTS = {"complex64": "float32", "complex128": "float64"}
 _CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSE = (
     functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d,
@@ -72,6 +73,9 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
 
     Every form is one of three: the places of the windows are made, or the image, or the taps.
     """
+    if numbers in _PARTS:
+        real = convolve(form, _PARTS[numbers])
+        return real and _of_complex(real)
     parts = _parts(form)
     if parts is None or numbers not in _FLOATS:
         return None
@@ -79,8 +83,8 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
     along = [_along(window, parts) for window in turned.windows]
     units = _units(form, parts)
     layouts = [layout(form.terms[n], form.sizes[n], units[n]) for n in TERMS]
-    last = _is_last(form, parts.image, units[parts.image][1])
-    work = _WAYS[parts.index(RESULT)](along, form.groups, last)
+    channels = Channels.of(form, parts.image, units[parts.image][1])
+    work = _WAYS[parts.index(RESULT)](along, channels)
     flips = [_flip(form, names) for names in turned.flips]
     reads = [in_turn([_join(layouts[n]), flips[n]]) for n in (FIRST, SECOND)]
     ending = in_turn([flips[RESULT], _apart(layouts[RESULT])])
@@ -90,6 +94,16 @@ def convolve(form: Convolution, numbers: str) -> Carry | None:
         read = [a if change is None else change(a) for a, change in zip(given, reads, strict=True)]
         made = work(*(read[n] for n in order))
         return made if ending is None else ending(made)
+
+    return carry
+
+
+def _of_complex(real: Carry) -> Carry:
+    """The same of complex numbers, of whose convolutions torch has not all."""
+
+    def carry(first: Any, second: Any) -> Any:
+        (a, b), (c, d) = ((array.real, array.imag) for array in (first, second))
+        return torch.complex(real(a, c) - real(b, d), real(a, d) + real(b, c))
 
     return carry
 
@@ -112,12 +126,32 @@ def _apart(to: Layout) -> Change | None:
     return in_turn([taken, None if to.in_order else lambda array: array.permute(back)])
 
 
-def _is_last(form: Convolution, term: int, channels: Labels) -> bool:
-    """Whether channels, torch's second axis of four, come last in memory; or are a single one."""
-    sizes = form.sizes[term]
-    inner = [name for name in form.terms[term] if sizes[name] > 1][-1:]
-    alone = all(sizes[name] == 1 for name in channels)
-    return len(form.windows) == 2 and (alone or {*inner} <= {*channels})
+class Channels(NamedTuple):
+    """How the channels of an image lie.
+
+    Attributes:
+        groups: how many groups of them there are.
+        single: whether there is one channel.
+        last: whether they come last in memory, where torch's tensors have four axes.
+    """
+
+    groups: int
+    single: bool
+    last: bool
+
+    @staticmethod
+    def of(form: Convolution, image: int, names: Labels) -> Channels:
+        """Those of some names."""
+        sizes = form.sizes[image]
+        inner = [name for name in form.terms[image] if sizes[name] > 1][-1:]
+        single = all(sizes[name] == 1 for name in names)
+        last = len(form.windows) == 2 and (single or {*inner} <= {*names})
+        return Channels(form.groups, single, last)
+
+    def unread(self, shape: Sequence[int], like: Any) -> Any:
+        """A tensor of which nothing but its shape, and how it lies, is read."""
+        lies = torch.channels_last if self.last else torch.contiguous_format
+        return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=lies)
 
 
 def _parts(form: Convolution) -> Parts | None:
@@ -153,14 +187,15 @@ def _units(form: Convolution, parts: Parts) -> dict[int, list[Labels]]:
 # --- the three forms ---------------------------------------------------------------------------
 
 
-def _places_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
+def _places_made(along: Sequence[Along], channels: Channels) -> Carry:
     """A convolution as a layer has it."""
     run, margins = _CONVOLVE[len(along) - 1], _margins(along)
     stride, dilation = [a.stride for a in along], [a.dilation for a in along]
     padding = _paddings(along)
 
     def carry(image: Any, taps: Any) -> Any:
-        return run(_padded(image, margins), taps, None, stride, padding, dilation, groups)
+        read = _padded(image, margins)
+        return run(read, taps, None, stride, padding, dilation, channels.groups)
 
     return carry
 
@@ -180,33 +215,30 @@ def _padded(array: Any, margins: Sequence[int]) -> Any:
     return functional.pad(array, margins) if margins else array
 
 
-def _image_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
-    """The gradient of a convolution by its input, or more or less of a transposed convolution."""
-    if _margins(along):
-        return _transposed(along, groups)
-    window = _window(along, groups)
-    sizes, form = [a.image for a in along], _memory_format(last)
+def _image_made(along: Sequence[Along], channels: Channels) -> Carry:
+    """The gradient of a convolution by its input, or more or less of a transposed convolution.
+
+    Of one channel torch's gradient is faster. Of many what it reads the shape of takes memory.
+    """
+    if not channels.single or _margins(along):
+        return _transposed(along, channels.groups)
+    window, sizes = _window(along, channels.groups), [a.image for a in along]
 
     def carry(places: Any, taps: Any) -> Any:
-        shape = (places.shape[0], taps.shape[1] * groups, *sizes)
-        like = torch.empty(
-            shape, dtype=places.dtype, device=places.device, memory_format=form
-        )
+        like = channels.unread((places.shape[0], taps.shape[1] * channels.groups, *sizes), places)
         return _backward(places, like, taps, None, *window, [True, False, False])[0]
 
     return carry
 
 
-def _taps_made(along: Sequence[Along], groups: int, last: bool) -> Carry:
+def _taps_made(along: Sequence[Along], channels: Channels) -> Carry:
     """The gradient of a convolution by its weight."""
-    margins, window = _margins(along), _window(along, groups)
-    sizes, form = [a.taps for a in along], _memory_format(last)
+    margins, window = _margins(along), _window(along, channels.groups)
+    sizes = [a.taps for a in along]
 
     def carry(image: Any, places: Any) -> Any:
-        shape = (places.shape[1], image.shape[1] // groups, *sizes)
-        like = torch.empty(
-            shape, dtype=places.dtype, device=places.device, memory_format=form
-        )
+        each = image.shape[1] // channels.groups
+        like = channels.unread((places.shape[1], each, *sizes), places)
         read = _padded(image, margins)
         return _backward(places, read, like, None, *window, [False, True, False])[1]
 
@@ -220,10 +252,6 @@ def _window(along: Sequence[Along], groups: int) -> tuple[Any, ...]:
     """What torch is told of windows: steps, no transposition, nothing added to the result."""
     stride, dilation = [a.stride for a in along], [a.dilation for a in along]
     return stride, _paddings(along), dilation, False, [0] * len(along), groups
-
-
-def _memory_format(last: bool) -> torch.memory_format:
-    return torch.channels_last if last else torch.contiguous_format
 
 
 def _transposed(along: Sequence[Along], groups: int) -> Carry:

@@ -11,6 +11,7 @@ from dask.array import Array
 from contractconv.arrays.precision import common_dtype, working_dtype
 from contractconv.execution.foreign.dask_blocks.compositions import joined, split
 from contractconv.execution.foreign.dask_blocks.graph import Weaver
+from contractconv.execution.foreign.dask_blocks.pulled_back import pulled_back
 from contractconv.execution.foreign.dask_blocks.tasks import Contracted, Finish
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.shift import Ranges
@@ -52,7 +53,9 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
         arrays = [array for n, array in enumerate(arrays) if n not in taken]
         arrays.append(_step(step, given, options, numbers, numbers))
     last = steps[-1][1] if steps else summand
-    made = _step(last, arrays, options, numbers, dtype, problem if averages else None)
+    made = pulled_back(last, arrays)
+    if made is None:
+        made = _step(last, arrays, options, numbers, dtype, problem if averages else None)
     return joined(made, problem.result_shape)
 
 

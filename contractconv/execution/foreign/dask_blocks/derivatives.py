@@ -43,7 +43,8 @@ def derivative(
         task = Derived(part.problem, dtype, moved is not None)
         weaver.add(where, task, part.places[:-1] * (1 if moved is None else 2))
     grid = tuple(tuple(map(len, along)) for along in ranges)
-    return weaver.woven(f"derivative of {problem}", grid, np.dtype(dtype))
+    forward = (problem, given[0]) if len(given) == 1 else None
+    return weaver.woven(f"derivative of {problem}", grid, np.dtype(dtype), forward)
 
 
 def _cuts(problem: Problem, grids: Sequence[tuple[Sizes, ...]]) -> Mapping[str, Sizes]:

@@ -15,6 +15,7 @@ from contractconv.execution.foreign.dask_blocks.layer import BlockLayer, Load, W
 from contractconv.execution.foreign.dask_blocks.memory import refuse
 from contractconv.execution.foreign.dask_blocks.reading import Key, Reader
 from contractconv.execution.foreign.dask_blocks.tasks import Combined, Finish, Task
+from contractconv.notation.problem import Problem
 from contractconv.notation.shift import Ranges
 from contractconv.planning.blocks.cuts import Grid
 
@@ -79,8 +80,20 @@ class Weaver:
         self._works[task] = work._replace(load=load)
         return (work.task, *pieces)
 
-    def woven(self, contraction: str, grid: Grid, dtype: np.dtype[Any]) -> Array:
+    def woven(
+        self,
+        contraction: str,
+        grid: Grid,
+        dtype: np.dtype[Any],
+        forward: tuple[Problem, Array] | None = None,
+    ) -> Array:
         """The array that the tasks make.
+
+        Args:
+            contraction: what it is, in words.
+            grid: its blocks.
+            dtype: of its numbers.
+            forward: of a local derivative the reduction, and its operand if that is one.
 
         Raises:
             MemoryLimitError: they need more memory than there is.
@@ -88,7 +101,8 @@ class Weaver:
         tasks = self._tasks.copy()
         for reader in self._readers:
             tasks |= reader.edges()
-        layer = BlockLayer(tasks, contraction, tuple(self._works.values()), self._combined)
+        works = tuple(self._works.values())
+        layer = BlockLayer(tasks, contraction, works, self._combined, forward)
         refuse(layer)
         graph = HighLevelGraph.from_collections(self._name(), layer, list(self._operands))
         return Array(graph, self._name(), grid, dtype=dtype)

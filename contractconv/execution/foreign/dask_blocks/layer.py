@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dask.array import Array
 from dask.highlevelgraph import MaterializedLayer
 
 from contractconv.execution.foreign.dask_blocks.tasks import Task
+from contractconv.notation.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class BlockLayer(MaterializedLayer):  # type: ignore[misc]
         contraction: it, in words.
         works: what they do.
         combined: bytes of parts that a task combines, its result among them; 0 if none does.
+        forward: of a local derivative the reduction, and its operand if that is one.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class BlockLayer(MaterializedLayer):  # type: ignore[misc]
         contraction: str = "",
         works: Sequence[Work] = (),
         combined: int = 0,
+        forward: tuple[Problem, Array] | None = None,
         annotations: Any = None,
     ) -> None:
         super().__init__(mapping, annotations)
         self.contraction, self.works, self.combined = contraction, tuple(works), combined
+        self.forward = forward

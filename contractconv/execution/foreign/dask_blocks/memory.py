@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nlargest
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,6 +20,10 @@ from contractconv.planning.programs.report import in_bytes
 
 # What is far less than there is needs no plan: so many times the arrays are not taken beside them.
 _BESIDE = 32
+# Bytes of which no worker has too few.
+_FEW = 1 << 20
+# Blocks of uneven sizes are of many kinds: what kernels need is asked of so many of the largest.
+_COMPARED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,9 @@ def plans_of(*arrays: Array) -> tuple[BlockPlan, ...]:
 
 def plan_of(layer: BlockLayer) -> BlockPlan:
     """The plan of one contraction."""
-    own = [_least(work) for work in layer.works]
-    kept = [least + work.load.near for least, work in zip(own, layer.works, strict=True)]
+    works = nlargest(_COMPARED, layer.works, key=lambda work: work.load.all + work.task.made)
+    own = [_least(work) for work in works]
+    kept = [least + work.load.near for least, work in zip(own, works, strict=True)]
     least, peak = max([layer.combined, *own]), max([layer.combined, *kept])
     return BlockPlan(layer.contraction, len(layer), _largest(layer), least, peak)
 
@@ -83,6 +89,10 @@ class Room(NamedTuple):
     memory: int
     threads: int
 
+    def tasks_of(self, layer: BlockLayer) -> int:
+        """How many of a contraction's tasks it runs at once."""
+        return min(self.threads, max(1, len(layer)))
+
 
 def refuse(layer: BlockLayer) -> None:
     """Refuse a contraction whose tasks need more memory than there is.
@@ -91,15 +101,19 @@ def refuse(layer: BlockLayer) -> None:
         MemoryLimitError: they do.
     """
     least = max([layer.combined, *(work.load.own + work.task.made for work in layer.works)])
-    for room in rooms():
-        at_once = min(room.threads, max(1, len(layer)))
-        if least * at_once * _BESIDE > room.memory:
-            taken = least if least * at_once > room.memory else plan_of(layer).least
-            if taken * at_once > room.memory:
-                raise MemoryLimitError(_refusal(layer, taken, room, at_once))
+    if least < _FEW:
+        return
+    room = min(rooms(), key=lambda room: room.memory / room.tasks_of(layer), default=None)
+    if room is None or least * room.tasks_of(layer) * _BESIDE <= room.memory:
+        return
+    # What is too much by itself needs no plan, either, which could not even be made of it.
+    taken = least if least * room.tasks_of(layer) > room.memory else plan_of(layer).least
+    if taken * room.tasks_of(layer) > room.memory:
+        raise MemoryLimitError(_refusal(layer, taken, room))
 
 
-def _refusal(layer: BlockLayer, taken: int, room: Room, at_once: int) -> str:
+def _refusal(layer: BlockLayer, taken: int, room: Room) -> str:
+    at_once = room.tasks_of(layer)
     tasks = "a task of" if at_once == 1 else f"{at_once} tasks at once of"
     return (
         f"{tasks} '{layer.contraction}' would take {taken * at_once:,} bytes, and {room.name} has "
