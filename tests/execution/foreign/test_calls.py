@@ -265,15 +265,15 @@ def test_second_derivatives_and_curvature(library: Peer) -> None:
     ):
         layer = cc.Contraction(spec, reduce)  # type: ignore[arg-type]
         given = [rng.normal(size=shape) for shape in shapes]
-        told = {"k": 2}
+        told: Any = {"k": 2}
         g, v = rng.normal(size=layer(*given, **told).shape), rng.normal(size=shapes[0])
         for second in layer.grad(0).seconds:
             made = second(*map(library.enter, (v, g, *given)), **told)
             np.testing.assert_allclose(library.leave(made), second(v, g, *given, **told), atol=1e-5)
     dense = cc.Contraction("b i, i o -> b o").curvature(1)
     given = [rng.normal(size=shape) for shape in ((3, 2), (3, 4), (4, 2))]
-    made = dense.kronecker()(*map(library.enter, given))
-    for found, wanted in zip(made, dense.kronecker()(*given), strict=True):
+    factors = dense.kronecker()(*map(library.enter, given))
+    for found, wanted in zip(factors, dense.kronecker()(*given), strict=True):
         np.testing.assert_allclose(library.leave(found), wanted, rtol=1e-5)
     with pytest.raises(OperandError, match="is complex"):
         dense.diagonal()(*(library.enter(array * 1j) for array in given[1:]))
