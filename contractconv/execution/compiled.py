@@ -128,7 +128,7 @@ class Compiled:
         made: Array = foreign_gradient.gradient(
             self._spec, n, self._problem, cotangent, arrays, told
         )
-        return made if wanted is None else wanted.filled(made)  # type: ignore[no-any-return]
+        return made if wanted is None else wanted.filled(made)
 
     def _run_first(self, key: Hashable, operands: Sequence[Any]) -> Array:
         """Keep what carries out a call for the next one, if operands are taken as they are."""

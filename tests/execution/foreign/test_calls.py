@@ -159,7 +159,7 @@ def test_tensors_that_are_none(call: Callable[[Any, Any], Any]) -> None:
     x = torch.tensor(X)
     for wrong, told in (
         (np.array(["a", "b", "c"]), "not an array of numbers"),
-        (np.ma.masked_array(W, [0, 0, 1]), "masked array"),
+        (np.ma.masked_array(W, [False, False, True]), "masked array"),
         ([[1, 2], [3]], "rows differ"),
         (torch.tensor(W).to_sparse(), "sparse or nested tensor: pass a dense one"),
     ):
@@ -213,7 +213,8 @@ def test_parameters_and_gradients_of_torch() -> None:
     torch = pytest.importorskip("torch")
     x = torch.nn.Parameter(torch.tensor(X))
     w = torch.tensor(W, requires_grad=True)
-    cc.contract(SPEC, x, w, algorithm="direct", bias=torch.ones(2)).sum().backward()
+    made: Any = cc.contract(SPEC, x, w, algorithm="direct", bias=torch.ones(2))
+    made.sum().backward()
     np.testing.assert_allclose(x.grad, np.broadcast_to(W, (2, 3)))
     np.testing.assert_allclose(w.grad, X.sum(0))
 
