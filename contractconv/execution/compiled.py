@@ -98,7 +98,7 @@ class Compiled:
         known: Ready | None = self._ready.get(key)
         return self._run_first(key, operands) if known is None else known.carry(operands)
 
-    def _foreign(self, operands: Sequence[Any], options: Options) -> Any:
+    def _foreign(self, operands: Sequence[Any], options: Options) -> Array:
         """Contract arrays of another library, as it was settled and as the call says."""
         self._check_count(operands)
         names, shapes = [f"operand {n}" for n in range(len(operands))], [*self._shapes]
@@ -112,9 +112,11 @@ class Compiled:
         bias = None if options.bias is None else arrays.pop()
         asked = {name: getattr(options, name) for name in ("activation", "out", "casting")}
         told = replace(self._options, dtype=None, bias=bias, **asked)
-        return entry.called(library, self._problem, arrays, told, self._spec.indices)
+        indices = self._spec.indices
+        made: Array = entry.called(library, self._problem, arrays, told, indices)
+        return made
 
-    def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Any:
+    def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Array:
         """Contract a cotangent of another library back."""
         self._check_count(given[1:])
         names = ["the cotangent", *(f"operand {n}" for n in range(len(self._shapes)))]
@@ -123,7 +125,9 @@ class Compiled:
         library, (cotangent, *arrays) = settled_arrays(given, names, shapes, dtypes)
         told = replace(self._options, dtype=None, out=options.out, casting=options.casting)
         wanted = ForeignConversion.of(library, told, self._problem.reduce, self._spec.indices)
-        made = foreign_gradient.gradient(self._spec, n, self._problem, cotangent, arrays, told)
+        made: Array = foreign_gradient.gradient(
+            self._spec, n, self._problem, cotangent, arrays, told
+        )
         return made if wanted is None else wanted.filled(made)
 
     def _run_first(self, key: Hashable, operands: Sequence[Any]) -> Array:

@@ -32,7 +32,7 @@ class Peer:
     """
 
     name: str
-    kind: type
+    kind: Any
     enter: Callable[[Array], Any]
     leave: Callable[[Any], Array]
     cast: Callable[[Any, str], Any]

@@ -9,8 +9,9 @@ from contractconv.engines.portable.libraries import Library
 from contractconv.errors import ShapeError
 from contractconv.execution.foreign.contractions import contracted
 from contractconv.execution.foreign.conversion import Conversion, fitted
+from contractconv.execution.foreign.maps import applied
 from contractconv.execution.foreign.numbers import accumulator, met
-from contractconv.maps.table import MAPS
+from contractconv.maps.table import record_of
 from contractconv.notation.problem import Problem
 from contractconv.planning.options import DEFAULTS, Options
 
@@ -57,15 +58,9 @@ def ended(library: Library, problem: Problem, operands: Sequence[Any], options: 
     made = contracted(problem, held, options)
     if options.bias is not None:
         made = made + _bias(library, options.bias, made, inner)
-    if options.activation == "relu":
-        made = _positive(library, made, inner)
+    if options.activation is not None:
+        made = applied(library, record_of(options.activation), (made,), inner, made)
     return library.cast(made, numbers)
-
-
-def _positive(library: Library, made: Any, dtype: str) -> Any:
-    greater = library.function(MAPS["max"])
-    assert greater is not None
-    return greater(made, library.number(0, dtype, made))
 
 
 def _bias(library: Library, bias: Any, like: Any, dtype: str) -> Any:

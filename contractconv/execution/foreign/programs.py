@@ -56,7 +56,7 @@ class Evaluator:
         read = [_read(program, node) for node in order]
         returned = [_held(node, program.dtypes[node]) for node in program.graph.wanted]
         constants = dict.fromkeys(
-            source for line in (*read, returned) for source in line if source not in numbers
+            source for line in (*read, returned) for source in line if isinstance(source, _Constant)
         )
         numbers |= {constant: len(numbers) + n for n, constant in enumerate(constants)}
         self._inputs = [(node.name, program.dtypes[node]) for node in inputs]

@@ -159,7 +159,7 @@ def test_tensors_that_are_none(call: Callable[[Any, Any], Any]) -> None:
     x = torch.tensor(X)
     for wrong, told in (
         (np.array(["a", "b", "c"]), "not an array of numbers"),
-        (np.ma.masked_array(W, [0, 0, 1]), "masked array"),
+        (np.ma.masked_array(W, [False, False, True]), "masked array"),
         ([[1, 2], [3]], "rows differ"),
         (torch.tensor(W).to_sparse(), "sparse or nested tensor: pass a dense one"),
     ):
@@ -213,7 +213,8 @@ def test_parameters_and_gradients_of_torch() -> None:
     torch = pytest.importorskip("torch")
     x = torch.nn.Parameter(torch.tensor(X))
     w = torch.tensor(W, requires_grad=True)
-    cc.contract(SPEC, x, w, algorithm="direct", bias=torch.ones(2)).sum().backward()
+    made: Any = cc.contract(SPEC, x, w, algorithm="direct", bias=torch.ones(2))
+    made.sum().backward()
     np.testing.assert_allclose(x.grad, np.broadcast_to(W, (2, 3)))
     np.testing.assert_allclose(w.grad, X.sum(0))
 
@@ -265,15 +266,15 @@ def test_second_derivatives_and_curvature(library: Peer) -> None:
     ):
         layer = cc.Contraction(spec, reduce)  # type: ignore[arg-type]
         given = [rng.normal(size=shape) for shape in shapes]
-        told = {"k": 2}
+        told: Any = {"k": 2}
         g, v = rng.normal(size=layer(*given, **told).shape), rng.normal(size=shapes[0])
         for second in layer.grad(0).seconds:
             made = second(*map(library.enter, (v, g, *given)), **told)
             np.testing.assert_allclose(library.leave(made), second(v, g, *given, **told), atol=1e-5)
     dense = cc.Contraction("b i, i o -> b o").curvature(1)
     given = [rng.normal(size=shape) for shape in ((3, 2), (3, 4), (4, 2))]
-    made = dense.kronecker()(*map(library.enter, given))
-    for found, wanted in zip(made, dense.kronecker()(*given), strict=True):
+    factors = dense.kronecker()(*map(library.enter, given))
+    for found, wanted in zip(factors, dense.kronecker()(*given), strict=True):
         np.testing.assert_allclose(library.leave(found), wanted, rtol=1e-5)
     with pytest.raises(OperandError, match="is complex"):
         dense.diagonal()(*(library.enter(array * 1j) for array in given[1:]))

@@ -205,12 +205,12 @@ def test_rows_that_labels_choose(library: Peer) -> None:
 def test_of_equal_contributions_the_first_is_chosen(library: Peer, reduce: Any) -> None:
     x = np.array([[2.0, 2, 1, 2, np.nan, 1, np.nan]]) * np.ones((2, 1))
     x[1, 4:] = 2
-    for spec, told in (("b (i+k) -> b i", {"k": 3}), ("b k -> b", {}), ("b i -> b (i/3)", {})):
-        layer = cc.Contraction(spec, reduce)
-        made = layer(x, **told)
+    for spec, extents in (("b (i+k) -> b i", {"k": 3}), ("b k -> b", {}), ("b i -> b (i/3)", {})):
+        pool = cc.Contraction(spec, reduce)
+        made = pool(x, extents=extents)
         cotangent = np.arange(1.0, made.size + 1).reshape(made.shape)
-        wanted = layer.grad(0)(cotangent, x, **told)
-        found = layer.grad(0)(library.enter(cotangent), library.enter(x), **told)
+        wanted = pool.grad(0)(cotangent, x, extents=extents)
+        found = pool.grad(0)(library.enter(cotangent), library.enter(x), extents=extents)
         np.testing.assert_array_equal(library.leave(found), wanted)
 
 
