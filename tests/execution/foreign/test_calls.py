@@ -211,10 +211,10 @@ def test_tensors_are_read_as_they_lie() -> None:
 
 def test_parameters_and_gradients_of_torch() -> None:
     torch = pytest.importorskip("torch")
-    x = torch.nn.Parameter(torch.tensor(X))
+    x: Any = torch.nn.Parameter(torch.tensor(X))
     w = torch.tensor(W, requires_grad=True)
-    made: Any = cc.contract(SPEC, x, w, algorithm="direct", bias=torch.ones(2))
-    made.sum().backward()
+    run: Any = cc.Contraction(SPEC)
+    run(x, w, algorithm="direct", bias=torch.ones(2)).sum().backward()
     np.testing.assert_allclose(x.grad, np.broadcast_to(W, (2, 3)))
     np.testing.assert_allclose(w.grad, X.sum(0))
 
