@@ -438,5 +438,6 @@ def _stop_waiting() -> None:
     for pool in tuple(_pools):
         pool._watched.clear()
 
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)

@@ -176,9 +176,11 @@ def _valid(plan: ShardedContraction) -> Any:
     places = {name: _values(plan, n, name) for n, name in enumerate(plan.extents)}
     valid: Any = jnp.ones((1,) * len(places), bool)
     for access in (a for term in plan.problem.operands for a in term):
-        above = sum((c * places[name] for name, c in access.terms), start=jnp.array(access.offset))
-        at, rest = above // access.divisor, above % access.divisor
-        valid = valid & (rest == 0) & (at >= 0) & (at < access.size)
+        at: Any = sum((c * places[name] for name, c in access.terms), start=access.offset)
+        if access.divisor > 1:
+            at, rest = at // access.divisor, at % access.divisor
+            valid = valid & (rest == 0)
+        valid = valid & (at >= 0) & (at < access.size)
     for name in plan.checked:
         valid = valid & (places[name] < plan.problem.extents[name])
     return valid

@@ -114,8 +114,10 @@ class Passage(Value):
     @property
     def lies(self) -> Split | None:
         """How the window lies, if every device has a block of the axis in it."""
-        (step,) = self.window.steps or (None,)
-        return step and Split(step.along, step.count, step.size)
+        if not self.window.steps:
+            return None
+        (step,) = self.window.steps
+        return Split(step.along, step.count, step.size)
 
     @property
     def moved(self) -> Split:

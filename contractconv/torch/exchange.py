@@ -36,7 +36,8 @@ class Exchange(NamedTuple):
     @property
     def me(self) -> int:
         """Which of the processes this one is."""
-        return dist.get_rank(self.group)
+        found: int = dist.get_rank(self.group)
+        return found
 
     def rows(self, tensor: Tensor, rows: Rows, start: int) -> Tensor:
         """Some rows of a tensor that begins with one."""

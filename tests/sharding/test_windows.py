@@ -64,7 +64,7 @@ def test_halos_come_from_neighbours_once(case: tuple[Access, int, Split, Split])
     access, taps, index, split = case
     window = Window.of(access, {"i": index.block, "k": taps}, {"i": index})
     passage = Passage.between(window, split)
-    (move,) = [*exchanges((passage,), (split.block,))] or [None]
+    move = next(exchanges((passage,), (split.block,)), None)
     if passage.gathered:
         assert move is not None
         assert (move.collective, move.elements) == ("all_gather", (split.count - 1) * split.block)

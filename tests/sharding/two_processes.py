@@ -15,6 +15,7 @@ import contractconv as cc
 
 jax.config.update("jax_cpu_collectives_implementation", "gloo")
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 CONVOLUTION = cc.Contraction("b (2*i+k-1) c, k c o -> b i o")
 

@@ -12,9 +12,14 @@ from contractconv.engines.portable.divisions import Division, divided
 from contractconv.engines.portable.interpreter import Arithmetic, carried_out
 from contractconv.engines.portable.poolings import pooling
 from contractconv.engines.portable.translation import lowered
+from contractconv.execution.foreign.side_by_side import are_windows, has_windows
+from contractconv.execution.run import planned, run
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.planning.einsum import as_einsum
 from contractconv.reductions.table import REDUCTIONS
+
+# The numbers that kernels have.
+_OURS = ("float32", "float64")
 
 Work = Callable[[Sequence[Any], Any], Any]
 """Of the operands, compositions split, and an array of the library, makes the result."""
@@ -39,13 +44,35 @@ def work_of(problem: Problem, arithmetic: Arithmetic) -> Work:
     return prepared(problem, arithmetic)[1]
 
 
-def prepared(problem: Problem, arithmetic: Arithmetic) -> tuple[str, Work]:
-    """The way in which a step is carried out, and what does it."""
-    for way in WAYS:
+def prepared(
+    problem: Problem, arithmetic: Arithmetic, ways: Sequence[Way] | None = None
+) -> tuple[str, Work]:
+    """The way in which a step is carried out, of some ways or of all, and what does it."""
+    for way in WAYS if ways is None else ways:
         work = way.prepare(problem, arithmetic)
         if work is not None:
             return way.name, work
     raise AssertionError("nodes can carry out any step")
+
+
+# --- our kernels -----------------------------------------------------------------------------
+
+
+def _kernels(problem: Problem, arithmetic: Arithmetic) -> Work | None:
+    """Windows along channels, in memory that numpy's arrays share, where nobody watches."""
+    views, returned = arithmetic.library.views, arithmetic.library.returned
+    if views is None or arithmetic.numbers not in _OURS:
+        return None
+    if not has_windows(problem) or are_windows(problem):
+        return None
+    steps = planned(problem, arithmetic.numbers)
+    _, watched = prepared(problem, arithmetic, WAYS[1:])
+
+    def carry(given: Sequence[Any], like: Any) -> Any:
+        arrays = views(given)
+        return watched(given, like) if arrays is None else returned(run(steps, arrays))
+
+    return carry
 
 
 # --- windows ---------------------------------------------------------------------------------
@@ -144,6 +171,7 @@ def _nodes(problem: Problem, arithmetic: Arithmetic) -> Work:
 
 
 WAYS = (
+    Way("kernels", _kernels),
     Way("product", _product),
     Way("convolution", _convolution),
     Way("pooling", _pooling),

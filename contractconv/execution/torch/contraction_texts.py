@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from contractconv.cache_register import kept
 from contractconv.notation.affine import Affine, Polynomial
 from contractconv.notation.carets import wrong_count
@@ -82,7 +84,8 @@ def problem_text(problem: Problem, dtype: str) -> str:
         <BLANKLINE>
     """
     terms = [tuple(map(_affine, accesses)) for accesses in (*problem.operands, problem.output)]
-    spec = Spec(tuple(terms[:-1]), terms[-1], problem.reduce)
+    reduce: Any = problem.reduce
+    spec = Spec(tuple(terms[:-1]), terms[-1], reduce)
     own = None if dtype in FLOATS else dtype
     inputs = [
         Input(tuple(f"a{axis}" for axis in range(len(term))), name=f"x{n}", dtype=own)

@@ -5,61 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf, kept
+from contractconv.engines.portable.libraries.torch_views import are_ours, as_array, as_tensor
+from contractconv.execution.foreign.side_by_side import are_windows
 from contractconv.execution.programs.compiled import CompiledProgram
 from contractconv.execution.ready import known_call
 from contractconv.execution.run import first_call
 from contractconv.execution.torch.constants import Tensor
 from contractconv.execution.torch.texts import graph_of
 from contractconv.notation.extents import resolved
-from contractconv.notation.problem import Shape
+from contractconv.notation.problem import Problem, Shape
 from contractconv.programs.carried_sizes import Carried, CarriedSizes, carried_sizes
 from contractconv.programs.dtypes import Typed, typed
 from contractconv.programs.nodes import Contract
 from contractconv.programs.program import Graph
 from contractconv.programs.sizing import sized
 
-# The dtypes that kernels have; others are torch's.
-OURS = frozenset(
-    {
-        torch.bool, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
-        torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
-    }
-)  # fmt: skip
+# The numbers for which torch has windows of its own.
+_WINDOWS = (torch.float32, torch.float64)
 # What stands for a size that may be any.
 _ANY = 7
-_KINDS = (torch.Tensor, torch.nn.Parameter)
-
-
-def are_ours(tensors: Sequence[Any]) -> bool:
-    """Whether our kernels read some tensors where they lie."""
-    for tensor in tensors:
-        if type(tensor) not in _KINDS or tensor.dtype not in OURS:
-            return False
-        if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
-            return False
-    return True
-
-
-def as_array(tensor: Tensor) -> Array:
-    """The memory of a tensor as an array."""
-    plain = tensor.detach() if tensor.requires_grad else tensor
-    if plain.is_conj() or plain.is_neg():
-        plain = plain.resolve_conj().resolve_neg()
-    array: Array = plain.numpy()
-    return array
-
-
-def as_tensor(array: Any) -> Tensor:
-    """An array of ours as a tensor, which lies in order."""
-    made = np.asarray(array)
-    if not (made.flags.c_contiguous and made.flags.writeable):
-        made = made.copy()
-    return torch.from_numpy(made)
 
 
 class Kernel:
@@ -73,12 +41,13 @@ class Kernel:
         self._text, self._graph = text, graph_of(text)
         self._names = [node.name for node in self._graph.inputs]
         self._lone = _lone(self._graph)
+        self._windows: bool | None = None  # whether torch's own windows are faster
         self._compiled = CompiledProgram(self._graph, single=False)
         self._typed = Shelf()
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Carry it out; results lie in order, and in memory of their own."""
-        if are_ours(tensors):
+        if are_ours(tensors) and not self._suits_torch(tensors):
             return self._by_kernels([as_array(tensor) for tensor in tensors])
         return _apart(self.by_torch(tensors), tensors)
 
@@ -124,10 +93,24 @@ class Kernel:
         known = known_call(self._text, arrays)
         if known is not None:
             return known(arrays)
+        problem = self._problem(lone, [array.shape for array in arrays])
+        return first_call(self._text, problem, arrays)
+
+    def _problem(self, lone: Contract, shapes: Sequence[Shape]) -> Problem:
         extents = {name: size.offset for name, size in lone.extents}
         told = None if lone.shape is None else tuple(size.offset for size in lone.shape)
-        problem = resolved(lone.spec, tuple(a.shape for a in arrays), extents, told, None)
-        return first_call(self._text, problem, arrays)
+        return resolved(lone.spec, tuple(shapes), extents, told, None)
+
+    def _suits_torch(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether it is one contraction whose windows run along what lies side by side."""
+        if tensors[0].dtype not in _WINDOWS:
+            return False
+        if self._windows is None:
+            lone = self._lone
+            self._windows = lone is not None and are_windows(
+                self._problem(lone, [tuple(tensor.shape) for tensor in tensors])
+            )
+        return self._windows
 
     def _default(self, tensors: Sequence[Tensor]) -> str:
         """The dtype of the inputs that do not say theirs."""

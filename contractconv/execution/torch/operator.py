@@ -11,6 +11,11 @@ from typing import Any
 
 import torch
 
+from contractconv.engines.portable.libraries.torch_views import (
+    is_traced,
+    is_transformed,
+    is_watched,
+)
 from contractconv.execution.torch import texts
 from contractconv.execution.torch.constants import Tensor, constant
 from contractconv.execution.torch.kernels import kernel_of
@@ -43,26 +48,6 @@ def run(inputs: Sequence[Tensor], text: str) -> list[Tensor]:
     if is_traced():
         return list(operator(list(inputs), text))
     return list((Transformed if is_transformed() else Run).apply(text, *inputs))
-
-
-def is_watched() -> bool:
-    """Whether there is something to be known of calls beside what they make."""
-    return is_traced() or is_transformed()
-
-
-def is_traced() -> bool:
-    """Whether tensors may stand for others, as a graph of operators is made."""
-    return bool(
-        torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._get_tracing_state() is not None
-    )
-
-
-def is_transformed() -> bool:
-    """Whether a function is being differentiated forwards, or one of torch.func's is at work."""
-    stack = torch._C._functorch.peek_interpreter_stack()
-    return stack is not None or torch.autograd.forward_ad._current_level >= 0
 
 
 @constant

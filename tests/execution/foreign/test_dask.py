@@ -383,7 +383,7 @@ def test_the_gradient_of_a_pooling_makes_no_local_derivative() -> None:
     array = integers(2, 21, 3)
     cotangent = integers(2, 11, 3)
     blocks = da.from_array(array, chunks=(1, (4, 9, 8), 3))
-    made = pool.grad(0)(da.from_array(cotangent, chunks=(2, 4, 3)), blocks, k=3)
+    made: Any = pool.grad(0)(da.from_array(cotangent, chunks=(2, 4, 3)), blocks, k=3)
     assert made.chunks == blocks.chunks
     assert not any(name.startswith("derive") for name in tasks_of(made))
     expected = pool.grad(0)(cotangent, array, k=3)

@@ -91,3 +91,19 @@ def test_a_mistake_is_told_as_it_is_read() -> None:
     compiled = torch.compile(CONV, fullgraph=True, backend="eager")
     with pytest.raises(Exception, match="c is 3 on axis 3 of operand 0, but 2"):
         compiled(torch.ones(2, 6, 6, 3), torch.ones(3, 3, 2, 4))
+
+
+def test_batches_of_any_size_are_compiled_once() -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend
+
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(LAYER, fullgraph=True, backend=counter, dynamic=True)
+    image, kernel, offset = tensors()
+    for count in (5, 7, 8):  # torch takes equal sizes for one: these are no other sizes
+        batch = image.detach().repeat(count, 1, 1, 1).requires_grad_()
+        made, wanted = compiled(batch, kernel, offset), LAYER(batch, kernel, offset)
+        torch.testing.assert_close(made, wanted)
+        pair = (torch.autograd.grad(y.sum(), batch)[0] for y in (made, wanted))
+        torch.testing.assert_close(*pair)
+    assert counter.frame_count == 1

@@ -83,6 +83,9 @@ class Library:
         most_windows: how many axes the windows of its convolutions may have.
         runs: how elements of an axis are read, and put, that lie at equal distances.
         copied: an array with elements of its own; ``None`` if arrays never change.
+        views: arrays of numpy in the same memory, for our kernels; ``None`` if the library has to
+            know what is done.
+        returned: an array of numpy, which nobody else has, as one of the library's.
         contraction: carries out a whole contraction, of a problem, its operands and the options of
             a call.
         derivative: makes the local derivative of a reduction that is no mean: of the forward
@@ -125,6 +128,8 @@ class Library:
     most_windows: int = 3
     runs: Runs | None = None
     copied: Callable[[Any], Any] | None = None
+    views: Callable[[Sequence[Any]], list[Any] | None] | None = None
+    returned: Callable[[Any], Any] = lambda array: array
     contraction: Callable[[Problem, Sequence[Any], Options], Any] | None = None
     derivative: Callable[[Problem, Sequence[Any], str, Sequence[Any] | None], Any] | None = None
     program: Callable[[Any, Mapping[str, Any]], list[Any]] | None = None

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from contractconv.engines.portable.libraries.record import Axes, Library, Runs
 from contractconv.engines.portable.libraries.torch_poolings import pool
+from contractconv.engines.portable.libraries.torch_views import as_tensor, views
 from contractconv.engines.portable.libraries.torch_windows import convolve
 from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
@@ -55,6 +56,8 @@ def library() -> Library:
         numpy=lambda array: array.detach().cpu().resolve_conj().resolve_neg().numpy(),
         place=lambda array: str(array.device),
         check=_check,
+        views=views,
+        returned=as_tensor,
         fill=lambda array, values: array.copy_(values),
         rows=lambda matrix, places: matrix.index_select(0, places),
         added=_added,

@@ -1,0 +1,29 @@
+"""Who carries windows out faster: what is faster depends on what lies side by side in memory."""
+
+from __future__ import annotations
+
+from contractconv.notation.problem import Problem
+
+
+def are_windows(problem: Problem) -> bool:
+    """Whether windows run along what lies side by side in an operand or in the result.
+
+    There libraries are about as fast as our kernels, whose lanes run along channels.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> last = resolve(parse("b (i+k) c, k c o -> b i o"), [(2, 9, 3), (3, 3, 4)])
+        >>> first = resolve(parse("b c (i+k), o c k -> b o i"), [(2, 3, 9), (4, 3, 3)])
+        >>> are_windows(last), are_windows(first)
+        (False, True)
+    """
+    terms = (*problem.operands, problem.output)
+    met = {name for term in terms for axis in term if len(axis.terms) > 1 for name in axis.names}
+    return any(met.intersection(term[-1].names) for term in terms if term)
+
+
+def has_windows(problem: Problem) -> bool:
+    """Whether an axis is met by several indices."""
+    terms = (*problem.operands, problem.output)
+    return any(len(axis.terms) > 1 for term in terms for axis in term)
