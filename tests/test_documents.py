@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import contractconv
+from test_imports import is_lacking
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,12 +35,10 @@ def imported(name: str) -> ModuleType | None:
     """A module, unless it is for arrays of a library that is not installed."""
     try:
         return import_module(name)
-    except (ModuleNotFoundError, contractconv.OperandError) as error:
-        lack = error if isinstance(error, ModuleNotFoundError) else error.__cause__
-        missing = getattr(lack, "name", None) or ""
-        if missing.partition(".")[0] not in {*PEERS, "cupy", "cupyx"}:
-            raise
-        return None
+    except (ImportError, contractconv.OperandError) as error:
+        if is_lacking(error):
+            return None
+        raise
 
 
 def test_every_session_in_a_docstring_runs() -> None:

@@ -849,10 +849,9 @@ def test_an_operand_is_an_array_of_numbers(row: tuple[str, object, str]) -> None
         assert message == f"operand {position} is not an array of numbers: {why}"
 
 
-@pytest.mark.parametrize("library", ["torch", "jaxlib", "cupy", "dask", "tensorflow"])
-def test_arrays_of_other_libraries(library: str) -> None:
-    message = _message(lambda: contract(", ->", 1.0, _foreign(library)), cc.OperandError)
-    assert message == f"operand 1 is a {library} array (Tensor); pass numpy.asarray(operand)"
+def test_arrays_of_a_library_that_has_no_record() -> None:
+    message = _message(lambda: contract(", ->", 1.0, _foreign("tensorflow")), cc.OperandError)
+    assert message == "operand 1 is a tensorflow array (Tensor); pass numpy.asarray(operand)"
 
 
 @pytest.mark.parametrize("operand", [[1, [2, 3]], [[1, 2], [3]]])
