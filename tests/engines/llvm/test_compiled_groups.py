@@ -322,3 +322,19 @@ def test_the_plan_says_which_way_maps_take(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CONTRACTCONV_KERNELS", "numpy")
     program = cc.compile(applied("tanh", x) * 2, x=(9,))
     assert [line.way for line in program.plan.lines] == [f"2 {BLOCKS}"]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_group_is_the_same_every_time(threads: int) -> None:
+    """Threads that share its rows leave nothing behind that the next run would begin with."""
+    rng, before = np.random.default_rng(0), cc.get_num_threads()
+    x, bias = cc.tensor("x", "i j k"), cc.tensor("bias", "j")
+    run = cc.program(y=cc.tanh(x + bias) * x).compile()
+    given, along = rng.random((61, 67, 259)), rng.random(67)
+    expected = np.tanh(given + along[:, None]) * given
+    cc.set_num_threads(threads)
+    try:
+        for _ in range(4):
+            np.testing.assert_allclose(run(given, along), expected, rtol=1e-12)
+    finally:
+        cc.set_num_threads(before)

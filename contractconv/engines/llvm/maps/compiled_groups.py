@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple
 
@@ -231,19 +232,24 @@ def _shared_run(loop: Loop, shares: int) -> Run:
     program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))
     idle: list[Table] = []
 
+    def taken() -> Table:
+        # A kernel counts rows in its table: all of them bring it to where it began, and so that of
+        # an earlier run serves again, unless another run is using it; those of a piece do not.
+        if pieces == 1:
+            with suppress(IndexError):
+                return idle.pop()
+        return table.copy()
+
     def run(arrays: Sequence[Array]) -> list[Array]:
-        try:
-            own = idle.pop()  # that of an earlier run, unless another run is using it
-        except IndexError:
-            own = table.copy()
-        parts = sums.parts(pieces)
+        own, parts = taken(), sums.parts(pieces)
         own.lend(ARRAYS, [*arrays, *parts])
         if pieces == 1:
             work(own.address)
         else:
             program.run({}, own.numbers)
         own.let_go()
-        idle.append(own)
+        if pieces == 1:
+            idle.append(own)
         return sums.totals(parts)
 
     return run
