@@ -22,7 +22,8 @@ MODULES = [m.name for m in pkgutil.walk_packages(contractconv.__path__, "contrac
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_session_in_a_document_runs(path: Path) -> None:
+def test_every_session_in_a_document_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     imported = re.findall(r"^>>> (?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
     for name in sorted(PEERS.intersection(imported)):
         pytest.importorskip(name)
