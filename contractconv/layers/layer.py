@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contractconv.api.contraction import Contraction
-from contractconv.errors import OperandError
+from contractconv.errors import OperandError, SpecError
 from contractconv.layers.initialisers import check_init
 from contractconv.layers.part import Part
 from contractconv.layers.products import (
@@ -155,9 +155,7 @@ class Layer(StringPart):
         name: Any = None,
         **extents: int,
     ) -> None:
-        self._contraction = (
-            spec if isinstance(spec, Contraction) else Contraction(spec, reduce, parameters)
-        )
+        self._contraction = _contraction(spec, reduce, parameters)
         check_ending(map)
         check_weights(self._contraction._spec, inputs)
         check_names(self._contraction._spec, extents)
@@ -184,3 +182,14 @@ class Layer(StringPart):
 def map_name(map: Ending) -> str:
     """What a map is called."""
     return map if isinstance(map, str) else getattr(map, "__name__", "a function")
+
+
+def _contraction(spec: Any, reduce: Any, parameters: Any) -> Contraction:
+    if isinstance(spec, Contraction):
+        return spec
+    if not isinstance(spec, str):
+        raise SpecError(
+            f"a layer is made of a string, not of {type(spec).__name__}: what is made already "
+            f"stands in a network as it is, and is wrapped by Module for torch or jax"
+        )
+    return Contraction(spec, reduce, parameters)

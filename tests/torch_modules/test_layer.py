@@ -97,3 +97,8 @@ def test_without_torch_the_extra_is_named() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
     assert said.startswith("torch is missing: pip install 'contractconv[torch]'")
+
+
+def test_a_network_is_no_string() -> None:
+    with pytest.raises(cc.SpecError, match=r"not of Network: .* wrapped by Module"):
+        cc.torch.Layer(cc.Network(["relu"]))
