@@ -49,7 +49,7 @@ def test_every_section_has_a_table() -> None:
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_both_columns_make_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     pytest.importorskip(PACKAGES[name])
     section = sections()[name]
     known = prepared(section)

@@ -23,7 +23,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(contractconv.__path__, "contrac
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_session_in_a_document_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     imported = re.findall(r"^>>> (?:import|from) (\w+)", path.read_text("utf-8"), re.MULTILINE)
     for name in sorted(PEERS.intersection(imported)):
         pytest.importorskip(name)

@@ -25,7 +25,7 @@ from contractconv.verification.certificate import certify
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-fewer = settings(max_examples=max(1, settings().max_examples // 4))
+fewer = settings(max_examples=max(1, settings().max_examples // 8))
 
 # string, parameters; at some small numbers a determinant or a coefficient of each vanishes
 VANISHING = [

@@ -199,7 +199,7 @@ def test_every_layer_of_lenet_is_certified() -> None:
 # --- at random -------------------------------------------------------------------------------
 
 # A certificate is itself a few hundred evaluations of every form.
-few = settings(max_examples=settings().max_examples // 4)
+few = settings(max_examples=settings().max_examples // 8)
 
 
 @few

@@ -10,7 +10,7 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.maps import compiled_groups
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _everything_is_compiled() -> Iterator[None]:
     """Let kernels carry out groups of any size."""
     if not native.available():

@@ -151,7 +151,8 @@ def test_a_way_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("spec", "shapes", "way"),
     [
-        ("b (i+k) c, k c o -> b i o", [(2, 5, 3), (3, 3, 4)], "convolution"),
+        ("b (i+k) c, k c o -> b i o", [(2, 5, 3), (3, 3, 4)], "kernels"),
+        ("b c (i+k), o c k -> b o i", [(2, 3, 5), (4, 3, 3)], "convolution"),
         ("b (2*i+k) -> b i", [(2, 6)], "pooling"),
         ("b i, i j -> b j", [(2, 6), (6, 2)], "product"),
         ("i (i+k), k -> i", [(3, 5), (3,)], "tables"),
