@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _double_precision() -> Iterator[None]:
     """Let jax, where it is installed, keep the 64 bits that it otherwise drops without a word."""
     try:
