@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf, kept
+from contractconv.engines.portable.libraries import record_of
 from contractconv.engines.portable.libraries.torch_views import are_ours, as_array, as_tensor
+from contractconv.execution.foreign import contractions
 from contractconv.execution.foreign.side_by_side import are_windows
 from contractconv.execution.programs.compiled import CompiledProgram
 from contractconv.execution.ready import known_call
@@ -43,17 +45,30 @@ class Kernel:
         self._lone = _lone(self._graph)
         self._windows: bool | None = None  # whether torch's own windows are faster
         self._compiled = CompiledProgram(self._graph, single=False)
-        self._typed = Shelf()
+        self._typed, self._ready = Shelf(), Shelf()
 
     def __call__(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Carry it out; results lie in order, and in memory of their own."""
-        if are_ours(tensors) and not self._suits_torch(tensors):
-            return self._by_kernels([as_array(tensor) for tensor in tensors])
-        return _apart(self.by_torch(tensors), tensors)
+        if not are_ours(tensors):
+            return _apart(self.by_torch(tensors), tensors)
+        if self._suits_torch(tensors):
+            return _apart([self._windowed(tensors)], tensors)
+        return self._by_kernels([as_array(tensor) for tensor in tensors])
 
     def by_torch(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Carry it out by torch's own operations."""
         return self._compiled.evaluated(dict(zip(self._names, tensors, strict=True)))
+
+    def _windowed(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The only contraction, by torch's own windows."""
+        key = tuple([(tensor.dtype, tensor.shape) for tensor in tensors])
+        ready: Callable[[Sequence[Tensor]], Tensor] | None = self._ready.get(key)
+        if ready is None:
+            assert self._lone is not None
+            problem = self._problem(self._lone, [tuple(tensor.shape) for tensor in tensors])
+            ready = contractions.ready(problem, record_of("torch"), self._default(tensors), True)
+            self._ready.put(key, ready, 0)
+        return ready(tensors)
 
     def _sized(self, shapes: Sequence[Shape], dtype: str) -> Typed:
         """What is known of the program for inputs of some shapes."""
