@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from math import prod
 from sys import getrefcount
 from typing import Any, TypeGuard
-from weakref import WeakSet, ref
+from weakref import WeakSet, finalize, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,9 +247,6 @@ class Pool:
         self._free: dict[int, list[Array]] = {}
         self._arenas: list[Arena] = []
         self._taken = 0
-        # Of arrays that others have: what tells that they go, and their memory.
-        self._watched: dict[int, tuple[ref[Array], Array]] = {}
-        self._returned = partial(_returned, ref(self))
         _pools.add(self)
 
     def take(self, size: int, cleared: bool = False) -> Array:
@@ -289,8 +284,7 @@ class Pool:
         """Take the memory of an array back when it goes, whoever has it."""
         raw = array.base
         if _is_lent(raw):
-            watcher = ref(array, self._returned)
-            self._watched[id(watcher)] = watcher, raw
+            finalize(array, _returned, ref(self), raw).atexit = False
 
     @contextmanager
     def lending(self, placement: Placement | None = None, keeps: bool = True) -> Iterator[Lender]:
@@ -387,13 +381,10 @@ def _is_lent(raw: Any) -> TypeGuard[Array]:
     return type(raw) is np.ndarray and raw.dtype == np.uint8 and raw.ndim == 1
 
 
-def _returned(pool: ref[Pool], watcher: ref[Array]) -> None:
+def _returned(pool: ref[Pool], raw: Array) -> None:
     lender = pool()
-    if lender is None:
-        return
-    _, raw = lender._watched.pop(id(watcher))
     # The array that goes still leads to it.
-    if _references(raw) <= _ALONE + 1:
+    if lender is not None and _references(raw) <= _ALONE + 1:
         lender._free.setdefault(raw.size, []).append(raw)
 
 
@@ -430,14 +421,6 @@ def _clear_pools() -> None:
 
 
 on_clearing(_clear_pools)
-
-
-@atexit.register
-def _stop_waiting() -> None:
-    # Arrays that go when the interpreter ends come back to nobody: by then there are no functions.
-    for pool in tuple(_pools):
-        pool._watched.clear()
-
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)
