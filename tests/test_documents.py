@@ -6,6 +6,7 @@ import doctest
 import pkgutil
 import re
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -35,9 +36,12 @@ def test_every_session_in_a_document_runs(path: Path, monkeypatch: pytest.Monkey
 
 
 def imported(name: str) -> ModuleType | None:
-    """A module, unless it is for arrays of a library that is not installed."""
+    """A module, unless it, or a session in it, is for a library that is not installed."""
     try:
-        return import_module(name)
+        module = import_module(name)
+        text = Path(module.__file__ or "").read_text("utf-8")
+        asked = PEERS.intersection(re.findall(r">>> (?:import|from) (\w+)", text))
+        return module if all(map(find_spec, asked)) else None
     except (ImportError, contractconv.OperandError) as error:
         if is_lacking(error):
             return None
