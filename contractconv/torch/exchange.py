@@ -58,16 +58,9 @@ class HandedOut(torch.autograd.Function):
     def forward(ctx: Any, block: Tensor, exchange: Exchange) -> Tensor:
         """Send rows, and receive some."""
         ctx.exchange = exchange
-        start = exchange.owned[exchange.me][0]
-        wanted = exchange.wanted[exchange.me]
-        sent = {
-            rank: exchange.rows(block, rows, start)
-            for rank, rows in exchange.met(exchange.wanted, exchange.owned[exchange.me])
-        }
-        parts = dict(exchange.met(exchange.owned, wanted))
-        received = _passed(exchange, sent, parts, block)
+        _, received = _traded(exchange, block, exchange.owned, exchange.wanted)
         if not received:
-            return exchange.rows(block, (start, start), start).clone()
+            return exchange.rows(block, (0, 0), 0).clone()
         return torch.cat([received[rank] for rank in sorted(received)], exchange.axis)
 
     @staticmethod
@@ -83,17 +76,11 @@ class AddedUp(torch.autograd.Function):
     def forward(ctx: Any, block: Tensor, exchange: Exchange) -> Tensor:
         """Send what there is for rows of others, and add up what they have."""
         ctx.exchange = exchange
-        wanted, owned = exchange.wanted[exchange.me], exchange.owned[exchange.me]
-        sent = {
-            rank: exchange.rows(block, rows, wanted[0])
-            for rank, rows in exchange.met(exchange.owned, wanted)
-        }
-        parts = dict(exchange.met(exchange.wanted, owned))
-        shape = [*block.shape]
-        shape[exchange.axis] = owned[1] - owned[0]
-        made = block.new_zeros(shape)
-        for rank, received in sorted(_passed(exchange, sent, parts, block).items()):
-            exchange.rows(made, parts[rank], owned[0]).add_(received)
+        owned = exchange.owned[exchange.me]
+        parts, received = _traded(exchange, block, exchange.wanted, exchange.owned)
+        made = _empty(block, exchange.axis, owned).zero_()
+        for rank in sorted(received):
+            exchange.rows(made, parts[rank], owned[0]).add_(received[rank])
         return made
 
     @staticmethod
@@ -132,6 +119,23 @@ class Summed(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
         """A sum again: each part is in the sums that all have."""
         return Summed.apply(cotangent, ctx.group), None
+
+
+def _traded(
+    exchange: Exchange, block: Tensor, have: Sequence[Rows], want: Sequence[Rows]
+) -> tuple[dict[int, Rows], dict[int, Tensor]]:
+    """The rows that one wants of what each process has: which they are, and they themselves.
+
+    Args:
+        exchange: between whom.
+        block: the rows that this process has.
+        have: the rows of each process.
+        want: those that each wants.
+    """
+    mine = have[exchange.me]
+    sent = {rank: exchange.rows(block, rows, mine[0]) for rank, rows in exchange.met(want, mine)}
+    parts = dict(exchange.met(have, want[exchange.me]))
+    return parts, _passed(exchange, sent, parts, block)
 
 
 def _passed(
