@@ -5,12 +5,16 @@ The environment variable HYPOTHESIS_PROFILE says the latter:
 """
 
 import os
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
 # The matrices of the tests are too small to be worth sharing between threads, and the pools of
 # numpy and torch get into each other's way. BLAS reads this when numpy is imported, later on.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A shared machine may stall for seconds: slowness is no finding of a property test.
@@ -19,3 +23,16 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", _patient, max_examples=300, derandomize=True)
 settings.register_profile("deep", _patient, max_examples=5000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="module")
+def double_precision() -> Iterator[None]:
+    """Let jax, where it is installed, keep the 64 bits that it otherwise drops without a word."""
+    if not find_spec("jax"):
+        yield
+        return
+    jax = import_module("jax")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,14 +39,7 @@ lax: Any = jax.lax
 Tensor = Any
 Reference = Callable[..., Tensor]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _double_precision() -> Iterator[None]:
-    """Let jax keep the 64 bits that it otherwise drops without a word."""
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def vjp(reference: Reference) -> VJP:

@@ -6,7 +6,7 @@ HYPOTHESIS_PROFILE=deep all see all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -43,15 +43,7 @@ EXAMPLES = {name: 2000 if DEEP else few for name, few in (("torch", 30), ("jax",
 # What numbers of half precision are off by, of themselves, however exactly they were computed.
 ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _double_precision() -> Iterator[None]:
-    """Let jax keep the 64 bits that it otherwise drops without a word."""
-    jax: Any = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def chosen(share: int = 1) -> list[Any]:

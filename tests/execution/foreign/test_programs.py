@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,7 @@ Arrays = dict[str, Any]
 DEEP = settings.default.max_examples > 300  # type: ignore[union-attr]
 EXAMPLES = {name: 1000 if DEEP else few for name, few in (("torch", 12), ("jax", 2), ("dask", 5))}
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _double_precision() -> Iterator[None]:
-    """Let jax keep the 64 bits that it otherwise drops without a word."""
-    jax: Any = pytest.importorskip("jax")
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 @pytest.fixture(params=NAMES)
