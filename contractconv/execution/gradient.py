@@ -18,7 +18,13 @@ from contractconv.execution.local_weights import change_bytes, derivative_weight
 from contractconv.execution.run import carry_out, run
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import Spec
-from contractconv.planning.derived_problems import backward, extents_of, recipe_problem
+from contractconv.planning.derived_problems import (
+    backward,
+    examples_of,
+    extents_of,
+    numbers_of,
+    recipe_problem,
+)
 from contractconv.planning.lowerings import Lowering, gradient_lowering
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.planning.plan import Plan
@@ -97,19 +103,13 @@ def run_recipe(
     Raises:
         OperandError: what is complex belongs to real numbers.
     """
-    from contractconv.calculus.backward import COTANGENT
-    from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT
+    from contractconv.calculus.derived_strings import ONES
 
     extents, dtype = extents_of(recipe, problem), common_dtype(operands, problem.reduce)
     own = dtype_of(operands[operand], dtype)
     arrays = dict(zip(given, _summable(list(given.values())), strict=True)) | {
-        role: towards(given[role], wanted, f"{name} {role}")
-        for role, name, wanted in (
-            (TANGENT, "the tangent", own),
-            (COTANGENT, "the cotangent", dtype),
-            (ROOT, "the root", dtype),
-        )
-        if role in given
+        role: towards(given[role], wanted, name)
+        for role, (wanted, name) in numbers_of(given, own, dtype).items()
     }
     inner = _left_over(options, given.values(), arrays.values())
     missing = set(recipe.roles).difference(arrays, [ONES])
@@ -122,8 +122,7 @@ def run_recipe(
     whole = recipe_problem(recipe, problem, _shapes_of(taken), output_shape)
     result = carry_out(whole, taken, inner)
     if recipe.scale:
-        # Without examples nothing was added, and zero stays zero.
-        result = np.asarray(result / (prod(extents[name] for name in recipe.scale) or 1))
+        result = np.asarray(result / examples_of(recipe, extents))
     return settled(result, own if recipe.like == ("operand",) else dtype)
 
 

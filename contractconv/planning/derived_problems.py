@@ -5,8 +5,9 @@ Which form of a gradient is run is decided here; running it takes nothing but th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, TypeVar
 
 from contractconv.cache_register import kept
 from contractconv.notation.affine import Affine
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from contractconv.calculus.backward import Formulas
     from contractconv.calculus.derived_strings import Recipe
     from contractconv.calculus.gather_phases import Phase
+
+# However the numbers of a library are told.
+Numbers = TypeVar("Numbers")
 
 
 @kept(most=1024)
@@ -96,6 +100,32 @@ def extents_of(recipe: Recipe, problem: Problem) -> dict[str, int]:
     extents = dict(problem.sizes)
     extents |= {name: problem.result_shape[axis] for name, axis in recipe.result_axes}
     return extents | {copy: extents[original] for copy, original in recipe.copies}
+
+
+def numbers_of(
+    given: Iterable[str], own: Numbers, result: Numbers
+) -> dict[str, tuple[Numbers, str]]:
+    """In which numbers some roles have to come, and what messages call each.
+
+    Args:
+        given: the roles of what a recipe is given; others come as they like.
+        own: the numbers of the operand that is differentiated by.
+        result: those of the result.
+    """
+    from contractconv.calculus.backward import COTANGENT
+    from contractconv.calculus.derived_strings import ROOT, TANGENT
+
+    told = (
+        (TANGENT, own, "the tangent"),
+        (COTANGENT, result, "the cotangent"),
+        (ROOT, result, "the root"),
+    )
+    return {role: (numbers, f"{name} {role}") for role, numbers, name in told if role in given}
+
+
+def examples_of(recipe: Recipe, extents: Mapping[str, int]) -> int:
+    """By what a recipe divides; without examples nothing was added, and zero stays zero."""
+    return prod(extents[name] for name in recipe.scale) or 1
 
 
 def _of_indices(spec: Spec, extents: Mapping[str, int]) -> dict[str, int]:

@@ -6,7 +6,6 @@ The same functions as :mod:`contractconv.execution.gradient` has, for numpy's ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from contractconv.engines.portable.libraries import Library, library_of
@@ -23,7 +22,13 @@ from contractconv.execution.foreign.numbers import (
 )
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.derived_problems import backward, extents_of, recipe_problem
+from contractconv.planning.derived_problems import (
+    backward,
+    examples_of,
+    extents_of,
+    numbers_of,
+    recipe_problem,
+)
 from contractconv.planning.options import DEFAULTS, Options
 from contractconv.reductions.table import REDUCTIONS
 
@@ -116,20 +121,14 @@ def run_recipe(
     Raises:
         OperandError: what is complex belongs to real numbers.
     """
-    from contractconv.calculus.backward import COTANGENT
-    from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT
+    from contractconv.calculus.derived_strings import ONES
 
     library, like = library_of([*given.values(), *operands])
     extents, dtype = extents_of(recipe, problem), met(library, operands, problem.reduce)
     own = name_of(library, operands[operand])
     arrays = dict(zip(given, _summable(library, list(given.values())), strict=True)) | {
-        role: towards(library, given[role], wanted, f"{name} {role}")
-        for role, name, wanted in (
-            (TANGENT, "the tangent", own),
-            (COTANGENT, "the cotangent", dtype),
-            (ROOT, "the root", dtype),
-        )
-        if role in given
+        role: towards(library, given[role], wanted, name)
+        for role, (wanted, name) in numbers_of(given, own, dtype).items()
     }
     for local in set(recipe.roles).difference(arrays, [ONES]):
         arrays[local] = local_derivative(library, problem, operands, dtype)
@@ -141,8 +140,7 @@ def run_recipe(
         recipe_problem(recipe, problem, _shapes_of(taken), output_shape), taken, options
     )
     if recipe.scale:
-        # Without examples nothing was added, and zero stays zero.
-        made = made / (prod(extents[name] for name in recipe.scale) or 1)
+        made = made / examples_of(recipe, extents)
     return settled(library, made, own if recipe.like == ("operand",) else dtype)
 
 
