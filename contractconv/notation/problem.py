@@ -93,6 +93,17 @@ class Access:
 Accesses = tuple[Access, ...]
 
 
+def windowed(terms: Iterable[Accesses]) -> set[str]:
+    """The indices that stand on an axis with others, added to them.
+
+    Example:
+        >>> row, column = Access((("i", 2), ("k", 1)), -1, 1, 9), Access.along("c", 3)
+        >>> sorted(windowed([(row, column)]))
+        ['i', 'k']
+    """
+    return {name for term in terms for a in term if len(a.terms) > 1 for name in a.names}
+
+
 @dataclass(frozen=True)
 class Problem(Value):
     """One contraction of arrays of known shapes.

@@ -10,7 +10,7 @@ from math import prod
 from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.work_sharing import evenly
 from contractconv.notation.contributing import inside
-from contractconv.notation.problem import Access, Problem
+from contractconv.notation.problem import Access, Problem, windowed
 from contractconv.planning.cost import volume
 from contractconv.planning.trimming import reaches_outside
 
@@ -158,7 +158,7 @@ def _pieces(problem: Problem) -> int:
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
     # The longer ones first: cutting a window's few taps would copy what it reads again and again.
     # Before these what stands alone: so each part has the whole of a window's axis.
-    moving = {n for term in problem.operands for a in term if len(a.terms) > 1 for n in a.names}
+    moving = windowed(problem.operands)
 
     def place(name: str) -> tuple[bool, int]:
         return name in moving, -problem.extents[name]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from contractconv.lazy import Value
-from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of, windowed
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import labels_of
 from contractconv.planning.trimming import out_of_proportion, trimmed
@@ -85,8 +85,7 @@ def divided(problem: Problem, most: int) -> Division | None:
 
 def _without_taps(problem: Problem, meetings: Sequence[Meeting]) -> Problem:
     """Other windows of one tap are none."""
-    terms = (*problem.operands, problem.output)
-    names = {n for term in terms for a in term if len(a.terms) > 1 for n in a.names}
+    names = windowed((*problem.operands, problem.output))
     names -= {name for meeting in meetings for name in meeting.access.names}
     single = {name: 0 for name in names if problem.extents[name] == 1}
     return problem.fixed(single) if single else problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Problem, windowed
 
 
 def are_windows(problem: Problem) -> bool:
@@ -19,11 +19,10 @@ def are_windows(problem: Problem) -> bool:
         (False, True)
     """
     terms = (*problem.operands, problem.output)
-    met = {name for term in terms for axis in term if len(axis.terms) > 1 for name in axis.names}
+    met = windowed(terms)
     return any(met.intersection(term[-1].names) for term in terms if term)
 
 
 def has_windows(problem: Problem) -> bool:
     """Whether an axis is met by several indices."""
-    terms = (*problem.operands, problem.output)
-    return any(len(axis.terms) > 1 for term in terms for axis in term)
+    return bool(windowed((*problem.operands, problem.output)))

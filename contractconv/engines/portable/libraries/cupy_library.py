@@ -20,7 +20,7 @@ _FUNCTIONS = {"erf": special.erf, "erfc": special.erfc}
 
 def library() -> Library:
     """The record."""
-    base = numpy_like(cupy, name="cupy", extra="cupy")
+    base = numpy_like(cupy, name="cupy")
 
     def function(record: MapRecord) -> Callable[..., Any] | None:
         return _FUNCTIONS.get(record.name) or base.function(record)

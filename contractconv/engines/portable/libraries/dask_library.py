@@ -21,7 +21,7 @@ from contractconv.maps.record import MapRecord
 
 def library() -> Library:
     """The record."""
-    base = numpy_like(dask.array, name="dask", extra="dask")
+    base = numpy_like(dask.array, name="dask")
     blocks = "contractconv.execution.foreign.dask_blocks"
     return replace(
         base,

@@ -21,7 +21,7 @@ from contractconv.maps.record import MapRecord
 def library() -> Library:
     """The record."""
     return replace(
-        numpy_like(jnp, name="jax", extra="jax"),
+        numpy_like(jnp, name="jax"),
         promoted=lambda arrays: jnp.result_type(*arrays).name,
         # Without 64 bits jax would warn of every dtype that it narrows.
         cast=lambda array, name: array.astype(jax.dtypes.canonicalize_dtype(name)),

@@ -10,13 +10,12 @@ import numpy as np
 from contractconv.engines.portable.libraries.record import Axes, Library
 
 
-def numpy_like(xp: Any, name: str = "", extra: str = "") -> Library:
+def numpy_like(xp: Any, name: str = "") -> Library:
     """The record of a module with numpy's functions.
 
     Args:
         xp: the module.
         name: what messages call it.
-        extra: what brings it.
 
     Example:
         >>> numpy_like(np).promoted([np.ones(2, np.int8), np.ones(2, np.float32)])
@@ -43,7 +42,6 @@ def numpy_like(xp: Any, name: str = "", extra: str = "") -> Library:
             "logaddexp": lambda array, axes: _logsumexp(xp, array, axes),
         },
         name=name,
-        extra=extra,
         function=lambda record: getattr(xp, getattr(record.ufunc, "__name__", ""), None),
         number=lambda value, dtype, like: xp.full((), value, dtype=dtype),
         positions=lambda count, like: xp.arange(count),

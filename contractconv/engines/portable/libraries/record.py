@@ -56,7 +56,6 @@ class Library:
         reductions: by the ufunc that combines two contributions, of an array and axes.
         substitutes: dtypes that cannot be computed with, and those that do it instead.
         name: what messages call it.
-        extra: what brings it with the package, ``pip install contractconv[extra]``.
         function: what carries out a map, a function of its arguments; ``None`` if there is none,
             so that it is carried out in simpler maps.
         number: a number without axes, in the dtype of a name, beside an array.
@@ -104,7 +103,6 @@ class Library:
     reductions: Mapping[str, Reducer]
     substitutes: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
-    extra: str = ""
     function: Callable[[MapRecord], Callable[..., Any] | None] = lambda record: None
     number: Callable[[Any, str, Any], Any] = _lacking
     positions: Callable[[int, Any], Any] = _lacking

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from contractconv.engines.portable.libraries.record import Axes, Library, Runs
 from contractconv.engines.portable.libraries.torch_poolings import pool
-from contractconv.engines.portable.libraries.torch_views import as_tensor, views
+from contractconv.engines.portable.libraries.torch_views import as_array, as_tensor, views
 from contractconv.engines.portable.libraries.torch_windows import convolve
 from contractconv.errors import OperandError
 from contractconv.maps.record import MapRecord
@@ -37,7 +37,6 @@ def library() -> Library:
         },
         substitutes={"uint16": "int64", "uint32": "int64"},
         name="torch",
-        extra="torch",
         function=_function,
         number=_number,
         convolve=convolve,
@@ -53,7 +52,7 @@ def library() -> Library:
         flipped=lambda array: array.flip(-1),
         products=lambda array: array.cumprod(-1, dtype=array.dtype),
         first=lambda array: array.to(torch.uint8).argmax(-1),
-        numpy=lambda array: array.detach().cpu().resolve_conj().resolve_neg().numpy(),
+        numpy=lambda array: as_array(array.cpu()),
         place=lambda array: str(array.device),
         check=_check,
         views=views,

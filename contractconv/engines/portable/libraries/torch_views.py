@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from contractconv.arrays.views import Array
 
 # The dtypes that kernels have; others are torch's.
 OURS = frozenset(
