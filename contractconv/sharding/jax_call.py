@@ -15,6 +15,7 @@ from contractconv.engines.portable.libraries import library_of
 from contractconv.errors import OperandError
 from contractconv.execution.foreign.programs import Evaluator
 from contractconv.notation.problem import Shape
+from contractconv.programs.nodes import Input
 from contractconv.sharding.jax_programs import evaluated
 from contractconv.sharding.layouts import Layout, padded_shape
 from contractconv.sharding.programs import ShardedProgram
@@ -27,7 +28,8 @@ def compiled(plan: ShardedProgram, mesh: Mesh) -> Callable[..., tuple[Any, ...]]
         plan: what each device does.
         mesh: the devices.
     """
-    if not any(prod(shape) for _, shape, _ in plan.inputs):
+    read = [node for node in plan.nodes if isinstance(node, Input)]
+    if not any(prod(plan.program.shapes[node]) for node in read):
         return _alone(plan)
     names = [name for name, _, _ in plan.inputs]
     given = [layout for _, _, layout in plan.inputs]

@@ -329,11 +329,12 @@ def test_any_program_and_its_gradients(case: tuple[Trial, Mesh, dict[str, str]])
 @pytest.mark.parametrize("along", ["i", "c"])
 @pytest.mark.parametrize("rows", [0, 1])
 def test_inputs_without_elements(along: str, rows: int) -> None:
-    x, w = cc.tensor("x", "i c"), cc.tensor("w", "i c")
+    x, w, unread = cc.tensor("x", "i c"), cc.tensor("w", "i c"), cc.tensor("unread", "i")
     loss = cc.contract("i c, i c ->", x.at(c=slice(1, 3)), w)
-    dx, dw = cc.grad(loss, [x, w])
-    program = cc.program(loss=loss, dx=dx, dw=dw)
-    arrays = [np.ones((rows, 3)), np.full((rows, 2), 2.0)]
+    dx, dw, nothing = cc.grad(loss, [x, w, unread])
+    program = cc.program(loss=loss, dx=dx, dw=dw, nothing=nothing)
+    shapes = {"x": (rows, 3), "w": (rows, 2), "unread": (rows,)}
+    arrays = [np.ones(shapes[name]) for name in program.inputs]
     expected = program.compile()(*arrays)
     for found, wanted in zip(
         cc.shard(program, mesh(m=4), **{along: "m"})(*arrays), expected, strict=True
