@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.letters import said
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.diagram import diagram
-from contractconv.display.equations import write
+from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.sentences import (
     counts,
@@ -19,6 +21,7 @@ from contractconv.display.sentences import (
     proof,
     words,
 )
+from contractconv.display.summed_gradient import SummedGradient, section
 from contractconv.html_style import MONOSPACE
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
@@ -105,7 +108,10 @@ def fragment(explanation: Explanation) -> str:
         note("" if plan is None else counts(explanation, plan)),
         _picture(spec, explanation.forward),
         _plan(plan),
-        *(_gradient(gradient) for gradient in explanation.gradients),
+        *(
+            _summed(gradient) if isinstance(gradient, SummedGradient) else _gradient(gradient)
+            for gradient in explanation.gradients
+        ),
         _fast(explanation.fast),
     ]
     return article(parts)
@@ -120,7 +126,7 @@ def card(spec: Spec, equation: Equation) -> str:
 def _gradient(gradient: Gradient) -> str:
     formulas = gradient.formulas
     again = [
-        (f"again, by {s.by}", code(s) if s.same_as is None and s.parts else escape(str(s)))
+        (f"again, by {said(s.by)}", code(s) if s.same_as is None and s.parts else escape(str(s)))
         for s in gradient.seconds
     ]
     parts = [
@@ -132,9 +138,20 @@ def _gradient(gradient: Gradient) -> str:
         "<h3>Derivation</h3>",
         f'<ol class="cc-steps">{_steps(gradient.steps)}</ol>',
         note(proof(gradient)),
-        _plan(gradient.plan, f"Plan of d{gradient.name}"),
+        _plan(gradient.plan, f"Plan of {said(formulas.collected.left.name)}"),
     ]
     return f"<section>{''.join(parts)}</section>"
+
+
+def _summed(gradient: SummedGradient) -> str:
+    """The gradient by an array that stands in several places."""
+    forward = gradient.parts[0].formulas.forward
+    again = "".join(
+        f"<dt>again, by {escape(said(s.by))}</dt><dd>{escape(write_second(s, forward))}</dd>"
+        for s in gradient.seconds
+    )
+    plans = "".join(_plan(plan, f"Plan of {name}") for name, plan in gradient.plans)
+    return section(gradient, _steps(gradient.steps), again, proof(gradient), plans)
 
 
 def _strings(forms: Iterable[tuple[str, Spec]]) -> list[tuple[str, str]]:
@@ -148,7 +165,7 @@ def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _steps(steps: Iterable[Step]) -> str:
     items = []
-    before: Equation | None = None
+    before: Equation | Collected | None = None
     for step in steps:
         formula = "" if step.equation == before else write(step.equation, "mathml")
         string = "" if step.string is None else f"<p>{code(step.string)}</p>"
@@ -159,7 +176,8 @@ def _steps(steps: Iterable[Step]) -> str:
 
 
 def _picture(spec: Spec, equation: Equation) -> str:
-    drawing = diagram(spec, [factor.name for factor in equation.factors], equation.left.name)
+    names = [said(factor.name) for factor in equation.factors]
+    drawing = diagram(spec, names, said(equation.left.name))
     return f"<figure>{drawing}</figure>"
 
 
