@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import shape_of
 from contractconv.api.contraction import Contraction
-from contractconv.api.derivation import Derivation
+from contractconv.api.derivation import Derivation, operand_key
 from contractconv.api.derivatives import Derived
-from contractconv.errors import ContractionError
+from contractconv.errors import ContractionError, OperandError, with_carets
 from contractconv.markup.parts import article, code
 from contractconv.markup.shown import Printed
-from contractconv.notation.carets import operand_position
+from contractconv.notation.carets import marks, operand_position
 from contractconv.notation.keywords import merged
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import refuse
@@ -61,7 +61,8 @@ class Curvature(_Parts):
 
     Attributes:
         forward: the layer.
-        operand: the position of the operand.
+        operand: the position of the array.
+        place: the position of the operand that this array is.
         batch: the indices that number independent examples.
 
     Example:
@@ -73,12 +74,13 @@ class Curvature(_Parts):
     """
 
     def __init__(
-        self, forward: Contraction, operand: int, batch: str | Sequence[str] | None = None
+        self, forward: Contraction, operand: int | str, batch: str | Sequence[str] | None = None
     ) -> None:
         self.forward = forward
-        self.operand = operand_position(forward._spec, operand)
+        self.operand = operand_position(forward._named, operand)
+        self.place = _only_place(forward, self.operand)
         self._batch = None if batch is None else _names(batch)
-        self.batch = _layer(forward._spec, self.operand, self._batch).batch
+        self.batch = _layer(forward._spec, self.place, self._batch).batch
 
     @property
     def jvp(self) -> Derived:
@@ -127,7 +129,7 @@ class Curvature(_Parts):
 
         derive = _Part(part, tuple(how.items()), self._batch)
         subject = Subject(
-            self.forward._spec, self.operand, name, takes, derive, self._batch, how.get("kind", "")
+            self.forward._named, self.place, name, takes, derive, self._batch, how.get("kind", "")
         )
         return Derived(self.forward, subject, real=True).checked()
 
@@ -138,7 +140,27 @@ class Curvature(_Parts):
             yield from self.kronecker()._parts()
 
     def __repr__(self) -> str:
-        return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
+        key = operand_key(self.forward, self.operand)
+        return f"{self.forward!r}.curvature({key!r}, batch={' '.join(self.batch)!r})"
+
+
+def _only_place(forward: Contraction, operand: int) -> int:
+    """The operand that an array is, which must not be several.
+
+    Raises:
+        OperandError: it stands in several places.
+    """
+    place, *others = forward._named.places_of(operand)
+    if others:
+        name = forward.arrays[operand]
+        text, spans = marks(forward._named, [(n, None) for n in (place, *others)])
+        raise OperandError(with_carets(
+            f"{name} stands in {1 + len(others)} places, so its curvature is no single contraction",
+            text, spans,
+            f"put the product together: c.grad({name!r})(c.jvp({name!r})(V, ...), ...) is that of "
+            f"half the squared error; with a loss, cc.gauss_newton of a program",
+        ))  # fmt: skip
+    return place
 
 
 @dataclass(frozen=True, slots=True)

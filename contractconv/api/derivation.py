@@ -12,7 +12,6 @@ from contractconv.api.representations import Shown, Written
 from contractconv.api.sequences import Phases, Seconds, Steps
 from contractconv.errors import ParameterError
 from contractconv.markup.parts import article
-from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import Options
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import sympy
 
     from contractconv.calculus.backward import Formulas
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.gather_phases import Phase as PhaseFormula
@@ -40,7 +40,8 @@ class Derivation(Called, Written):
 
     Attributes:
         forward: the contraction that was differentiated.
-        operand: the position of the operand it was differentiated by.
+        operand: the position of the array it was differentiated by.
+        place: the position of the operand that this array is.
         takes: the cotangent, before the forward operands.
 
     Example:
@@ -55,16 +56,15 @@ class Derivation(Called, Written):
 
     takes, _title = (THE_COTANGENT,), "a gradient"
 
-    def __init__(self, forward: Contraction, operand: int) -> None:
-        self.forward = forward
-        self.operand = operand_position(forward._spec, operand)
+    def __init__(self, forward: Contraction, operand: int, place: int) -> None:
+        self.forward, self.operand, self.place = forward, operand, place
 
     @property
     def _formulas(self) -> Formulas:
         enter("contractconv.calculus.backward")
         from contractconv.calculus.backward import derive
 
-        return derive(self.forward._spec, self.operand)
+        return derive(self.forward._named, self.place)
 
     # -- the two forms -------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class Derivation(Called, Written):
         Its operands are the cotangent, the local derivative if the reduction has one (the
         selection of a maximum, the softmax of a logsumexp, ...), and the other operands.
         """
-        return Contraction._of(self._formulas.scatter)
+        return Contraction._of(self._formulas.spoken(self._formulas.scatter))
 
     @property
     def gather(self) -> Contraction:
@@ -84,7 +84,7 @@ class Derivation(Called, Written):
         It takes the same operands as :attr:`scatter`. Where no operand could carry the condition
         that an index is a whole number in its range, the axis stays a scatter.
         """
-        return Contraction._of(self._formulas.gather)
+        return Contraction._of(self._formulas.spoken(self._formulas.gather))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Derivation(Called, Written):
         from contractconv.calculus.gather_phases import phases
 
         bound = self.forward.bind(**parameters)
-        derivation = Derivation(bound, self.operand)
+        derivation = Derivation(bound, self.operand, self.place)
         found = phases(derivation._formulas.gather)
         return Phases(Phase(derivation, phase, parameters) for phase in found)
 
@@ -171,7 +171,7 @@ class Derivation(Called, Written):
         """
         from contractconv.api.second_derivative import seconds
 
-        return seconds(self.forward, self.operand)
+        return seconds(self.forward, self.operand, (self.place,))
 
     def verify(self, /, *, engines: bool = True, extents: Any = None, **named: int) -> Certificate:
         """Prove the derivation on small arrays, in exact integers.
@@ -205,7 +205,7 @@ class Derivation(Called, Written):
 
     def _made(self, call: Call) -> Any:
         return call.execution.gradient(
-            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
+            call.concrete, self.place, call.problem, call.given["G"], call.operands, call.options
         )
 
     def _by_blocks(self, call: Call) -> Any:
@@ -216,12 +216,12 @@ class Derivation(Called, Written):
         from contractconv.execution.files.calls import gradient
 
         return gradient(
-            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.asked
+            call.concrete, self.place, call.problem, call.given["G"], call.operands, call.asked
         )
 
     def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
         made: Callable[[Sequence[Any]], Any] | None
-        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
+        made = call.execution.ready(call.concrete, self.place, call.problem, arrays)
         return made
 
     @property
@@ -232,12 +232,13 @@ class Derivation(Called, Written):
         from contractconv.calculus.backward import derive
         from contractconv.planning.derived_problems import simplified
 
-        return simplified(derive(concrete, self.operand), problem, shapes)
+        formulas = derive(concrete, self.place)
+        return self._formulas.spoken(simplified(formulas, problem, shapes))
 
-    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        from contractconv.display.source_code import gradient_source
+    def _source(self, spec: Spec, library: str, given: Given) -> str:
+        from contractconv.display.tied_source import derivation_source
 
-        return gradient_source(spec, self.operand, library, names, given)
+        return derivation_source(spec, [self.place], library, given)
 
     # -- showing itself ------------------------------------------------------------------------
 
@@ -251,7 +252,15 @@ class Derivation(Called, Written):
         return str(self.scatter)
 
     def __repr__(self) -> str:
-        return f"{self.forward!r}.grad({self.operand})"
+        return f"{self.forward!r}.grad({operand_key(self.forward, self.operand)!r})"
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.forward, self.place
+
+
+def operand_key(forward: Contraction, operand: int) -> int | str:
+    """What one asks for an operand by: its name, if it has one."""
+    return forward.arrays[operand] if forward._named.names else operand
 
 
 class Step(Shown):
@@ -267,13 +276,13 @@ class Step(Shown):
         self._found = found
         self.name = found.name
         self.sentence = found.sentence
-        self.string = None if found.string is None else Contraction._of(found.string)
+        self.string = None if found.string is None else Contraction._of(found.spoken)
 
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         return self._found.equation
 
     def _shown_spec(self) -> Spec:
-        return self._found.equation.spec
+        return self._found.spoken
 
     def __str__(self) -> str:
         string = "" if self.string is None else f"\n    {self.string}"
@@ -310,9 +319,10 @@ class Phase(Called, Shown):
     ) -> None:
         self._derivation = derivation
         self.forward, self.operand = derivation.forward, derivation.operand
+        self.place = derivation.place
         self._found = found
         self._parameters = parameters
-        self.contraction = Contraction._of(found.spec)
+        self.contraction = Contraction._of(derivation._formulas.spoken(found.spec))
         self.meaning = found.meaning
 
     def _made(self, call: Call) -> Any:

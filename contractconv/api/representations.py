@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sympy import Symbol
 
     from contractconv.api.contraction import Contraction
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.equation import Equation
     from contractconv.display.source_code import Given
     from contractconv.notation.problem import Problem, Shape
@@ -32,7 +33,7 @@ class Shown(Printed, ABC):
     __slots__ = ()
 
     @abstractmethod
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         """The equation that stands for the object."""
 
     @abstractmethod
@@ -89,11 +90,12 @@ class Shown(Printed, ABC):
 
     def svg(self) -> str:
         """The tensor-network diagram, an ``<svg>`` element: operands, windows, indices, result."""
+        from contractconv.calculus.letters import said
         from contractconv.display.diagram import diagram
 
         equation = self._shown_equation()
-        names = [factor.name for factor in equation.factors]
-        return diagram(self._shown_spec(), names, equation.left.name)
+        names = [said(factor.name) for factor in equation.factors]
+        return diagram(self._shown_spec(), names, said(equation.left.name))
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
@@ -125,8 +127,8 @@ class Written(Shown):
         """The string for a forward contraction with parameters bound and the ellipsis spelled."""
 
     @abstractmethod
-    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        """The source for a forward contraction whose operands have these names."""
+    def _source(self, spec: Spec, library: str, given: Given) -> str:
+        """The source for a forward contraction."""
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def simplify(
@@ -190,22 +192,21 @@ class Written(Shown):
             >>> "def forward(X, W, *, i=8):" in same
             True
         """
-        from contractconv.calculus.symbols import operand_names
-
         forward = self._forward
         options = forward._options("code", named, extents, output_shape=output_shape)
         spec, given = self._given(shapes, options)
-        return self._source(spec, library, operand_names(len(spec.inputs)), given)
+        return self._source(spec, library, given)
 
     def _given(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
         """What source is written for, and what it is given beyond the operands."""
         from contractconv.display.source_code import Given
 
-        spec = self._forward._spec
+        spec = self._forward._named
         check_values(spec, options.extents)
         numbers = {name: as_integer(value) for name, value in options.extents.items()}
         values = {name: numbers.pop(name) for name in spec.parameters if name in numbers}
         given = Given(numbers, options.output_shape)
         if shapes:
-            return self._forward._fitted(shapes, options)[2], given
+            concrete = self._forward._fitted(shapes, options)[2]
+            return self._forward._spoken(concrete), given
         return bind(spec, values), given

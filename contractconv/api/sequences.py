@@ -50,4 +50,4 @@ class Seconds(Listed["Second"]):
         from contractconv.display.html_sequences import second_parts
 
         for second in self:
-            yield from second_parts(second._found)
+            yield from second_parts(second._found, second.forward._named)

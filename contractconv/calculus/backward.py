@@ -15,13 +15,14 @@ import sympy
 from contractconv.cache_register import kept
 from contractconv.calculus.deltas import Elimination, eliminate
 from contractconv.calculus.equation import Delta, Element, Equation
+from contractconv.calculus.letters import LOSS, SHARE, cotangent, gradient
+from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.read_conditions import OUTPUT, places, reads
-from contractconv.calculus.symbols import DOTS, expression, index, operand_names, split
+from contractconv.calculus.symbols import DOTS, expression, index, split
 from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Spec, Term, composed_names
 
-COTANGENT, RESULT, LOSS = "G", "Y", "L"
 # Operands that are one over the extents of some indices.
 Shares = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -67,6 +68,10 @@ class Formulas(Value):
         """The equation of the gather, without conditions that always hold."""
         return self.simplified(self.eliminated)
 
+    def spoken(self, spec: Spec) -> Spec:
+        """A string of this derivation, whose operands are called as the formula calls them."""
+        return spoken(spec, self.derivative)
+
     def simplified(self, equation: Equation) -> Equation:
         """Return an equation of this derivation without conditions that always hold."""
         idle = {g for read in reads(self.forward, self.operand) if read.idle for g in read.guards}
@@ -93,7 +98,7 @@ def derive(forward: Spec, operand: int) -> Formulas:
 
 def forward_equation(
     spec: Spec,
-    result: str = RESULT,
+    result: str | None = None,
     names: Sequence[str] | None = None,
     shares: Shares = (),
 ) -> Equation:
@@ -101,12 +106,14 @@ def forward_equation(
 
     Args:
         spec: the contraction.
-        result: what the result is called.
-        names: what the operands are called; by default by their positions.
+        result: what the result is called; by default as the contraction says.
+        names: what the operands are called; likewise.
         shares: operands that are one over the extents of some indices, as :func:`shares_of` says.
     """
-    called = operand_names(len(spec.inputs)) if names is None else names
-    left = Element(result, places(spec)[OUTPUT], spec.output)
+    called = spec.called if names is None else names
+    left = Element(
+        result_name(spec) if result is None else result, places(spec)[OUTPUT], spec.output
+    )
     held = zip(left.axes, (expression(axis) for axis in split(spec.output)), strict=True)
     guards = (g for r in reads(spec) if r.term != OUTPUT and not r.idle for g in r.guards)
     return Equation(
@@ -118,6 +125,17 @@ def forward_equation(
         spec.reduce,
         spec.parameters,
     )
+
+
+def spoken(spec: Spec, equation: Equation) -> Spec:
+    """A string whose operands and result are called as in the equation that says the same."""
+    names = tuple(_spoken(factor) for factor in equation.factors)
+    return replace(spec, names=names, result=str(equation.left.name))
+
+
+def _spoken(element: Element) -> str:
+    """A name that a user could have given."""
+    return element.name if element.name.isidentifier() else SHARE
 
 
 def all_names(spec: Spec) -> tuple[str, ...]:
@@ -132,11 +150,11 @@ def element(name: str, term: Term, shares: Shares = ()) -> Element:
     return Element(name, axes, term, dict(shares).get(name))
 
 
-def roles_of(forward: Spec) -> dict[str, Term]:
-    """The forward operands by name, behind the local derivative if the reduction has one."""
+def roles_of(forward: Spec) -> list[tuple[str, Term]]:
+    """The forward operands with their names, behind the local derivative if there is one."""
     local = local_term(forward)
-    first = {} if local is None else {local_name(forward): local}
-    return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
+    first = [] if local is None else [(local_name(forward), local)]
+    return [*first, *zip(forward.called, forward.inputs, strict=True)]
 
 
 def shares_of(forward: Spec) -> Shares:
@@ -151,9 +169,9 @@ def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
 
 
 def _loss(forward: Spec, operand: int) -> Equation:
-    terms = {COTANGENT: forward.output} | roles_of(forward)
+    terms = [(cotangent(forward), forward.output), *roles_of(forward)]
     shares = shares_of(forward)
-    factors = [element(name, term, shares) for name, term in terms.items()]
+    factors = [element(name, term, shares) for name, term in terms]
     summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
     guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
     return Equation(
@@ -183,7 +201,7 @@ def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
     others = {g for read in reads(forward, operand) if read.term != operand for g in read.guards}
     return replace(
         loss,
-        left=Element(f"d{target.name}", at, target.like),
+        left=Element(gradient(target.name), at, target.like),
         factors=factors,
         deltas=deltas,
         guards=tuple(g for g in loss.guards if g in others),

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contractconv.calculus.backward import Formulas, derive, forward_equation
+from contractconv.calculus.backward import Formulas, derive, forward_equation, spoken
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
+from contractconv.calculus.letters import cotangent, result, said, tangent
 from contractconv.calculus.local_derivative import local_name
-from contractconv.calculus.symbols import DOTS, operand_names
+from contractconv.calculus.symbols import DOTS
 from contractconv.notation.spec import Spec
 from contractconv.reductions.table import REDUCTIONS
 
@@ -31,9 +33,15 @@ class Step:
     """
 
     name: str
-    equation: Equation
+    equation: Equation | Collected
     sentence: str
     string: Spec | None = None
+
+    @property
+    def spoken(self) -> Spec:
+        """The string, whose operands are called as the equation calls them."""
+        assert isinstance(self.equation, Equation), "a sum has no string"
+        return spoken(self.string or self.equation.spec, self.equation)
 
 
 def steps(formulas: Formulas) -> tuple[Step, ...]:
@@ -43,38 +51,37 @@ def steps(formulas: Formulas) -> tuple[Step, ...]:
 
 def recipe_steps(recipe: Recipe, forward: Spec, n: int) -> tuple[Step, ...]:
     """Tell how a contraction was derived that is not a gradient."""
-    name = operand_names(len(forward.inputs))[n]
-    told = _RECIPES[recipe.result]
-    first = Step("write", forward_equation(forward), told[0].format(name=name))
+    name = forward.called[n]
+    words = {"name": name, "V": said(tangent(forward, name)), "G": said(cotangent(forward))}
+    told = [sentence.format(**words) for sentence in _RECIPES[recipe.result]]
+    first = Step("write", forward_equation(forward), told[0])
     last = Step("read off", recipe.equation, "The axes say it as a string.", recipe.spec)
-    return (first, *_between(recipe, forward, n, told[1:], name), last)
+    return (first, *_between(recipe, forward, n, told[1:]), last)
 
 
-def _between(
-    recipe: Recipe, forward: Spec, n: int, said: Sequence[str], name: str
-) -> Iterator[Step]:
+def _between(recipe: Recipe, forward: Spec, n: int, said: Sequence[str]) -> Iterator[Step]:
     if recipe.result in ("HV", "D"):
-        yield Step("differentiate", jvp(forward, n).equation, said[0].format(name=name))
+        yield Step("differentiate", jvp(forward, n).equation, said[0])
         gradient = derive(forward, n).placed
-        yield Step("transpose", gradient, said[1].format(name=name))
-    yield Step(_DONE[recipe.result], recipe.equation, said[-1].format(name=name))
+        yield Step("transpose", gradient, said[1])
+    yield Step(_DONE[recipe.result], recipe.equation, said[-1])
 
 
-_DONE = {"dY": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
+_DONE = {"JV": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
          "A": "average", "B": "average"}  # fmt: skip
 _ITSELF, _LAYER = "The contraction itself.", "The layer itself."
 _CHANGE = (
-    "A small change V of {name} changes each product by V in the place of {name}, times the local "
-    "derivative if the reduction has one: that is the Jacobian times V."
+    "A small change {V} of {name} changes each product by {V} in the place of {name}, times the "
+    "local derivative if the reduction has one: that is the Jacobian times {V}."
 )
-_TRANSPOSED = "The gradient of a cotangent G is the Jacobian's transpose times G."
+_TRANSPOSED = "The gradient of a cotangent {G} is the Jacobian's transpose times {G}."
 _READ = (
     "By one element of {name}: only terms that read it count. An index that result and operand "
     "share, and an axis that is computed, leave a delta."
 )
 _COMPOSED = (
-    "The change, through the Hessian of the loss, takes the place of G. Examples do not interact, "
-    "so both copies share their indices; those of the second copy have a prime."
+    "The change, through the Hessian of the loss, takes the place of {G}. Examples do not "
+    "interact, so both copies share their indices; those of the second copy have a prime."
 )
 _SQUARED = (
     "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of the "
@@ -89,7 +96,7 @@ _COTANGENTS = (
     "result."
 )
 _RECIPES: dict[str, tuple[str, ...]] = {
-    "dY": (_ITSELF, _CHANGE),
+    "JV": (_ITSELF, _CHANGE),
     "J": (_ITSELF, _READ),
     "HV": (_LAYER, _CHANGE, _TRANSPOSED, _COMPOSED),
     "D": (_LAYER, _CHANGE, _TRANSPOSED, _SQUARED),
@@ -117,16 +124,17 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 def _loss(formulas: Formulas) -> Step:
     forward = formulas.forward
     record = REDUCTIONS[forward.reduce]
+    back, made = said(cotangent(forward)), result(forward)
     if record.is_sum:
         sentence = (
-            "G says how the loss changes with each element of Y, so it is enough to differentiate "
-            "L = Σ G·Y, with Y written out."
+            f"{back} says how the loss changes with each element of {made}, so it is enough to "
+            f"differentiate L = Σ {back}·{made}, with {made} written out."
         )
         return Step("sum", formulas.loss, sentence)
     sentence = (
         f"The result changes with each point it reduces by {local_name(forward)}, "
-        f"{record.local.meaning}; held fixed, and with the cotangent G in front, that makes the "
-        f"loss a plain sum."
+        f"{record.local.meaning}; held fixed, and with the cotangent {back} in front, that makes "
+        f"the loss a plain sum."
     )
     return Step("linearise", formulas.loss, sentence)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.calculus.backward import (
-    RESULT,
     Shares,
     fixed_indices,
     forward_equation,
@@ -22,13 +21,11 @@ from contractconv.calculus.backward import (
 )
 from contractconv.calculus.deltas import eliminate
 from contractconv.calculus.equation import Equation, Inside, size
+from contractconv.calculus.letters import ONES, SHARE, array_of, change, tangent, unused
 from contractconv.calculus.read_conditions import places
-from contractconv.calculus.symbols import operand_names
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
 from contractconv.reductions.table import REDUCTIONS
-
-TANGENT, ROOT, ONES = "V", "R", "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,8 @@ class Recipe:
     """A derived contraction.
 
     Attributes:
-        result: what it makes, in formulas.
+        result: what it makes: ``"JV"``, ``"J"``, ``"HV"``, ``"D"``, ``"A"``, ``"B"``, or a
+            gradient.
         like: whose axes the result has: those of the forward ``"result"``, of the ``"operand"``,
             of both one after the other; nothing if the string says it all.
         spec: the string; indices that the forward contraction has keep their extents.
@@ -46,6 +44,8 @@ class Recipe:
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
         shares: operands that are one over the extents of some indices.
+        called: what the result is called in formulas, if not so.
+        tied: whether one array stands in several places of the forward contraction.
     """
 
     result: str
@@ -57,17 +57,31 @@ class Recipe:
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
     shares: Shares = ()
+    called: str = ""
+    tied: bool = False
 
     @property
     def equation(self) -> Equation:
         """The string as an equation, in which the roles have their names."""
-        equation = forward_equation(self.spec, self.result, self.roles, self.shares)
+        arrays = tuple(map(array_of, self.roles)) if self.tied else ()
+        spec = replace(self.spec, names=arrays)
+        equation = forward_equation(spec, self.called or self.result, self.roles, self.shares)
         sizes = self._shared_sizes()
         guards = tuple(
             replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
             for g in equation.guards
         )
         return replace(equation, guards=tuple(dict.fromkeys(guards)), scale=self.scale)
+
+    @property
+    def spoken(self) -> Spec:
+        """The string, whose operands are called by their roles; what comes twice has numbers."""
+        names: list[str] = []
+        for role in self.roles:
+            stem = role if role.isidentifier() else "ones" if role == ONES else SHARE
+            taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
+            names.append(f"{stem}_{taken + 1}" if taken else stem)
+        return replace(self.spec, names=tuple(names), result=str(self.called or self.result))
 
     def _shared_sizes(self) -> dict[sympy.Symbol, sympy.Symbol]:
         """An array that is read twice has one size on each axis, not two."""
@@ -115,11 +129,16 @@ class Subject:
 
 def jvp(forward: Spec, n: int) -> Recipe:
     """The change of the result for a change ``V`` of operand ``n``: Jacobian times vector."""
-    terms = roles_of(forward)
-    target = operand_names(len(forward.inputs))[n]
-    roles = tuple(TANGENT if name == target else name for name in terms)
-    spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward))
+    names, terms = zip(*roles_of(forward), strict=True)
+    place = n - len(forward.inputs)
+    moved = tangent(forward, names[place])
+    roles = (*names[:place], moved, *names[place:][1:])
+    spec = Spec(terms, forward.output, SUM, forward.parameters)
+    called = change(forward, names[place])
+    return Recipe(
+        "JV", ("result",), spec, roles, shares=shares_of(forward), called=called,
+        tied=forward.is_tied,
+    )  # fmt: skip
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -131,11 +150,15 @@ def jacobian(forward: Spec, n: int) -> Recipe:
         SpecError: the contraction has an ellipsis.
     """
     refuse_dots(forward)
-    terms = roles_of(forward)
-    target = terms.pop(operand_names(len(forward.inputs))[n])
-    terms = terms or {ONES: ()}
-    spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
-    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=shares_of(forward))
+    pairs = roles_of(forward)
+    _, target = pairs.pop(n - len(forward.inputs))
+    names, terms = zip(*(pairs or [(ONES, ())]), strict=True)
+    spec = Spec(terms, (*forward.output, *target), SUM, forward.parameters)
+    called = unused(forward, "J")
+    return Recipe(
+        "J", ("result", "operand"), spec, names, shares=shares_of(forward), called=called,
+        tied=forward.is_tied,
+    )  # fmt: skip
 
 
 def refuse_dots(forward: Spec) -> None:

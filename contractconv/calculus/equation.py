@@ -55,8 +55,8 @@ class Element:
         if self.over is not None:
             return 1 / sympy.Mul(*map(size, self.over))
         if not self.axes:
-            return sympy.Symbol(self.name)
-        return sympy.Indexed(sympy.IndexedBase(self.name), *self._composed())
+            return sympy.Symbol(str(self.name))
+        return sympy.Indexed(sympy.IndexedBase(str(self.name)), *self._composed())
 
     def _composed(self) -> Iterator[Expr]:
         """One position for each axis of the array."""
@@ -75,7 +75,7 @@ class Element:
         """The element with each index of a composition on an axis of its own."""
         if not self.axes:
             return self.sympy
-        return sympy.Indexed(sympy.IndexedBase(self.name), *self.axes)
+        return sympy.Indexed(sympy.IndexedBase(str(self.name)), *self.axes)
 
     def substituted(self, values: Substitution) -> Element:
         """Return the element at other positions."""

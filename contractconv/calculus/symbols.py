@@ -17,11 +17,6 @@ DOTS = "..."
 POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
 
 
-def operand_names(count: int) -> tuple[str, ...]:
-    """What operands are called in formulas: by their roles, or by their numbers if many."""
-    return ("X", "W")[:count] if count <= 2 else tuple(f"T{n}" for n in range(count))
-
-
 def fresh_names(taken: Iterable[str]) -> Iterator[str]:
     """Names for positions, without those that are taken."""
     used = set(taken)

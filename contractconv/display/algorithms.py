@@ -90,8 +90,7 @@ def _plans(explanation: Explanation) -> Iterator[tuple[str, Plan]]:
     if explanation.plan is not None:
         yield explanation.forward.left.name, explanation.plan
     for gradient in explanation.gradients:
-        if gradient.plan is not None:
-            yield f"d{gradient.name}", gradient.plan
+        yield from gradient.plans
 
 
 def _counts(plan: Plan) -> tuple[int, int]:

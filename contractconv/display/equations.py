@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
-from contractconv.calculus.gradient_derivatives import CHANGE, Second
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import CHANGE, unused
+from contractconv.calculus.summed_steps import second_equations
+from contractconv.display import names
+from contractconv.display.collected_formulas import CollectedWriter
 from contractconv.display.formula_writers import HANDS, Hand
+from contractconv.display.powers import multiplied
 from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
 from contractconv.reductions.table import REDUCTIONS
 
 
-def write(equation: Equation, script: str) -> str:
+def write(equation: Equation | Collected, script: str) -> str:
     """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
-    return Writer(equation, HANDS[script]).equation()
+    return _writer(equation, script).equation()
 
 
-def sides(equation: Equation, script: str) -> tuple[str, str, list[str]]:
+def sides(equation: Equation | Collected, script: str) -> tuple[str, str, list[str]]:
     """Write an equation in its parts: left side, right side, conditions."""
-    return Writer(equation, HANDS[script]).sides()
+    return _writer(equation, script).sides()
+
+
+def _writer(equation: Equation | Collected, script: str) -> Writer | CollectedWriter:
+    if isinstance(equation, Collected):
+        return CollectedWriter(equation, HANDS[script], Writer)
+    return Writer(equation, HANDS[script])
 
 
 def write_second(second: Second, forward: Spec) -> str:
     """Write what a second derivative of a contraction is, as text, without its left side."""
-    written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
+    equations = second_equations(second, forward)
+    written = [write(equation, "text").partition(" = ")[2] for equation in equations]
     said = ""
-    if any(CHANGE in part.roles for part in second.parts):
+    letter = unused(forward, CHANGE)
+    if any(letter in part.roles for part in second.parts):
         local = REDUCTIONS[forward.reduce].local
-        said = f", {CHANGE} being {local.changed or f'the change along V of {local.meaning}'}"
+        said = f", {letter} being {local.changed or f'the change along V of {local.meaning}'}"
     return (" + ".join(written) or "0") + said
 
 
@@ -56,7 +70,7 @@ class Writer:
         parts = [self.element(factor) for factor in source.factors if factor.over is None]
         if source.multiplies_deltas:
             parts += [self.delta(delta) for delta in source.deltas]
-        right = hand.multiplied(parts)
+        right = multiplied(hand, parts)
         if source.summed or not record.keeps_one:
             right = hand.big(record, self.names(), right)
         return self.divided(right)
@@ -90,7 +104,7 @@ class Writer:
 
     def element(self, element: Element) -> str:
         """An element of an array."""
-        return self.hand.met(self.hand.symbol(element.name), self.positions(element))
+        return names.element(self.hand, element.name, self.positions(element))
 
     def positions(self, element: Element) -> list[str]:
         """Where an element is read, axis by axis."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.letters import said
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.diagram import diagram
-from contractconv.display.equations import write
+from contractconv.display.equations import write, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.html_formulas import formula
 from contractconv.display.html_steps import steps_list, written
+from contractconv.display.html_summed import summed_parts
 from contractconv.display.sentences import (
     counts,
     forward_forms,
@@ -20,6 +23,7 @@ from contractconv.display.sentences import (
     proof,
     words,
 )
+from contractconv.display.summed_gradient import SummedGradient, strings
 from contractconv.markup.parts import (
     article,
     code,
@@ -30,6 +34,7 @@ from contractconv.markup.parts import (
     note,
     section,
 )
+from contractconv.notation.names import names_text
 from contractconv.notation.spec import SUM, Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.report_page import steps_table
@@ -48,14 +53,15 @@ def explanation_parts(explanation: Explanation, alone: bool) -> Iterator[str]:
         titles = {_anchor(g): f"Gradient by {g.name}" for g in explanation.gradients}
         yield contents(titles | ({_FAST: "Fast algorithm"} if fast else {}))
     yield definitions(_strings(forward_forms(spec)))
-    yield _formula(explanation.forward, python(spec), spec)
+    yield _formula(explanation.forward, python(spec), str(spec))
     yield note(words(explanation))
     yield note("" if plan is None else counts(explanation, plan))
     yield picture(spec, explanation.forward)
     yield _plan(plan)
     for gradient in explanation.gradients:
+        parts = _gradient_parts(gradient, spec)
         anchor = _anchor(gradient) if alone else ""
-        yield section(f"Gradient by {gradient.name}", _gradient(gradient, spec), anchor)
+        yield section(f"Gradient by {gradient.name}", parts, anchor)
     if fast is not None:
         yield section("Fast algorithm", _fast(fast), _FAST if alone else "")
 
@@ -67,7 +73,8 @@ def card(spec: Spec, equation: Equation) -> str:
 
 def picture(spec: Spec, equation: Equation) -> str:
     """The diagram of a contraction."""
-    return figure(diagram(spec, [factor.name for factor in equation.factors], equation.left.name))
+    names = [said(factor.name) for factor in equation.factors]
+    return figure(diagram(spec, names, said(equation.left.name)))
 
 
 def python(spec: Spec) -> str:
@@ -75,33 +82,57 @@ def python(spec: Spec) -> str:
     given = [repr(str(spec))]
     given += [f"reduce={spec.reduce!r}"] * (spec.reduce != SUM)
     given += [f"parameters={' '.join(spec.parameters)!r}"] * bool(spec.parameters)
+    given += [f"names={names_text(spec)!r}"] * bool(spec.names)
     return f"cc.Contraction({', '.join(given)})"
 
 
-def _formula(equation: Equation, made: str, string: Spec) -> str:
-    beside = copies(LaTeX=write(equation, "latex"), Python=made, string=str(string))
+def _formula(equation: Equation | Collected, made: str, string: str = "") -> str:
+    beside = copies(LaTeX=write(equation, "latex"), Python=made, string=string)
     return formula(written(equation)) + beside
 
 
-def _anchor(gradient: Gradient) -> str:
-    return f"gradient-{gradient.formulas.operand}"
+def _anchor(gradient: Gradient | SummedGradient) -> str:
+    return f"gradient-{gradient.name}"
+
+
+def _gradient_parts(gradient: Gradient | SummedGradient, spec: Spec) -> Iterator[str]:
+    if isinstance(gradient, SummedGradient):
+        return _summed(gradient, spec)
+    return _gradient(gradient, spec)
 
 
 def _gradient(gradient: Gradient, spec: Spec) -> Iterator[str]:
     formulas = gradient.formulas
     again = [
-        (f"again, by {s.by}", code(s) if s.same_as is None and s.parts else escape(str(s)))
+        (f"again, by {said(s.by)}", code(s) if s.same_as is None and s.parts else escape(str(s)))
         for s in gradient.seconds
     ]
     yield definitions([*_strings(gradient_forms(gradient)), *again])
     made = f"{python(spec)}.grad({formulas.operand})"
-    yield _formula(formulas.collected, made, formulas.gather)
+    yield _formula(formulas.collected, made, str(formulas.gather))
     yield note(letters(gradient))
     yield picture(formulas.gather, formulas.collected)
     yield "<h3>Derivation</h3>"
     yield steps_list(gradient.steps)
     yield note(proof(gradient))
-    yield _plan(gradient.plan, f"Plan of d{gradient.name}")
+    yield _plan(gradient.plan, f"Plan of {said(formulas.collected.left.name)}")
+
+
+def _summed(gradient: SummedGradient, spec: Spec) -> Iterator[str]:
+    """The gradient by an array that stands in several places."""
+    forms = [(name, code(text)) for name, text in strings(gradient)]
+    forward = gradient.parts[0].formulas.forward
+    again = [
+        (f"again, by {said(s.by)}", escape(write_second(s, forward))) for s in gradient.seconds
+    ]
+    yield definitions([*forms, *again])
+    yield _formula(gradient.formula, f"{python(spec)}.grad({gradient.name!r})")
+    yield from summed_parts(gradient)
+    yield "<h3>Derivation</h3>"
+    yield steps_list(gradient.steps)
+    yield note(proof(gradient))
+    for name, plan in gradient.plans:
+        yield _plan(plan, f"Plan of {name}")
 
 
 def _strings(forms: Iterable[tuple[str, Spec]]) -> list[tuple[str, str]]:

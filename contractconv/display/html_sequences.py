@@ -8,6 +8,8 @@ from html import escape
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import said
+from contractconv.calculus.summed_steps import second_equations
 from contractconv.display.html_formulas import formula
 from contractconv.display.html_steps import written
 from contractconv.markup.parts import code, note
@@ -29,11 +31,11 @@ def phase_parts(spec: Spec, equation: Equation, meaning: str) -> Iterator[str]:
     yield note(f"where {meaning}")
 
 
-def second_parts(second: Second) -> Iterator[str]:
-    """The derivative of a gradient by something that it is made of."""
-    yield f"<p>by {escape(second.by)}: {escape(str(second))}</p>"
-    for part in second.parts:
-        yield formula(written(part.equation))
+def second_parts(second: Second, forward: Spec) -> Iterator[str]:
+    """The derivative of a gradient of a contraction by something that it is made of."""
+    yield f"<p>by {escape(said(second.by))}: {escape(str(second))}</p>"
+    for equation in second_equations(second, forward):
+        yield formula(written(equation))
 
 
 def named_parts(parts: Iterable[tuple[str, Spec, Equation]]) -> Iterator[str]:

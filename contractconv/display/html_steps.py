@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import pairwise
 
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.display.equations import sides
@@ -26,12 +27,12 @@ def _items(steps: Iterable[Step]) -> Iterator[str]:
         yield f"<li><b>{step.name}</b> {escape(step.sentence)}{equation}{string}</li>"
 
 
-def _changed(equation: Equation, before: Equation | None) -> str:
+def _changed(equation: Equation | Collected, before: Equation | Collected | None) -> str:
     if equation == before:
         return ""
     return formula(written(equation), None if before is None else written(before))
 
 
-def written(equation: Equation) -> Sides:
+def written(equation: Equation | Collected) -> Sides:
     """An equation in MathML, in its parts."""
     return Sides(*sides(equation, "mathml"))

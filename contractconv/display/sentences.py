@@ -8,10 +8,13 @@ from contractconv.calculus.backward import Formulas
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Equation, Inside, size
+from contractconv.calculus.letters import cotangent, result
+from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import DOTS
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
@@ -99,11 +102,12 @@ def letters(gradient: Gradient) -> str:
     """Say what the letters beside the operands mean in a gradient."""
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
-    said = "G is the cotangent, the gradient of a loss by Y."
+    back = spelled(cotangent(forward))
+    said = f"{back} is the cotangent, the gradient of a loss by {result(forward)}."
     return said if record.is_sum else f"{said} {local_name(forward)} is {record.local.meaning}."
 
 
-def proof(gradient: Gradient) -> str:
+def proof(gradient: Gradient | SummedGradient) -> str:
     """Say what was checked of a gradient."""
     if gradient.certificate is None:
         return "not verified: no proof was asked for."

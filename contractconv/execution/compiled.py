@@ -46,9 +46,15 @@ class Compiled(Printed):
     """
 
     def __init__(
-        self, spec: Spec, problem: Problem, shapes: Sequence[Shape], options: Options
+        self,
+        spec: Spec,
+        problem: Problem,
+        shapes: Sequence[Shape],
+        options: Options,
+        names: Sequence[str] = (),
     ) -> None:
         self._spec = spec
+        self._labels = [*names] or [f"operand {n}" for n in range(len(shapes))]
         self._problem = problem
         self._shapes = tuple(shapes)
         self._options = options
@@ -103,7 +109,7 @@ class Compiled(Printed):
     def _foreign(self, operands: Sequence[Any], options: Options) -> Array:
         """Contract arrays of another library, as it was settled and as the call says."""
         self._check_count(operands)
-        names, shapes = [f"operand {n}" for n in range(len(operands))], [*self._shapes]
+        names, shapes = [*self._labels], [*self._shapes]
         dtypes, given = [self._dtype] * len(names), [*operands]
         if options.bias is not None:
             names.append("the bias")
@@ -121,7 +127,7 @@ class Compiled(Printed):
     def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Array:
         """Contract a cotangent of another library back."""
         self._check_count(given[1:])
-        names = ["the cotangent", *(f"operand {n}" for n in range(len(self._shapes)))]
+        names = ["the cotangent", *self._labels]
         shapes = (self._problem.result_shape, *self._shapes)
         dtypes = [self._numbers, *[self._dtype] * len(self._shapes)]
         library, (cotangent, *arrays) = settled_arrays(given, names, shapes, dtypes)
@@ -264,8 +270,8 @@ class Compiled(Printed):
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         self._check_count(operands)
         return [
-            self._array(operand, f"operand {n}", shape, self._dtype)
-            for n, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True))
+            self._array(operand, label, shape, self._dtype)
+            for label, operand, shape in zip(self._labels, operands, self._shapes, strict=True)
         ]
 
     def _array(self, operand: Any, what: str, shape: Shape, dtype: np.dtype[Any]) -> Array:

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.calculus.backward import COTANGENT, Formulas
+from contractconv.calculus.backward import Formulas
 from contractconv.calculus.gather_phases import phases
+from contractconv.calculus.letters import cotangent as cotangent_letter
 from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import backward_operands, gradient
 from contractconv.execution.run import run
 from contractconv.markup.shown import Printed
+from contractconv.notation.carets import operand_label
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import Spec
@@ -85,7 +87,8 @@ class Certificate(Printed):
         return str(self)
 
     def __str__(self) -> str:
-        lines = [f"verified: the {self.what} of '{self.forward}' by operand {self.operand}"]
+        label = operand_label(self.forward, self.operand)
+        lines = [f"verified: the {self.what} of '{self.forward}' by {label}"]
         lines += [f"  {check}" for check in self.checks]
         lines += [f"  run by {one}" for one in self.ran]
         cases = [", ".join(f"{name}={value}" for name, value in case) for case in self.cases]
@@ -173,7 +176,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     shape = shape_of(case.problem.operands[n])
     judge = Judge(subject_of(formulas), case, brute.gradient(n, given), shape, exact)
 
-    arrays = drawn.named(**{COTANGENT: cotangent})
+    arrays = drawn.named(**{cotangent_letter(case.forward): cotangent})
     sizes = sizes_of(case, places(formulas.forward, n))
     for statement, equation in (
         ("formula = brute force", formulas.collected),

@@ -1,0 +1,164 @@
+r"""Names of arrays as mathematics writes them.
+
+One letter is a letter, more of them are a word that stands upright; what follows an underscore, and
+a number at the end, is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a
+tangent are written as :func:`contractconv.letters` says. Text keeps the names as they are, so that
+it can be found again in programs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from contractconv.calculus.letters import DEFAULT, Letter, chosen, said
+from contractconv.display.formula_writers import Hand
+
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
+    "tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_GREEK = dict(zip(_NAMES.split(), "αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
+_LETTERS = {letter: name for name, letter in _GREEK.items()}
+_PARTS = re.compile(r"(?P<stem>[^\W\d_]+)(?:_(?P<sub>\w+?)|(?P<digits>\d+))?(?P<primes>'*)")
+
+
+class _Parts(NamedTuple):
+    """A name, taken apart."""
+
+    stem: str
+    subscripts: tuple[str, ...]
+
+
+class _Symbol(NamedTuple):
+    """A name, written: what carries the subscripts, and those of the name."""
+
+    stem: str
+    subscripts: tuple[str, ...] = ()
+
+
+def array(hand: Hand, name: str) -> str:
+    r"""The name of an array.
+
+    Example:
+        >>> from contractconv.display.formula_writers import HANDS
+        >>> for name in ("x", "W_q", "T0", "alpha", "image"):
+        ...     print(array(HANDS["latex"], name))
+        x
+        W_{q}
+        T_{0}
+        \alpha
+        \mathrm{image}
+    """
+    return element(hand, name, ())
+
+
+def element(hand: Hand, name: str, positions: Sequence[str]) -> str:
+    r"""An element of an array; subscripts of its name stand before the positions.
+
+    Example:
+        >>> from contractconv.display.formula_writers import HANDS
+        >>> print(element(HANDS["latex"], "W_q", ["i", "j"]), element(HANDS["text"], "W_q", ["i"]))
+        W_{q;\, i, j} W_q[i]
+    """
+    if hand.script == "text":
+        return hand.met(said(name), positions)
+    if isinstance(name, Letter) and _is_fraction(name):
+        return _FRACTIONS[hand.script] % element(hand, name.of, positions)
+    symbol = _symbol(hand, name)
+    if not symbol.subscripts:
+        return hand.met(symbol.stem, positions)
+    own = hand.comma.join(symbol.subscripts)
+    return hand.met(symbol.stem, [own + _BETWEEN[hand.script] + hand.comma.join(positions)]
+                    if positions else [own])  # fmt: skip
+
+
+_BETWEEN = {"latex": r";\, ", "mathml": '<mo separator="true">;</mo>'}
+
+
+def _symbol(hand: Hand, name: str) -> _Symbol:
+    if isinstance(name, Letter):
+        return _LETTERED[name.meaning](hand, name)
+    parts = _taken_apart(name)
+    if parts is None:
+        return _Symbol(hand.symbol(name))
+    write = _latex_word if hand.script == "latex" else _mathml_word
+    return _Symbol(write(parts.stem), tuple(map(write, parts.subscripts)))
+
+
+def _is_fraction(name: Letter) -> bool:
+    return name.meaning == "gradient" and chosen().gradient != DEFAULT.gradient
+
+
+def _taken_apart(name: str) -> _Parts | None:
+    found = _PARTS.fullmatch(name)
+    if found is None or found["primes"]:
+        return None
+    subscripts = tuple(filter(None, (found["sub"] or found["digits"] or "").split("_")))
+    return _Parts(found["stem"], subscripts)
+
+
+def _latex_word(word: str) -> str:
+    greek = word if word in _GREEK else _LETTERS.get(word)
+    if greek == "omicron":
+        return "o"
+    if greek:
+        return rf"\{greek}"
+    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
+
+
+def _mathml_word(word: str) -> str:
+    if word.isdigit():
+        return f"<mn>{word}</mn>"
+    return f"<mi>{escape(_GREEK.get(word, word))}</mi>"
+
+
+# -- letters with a meaning ------------------------------------------------------------------------
+
+_FRACTIONS = {
+    "latex": r"\frac{\partial L}{\partial %s}",
+    "mathml": "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>%s</mrow></mfrac>",
+}
+_BEFORE = {
+    "d": {"latex": r"\mathrm{d}%s",
+          "mathml": '<mrow><mi mathvariant="normal">d</mi>%s</mrow>'},
+    "δ": {"latex": r"\delta %s", "mathml": "<mrow><mi>δ</mi>%s</mrow>"},
+}  # fmt: skip
+_OVER = {
+    "dot": {"latex": r"\dot{%s}", "mathml": '<mover accent="true">%s<mo>˙</mo></mover>'},
+    "bar": {"latex": r"\bar{%s}", "mathml": '<mover accent="true">%s<mo>¯</mo></mover>'},
+}
+
+
+def _before(hand: Hand, sign: str, name: str) -> _Symbol:
+    found = _symbol(hand, name)
+    return found._replace(stem=_BEFORE[sign][hand.script] % found.stem)
+
+
+def _over(hand: Hand, sign: str, name: str) -> _Symbol:
+    found = _symbol(hand, name)
+    return found._replace(stem=_OVER[sign][hand.script] % found.stem)
+
+
+def _gradient(hand: Hand, name: Letter) -> _Symbol:
+    return _before(hand, "d", name.of)
+
+
+def _cotangent(hand: Hand, name: Letter) -> _Symbol:
+    plain = chosen().cotangent == DEFAULT.cotangent
+    return _symbol(hand, str(name)) if plain else _over(hand, "bar", name.of)
+
+
+def _tangent(hand: Hand, name: Letter) -> _Symbol:
+    if chosen().tangent == DEFAULT.tangent:
+        return _symbol(hand, str(name))
+    if chosen().tangent == "δW":
+        return _before(hand, "δ", name.of)
+    return _over(hand, "dot", name.of)
+
+
+_LETTERED: dict[str, Callable[[Hand, Letter], _Symbol]] = {
+    "gradient": _gradient, "cotangent": _cotangent, "tangent": _tangent, "change": _tangent,
+}  # fmt: skip
