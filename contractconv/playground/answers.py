@@ -47,8 +47,12 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer_json(text: str) -> str:
-    """The same for JSON, as it travels."""
-    return json.dumps(answer(json.loads(text)), ensure_ascii=False)
+    """The same for JSON, as it travels; what no page of ours asks has ``failed``."""
+    try:
+        answered = answer(json.loads(text))
+    except Exception as error:
+        answered = {"failed": f"{type(error).__name__}: {error}"}
+    return json.dumps(answered, ensure_ascii=False)
 
 
 def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
