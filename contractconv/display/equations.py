@@ -15,6 +15,11 @@ def write(equation: Equation, script: str) -> str:
     return Writer(equation, HANDS[script]).equation()
 
 
+def sides(equation: Equation, script: str) -> tuple[str, str, list[str]]:
+    """Write an equation in its parts: left side, right side, conditions."""
+    return Writer(equation, HANDS[script]).sides()
+
+
 def write_second(second: Second, forward: Spec) -> str:
     """Write what a second derivative of a contraction is, as text, without its left side."""
     written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
@@ -39,7 +44,11 @@ class Writer:
 
     def equation(self) -> str:
         """The equation with its conditions."""
-        return self.hand.stated(self.element(self.source.left), self.right(), self.conditions())
+        return self.hand.stated(*self.sides())
+
+    def sides(self) -> tuple[str, str, list[str]]:
+        """The left side, the right side, and the conditions."""
+        return self.element(self.source.left), self.right(), self.conditions()
 
     def right(self) -> str:
         """The right side."""
