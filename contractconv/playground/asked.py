@@ -73,6 +73,8 @@ class Asked:
         Raises:
             FieldError: it is not in the notation, or the reduction is unknown.
         """
+        if not self.spec.strip():
+            raise FieldError("spec", "type a string, as b (i+k) c, k c o -> b i o")
         try:
             return Contraction(self.spec, self.reduce, self.parameters)  # type: ignore[arg-type]
         except SpecError as error:

@@ -1,4 +1,4 @@
-"""Cards: the layer, and the gradient by each operand; formulas, diagrams, and texts to be copied."""
+"""Cards: the layer, and the gradient by each operand: formulas, diagrams, texts to be copied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from contractconv.calculus.equation import Equation
 from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
-from contractconv.display.html_page import _definitions, _picture, _strings, code, note
+from contractconv.display.html_page import _definitions, _picture, _strings, note
 from contractconv.display.sentences import (
     counts,
     forward_forms,

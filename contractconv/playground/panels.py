@@ -132,6 +132,6 @@ PANELS = {
         Panel("again", "Differentiated again", _again, _is_gradient),
         Panel("plan", "Plan", _planned, _has_plan),
         Panel("certificate", "Certificate", _certificate, _is_gradient),
-        *(Panel(name, name, partial(_source, name), _always) for name in _LIBRARIES),
+        *(Panel(name, f"{name} code", partial(_source, name), _always) for name in _LIBRARIES),
     )
 }

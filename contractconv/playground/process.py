@@ -35,15 +35,15 @@ class Answering:
         self._asked += 1
         mine = self._asked
         with self._lock:
-            self._pipe.send(request)
-            if self._came(monotonic(), mine):
-                try:
+            try:
+                self._pipe.send(request)
+                if self._came(monotonic(), mine):
                     return str(self._pipe.recv())
-                except EOFError:
-                    self._restart()
-                    return _failed("the process that answers has ended; it was started again")
+                reason = "This takes too long, so it was stopped."
+            except (EOFError, OSError):
+                reason = "The process that answers has ended; it was started again."
             self._restart()
-            return _failed("This takes too long, so it was stopped.")
+            return json.dumps({"failed": reason})
 
     def _came(self, begin: float, mine: int) -> bool:
         """Wait for an answer, but not for long if it is not the one that is asked for."""
@@ -56,7 +56,9 @@ class Answering:
     def _start(self) -> None:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_answer_all, args=(theirs,), daemon=True)
+        self._process: BaseProcess = context.Process(
+            target=_answer_all, args=(theirs,), daemon=True
+        )
         self._process.start()
         theirs.close()
 
@@ -79,7 +81,3 @@ def _answer_all(pipe: Connection) -> None:
             pipe.send(answer_json(pipe.recv()))
         except (EOFError, OSError):
             return
-
-
-def _failed(reason: str) -> str:
-    return json.dumps({"failed": reason})

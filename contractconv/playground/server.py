@@ -9,6 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from contractconv.errors import ContractionError
 from contractconv.notices import write
 from contractconv.playground.page import SERVED, page_files
 from contractconv.playground.process import Answering
@@ -25,19 +26,27 @@ def play(fragment: str = "", port: int = 0, browser: bool = True) -> None:
         fragment: what stands behind the address: ``"#spec=..."``.
         port: where; any free one by default.
         browser: whether to open the page.
+
+    Raises:
+        ContractionError: the port cannot be had.
     """
     answering = Answering()
-    with server(answering.ask, port) as served:
-        address = f"http://{_HOST}:{served.server_port}/{fragment}"
-        print(f"the playground is at {address} (Ctrl-C ends it)", flush=True)
-        if browser and not webbrowser.open(address):
-            write("contractconv: no browser could be opened: open the address in one\n")
-        try:
-            served.serve_forever()
-        except KeyboardInterrupt:
-            print()
-        finally:
-            answering.close()
+    try:
+        with server(answering.ask, port) as served:
+            _serve(served, fragment, browser)
+    finally:
+        answering.close()
+
+
+def _serve(served: ThreadingHTTPServer, fragment: str, browser: bool) -> None:
+    address = f"http://{_HOST}:{served.server_port}/{fragment}"
+    print(f"the playground is at {address} (Ctrl-C ends it)", flush=True)
+    if browser and not webbrowser.open(address):
+        write("contractconv: no browser could be opened: open the address in one\n")
+    try:
+        served.serve_forever()
+    except KeyboardInterrupt:
+        print()
 
 
 def server(ask: Callable[[str], str], port: int = 0) -> ThreadingHTTPServer:
@@ -48,7 +57,12 @@ def server(ask: Callable[[str], str], port: int = 0) -> ThreadingHTTPServer:
         port: where; any free one by default.
     """
     handler = partial(_Handler, page_files(SERVED), ask)
-    served = ThreadingHTTPServer((_HOST, port), handler)
+    try:
+        served = ThreadingHTTPServer((_HOST, port), handler)
+    except (OSError, OverflowError) as error:
+        raise ContractionError(
+            f"port {port} cannot be had: {error}; without one, any free is taken"
+        ) from None
     served.daemon_threads = True
     return served
 
@@ -62,9 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: ThreadingHTTPServer
 
-    def __init__(
-        self, files: Mapping[str, bytes], ask: Callable[[str], str], *given: Any
-    ) -> None:
+    def __init__(self, files: Mapping[str, bytes], ask: Callable[[str], str], *given: Any) -> None:
         self._files, self._ask = files, ask
         super().__init__(*given)
 

@@ -92,9 +92,11 @@ function fromAddress() {
 let address = "";
 
 function intoAddress() {
-  const { shapes: sizes, ...texts } = request();
-  const opened = Object.entries(open).map((pair) => pair.join(".")).join(" ");
-  const said = { ...texts, reduce: texts.reduce === "sum" ? "" : texts.reduce, shapes: sizes.join(";"), open: opened };
+  const { spec, reduce, parameters, values } = request();
+  const said = {
+    spec, reduce: reduce === "sum" ? "" : reduce, parameters, shapes: shapes.join(";"), values,
+    open: Object.entries(open).map((pair) => pair.join(".")).join(" "),
+  };
   const given = Object.entries(said).filter(([, text]) => text.replaceAll(";", ""));
   address = "#" + given.map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
   history.replaceState(null, "", address);
@@ -140,7 +142,7 @@ function showFault(fault) {
     element(id).hidden = !said;
     if (element(id).textContent !== said) element(id).textContent = said;
   });
-  FIELDS.forEach((name) => element(name).toggleAttribute("aria-invalid", fault?.field === name));
+  FIELDS.forEach((name) => element(name).ariaInvalid = fault?.field === name ? "true" : "false");
   mark(fault?.field === "spec" ? fault.spans : []);
 }
 
@@ -255,7 +257,7 @@ function heard(answer, ms) {
   }
   showFault(answer.error ?? answer.notice);
   if (answer.error) {
-    say("Not yet a contraction.");
+    say("Not yet a contraction: below is the last one.");
     return;
   }
   showOperands(answer.operands);
