@@ -236,8 +236,11 @@ def test_nothing_is_clipped_or_faint_at_any_width(tab: Tab) -> None:
 
 
 def test_what_takes_too_long_is_stopped_and_python_starts_again(tab: Tab) -> None:
-    asked(tab, address("b i, i o -> b o"))
-    tab.run("(view) => { changed(); engine.ready.then(() => engine.restart('stopped')); }")
-    until(tab, "page.getElementById('state').textContent === 'stopped'")
+    asked(tab, address(EXAMPLES[0].spec, EXAMPLES[0].shapes))
+    tab.run(
+        "(view) => { view.document.querySelector('#card-0 [data-panel=certificate]').click();"
+        " view.setTimeout(() => engine.restart('stopped')); }"
+    )
+    until(tab, "page.querySelector('#panel-0 pre')?.textContent === 'stopped'")
     typed(tab, "b i, i o -> o b")
     until(tab, "page.querySelector('#card-0 dd')?.textContent === 'o b, i o -> b i'")

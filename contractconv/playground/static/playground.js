@@ -30,13 +30,12 @@ class Conversation {
 
   ask(request, heard) {
     this.waiting.push({ request, heard });
-    if (!this.running) this.next();
+    this.next();
   }
 
   async next() {
-    const question = this.waiting.shift();
-    if (!question) return;
-    this.running = question;
+    if (this.running || !this.waiting.length) return;
+    const question = this.running = this.waiting.shift();
     const answer = await this.answered(question).catch((fault) => ({ failed: fault.message }));
     clearTimeout(this.timer);
     this.running = null;

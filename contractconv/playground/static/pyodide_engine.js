@@ -83,7 +83,7 @@ const engine = {
     });
   },
   async ask(request) {
-    await this.ready;
+    for (let ready = null; ready !== this.ready; await ready) ready = this.ready; // it may start anew
     const { answer } = await this.told({ request: JSON.stringify(request) });
     return JSON.parse(answer);
   },
