@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
 from contractconv.calculus.derivation_steps import Step, steps
@@ -14,6 +14,7 @@ from contractconv.calculus.gradient_derivatives import Second, second_derivative
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_second
+from contractconv.execution.entered import enter_engines
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -22,7 +23,9 @@ from contractconv.planning.derived_problems import backward, simplified
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting
-from contractconv.verification.certificate import Certificate, Report, certify
+
+if TYPE_CHECKING:
+    from contractconv.verification.certificate import Certificate, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +149,7 @@ def explain(
     check_values(bound, given)  # with or without shapes
     wanted = tuple(range(len(spec.inputs))) if wrt is None else (wrt,)
     formulas = [derive(bound, n) for n in wanted]
-    proofs = [
-        certify(f, report=_part(report, place, len(wanted))) if proof else None
-        for place, f in enumerate(formulas)
-    ]
+    proofs = _proofs(formulas, report) if proof else [None] * len(formulas)
     return Explanation(
         bound,
         forward_equation(bound),
@@ -160,6 +160,14 @@ def explain(
             for found, proved in zip(formulas, proofs, strict=True)
         ),
     )
+
+
+def _proofs(formulas: Sequence[Formulas], report: Report | None) -> list[Certificate]:
+    from contractconv.verification.certificate import certify  # it runs engines, by numpy
+
+    return [
+        certify(f, report=_part(report, place, len(formulas))) for place, f in enumerate(formulas)
+    ]
 
 
 def _part(report: Report | None, place: int, count: int) -> Report | None:
@@ -191,6 +199,7 @@ def _explained(
 
 def _planned(problem: Problem) -> Plan:
     """The plan on a machine like many, by whatever ways there are on this one."""
+    enter_engines()
     return plan(problem, Setting("float32", "auto", COMMON))
 
 
