@@ -36,6 +36,7 @@ _EXAMPLES = """examples:
   contractconv explain layer.py --wrt W --shape x=8x3 --shape W=3x4 --shape bias=4
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
+  contractconv play "b (i+k) (j+l) c, k l c o -> b i j o"
   contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy
 """
 
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_explain(commands)
     add_program_commands(commands)
+    _add_play(commands)
     return parser
 
 
@@ -107,6 +109,23 @@ def _add_explain(commands: Any) -> None:
     add_function(explain)
     explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_play(commands: Any) -> None:
+    play = commands.add_parser(
+        "play", help="open the playground: a page on which one types a string and reads formulas"
+    )
+    play.set_defaults(action=_play)
+    play.add_argument("spec", metavar="SPEC", nargs="?", help="the string to begin with")
+    play.add_argument("--port", type=int, default=0, help="where to serve it; any free port")
+    play.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _play(asked: argparse.Namespace) -> None:
+    from contractconv.playground.examples import address
+    from contractconv.playground.server import play
+
+    play(address(asked.spec) if asked.spec else "", asked.port, not asked.no_browser)
 
 
 def _explain(asked: argparse.Namespace) -> None:

@@ -44,7 +44,6 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--allow-file-access-from-files",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )
 # The browser expects its pipe at the descriptors 3 and 4, which may be others' here.

@@ -97,7 +97,8 @@ SCRIPT = r"""(view) => {
   const walker = page.createTreeWalker(page.body, view.NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
     const parent = node.parentElement;
-    if (!node.data.trim() || parent.closest('script, style, noscript, svg, math')) continue;
+    const unread = 'script, style, noscript, svg, math, [aria-hidden="true"]';
+    if (!node.data.trim() || parent.closest(unread)) continue;
     if (!seen(parent)) continue;
     const range = page.createRange();
     range.selectNodeContents(node);

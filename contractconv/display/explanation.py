@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
 from contractconv.calculus.collected import Collected
@@ -14,6 +14,7 @@ from contractconv.calculus.gradient_derivatives import Second, second_derivative
 from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_second
 from contractconv.display.summed_gradient import SummedGradient
+from contractconv.execution.entered import enter_engines
 from contractconv.markup.shown import Paged
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
@@ -23,8 +24,9 @@ from contractconv.planning.derived_problems import backward, simplified
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting
-from contractconv.verification.certificate import Certificate, Report, certify
-from contractconv.verification.summed import certify_sum
+
+if TYPE_CHECKING:
+    from contractconv.verification.certificate import Certificate, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +150,7 @@ def explain(
     check_values(bound, given)  # with or without shapes
     wanted = tuple(range(len(spec.arrays))) if wrt is None else (wrt,)
     formulas = [tuple(derive(bound, place) for place in spec.places_of(n)) for n in wanted]
-    proofs = [
-        _certified(parts, _part(report, number, len(wanted))) if proof else None
-        for number, parts in enumerate(formulas)
-    ]
+    proofs = _proofs(formulas, report) if proof else [None] * len(formulas)
     return Explanation(
         bound,
         forward_equation(bound),
@@ -164,15 +163,25 @@ def explain(
     )
 
 
+def _proofs(
+    arrays: Sequence[Sequence[Formulas]], report: Report | None
+) -> list[Certificate | None]:
+    """A proof for each array, which may stand in several places."""
+    from contractconv.verification.certificate import certify  # it runs engines, by numpy
+    from contractconv.verification.summed import certify_sum
+
+    reports = (_part(report, number, len(arrays)) for number in range(len(arrays)))
+    return [
+        certify_sum(parts, report=told) if parts[1:] else certify(parts[0], report=told)
+        for parts, told in zip(arrays, reports, strict=True)
+    ]
+
+
 def _part(report: Report | None, place: int, count: int) -> Report | None:
     """Tell of one proof of several, each of about as many cases."""
     if report is None:
         return None
     return lambda done, total: report(place * total + done, count * total)
-
-
-def _certified(parts: Sequence[Formulas], report: Report | None) -> Certificate:
-    return certify_sum(parts, report=report) if parts[1:] else certify(parts[0], report=report)
 
 
 def _explained_parts(
@@ -212,6 +221,7 @@ def _explained(
 
 def _planned(problem: Problem) -> Plan:
     """The plan on a machine like many, by whatever ways there are on this one."""
+    enter_engines()
     return plan(problem, Setting("float32", "auto", COMMON))
 
 

@@ -15,9 +15,9 @@ from contractconv.display.diagram import diagram
 from contractconv.display.diagram_sum import side_by_side
 from contractconv.display.matrix_form import matrix_form
 from contractconv.planning.plan import Plan
-from contractconv.verification.certificate import Certificate
 
 if TYPE_CHECKING:
+    from contractconv.verification.certificate import Certificate
     from contractconv.display.explanation import Gradient
 
 

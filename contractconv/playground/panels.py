@@ -1,0 +1,137 @@
+"""Panels: what a card shows when it is asked for; each is one entry in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from importlib.util import find_spec
+
+from contractconv.api.derivation import Derivation
+from contractconv.display.equations import write_second
+from contractconv.display.explanation import Gradient
+from contractconv.display.html_page import _definitions, _plan, _steps, code, note
+from contractconv.errors import ContractionError
+from contractconv.html_style import preformatted
+from contractconv.playground.subject import Subject
+
+Operand = int | None
+"""The operand that a card's gradient is by; ``None`` on the card of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Something that a card can show besides.
+
+    Attributes:
+        name: what the page calls it.
+        title: what is on its button.
+        html: what it shows.
+        belongs: whether a card has it.
+    """
+
+    name: str
+    title: str
+    html: Callable[[Subject, Operand], str]
+    belongs: Callable[[Subject, Operand], bool]
+
+
+def _gradient(subject: Subject, operand: Operand) -> Gradient:
+    assert operand is not None
+    return subject.explanation.gradients[operand]
+
+
+def _derivation(subject: Subject, operand: Operand) -> Derivation:
+    assert operand is not None
+    return subject.contraction.grad(operand)
+
+
+def _is_gradient(_: Subject, operand: Operand) -> bool:
+    return operand is not None
+
+
+def _always(_: Subject, operand: Operand) -> bool:
+    return True
+
+
+def _derived(subject: Subject, operand: Operand) -> str:
+    return f'<ol class="cc-steps">{_steps(_gradient(subject, operand).steps)}</ol>'
+
+
+def _has_phases(subject: Subject, operand: Operand) -> bool:
+    if operand is None:
+        return False
+    try:
+        found = _derivation(subject, operand).phases(**subject.parameters)
+    except ContractionError:
+        return False  # a symbol in a division, a composition in the way, or too many of them
+    return len(found) > 1
+
+
+def _phases(subject: Subject, operand: Operand) -> str:
+    found = _derivation(subject, operand).phases(**subject.parameters)
+    said = (
+        f"{len(found)} contractions without a division, whose results add up to the gradient: "
+        f"one for each residue."
+    )
+    items = (
+        f"<li>{code(phase)} where {escape(phase.meaning)}{phase.mathml()}</li>" for phase in found
+    )
+    return f"{note(said)}<ol>{''.join(items)}</ol>"
+
+
+def _again(subject: Subject, operand: Operand) -> str:
+    gradient = _gradient(subject, operand)
+    said = f"V is the cotangent of d{gradient.name}."
+    pairs = [
+        (f"by {s.by}", escape(str(s)) if s.same_as is not None or not s.parts
+         else f"{code(s)} {escape(write_second(s, gradient.formulas.forward))}")
+        for s in gradient.seconds
+    ]  # fmt: skip
+    return note(said) + _definitions(pairs)
+
+
+def _has_plan(subject: Subject, operand: Operand) -> bool:
+    return subject.explanation.plan is not None
+
+
+def _planned(subject: Subject, operand: Operand) -> str:
+    explanation = subject.explanation
+    plan = explanation.plan if operand is None else explanation.gradients[operand].plan
+    said = (
+        "What is predicted for a machine like many, in float32."
+        if find_spec("numpy") is not None
+        else "What is predicted for a machine like many, in float32; nothing is carried out here."
+    )
+    return _plan(plan) + note(said)
+
+
+def _certificate(subject: Subject, operand: Operand) -> str:
+    derivation = _derivation(subject, operand)
+    if find_spec("numpy") is None:
+        return note(
+            "Engines are compared by numpy, which is not here: contractconv play, on your own "
+            "machine, has it."
+        )
+    return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
+
+
+def _source(library: str, subject: Subject, operand: Operand) -> str:
+    subject_of_code = subject.contraction if operand is None else _derivation(subject, operand)
+    return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
+
+
+_LIBRARIES = ("numpy", "torch", "jax")
+
+PANELS = {
+    panel.name: panel
+    for panel in (
+        Panel("steps", "Steps", _derived, _is_gradient),
+        Panel("phases", "Phases", _phases, _has_phases),
+        Panel("again", "Differentiated again", _again, _is_gradient),
+        Panel("plan", "Plan", _planned, _has_plan),
+        Panel("certificate", "Certificate", _certificate, _is_gradient),
+        *(Panel(name, f"{name} code", partial(_source, name), _always) for name in _LIBRARIES),
+    )
+}

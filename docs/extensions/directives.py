@@ -1,0 +1,104 @@
+"""Formulas and pictures of contractions, where a page has no session that shows them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import Directive, directives
+from sphinx.application import Sphinx
+
+import contractconv as cc
+from contractconv.calculus.symbols import operand_names
+from extensions.grammar import Grammar
+from extensions.markup import shown_string
+from extensions.railroad import diagrams
+
+
+class Shown(Directive):
+    """Shows a contraction, or its gradient by an operand: string, formula or picture."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec: ClassVar[dict[str, Any]] = {
+        "reduce": directives.unchanged,
+        "grad": directives.nonnegative_int,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """The HTML that shows it."""
+        contraction = cc.Contraction(self.arguments[0], self.options.get("reduce", "sum"))
+        n = self.options.get("grad")
+        what = contraction if n is None else contraction.grad(n)
+        return [nodes.raw("", self.html(what), format="html")]
+
+    def html(self, what: Any) -> str:
+        """What is shown of it."""
+        raise NotImplementedError
+
+
+class String(Shown):
+    """The string alone."""
+
+    def html(self, what: Any) -> str:
+        """The string, large."""
+        return f'<div class="headline">{shown_string(what)}</div>'
+
+
+class Strings(Shown):
+    """The string, and those of its gradients."""
+
+    def html(self, what: Any) -> str:
+        """One below the other."""
+        rows = [("the layer", str(what))]
+        names = operand_names(len(what.grads()))
+        rows += [
+            (f"gradient by {name}", d.gather) for name, d in zip(names, what.grads(), strict=True)
+        ]
+        inside = "".join(f"<dt>{name}</dt><dd>{shown_string(s)}</dd>" for name, s in rows)
+        return f'<dl class="forms large">{inside}</dl>'
+
+
+class Formula(Shown):
+    """The formula."""
+
+    def html(self, what: Any) -> str:
+        """The formula as MathML."""
+        return f'<div class="formula">{what.mathml()}</div>'
+
+
+class Network(Shown):
+    """The picture."""
+
+    def html(self, what: Any) -> str:
+        """The picture as SVG."""
+        return f'<figure class="network">{what.svg()}</figure>'
+
+
+class Railroad(Directive):
+    """A grammar as text, and its rules as railroad diagrams."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """The diagrams, and below them the text."""
+        text = "\n".join(self.content)
+        drawn = "".join(
+            f'<figure class="railroad" id="grammar-{name}">'
+            f"<figcaption>{name}</figcaption>{svg}</figure>"
+            for name, svg in diagrams(Grammar.read(text)).items()
+        )
+        return [
+            nodes.raw("", drawn, format="html"),
+            nodes.literal_block(text, text, language="text"),
+        ]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_directive("string", String)
+    app.add_directive("strings", Strings)
+    app.add_directive("formula", Formula)
+    app.add_directive("network", Network)
+    app.add_directive("railroad", Railroad)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
