@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from contractconv.api.derivation import Phase, Step
     from contractconv.api.second_derivative import Second
 
-    OfSteps, OfPhases, OfSeconds = Listed[Step], Listed[Phase], Listed[Second]
+    OfSteps = Listed[Step]
+    OfPhases = Listed[Phase]
+    OfSeconds = Listed[Second]
 else:  # what they are tuples of is defined by those who make them
     OfSteps = OfPhases = OfSeconds = Listed
 
