@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 from contractconv.markup.shown import Listed
 
 if TYPE_CHECKING:
-    pass
+    from contractconv.api.derivation import Phase, Step
+    from contractconv.api.second_derivative import Second
+
+    OfSteps = Listed[Step]
+    OfPhases = Listed[Phase]
+    OfSeconds = Listed[Second]
+else:  # what they are tuples of is defined by those who make them
+    OfSteps = OfPhases = OfSeconds = Listed
 
 
-class Steps(Listed["Step"]):
+class Steps(OfSteps):
     """The steps of a derivation in order; in a notebook each shows only what is new in it."""
 
     __slots__ = ()
@@ -25,7 +32,7 @@ class Steps(Listed["Step"]):
         yield steps_list([step._found for step in self])
 
 
-class Phases(Listed["Phase"]):
+class Phases(OfPhases):
     """The phases of a strided gradient, which add up to it."""
 
     __slots__ = ()
@@ -38,7 +45,7 @@ class Phases(Listed["Phase"]):
             yield from phase._page_parts()
 
 
-class Seconds(Listed["Second"]):
+class Seconds(OfSeconds):
     """The derivatives of a gradient, one for each array that it is made of."""
 
     __slots__ = ()

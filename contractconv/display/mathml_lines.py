@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 # What there is room for on a phone and on everything wider, in ems of the formula. Scripts leave
 # room for a sign and what they stand at; those under a sign take no more than a part of it.
 TIGHT, ROOMY = 15.0, 30.0
-_BESIDE, _UNDER, _LEAST = 5.0, 0.5, 4.0
+_BESIDE, _UNDER, _LEAST, _SIGN = 5.0, 0.5, 4.0, 1.5
 
 _BEFORE = frozenset("+−-±=≤<≥>∣·×∧∨")
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
@@ -103,7 +103,11 @@ def _opened(element: Element, room: float) -> Iterator[Element]:
         case "msup" if wide and len(element[0]) > 1:
             yield from _raised(element, room)
         case "mtext" if wide:
-            yield from _words(element)
+            yield from _words(element.text or "", "\N{NO-BREAK SPACE}", 0.0)
+        case "msub" if (
+            _width(element) > room - _SIGN and _width(element[0]) > room - _SIGN - _LEAST
+        ):
+            yield from _named_in_parts(element, room - _SIGN - _LEAST)
         case "msub":
             beside = room - max(_BESIDE, _width(element[0]) + 0.5)
             yield _in_rows(element, max(_LEAST, beside) / _SMALLER)
@@ -141,11 +145,23 @@ def _raised(power: Element, room: float) -> Iterator[Element]:
     yield raised
 
 
-def _words(text: Element) -> Iterator[Element]:
-    """A text word by word."""
-    *words, last = (text.text or "").split("\N{NO-BREAK SPACE}")
-    yield from (_made("mtext", f"{word}\N{NO-BREAK SPACE}") for word in words)
-    yield _made("mtext", last)
+def _words(text: str, between: str, room: float) -> list[Element]:
+    """A text in parts, as many words in each as there is room for."""
+    *words, last = text.split(between)
+    parts = ([_made("mtext", word)] for word in [*(word + between for word in words), last])
+    return [
+        _made("mtext", "".join(one.text or "" for one in part)) for part in _filled(parts, room)
+    ]
+
+
+def _named_in_parts(element: Element, room: float) -> Iterator[Element]:
+    """An element of an array with a long name: where it is read stays at the name's end."""
+    name, script = element
+    *first, last = _words("".join(name.itertext()), "_", room)
+    yield from first
+    named = Element("msub")
+    named.extend([last, script])
+    yield _in_rows(named, _LEAST / _SMALLER)
 
 
 def _split(parts: Iterable[Element], room: float) -> list[list[Element]]:
@@ -173,9 +189,9 @@ def _ends(part: Element, before: Element | None) -> bool:
 
 
 def _overflows(piece: list[Element], part: Element, room: float) -> bool:
-    """Whether a factor has no room behind its sign."""
+    """Whether a factor has no room behind its sign, or what is in brackets behind the first."""
     wide = part.tag not in ("mo", "mspace") and sum(map(_width, [*piece, part])) > room
-    return wide and piece[-1].tag == "mspace"
+    return wide and (piece[-1].tag == "mspace" or piece[-1].text in _OPENING)
 
 
 def _connects(part: Element, before: Element) -> bool:
@@ -257,7 +273,8 @@ def _width(element: Element) -> float:
         return _width_of_operator(element.text or "")
     if element.tag == "mspace":
         return float(element.get("width", "0").removesuffix("em"))
-    return _COMPOSED.get(element.tag, sum)([_width(child) for child in element])
+    composed: Callable[[list[float]], float] = _COMPOSED.get(element.tag, sum)
+    return composed([_width(child) for child in element])
 
 
 def _under(widths: list[float]) -> float:

@@ -69,7 +69,8 @@ _FORMULAS = """
 .cc-page .cc-equation, .cc-page .cc-where { display: flex; flex-wrap: wrap;
   align-items: baseline; padding-left: 1.5em; row-gap: .2em; column-gap: .3em; }
 .cc-page .cc-where { column-gap: .8em; margin-top: .35em; }
-.cc-page .cc-left, .cc-page .cc-where > span { flex: none; margin-left: -1.5em; }
+.cc-page .cc-left, .cc-page .cc-where > span { flex: 0 1 auto; max-width: 100%;
+  margin-left: -1.5em; }
 .cc-page .cc-right { flex: 1 1 var(--cc-least, 9em); min-width: 0; }
 .cc-page .cc-conditions { flex: 1 1 9em; min-width: 0; }
 .cc-page .cc-conditions > span { display: inline-block; margin: 0 1.6em .2em 0; }

@@ -90,7 +90,8 @@ class Certificate(Printed):
         label = operand_label(self.forward, self.operand)
         lines = [f"verified: the {self.what} of '{self.forward}' by {label}"]
         lines += [f"  {check}" for check in self.checks]
-        lines += [f"  run by {one}" for one in self.ran]
+        width = max((35, *(len(one.way) for one in self.ran)))
+        lines += [f"  run by {one.row(width)}" for one in self.ran]
         cases = [", ".join(f"{name}={value}" for name, value in case) for case in self.cases]
         return "\n".join([*lines, f"  with {'; '.join(cases[:3])}{'; ...' * (len(cases) > 3)}"])
 

@@ -31,6 +31,8 @@ def shown() -> dict[str, Any]:
     """One object of every kind that shows itself."""
     gradient = LAYER.grad(0)
     curvature = LAYER.curvature(1)
+    tiled = TILED.explain(*IMAGES, proof=False).plan
+    assert tiled is not None
     return {
         "Contraction": LAYER,
         "Derivation": gradient,
@@ -46,12 +48,12 @@ def shown() -> dict[str, Any]:
         "Jacobian": POOL.jacobian(0),
         "Product": curvature.product(),
         "Plan": LAYER.plan(*SHAPES),
-        "Tiled": TILED.explain(*IMAGES, proof=False).plan,
+        "Tiled": tiled,
         "Certificate": gradient.verify(),
         "Explanation": LAYER.explain(*SHAPES),
         "Compiled": LAYER.compile(*SHAPES),
         "Tile": cc.toom_cook(2, 3),
-        "Tiles": TILED.explain(*IMAGES, proof=False).plan.tiles,
+        "Tiles": tiled.tiles,
     } | shown_programs()
 
 
