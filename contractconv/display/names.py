@@ -1,9 +1,9 @@
 r"""Names of arrays as mathematics writes them.
 
 One letter is a letter, more of them are a word that stands upright; what follows a letter and an
-underscore is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a tangent are written as
-:func:`contractconv.letters` says. Text keeps the names as they are, so that they can be found again
-in programs.
+underscore is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a tangent are
+written as :func:`contractconv.letters` says. Text keeps the names as they are, so that they can be
+found again in programs.
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ _FRACTIONS = {
 _BEFORE = {
     "d": {"latex": r"\mathrm{d}%s",
           "mathml": '<mrow><mi mathvariant="normal">d</mi>%s</mrow>'},
+    "d ": {"latex": r"\mathrm{d}\,%s",
+           "mathml": '<mrow><mi mathvariant="normal">d</mi><mspace width="0.1em"/>%s</mrow>'},
     "δ": {"latex": r"\delta %s", "mathml": "<mrow><mi>δ</mi>%s</mrow>"},
 }  # fmt: skip
 _OVER = {
@@ -143,7 +145,10 @@ def _over(hand: Hand, sign: str, name: str) -> _Symbol:
 
 
 def _gradient(hand: Hand, name: Letter) -> _Symbol:
-    return _before(hand, "d", name.of)
+    of, found = name.of, _before(hand, "d", name.of)
+    if len(of) == 1 or found.subscripts or of in _GREEK or isinstance(of, Letter):
+        return found
+    return _before(hand, "d ", of)  # a word needs a space
 
 
 def _cotangent(hand: Hand, name: Letter) -> _Symbol:
