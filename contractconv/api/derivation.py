@@ -242,7 +242,7 @@ class Derivation(Called, Written):
 
     # -- showing itself ------------------------------------------------------------------------
 
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         return self._formulas.collected
 
     def _shown_spec(self) -> Spec:
@@ -278,7 +278,7 @@ class Step(Shown):
         self.sentence = found.sentence
         self.string = None if found.string is None else Contraction._of(found.spoken)
 
-    def _shown_equation(self) -> Equation | Collected:
+    def _shown_equation(self) -> Equation:
         return self._found.equation
 
     def _shown_spec(self) -> Spec:

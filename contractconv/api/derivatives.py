@@ -14,6 +14,7 @@ from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
@@ -182,7 +183,7 @@ class Derived(Called, Shown):
                 f"own, or put it together from jvp and grad, conjugating in between"
             )
 
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         return self._recipe.equation
 
     def _shown_spec(self) -> Spec:

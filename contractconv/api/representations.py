@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from operator import index as as_integer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from contractconv.markup.shown import Printed
 from contractconv.notation.extents import bind, check_values
@@ -93,7 +93,7 @@ class Shown(Printed, ABC):
         from contractconv.calculus.letters import said
         from contractconv.display.diagram import diagram
 
-        equation = self._shown_equation()
+        equation = cast("Equation", self._shown_equation())  # a sum draws its parts
         names = [said(factor.name) for factor in equation.factors]
         return diagram(self._shown_spec(), names, said(equation.left.name))
 
@@ -103,7 +103,7 @@ class Shown(Printed, ABC):
     def _repr_html_(self) -> str:
         from contractconv.display.html_page import card
 
-        return card(self._shown_spec(), self._shown_equation())
+        return card(self._shown_spec(), cast("Equation", self._shown_equation()))
 
     def _pretty(self) -> str:
         return f"{self!r}\n{self.formula}"

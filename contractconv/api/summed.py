@@ -7,6 +7,7 @@ rule); each part is a contraction of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from contractconv.api.call_checks import Call, Called
@@ -44,7 +45,7 @@ class _Summed(Called, Shown, Generic[Part]):
         self.place, self.takes, self._title = parts[0].place, parts[0].takes, parts[0]._title
 
     @property
-    def name(self) -> str:
+    def array(self) -> str:
         """The name of the array."""
         return self.forward.arrays[self.operand]
 
@@ -64,6 +65,17 @@ class _Summed(Called, Shown, Generic[Part]):
         made = [part._made(call) for part in self.parts]
         return sum(made[1:], start=made[0])
 
+    def _by_blocks(self, call: Call) -> None:
+        return None
+
+    def _ready(self, call: Call, arrays: Sequence[Any]) -> None:
+        return None
+
+    @property
+    def roles(self) -> NoReturn:
+        """A sum has none: each of its parts has its own."""
+        raise self._several("roles")
+
     def _identity(self) -> tuple[Any, ...]:
         return self.forward, self.parts
 
@@ -78,7 +90,7 @@ class _Summed(Called, Shown, Generic[Part]):
         count = len(self.parts)
         return ContractionError(
             f"the {self.parts[0]._title.removeprefix('the ').removeprefix('a ')} of "
-            f"'{self.forward}' by {self.name} is a sum of {count} contractions, and has no {what} "
+            f"'{self.forward}' by {self.array} is a sum of {count} contractions, and has no {what} "
             f"of its own: each of its parts has one, parts[0] to parts[{count - 1}]"
         )
 
@@ -204,6 +216,15 @@ class SummedDerived(_Summed[Derived], Derived):
         JV = Σ_{i,j} V[i] · (A[i, j] + A[j, i]) · x[j]
     """
 
+    def __init__(self, forward: Contraction, operand: int, parts: tuple[Derived, ...]) -> None:
+        super().__init__(forward, operand, parts)
+        self.name, self.real = parts[0].name, parts[0].real
+
+    @property
+    def contraction(self) -> NoReturn:
+        """A sum has none: each of its parts has one."""
+        raise self._several("contraction")
+
     def checked(self) -> SummedDerived:
         """Return the object itself, or refuse what cannot be derived before it is called."""
         for part in self.parts:
@@ -240,4 +261,4 @@ class SummedDerived(_Summed[Derived], Derived):
         return collected_recipes([part._recipe for part in self.parts], self.forward._named)
 
     def __repr__(self) -> str:
-        return f"<{self.parts[0].name} of {self.forward!r} by {self.name}>"
+        return f"<{self.parts[0].name} of {self.forward!r} by {self.array}>"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation, spoken
-from contractconv.calculus.collected import Collected
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
@@ -33,14 +32,13 @@ class Step:
     """
 
     name: str
-    equation: Equation | Collected
+    equation: Equation
     sentence: str
     string: Spec | None = None
 
     @property
     def spoken(self) -> Spec:
         """The string, whose operands are called as the equation calls them."""
-        assert isinstance(self.equation, Equation), "a sum has no string"
         return spoken(self.string or self.equation.spec, self.equation)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 from contractconv.cache_register import kept
 from contractconv.calculus.backward import Formulas
@@ -71,4 +72,5 @@ def added(total: Collected, count: int) -> Step:
     """The last step: everything is put together."""
     several = len(total.terms) > 1
     how = "what they have in common stands in front" if several else "they are the same"
-    return Step("add", total, f"The {count} parts are added: {how}.")
+    # A sum is shown, and worked out, as an equation is.
+    return Step("add", cast("Equation", total), f"The {count} parts are added: {how}.")

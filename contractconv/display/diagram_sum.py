@@ -18,8 +18,8 @@ def side_by_side(drawings: Sequence[str]) -> str:
     parts, x = [], 0.0
     for place, (drawing, (wide, high)) in enumerate(zip(drawings, sizes, strict=True)):
         if place:
-            at = {"x": x + _BETWEEN / 2, "y": height / 2 + 8, "font-size": 26}
-            parts.append(element("text", {"class": "cc-plus"} | at, "+"))
+            at: dict[str, object] = {"x": x + _BETWEEN / 2, "y": height / 2 + 8, "font-size": 26}
+            parts.append(element("text", {"class": "cc-plus", **at}, "+"))
             x += _BETWEEN
         where = f'<svg x="{number(x)}" y="{number((height - high) / 2)}" '
         parts.append(drawing.replace("<svg ", where, 1))

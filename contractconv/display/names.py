@@ -1,9 +1,9 @@
 r"""Names of arrays as mathematics writes them.
 
-One letter is a letter, more of them are a word that stands upright; what follows an underscore, and
-a number at the end, is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a
-tangent are written as :func:`contractconv.letters` says. Text keeps the names as they are, so that
-it can be found again in programs.
+One letter is a letter, more of them are a word that stands upright; what follows a letter and an
+underscore is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a tangent are
+written as :func:`contractconv.letters` says. Text keeps the names as they are, so that they can be
+found again in programs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMES = (
 )
 _GREEK = dict(zip(_NAMES.split(), "αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
 _LETTERS = {letter: name for name, letter in _GREEK.items()}
-_PARTS = re.compile(r"(?P<stem>[^\W\d_]+)(?:_(?P<sub>\w+?)|(?P<digits>\d+))?(?P<primes>'*)")
+_PARTS = re.compile(r"(?P<stem>[^\W\d_]+)(?:_(?P<sub>\w+))?")
 
 
 class _Parts(NamedTuple):
@@ -44,11 +44,11 @@ def array(hand: Hand, name: str) -> str:
 
     Example:
         >>> from contractconv.display.formula_writers import HANDS
-        >>> for name in ("x", "W_q", "T0", "alpha", "image"):
+        >>> for name in ("x", "W_q", "x_1", "alpha", "image"):
         ...     print(array(HANDS["latex"], name))
         x
         W_{q}
-        T_{0}
+        x_{1}
         \alpha
         \mathrm{image}
     """
@@ -94,9 +94,9 @@ def _is_fraction(name: Letter) -> bool:
 
 def _taken_apart(name: str) -> _Parts | None:
     found = _PARTS.fullmatch(name)
-    if found is None or found["primes"]:
-        return None
-    subscripts = tuple(filter(None, (found["sub"] or found["digits"] or "").split("_")))
+    if found is None or (len(found["stem"]) > 1 and found["stem"] not in _GREEK and found["sub"]):
+        return None  # words of several parts stay words
+    subscripts = tuple(filter(None, (found["sub"] or "").split("_")))
     return _Parts(found["stem"], subscripts)
 
 
@@ -124,6 +124,8 @@ _FRACTIONS = {
 _BEFORE = {
     "d": {"latex": r"\mathrm{d}%s",
           "mathml": '<mrow><mi mathvariant="normal">d</mi>%s</mrow>'},
+    "d ": {"latex": r"\mathrm{d}\,%s",
+           "mathml": '<mrow><mi mathvariant="normal">d</mi><mspace width="0.1em"/>%s</mrow>'},
     "δ": {"latex": r"\delta %s", "mathml": "<mrow><mi>δ</mi>%s</mrow>"},
 }  # fmt: skip
 _OVER = {
@@ -143,7 +145,10 @@ def _over(hand: Hand, sign: str, name: str) -> _Symbol:
 
 
 def _gradient(hand: Hand, name: Letter) -> _Symbol:
-    return _before(hand, "d", name.of)
+    of, found = name.of, _before(hand, "d", name.of)
+    if len(of) == 1 or found.subscripts or of in _GREEK or isinstance(of, Letter):
+        return found
+    return _before(hand, "d ", of)  # a word needs a space
 
 
 def _cotangent(hand: Hand, name: Letter) -> _Symbol:

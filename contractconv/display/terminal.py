@@ -58,7 +58,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from _plan(explanation.plan, "  ")
     for gradient in explanation.gradients:
         yield ""
-        yield from (_summed if isinstance(gradient, SummedGradient) else _gradient)(gradient)
+        if isinstance(gradient, SummedGradient):
+            yield from _summed(gradient)
+        else:
+            yield from _gradient(gradient)
     if (fast := explanation.fast) is not None:
         yield ""
         yield from _fast(fast)

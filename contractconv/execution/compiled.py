@@ -54,6 +54,7 @@ class Compiled(Printed):
         names: Sequence[str] = (),
     ) -> None:
         self._spec = spec
+        self._named = replace(spec, names=tuple(names))
         self._labels = [*names] or [f"operand {n}" for n in range(len(shapes))]
         self._problem = problem
         self._shapes = tuple(shapes)
@@ -150,14 +151,14 @@ class Compiled(Printed):
 
     def vjp(
         self,
-        n: int,
+        n: int | str,
         cotangent: Any,
         *operands: Any,
         out: Array | None = None,
         casting: Casting = "safe",
         **others: Never,
     ) -> Array:
-        """Contract a cotangent (of the result's shape) back to operand ``n``.
+        """Contract a cotangent (of the result's shape) back to operand ``n``, or of that name.
 
         Raises:
             OperandError: there is no operand ``n``.
@@ -204,7 +205,7 @@ class Compiled(Printed):
         """The shapes of the operands."""
         return self._shapes
 
-    def vjp_plan(self, n: int) -> Plan:
+    def vjp_plan(self, n: int | str) -> Plan:
         """How the backward contraction of operand ``n`` is executed.
 
         An algorithm that was asked for is used where it applies; the rest is direct.
@@ -230,7 +231,7 @@ class Compiled(Printed):
         arrays = self._checked(operands)
         return profiled(lambda: self(*arrays))
 
-    def vjp_profile(self, n: int, cotangent: Any, *operands: Any) -> Profile:
+    def vjp_profile(self, n: int | str, cotangent: Any, *operands: Any) -> Profile:
         """Time each piece of :meth:`vjp`, as :meth:`profile` does."""
         arrays = self._checked(operands)
         return profiled(lambda: self.vjp(n, cotangent, *arrays))
@@ -257,8 +258,10 @@ class Compiled(Printed):
             raise ParameterError(f"{call} has its extents already, and takes no {name}={value!r}")
         return options
 
-    def _position(self, n: int) -> int:
-        return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
+    def _position(self, n: int | str) -> int:
+        if type(n) is int and (n in self._backward or self._named.is_tied):
+            return n
+        return operand_position(self._named, n)
 
     def _check_count(self, operands: Sequence[Any]) -> None:
         if len(operands) != len(self._shapes):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Never, NoReturn
 
 from contractconv.arrays.views import Array
 from contractconv.errors import ContractionError
 from contractconv.execution.compiled import Compiled
 from contractconv.execution.profile import Profile
 from contractconv.notation.carets import operand_position
+from contractconv.notation.keywords import Casting
 from contractconv.notation.names import spread
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
@@ -28,31 +29,34 @@ class TiedCompiled(Compiled):
         self._compiled, self._spec = compiled, spec
         self.plan = compiled.plan
 
-    def __call__(self, *arrays: Any, **options: Any) -> Array:
+    def __call__(self, *operands: Any, **options: Any) -> Array:
         """Contract arrays of the compiled shapes; see :meth:`Compiled.__call__`."""
-        return self._compiled(*spread(self._spec, arrays), **options)
+        return self._compiled(*spread(self._spec, operands), **options)
 
     def vjp(
-        self, n: int | str, cotangent: Any, *arrays: Any, out: Any = None, casting: Any = "safe"
+        self,
+        n: int | str,
+        cotangent: Any,
+        *operands: Any,
+        out: Array | None = None,
+        casting: Casting = "safe",
+        **others: Never,
     ) -> Array:
         """Contract a cotangent back to an array, by its position or its name.
 
         Raises:
             OperandError: there is no array ``n``.
         """
-        first, *others = self._spec.places_of(operand_position(self._spec, n))
-        operands = spread(self._spec, arrays)
-        into = {"out": out, "casting": casting}
-        if not others:
-            return self._compiled.vjp(first, cotangent, *operands, **into)
-        made = self._compiled.vjp(first, cotangent, *operands, **into)
-        for place in others:
-            made += self._compiled.vjp(place, cotangent, *operands)
+        first, *more = self._spec.places_of(operand_position(self._spec, n))
+        taken = spread(self._spec, operands)
+        made = self._compiled.vjp(first, cotangent, *taken, out=out, casting=casting, **others)
+        for place in more:
+            made += self._compiled.vjp(place, cotangent, *taken)
         return made
 
-    def vjps(self, cotangent: Any, *arrays: Any) -> tuple[Array, ...]:
+    def vjps(self, cotangent: Any, *operands: Any) -> tuple[Array, ...]:
         """Contract a cotangent back to every array; see :meth:`Compiled.vjps`."""
-        made = self._compiled.vjps(cotangent, *spread(self._spec, arrays))
+        made = self._compiled.vjps(cotangent, *spread(self._spec, operands))
         found: dict[str, Array] = {}
         for name, part in zip(self._spec.called, made, strict=True):
             found[name] = found[name] + part if name in found else part
@@ -80,11 +84,11 @@ class TiedCompiled(Compiled):
             self._several(n, "plan", f"vjp_plans({n!r}) returns them")
         return first
 
-    def profile(self, *arrays: Any) -> Profile:
+    def profile(self, *operands: Any) -> Profile:
         """Time each piece of a call; see :meth:`Compiled.profile`."""
-        return self._compiled.profile(*spread(self._spec, arrays))
+        return self._compiled.profile(*spread(self._spec, operands))
 
-    def vjp_profile(self, n: int | str, cotangent: Any, *arrays: Any) -> Profile:
+    def vjp_profile(self, n: int | str, cotangent: Any, *operands: Any) -> Profile:
         """Time each piece of :meth:`vjp`, for an array that stands in one place.
 
         Raises:
@@ -93,7 +97,7 @@ class TiedCompiled(Compiled):
         first, *others = self._spec.places_of(operand_position(self._spec, n))
         if others:
             self._several(n, "profile", "profile the contraction of untied operands instead")
-        return self._compiled.vjp_profile(first, cotangent, *spread(self._spec, arrays))
+        return self._compiled.vjp_profile(first, cotangent, *spread(self._spec, operands))
 
     def _several(self, n: int | str, what: str, instead: str) -> NoReturn:
         name = self._spec.arrays[operand_position(self._spec, n)]

@@ -11,6 +11,7 @@ import numpy as np
 import sympy
 
 from contractconv.arrays.views import Array
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Equation, size
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.symbols import parameter
@@ -68,7 +69,7 @@ class Judge:
     def formula(
         self,
         statement: str,
-        equation: Equation,
+        equation: Equation | Collected,
         arrays: Mapping[str, Any],
         known: Mapping[sympy.Symbol, int],
         terms: int,

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
+from contractconv.calculus import summed_steps
 from contractconv.calculus.backward import Formulas
 from contractconv.calculus.derived_strings import Subject
 from contractconv.calculus.letters import cotangent as cotangent_letter
 from contractconv.calculus.read_conditions import places
-from contractconv.calculus.summed_steps import collected_gradient
 from contractconv.execution.gradient import gradient
 from contractconv.notation.problem import shape_of
 from contractconv.reductions.table import REDUCTIONS
@@ -95,10 +95,12 @@ def _checks(parts: Sequence[Formulas], case: Case, terms: int) -> Iterator[Check
     judge = Judge(subject, case, expected, shape, exact)
 
     arrays = drawn.named(**{cotangent_letter(case.forward): cotangent})
-    sizes = {}
+    sizes: dict[Any, int] = {}
     for n in places_of:
         sizes |= sizes_of(case, places(first.forward, n))
-    yield judge.formula("formula = brute force", collected_gradient(parts), arrays, sizes, terms)
+    yield judge.formula(
+        "formula = brute force", summed_steps.collected_gradient(parts), arrays, sizes, terms
+    )
     made = [
         gradient(case.forward.unnamed, n, case.problem, cotangent, drawn.operands)
         for n in places_of

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import contractconv as cc
 from contractconv.api.summed import SummedDerivation
+from contractconv.calculus import summed_steps
 from contractconv.calculus.collected import Collected
 from contractconv.errors import CertificateError, ContractionError, OperandError, SpecError
 from contractconv.verification import summed
@@ -195,13 +196,13 @@ def test_symbolic_strides_are_certified() -> None:
 
 
 def test_a_wrong_sum_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = summed.collected_gradient
+    right = summed_steps.collected_gradient
 
     def once(parts: Any) -> Collected:
         found = right(parts)
         return Collected(found.left, found.terms[:1])
 
-    monkeypatch.setattr(summed, "collected_gradient", once)
+    monkeypatch.setattr(summed_steps, "collected_gradient", once)
     with pytest.raises(CertificateError, match="by x does not hold: formula"):
         SQUARE.grad("x").verify(engines=False)
 
@@ -242,7 +243,7 @@ def test_gradients_by_name_and_by_position_are_one() -> None:
 
 
 def test_compiled_it_adds_what_comes_back() -> None:
-    run = SQUARE.compile((2,), (2, 2))
+    run: Any = SQUARE.compile((2,), (2, 2))
     g = np.array(2.0)
     assert run(X, A) == X @ A @ X
     np.testing.assert_allclose(run.vjp("x", g, X, A), 2 * (A + A.T) @ X)
@@ -271,7 +272,7 @@ def test_curvature_is_that_of_an_array_in_one_place() -> None:
 
 def test_a_sum_has_no_single_string() -> None:
     gradient: Any = SQUARE.grad("x")
-    for refused in ("scatter", "gather"):
+    for refused in ("scatter", "gather", "roles"):
         with pytest.raises(ContractionError, match=r"parts\[0\] to parts\[1\]"):
             getattr(gradient, refused)
     with pytest.raises(ContractionError, match="sum of 2 contractions"):
@@ -377,7 +378,7 @@ def test_layers_take_what_comes_in_once() -> None:
 def test_modules_of_torch_and_jax_take_what_comes_in_once() -> None:
     torch: Any = pytest.importorskip("torch")
     quadratic = cc.Contraction("b i, i j, b j -> b", names="x A x")
-    layer = cc.torch.Layer(quadratic)
+    layer: Any = cc.torch.Layer(quadratic)
     x = torch.randn(4, 2)
     made = layer(x)
     (weights,) = layer.parameters()
@@ -385,7 +386,7 @@ def test_modules_of_torch_and_jax_take_what_comes_in_once() -> None:
     made.sum().backward()
     assert weights.grad.shape == (2, 2)
     jax: Any = pytest.importorskip("jax")
-    module = cc.jax.Layer(quadratic)
+    module: Any = cc.jax.Layer(quadratic)
     params = module.init(0, (4, 2))
     assert jax.tree.map(jax.numpy.shape, params) == {"A": (2, 2)}
 

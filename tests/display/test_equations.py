@@ -213,9 +213,9 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         CONV.jvp(1),
-        "dY[b, i, o] = Σ_{k,c} X[b, 2*i+k-1, c] · V[k, c, o]   where 0 ≤ 2*i+k-1 < N_h",
+        "JV[b, i, o] = Σ_{k,c} X[b, 2*i+k-1, c] · V[k, c, o]   where 0 ≤ 2*i+k-1 < N_h",
         (
-            r"\mathrm{d}Y_{b, i, o} = \sum_{k, c} X_{b, 2 \, i+k-1, c} \, V_{k, c, o}"
+            r"\mathrm{JV}_{b, i, o} = \sum_{k, c} X_{b, 2 \, i+k-1, c} \, V_{k, c, o}"
             r" \quad \mathrm{where} \ \ 0 \leq 2 \, i+k-1 < N_{h}"
         ),
     ),
@@ -301,7 +301,8 @@ def test_mathml_word_by_word() -> None:
     comma = '<mo separator="true">,</mo>'
     assert cc.Contraction("i j -> i").grad(0).mathml() == (
         '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mrow><mrow>'
-        f"<msub><mi>dX</mi><mrow><mi>i</mi>{comma}<mi>j</mi></mrow></msub>"
+        '<msub><mrow><mi mathvariant="normal">d</mi><mi>X</mi></mrow>'
+        f"<mrow><mi>i</mi>{comma}<mi>j</mi></mrow></msub>"
         "<mo>=</mo><mrow><msub><mi>G</mi><mrow><mi>i</mi></mrow></msub></mrow>"
         "</mrow></mrow></math>"
     ).replace("<mi>i</mi>", "<mrow><mrow><mi>i</mi></mrow></mrow>").replace(
@@ -442,14 +443,14 @@ _COMMANDS = {
     "delta": "δ", "ldots": "…", "mid": "|", "leq": "≤", "quad": "", ",": "", " ": "", "_": "",
 }  # fmt: skip
 _LATEX_TOKEN = re.compile(r"\\([a-zA-Z]+|.)|(.)", re.DOTALL)
-_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_$]")
+_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_^$]")
 _MATHML_SIGNS = str.maketrans({"∑": "Σ", "∏": "Π", "−": "-", "′": "'", "∣": "|", "\u2062": None})
 
 
 def symbols_of_text(text: str) -> str:
     """Letters, numbers and signs in the order of reading."""
     text = re.sub(r"log Σ exp_\{(.*?)\}", r"log Σ_{\1} exp", text)
-    return _BRACKETS_AND_BLANKS.sub("", text)
+    return _BRACKETS_AND_BLANKS.sub("", text.translate(str.maketrans("²³⁴", "234")))
 
 
 def symbols_of_latex(latex: str) -> str:

@@ -520,7 +520,7 @@ def test_only_plans_with_tiles_tell_of_fast_algorithms() -> None:
 
 
 def test_every_decomposition_that_a_plan_uses_is_shown_once() -> None:
-    plans = [tiled().plan, *(gradient.plan for gradient in tiled().gradients)]
+    plans = [tiled().plan, *(plan for one in tiled().gradients for _, plan in one.plans)]
     used = {tile.name for plan in plans if plan is not None for tile in plan.tiles}
     shown = [tile["name"] for tile in tiled().as_dict()["fast"]["decompositions"]]
     assert used == set(shown)

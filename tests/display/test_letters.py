@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -121,9 +122,11 @@ SCRIPTS = [
     ("image", r"\mathrm{image}", "<mi>image</mi>"),
     ("W_q", "W_{q}", "<msub><mi>W</mi><mrow><mi>q</mi></mrow></msub>"),
     ("W_out", r"W_{\mathrm{out}}", "<msub><mi>W</mi><mrow><mi>out</mi></mrow></msub>"),
-    ("T0", "T_{0}", "<msub><mi>T</mi><mrow><mn>0</mn></mrow></msub>"),
+    ("x_1", "x_{1}", "<msub><mi>x</mi><mrow><mn>1</mn></mrow></msub>"),
+    ("T0", r"\mathrm{T0}", "<mi>T0</mi>"),
     ("alpha", r"\alpha", "<mi>α</mi>"),
     ("Gamma_1", r"\Gamma_{1}", "<msub><mi>Γ</mi><mrow><mn>1</mn></mrow></msub>"),
+    ("at_least", r"\mathrm{at\_least}", "<mi>at_least</mi>"),
     ("lambda", r"\lambda", "<mi>λ</mi>"),
     ("β", r"\beta", "<mi>β</mi>"),
 ]  # fmt: skip
@@ -150,7 +153,9 @@ def test_mathtext_reads_names() -> None:
     parser = MathTextParser("path")
     tied = cc.Contraction("i, i j, j ->", names="x_0 Alpha x_0".replace("Alpha", "Gamma"))
     shown = [CONV, CONV.grad(1), CONV.jvp(1), tied, tied.grad(0)]
-    for choice in ({}, {"gradient": "∂L/∂W", "tangent": "Ẇ", "cotangent": "Ȳ"}, {"tangent": "δW"}):
+    choices: list[dict[str, Any]]
+    choices = [{}, {"gradient": "∂L/∂W", "tangent": "Ẇ", "cotangent": "Ȳ"}, {"tangent": "δW"}]
+    for choice in choices:
         with cc.letters(**choice):
             for one in shown:
                 parser.parse(f"${one.latex()}$")
