@@ -8,11 +8,14 @@ from functools import partial
 from importlib.util import find_spec
 
 from contractconv.api.derivation import Derivation
+from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
+from contractconv.display.html_page import python
 from contractconv.display.html_sequences import phase_parts, second_parts
 from contractconv.display.html_steps import steps_list
+from contractconv.display.sentences import gradient_forms
 from contractconv.errors import ContractionError
-from contractconv.markup.parts import note, preformatted
+from contractconv.markup.parts import copies, note, preformatted
 from contractconv.planning.report_page import plan_parts
 from contractconv.playground.subject import Subject
 
@@ -120,6 +123,20 @@ def _source(library: str, subject: Subject, operand: Operand) -> str:
     return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
 
 
+def _copied(subject: Subject, operand: Operand) -> str:
+    if operand is None:
+        made, shown = python(subject.explanation.spec), subject.explanation.forward
+        forms = [("string", subject.explanation.spec)]
+    else:
+        gradient = _gradient(subject, operand)
+        made = f"{python(subject.explanation.spec)}.grad({operand})"
+        shown, forms = gradient.formulas.collected, gradient_forms(gradient)
+    scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
+    texts = {name: write(shown, script) for name, script in scripts.items()}
+    strings = {name: str(spec) for name, spec in forms}
+    return copies(**strings, **texts, Python=made, sympy=str(shown.sympy))
+
+
 _LIBRARIES = ("numpy", "torch", "jax")
 
 PANELS = {
@@ -131,5 +148,6 @@ PANELS = {
         Panel("plan", "Plan", _planned, _has_plan),
         Panel("certificate", "Certificate", _certificate, _is_gradient),
         *(Panel(name, f"{name} code", partial(_source, name), _always) for name in _LIBRARIES),
+        Panel("copy", "Copy", _copied, _always),
     )
 }
