@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from importlib.util import find_spec
 
 from contractconv.api.derivation import Derivation
-from contractconv.display.equations import write_second
+from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
-from contractconv.display.html_page import _definitions, _plan, _steps, code, note
+from contractconv.display.html_page import python
+from contractconv.display.html_sequences import phase_parts, second_parts
+from contractconv.display.html_steps import steps_list
+from contractconv.display.sentences import gradient_forms
 from contractconv.errors import ContractionError
-from contractconv.html_style import preformatted
+from contractconv.markup.parts import copies, note, preformatted
+from contractconv.planning.report_page import plan_parts
 from contractconv.playground.subject import Subject
 
 Operand = int | None
@@ -56,7 +59,7 @@ def _always(_: Subject, operand: Operand) -> bool:
 
 
 def _derived(subject: Subject, operand: Operand) -> str:
-    return f'<ol class="cc-steps">{_steps(_gradient(subject, operand).steps)}</ol>'
+    return steps_list(_gradient(subject, operand).steps)
 
 
 def _has_phases(subject: Subject, operand: Operand) -> bool:
@@ -76,20 +79,16 @@ def _phases(subject: Subject, operand: Operand) -> str:
         f"one for each residue."
     )
     items = (
-        f"<li>{code(phase)} where {escape(phase.meaning)}{phase.mathml()}</li>" for phase in found
+        "".join(phase_parts(phase._shown_spec(), phase._shown_equation(), phase.meaning))
+        for phase in found
     )
-    return f"{note(said)}<ol>{''.join(items)}</ol>"
+    return f"{note(said)}<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
 
 
 def _again(subject: Subject, operand: Operand) -> str:
     gradient = _gradient(subject, operand)
-    said = f"V is the cotangent of d{gradient.name}."
-    pairs = [
-        (f"by {s.by}", escape(str(s)) if s.same_as is not None or not s.parts
-         else f"{code(s)} {escape(write_second(s, gradient.formulas.forward))}")
-        for s in gradient.seconds
-    ]  # fmt: skip
-    return note(said) + _definitions(pairs)
+    said = note(f"V is the cotangent of d{gradient.name}.")
+    return said + "".join(part for second in gradient.seconds for part in second_parts(second))
 
 
 def _has_plan(subject: Subject, operand: Operand) -> bool:
@@ -104,22 +103,38 @@ def _planned(subject: Subject, operand: Operand) -> str:
         if find_spec("numpy") is not None
         else "What is predicted for a machine like many, in float32; nothing is carried out here."
     )
-    return _plan(plan) + note(said)
+    assert plan is not None
+    return "".join(plan_parts(plan)) + note(said)
 
 
 def _certificate(subject: Subject, operand: Operand) -> str:
     derivation = _derivation(subject, operand)
     if find_spec("numpy") is None:
-        return note(
-            "Engines are compared by numpy, which is not here: contractconv play, on your own "
-            "machine, has it."
-        )
+        from contractconv.verification.exact_proof import prove
+
+        said = "In Python's integers; engines, which need numpy, are not compared here."
+        proof = prove(derivation._formulas, subject.parameters)
+        return preformatted(str(proof)) + note(said)
     return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
 
 
 def _source(library: str, subject: Subject, operand: Operand) -> str:
     subject_of_code = subject.contraction if operand is None else _derivation(subject, operand)
     return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
+
+
+def _copied(subject: Subject, operand: Operand) -> str:
+    if operand is None:
+        made, shown = python(subject.explanation.spec), subject.explanation.forward
+        forms = [("string", subject.explanation.spec)]
+    else:
+        gradient = _gradient(subject, operand)
+        made = f"{python(subject.explanation.spec)}.grad({operand})"
+        shown, forms = gradient.formulas.collected, gradient_forms(gradient)
+    scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
+    texts = {name: write(shown, script) for name, script in scripts.items()}
+    strings = {name: str(spec) for name, spec in forms}
+    return copies(**strings, **texts, Python=made, sympy=str(shown.sympy))
 
 
 _LIBRARIES = ("numpy", "torch", "jax")
@@ -133,5 +148,6 @@ PANELS = {
         Panel("plan", "Plan", _planned, _has_plan),
         Panel("certificate", "Certificate", _certificate, _is_gradient),
         *(Panel(name, f"{name} code", partial(_source, name), _always) for name in _LIBRARIES),
+        Panel("copy", "Copy", _copied, _always),
     )
 }

@@ -164,13 +164,12 @@ function showCards(cards) {
   element("cards").replaceChildren(...cards.map(card));
 }
 
-function card({ name, title, html, panels, copies }) {
+function card({ name, title, html, panels }) {
   const whole = made("section", { className: "card", id: `card-${name}` });
   whole.setAttribute("aria-labelledby", `title-${name}`);
   const asks = made("div", { className: "asks" });
   const panel = made("div", { className: "panel", id: `panel-${name}`, hidden: true });
-  panels.forEach((one) => asks.append(asking(name, one.name, one.title, (place) => fetchPanel(name, one.name, place))));
-  asks.append(asking(name, "copy", "Copy", (place) => place.replaceChildren(copying(copies))));
+  asks.append(...panels.map((one) => asking(name, one)));
   whole.append(
     made("h2", { id: `title-${name}`, textContent: title }),
     made("div", { className: "cc-page", innerHTML: html }), asks, panel);
@@ -178,7 +177,7 @@ function card({ name, title, html, panels, copies }) {
   return whole;
 }
 
-function asking(name, panel, title, fill) {
+function asking(name, { name: panel, title }) {
   const button = made("button", { type: "button", textContent: title });
   button.dataset.panel = panel;
   button.setAttribute("aria-expanded", "false");
@@ -192,7 +191,7 @@ function asking(name, panel, title, fill) {
     whole.classList.toggle("open", opens);
     if (opens) open[name] = panel;
     else delete open[name];
-    if (opens) fill(place);
+    if (opens) fetchPanel(name, panel, place);
   };
   button.addEventListener("click", () => {
     const whole = button.closest(".card");
@@ -210,17 +209,20 @@ function fetchPanel(name, panel, place) {
     place.removeAttribute("aria-busy");
     if (answer.html) place.replaceChildren(made("div", { className: "cc-page", innerHTML: answer.html }));
     else place.replaceChildren(made("pre", { className: "fault", textContent: answer.failed ?? answer.error.message }));
+    place.querySelectorAll(".cc-copies").forEach(copying);
   });
 }
 
-function copying(copies) {
-  const row = made("div", { className: "copies" });
-  row.append(...copies.map(({ title, text }) => {
-    const button = made("button", { type: "button", textContent: title });
+const TITLES = { latex: "LaTeX", mathml: "MathML", python: "Python" };
+
+// A button for each text that is there to be copied.
+function copying(place) {
+  place.append(...Object.entries(place.dataset).map(([name, text]) => {
+    const title = TITLES[name] ?? name, button = made("button", { type: "button", textContent: title });
     button.addEventListener("click", () => copy(text, `${title} is in the clipboard`));
     return button;
   }));
-  return row;
+  place.hidden = false;
 }
 
 async function copy(text, said) {
