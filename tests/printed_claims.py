@@ -25,12 +25,13 @@ from printed_values import evaluate
 import contractconv as cc
 
 ROOTS = 2
+_SUMMANDS = re.compile(r" \+ (?=Σ_|1/|[GV]\b)")
 _WIDE = range(-9, 10)  # more than any index here runs through
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A printed formula, what is in it, and the array that it should make."""
+    """A printed formula, what is in it, and the array that it should make (partly: known of it)."""
 
     what: str
     text: str
@@ -40,6 +41,7 @@ class Claim:
     expected: Elements
     numbers: Mapping[str, int]
     empty: Any = 0
+    partly: bool = False
 
 
 def check(claim: Claim) -> None:
@@ -61,7 +63,7 @@ def worth(claim: Claim, extents: Mapping[str, int | range]) -> Any:
 
 def assert_agrees(claim: Claim, found: Any) -> None:
     """Compare, exactly where numbers are exact."""
-    for place in places(claim.shape):
+    for place in claim.expected if claim.partly else places(claim.shape):
         value = _at(found, place)
         expected = claim.expected.get(place, 0)
         message = f"{claim.what}: {claim.text}\nat {place}: {value}, should be {expected}"
@@ -110,12 +112,8 @@ class Case:
     @cached_property
     def operands(self) -> dict[str, Any]:
         """The operands by name."""
-        return {
-            name: nested(shape, elements.__getitem__)
-            for name, shape, elements in zip(
-                self.names, self.witness.shapes, self.witness.operands, strict=True
-            )
-        }
+        given = zip(self.names, self.witness.shapes, self.witness.operands, strict=True)
+        return {name: nested(shape, elements.__getitem__) for name, shape, elements in given}
 
     def array(self, name: str, shape: Place) -> Elements:
         """Another array of small numbers, the same for the same name."""
@@ -168,11 +166,10 @@ class Case:
         numbers = {**self.numbers, **more.pop("numbers", {})}
         return Claim(what, text, arrays, extents, shape, expected, numbers, **more)
 
-    @property
-    def loss(self) -> Any:
-        """``Σ G·Y``, over all elements to which something contributes."""
-        w = self.witness
-        return sum(self.cotangent[y] * v for y, v in w.result.items() if w.contributing(y))
+    def loss(self, n: int) -> Any:
+        """``Σ G·Y``, linear in an operand: how it changes along that operand."""
+        changes = self.witness.jacobian(n).items()
+        return sum(self.cotangent[y] * s * self.witness.operands[n][x] for (y, x), s in changes)
 
     def along(self, n: int) -> Elements:
         """The change of the result along ``V``."""
@@ -201,15 +198,40 @@ def result(case: Case, n: int) -> Iterator[Claim]:
 
 def gradient(case: Case, n: int) -> Iterator[Claim]:
     """The gradient, and every step on the way to it."""
-    derivation = case.contraction.grad(n)
+    yield from _derived(case, n, case.contraction.grad(n))
+
+
+def solved(case: Case, n: int) -> Iterator[Claim]:
+    """The gradient with its axes solved for other indices, wherever that can be done."""
+    derivation: Any = case.contraction.grad(n)
+    for name in case.witness.extents if hasattr(derivation, "solved_for") else ():
+        try:
+            way = derivation.solved_for(name)
+        except cc.ContractionError:
+            continue
+        yield from _derived(case, n, way)
+
+
+def _derived(case: Case, n: int, derivation: Any) -> Iterator[Claim]:
     expected, shape = case.gradient(n), case.witness.shapes[n]
     yield case.claim("gradient", derivation.formula, shape, expected)
     for step in derivation.steps:
-        what = f"step {step.name}"
-        if read(step.formula).name != "L":
-            yield case.claim(what, step.formula, shape, expected)
-        elif case.witness.reduce not in ("prod", "logsumexp"):
-            yield case.claim(what, step.formula, (), {(): case.loss})
+        what, loss = f"step {step.name}", read(step.formula).name in ("L", "δL")
+        made = ((), {(): case.loss(n)}) if loss else (shape, expected)
+        yield case.claim(what, step.formula, *made)
+        if local := getattr(step, "local", ""):
+            yield _local(case, local)
+
+
+def _local(case: Case, text: str) -> Claim:
+    """What the local derivative is, at the points that contribute."""
+    w = case.witness
+    y = nested(w.output_shape, w.result.__getitem__)
+    if text.startswith("M"):
+        counts = {y: Fraction(1, max(1, len(points))) for y, points in w.landed.items()}
+        return case.claim("local derivative", text, w.output_shape, counts)
+    shape = tuple(w.extents[name] for name in w.read.indices)
+    return case.claim("local derivative", text, shape, w.slopes(), arrays={"Y": y}, partly=True)
 
 
 def forms(case: Case, n: int) -> Iterator[Claim]:
@@ -300,12 +322,13 @@ def seconds(case: Case, n: int) -> Iterator[Claim]:
         if second.by == "G":
             left, shape, expected = contraction.formula, w.output_shape, case.along(n)
         else:
-            by = case.names.index(second.by)
+            by = case.names.index(read(f"{second.by} = 0").name)
             left, shape = contraction.grad(by).scatter.formula, w.shapes[by]
             expected = w.second(n, case.tangent(n), case.cotangent, by)
         text, _, _ = second.formula.partition(", Q being")
         arrays = {"V": v} | ({"Q": case.bends(n)} if text != second.formula else {})
-        whole = [f"{left.split(' = ')[0]} = {part}" for part in text.split(" + ")]
+        parts = _SUMMANDS.split(text) if len(second.contractions) > 1 else [text]
+        whole = [f"{left.split(' = ')[0]} = {part}" for part in parts]
         what = f"second by {second.by}"
         claims = [case.claim(what, part, shape, {}, arrays=arrays) for part in whole]
         yield from _adding_up(claims, expected)

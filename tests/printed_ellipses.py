@@ -12,12 +12,14 @@ from typing import Any
 
 from printed_formulas import (
     Big,
+    Condition,
     Element,
     Formula,
     Name,
     Node,
     Number,
     Operation,
+    Together,
     walk,
 )  # fmt: skip
 
@@ -103,17 +105,24 @@ class _Speller:
                 node.array, tuple(self.axes(node.axes, shape_of(self.arrays.get(node.array))))
             )
         if isinstance(node, Big):
-            indices = [
-                name
-                for index in node.indices
-                for name in (self.extents if index == "…" else [index])
-            ]
-            return Big(node.sign, tuple(indices), self.node(node.body), node.conditions)
+            conditions = tuple(self.condition(condition) for condition in node.conditions)
+            return Big(node.sign, self.names(node.indices), self.node(node.body), conditions)
+        if isinstance(node, Together):
+            return Together(self.names(node.names))
         if isinstance(node, Operation) and node.parts == (_PRIMED, _DOTS):
             return Operation("·", tuple(self.deltas()))
         if isinstance(node, Operation):
             return Operation(node.sign, tuple(self.node(part) for part in node.parts))
         return node
+
+    def condition(self, condition: Condition) -> Condition:
+        """A condition, in which positions may be compared."""
+        return Condition(tuple(map(self.node, condition.parts)), condition.relations)
+
+    def names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Indices, with those of the ellipsis among them."""
+        dots = {"…" + prime: [name + prime for name in self.extents] for prime in ("", "′")}
+        return tuple(known for name in names for known in dots.get(name, [name]))
 
     def deltas(self) -> Iterator[Node]:
         """One delta for each axis that the left side has in full length."""

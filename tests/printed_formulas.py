@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<big>(?:[ΣΠ]|max|min)_\{{)|(?P<number>\d+)|(?P<raised>[{_RAISED}]+)"
+    rf"(?P<where>\s\s+where\s)|\s*(?:(?P<big>(?:[ΣΠ]|(?:arg)?max|(?:arg)?min)_\{{)|(?P<number>\d+)|(?P<raised>[{_RAISED}]+)"
     rf"|(?P<name>(?:[^\W\d]|[∂…])(?:(?![{_RAISED}])\w)*…?['′″]*)|(?P<sign>[^\s\w]))"
 )
 _SIGNS = {"−": "-", "*": "·", "×": "·", "|": "∣"}
+# Digits may stand low in a name; and there are two signs for a prime.
+_SAME = str.maketrans("'₀₁₂₃₄₅₆₇₈₉", "′0123456789")
+_LAST = ("·", "log", "agree")  # of these, conditions are said of the last part
 _RELATIONS = ("=", "≠", "<", "≤", "∣")
 
 
@@ -29,7 +33,7 @@ class Unreadable(ValueError):
 class Number:
     """A number."""
 
-    value: int
+    value: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,13 @@ class Name:
 @dataclass(frozen=True)
 class Composed:
     """An axis ``(h w c)``."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Together:
+    """``(i,k)``: several positions, compared as one."""
 
     names: tuple[str, ...]
 
@@ -80,7 +91,7 @@ class Condition:
     relations: tuple[str, ...]
 
 
-Node = Number | Name | Composed | Element | Operation | Big
+Node = Number | Name | Composed | Together | Element | Operation | Big
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,7 @@ class _Reader:
         axes = self.axes() if self.next() == "[" else ()
         self.take("=")
         body = self.sum()
-        conditions = self.conditions() if self.skip("where") else ()
+        conditions = self.conditions() if self.kind() == "where" and self.take() else ()
         if self.next():
             raise Unreadable(f"{self.text!r}: nothing may follow, but {self.next()!r} does")
         return Formula(name, axes, _confined(body, conditions))
@@ -204,8 +215,7 @@ class _Reader:
 
     def begins_factor(self) -> bool:
         """Whether a factor follows without a sign."""
-        plain = self.kind() in ("number", "name", "big") or self.next() == "("
-        return plain and self.next() != "where"
+        return self.kind() in ("number", "name", "big") or self.next() == "("
 
     def power(self) -> Node:
         """A factor, raised or not."""
@@ -224,20 +234,49 @@ class _Reader:
             inside = self.sum()
             self.take(")")
             return inside
+        if token == "∞":
+            return Number(inf)
         if kind not in ("number", "name"):
             raise Unreadable(f"{self.text!r}: {token!r} begins nothing")
+        return self.named(token)
+
+    def named(self, token: str) -> Node:
+        """A name or a number, with what belongs to it."""
+        if token == "1" and self.next() == "[" and (said := self.indicator()):
+            return said
         if self.next() == "[":
             return Element(token, self.axes())
         if self.is_function(token):
             return Operation(token, self.arguments())
-        return Number(int(token)) if kind == "number" else Name(token)
+        return Number(int(token)) if token.isdecimal() else Name(token)
+
+    def indicator(self) -> Node | None:
+        """``[k = argmax_{k'} ...]``: whether both sides agree; nothing is taken if it is none."""
+        start = self.place
+        self.take("[")
+        left = self.positions()
+        if left is None or not self.skip("="):
+            self.place = start
+            return None
+        right = self.sum()
+        self.take("]")
+        return Operation("agree", (left, right))
+
+    def positions(self) -> Together | None:
+        """``k`` or ``(i,k)``."""
+        if self.kind() == "name":
+            return Together((self.take(),))
+        if not self.skip("("):
+            return None
+        names = [self.take()]
+        while self.skip(","):
+            names.append(self.take())
+        return Together(tuple(names)) if self.skip(")") else None
 
     def is_function(self, token: str) -> bool:
         """Whether a function is meant, no index of that name."""
         applied = self.next() == "(" and token in ("δ", "max", "exp", "log")
-        return applied or (
-            token == "log" and self.kind() in ("big", "name") and self.next() != "where"
-        )
+        return applied or (token == "log" and self.kind() in ("big", "name"))
 
     def arguments(self) -> tuple[Node, ...]:
         """``(a, b)``; of a logarithm what stands behind it."""
@@ -251,18 +290,22 @@ class _Reader:
 
     def big(self, sign: str) -> Big:
         """Indices up to the brace, and everything behind it that is multiplied."""
-        indices = [self.take()]
+        indices = self.positions() or Together(())
+        others: tuple[Condition, ...] = ()
+        if self.skip("≠"):
+            others = (Condition((indices, self.positions() or Together(())), ("≠",)),)
+        names = [*indices.names]
         while self.skip(","):
-            indices.append(self.take())
+            names.append(self.take())
         self.take("}")
-        return Big(sign, tuple(indices), self.product())
+        return Big(sign, tuple(names), self.product(), others)
 
 
 def _confined(body: Node, conditions: tuple[Condition, ...]) -> Node:
     """A body under conditions: they are said of the reduction that stands last, if there is one."""
     if isinstance(body, Big):
-        return Big(body.sign, body.indices, body.body, conditions)
-    if isinstance(body, Operation) and body.sign in ("·", "log"):
+        return Big(body.sign, body.indices, body.body, body.conditions + conditions)
+    if isinstance(body, Operation) and body.sign in _LAST:
         *before, last = body.parts
         if _reduces(last):
             return Operation(body.sign, (*before, _confined(last, conditions)))
@@ -271,7 +314,7 @@ def _confined(body: Node, conditions: tuple[Condition, ...]) -> Node:
 
 def _reduces(node: Node) -> bool:
     """Whether a reduction stands last in a product."""
-    if isinstance(node, Operation) and node.sign in ("·", "log"):
+    if isinstance(node, Operation) and node.sign in _LAST:
         return _reduces(node.parts[-1])
     return isinstance(node, Big)
 
@@ -284,7 +327,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
             raise Unreadable(f"{text!r}: what is {text[place:]!r}?")
         kind = match.lastgroup or ""
         token = match.group(kind)
-        yield kind, _SIGNS.get(token, token) if kind == "sign" else token.replace("'", "′")
+        yield kind, _SIGNS.get(token, token) if kind == "sign" else token.translate(_SAME)
         place = match.end()
 
 

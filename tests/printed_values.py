@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 from printed_ellipses import shape_of, spelled
@@ -29,6 +30,7 @@ from printed_formulas import (
     Node,
     Number,
     Operation,
+    Together,
     Unreadable,
     read,
     walk,
@@ -38,18 +40,22 @@ Array = Any  # a number, or a list of arrays
 Point = dict[str, int]
 Extent = int | range
 
+_WIDE = range(-12, 13)  # more than any index here runs through
 _COMBINE: dict[str, Callable[[list[Any]], Any]] = {
     "Σ": sum,
     "Π": math.prod,
     "max": lambda values: max(values, default=-math.inf),
     "min": lambda values: min(values, default=math.inf),
     "": lambda values: values[0] if values else None,
+    "argmax": lambda values: max(values, key=itemgetter(0), default=(0, ()))[1],
+    "argmin": lambda values: min(values, key=itemgetter(0), default=(0, ()))[1],
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "+": lambda *parts: sum(parts),
     "·": lambda *parts: math.prod(parts),
     "/": lambda above, below: Fraction(above) / below if isinstance(above, int) else above / below,
     "δ": lambda left, right: int(left == right),
+    "agree": lambda left, right: int(left == right),
     "max": max,
     "exp": math.exp,
     "log": lambda value: math.log(value) if value else -math.inf,
@@ -86,14 +92,15 @@ def evaluate(
     """
     formula, dots = spelled(read(text), arrays, shape)
     ranges = {name: _range(extent) for name, extent in {**extents, **dots}.items()}
-    left = _left_ranges(formula, shape, ranges)
+    left = _left_ranges(formula, shape, ranges, numbers or {})
     meaning = _Meaning(arrays, ranges | left, dict(numbers or {}))
     meaning = replace(meaning, numbers={**_ends(formula, meaning), **meaning.numbers})
     result: dict[tuple[int, ...], Any] = {}
     for point in _points(left):
-        value = meaning.value(formula.body, point)
-        place = tuple(int(meaning.value(axis, point)) for axis in formula.axes)
-        result[place] = empty if value is None else value
+        place = tuple(meaning.value(axis, point) for axis in formula.axes)
+        if all(0 <= n < size and n % 1 == 0 for n, size in zip(place, shape, strict=True)):
+            value = meaning.value(formula.body, point)
+            result[place] = empty if value is None else value
     return _nested(shape, result, empty, ())
 
 
@@ -120,9 +127,12 @@ def _points(ranges: Mapping[str, range]) -> Iterator[Point]:
 
 
 def _left_ranges(
-    formula: Formula, shape: Sequence[int], ranges: Mapping[str, range]
+    formula: Formula,
+    shape: Sequence[int],
+    ranges: Mapping[str, range],
+    numbers: Mapping[str, int],
 ) -> dict[str, range]:
-    """What the indices on the left run through: their axes."""
+    """What the indices on the left run through: their axes, or all that lies on an axis."""
     found: dict[str, range] = {}
     if len(formula.axes) != len(shape):
         raise Unreadable(f"{formula.name} has {len(formula.axes)} axes for {list(shape)}")
@@ -131,8 +141,9 @@ def _left_ranges(
             found[axis.text] = range(size)
         elif isinstance(axis, Composed):
             found |= {name: _run_of(name, ranges) for name in axis.names}
-        elif axis != Number(0):
-            raise Unreadable(f"{formula.name} is set at {axis}")
+    for axis in formula.axes:
+        letters = {node.text for node in walk(axis) if isinstance(node, Name)} - {*found}
+        found |= dict.fromkeys(letters - {*numbers}, _WIDE)
     return found
 
 
@@ -161,7 +172,7 @@ def _ends(formula: Formula, meaning: _Meaning) -> dict[str, int]:
 def _bounded_size(formula: Formula, name: str, meaning: _Meaning) -> int:
     """The size of the axis that a bound is said of: the one where the same expression stands."""
     positions = {
-        condition.parts[1]
+        condition.parts[-2]
         for node in walk(formula.body)
         if isinstance(node, Big)
         for condition in node.conditions
@@ -193,17 +204,10 @@ class _Meaning:
 
     def value(self, node: Node, point: Point) -> Any:
         """What it is worth at a point; ``None`` if something is read where there is nothing."""
-        match node:
-            case Number(value):
-                return value
-            case Name(text):
-                return self.named(text, point)
-            case Element():
-                return self.element(node, point)
-            case Big():
-                return self.reduced(node, point)
-            case Composed(names):
-                return self.composed(names, point)
+        return _RULES[type(node)](self, node, point)
+
+    def operation(self, node: Operation, point: Point) -> Any:
+        """A function of its parts, if all of them are there."""
         parts = [self.value(part, point) for part in node.parts]
         return None if None in parts else _FUNCTIONS[node.sign](*parts)
 
@@ -235,8 +239,12 @@ class _Meaning:
 
     def reduced(self, node: Big, point: Point) -> Any:
         """All that is there at the points that the conditions allow."""
-        values = (self.value(node.body, inner) for inner in self.points(node, point))
-        return _COMBINE[node.sign]([value for value in values if value is not None])
+        values = ((self.value(node.body, p), p) for p in self.points(node, point))
+        there = [(value, p) for value, p in values if value is not None]
+        if node.sign.startswith("arg"):
+            chosen = [(value, tuple(p[name] for name in node.indices)) for value, p in there]
+            return _COMBINE[node.sign](chosen)
+        return _COMBINE[node.sign]([value for value, _ in there])
 
     def points(self, node: Big, point: Point) -> Iterator[Point]:
         """The points of a reduction; a condition is asked as soon as its letters are known."""
@@ -274,13 +282,24 @@ class _Meaning:
         return all(_HOLDS[relation](left, right) for left, relation, right in steps)
 
 
+_RULES: dict[type, Callable[[_Meaning, Any, Point], Any]] = {
+    Number: lambda meaning, node, point: node.value,
+    Name: lambda meaning, node, point: meaning.named(node.text, point),
+    Composed: lambda meaning, node, point: meaning.composed(node.names, point),
+    Together: lambda meaning, node, point: tuple(meaning.named(n, point) for n in node.names),
+    Element: _Meaning.element,
+    Operation: _Meaning.operation,
+    Big: _Meaning.reduced,
+}
+
+
 def _letters(condition: Condition) -> set[str]:
     """All names in a condition."""
     found: set[str] = set()
     for part in condition.parts:
         for node in walk(part):
             found.update([node.text] if isinstance(node, Name) else ())
-            found.update(node.names if isinstance(node, Composed) else ())
+            found.update(node.names if isinstance(node, Composed | Together) else ())
     return found
 
 

@@ -61,12 +61,18 @@ ALL: list[Family] = [*FAMILIES, products, rooted, kronecker]
         ("Y = Σ_{…} X[…]", 60),
         ("Y = 1/N_… Σ_{…} X[…]", 20),
         ("Y = Σ_{i} s·X[s·i-p₀]", 40),
+        ("Y = Σ_{where} X[2where − 1]   where 1 < N_i", 20),
+        ("Y = Π_{i ≠ k} X[i]", 300),
+        ("Y = Σ_{i,k} 1[(i,k) = argmax_{i′,k′} X[i′] · W[k′]]", 1),
+        ("Y = 2 − ∞", float("-inf")),
     ],
 )
 def test_a_text_is_worth(text: str, worth: float) -> None:
     arrays = {"X": [10, 20, 30], "W": [1, 2], "Z": [0, 1, 2, 3, 4, 5]}
-    extents = {"i": 3, "k": 2, "_": 3, "k_": 2}
-    assert evaluate(text, arrays, extents, (), {"s": 2, "p₀": 1}) == pytest.approx(float(worth))
+    extents = {"i": 3, "k": 2, "_": 3, "k_": 2, "where": 2}
+    assert evaluate(text, arrays, extents, (), {"s": 2, "p0": 1, "k": 1}) == pytest.approx(
+        float(worth)
+    )
 
 
 def test_the_left_side_says_where() -> None:
@@ -76,6 +82,9 @@ def test_the_left_side_says_where() -> None:
     assert evaluate("Y[(j i)] = X[i, j]", {"X": x}, sizes, (6,)) == [1, 4, 2, 5, 3, 6]
     assert evaluate("Y[i, i'] = Z[i] · δ(i', i)", {"Z": [7, 8]}, {}, (2, 2)) == [[7, 0], [0, 8]]
     assert evaluate("Y[h] = X[0, h-1]", {"X": x}, {}, (2,), empty=-1) == [-1, 1]
+    assert evaluate("Y[2h−1] = X[0, h]", {"X": x}, {}, (6,)) == [0, 2, 0, 3, 0, 0]
+    first = "S[i] = 1[i = argmin_{i′} X[0, i′]]   where 0 < i′"
+    assert evaluate(first, {"X": x}, {"i": 3}, (3,)) == [0, 1, 0]
 
 
 def test_an_ellipsis_is_broadcast() -> None:
@@ -90,8 +99,8 @@ def test_an_ellipsis_is_broadcast() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Y = ", "Y = X[i", "Y = Σ_{i X[i]", "Y X", "Y = X[i] where", "Y = X[i] where i", "Y = ⊗",
-        "Y = X[q]", "Y = Σ_{q} X[0]", "Y = Q[0]", "Y = Σ_{i} X[i]   where 0 ≤ i-1 < N_q",
+        "Y = ", "Y = X[i", "Y = Σ_{i X[i]", "Y X", "Y = X[i]   where", "Y = X[i]   where i",
+        "Y = X[q]", "Y = Σ_{q} X[0]", "Y = Q[0]", "Y = Σ_{i} X[i]   where 0 ≤ i-1 < N_q", "Y = ⊗",
         "Y[i] = 1",
         "Y = Σ_{i} X[i]   where 0 ≤ i < 2 + Σ_{i} X[i]   where i = 1",
     ],
