@@ -32,12 +32,13 @@ NAMES = [
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def _small(problem: Problem) -> bool:
+def small(problem: Problem) -> bool:
+    """Whether a problem can be worked out by hand."""
     sizes = [math.prod(shape) for shape in (*problem.shapes, problem.output_shape)]
     return problem.points <= 48 and min(sizes) > 0 and max(sizes) <= 32
 
 
-_ANY = st.one_of(windows(), problems(), convolutions(most=2)).filter(_small)
+_ANY = st.one_of(windows(), problems(), convolutions(most=2)).filter(small)
 
 
 def case(

@@ -42,6 +42,7 @@ class Claim:
     numbers: Mapping[str, int]
     empty: Any = 0
     partly: bool = False
+    strict: bool = False
 
 
 def check(claim: Claim) -> None:
@@ -56,7 +57,9 @@ def check(claim: Claim) -> None:
 def worth(claim: Claim, extents: Mapping[str, int | range]) -> Any:
     """What the formula is worth."""
     try:
-        return evaluate(claim.text, claim.arrays, extents, claim.shape, claim.numbers, claim.empty)
+        return evaluate(
+            claim.text, claim.arrays, extents, claim.shape, claim.numbers, claim.empty, claim.strict
+        )
     except Unreadable as unreadable:
         raise AssertionError(f"{claim.what}: {claim.text}\n{unreadable}") from unreadable
 

@@ -76,6 +76,7 @@ def evaluate(
     shape: Sequence[int],
     numbers: Mapping[str, int] | None = None,
     empty: Any = 0,
+    strict: bool = False,
 ) -> Array:
     """The array that a formula says.
 
@@ -86,6 +87,7 @@ def evaluate(
         shape: of the result.
         numbers: the parameters.
         empty: what an element holds to which nothing is said to contribute.
+        strict: where conditions hold, nothing may be read outside of an array.
 
     Raises:
         Unreadable: it cannot be read, or means more than one thing.
@@ -93,7 +95,7 @@ def evaluate(
     formula, dots = spelled(read(text), arrays, shape)
     ranges = {name: _range(extent) for name, extent in {**extents, **dots}.items()}
     left = _left_ranges(formula, shape, ranges, numbers or {})
-    meaning = _Meaning(arrays, ranges | left, dict(numbers or {}))
+    meaning = _Meaning(arrays, ranges | left, dict(numbers or {}), strict)
     meaning = replace(meaning, numbers={**_ends(formula, meaning), **meaning.numbers})
     result: dict[tuple[int, ...], Any] = {}
     for point in _points(left):
@@ -200,6 +202,7 @@ class _Meaning:
     arrays: Mapping[str, Array]
     sizes: Mapping[str, range]
     numbers: Mapping[str, int]
+    strict: bool = False
     questions: dict[int, list[list[Condition]]] = field(default_factory=dict)
 
     def value(self, node: Node, point: Point) -> Any:
@@ -233,6 +236,8 @@ class _Meaning:
         inside = self.named(node.array, {})
         for position in positions:
             if position is None or position % 1 or not 0 <= position < len(inside):
+                if self.strict:
+                    raise Unreadable(f"{node.array} is read at {position}")
                 return None
             inside = inside[int(position)]
         return inside

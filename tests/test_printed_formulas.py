@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from printed_cases import case, cases
-from printed_claims import FAMILIES, Case, Claim, check
+from printed_cases import case, cases, small
+from printed_claims import FAMILIES, Case, Claim, check, gradient, result
 from printed_curvature import kronecker, products, rooted
 from printed_formulas import Unreadable
 from printed_values import evaluate
-from strategies import Problem
+from strategies import Problem, windows
 
 from contractconv import ContractionError
 
@@ -87,6 +87,14 @@ def test_the_left_side_says_where() -> None:
     assert evaluate(first, {"X": x}, {"i": 3}, (3,)) == [0, 1, 0]
 
 
+def test_reading_outside_can_be_forbidden() -> None:
+    for text in ("Y = Σ_{i} X[i-1]", "Y = Σ_{i} X[i/2]", "Y = Σ_{i} X[i+1]   where i < N_i"):
+        with pytest.raises(Unreadable):
+            evaluate(text, {"X": [1, 2, 3]}, {"i": 3}, (), strict=True)
+    inside = "Y = Σ_{i} X[i-1]   where 0 ≤ i-1"
+    assert evaluate(inside, {"X": [1, 2, 3]}, {"i": 3}, (), strict=True) == 3
+
+
 def test_an_ellipsis_is_broadcast() -> None:
     x, w = [[[1, 2], [3, 4]]], [[10, 20]]
     arrays = {"X": x, "W": w}
@@ -122,6 +130,16 @@ def test_printed_formulas_are_worth_what_they_say(
     note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
     for claim in claims(printed, family, n):
         check(claim)
+
+
+@settings(max_examples=max(30, settings().max_examples // 20))
+@given(problem=windows(layers=("conv", "depthwise")).filter(small), seed=st.integers(1, 99))
+def test_conditions_say_all_where_extents_follow_from_shapes(problem: Problem, seed: int) -> None:
+    printed = case(problem.spec, problem, "sum", seed)
+    told = [claim for family in (result, gradient) for n in (0, 1) for claim in family(printed, n)]
+    for claim in told:
+        if not claim.what.startswith("step"):
+            check(replace(claim, strict=True))
 
 
 def claims(printed: Case, family: Family, n: int) -> Iterator[Claim]:
