@@ -307,14 +307,32 @@ def _adding_up(claims: Sequence[Claim], total: Elements) -> Iterator[Claim]:
 
 def tangents(case: Case, n: int) -> Iterator[Claim]:
     """The forward derivative and the Jacobian."""
-    w = case.witness
-    slopes = w.jacobian(n)
+    w, contraction = case.witness, case.contraction
     v = nested(w.shapes[n], case.tangent(n).__getitem__)
-    along = case.along(n)
-    yield case.claim("jvp", case.contraction.jvp(n).formula, w.output_shape, along, arrays={"V": v})
-    jacobian = {(*y, *x): slope for (y, x), slope in slopes.items()}
+    jvp = contraction.jvp(n)
+    along = case.claim("jvp", jvp.formula, w.output_shape, case.along(n), arrays={"V": v})
+    yield from with_steps(case, n, jvp, along)
+    expected = {(*y, *x): slope for (y, x), slope in w.jacobian(n).items()}
+    jacobian = contraction.jacobian(n)
     shape = (*w.output_shape, *w.shapes[n])
-    yield case.claim("jacobian", case.contraction.jacobian(n).formula, shape, jacobian)
+    whole = case.claim("jacobian", jacobian.formula, shape, expected)
+    yield from with_steps(case, n, jacobian, whole)
+
+
+def with_steps(case: Case, n: int, derived: Any, own: Claim) -> Iterator[Claim]:
+    """A formula, and the steps to it: they begin with the result, its change, and the gradient."""
+    w = case.witness
+    parts = {
+        "Y": replace(own, shape=w.output_shape, expected=w.result, empty=EMPTY[w.reduce]),
+        "dY": replace(own, shape=w.output_shape, expected=case.along(n)),
+        f"d{case.names[n]}": replace(own, shape=w.shapes[n], expected=case.gradient(n)),
+        read(own.text).name: own,
+    }
+    v = nested(w.shapes[n], case.tangent(n).__getitem__)
+    yield own
+    for step in derived.steps:
+        part, what = parts[read(step.formula).name], f"step {step.name} to {own.what}"
+        yield replace(part, what=what, text=step.formula, arrays={"V": v, **own.arrays})
 
 
 def seconds(case: Case, n: int) -> Iterator[Claim]:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from oracle import Affine, Composition
-from printed_claims import ROOTS, Case, Claim, nested
+from printed_claims import ROOTS, Case, Claim, nested, with_steps
 from printed_formulas import Composed, Element, Name, Node, read, walk
 from printed_oracle import Elements, Place, places
 
@@ -23,8 +23,8 @@ def products(case: Case, n: int) -> Iterator[Claim]:
     along = {y: sum(s * v[x] for x, s in row.items()) for y, row in slopes.items()}
     whole = _added((x, s * along[y]) for y, row in slopes.items() for x, s in row.items())
     squares = _added((x, s * s) for row in slopes.values() for x, s in row.items())
-    yield _claim(case, n, "product", curvature.product().formula, whole)
-    yield _claim(case, n, "diagonal", curvature.diagonal().formula, squares)
+    yield from _claims(case, n, curvature.product(), whole)
+    yield from _claims(case, n, curvature.diagonal(), squares)
 
 
 def rooted(case: Case, n: int) -> Iterator[Claim]:
@@ -44,9 +44,8 @@ def rooted(case: Case, n: int) -> Iterator[Claim]:
         along = sum(s * v[x] for x, s in row.items())
         whole += [(x, s * along) for x, s in row.items()]
         squares += [(x, s * s) for x, s in row.items()]
-    yield _claim(case, n, "product by roots", curvature.product(root=True).formula, _added(whole))
-    text = curvature.diagonal(root=True).formula
-    yield _claim(case, n, "diagonal by roots", text, _added(squares))
+    yield from _claims(case, n, curvature.product(root=True), _added(whole))
+    yield from _claims(case, n, curvature.diagonal(root=True), _added(squares))
 
 
 def kronecker(case: Case, n: int) -> Iterator[Claim]:
@@ -64,8 +63,9 @@ def kronecker(case: Case, n: int) -> Iterator[Claim]:
     given = [name for name in shared if name not in others]
     for kind in ("expand", "reduce"):
         factors = curvature.kronecker(kind)
-        yield _factor(case, f"A of {kind}", factors.input.formula, _patches(case, n, given, kind))
-        yield _factor(case, f"B of {kind}", factors.output.formula, _signals(case, shared, kind))
+        inner, outer = _patches(case, n, given, kind), _signals(case, shared, kind)
+        yield from _factor(case, n, factors.input, inner)
+        yield from _factor(case, n, factors.output, outer)
 
 
 # --- how ---------------------------------------------------------------------------------------
@@ -102,14 +102,15 @@ def _is_example(case: Case) -> bool:
     return first is not None and sum(first in a.names for a in case.witness.read.output) == 1
 
 
-def _claim(case: Case, n: int, what: str, text: str, expected: Elements) -> Claim:
-    w = case.witness
+def _claims(case: Case, n: int, derived: Any, expected: Elements) -> Iterator[Claim]:
+    w, text = case.witness, derived.formula
     arrays = {
         "V": nested(w.shapes[n], case.tangent(n).__getitem__),
         "R": nested((ROOTS, *w.output_shape), _root(case).__getitem__),
     }
     extents = _copies(case) | _columns(text)
-    return case.claim(what, text, w.shapes[n], expected, arrays=arrays, extents=extents)
+    own = case.claim(derived.name, text, w.shapes[n], expected, arrays=arrays, extents=extents)
+    yield from with_steps(case, n, derived, own)
 
 
 def _copies(case: Case) -> dict[str, int]:
@@ -189,9 +190,9 @@ def _named(axes: Any, place: Place, extents: Mapping[str, int]) -> dict[str, int
     return found
 
 
-def _factor(case: Case, what: str, text: str, moment: _Moment) -> Claim:
+def _factor(case: Case, n: int, derived: Any, moment: _Moment) -> Iterator[Claim]:
     extents = _copies(case)
-    axes = read(text).axes
+    axes = read(derived.formula).axes
     names = [name for axis in axes for name in _names(axis)]
     sizes = [extents[name] for name in names]
     shape = tuple(math.prod(extents[name] for name in _names(axis)) for axis in axes)
@@ -201,7 +202,8 @@ def _factor(case: Case, what: str, text: str, moment: _Moment) -> Claim:
         expected[tuple(_row_major(_names(axis), point, extents) for axis in axes)] = moment.at(
             point
         )
-    return case.claim(what, text, shape, expected, extents=extents)
+    own = case.claim(derived.name, derived.formula, shape, expected, extents=extents)
+    yield from with_steps(case, n, derived, own)
 
 
 def _names(axis: Node) -> tuple[str, ...]:
