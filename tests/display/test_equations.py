@@ -23,6 +23,7 @@ import sympy
 from browser import assert_closed
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from mathml_rules import NAMESPACE, assert_core
 from strategies import Array, filled, problems, windows
 from strategies import Problem as Drawn
 
@@ -369,48 +370,6 @@ def test_wrong_latex_is_found(wrong: str) -> None:
 
 # --- MathML -----------------------------------------------------------------------------------
 
-NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
-TOKENS = {"mi", "mn", "mo", "mtext", "mspace"}
-# How many children an element of MathML Core takes; None: any number.
-CHILDREN: dict[str, int | None] = {
-    "math": None, "mrow": None, "mstyle": None, "mpadded": None, "mphantom": None, "merror": None,
-    "mfrac": 2, "mroot": 2, "msqrt": None, "msub": 2, "msup": 2, "msubsup": 3, "munder": 2,
-    "mover": 2, "munderover": 3, "mmultiscripts": None, "mtable": None, "mtr": None, "mtd": None,
-}  # fmt: skip
-ATTRIBUTES = {
-    "math": {"display", "class"},
-    "mo": {"separator", "lspace", "rspace", "stretchy", "form", "fence", "largeop"},
-    "mspace": {"width", "height", "depth"},
-    "mi": {"mathvariant"},
-}
-INSIDE = {"mtr": {"mtable"}, "mtd": {"mtr"}}
-
-
-def assert_core(mathml: str) -> None:
-    """Check that this is one ``math`` element that only uses MathML Core."""
-    root = ElementTree.fromstring(mathml)
-    assert root.tag == f"{NAMESPACE}math"
-    _assert_core(root, "")
-
-
-def _assert_core(element: ElementTree.Element, parent: str) -> None:
-    assert element.tag.startswith(NAMESPACE), f"{element.tag} is no MathML"
-    name = element.tag.removeprefix(NAMESPACE)
-    assert name in TOKENS or name in CHILDREN, f"{name} is not in MathML Core"
-    assert parent in INSIDE.get(name, {parent}), f"{name} inside {parent}"
-    strange = set(element.attrib) - ATTRIBUTES.get(name, set()) - {"class"}
-    assert not strange, f"{name} has {strange}"
-    assert not (element.tail or "").strip(), f"text between elements: {element.tail!r}"
-    if name in TOKENS:
-        assert not len(element), f"elements inside {name}"
-        assert bool(element.text) == (name != "mspace"), f"{name} holds {element.text!r}"
-        return
-    assert not (element.text or "").strip(), f"text inside {name}: {element.text!r}"
-    wanted = CHILDREN[name]
-    assert wanted in (None, len(element)), f"{name} has {len(element)} children"
-    for child in element:
-        _assert_core(child, name)
-
 
 @every_contraction
 def test_mathml_is_well_formed_and_core(row: tuple[str, str, str]) -> None:
@@ -429,6 +388,11 @@ def test_mathml_is_well_formed_and_core(row: tuple[str, str, str]) -> None:
         '<mi color="red">i</mi>',
         "<mrow>i</mrow>",
         "<p>i</p>",
+        "<mn>i</mn>",
+        "<mtable><mi>i</mi></mtable>",
+        '<mspace width="wide"/>',
+        '<mo form="above">+</mo>',
+        "<math><mi>i</mi></math>",
     ],
 )
 def test_wrong_mathml_is_found(wrong: str) -> None:
