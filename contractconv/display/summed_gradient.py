@@ -17,8 +17,8 @@ from contractconv.display.matrix_form import matrix_form
 from contractconv.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from contractconv.verification.certificate import Certificate
     from contractconv.display.explanation import Gradient
+    from contractconv.verification.certificate import Certificate
 
 
 @dataclass(frozen=True, slots=True)
