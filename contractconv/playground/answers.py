@@ -33,7 +33,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> answer({"spec": "b i, i o -> b o"})["cards"][1]["title"]
         'Gradient by X'
-        >>> answer({"spec": "b i, i o -> b q"})["error"]["spans"]
+        >>> answer({"spec": "b i, i o -> b $"})["error"]["spans"]
         [[14, 15]]
     """
     try:

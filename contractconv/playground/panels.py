@@ -110,10 +110,11 @@ def _planned(subject: Subject, operand: Operand) -> str:
 def _certificate(subject: Subject, operand: Operand) -> str:
     derivation = _derivation(subject, operand)
     if find_spec("numpy") is None:
-        return note(
-            "Engines are compared by numpy, which is not here: contractconv play, on your own "
-            "machine, has it."
-        )
+        from contractconv.verification.exact_proof import prove
+
+        said = "In Python's integers; engines, which need numpy, are not compared here."
+        proof = prove(derivation._formulas, subject.parameters)
+        return preformatted(str(proof)) + note(said)
     return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
 
 
