@@ -28,6 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "extensions.sessions",
+    "extensions.styles",
     "extensions.directives",
     "extensions.drawings",
     "extensions.layer_pages",

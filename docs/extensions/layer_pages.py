@@ -49,7 +49,7 @@ def _string(layer: Layer) -> Iterator[str]:
     shapes = [*layer.shapes.values()]
     yield raw(shown_string(contraction, opened_with(layer)))
     yield fence(_call(layer), "python")
-    yield raw(_figure(contraction))
+    yield raw(card(contraction))
     result = contraction.output_shape(*shapes, **layer.given)
     yield f"Of shapes {', '.join(map(_shape, shapes))} it makes {_shape(result)}."
     yield "## Gradients"
@@ -72,20 +72,14 @@ def _call(layer: Layer) -> str:
 
 
 def _gradient(derivation: cc.Derivation) -> Iterator[str]:
-    scatter, gather = str(derivation.scatter), str(derivation.gather)
-    pairs = (
-        [("string", scatter)] if scatter == gather else [("scatter", scatter), ("gather", gather)]
-    )
-    rows = "".join(f"<dt>{name}</dt><dd>{shown_string(string)}</dd>" for name, string in pairs)
-    yield raw(f'<dl class="forms">{rows}</dl>')
-    yield raw(_figure(derivation))
+    if str(derivation.scatter) != str(derivation.gather):
+        yield f"As a scatter, {_code(derivation.scatter)}. As a gather:"
+    yield raw(card(derivation))
     yield raw(details("How it is derived", _steps(derivation)))
 
 
-def _figure(shown: cc.Contraction | cc.Derivation) -> str:
-    return (
-        f'<div class="formula">{shown.mathml()}</div><figure class="network">{shown.svg()}</figure>'
-    )
+def _code(string: object) -> str:
+    return f"`{string}`"
 
 
 def _steps(derivation: cc.Derivation) -> str:
