@@ -106,6 +106,7 @@ class Tab:
 
     def paper(self, path: Path) -> None:
         """Write what a printer gets, as PDF on A4."""
+        self.call("Emulation.setEmulatedMedia", media="")
         found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
         path.write_bytes(base64.b64decode(found["data"]))
 

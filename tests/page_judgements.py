@@ -22,6 +22,9 @@ WIDTHS = (360, 768, 1280, 1600)
 # Of WCAG 2, level AA: of text, and of text that is large.
 LEAST_CONTRAST, LEAST_OF_LARGE = 4.5, 3.0
 
+# How much smaller than it is drawn a diagram may be, before it scrolls.
+LEGIBLE = 0.6
+
 SCRIPT = r"""(view) => {
   const page = view.document;
   const all = (where, what) => [...where.querySelectorAll(what)];
@@ -69,12 +72,14 @@ SCRIPT = r"""(view) => {
     top: Math.max(thing.top, frame.top), bottom: Math.min(thing.bottom, frame.bottom),
   });
   const shown = (thing, element) => {
-    let part = thing, cut = false;
+    let part = thing, cut = false, reachable = false;
     for (let e = element; e !== null && e !== page.documentElement; e = e.parentElement) {
       const s = style(e), across = s.overflowX !== 'visible', down = s.overflowY !== 'visible';
       if (!(across || down) || e === page.body) continue;
       const frame = box(e), hides = /hidden|clip/;
-      if (frame.right - frame.left < 2 && frame.bottom - frame.top < 2) return {part: null};
+      reachable ||= e.scrollWidth > e.clientWidth && !hides.test(s.overflowX);
+      const speck = frame.right - frame.left < 2 && frame.bottom - frame.top < 2;
+      if (speck) return {part: null, reachable};
       cut ||= hides.test(s.overflowX)
         && (part.left < frame.left - 1 || part.right > frame.right + 1);
       cut ||= hides.test(s.overflowY)
@@ -83,9 +88,9 @@ SCRIPT = r"""(view) => {
         left: across ? frame.left : -1e9, right: across ? frame.right : 1e9,
         top: down ? frame.top : -1e9, bottom: down ? frame.bottom : 1e9,
       });
-      if (part.right <= part.left || part.bottom <= part.top) return {part: null, cut};
+      if (part.right <= part.left || part.bottom <= part.top) return {part: null, reachable, cut};
     }
-    return {part, cut: cut || thing.left < -1 && part.left < -1};
+    return {part, reachable, cut: cut || thing.left < -1 && part.left < -1};
   };
 
   const prose = [];
@@ -236,7 +241,8 @@ def unseen(report: Any) -> list[str]:
         for formula in report["formulas"]
         if _width(formula["box"]) <= 0
         or _height(formula["box"]) <= 0
-        or _width(formula["box"]) > formula["room"] + 1
+        or formula["width"] > formula["shown"] + 1
+        or (_width(formula["box"]) > formula["room"] + 1 and not formula["reachable"])
     ]
 
 
@@ -289,7 +295,7 @@ def misdrawn(report: Any) -> list[str]:
     faults = []
     for picture in report["pictures"]:
         if picture["wanted"] is not None:
-            expected = min(picture["wanted"], picture["room"])
+            expected = max(min(picture["wanted"], picture["room"]), LEGIBLE * picture["wanted"])
             if abs(_width(picture["box"]) - expected) > 1:
                 faults.append(f"{_width(picture['box']):.0f} wide, not {expected:.0f}")
         frame = picture["box"]

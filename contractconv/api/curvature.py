@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from contractconv.api.contraction import Contraction
 from contractconv.api.derivation import Derivation
 from contractconv.api.derivatives import Derived
 from contractconv.errors import ContractionError
+from contractconv.markup.parts import article, code
+from contractconv.markup.shown import Printed
 from contractconv.notation.carets import operand_position
 from contractconv.notation.keywords import merged
 from contractconv.notation.spec import Spec
@@ -22,7 +26,27 @@ if TYPE_CHECKING:
     from contractconv.calculus.derived_strings import Recipe
 
 
-class Curvature:
+class _Parts(Printed, ABC):
+    """Shows the contractions that it consists of."""
+
+    @abstractmethod
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        """The contractions, each with what it is called."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {part}" for name, part in self._parts())
+
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self}"
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import named_parts
+
+        parts = [(n, p._shown_spec(), p._shown_equation()) for n, p in self._parts()]
+        return article([f"<p>{code(repr(self))}</p>", *named_parts(parts)])
+
+
+class Curvature(_Parts):
     """The curvature of a loss behind a contraction layer, by one operand.
 
     With ``J`` the Jacobian of the layer and ``H`` the Hessian of the loss by the layer's result,
@@ -107,6 +131,12 @@ class Curvature:
         )
         return Derived(self.forward, subject, real=True).checked()
 
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        yield "product", self.product()
+        yield "diagonal", self.diagonal()
+        with suppress(ContractionError):  # only a weight has factors
+            yield from self.kronecker()._parts()
+
     def __repr__(self) -> str:
         return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
 
@@ -138,7 +168,7 @@ def _names(batch: str | Sequence[str]) -> tuple[str, ...]:
     raise ContractionError(f"batch names indices of the result, as in 'b'; {batch!r} is no name")
 
 
-class KroneckerFactors:
+class KroneckerFactors(_Parts):
     """The Kronecker factors of a weight's curvature.
 
     For a weight ``k c o`` that is used at ``T`` places of each of ``N`` examples, with ``a`` the
@@ -205,8 +235,9 @@ class KroneckerFactors:
         result = shape_of(cotangent if has_shape else as_operand(cotangent, "G"))
         return self.input(*operands, output_shape=result, **how), right
 
-    def __str__(self) -> str:
-        return f"A: {self.input}\nB: {self.output}"
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        yield "A", self.input
+        yield "B", self.output
 
     def __repr__(self) -> str:
         return f"<Kronecker factors ({self.kind}) of {self.input.forward!r}>"

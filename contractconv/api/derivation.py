@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import THE_COTANGENT, Call, Called
 from contractconv.api.contraction import Contraction
 from contractconv.api.representations import Shown, Written
+from contractconv.api.sequences import Phases, Seconds, Steps
 from contractconv.errors import ParameterError
+from contractconv.markup.parts import article
 from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
@@ -19,7 +21,6 @@ from contractconv.uninterrupted import enter
 if TYPE_CHECKING:
     import sympy
 
-    from contractconv.api.second_derivative import Second
     from contractconv.calculus.backward import Formulas
     from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
@@ -99,7 +100,7 @@ class Derivation(Called, Written):
         """
         return tuple(factor.name for factor in self._formulas.derivative.factors)
 
-    def phases(self, /, **parameters: int) -> tuple[Phase, ...]:
+    def phases(self, /, **parameters: int) -> Phases:
         """Split the gather at its congruences: small contractions without a division.
 
         A gradient of stride ``s`` in ``n`` dimensions has ``s**n`` of them, each dense in the
@@ -123,12 +124,12 @@ class Derivation(Called, Written):
         bound = self.forward.bind(**parameters)
         derivation = Derivation(bound, self.operand)
         found = phases(derivation._formulas.gather)
-        return tuple(Phase(derivation, phase, parameters) for phase in found)
+        return Phases(Phase(derivation, phase, parameters) for phase in found)
 
     # -- how it came about, and that it is right -----------------------------------------------
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> Steps:
         """The derivation as it went: each step has a name, a sympy expression and a sentence.
 
         Example:
@@ -141,7 +142,7 @@ class Derivation(Called, Written):
         """
         from contractconv.calculus.derivation_steps import steps
 
-        return tuple(map(Step, steps(self._formulas)))
+        return Steps(map(Step, steps(self._formulas)))
 
     @property
     def sympy(self) -> sympy.Expr:
@@ -154,7 +155,7 @@ class Derivation(Called, Written):
         return super().sympy
 
     @property
-    def seconds(self) -> tuple[Second, ...]:
+    def seconds(self) -> Seconds:
         """What comes out if this gradient is differentiated again, by each array it is made of.
 
         ``V`` is the cotangent of the gradient. Of a sum or a mean these are the layer's own
@@ -281,8 +282,13 @@ class Step(Shown):
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.formula}>"
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle or len(printer.stack) > 1 else str(self))
+    def _pretty(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import step_parts
+
+        return article(step_parts(self._found))
 
 
 class Phase(Called, Shown):
@@ -340,6 +346,17 @@ class Phase(Called, Shown):
 
     def _shown_spec(self) -> Spec:
         return self._found.spec
+
+    def _page_parts(self) -> Iterator[str]:
+        from contractconv.display.html_sequences import phase_parts
+
+        return phase_parts(self._shown_spec(), self._shown_equation(), self.meaning)
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_page import picture
+
+        drawing = picture(self._shown_spec(), self._shown_equation())
+        return article([*self._page_parts(), drawing])
 
     def __repr__(self) -> str:
         return f"<phase {self} of {self._derivation!r}>"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.call_checks import Call, Called, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.representations import Shown
+from contractconv.api.sequences import Steps
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
-    from contractconv.api.derivation import Step
     from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
@@ -56,7 +56,7 @@ class Derived(Called, Shown):
         return self._recipe.roles
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> Steps:
         """How it came about: each step has a name, a sympy expression and a sentence.
 
         Example:
@@ -70,7 +70,7 @@ class Derived(Called, Shown):
         from contractconv.calculus.derivation_steps import recipe_steps
 
         told = recipe_steps(self._recipe, self.forward._spec, self.operand)
-        return tuple(map(Step, told))
+        return Steps(map(Step, told))
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:

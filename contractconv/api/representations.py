@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from operator import index as as_integer
 from typing import TYPE_CHECKING, Any
 
+from contractconv.markup.shown import Printed
 from contractconv.notation.extents import bind, check_values
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from contractconv.planning.options import Options
 
 
-class Shown(ABC):
+class Shown(Printed, ABC):
     """Renderings of one equation: text, LaTeX, MathML and a diagram.
 
     In a notebook an object shows its string, its formula and its diagram; in a terminal its
@@ -29,12 +30,6 @@ class Shown(ABC):
     """
 
     __slots__ = ()
-
-    def __init_subclass__(cls, **more: Any) -> None:
-        super().__init_subclass__(**more)
-        # IPython asks the first class that has either method: a ``__repr__`` would hide this one.
-        if "__repr__" in vars(cls) and "_repr_pretty_" not in vars(cls):
-            cls._repr_pretty_ = cls._repr_pretty_  # type: ignore[method-assign]
 
     @abstractmethod
     def _shown_equation(self) -> Equation:
@@ -108,10 +103,8 @@ class Shown(ABC):
 
         return card(self._shown_spec(), self._shown_equation())
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        # Inside a list, a formula on a line of its own would stand between two items.
-        alone = not cycle and len(printer.stack) < 2
-        printer.text(f"{self!r}\n{self.formula}" if alone else repr(self))
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self.formula}"
 
     def __str__(self) -> str:
         return str(self._shown_spec())

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import THE_COTANGENT, Call, Called, shape_of
 from contractconv.api.contraction import Contraction
+from contractconv.api.sequences import Seconds
 from contractconv.errors import ShapeError
+from contractconv.markup.parts import article
+from contractconv.markup.shown import Printed
 
 if TYPE_CHECKING:
     from contractconv.calculus import gradient_derivatives
     from contractconv.calculus.derived_strings import Recipe
 
 
-class Second(Called):
+class Second(Called, Printed):
     """The derivative of ``⟨V, dX⟩`` by one of the arrays that a gradient ``dX`` is made of.
 
     ``print`` it to read what it is: a known contraction with ``V`` in another's place, or strings
@@ -99,11 +102,19 @@ class Second(Called):
     def __repr__(self) -> str:
         return repr(self._found)
 
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self.formula}"
 
-def seconds(forward: Contraction, operand: int) -> tuple[Second, ...]:
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import second_parts
+
+        return article(second_parts(self._found))
+
+
+def seconds(forward: Contraction, operand: int) -> Seconds:
     """The derivatives of the gradient by one operand."""
     count = len(_of(forward._spec, operand))
-    return tuple(Second(forward, operand, number) for number in range(count))
+    return Seconds(Second(forward, operand, number) for number in range(count))
 
 
 def _of(spec: Any, operand: int) -> tuple[gradient_derivatives.Second, ...]:

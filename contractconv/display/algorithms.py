@@ -80,8 +80,8 @@ class Fast:
 def fast(explanation: Explanation) -> Fast | None:
     """Gather the decompositions that plans use; ``None`` if there are none."""
     plans = dict(_plans(explanation))
-    tiles = dict.fromkeys(tile for plan in plans.values() for tile in plan.decompositions)
-    counts = {name: _counts(plan) for name, plan in plans.items() if plan.decompositions}
+    tiles = dict.fromkeys(tile for plan in plans.values() for tile in plan.tiles)
+    counts = {name: _counts(plan) for name, plan in plans.items() if plan.tiles}
     return Fast(tuple(tiles), counts) if tiles else None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_equation
@@ -15,6 +14,7 @@ from contractconv.calculus.symbols import operand_names
 from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_second
 from contractconv.execution.entered import enter_engines
+from contractconv.markup.shown import Paged
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -55,7 +55,7 @@ class Gradient:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Paged):
     """A contraction and its gradients, explained.
 
     Attributes:
@@ -76,16 +76,6 @@ class Explanation:
     def fast(self) -> Fast | None:
         """The fast algorithms that its plans use; ``None`` if there are none."""
         return fast(self)
-
-    def html(self) -> str:
-        """Return a page of its own: formulas in MathML, diagrams in SVG, nothing to load."""
-        from contractconv.display.html_page import page
-
-        return page(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file."""
-        Path(path).write_text(self.html(), encoding="utf-8")
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
@@ -112,13 +102,14 @@ class Explanation:
     def __repr__(self) -> str:
         return f"<explanation of {str(self.spec)!r}>"
 
-    def _repr_html_(self) -> str:
-        from contractconv.display.html_page import fragment
+    @property
+    def _page_title(self) -> str:
+        return str(self.spec)
 
-        return fragment(self)
+    def _page_parts(self, *, alone: bool) -> Iterable[str]:
+        from contractconv.display.html_page import explanation_parts
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else str(self))
+        return explanation_parts(self, alone)
 
 
 def explain(

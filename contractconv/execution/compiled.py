@@ -26,6 +26,8 @@ from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.programs.compiled import CompiledProgram, all_gradients
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import carry_out, run, run_first
+from contractconv.markup.parts import article, code
+from contractconv.markup.shown import Printed
 from contractconv.notation.carets import operand_position
 from contractconv.notation.keywords import Casting
 from contractconv.notation.problem import Problem, Shape
@@ -36,7 +38,7 @@ from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
 
 
-class Compiled:
+class Compiled(Printed):
     """A contraction for operands of fixed shapes and one dtype.
 
     Attributes:
@@ -268,6 +270,11 @@ class Compiled:
 
     def _array(self, operand: Any, what: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
         return fitted(operand, what, shape, dtype, "compiled for")
+
+    def _repr_html_(self) -> str:
+        from contractconv.planning.report_page import plan_parts
+
+        return article([f"<p>{code(repr(self))}</p>", *plan_parts(self.plan)])
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self._shapes))

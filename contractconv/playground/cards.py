@@ -9,7 +9,9 @@ from typing import Any
 from contractconv.calculus.equation import Equation
 from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
-from contractconv.display.html_page import _definitions, _picture, _strings, note
+from contractconv.display.html_formulas import formula
+from contractconv.display.html_page import picture
+from contractconv.display.html_steps import written
 from contractconv.display.sentences import (
     counts,
     forward_forms,
@@ -17,6 +19,7 @@ from contractconv.display.sentences import (
     letters,
     words,
 )
+from contractconv.markup.parts import code, definitions, note
 from contractconv.notation.spec import Spec
 from contractconv.playground.subject import Subject
 
@@ -70,8 +73,8 @@ def _shown(
     forms: Iterable[tuple[str, Spec]], equation: Equation, drawn: Spec, *sentences: str
 ) -> str:
     said = "".join(map(note, sentences))
-    strings = _definitions(_strings(forms))
-    return f"{write(equation, 'mathml')}{strings}{said}{_picture(drawn, equation)}"
+    strings = definitions((name, code(spec)) for name, spec in forms)
+    return f"{formula(written(equation))}{strings}{said}{picture(drawn, equation)}"
 
 
 def _copies(forms: Iterable[tuple[str, Spec]], equation: Equation) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from contractconv.display.html_page import _STYLE
+from contractconv.markup.style import STYLE
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.playground.examples import EXAMPLES
 
@@ -20,7 +20,7 @@ def page_files(engine: str) -> dict[str, bytes]:
         engine: :data:`SERVED` or :data:`ALONE`.
     """
     texts = {name: static(name) for name in ("index.html", "playground.css", "playground.js")}
-    texts |= {"engine.js": static(engine), "formulas.css": _STYLE, "examples.js": _tables()}
+    texts |= {"engine.js": static(engine), "formulas.css": STYLE, "examples.js": _tables()}
     return {name: text.encode() for name, text in texts.items()}
 
 

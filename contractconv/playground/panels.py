@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from importlib.util import find_spec
 
 from contractconv.api.derivation import Derivation
-from contractconv.display.equations import write_second
 from contractconv.display.explanation import Gradient
-from contractconv.display.html_page import _definitions, _plan, _steps, code, note
+from contractconv.display.html_sequences import phase_parts, second_parts
+from contractconv.display.html_steps import steps_list
 from contractconv.errors import ContractionError
-from contractconv.html_style import preformatted
+from contractconv.markup.parts import note, preformatted
+from contractconv.planning.report_page import plan_parts
 from contractconv.playground.subject import Subject
 
 Operand = int | None
@@ -56,7 +56,7 @@ def _always(_: Subject, operand: Operand) -> bool:
 
 
 def _derived(subject: Subject, operand: Operand) -> str:
-    return f'<ol class="cc-steps">{_steps(_gradient(subject, operand).steps)}</ol>'
+    return steps_list(_gradient(subject, operand).steps)
 
 
 def _has_phases(subject: Subject, operand: Operand) -> bool:
@@ -76,20 +76,16 @@ def _phases(subject: Subject, operand: Operand) -> str:
         f"one for each residue."
     )
     items = (
-        f"<li>{code(phase)} where {escape(phase.meaning)}{phase.mathml()}</li>" for phase in found
+        "".join(phase_parts(phase._shown_spec(), phase._shown_equation(), phase.meaning))
+        for phase in found
     )
-    return f"{note(said)}<ol>{''.join(items)}</ol>"
+    return f"{note(said)}<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
 
 
 def _again(subject: Subject, operand: Operand) -> str:
     gradient = _gradient(subject, operand)
-    said = f"V is the cotangent of d{gradient.name}."
-    pairs = [
-        (f"by {s.by}", escape(str(s)) if s.same_as is not None or not s.parts
-         else f"{code(s)} {escape(write_second(s, gradient.formulas.forward))}")
-        for s in gradient.seconds
-    ]  # fmt: skip
-    return note(said) + _definitions(pairs)
+    said = note(f"V is the cotangent of d{gradient.name}.")
+    return said + "".join(part for second in gradient.seconds for part in second_parts(second))
 
 
 def _has_plan(subject: Subject, operand: Operand) -> bool:
@@ -104,7 +100,8 @@ def _planned(subject: Subject, operand: Operand) -> str:
         if find_spec("numpy") is not None
         else "What is predicted for a machine like many, in float32; nothing is carried out here."
     )
-    return _plan(plan) + note(said)
+    assert plan is not None
+    return "".join(plan_parts(plan)) + note(said)
 
 
 def _certificate(subject: Subject, operand: Operand) -> str:

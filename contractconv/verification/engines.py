@@ -61,8 +61,12 @@ class Covered:
     within: float
 
     def __str__(self) -> str:
+        return self.row(35)
+
+    def row(self, width: int) -> str:
+        """What it says, with so much room for the way."""
         how = f"within {self.within:.1g}" if self.within else "exact"
-        return f"{self.way:<35} {self.numbers:>7,} numbers, {how}"
+        return f"{self.way:<{width}} {self.numbers:>7,} numbers, {how}"
 
 
 def large(formulas: Formulas, values: Mapping[str, int]) -> Case:

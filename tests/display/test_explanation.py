@@ -163,7 +163,7 @@ def test_what_a_shell_and_a_notebook_show() -> None:
     explanation = cc.Contraction("i j, j -> i").explain(wrt=1)
     assert repr(explanation) == "<explanation of 'i j, j -> i'>"
     said: list[str] = []
-    printer = type("Printer", (), {"text": lambda _, text: said.append(text)})()
+    printer = type("Printer", (), {"text": lambda _, text: said.append(text), "stack": [1]})()
     explanation._repr_pretty_(printer, cycle=False)
     explanation._repr_pretty_(printer, cycle=True)
     assert said == [str(explanation), repr(explanation)]
@@ -521,7 +521,7 @@ def test_only_plans_with_tiles_tell_of_fast_algorithms() -> None:
 
 def test_every_decomposition_that_a_plan_uses_is_shown_once() -> None:
     plans = [tiled().plan, *(gradient.plan for gradient in tiled().gradients)]
-    used = {tile.name for plan in plans if plan is not None for tile in plan.decompositions}
+    used = {tile.name for plan in plans if plan is not None for tile in plan.tiles}
     shown = [tile["name"] for tile in tiled().as_dict()["fast"]["decompositions"]]
     assert used == set(shown)
     assert len(shown) == len(used)
@@ -557,7 +557,7 @@ def test_a_page_with_matrices_is_closed_and_self_contained() -> None:
     fast = tiled().fast
     assert fast is not None
     numbers = [len(tile.a) + len(tile.b) + len(tile.c) for tile in fast.tiles]
-    in_matrices = page[page.index('<div class="cc-factors">') :].count("<mtr>")
+    in_matrices = page[page.index('<div class="cc-wide cc-factors">') :].count("<mtr>")
     assert in_matrices == sum(numbers)
     assert seen.count("section") == 3
 
