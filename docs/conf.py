@@ -28,6 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "extensions.sessions",
+    "extensions.styles",
     "extensions.directives",
     "extensions.drawings",
     "extensions.layer_pages",
@@ -50,7 +51,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
-html_last_updated_fmt = None
+html_show_search_summary = False  # pages that lie on a disk cannot read each other
 templates_path = ["_templates"]
 html_sidebars = {
     "**": [

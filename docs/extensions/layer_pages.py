@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -14,7 +15,7 @@ from sphinx.util import logging
 import contractconv as cc
 from extensions.layers import PREAMBLES, TOLERANCES, Compared, Layer, compared, is_there, made
 from extensions.markup import details, fence, raw, shown_string
-from extensions.playground import address
+from extensions.playground import opened_with
 
 _COTANGENT = "`G` is the cotangent: the gradient of a loss by the result."
 _LOG = logging.getLogger(__name__)
@@ -46,9 +47,9 @@ def _page(layer: Layer, document: nodes.document) -> Iterator[str]:
 def _string(layer: Layer) -> Iterator[str]:
     contraction = layer.contraction
     shapes = [*layer.shapes.values()]
-    yield raw(shown_string(contraction, address(layer)))
+    yield raw(shown_string(contraction, opened_with(layer)))
     yield fence(_call(layer), "python")
-    yield raw(_figure(contraction))
+    yield raw(card(contraction))
     result = contraction.output_shape(*shapes, **layer.given)
     yield f"Of shapes {', '.join(map(_shape, shapes))} it makes {_shape(result)}."
     yield "## Gradients"
@@ -71,20 +72,14 @@ def _call(layer: Layer) -> str:
 
 
 def _gradient(derivation: cc.Derivation) -> Iterator[str]:
-    scatter, gather = str(derivation.scatter), str(derivation.gather)
-    pairs = (
-        [("string", scatter)] if scatter == gather else [("scatter", scatter), ("gather", gather)]
-    )
-    rows = "".join(f"<dt>{name}</dt><dd>{shown_string(string)}</dd>" for name, string in pairs)
-    yield raw(f'<dl class="forms">{rows}</dl>')
-    yield raw(_figure(derivation))
+    if str(derivation.scatter) != str(derivation.gather):
+        yield f"As a scatter, {_code(derivation.scatter)}. As a gather:"
+    yield raw(card(derivation))
     yield raw(details("How it is derived", _steps(derivation)))
 
 
-def _figure(shown: cc.Contraction | cc.Derivation) -> str:
-    return (
-        f'<div class="formula">{shown.mathml()}</div><figure class="network">{shown.svg()}</figure>'
-    )
+def _code(string: object) -> str:
+    return f"`{string}`"
 
 
 def _steps(derivation: cc.Derivation) -> str:
@@ -109,12 +104,12 @@ def _program(layer: Layer) -> Iterator[str]:
     inputs = "\n".join(_input(layer, name) for name in layer.axes)
     yield fence(f"F = cc.functions\n{inputs}\n{layer.program.strip()}", "python")
     yield "That is this program, a node a line:"
-    yield fence(str(program), "python")
+    yield fence(str(program).strip(), "python")
+    yield "## Formulas"
     yield raw(_explained(program))
     yield "## Gradients"
     yield f"{_COTANGENT} Forward and backward are one program."
-    slopes = _slopes(layer)
-    yield fence(str(cc.program(y=layer.tensor, **slopes, name=f"{program.name}_grad")), "python")
+    yield fence(str(_backward(layer, f"{program.name}_grad")).strip(), "python")
 
 
 def _input(layer: Layer, name: str) -> str:
@@ -123,14 +118,17 @@ def _input(layer: Layer, name: str) -> str:
 
 
 def _explained(program: cc.Program) -> str:
-    return program.explain()._repr_html_()
+    """The explanation, as a part of the page: without its headline, and one level deeper."""
+    html = re.sub("<h1>.*?</h1>", "", program.explain()._repr_html_(), flags=re.DOTALL)
+    return re.sub("(</?h)2", r"\g<1>3", html)
 
 
-def _slopes(layer: Layer) -> dict[str, cc.Tensor]:
+def _backward(layer: Layer, name: str) -> cc.Program:
     G = cc.tensor("G", " ".join(layer.tensor.axes))
     wanted = layer.differentiable()
     made = cc.grad(layer.tensor, [layer.inputs[name] for name in wanted], G)
-    return {f"d_{name}": slope for name, slope in zip(wanted, made, strict=True)}
+    slopes = {f"d_{name}": slope for name, slope in zip(wanted, made, strict=True)}
+    return cc.program(y=layer.tensor, **slopes, name=name)
 
 
 # -- in other libraries -------------------------------------------------------------------------

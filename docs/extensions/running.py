@@ -78,7 +78,8 @@ def _performed(example: doctest.Example, names: dict[str, Any]) -> tuple[Any, st
             print(repr(value), file=output)
 
     code = compile(example.source, "<page>", "single")
-    with contextlib.redirect_stdout(output), _displaying(display):
+    aside = contextlib.redirect_stderr(io.StringIO())  # notices: a page shows what is printed
+    with contextlib.redirect_stdout(output), aside, _displaying(display):
         try:
             exec(code, names)
         except Exception as error:

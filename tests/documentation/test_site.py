@@ -10,7 +10,7 @@ import pytest
 from browser import needs_browser
 from built_site import names_of
 from devtools import opened, opened_text
-from page_judgements import faults_of
+from page_judgements import clipped, faint, faults_of, looked_at
 
 import contractconv as cc
 
@@ -92,6 +92,31 @@ def test_every_page_is_good_to_look_at(site: Path, part: int) -> None:
         if faults:
             found[str(path.relative_to(site))] = faults
     assert found == {}
+
+
+@needs_browser
+def test_menus_are_good_to_look_at_when_they_are_open(site: Path) -> None:
+    with opened((site / "gallery" / "convolution-strided.html").as_uri()) as tab:
+        tab.view(360)
+        tab.run("(view) => { view.document.getElementById('__navigation').click(); }")
+        tab.run("() => new Promise((done) => setTimeout(done, 600))")  # it slides in
+        found = tab.run("(view) => view.document.querySelector('.sidebar-drawer').offsetLeft")
+        assert found == 0
+        report = looked_at(tab, 360)  # what lies under the menu is covered
+        assert clipped(report) + faint(report) == []
+
+
+@needs_browser
+def test_what_is_searched_for_is_found_without_a_server(site: Path) -> None:
+    with opened(f"{(site / 'search.html').as_uri()}?q=transposed") as tab:
+        script = """(view) => new Promise((done) => {
+          const found = () => [...view.document.querySelectorAll('.search li a')];
+          const look = () => found().length ? done(found().map((a) => a.textContent))
+            : view.setTimeout(look, 50);
+          look();
+        })"""
+        assert "Transposed convolution" in tab.run(script)
+        assert faults_of(tab, f"{site.as_uri()}/", widths=(360, 1280)) == []
 
 
 @needs_browser
