@@ -119,7 +119,7 @@ def _backward(layer: Layer, name: str) -> cc.Program:
     wanted = layer.differentiable()
     made = cc.grad(layer.tensor, [layer.inputs[name] for name in wanted], G)
     slopes = {f"d_{name}": slope for name, slope in zip(wanted, made, strict=True)}
-    return cc.program(y=layer.tensor, **slopes, name=name)
+    return cc.program({"y": layer.tensor, **slopes}, name=name)
 
 
 # -- in other libraries -------------------------------------------------------------------------
