@@ -14,7 +14,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-from contractconv.version import VERSION  # noqa: E402 (this folder's extensions come first)
+from sphinx.application import Sphinx  # noqa: E402
+
+from contractconv.markup.parts import COPYING  # noqa: E402
+from contractconv.version import VERSION  # noqa: E402
 
 project = "contractconv"
 author = "the contractors"
@@ -89,3 +92,8 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 python_maximum_signature_line_length = 60
 maximum_signature_line_length = 60
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx: buttons that copy are made by the library's own script."""
+    app.add_js_file(None, body=f"addEventListener('DOMContentLoaded', () => {{{COPYING}}});")

@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 import contractconv as cc
 from contractconv.calculus.symbols import operand_names
 from extensions.grammar import Grammar
-from extensions.markup import shown_string
+from extensions.markup import forms, formula_of, picture_of, shown_string
 from extensions.railroad import diagrams
 
 
@@ -42,7 +42,7 @@ class String(Shown):
 
     def html(self, what: Any) -> str:
         """The string, large."""
-        return f'<div class="headline">{shown_string(what)}</div>'
+        return shown_string(what)
 
 
 class Strings(Shown):
@@ -50,13 +50,9 @@ class Strings(Shown):
 
     def html(self, what: Any) -> str:
         """One below the other."""
-        rows = [("the layer", str(what))]
         names = operand_names(len(what.grads()))
-        rows += [
-            (f"gradient by {name}", d.gather) for name, d in zip(names, what.grads(), strict=True)
-        ]
-        inside = "".join(f"<dt>{name}</dt><dd>{shown_string(s)}</dd>" for name, s in rows)
-        return f'<dl class="forms large">{inside}</dl>'
+        slopes = {f"gradient by {n}": d.gather for n, d in zip(names, what.grads(), strict=True)}
+        return forms({"the layer": what, **slopes}, "large")
 
 
 class Formula(Shown):
@@ -64,7 +60,7 @@ class Formula(Shown):
 
     def html(self, what: Any) -> str:
         """The formula as MathML."""
-        return f'<div class="formula">{what.mathml()}</div>'
+        return formula_of(what)
 
 
 class Network(Shown):
@@ -72,7 +68,7 @@ class Network(Shown):
 
     def html(self, what: Any) -> str:
         """The picture as SVG."""
-        return f'<figure class="network">{what.svg()}</figure>'
+        return picture_of(what)
 
 
 class Railroad(Directive):

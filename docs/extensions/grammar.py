@@ -119,7 +119,9 @@ class _Reader:
             return Name(text)
         inside = self.choice()
         self.pieces.pop(0)
-        return {"{": Many, "[": Maybe}[text](inside) if text in "{[" else inside
+        if text == "{":
+            return Many(inside)
+        return Maybe(inside) if text == "[" else inside
 
 
 _ENDS = {("mark", mark) for mark in ("|", "}", "]", ")")}

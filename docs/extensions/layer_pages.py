@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -14,7 +13,7 @@ from sphinx.util import logging
 
 import contractconv as cc
 from extensions.layers import PREAMBLES, TOLERANCES, Compared, Layer, compared, is_there, made
-from extensions.markup import details, fence, raw, shown_string
+from extensions.markup import card, fence, forms, raw, shown_string, steps_of
 from extensions.playground import opened_with
 
 _COTANGENT = "`G` is the cotangent: the gradient of a loss by the result."
@@ -58,7 +57,7 @@ def _string(layer: Layer) -> Iterator[str]:
         yield f"### By `{name}`"
         yield from _gradient(derivation)
     yield "## Plan"
-    yield fence(str(contraction.plan(*shapes, **layer.given)))
+    yield raw(contraction.plan(*shapes, **layer.given)._repr_html_())
 
 
 def _call(layer: Layer) -> str:
@@ -72,24 +71,16 @@ def _call(layer: Layer) -> str:
 
 
 def _gradient(derivation: cc.Derivation) -> Iterator[str]:
-    if str(derivation.scatter) != str(derivation.gather):
-        yield f"As a scatter, {_code(derivation.scatter)}. As a gather:"
+    yield raw(forms(_forms(derivation)))
     yield raw(card(derivation))
-    yield raw(details("How it is derived", _steps(derivation)))
+    yield raw(steps_of(derivation))
 
 
-def _code(string: object) -> str:
-    return f"`{string}`"
-
-
-def _steps(derivation: cc.Derivation) -> str:
-    items, before = [], ""
-    for step in derivation.steps:
-        formula = "" if step.formula == before else f'<div class="formula">{step.mathml()}</div>'
-        before = step.formula
-        string = "" if step.string is None else shown_string(step.string)
-        items.append(f"<li><b>{step.name}</b> {escape(step.sentence)}{formula}{string}</li>")
-    return f'<ol class="steps">{"".join(items)}</ol>'
+def _forms(derivation: cc.Derivation) -> dict[str, object]:
+    scatter, gather = derivation.scatter, derivation.gather
+    if str(scatter) == str(gather):
+        return {"string": gather}
+    return {"scatter": scatter, "gather": gather}
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -128,7 +119,7 @@ def _backward(layer: Layer, name: str) -> cc.Program:
     wanted = layer.differentiable()
     made = cc.grad(layer.tensor, [layer.inputs[name] for name in wanted], G)
     slopes = {f"d_{name}": slope for name, slope in zip(wanted, made, strict=True)}
-    return cc.program(y=layer.tensor, **slopes, name=name)
+    return cc.program({"y": layer.tensor, **slopes}, name=name)
 
 
 # -- in other libraries -------------------------------------------------------------------------

@@ -230,13 +230,13 @@ def _of_jax(
 ) -> tuple[Any, list[Any]]:
     jax = import_module("jax")
 
-    @jax.jit  # operation by operation it would compile each of them
     def both(held: Arrays, changed: Arrays, cotangent: Any) -> tuple[Any, Arrays]:
         result, pull = jax.vjp(lambda some: function(**{**held, **some}), changed)
         return result, pull(cotangent.astype(result.dtype))[0]
 
     changed = {name: arrays[name] for name in wanted}
-    result, slopes = both({**arrays}, changed, cotangent)
+    # Operation by operation it would compile each of them.
+    result, slopes = jax.jit(both)({**arrays}, changed, cotangent)
     return result, [slopes[name] for name in wanted]
 
 

@@ -11,9 +11,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.directives.other import TocTree
 
-from contractconv.display.diagram import STYLE
 from extensions.layers import GALLERY, Layer, read
-from extensions.markup import shown_string
+from extensions.markup import spec_code
+
+_WIDEST = 480.0  # pixels of a picture whose letters can still be read on a card
 
 
 class Overview(TocTree):
@@ -39,8 +40,8 @@ class Layers(Overview):
     kind = "layers"
 
     def cards(self, names: Sequence[str]) -> str:
-        """A card for each layer; their pictures share one stylesheet."""
-        return f"<style>{STYLE}</style>" + "".join(map(_layer_card, map(_known, names)))
+        """A card for each layer."""
+        return "".join(map(_layer_card, map(_known, names)))
 
 
 class Families(Overview):
@@ -58,7 +59,7 @@ def _known(name: str) -> Layer:
 
 
 def _layer_card(layer: Layer) -> str:
-    shown = shown_string(layer.string) if layer.string else '<span class="quiet">a program</span>'
+    shown = spec_code(layer.string) if layer.string else '<span class="quiet">a program</span>'
     return (
         f'<a class="card" href="{layer.name}.html"><b>{escape(layer.title)}</b>'
         f"{shown}{_thumbnail(layer)}</a>"
@@ -66,11 +67,11 @@ def _layer_card(layer: Layer) -> str:
 
 
 def _thumbnail(layer: Layer) -> str:
-    if not layer.string:
+    svg = layer.contraction.svg() if layer.string else ""
+    width = re.search(r' width="([\d.]+)"', svg)
+    if width is None or float(width[1]) > _WIDEST:
         return ""
-    svg = layer.contraction.svg()
-    bare = re.sub("<(style|title|desc)>.*?</\\1>", "", svg, flags=re.DOTALL)
-    return f'<span class="thumbnail">{bare}</span>'
+    return f'<span class="thumbnail">{svg}</span>'
 
 
 def _family_card(path: Path) -> str:

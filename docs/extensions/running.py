@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from extensions.markup import formula_of
+
 # What a page may need beyond the library's own requirements.
 PEERS = frozenset({"dask", "distributed", "einops", "jax", "keras", "torch"})
 _CHECKER = doctest.OutputChecker()
@@ -120,8 +122,8 @@ def _shown(example: doctest.Example, value: Any, names: dict[str, Any]) -> str:
     """A printed formula is typeset, a value is shown as notebooks show it."""
     owner = _owner_of_printed_formula(example.source)
     if owner is not None:
-        formula = getattr(eval(compile(owner, "<page>", "eval"), names), "mathml", None)
-        return "" if formula is None else f'<div class="formula">{formula()}</div>'
+        value = eval(compile(owner, "<page>", "eval"), names)
+        return formula_of(value) if hasattr(value, "_shown_equation") else ""
     if not type(value).__module__.startswith("contractconv."):
         return ""  # what other libraries draw is for a page of theirs
     drawn = getattr(value, "_repr_html_", None)

@@ -47,7 +47,7 @@ class Sessions(SphinxTransform):
 
 def is_session(block: nodes.literal_block) -> bool:
     """Whether a block shows Python's shell."""
-    return block.get("language") == "python" and block.astext().startswith(">>>")
+    return bool(block.get("language") == "python" and block.astext().startswith(">>>"))
 
 
 def _is_in(node: nodes.Node, section: nodes.Element) -> bool:
