@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -74,11 +75,11 @@ class Judge:
         terms: int,
     ) -> Check:
         """Compare a formula, at so many elements that about ``terms`` terms are worked out."""
-        value = evaluator(equation.sympy, arrays)
+        value = evaluator(equation.sympy, arrays, known)
 
         def at(place: Place) -> Any:
             try:
-                return value({**known, **dict(zip(equation.left.axes, place, strict=True))})
+                return value(dict(zip(equation.left.axes, place, strict=True)))
             except KeyError as error:
                 return f"an element that does not exist, at {error.args[0]}"
 
@@ -88,7 +89,7 @@ class Judge:
     def array(self, statement: str, result: Array) -> Check:
         """Compare an array."""
         split = np.asarray(result).reshape(self.shape)
-        return self._compare(statement, lambda place: split[place].item())
+        return self._compare(statement, dict(by_place(split)).__getitem__)
 
     def near(self, statement: str, made: Array, bound: float, nothing: float = 0.0) -> int:
         """Compare a large array at once, within a bound of its own.
@@ -126,7 +127,7 @@ class Judge:
         """Every position, or a sample that holds those with something in them first."""
         count = prod(self.shape)
         if most is None or count <= most:
-            return list(np.ndindex(*self.shape))
+            return list(_places(self.shape))
         rng = np.random.default_rng(self.case.number)
         busy = sorted(place for place, number in self.expected.items() if number)
         chosen = [busy[n] for n in rng.permutation(len(busy))[: (most + 1) // 2]]
@@ -149,7 +150,16 @@ class Judge:
 def numbers_of(array: Array, accesses: Sequence[Any]) -> dict[Place, Any]:
     """The elements of an array by position, compositions split."""
     split = np.asarray(array).reshape([access.size for access in accesses])
-    return {place: value.item() for place, value in np.ndenumerate(split)}
+    return dict(by_place(split))
+
+
+def by_place(array: Array) -> Iterator[tuple[Place, Any]]:
+    """The elements of an array as Python's own numbers, each with its position."""
+    return zip(_places(array.shape), array.ravel().tolist(), strict=True)
+
+
+def _places(shape: Shape) -> Iterator[Place]:
+    return product(*map(range, shape))
 
 
 def sizes_of(case: Case, named: Mapping[int, Sequence[sympy.Symbol]]) -> dict[sympy.Symbol, int]:
