@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -78,11 +78,11 @@ class Judge:
         terms: int,
     ) -> Check:
         """Compare a formula, at so many elements that about ``terms`` terms are worked out."""
-        value = evaluator(equation.sympy, arrays)
+        value = evaluator(equation.sympy, arrays, known)
 
         def at(place: Place) -> Any:
             try:
-                return value({**known, **dict(zip(equation.left.axes, place, strict=True))})
+                return value(dict(zip(equation.left.axes, place, strict=True)))
             except KeyError as error:
                 return f"an element that does not exist, at {error.args[0]}"
 
@@ -94,7 +94,7 @@ class Judge:
         import numpy as np
 
         split = np.asarray(result).reshape(self.shape)
-        return self._compare(statement, lambda place: split[place].item())
+        return self._compare(statement, dict(by_place(split)).__getitem__)
 
     def numbers(self, statement: str, result: Mapping[Place, Any]) -> Check:
         """Compare elements; those that are missing are zero."""
@@ -136,7 +136,7 @@ class Judge:
 
     def _places(self, most: int | None) -> list[Place]:
         """Every position, or a sample that holds those with something in them first."""
-        every, count = list(product(*map(range, self.shape))), prod(self.shape)
+        every, count = list(_places(self.shape)), prod(self.shape)
         if most is None or count <= most:
             return every
         random = Random(self.case.number)
@@ -162,7 +162,16 @@ def numbers_of(array: Array, accesses: Sequence[Any]) -> dict[Place, Any]:
     import numpy as np
 
     split = np.asarray(array).reshape([access.size for access in accesses])
-    return {place: value.item() for place, value in np.ndenumerate(split)}
+    return dict(by_place(split))
+
+
+def by_place(array: Array) -> Iterator[tuple[Place, Any]]:
+    """The elements of an array as Python's own numbers, each with its position."""
+    return zip(_places(array.shape), array.ravel().tolist(), strict=True)
+
+
+def _places(shape: Shape) -> Iterator[Place]:
+    return product(*map(range, shape))
 
 
 def sizes_of(case: Case, named: Mapping[int, Sequence[sympy.Symbol]]) -> dict[sympy.Symbol, int]:

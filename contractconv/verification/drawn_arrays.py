@@ -14,7 +14,7 @@ from contractconv.notation.problem import Problem, Shape
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute_force import BruteForce, Place
 from contractconv.verification.cases import Case
-from contractconv.verification.comparison import numbers_of
+from contractconv.verification.comparison import by_place, numbers_of
 
 
 class Drawn:
@@ -72,7 +72,7 @@ def _magnitude(problem: Problem, power: int) -> int:
 
 def elements(array: Array) -> dict[Place, Any]:
     """The elements of an array by position."""
-    return {place: value.item() for place, value in np.ndenumerate(np.asarray(array))}
+    return dict(by_place(np.asarray(array)))
 
 
 def _local(brute: BruteForce, per_point: bool) -> dict[Any, Any]:

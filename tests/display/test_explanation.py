@@ -631,7 +631,7 @@ def test_all_cases_of_a_proof_share_the_terms_that_are_looked_at(
 
     looked_at = 0
 
-    def counting(formula: Any, arrays: Any) -> Any:
+    def counting(formula: Any, arrays: Any, known: Any) -> Any:
         terms = prod([2] * len(getattr(formula, "limits", ())))
 
         def value(values: Any) -> int:
