@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 from contractconv.errors import ContractionError
@@ -64,18 +65,18 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
     except FieldError as error:
         if error.field not in ("shapes", "values"):
             raise
-        subject, notice = Subject.of(Asked(asked.spec, asked.reduce, asked.parameters)), error
+        subject, notice = Subject.of(asked.without_sizes()), error
     return _overview(subject) | {"notice": None if notice is None else notice.as_dict()}
 
 
 def _overview(subject: Subject) -> dict[str, Any]:
     explanation = subject.explanation
-    factors, terms = explanation.forward.factors, explanation.spec.inputs
-    gradients = map(gradient_card, explanation.gradients)
+    spec = explanation.spec
+    gradients = starmap(gradient_card, enumerate(explanation.gradients))
     return {
         "operands": [
-            {"name": factor.name, "term": " ".join(map(str, term))}
-            for factor, term in zip(factors, terms, strict=True)
+            {"name": name, "term": " ".join(map(str, spec.inputs[spec.places_of(n)[0]]))}
+            for n, name in enumerate(spec.arrays)
         ],
         "cards": [_with_panels(card, subject) for card in (layer_card(subject), *gradients)],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contractconv.api.contraction import Contraction
@@ -22,7 +22,8 @@ class FieldError(ContractionError):
     """What is wrong with a field.
 
     Attributes:
-        field: which one: ``"spec"``, ``"reduce"``, ``"parameters"``, ``"shapes"``, ``"values"``.
+        field: which one: ``"spec"``, ``"reduce"``, ``"parameters"``, ``"names"``, ``"shapes"`` or
+            ``"values"``.
         spans: where in its text, if that is known.
     """
 
@@ -43,13 +44,15 @@ class Asked:
         spec: the string.
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
-        shapes: a text for each operand; those of others may be left from another string.
+        names: of operands; equal ones are one array.
+        shapes: a text for each array; those of others may be left from another string.
         values: extents and parameters: ``"k=2 l=2"``.
     """
 
     spec: str
     reduce: str = "sum"
     parameters: str = ""
+    names: str = ""
     shapes: tuple[str, ...] = ()
     values: str = ""
 
@@ -60,7 +63,7 @@ class Asked:
         Raises:
             FieldError: a field is no text, or too long.
         """
-        texts = {name: _text(request, name) for name in ("spec", "parameters", "values")}
+        texts = {name: _text(request, name) for name in ("spec", "parameters", "names", "values")}
         shapes = request.get("shapes", ())
         if not isinstance(shapes, list | tuple):
             raise FieldError("shapes", "shapes are a list of texts")
@@ -76,13 +79,24 @@ class Asked:
         if not self.spec.strip():
             raise FieldError("spec", "type a string, as b (i+k) c, k c o -> b i o")
         try:
-            return Contraction(self.spec, self.reduce, self.parameters)  # type: ignore[arg-type]
+            found = self._contraction(None)
         except SpecError as error:
             raise FieldError("spec", str(error), error.spans) from None
         except ReductionError as error:
             raise FieldError("reduce", str(error)) from None
         except ContractionError as error:
             raise FieldError("parameters", str(error)) from None
+        try:
+            return self._contraction(self.names) if self.names.strip() else found
+        except ContractionError as error:
+            raise FieldError("names", str(error)) from None
+
+    def _contraction(self, names: str | None) -> Contraction:
+        return Contraction(self.spec, self.reduce, self.parameters, names)  # type: ignore[arg-type]
+
+    def without_sizes(self) -> Asked:
+        """The same without shapes and numbers."""
+        return replace(self, shapes=(), values="")
 
     def sizes(self, terms: Sequence[Term]) -> tuple[Shape, ...]:
         """The shapes of operands with these terms; none as long as one is missing.

@@ -11,6 +11,7 @@ from contractconv.display.explanation import Gradient
 from contractconv.display.html_formulas import formula
 from contractconv.display.html_page import picture
 from contractconv.display.html_steps import written
+from contractconv.display.html_summed import summed_parts
 from contractconv.display.sentences import (
     counts,
     forward_forms,
@@ -18,6 +19,7 @@ from contractconv.display.sentences import (
     letters,
     words,
 )
+from contractconv.display.summed_gradient import SummedGradient, strings
 from contractconv.markup.parts import code, definitions, note
 from contractconv.notation.spec import Spec
 from contractconv.playground.subject import Subject
@@ -28,7 +30,7 @@ class Card:
     """A part of the page.
 
     Attributes:
-        operand: the operand that a gradient is by; ``None`` for the layer itself.
+        operand: the number of the array that a gradient is by; ``None`` for the layer itself.
         title: what it is.
         html: what it shows.
     """
@@ -55,11 +57,16 @@ def layer_card(subject: Subject) -> Card:
     return Card(None, "Layer", _shown(forms, explanation.forward, spec, *said))
 
 
-def gradient_card(gradient: Gradient) -> Card:
-    """The gradient by one operand."""
+def gradient_card(number: int, gradient: Gradient | SummedGradient) -> Card:
+    """The gradient by one array, given its number."""
+    title = f"Gradient by {gradient.name}"
+    if isinstance(gradient, SummedGradient):
+        parts = definitions((name, code(text)) for name, text in strings(gradient))
+        shown = formula(written(gradient.formula)) + parts + "".join(summed_parts(gradient))
+        return Card(number, title, shown)
     formulas, forms = gradient.formulas, gradient_forms(gradient)
     html = _shown(forms, formulas.collected, formulas.gather, letters(gradient))
-    return Card(formulas.operand, f"Gradient by {gradient.name}", html)
+    return Card(number, title, html)
 
 
 def _shown(

@@ -19,6 +19,7 @@ class Example:
         values: extents and parameters, as they are typed: ``"k=2 l=2"``.
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
+        names: of operands; equal ones are one array.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Example:
     values: str = ""
     reduce: str = "sum"
     parameters: str = ""
+    names: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -57,6 +59,7 @@ EXAMPLES = (
     Example("Max pooling", "b (2*i+k) (2*j+l) c -> b i j c", ("8x28x28x16",), "k=2 l=2", "max"),
     Example("Average pooling", "b (2*i+k) (2*j+l) c -> b i j c", ("8x28x28x16",), "k=2 l=2",
             "mean"),
+    Example("Quadratic form, one array twice", "i, i j, j ->", ("5", "5x5"), names="x A x"),
     Example("Polynomials multiplied", "(i-k), k -> i", ("8", "3")),
     Example("Correlation of two images", "b (i+k) (j+l) c, b i j c -> b k l",
             ("4x20x20x3", "4x16x16x3")),
@@ -91,6 +94,7 @@ def address(
         shapes: the shape of each operand: ``"8x28x28x3"``.
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
+        names: of operands; equal ones are one array.
         values: extents and parameters: ``"k=2 l=2"``.
 
     Example:

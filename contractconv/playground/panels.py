@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
 from contractconv.api.derivation import Derivation
+from contractconv.calculus.collected import Collected
+from contractconv.calculus.equation import Equation
 from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
 from contractconv.display.html_page import python
 from contractconv.display.html_sequences import phase_parts, second_parts
 from contractconv.display.html_steps import steps_list
 from contractconv.display.sentences import gradient_forms
+from contractconv.display.summed_gradient import SummedGradient, strings
 from contractconv.errors import ContractionError
 from contractconv.markup.parts import copies, note, preformatted
 from contractconv.planning.report_page import plan_parts
@@ -40,7 +43,7 @@ class Panel:
     belongs: Callable[[Subject, Operand], bool]
 
 
-def _gradient(subject: Subject, operand: Operand) -> Gradient:
+def _gradient(subject: Subject, operand: Operand) -> Gradient | SummedGradient:
     assert operand is not None
     return subject.explanation.gradients[operand]
 
@@ -88,7 +91,10 @@ def _phases(subject: Subject, operand: Operand) -> str:
 def _again(subject: Subject, operand: Operand) -> str:
     gradient = _gradient(subject, operand)
     said = note(f"V is the cotangent of d{gradient.name}.")
-    return said + "".join(part for second in gradient.seconds for part in second_parts(second))
+    forward = subject.explanation.spec
+    return said + "".join(
+        part for second in gradient.seconds for part in second_parts(second, forward)
+    )
 
 
 def _has_plan(subject: Subject, operand: Operand) -> bool:
@@ -96,15 +102,15 @@ def _has_plan(subject: Subject, operand: Operand) -> bool:
 
 
 def _planned(subject: Subject, operand: Operand) -> str:
-    explanation = subject.explanation
-    plan = explanation.plan if operand is None else explanation.gradients[operand].plan
+    plans = [subject.explanation.plan]
+    if operand is not None:
+        plans = [plan for _, plan in _gradient(subject, operand).plans]
     said = (
         "What is predicted for a machine like many, in float32."
         if find_spec("numpy") is not None
         else "What is predicted for a machine like many, in float32; nothing is carried out here."
     )
-    assert plan is not None
-    return "".join(plan_parts(plan)) + note(said)
+    return "".join(part for plan in plans if plan for part in plan_parts(plan)) + note(said)
 
 
 def _certificate(subject: Subject, operand: Operand) -> str:
@@ -113,8 +119,10 @@ def _certificate(subject: Subject, operand: Operand) -> str:
         from contractconv.verification.exact_proof import prove
 
         said = "In Python's integers; engines, which need numpy, are not compared here."
-        proof = prove(derivation._formulas, subject.parameters)
-        return preformatted(str(proof)) + note(said)
+        gradient = _gradient(subject, operand)
+        parts = gradient.parts if isinstance(gradient, SummedGradient) else [gradient]
+        proofs = [str(prove(part.formulas, subject.parameters)) for part in parts]
+        return preformatted("\n".join(proofs)) + note(said)
     return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
 
 
@@ -124,17 +132,24 @@ def _source(library: str, subject: Subject, operand: Operand) -> str:
 
 
 def _copied(subject: Subject, operand: Operand) -> str:
-    if operand is None:
-        made, shown = python(subject.explanation.spec), subject.explanation.forward
-        forms = [("string", subject.explanation.spec)]
-    else:
-        gradient = _gradient(subject, operand)
-        made = f"{python(subject.explanation.spec)}.grad({operand})"
-        shown, forms = gradient.formulas.collected, gradient_forms(gradient)
+    made, shown, forms = _forms(subject, operand)
     scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
     texts = {name: write(shown, script) for name, script in scripts.items()}
     strings = {name: str(spec) for name, spec in forms}
     return copies(**strings, **texts, Python=made, sympy=str(shown.sympy))
+
+
+def _forms(
+    subject: Subject, operand: Operand
+) -> tuple[str, Equation | Collected, Iterable[tuple[str, object]]]:
+    """What makes a card's subject in Python, its formula, and its strings."""
+    spec = subject.explanation.spec
+    if operand is None:
+        return python(spec), subject.explanation.forward, [("string", spec)]
+    gradient, made = _gradient(subject, operand), f"{python(spec)}.grad({operand})"
+    if isinstance(gradient, SummedGradient):
+        return made, gradient.formula, strings(gradient)
+    return made, gradient.formulas.collected, gradient_forms(gradient)
 
 
 _LIBRARIES = ("numpy", "torch", "jax")

@@ -36,7 +36,8 @@ class Subject:
             FieldError: one of them is wrong.
         """
         contraction, values = asked.contraction(), asked.numbers()
-        shapes = asked.sizes(contraction._spec.inputs)
+        spec = contraction._named
+        shapes = asked.sizes([spec.inputs[spec.places_of(n)[0]] for n in range(len(spec.arrays))])
         try:
             explanation = contraction.explain(*shapes, extents=values, proof=False)
         except ContractionError as error:

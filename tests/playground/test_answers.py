@@ -185,3 +185,18 @@ def test_every_example_and_panel_is_answered_without_numpy() -> None:
         [sys.executable, "-c", WITHOUT_NUMPY], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_names_make_one_array_of_two_operands() -> None:
+    found = answer({"spec": "i, i j, j ->", "names": "x A x", "shapes": ["5", "5x5"]})
+    assert [card["title"] for card in found["cards"]] == ["Layer", "Gradient by x", "Gradient by A"]
+    assert [(one["name"], one["term"]) for one in found["operands"]] == [("x", "i"), ("A", "i j")]
+    assert "⊤" in found["cards"][1]["html"]
+    assert found["notice"] is None
+
+
+@pytest.mark.parametrize("names", ["x", "x x y", "i A x", "1 2 3"])
+def test_wrong_names_are_told_beside_their_field(names: str) -> None:
+    error = answer({"spec": "i, i j, j ->", "names": names})["error"]
+    assert error["field"] == "names"
+    assert error["message"]

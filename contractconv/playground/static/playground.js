@@ -63,7 +63,7 @@ const conversation = new Conversation(engine);
 
 // --- fields, and the address that holds them ---------------------------------------------------
 
-const FIELDS = ["spec", "reduce", "parameters", "values"];
+const FIELDS = ["spec", "reduce", "parameters", "names", "values"];
 let shapes = []; // also those of operands that the string has no more: it may be half typed
 let open = {}; // by card, the panel that is open
 
@@ -72,8 +72,8 @@ function request() {
   return { ...said, shapes };
 }
 
-function show({ spec = "", reduce = "sum", parameters = "", values = "", shapes: sizes = [] }) {
-  Object.entries({ spec, reduce, parameters, values }).forEach(([name, text]) => {
+function show({ spec = "", reduce = "sum", parameters = "", names = "", values = "", shapes: sizes = [] }) {
+  Object.entries({ spec, reduce, parameters, names, values }).forEach(([name, text]) => {
     element(name).value = text;
   });
   shapes = [...sizes];
@@ -133,7 +133,7 @@ function shapeField(n) {
 
 // --- mistakes ----------------------------------------------------------------------------------
 
-const wrongIn = { spec: "fault", reduce: "fault", parameters: "notice", shapes: "notice", values: "notice" };
+const wrongIn = { spec: "fault", reduce: "fault", parameters: "notice", names: "notice", shapes: "notice", values: "notice" };
 
 function showFault(fault) {
   ["fault", "notice"].forEach((id) => {
