@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -15,6 +16,20 @@ DOTS = "..."
 
 # Names for the positions of an array, as one would choose them by hand.
 POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
+
+
+_PRINTED = tuple(
+    (re.compile(typed), printed)
+    for typed, printed in (
+        (r"(?<![\w])([0-9]+)\*", r"\1"),
+        (r"\*", "·"),
+        ("-", "−"),
+        ("'", "′"),
+        (re.escape(DOTS), "…"),
+    )
+)
+_SEVERAL_LETTERS = re.compile(r"[^\W\d_]\w*[^\W\d_]")
+_SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
 def operand_names(count: int) -> tuple[str, ...]:
@@ -86,6 +101,22 @@ def is_plain(term: Term) -> bool:
     """Whether every index of a term stands alone on its axis, and only once."""
     names = [axis.plain for axis in split(term)]
     return None not in names and len(set(names)) == len(names)
+
+
+def in_words(axis: Affine) -> str:
+    """An expression as sentences and formulas in plain text write it.
+
+    Example:
+        >>> i, k = Affine.index("i"), Affine.index("k'")
+        >>> in_words(i + i - k)
+        '2i−k′'
+    """
+    text = str(axis)
+    text = text[1:-1] if text.startswith("(") else text
+    for typed, printed in _PRINTED:
+        text = typed.sub(printed, text)
+    words = _SEVERAL_LETTERS.search(text) and _SIGN.search(text)
+    return _SIGN.sub(r" \1 ", text) if words else text
 
 
 def joined(axes: Iterable[Affine], like: Term) -> Term:

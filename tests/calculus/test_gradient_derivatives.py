@@ -92,7 +92,7 @@ def test_a_second_derivative_says_by_what_and_which_string() -> None:
     assert (by_cotangent.same_as, by_weight.same_as) == ("Y", "dW")
     assert by_cotangent.roles == by_weight.roles == (("X", "V"),)
     assert str(by_cotangent.spec) == CONV
-    assert str(by_weight.spec) == "b (k+2*i-1) c, b i o -> k c o"
+    assert str(by_weight.spec) == "b (2*i+k-1) c, b i o -> k c o"
     assert repr(by_weight) == "<by W: dW with V in place of X>"
 
 

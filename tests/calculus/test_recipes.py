@@ -526,7 +526,7 @@ STRINGS: list[tuple[str, str, Callable[[cc.Contraction], object]]] = [
     (ATTENTION, ATTENTION, lambda c: c.jvp(2)),
     ("... i, i o -> ... o", "... i, i o -> ... o", lambda c: c.jvp(1)),
     (CONV, "b (2*i+k-1) c -> b i o k c o", lambda c: c.jacobian(1)),
-    (CONV, "k c o -> b i o b (k+2*i-1) c", lambda c: c.jacobian(0)),
+    (CONV, "k c o -> b i o b (2*i+k-1) c", lambda c: c.jacobian(0)),
     (DENSE, "i o -> b o b i", lambda c: c.jacobian(0)),
     (DENSE, "b i -> b o i o", lambda c: c.jacobian(1)),
     (ATTENTION, "b q h d, b k h d -> b q h e b k h e", lambda c: c.jacobian(2)),
@@ -534,7 +534,7 @@ STRINGS: list[tuple[str, str, Callable[[cc.Contraction], object]]] = [
     (DENSE, "b i, b i_, i_ o -> i o", lambda c: c.curvature(1).product()),
     (
         CONV,
-        "b (k+2*i-1) c, b (k_+2*i-1) c_, k_ c_ o -> k c o",
+        "b (2*i+k-1) c, b (2*i+k_-1) c_, k_ c_ o -> k c o",
         lambda c: c.curvature(1).product(),
     ),
     (
