@@ -69,32 +69,28 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation]) -> list[str]:
         >>> from contractconv.notation.parser import parse
         >>> spec = parse("b (2*i+k-1), k -> b i")
         >>> print(*said_of_sizes(spec, [forward_formula(spec)]))
-        N_h is the size of X's axis 1.
+        N_i is the extent of index i; h runs along X's axis 1, whose size is N_h.
     """
-    shown, met = set[str](), set[str]()
+    shown = set[str]()
     for equation in equations:
-        met |= {symbol.name for axis in equation.left.axes for symbol in axis.free_symbols}
+        positions = {symbol.name for axis in equation.left.axes for symbol in axis.free_symbols}
+        shown |= {f"N_{name}" for name in positions.difference(spec.indices)}
         shown |= {guard.size.name for guard in equation.guards if isinstance(guard, Inside)}
-    said = ["N_i is the extent of index i"] * any(
-        n.removeprefix("N_") in spec.indices for n in shown
-    )
-    said += _axes_said(spec, shown, met)
+    said = ["N_i is the extent of index i"] * bool(shown)
+    said += _axes_said(spec, shown)
     return [f"{'; '.join(said)}."] if said else []
 
 
-def _axes_said(spec: Spec, shown: Collection[str], met: Collection[str]) -> Iterator[str]:
+def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
     """What is said of each axis at a computed position of which formulas speak."""
     called = [*operand_names(len(spec.inputs)), RESULT]
     for term, named in places(spec).items():
         for number, (position, axis) in enumerate(zip(named, split(spec.terms[term]), strict=True)):
-            name, array = position.name, called[term]
-            if axis.plain is not None:
-                continue
-            if name in met:
-                size = f", whose size is N_{name}" * (f"N_{name}" in shown)
-                yield f"{name} runs along {array}'s axis {number}{size}"
-            elif f"N_{name}" in shown:
-                yield f"N_{name} is the size of {array}'s axis {number}"
+            if axis.plain is None and f"N_{position.name}" in shown:
+                yield (
+                    f"{position.name} runs along {called[term]}'s axis {number}, whose size is "
+                    f"N_{position.name}"
+                )
 
 
 def counts(explanation: Explanation, plan: Plan) -> str:
