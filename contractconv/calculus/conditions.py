@@ -56,7 +56,7 @@ def possible(guards: Sequence[Guard]) -> bool:
 
     Example:
         >>> h = sympy.Symbol("h", integer=True)
-        >>> possible([Divides(2, h), Divides(4, h + 1)])
+        >>> possible([Divides(sympy.Integer(2), h), Divides(sympy.Integer(4), h + 1)])
         False
     """
     if any(isinstance(guard, Inside) and _negative(guard.position) for guard in guards):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -18,12 +18,11 @@ from sympy import Expr, Symbol
 from contractconv.calculus.symbols import DOTS, axis, joined
 from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import SUM, Axis, Composition, Reduction, Spec, Term
+from contractconv.notation.spec import SUM, Composition, Reduction, Spec, Term
 from contractconv.reductions.formulas import reduced
 from contractconv.reductions.table import REDUCTIONS
 
 Substitution = Mapping[Any, Any]
-Part = TypeVar("Part", bound=Axis)
 
 
 class Size(sympy.Symbol):  # type: ignore[misc]
@@ -245,7 +244,9 @@ class Equation(Value):
     @remembered
     def spec(self) -> Spec:
         """The axes as the notation writes them: factors as inputs, the left side as output."""
-        return self._unordered.mapped(self._ordered)
+        return self._unordered.mapped(
+            lambda found: self._ordered(found) if isinstance(found, Affine) else found
+        )
 
     @remembered
     def _unordered(self) -> Spec:
@@ -262,13 +263,13 @@ class Equation(Value):
         names = {symbol.name for symbol in formula.free_symbols}.difference(self.parameters)
         return self._ordered(axis(formula, names))
 
-    def _ordered(self, found: Part) -> Part:
+    def _ordered(self, found: Affine) -> Affine:
         """An axis as whoever typed the contraction would write it.
 
         Positions, which nobody typed, come first. The others follow each other as in the axis
         that has most of them.
         """
-        if not isinstance(found, Affine) or len(found.terms) < 2:
+        if len(found.terms) <= 1:
             return found
         names = {*found.names, *(name.rstrip("'") for name in found.names)}
         alike = sorted(self.typed, key=lambda axis: -len(names.intersection(axis)))

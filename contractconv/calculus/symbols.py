@@ -21,14 +21,16 @@ POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m
 _PRINTED = tuple(
     (re.compile(typed), printed)
     for typed, printed in (
-        (r"(?<![\w])([0-9]+)\*", r"\1"),
+        (r"(?<!\w)([0-9]+)\*(?!_)", r"\1"),
         (r"\*", "·"),
         ("-", "−"),
         ("'", "′"),
         (re.escape(DOTS), "…"),
     )
 )
-_SEVERAL_LETTERS = re.compile(r"[^\W\d_]\w*[^\W\d_]")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_NUMBERED = re.compile(r"(?<!\w)([^\W_]*[^\W\d_])([0-9]+)(?!\w)")
+_LETTERS = re.compile(r"_*([^\W\d_]+)")
 _SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
@@ -113,10 +115,22 @@ def in_words(axis: Affine) -> str:
     """
     text = str(axis)
     text = text[1:-1] if text.startswith("(") else text
+    text = _NUMBERED.sub(lambda found: found[1] + found[2].translate(SUBSCRIPTS), text)
     for typed, printed in _PRINTED:
         text = typed.sub(printed, text)
-    words = _SEVERAL_LETTERS.search(text) and _SIGN.search(text)
-    return _SIGN.sub(r" \1 ", text) if words else text
+    spaced = any(map(is_word, (*axis.names, *axis.parameters)))
+    return _SIGN.sub(r" \1 ", text) if spaced else text
+
+
+def is_word(name: str) -> bool:
+    """Whether a name has several letters, not counting a subscript; then it needs space around it.
+
+    Example:
+        >>> [is_word(name) for name in ("tap", "in_1", "k'", "p0", "x_max", "_a")]
+        [True, True, False, False, False, False]
+    """
+    letters = _LETTERS.match(name)
+    return letters is not None and len(letters[1]) > 1
 
 
 def joined(axes: Iterable[Affine], like: Term) -> Term:

@@ -20,9 +20,8 @@ def textbook(equation: Equation) -> Equation:
     Example:
         >>> from contractconv.calculus.backward import forward_equation
         >>> from contractconv.notation.parser import parse
-        >>> textbook(forward_equation(parse("b i, k -> b (2*i+k-1)"))).sympy
-        Sum(Piecewise((W[h - 2*i + 1]*X[b, i], (h - 2*i + 1 >= 0) & (N_k > h - 2*i + 1)), \
-(0, True)), (i, 0, N_i - 1))
+        >>> textbook(forward_equation(parse("i -> (2*i)"))).sympy
+        Piecewise((X[h/2], Eq(Mod(h, 2), 0) & (h/2 >= 0) & (h/2 < N_i)), (0, True))
     """
     return simplified(_without_ranges(_solved(equation)))
 

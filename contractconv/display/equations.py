@@ -8,7 +8,7 @@ from contractconv.calculus.derived_strings import ONES
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.gradient_derivatives import CHANGE, Second
 from contractconv.calculus.local_formula import LocalFormula
-from contractconv.display.formula_symbols import is_word
+from contractconv.calculus.symbols import is_word
 from contractconv.display.formula_writers import HANDS, Hand
 from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
@@ -187,13 +187,13 @@ class Writer:
         below = _parts(axis.divisor)
         if self.hand.fraction and not inline:
             return self.hand.fraction % (self.sum(above), self.sum(below))
-        return self.hand.quotient % (self._grouped(above), self._grouped(below, "product"))
+        return self.hand.quotient % (self._grouped(above), self._grouped(below, products=True))
 
-    def _grouped(self, parts: Parts, least: str = "sum") -> str:
-        """A part of a fraction on one line; in brackets if it is a sum, or at least a product."""
+    def _grouped(self, parts: Parts, products: bool = False) -> str:
+        """A part of a fraction on one line; in brackets if it is a sum, or a product."""
         several = len(parts) > 1 or any(value < 0 for value, _ in parts)
         factors = (len(symbols) + (abs(value) != 1) for value, symbols in parts)
-        grouped = several or (least == "product" and max(factors, default=0) > 1)
+        grouped = several or (products and max(factors, default=0) > 1)
         return self.hand.group % self.sum(parts) if grouped else self.sum(parts)
 
     def sum(self, parts: Parts) -> str:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.symbols import DOTS, SUBSCRIPTS
 
 PRIME = "\N{PRIME}"
 
@@ -22,7 +22,6 @@ _NAMES = (
     "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
 GREEK = dict(zip(_NAMES.split(), "αβγδϵζηθικλμνξπρστυϕχψωΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
-_DOWN = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # A letter before it, or a digit would be the name; an underscore stands between letters.
 _NUMBERED = re.compile(r"([^\W_]*[^\W\d_])([0-9]+)")
@@ -67,18 +66,10 @@ class Name:
             return Name(bare, "", primes)
         primes += len(bare) - len(stem)
         found = _NUMBERED.fullmatch(stem) or _UNDERSCORED.fullmatch(stem)
-        parts = () if found is None else tuple(filter(None, found.groups()))
-        return Name(*(parts or (stem, "")), primes)
-
-    @property
-    def is_word(self) -> bool:
-        """Whether it has several letters, so that names side by side need a space."""
-        return len(self.stem) > 1 and self.stem != DOTS
-
-
-def is_word(name: str) -> bool:
-    """Whether a name has several letters."""
-    return Name.of(name).is_word
+        if found is None:
+            return Name(stem, "", primes)
+        letters, below = filter(None, found.groups())
+        return Name(letters, below, primes)
 
 
 def text_symbol(name: str) -> str:
@@ -91,7 +82,7 @@ def text_symbol(name: str) -> str:
     bare = name.rstrip("'")
     primes = PRIME * (len(name) - len(bare))
     found = _NUMBERED.fullmatch(bare)
-    shown = bare if found is None else found[1] + found[2].translate(_DOWN)
+    shown = bare if found is None else found[1] + found[2].translate(SUBSCRIPTS)
     return shown.replace(DOTS, "…") + primes
 
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from contractconv.calculus.symbols import is_word
 from contractconv.display.formula_symbols import (
-    is_word,
     latex_symbol,
     mathml_symbol,
     text_power,

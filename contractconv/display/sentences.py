@@ -167,9 +167,9 @@ def conditions_said(equation: Equation) -> Iterator[str]:
             yield f"Nothing is received where {in_words(axis)} {where} {end}−1."
 
 
-def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: Collection[str]) -> str:
-    ordinal = _ORDINALS.get(int(guard.divisor)) if guard.divisor.is_Integer else f"{divisor}-th"
-    every = f"every {ordinal or f'{divisor}-th'}"
+def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) -> str:
+    number = int(guard.divisor) if guard.divisor.is_Integer else 0
+    every = f"every {_ORDINALS.get(number, f'{divisor}-th')}"
     free = [name for name, number in axis.terms if number in (ONE, -ONE)]
     kept = [name for name in free if name not in summed]
     if not summed.intersection(axis.names) and kept:

@@ -715,7 +715,8 @@ class Formula:
         """An extent, as often as it is multiplied."""
         name, exponent = _matched(_EXPONENT, size)
         power = int(exponent.translate(_SIGNS) or 1)
-        return int(self.sizes[name.removeprefix("N_")]) ** power
+        extent: int = self.sizes[name.removeprefix("N_")]
+        return int(extent**power)
 
     def _reduced(self, values: Array, there: Array, landed: Array, kept: int) -> Array:
         along = tuple(range(kept, values.ndim))
