@@ -205,11 +205,14 @@ def forward_equation(
 
 
 def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Symbol, ...]:
-    """The positions of the result; a computed one is called as the axis of whose size it is."""
+    """The positions of the result; a computed one is called as the axis of whose size it is.
+
+    That of an array in several places may be called after an index, which is another position.
+    """
     mine, known = places(spec)[OUTPUT], dict(named)
     names = [name for role in like for name in known[role]] or [p.name for p in mine]
     return tuple(
-        position if axis.plain else index(name)
+        position if axis.plain or name in spec.indices else index(name)
         for axis, position, name in zip(split(spec.output), mine, names, strict=True)
     )
 
