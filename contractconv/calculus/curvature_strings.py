@@ -19,17 +19,18 @@ import sympy
 
 from contractconv.calculus.backward import (
     COTANGENT,
+    ROOT,
+    TANGENT,
     derive,
     element,
     fixed_indices,
+    places_of,
     roles_of,
     shares_of,
 )
 from contractconv.calculus.deltas import eliminate
 from contractconv.calculus.derived_strings import (
     ONES,
-    ROOT,
-    TANGENT,
     Recipe,
     gathered,
     refuse_dots,
@@ -69,6 +70,7 @@ class Layer:
         refuse_dots(forward)
         self.spec = gathered(forward) or forward
         self.n = n
+        self.named = places_of(forward, n, *self._rank.names)
         self.others = roles_of(self.spec)
         self.target = self.others.pop(operand_names(len(forward.inputs))[n])
         self.kept = unique_names((self.spec.output,))
@@ -275,7 +277,9 @@ class Layer:
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
         shares = shares_of(self.spec)
-        return Recipe(result, like, spec, roles, copies, self.result_axes, shares=shares)
+        return Recipe(
+            result, like, spec, roles, copies, self.result_axes, shares=shares, named=self.named
+        )
 
 
 def _names(terms: Mapping[str, Term]) -> tuple[str, ...]:

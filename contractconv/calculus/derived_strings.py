@@ -10,25 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import sympy
-
 from contractconv.calculus.backward import (
+    COTANGENT,
     RESULT,
+    TANGENT,
+    Places,
     Shares,
     fixed_indices,
     forward_equation,
+    places_of,
     roles_of,
     shares_of,
 )
+from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.equation import Equation, Inside, size
-from contractconv.calculus.read_conditions import places
+from contractconv.calculus.equation import Equation
 from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.textbook import textbook
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
 from contractconv.reductions.table import REDUCTIONS
 
-TANGENT, ROOT, ONES = "V", "R", "1"
+ONES = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Recipe:
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
         shares: operands that are one over the extents of some indices.
+        named: after what the sizes of the roles' axes are called.
     """
 
     result: str
@@ -57,28 +61,19 @@ class Recipe:
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
     shares: Shares = ()
+    named: Places = ()
 
     @property
     def equation(self) -> Equation:
-        """The string as an equation, in which the roles have their names."""
-        equation = forward_equation(self.spec, self.result, self.roles, self.shares)
-        sizes = self._shared_sizes()
-        guards = tuple(
-            replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
-            for g in equation.guards
-        )
-        return replace(equation, guards=tuple(dict.fromkeys(guards)), scale=self.scale)
+        """What it makes, with every delta solved that can be; the roles have their names."""
+        return textbook(self.said)
 
-    def _shared_sizes(self) -> dict[sympy.Symbol, sympy.Symbol]:
-        """An array that is read twice has one size on each axis, not two."""
-        named = places(self.spec)
-        sizes: dict[sympy.Symbol, sympy.Symbol] = {}
-        first: dict[tuple[str, int], sympy.Symbol] = {}
-        for term, role in enumerate(self.roles):
-            for number, position in enumerate(named[term]):
-                mine = size(position.name)
-                sizes[mine] = first.setdefault((role, number), mine)
-        return sizes
+    @property
+    def said(self) -> Equation:
+        """The string as an equation."""
+        like = [{"result": COTANGENT, "operand": TANGENT}[part] for part in self.like]
+        string = forward_equation(self.spec, self.result, self.roles, self.shares, self.named, like)
+        return simplified(replace(string, scale=self.scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +114,8 @@ def jvp(forward: Spec, n: int) -> Recipe:
     target = operand_names(len(forward.inputs))[n]
     roles = tuple(TANGENT if name == target else name for name in terms)
     spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward))
+    named = places_of(forward, n)
+    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward), named=named)
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -135,7 +131,8 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     target = terms.pop(operand_names(len(forward.inputs))[n])
     terms = terms or {ONES: ()}
     spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
-    return Recipe("J", ("result", "operand"), spec, tuple(terms), shares=shares_of(forward))
+    like, named = ("result", "operand"), places_of(forward, n)
+    return Recipe("J", like, spec, tuple(terms), shares=shares_of(forward), named=named)
 
 
 def refuse_dots(forward: Spec) -> None:

@@ -16,8 +16,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contractconv.calculus.backward import COTANGENT, RESULT, Formulas, derive, shares_of
-from contractconv.calculus.derived_strings import TANGENT, Recipe
+from contractconv.calculus.backward import (
+    COTANGENT,
+    RESULT,
+    TANGENT,
+    Formulas,
+    derive,
+    places_of,
+    shares_of,
+)
+from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.symbols import operand_names
 from contractconv.notation.spec import Spec
@@ -90,18 +98,18 @@ def _changes(forward: Spec) -> bool:
 
 def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
     forward = formulas.forward
-    shares = shares_of(forward)
+    shares, named = shares_of(forward), places_of(forward, formulas.operand)
     if by in roles:
         place = roles.index(by)
         again = derive(formulas.scatter, place)
         taken = (TANGENT, *(role for m, role in enumerate(roles) if m != place))
-        yield Recipe(_name(by), (), again.scatter, taken, shares=shares)
+        yield Recipe(_name(by), (), again.scatter, taken, shares=shares, named=named)
     if by != COTANGENT and _changes(forward) and not REDUCTIONS[forward.reduce].chooses:
         changed = derive(forward, operand_names(len(forward.inputs)).index(by))
         made = [factor.name for factor in changed.derivative.factors]
         letter = local_name(forward)
         taken = tuple(CHANGE if role == letter else role for role in made)
-        yield Recipe(_name(by), (), changed.scatter, taken)
+        yield Recipe(_name(by), (), changed.scatter, taken, named=named)
 
 
 def _name(by: str) -> str:

@@ -36,13 +36,15 @@ class Read:
 
 @kept(most=1024)
 def places(spec: Spec, first: int = OUTPUT) -> dict[int, tuple[sympy.Symbol, ...]]:
-    """Name a position on every axis of every term; those of the term ``first`` are named first.
+    """Name a position on every axis of every term, whose sizes are named after them.
 
-    The positions of a differentiated operand are none of the sum's indices, so they have primes.
+    An axis has one name, whatever the contraction is differentiated by: those of the output are
+    named first, then those of the operands. The positions of a differentiated operand ``first``
+    are none of the sum's indices, so they have primes.
     """
     parameters = set(spec.parameters)
     fresh = fresh_names({*spec.indices, *parameters})
-    order = [first, *(n for n in (OUTPUT, *range(len(spec.inputs))) if n != first)]
+    order = (OUTPUT, *range(len(spec.inputs)))
     return {n: positions(split(spec.terms[n]), fresh, first != OUTPUT) for n in order}
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contractconv.calculus.backward import Formulas, derive, forward_equation
+from contractconv.calculus.backward import Formulas, derive, forward_formula
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second, second_derivatives
+from contractconv.calculus.local_formula import LocalFormula
 from contractconv.calculus.symbols import operand_names
 from contractconv.display.algorithms import Fast, fast
-from contractconv.display.equations import write, write_second
+from contractconv.display.equations import write, write_local, write_second
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -152,7 +153,7 @@ def explain(
     ]
     return Explanation(
         bound,
-        forward_equation(bound),
+        forward_formula(bound),
         sized,
         None if problem is None else _planned(problem),
         tuple(
@@ -198,6 +199,10 @@ def _scripts(equation: Equation) -> dict[str, str]:
     return {script: write(equation, script) for script in ("text", "latex", "mathml")}
 
 
+def _local(local: LocalFormula) -> dict[str, str]:
+    return {script: write_local(local, script) for script in ("text", "latex", "mathml")}
+
+
 def _gradient(gradient: Gradient) -> dict[str, Any]:
     formulas, certificate = gradient.formulas, gradient.certificate
     return {
@@ -213,6 +218,7 @@ def _gradient(gradient: Gradient) -> dict[str, Any]:
                 "sentence": step.sentence,
                 "sympy": str(step.equation.sympy),
                 "string": None if step.string is None else str(step.string),
+                "local": None if step.local is None else _local(step.local),
             }
             | _scripts(step.equation)
             for step in gradient.steps

@@ -9,7 +9,7 @@ from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.diagram import diagram
-from contractconv.display.equations import write
+from contractconv.display.equations import write, write_local
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.sentences import (
     counts,
@@ -153,7 +153,8 @@ def _steps(steps: Iterable[Step]) -> str:
         formula = "" if step.equation == before else write(step.equation, "mathml")
         string = "" if step.string is None else f"<p>{code(step.string)}</p>"
         said = f"<b>{step.name}</b> {escape(step.sentence)}"
-        items.append(f"<li>{said}{formula}{string}</li>")
+        local = "" if step.local is None else write_local(step.local, "mathml")
+        items.append(f"<li>{said}{formula}{local}{string}</li>")
         before = step.equation
     return "".join(items)
 

@@ -149,7 +149,7 @@ def summed_recipes(
     Returns:
         A new array, of the shape and the dtype of what is differentiated by.
     """
-    from contractconv.calculus.derived_strings import TANGENT
+    from contractconv.calculus.backward import TANGENT
     from contractconv.calculus.gradient_derivatives import CHANGE
 
     numbers = common_dtype(operands, problem.reduce)

@@ -18,8 +18,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from contractconv.api.contraction import Contraction
-from contractconv.calculus.backward import derive
-from contractconv.calculus.derived_strings import TANGENT, jvp
+from contractconv.calculus.backward import TANGENT, derive
+from contractconv.calculus.derived_strings import jvp
 from contractconv.calculus.symbols import operand_names
 from contractconv.engines.portable.libraries import library_of
 from contractconv.execution.foreign.contractions import contracted

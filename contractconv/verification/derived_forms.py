@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.calculus.backward import COTANGENT
+from contractconv.calculus.backward import COTANGENT, ROOT, TANGENT
 from contractconv.calculus.curvature_strings import Layer
-from contractconv.calculus.derived_strings import ONES, ROOT, TANGENT, Recipe, Subject
+from contractconv.calculus.derived_strings import ONES, Recipe, Subject
 from contractconv.calculus.equation import size
 from contractconv.calculus.read_conditions import OUTPUT, places
 from contractconv.calculus.symbols import operand_names, split
@@ -82,7 +82,7 @@ def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterato
     exact = REDUCTIONS[case.forward.reduce].exact and not recipe.scale
     named = f"the {subject.name} of '{subject.forward}' by operand {n}"
     judge = Judge(named, case, expected, shape, exact)
-    known = sizes_of(case, {}) | _sizes(recipe, problem, extents, n, shape)
+    known = _sizes(recipe, problem, extents, n, shape) | sizes_of(case, places(case.forward))
     ones = np.ones([extents[name] for name in recipe.ones], int)
     numbers = drawn.named(**given, **{ONES: ones})
     yield judge.formula("formula = brute force", recipe.equation, numbers, known, terms)
