@@ -1,8 +1,8 @@
 r"""How a name looks in each script: subscripts, primes, Greek letters.
 
 A name ends in a subscript if it ends in digits (``p0``, ``in_1``), or if a single letter stands
-before an underscore (``x_max``). Other underscores join words (``at_least``). Primes number the
-positions of an index that has several. In plain text a name stays one that can be typed: only
+before an underscore (``x_max``). Other underscores join words (``at_least``), as does that behind
+a ``d`` (``d_W``). Primes number the positions of an index that has several. In plain text a name stays one that can be typed: only
 digits that follow a letter go down (``p₀``), which no other name looks like.
 """
 
@@ -25,7 +25,7 @@ _COMMANDS = {letter: name for name, letter in GREEK.items()} | {"ε": "varepsilo
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # A letter before it, or a digit would be the name; an underscore stands between letters.
 _NUMBERED = re.compile(r"([^\W_]*[^\W\d_])([0-9]+)")
-_UNDERSCORED = re.compile(r"([^\W_]+)_([0-9]+)|([^\W\d_])_([^\W_]+)")
+_UNDERSCORED = re.compile(r"([^\W_]+)_([0-9]+)|((?!d)[^\W\d_])_([^\W_]+)")
 _CHANGE = "δ"
 
 

@@ -77,7 +77,8 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list
     """
     shown = set[str]()
     for equation in equations:
-        positions = {symbol.name for axis in equation.left.axes for symbol in axis.free_symbols}
+        free = {symbol for axis in equation.left.axes for symbol in axis.free_symbols}
+        positions = {symbol.name.rstrip("'") for symbol in free}
         shown |= {f"N_{name}" for name in positions.difference(spec.indices)}
         shown |= {guard.size.name for guard in equation.guards if isinstance(guard, Inside)}
     said = ["N_i is the extent of index i"] * bool(shown)

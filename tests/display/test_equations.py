@@ -429,7 +429,7 @@ def symbols_of_text(text: str) -> str:
 
 def _with_primes(word: str) -> str:
     """The second copy of an index is written with a prime."""
-    if word.startswith("N_"):
+    if word.startswith("N_") and len(word) > len("N_"):
         return "N_" + _with_primes(word[2:])
     bare = word.rstrip("_")
     name = bare.lstrip("0123456789")

@@ -33,7 +33,7 @@ def as_one_line(explanation: object) -> str:
 def test_names_stand_in_formulas_sentences_pictures_and_pages() -> None:
     explanation = CONV.explain(proof=False)
     text, page = as_one_line(explanation), explanation.html()
-    assert "y[b, i, o] = Σ_{k,c} image[b, 2*i+k-1, c] · W_q[k, c, o]" in text
+    assert "y[b, i, o] = Σ_{k,c} image[b, 2i+k−1, c] · W_q[k, c, o]" in text
     assert "gradient by image" in text
     assert "L = Σ G·y, with y written out" in text
     assert "By one element of W_q" in text
@@ -123,7 +123,7 @@ SCRIPTS = [
     ("W_q", "W_{q}", "<msub><mi>W</mi><mrow><mi>q</mi></mrow></msub>"),
     ("W_out", r"W_{\mathrm{out}}", "<msub><mi>W</mi><mrow><mi>out</mi></mrow></msub>"),
     ("x_1", "x_{1}", "<msub><mi>x</mi><mrow><mn>1</mn></mrow></msub>"),
-    ("T0", r"\mathrm{T0}", "<mi>T0</mi>"),
+    ("T0", "T_{0}", "<msub><mi>T</mi><mn>0</mn></msub>"),
     ("alpha", r"\alpha", "<mi>α</mi>"),
     ("Gamma_1", r"\Gamma_{1}", "<msub><mi>Γ</mi><mrow><mn>1</mn></mrow></msub>"),
     ("at_least", r"\mathrm{at\_least}", "<mi>at_least</mi>"),

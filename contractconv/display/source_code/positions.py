@@ -57,7 +57,7 @@ class Positions:
         self.lines = lines
         self.sizes = sizes
         self.order: Labels | None = None
-        self._known: dict[Met, str] = {}
+        self._known: dict[tuple[Met, Labels], str] = {}
 
     def ordered(self, names: Iterable[str]) -> Labels:
         """Some indices in the order in which arrays have them."""
@@ -66,10 +66,12 @@ class Positions:
 
     def array(self, axis: Met, wish: str) -> str:
         """The variable that holds the numerators of an axis."""
-        if axis not in self._known:
-            text = self._numerator(axis.affine, self.ordered(axis.names))
-            self._known[axis] = self.lines.new(wish, text) if axis.names else grouped(text)
-        return self._known[axis]
+        # Axes are equal in any order of their summands, which is that of the array's axes.
+        labels = self.ordered(axis.names)
+        if (axis, labels) not in self._known:
+            text = self._numerator(axis.affine, labels)
+            self._known[axis, labels] = self.lines.new(wish, text) if axis.names else grouped(text)
+        return self._known[axis, labels]
 
     def whole(self, axis: Met, at: str) -> str:
         """The position that belongs to a numerator which the divisor divides."""
