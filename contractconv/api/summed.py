@@ -147,10 +147,10 @@ class SummedDerivation(_Summed[Derivation], Derivation):
             >>> for step in Contraction("i, i ->", names="x x").grad("x").steps:
             ...     print(f"{step.name:14}{step.formula}")
             sum           L = Σ_{i} G · x[i]²
-            differentiate dx[i'] = Σ_{i} G · x[i] · δ(i', i)
+            differentiate dx[i′] = Σ_{i} G · x[i] · δ(i′, i)
             eliminate     dx[i] = G · x[i]
             read off      dx[i] = G · x[i]
-            differentiate dx[i'] = Σ_{i} G · x[i] · δ(i', i)
+            differentiate dx[i′] = Σ_{i} G · x[i] · δ(i′, i)
             eliminate     dx[i] = G · x[i]
             read off      dx[i] = G · x[i]
             add           dx[i] = 2 · G · x[i]

@@ -2,8 +2,9 @@ r"""How a name looks in each script: subscripts, primes, Greek letters.
 
 A name ends in a subscript if it ends in digits (``p0``, ``in_1``), or if a single letter stands
 before an underscore (``x_max``). Other underscores join words (``at_least``), as does that behind
-a ``d`` (``d_W``). Primes number the positions of an index that has several. In plain text a name stays one that can be typed: only
-digits that follow a letter go down (``p₀``), which no other name looks like.
+a ``d`` (``d_W``). Primes number the positions of an index that has several. In plain text a name
+stays one that can be typed: only digits that follow a letter go down (``p₀``), which no other name
+looks like.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Name:
         """
         bare = text.rstrip("'")
         primes = len(text) - len(bare)
-        if len(bare) > 1 and bare.startswith(_CHANGE):
+        if bare.startswith(_CHANGE) and bare[1:2].isupper():
             return replace(Name.of(text[1:]), before=_CHANGE)
         # The second copy of an index has an underscore behind it, and is read as one with a prime.
         stem = bare.rstrip("_")
