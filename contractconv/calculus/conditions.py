@@ -75,7 +75,7 @@ def _negative(position: sympy.Expr) -> bool:
 
 def _shortened(guard: Guard) -> Guard:
     """A congruence with smaller numbers; with none at all if it always holds."""
-    if isinstance(guard, Inside):
+    if not isinstance(guard, Divides):
         return guard
     before = _without_fraction(guard)
     after = _reduced(before)
@@ -129,10 +129,10 @@ def _is_multiple(summand: sympy.Expr, divisor: sympy.Expr) -> bool:
 
 def _joined(guards: Sequence[Guard]) -> list[Guard]:
     """Divisors of one number become their least common multiple; idle conditions go."""
-    found: dict[sympy.Expr, Guard] = {}
+    found: dict[sympy.Expr | Guard, Guard] = {}
     for guard in guards:
-        if isinstance(guard, Inside):
-            found.setdefault((guard.position, guard.size), guard)
+        if not isinstance(guard, Divides):
+            found.setdefault(guard, guard)
         elif guard.number != 0:
             key = guard.number if -guard.number not in found else -guard.number
             found[key] = _both(found.get(key), guard)

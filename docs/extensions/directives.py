@@ -9,7 +9,6 @@ from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 
 import contractconv as cc
-from contractconv.calculus.symbols import operand_names
 from extensions.grammar import Grammar
 from extensions.markup import forms, formula_of, picture_of, shown_string
 from extensions.railroad import diagrams
@@ -50,7 +49,7 @@ class Strings(Shown):
 
     def html(self, what: Any) -> str:
         """One below the other."""
-        names = operand_names(len(what.grads()))
+        names = what.arrays
         slopes = {f"gradient by {n}": d.gather for n, d in zip(names, what.grads(), strict=True)}
         return forms({"the layer": what, **slopes}, "large")
 
