@@ -251,11 +251,9 @@ def _role_arrays(case: Case, n: int, roles: Sequence[str], form: Any) -> dict[st
     """The arrays that a form reads, by the names it has for them."""
     known = {**case.operands, **case.local}
     known["G"] = nested(case.witness.output_shape, case.cotangent.__getitem__)
-    count = len(roles)
-    names = ["X", "W"][:count] if count < 3 else [f"T{k}" for k in range(count)]
     points = len(next(iter(case.witness.landed.values())))  # of a mean: the same everywhere
     known |= {role: Fraction(1, max(1, points)) for role in roles if "/" in role}
-    return {name: known[role] for name, role in zip(names, roles, strict=True)}
+    return {name: known[role] for name, role in zip(form.names, roles, strict=True)}
 
 
 def phases(case: Case, n: int) -> Iterator[Claim]:
