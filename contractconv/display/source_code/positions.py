@@ -100,7 +100,9 @@ class Positions:
         text = self._numerator(affine, indices)
         if indices[0] == position and not affine.fractional:
             text = self._numerator(affine, indices[1:])
-            if affine.terms and (operators(text) or axis in self._known):
+            if affine.terms and (
+                operators(text) or (axis, self.ordered(axis.names)) in self._known
+            ):
                 text = self.array(axis, wish)
         elif operators(text):
             text = self.lines.new(wish, text)
