@@ -9,7 +9,7 @@ from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 
 import contractconv as cc
-from contractconv.calculus.symbols import operand_names
+from contractconv.notation.spec import operand_names
 from extensions.grammar import Grammar
 from extensions.markup import forms, formula_of, picture_of, shown_string
 from extensions.railroad import diagrams
