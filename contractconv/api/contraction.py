@@ -491,9 +491,9 @@ class Contraction(Written):
     # -- showing itself ------------------------------------------------------------------------
 
     def _shown_equation(self) -> Equation:
-        from contractconv.calculus.backward import forward_equation
+        from contractconv.calculus.backward import forward_formula
 
-        return forward_equation(self._named)
+        return forward_formula(self._named)
 
     def _shown_spec(self) -> Spec:
         return self._spec

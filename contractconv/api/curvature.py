@@ -68,7 +68,7 @@ class Curvature(_Parts):
     Example:
         >>> conv = Contraction("b (i+k) c, k c o -> b i o")
         >>> print(conv.curvature(1).product())
-        b (k+i) c, b (k_+i) c_, k_ c_ o -> k c o
+        b (i+k) c, b (i+k_) c_, k_ c_ o -> k c o
         >>> print(conv.curvature(1).kronecker("expand").input)
         b (i+k) c, b (i+k_) c_ -> (k c) (k_ c_)
     """

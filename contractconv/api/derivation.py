@@ -42,6 +42,7 @@ class Derivation(Called, Written):
         forward: the contraction that was differentiated.
         operand: the position of the array it was differentiated by.
         place: the position of the operand that this array is.
+        solved: the indices that its formula was asked to be solved for, see :meth:`solved_for`.
         takes: the cotangent, before the forward operands.
 
     Example:
@@ -51,20 +52,68 @@ class Derivation(Called, Written):
         >>> print(d.gather)
         b ((h-k+1)/2) o, k c o -> b h c
         >>> print(d.formula)
-        dX[b, h, c] = Σ_{o,k} G[b, (h-k+1)/2, o] · W[k, c, o]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i
+        dX[b, h, c] = Σ_{o,k} G[b, (h−k+1)/2, o] · W[k, c, o]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i
     """
 
     takes, _title = (THE_COTANGENT,), "a gradient"
 
-    def __init__(self, forward: Contraction, operand: int, place: int) -> None:
+    def __init__(
+        self, forward: Contraction, operand: int, place: int, solved: Sequence[str] = ()
+    ) -> None:
         self.forward, self.operand, self.place = forward, operand, place
+        self.solved = tuple(dict.fromkeys(solved))
 
     @property
     def _formulas(self) -> Formulas:
         enter("contractconv.calculus.backward")
         from contractconv.calculus.backward import derive
 
-        return derive(self.forward._named, self.place)
+        return derive(self.forward._named, self.place, self.solved)
+
+    def solved_for(self, *names: str) -> Derivation:
+        """Return the same gradient with its formula solved for other indices.
+
+        A position ``h = 2*i+k-1`` of the operand is reached from a place ``i`` by a tap ``k``. By
+        default the formula sums over taps, and says where they come from; solved for the tap, it
+        sums over places, as many textbooks do.
+
+        Args:
+            *names: the indices to solve for, at most one of each axis. Axes for which none is
+                given are solved as by default.
+
+        Returns:
+            A gradient whose formula, scripts, steps, gather and certificate are of this form.
+
+        Raises:
+            ContractionError: the gradient cannot be solved for one of them; the message lists for
+                which it can.
+
+        Example:
+            >>> d = Contraction("b (2*i+k-1) c, k c o -> b i o").grad(0).solved_for("k")
+            >>> print(d.formula)
+            dX[b, h, c] = Σ_{i,o} G[b, i, o] · W[h−2i+1, c, o]   where 0 ≤ h−2i+1 < N_k
+            >>> print(d.string)
+            b i o, (h-2*i+1) c o -> b h c
+        """
+        found = Derivation(self.forward, self.operand, self.place, names)
+        _ = found._formulas
+        return found
+
+    @property
+    def string(self) -> Contraction | None:
+        """The contraction that says what the formula says; ``None`` if no string does.
+
+        A string has no conditions beside its axes. The range of an index that is solved for has to
+        be said by an axis on which it stood alone.
+
+        Example:
+            >>> pool = Contraction("(2*i+k) -> i").grad(0)
+            >>> print(pool.string)
+            ((h-k)/2) -> h
+            >>> print(pool.solved_for("k").string)
+            None
+        """
+        return self.gather if self._formulas.is_said else None
 
     # -- the two forms -------------------------------------------------------------------------
 
@@ -122,7 +171,7 @@ class Derivation(Called, Written):
         from contractconv.calculus.gather_phases import phases
 
         bound = self.forward.bind(**parameters)
-        derivation = Derivation(bound, self.operand, self.place)
+        derivation = Derivation(bound, self.operand, self.place, self.solved)
         found = phases(derivation._formulas.gather)
         return Phases(Phase(derivation, phase, parameters) for phase in found)
 
@@ -135,8 +184,8 @@ class Derivation(Called, Written):
         Example:
             >>> step = Contraction("(2*i+k), k -> i").grad(0).steps[4]
             >>> print(step)
-            congruence: i is a whole number, so the term is there only if 2 divides h-k.
-                dX[h] = Σ_{k} G[(h-k)/2] · W[k]   where 2 | h-k
+            congruence: i is a whole number, so a term is there only if 2 divides h−k.
+                dX[h] = Σ_{k} G[(h−k)/2] · W[k]   where 2 | h−k
             >>> step.sympy
             Sum(Piecewise((G[h/2 - k/2]*W[k], Eq(Mod(h - k, 2), 0)), (0, True)), (k, 0, N_k - 1))
         """
@@ -252,10 +301,12 @@ class Derivation(Called, Written):
         return str(self.scatter)
 
     def __repr__(self) -> str:
-        return f"{self.forward!r}.grad({operand_key(self.forward, self.operand)!r})"
+        names = ", ".join(map(repr, self.solved))
+        key = operand_key(self.forward, self.operand)
+        return f"{self.forward!r}.grad({key!r})" + f".solved_for({names})" * bool(names)
 
     def _identity(self) -> tuple[Any, ...]:
-        return self.forward, self.place
+        return self.forward, self.place, self.solved
 
 
 def operand_key(forward: Contraction, operand: int) -> int | str:
@@ -284,9 +335,21 @@ class Step(Shown):
     def _shown_spec(self) -> Spec:
         return self._found.spoken
 
+    @property
+    def local(self) -> str:
+        """What the local derivative of a reduction is, as a formula, where a step brings it in.
+
+        Example:
+            >>> print(Contraction("i j -> i", reduce="max").grad(0).steps[0].local)
+            S[i, j] = 1[j = argmax_{j′} X[i, j′]]
+        """
+        from contractconv.display.equations import write_local
+
+        return "" if self._found.local is None else write_local(self._found.local, "text")
+
     def __str__(self) -> str:
-        string = "" if self.string is None else f"\n    {self.string}"
-        return f"{self.name}: {self.sentence}\n    {self.formula}{string}"
+        said = [f"{self.name}: {self.sentence}", self.formula, self.local, self.string]
+        return "\n    ".join(str(line) for line in said if line)
 
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.formula}>"
@@ -348,11 +411,9 @@ class Phase(Called, Shown):
         return self._derivation, self._found
 
     def _shown_equation(self) -> Equation:
-        from contractconv.calculus.backward import forward_equation
+        from contractconv.calculus.backward import phase_formula
 
-        gather = self._derivation._formulas.collected
-        names = [factor.name for factor in gather.factors]
-        return forward_equation(self._found.spec, gather.left.name, names)
+        return phase_formula(self._derivation._formulas, self._found.spec)
 
     def _shown_spec(self) -> Spec:
         return self._found.spec

@@ -13,18 +13,34 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.cache_register import kept
-from contractconv.calculus.deltas import Elimination, eliminate
-from contractconv.calculus.equation import Delta, Element, Equation
-from contractconv.calculus.letters import LOSS, SHARE, cotangent, gradient
+from contractconv.calculus.conditions import simplified
+from contractconv.calculus.deltas import Elimination, eliminate, solvable
+from contractconv.calculus.equation import Delta, Element, Equation, Size, size
+from contractconv.calculus.letters import (
+    CHANGE,
+    LOSS,
+    ROOT,
+    SHARE,
+    array_of,
+    cotangent,
+    gradient,
+    tangent,
+    unused,
+)
 from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
-from contractconv.calculus.read_conditions import OUTPUT, places, reads
-from contractconv.calculus.symbols import DOTS, expression, index, split
+from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places, reads
+from contractconv.calculus.symbols import DOTS, expression, in_words, index, split
+from contractconv.calculus.textbook import spread, textbook
+from contractconv.errors import ContractionError
 from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Spec, Term, composed_names
+from contractconv.reductions.table import REDUCTIONS
 
 # Operands that are one over the extents of some indices.
 Shares = tuple[tuple[str, tuple[str, ...]], ...]
+# For each role the names of positions on its axes, after which their sizes are called.
+Places = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,8 @@ class Formulas(Value):
         derivative: the loss, differentiated: a sum with a delta for each axis of the operand.
         eliminations: the deltas that could be eliminated, in order.
         scatter: contributions are placed where the operand was read.
-        gather: each element collects its contributions.
+        gather: each element collects its contributions; the scatter, if no string says that.
+        solved: the indices that it was asked to be solved for.
     """
 
     forward: Spec
@@ -51,6 +68,7 @@ class Formulas(Value):
     eliminations: tuple[Elimination, ...]
     scatter: Spec
     gather: Spec
+    solved: tuple[str, ...] = ()
 
     @remembered
     def placed(self) -> Equation:
@@ -64,9 +82,20 @@ class Formulas(Value):
         return self.eliminations[-1].equation if self.eliminations else self.derivative
 
     @remembered
-    def collected(self) -> Equation:
-        """The equation of the gather, without conditions that always hold."""
+    def gathered(self) -> Equation:
+        """The equation of the gather: its conditions in as few words as possible."""
         return self.simplified(self.eliminated)
+
+    @remembered
+    def collected(self) -> Equation:
+        """The same with every delta solved that can be, whether or not a string says it."""
+        return textbook(self.gathered)
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the gather says what the equation says."""
+        said = all(elimination.sayable for elimination in self.eliminations)
+        return said and self.collected == self.gathered
 
     def spoken(self, spec: Spec) -> Spec:
         """A string of this derivation, whose operands are called as the formula calls them."""
@@ -74,26 +103,68 @@ class Formulas(Value):
 
     def simplified(self, equation: Equation) -> Equation:
         """Return an equation of this derivation without conditions that always hold."""
+        return simplified(self.within(equation))
+
+    def within(self, equation: Equation) -> Equation:
+        """Return it without conditions that hold because extents follow the notation's rule."""
         idle = {g for read in reads(self.forward, self.operand) if read.idle for g in read.guards}
         return replace(equation, guards=tuple(g for g in equation.guards if g not in idle))
 
 
-@kept(most=1024)
-def derive(forward: Spec, operand: int) -> Formulas:
+def derive(forward: Spec, operand: int, solved: tuple[str, ...] = ()) -> Formulas:
     """Derive the backward contraction of one operand.
 
     Args:
         forward: the contraction; parameters may be symbolic.
         operand: its position, which must exist.
+        solved: the indices to solve the axes of the operand for, where it matters which.
 
     Returns:
         The gradient in scatter and in gather form.
+
+    Raises:
+        ContractionError: the gradient cannot be solved for an index.
     """
+    return _derived(forward, operand, solved, forward.typed)
+
+
+@kept(most=1024)
+def _derived(
+    forward: Spec, operand: int, solved: tuple[str, ...], _typed: tuple[tuple[str, ...], ...]
+) -> Formulas:
+    # Contractions that are typed in another order are equal, and derived anew all the same.
     loss = _loss(forward, operand)
     derivative = _differentiate(loss, forward, operand)
-    eliminations = tuple(eliminate(derivative, fixed_indices(forward)))
+    eliminations = tuple(eliminate(derivative, fixed_indices(forward), solved))
+    _check_solved(solved, eliminations, derivative, forward)
     last = eliminations[-1].equation if eliminations else derivative
-    return Formulas(forward, operand, loss, derivative, eliminations, derivative.spec, last.spec)
+    said = all(elimination.sayable for elimination in eliminations)
+    gather = last.spec if said else derivative.spec
+    return Formulas(
+        forward, operand, loss, derivative, eliminations, derivative.spec, gather, solved
+    )
+
+
+def _check_solved(
+    wanted: Sequence[str], done: Sequence[Elimination], derivative: Equation, forward: Spec
+) -> None:
+    """Raise an error if the derivative has not been solved for all that was wanted."""
+    solved = [elimination.index.name for elimination in done if not elimination.renames]
+    missing = [name for name in wanted if name not in solved]
+    if not missing:
+        return
+    renamed = [elimination.equation for elimination in done if elimination.renames]
+    start = renamed[-1] if renamed else derivative
+    choices = [
+        f"{' or '.join(sorted(symbol.name for symbol in solvable(start, delta)))} "
+        f"(in {start.written(delta.position)} = {in_words(start.written(delta.expression))})"
+        for delta in start.deltas
+        if solvable(start, delta)
+    ]
+    can = f"it can be solved for {', '.join(choices)}" if choices else "it has nothing to solve"
+    raise ContractionError(
+        f"the gradient of '{forward}' cannot be solved for {', '.join(missing)}: {can}"
+    )
 
 
 def forward_equation(
@@ -101,6 +172,8 @@ def forward_equation(
     result: str | None = None,
     names: Sequence[str] | None = None,
     shares: Shares = (),
+    named: Places = (),
+    like: Sequence[str] = (),
 ) -> Equation:
     """The contraction itself as an equation, ``Y[...] = Σ ...``.
 
@@ -109,13 +182,16 @@ def forward_equation(
         result: what the result is called; by default as the contraction says.
         names: what the operands are called; likewise.
         shares: operands that are one over the extents of some indices, as :func:`shares_of` says.
+        named: after what the sizes of axes are called, as :func:`places_of` says; by default after
+            the positions of this contraction.
+        like: the roles whose axes, one after the other, the result has; nothing if they are none's.
     """
     called = spec.called if names is None else names
-    left = Element(
-        result_name(spec) if result is None else result, places(spec)[OUTPUT], spec.output
-    )
+    made = result_name(spec) if result is None else result
+    left = Element(made, _positions(spec, named, like), spec.output)
     held = zip(left.axes, (expression(axis) for axis in split(spec.output)), strict=True)
-    guards = (g for r in reads(spec) if r.term != OUTPUT and not r.idle for g in r.guards)
+    computed = reads(spec, lengths=_lengths(spec, called, named))
+    guards = (g for r in computed if r.term != OUTPUT and not r.idle for g in r.guards)
     return Equation(
         left,
         tuple(element(n, term, shares) for n, term in zip(called, spec.inputs, strict=True)),
@@ -124,7 +200,54 @@ def forward_equation(
         tuple(dict.fromkeys(guards)),
         spec.reduce,
         spec.parameters,
+        typed=spec.typed,
     )
+
+
+def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Symbol, ...]:
+    """The positions of the result; a computed one is called as the axis of whose size it is.
+
+    That of an array in several places may be called after an index, which is another position.
+    """
+    mine, known = places(spec)[OUTPUT], dict(named)
+    names = [name for role in like for name in known[role]] or [p.name for p in mine]
+    return tuple(
+        position if axis.plain or name in spec.indices else index(name)
+        for axis, position, name in zip(split(spec.output), mine, names, strict=True)
+    )
+
+
+def forward_formula(spec: Spec) -> Equation:
+    """The contraction itself, as a textbook prints it."""
+    return textbook(forward_equation(spec))
+
+
+def phase_formula(formulas: Formulas, phase: Spec) -> Equation:
+    """A phase of a gradient's gather: what it makes of the elements that it is about."""
+    if phase == formulas.gather:
+        return formulas.gathered
+    forward, gather = formulas.forward, formulas.eliminated
+    names = [factor.name for factor in gather.factors]
+    if forward.is_tied:
+        phase = replace(phase, names=tuple(map(array_of, names)))
+    named = places_of(forward, formulas.operand)
+    phased = forward_equation(phase, gather.left.name, names, shares_of(forward), named)
+    return simplified(spread(phased))
+
+
+def _lengths(spec: Spec, called: Sequence[str], named: Places) -> tuple[tuple[Size, ...], ...]:
+    """The sizes of the operands' axes; an array that is read twice has one for each axis."""
+    known, mine = dict(named), axis_sizes(spec)
+    return tuple(
+        tuple(map(size, known.setdefault(role, _names(mine, spec, term))))
+        for term, role in enumerate(called)
+    )
+
+
+def _names(sizes: dict[tuple[str, int], Size], spec: Spec, term: int) -> tuple[str, ...]:
+    """After what the sizes of an operand's axes are called."""
+    count, name = len(split(spec.inputs[term])), spec.called[term]
+    return tuple(sizes[name, number].name.removeprefix("N_") for number in range(count))
 
 
 def spoken(spec: Spec, equation: Equation) -> Spec:
@@ -157,6 +280,27 @@ def roles_of(forward: Spec) -> list[tuple[str, Term]]:
     return [*first, *zip(forward.called, forward.inputs, strict=True)]
 
 
+def places_of(forward: Spec, n: int, rank: str = "r") -> Places:
+    """After what the sizes of axes are called in everything that is derived of a contraction.
+
+    Args:
+        forward: the contraction.
+        n: the operand that it is derived by, whose axes a tangent has.
+        rank: the index of the columns of a root of a Hessian, which come before the result's axes.
+    """
+    sizes, name = axis_sizes(forward), forward.called[n]
+    made = tuple(position.name.rstrip("'") for position in places(forward)[OUTPUT])
+    found = {role: _names(sizes, forward, m) for m, role in enumerate(forward.called)}
+    found |= {cotangent(forward): made, unused(forward, ROOT): (rank, *made)}
+    found[tangent(forward, name)] = found[name]
+    local = local_term(forward)
+    if local is not None:
+        plain = tuple(axis.plain for axis in split(local))
+        found[local_name(forward)] = made if None in plain else plain
+        found[unused(forward, CHANGE)] = found[local_name(forward)]
+    return tuple(found.items())
+
+
 def shares_of(forward: Spec) -> Shares:
     """The local derivative that is one over the extents of some indices, if there is one."""
     over = counted(forward)
@@ -174,12 +318,15 @@ def _loss(forward: Spec, operand: int) -> Equation:
     factors = [element(name, term, shares) for name, term in terms]
     summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
     guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
+    # What is made of a local derivative that is held fixed is not the loss, but changes as it does.
+    name = LOSS if REDUCTIONS[forward.reduce].linear else f"δ{LOSS}"
     return Equation(
-        Element(LOSS, (), ()),
+        Element(name, (), ()),
         tuple(factors),
         tuple(map(index, summed)),
         guards=tuple(guards),
         parameters=forward.parameters,
+        typed=forward.typed,
     )
 
 

@@ -16,9 +16,7 @@ from typing import Any
 import sympy
 from sympy import Symbol
 
-from contractconv.calculus.equation import Element, Equation, Guard, Inside, size
-from contractconv.calculus.letters import array_of
-from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places
+from contractconv.calculus.equation import Element, Equation, Guard, Inside, Size, size
 from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Composition, Spec
 from contractconv.notation.ties import same_extents
@@ -70,54 +68,33 @@ def element_key(element: Element) -> Any:
     return str(element.name), element.axes, groups, element.over
 
 
-def collected(equations: Sequence[Equation], forward: Spec, sizes: Sequence[Renaming]) -> Collected:
+def collected(equations: Sequence[Equation], forward: Spec) -> Collected:
     """Collect equations whose left sides are one array.
 
     Args:
-        equations: of the parts.
+        equations: of the parts; those that are empty add nothing.
         forward: the contraction, whose names say which axes are one.
-        sizes: for each equation what its symbols of sizes are in all of them.
     """
+    equations = [one for one in equations if not one.empty] or equations[:1]
     first = max(equations, key=_plain_positions)
     same = same_extents(forward)
     terms: list[Equation] = []
-    for equation, told in zip(equations, sizes, strict=True):
-        one = _resized(equation, told, same)
+    for equation in equations:
+        one = _resized(equation, same)
         base = terms[0] if terms else one
         terms.append(_aligned(one, base, first.left, same))
     return Collected(first.left, tuple(_counted(terms)))
-
-
-def gradient_sizes(forward: Spec, first: int, n: int) -> Renaming:
-    """What a derivation by operand ``n`` calls sizes, in the words of that by operand ``first``."""
-    told = axis_sizes(forward, first)
-    return {mine: told[array] for array, mine in axis_sizes(forward, n).items()}
-
-
-def recipe_sizes(recipe: Spec, result: str, roles: Sequence[str], said: Renaming) -> Renaming:
-    """The same of a string whose operands have roles; ``said`` is by array and axis, and grows.
-
-    A tangent and a gradient have the shape of the array to which they belong.
-    """
-    named = places(recipe)
-    arrays = [(OUTPUT, array_of(result)), *enumerate(map(array_of, roles))]
-    return {
-        size(position.name): said.setdefault((array, number), size(position.name))
-        for term, array in arrays
-        for number, position in enumerate(named[term])
-    }
 
 
 def _plain_positions(equation: Equation) -> int:
     return sum(position.name in equation.spec.indices for position in equation.left.axes)
 
 
-def _resized(equation: Equation, told: Renaming, same: Mapping[str, str]) -> Equation:
-    """The equation with sizes as all parts call them."""
+def _resized(equation: Equation, same: Mapping[str, str]) -> Equation:
+    """The equation in which extents that are the same have one name."""
 
-    def called(symbol: Any) -> Any:
-        found = told.get(symbol, symbol)
-        name = found.name.removeprefix("N_")
+    def called(symbol: Symbol) -> Size:
+        name = symbol.name.removeprefix("N_")
         return size(same.get(name, name))
 
     guards = tuple(

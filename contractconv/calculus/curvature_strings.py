@@ -21,6 +21,7 @@ from contractconv.calculus.backward import (
     derive,
     element,
     fixed_indices,
+    places_of,
     roles_of,
     shares_of,
 )
@@ -68,6 +69,7 @@ class Layer:
             gathered(forward) or forward, names=forward.names, result=forward.result
         )
         self.n = n
+        self.named = places_of(forward, n, *self._rank.names)
         self.others: Roles = roles_of(self.spec)
         self.name, self.target = self.others.pop(n - len(forward.inputs))
         self.kept = unique_names((self.spec.output,))
@@ -279,7 +281,7 @@ class Layer:
         like = () if result in ("A", "B") else ("operand",)
         shares = shares_of(self.spec)
         return Recipe(
-            result, like, spec, roles, copies, self.result_axes, shares=shares,
+            result, like, spec, roles, copies, self.result_axes, shares=shares, named=self.named,
             called=called or unused(self.spec, result), tied=self.spec.is_tied,
         )  # fmt: skip
 

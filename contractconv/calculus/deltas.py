@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 import sympy
 
 from contractconv.calculus.equation import Delta, Divides, Equation, Guard, Inside, size
+from contractconv.calculus.symbols import index as symbol_of
 from contractconv.calculus.symbols import parameter, scaling
+from contractconv.notation.spec import composed_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Elimination:
         solution: what the index became.
         guards: the conditions that this adds.
         equation: the sum afterwards.
+        sayable: whether the axes of the sum, as a string, say what this adds.
     """
 
     delta: Delta
@@ -38,6 +41,7 @@ class Elimination:
     solution: sympy.Expr
     guards: tuple[Guard, ...]
     equation: Equation
+    sayable: bool = True
 
     @property
     def renames(self) -> bool:
@@ -45,12 +49,15 @@ class Elimination:
         return bool(self.solution == self.index)
 
 
-def eliminate(equation: Equation, fixed: Collection[sympy.Symbol]) -> list[Elimination]:
+def eliminate(
+    equation: Equation, fixed: Collection[sympy.Symbol], wanted: Collection[str] = ()
+) -> list[Elimination]:
     """Solve each delta for one summed index and substitute it.
 
     Args:
         equation: a sum with deltas; the first factor is the cotangent.
         fixed: indices that may become a position but no other expression.
+        wanted: indices to solve for whether or not a string can say what comes of it.
 
     Returns:
         The deltas that could be eliminated, in order.
@@ -59,21 +66,72 @@ def eliminate(equation: Equation, fixed: Collection[sympy.Symbol]) -> list[Elimi
     start = done[-1].equation if done else equation
     solver = _Solver.of(start, fixed, scaling(equation.spec))
     for delta in start.deltas:
-        if found := solver.solved(done[-1].equation if done else start, delta.position):
+        here = done[-1].equation if done else start
+        position = delta.position
+        found = solver.as_wanted(here, position, wanted) or solver.solved(here, position)
+        if found:
             done.append(found)
     return done
+
+
+def solvable(equation: Equation, delta: Delta) -> list[sympy.Symbol]:
+    """The summed indices that a delta may be solved for, best first: those without a division."""
+    positive = scaling(equation.spec)
+    composed = set(map(symbol_of, composed_names(element.like for element in equation.elements)))
+    axes = [axis for factor in equation.factors for axis in factor.axes]
+    found = [
+        symbol
+        for symbol in equation.summed
+        if symbol in delta.expression.free_symbols.difference(composed)
+        and never_zero(delta.expression.coeff(symbol), positive)
+    ]
+    return sorted(
+        found,
+        key=lambda symbol: (
+            abs(delta.expression.coeff(symbol)) != 1,
+            axes.index(symbol) if symbol in axes else len(axes),
+        ),
+    )
+
+
+def solve_for(equation: Equation, delta: Delta, index: sympy.Symbol) -> Elimination:
+    """Solve a delta for a summed index, whose coefficient is never zero."""
+    coefficient = delta.expression.coeff(index)
+    rest = delta.expression - coefficient * index
+    solution = sympy.expand((delta.position - rest) / coefficient)
+    guards = _conditions(solution, index)
+    after = _without(equation, delta, index).substituted({index: solution})
+    after = replace(after, guards=(*after.guards, *guards))
+    return Elimination(delta, index, solution, guards, after)
 
 
 def _renamed(equation: Equation) -> list[Elimination]:
     """``δ(m, i)``: the position is the index, so ``m`` may be called ``i``."""
     done: list[Elimination] = []
-    for delta in equation.deltas:
-        name = delta.expression
-        if name in equation.summed:
+    for position in [delta.position for delta in equation.deltas]:
+        delta = next((d for d in equation.deltas if d.position == position), None)
+        if delta is not None and delta.expression in equation.summed:
+            name = delta.expression
             left = equation.left.substituted({delta.position: name})
-            equation = replace(_without(equation, delta, name), left=left)
+            equation = _moved_up(replace(_without(equation, delta, name), left=left), name)
             done.append(Elimination(delta, name, name, (), equation))
     return done
+
+
+def _moved_up(equation: Equation, taken: sympy.Symbol) -> Equation:
+    """Further positions of an index that is on the left now have a prime less."""
+    primed = {
+        delta.position: symbol_of(delta.position.name.removesuffix("'"))
+        for delta in equation.deltas
+        if delta.position.name.rstrip("'") == taken.name
+    }
+    return replace(
+        equation,
+        left=equation.left.substituted(primed),
+        deltas=tuple(
+            replace(d, position=primed.get(d.position, d.position)) for d in equation.deltas
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +166,23 @@ class _Solver:
         """Solve the delta of a position for the best index that there is."""
         delta = next(d for d in equation.deltas if d.position == position)
         for index in _choices(equation, delta, self.fixed):
-            coefficient = delta.expression.coeff(index)
-            if not never_zero(coefficient, self.positive):
-                continue
-            rest = delta.expression - coefficient * index
-            solution = sympy.expand((position - rest) / coefficient)
-            after = _without(equation, delta, index).substituted({index: solution})
-            if not self._ties_sizes(after):
-                guards = _conditions(solution, index)
-                after = replace(after, guards=(*after.guards, *guards))
-                return Elimination(delta, index, solution, guards, after)
+            if never_zero(delta.expression.coeff(index), self.positive):
+                found = solve_for(equation, delta, index)
+                if not self._ties_sizes(found.equation):
+                    return found
         return None
+
+    def as_wanted(
+        self, equation: Equation, position: sympy.Symbol, wanted: Collection[str]
+    ) -> Elimination | None:
+        """Solve the delta of a position for an index that is wanted, if it has one."""
+        delta = next(d for d in equation.deltas if d.position == position)
+        chosen = [symbol for symbol in solvable(equation, delta) if symbol.name in wanted]
+        if not chosen:
+            return None
+        found = solve_for(equation, delta, chosen[0])
+        alone = chosen[0] in _choices(equation, delta, self.fixed)
+        return replace(found, sayable=alone and not self._ties_sizes(found.equation))
 
     def _ties_sizes(self, equation: Equation) -> bool:
         """Whether a position stands alone on an axis that has a size of its own.

@@ -5,17 +5,18 @@ Nothing is worked out here: every step shows an equation that the derivation pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contractconv.calculus.backward import Formulas, derive, forward_equation, spoken
+from contractconv.calculus.backward import Formulas, derive, forward_formula, spoken
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
 from contractconv.calculus.letters import cotangent, result, said, tangent
 from contractconv.calculus.local_derivative import local_name
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.local_formula import LocalFormula, local_formula
+from contractconv.calculus.symbols import DOTS, in_words
 from contractconv.notation.spec import Spec
 from contractconv.reductions.table import REDUCTIONS
 
@@ -29,12 +30,14 @@ class Step:
         equation: what the derivation has arrived at.
         sentence: what was done and why, in words.
         string: the contraction that is read off the equation, if one is.
+        local: what the local derivative in it is, where it comes in.
     """
 
     name: str
     equation: Equation
     sentence: str
     string: Spec | None = None
+    local: LocalFormula | None = None
 
     @property
     def spoken(self) -> Spec:
@@ -49,20 +52,26 @@ def steps(formulas: Formulas) -> tuple[Step, ...]:
 
 def recipe_steps(recipe: Recipe, forward: Spec, n: int) -> tuple[Step, ...]:
     """Tell how a contraction was derived that is not a gradient."""
-    name = forward.called[n]
+    return tuple(_of_recipe(recipe, forward, n))
+
+
+def _of_recipe(recipe: Recipe, forward: Spec, n: int) -> Iterator[Step]:
+    name, string = forward.called[n], recipe.said
     words = {"name": name, "V": said(tangent(forward, name)), "G": said(cotangent(forward))}
-    told = [sentence.format(**words) for sentence in _RECIPES[recipe.result]]
-    first = Step("write", forward_equation(forward), told[0])
-    last = Step("read off", recipe.equation, "The axes say it as a string.", recipe.spec)
-    return (first, *_between(recipe, forward, n, told[1:]), last)
-
-
-def _between(recipe: Recipe, forward: Spec, n: int, said: Sequence[str]) -> Iterator[Step]:
+    first, *others = (sentence.format(**words) for sentence in _RECIPES[recipe.result])
+    yield Step("write", forward_formula(forward), first)
     if recipe.result in ("HV", "D"):
-        yield Step("differentiate", jvp(forward, n).equation, said[0])
-        gradient = derive(forward, n).placed
-        yield Step("transpose", gradient, said[1])
-    yield Step(_DONE[recipe.result], recipe.equation, said[-1])
+        yield Step("differentiate", jvp(forward, n).equation, others[0])
+        yield Step("transpose", derive(forward, n).placed, others[1])
+    yield Step(_DONE[recipe.result], string, others[-1], local=_local(recipe, forward))
+    yield Step("read off", string, "The axes say it as a string.", recipe.spec)
+    if recipe.equation != string:
+        yield Step("solve", recipe.equation, _of_solving(string, recipe.equation))
+
+
+def _local(recipe: Recipe, forward: Spec) -> LocalFormula | None:
+    local = local_formula(forward)
+    return local if local is not None and local.left.name in recipe.roles else None
 
 
 _DONE = {"JV": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
@@ -117,24 +126,31 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
             yield from _elimination(elimination)
     yield from _simplified(formulas)
     yield _end(formulas, scattered)
+    if formulas.collected != formulas.gathered:
+        said = _of_solving(formulas.gathered, formulas.collected)
+        yield Step("solve", formulas.collected, said)
 
 
 def _loss(formulas: Formulas) -> Step:
     forward = formulas.forward
     record = REDUCTIONS[forward.reduce]
     back, made = said(cotangent(forward)), result(forward)
-    if record.is_sum:
+    if record.linear:
+        written = f", with {made} written out"
+        written += ": a mean is a sum, divided by the number of its points" * record.averages
         sentence = (
             f"{back} says how the loss changes with each element of {made}, so it is enough to "
-            f"differentiate L = Σ {back}·{made}, with {made} written out."
+            f"differentiate L = Σ {back}·{made}{written}."
         )
-        return Step("sum", formulas.loss, sentence)
+        local = local_formula(forward) if record.averages else None
+        return Step("sum", formulas.loss, sentence, local=local)
+    letter = local_name(forward)
     sentence = (
-        f"The result changes with each point it reduces by {local_name(forward)}, "
-        f"{record.local.meaning}; held fixed, and with the cotangent {back} in front, that makes "
-        f"the loss a plain sum."
+        f"When a point that is reduced changes a little, the result changes {letter} times as "
+        f"much, {record.local.meaning}; with {letter} held fixed, the loss changes as this plain "
+        f"sum does, δL."
     )
-    return Step("linearise", formulas.loss, sentence)
+    return Step("linearise", formulas.loss, sentence, local=local_formula(forward))
 
 
 def _differentiated(formulas: Formulas) -> Step:
@@ -148,8 +164,9 @@ def _differentiated(formulas: Formulas) -> Step:
         f"By one element of {name}, at [{at}]: only terms that read it count, so each axis leaves "
         f"a delta, 1 where its two sides agree and 0 elsewhere"
     )
-    replaced = len(equation.guards) < len(formulas.loss.guards)
-    sentence += ", which takes the place of the condition." if replaced else "."
+    replaced = len(formulas.loss.guards) - len(equation.guards)
+    place = f", which takes the place of the condition{'s' * (replaced > 1)}"
+    sentence += f"{place * bool(replaced)}."
     return Step("differentiate", equation, sentence)
 
 
@@ -194,33 +211,76 @@ def _elimination(elimination: Elimination) -> Iterator[Step]:
 def _of_guard(guard: Guard, equation: Equation, index: str) -> str:
     if isinstance(guard, Divides):
         divisor, number = _said(guard.divisor, equation), _said(guard.number, equation)
-        return (
-            f"{index} is a whole number, so the term is there only if {divisor} divides {number}."
-        )
+        return f"{index} is a whole number, so a term is there only if {divisor} divides {number}."
     return (
-        f"{index} runs from 0 to {_size(guard)}-1, so the term is there only if "
+        f"{index} runs from 0 to {_size(guard)}−1, so a term is there only if "
         f"{_said(guard.position, equation)} is in that range."
     )
 
 
 def _simplified(formulas: Formulas) -> Iterator[Step]:
-    before, after = formulas.eliminated, formulas.collected
-    idle = [g for g in before.guards if g not in after.guards and isinstance(g, Inside)]
+    """Leave out the conditions that always hold, and say the others in fewer words."""
+    before, within, after = formulas.eliminated, *_shorter(formulas)
+    idle = [g for g in before.guards if g not in within.guards and isinstance(g, Inside)]
     if idle:
         said = listed([f"0 ≤ {_said(g.position, before)} < {_size(g)}" for g in idle])
         yield Step(
             "simplify",
-            after,
+            within,
             f"{said} always hold{'s' * (len(idle) == 1)}: "
             f"the extents are those for which the window stays inside.",
         )
+    if after.empty:
+        yield Step("simplify", after, "No point can fulfil this, so nothing is left to be added.")
+    elif after != within:
+        yield Step("simplify", after, _of_shortening(within, after))
+
+
+def _shorter(formulas: Formulas) -> tuple[Equation, Equation]:
+    return formulas.within(formulas.eliminated), formulas.gathered
+
+
+def _of_shortening(before: Equation, after: Equation) -> str:
+    lost = [g for g in before.guards if g not in after.guards and isinstance(g, Divides)]
+    new = [g for g in after.guards if g not in before.guards and isinstance(g, Divides)]
+    was = listed([_condition(guard, before) for guard in lost])
+    if not new:
+        return f"{was} follow{'s' * (len(lost) == 1)} from the other conditions."
+    now = listed([_condition(guard, after) for guard in new])
+    return f"{was} sa{'ys' if len(lost) == 1 else 'y'} no more than {now}."
+
+
+def _condition(guard: Divides, equation: Equation) -> str:
+    return f"{_said(guard.divisor, equation)} | {_said(guard.number, equation)}"
+
+
+def _of_solving(before: Equation, after: Equation) -> str:
+    """What was solved in a formula, whose conditions need no axis that says them."""
+    left = [delta.position for delta in after.deltas]
+    gone = [delta for delta in before.deltas if delta.position not in left]
+    tied = listed([f"{_said(d.position, before)} = {_said(d.expression, before)}" for d in gone])
+    lost = listed([_name(s.name) for s in before.summed if s not in after.summed])
+    return (
+        f"A formula can say more than a string: {tied} {'is' if len(gone) == 1 else 'are'} solved "
+        f"for {lost}, and what must hold for that stands beside it."
+    )
 
 
 def _end(formulas: Formulas, scattered: Equation) -> Step:
-    equation, string = formulas.collected, formulas.gather
+    equation, string = formulas.gathered, formulas.gather
+    if equation.empty:
+        sentence = "The string says so as well: where nothing is met, nothing is added."
+        return Step("read off", equation, sentence, string)
+    if not all(elimination.sayable for elimination in formulas.eliminations):
+        solved = listed([e.index.name for e in formulas.eliminations if not e.sayable])
+        sentence = (
+            f"{solved} stands alone on no axis that could say its range, so this is no string: "
+            f"the scatter form is the only one."
+        )
+        return Step("stop", equation, sentence)
     if string == formulas.scatter:
         if scattered.deltas:
-            return Step("stop", equation, _of_what_stays(equation))
+            return Step("stop", equation, _of_what_stays(scattered))
         sentence = "No delta is left, so scatter and gather are one form."
         return Step("read off", equation, sentence, string)
     if equation.deltas:
@@ -242,20 +302,19 @@ def _of_what_stays(equation: Equation) -> str:
     if all(delta.expression.is_Symbol for delta in equation.deltas):
         return (
             "Several axes hold one index, so nothing was read beside that diagonal: the delta "
-            "stays, and the scatter form is the only one."
+            "stays, and the scatter form is the only string."
         )
     symbols = list(equation.parameters)
     whatever = f"whatever {listed(symbols)} may be, " if symbols else ""
     return (
         f"No axis of another array could say what the delta says, {whatever}so the delta stays, "
-        f"and the scatter form is the only one."
+        f"and the scatter form is the only string."
     )
 
 
 def _said(formula: Any, equation: Equation) -> str:
     """An expression in the notation, without the brackets around it."""
-    text = str(equation.written(formula))
-    return _name(text[1:-1] if text.startswith("(") else text)
+    return in_words(equation.written(formula))
 
 
 def _size(guard: Inside) -> str:
@@ -263,7 +322,7 @@ def _size(guard: Inside) -> str:
 
 
 def _name(name: str) -> str:
-    return name.replace(DOTS, "…")
+    return name.replace(DOTS, "…").replace("'", "′")
 
 
 def listed(names: list[str]) -> str:

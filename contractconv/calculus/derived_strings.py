@@ -10,19 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import sympy
-
 from contractconv.calculus.backward import (
+    Places,
     Shares,
     fixed_indices,
     forward_equation,
+    places_of,
     roles_of,
     shares_of,
 )
+from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.equation import Equation, Inside, size
-from contractconv.calculus.letters import ONES, SHARE, array_of, change, tangent, unused
-from contractconv.calculus.read_conditions import places
+from contractconv.calculus.equation import Equation
+from contractconv.calculus.letters import (
+    ONES,
+    SHARE,
+    Letter,
+    array_of,
+    change,
+    tangent,
+    unused,
+)
+from contractconv.calculus.textbook import textbook
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
 from contractconv.reductions.table import REDUCTIONS
@@ -44,6 +53,7 @@ class Recipe:
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
         shares: operands that are one over the extents of some indices.
+        named: after what the sizes of the roles' axes are called.
         called: what the result is called in formulas, if not so.
         tied: whether one array stands in several places of the forward contraction.
     """
@@ -57,21 +67,32 @@ class Recipe:
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
     shares: Shares = ()
+    named: Places = ()
     called: str = ""
     tied: bool = False
 
     @property
     def equation(self) -> Equation:
-        """The string as an equation, in which the roles have their names."""
+        """What it makes, with every delta solved that can be; the roles have their names."""
+        return textbook(self.said)
+
+    @property
+    def said(self) -> Equation:
+        """The string as an equation."""
         arrays = tuple(map(array_of, self.roles)) if self.tied else ()
-        spec = replace(self.spec, names=arrays)
-        equation = forward_equation(spec, self.called or self.result, self.roles, self.shares)
-        sizes = self._shared_sizes()
-        guards = tuple(
-            replace(g, size=sizes.get(g.size, g.size)) if isinstance(g, Inside) else g
-            for g in equation.guards
-        )
-        return replace(equation, guards=tuple(dict.fromkeys(guards)), scale=self.scale)
+        spec, named = replace(self.spec, names=arrays), (*self.named, (ONES, self.ones))
+        made = self.called or self.result
+        string = forward_equation(spec, made, self.roles, self.shares, named, self._alike)
+        return simplified(replace(string, scale=self.scale))
+
+    @property
+    def _alike(self) -> tuple[str, ...]:
+        """The roles whose axes, one after the other, the result has."""
+        if isinstance(self.result, Letter):
+            return (self.result.of,)
+        letters = {role.meaning: role for role, _ in self.named if isinstance(role, Letter)}
+        meanings = {"result": "cotangent", "operand": "tangent"}
+        return tuple(letters[meanings[part]] for part in self.like)
 
     @property
     def spoken(self) -> Spec:
@@ -82,17 +103,6 @@ class Recipe:
             taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
             names.append(f"{stem}_{taken + 1}" if taken else stem)
         return replace(self.spec, names=tuple(names), result=str(self.called or self.result))
-
-    def _shared_sizes(self) -> dict[sympy.Symbol, sympy.Symbol]:
-        """An array that is read twice has one size on each axis, not two."""
-        named = places(self.spec)
-        sizes: dict[sympy.Symbol, sympy.Symbol] = {}
-        first: dict[tuple[str, int], sympy.Symbol] = {}
-        for term, role in enumerate(self.roles):
-            for number, position in enumerate(named[term]):
-                mine = size(position.name)
-                sizes[mine] = first.setdefault((role, number), mine)
-        return sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +146,8 @@ def jvp(forward: Spec, n: int) -> Recipe:
     spec = Spec(terms, forward.output, SUM, forward.parameters)
     called = change(forward, names[place])
     return Recipe(
-        "JV", ("result",), spec, roles, shares=shares_of(forward), called=called,
-        tied=forward.is_tied,
+        "JV", ("result",), spec, roles, shares=shares_of(forward), named=places_of(forward, n),
+        called=called, tied=forward.is_tied,
     )  # fmt: skip
 
 
@@ -156,8 +166,8 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     spec = Spec(terms, (*forward.output, *target), SUM, forward.parameters)
     called = unused(forward, "J")
     return Recipe(
-        "J", ("result", "operand"), spec, names, shares=shares_of(forward), called=called,
-        tied=forward.is_tied,
+        "J", ("result", "operand"), spec, names, shares=shares_of(forward),
+        named=places_of(forward, n), called=called, tied=forward.is_tied,
     )  # fmt: skip
 
 

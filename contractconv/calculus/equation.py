@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import sympy
@@ -153,6 +154,8 @@ class Equation(Value):
         reduce: how contributions combine.
         parameters: symbols that stand for numbers, not for indices.
         scale: the indices by whose extents the sum is divided, with repetition.
+        typed: the indices of each axis from which it was derived, in the order of writing.
+        empty: whether no point fulfils the conditions, so that there is nothing to be reduced.
     """
 
     left: Element
@@ -163,6 +166,8 @@ class Equation(Value):
     reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
+    typed: tuple[tuple[str, ...], ...] = ()
+    empty: bool = False
 
     @remembered
     def sympy(self) -> sympy.Expr:
@@ -170,6 +175,8 @@ class Equation(Value):
 
         Other reductions have a ``Product``, a ``Maximum``, ... in the place of the ``Sum``.
         """
+        if self.empty:
+            return sympy.sympify(REDUCTIONS[self.reduce].identity)
         parts = [f.sympy for f in self.factors]
         conditions = [guard.sympy for guard in self.guards]
         if self.multiplies_deltas:
@@ -191,6 +198,11 @@ class Equation(Value):
         found |= {symbol for axis in self.left.axes for symbol in axis.free_symbols}
         ordered = sorted(found, key=lambda symbol: (isinstance(symbol, Size), symbol.name))
         return {symbol.name: symbol for symbol in ordered}
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """What is defined, and what it is made of."""
+        return (self.left, *self.factors)
 
     @property
     def multiplies_deltas(self) -> bool:
@@ -216,13 +228,20 @@ class Equation(Value):
     @remembered
     def names(self) -> frozenset[str]:
         """Every index of the left side, of the sum, and of the deltas."""
-        positions = {p.name for p in self.left.axes if p.is_Symbol}
+        positions = {s.name for p in self.left.axes for s in p.free_symbols}
         tied = {d.position.name for d in self.deltas}
-        return frozenset(positions | tied | {index.name for index in self.summed} | {DOTS})
+        found = positions | tied | {index.name for index in self.summed} | {DOTS}
+        return frozenset(found.difference(self.parameters))
 
     @remembered
     def spec(self) -> Spec:
         """The axes as the notation writes them: factors as inputs, the left side as output."""
+        return self._unordered.mapped(
+            lambda found: self._ordered(found) if isinstance(found, Affine) else found
+        )
+
+    @remembered
+    def _unordered(self) -> Spec:
         names = self.names
         tied = {delta.position: delta.expression for delta in self.deltas}
         inputs = tuple(
@@ -231,17 +250,35 @@ class Equation(Value):
         output = joined([axis(tied.get(e, e), names) for e in self.left.axes], self.left.like)
         return Spec(inputs, output, self.reduce, self.parameters)
 
-    @remembered
-    def _rank(self) -> dict[str, int]:
-        # What is solved for comes first, then as in the strings.
-        tied = [delta.position.name for delta in self.deltas]
-        return {name: n for n, name in enumerate(dict.fromkeys([*tied, *self.spec.prominence]))}
-
     def written(self, formula: Any) -> Affine:
         """Return an expression of this equation as an axis, its indices in the order of writing."""
         names = {symbol.name for symbol in formula.free_symbols}.difference(self.parameters)
-        found = axis(formula, names)
-        return found.ordered({name: self._rank.get(name, -1) for name in found.names})
+        return self._ordered(axis(formula, names))
+
+    def _ordered(self, found: Affine) -> Affine:
+        """An axis as whoever typed the contraction would write it.
+
+        Positions, which nobody typed, come first. The others follow each other as in the axis
+        that has most of them.
+        """
+        if len(found.terms) <= 1:
+            return found
+        names = {*found.names, *(name.rstrip("'") for name in found.names)}
+        alike = sorted(self.typed, key=lambda axis: -len(names.intersection(axis)))
+        places = {name: n for n, name in enumerate(dict.fromkeys(chain.from_iterable(alike)))}
+
+        def rank(name: str) -> tuple[int, int]:
+            typed = places.get(name, places.get(name.rstrip("'"), -1))
+            return typed, self._rank.get(name, -1)
+
+        return found.ordered(rank)
+
+    @remembered
+    def _rank(self) -> dict[str, int]:
+        # What is solved for comes first.
+        tied = [delta.position.name for delta in self.deltas]
+        names = dict.fromkeys([*tied, *self._unordered.prominence])
+        return {name: n for n, name in enumerate(names)}
 
     def substituted(self, values: Substitution) -> Equation:
         """Return the equation with indices on its right side replaced."""

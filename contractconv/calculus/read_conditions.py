@@ -36,27 +36,41 @@ class Read:
 
 @kept(most=1024)
 def places(spec: Spec, first: int = OUTPUT) -> dict[int, tuple[sympy.Symbol, ...]]:
-    """Name a position on every axis of every term; those of the term ``first`` are named first.
+    """Name a position on every axis of every term, whose sizes are named after them.
 
-    The positions of a differentiated operand are none of the sum's indices, so they have primes.
+    An axis has one name, whatever the contraction is differentiated by: those of the output are
+    named first, then those of the operands. The positions of a differentiated operand ``first``
+    are none of the sum's indices, so they have primes.
     """
     parameters = set(spec.parameters)
     fresh = fresh_names({*spec.indices, *parameters})
-    order = [first, *(n for n in (OUTPUT, *range(len(spec.inputs))) if n != first)]
+    order = (OUTPUT, *range(len(spec.inputs)))
     return {n: positions(split(spec.terms[n]), fresh, first != OUTPUT) for n in order}
 
 
 @kept(most=1024)
-def reads(spec: Spec, first: int = OUTPUT) -> tuple[Read, ...]:
-    """The computed positions of a contraction, the operands' first, then the output's."""
-    named, tied = places(spec, first), axis_sizes(spec, first) if spec.is_tied else {}
+def reads(
+    spec: Spec, first: int = OUTPUT, lengths: tuple[tuple[Size, ...], ...] = ()
+) -> tuple[Read, ...]:
+    """The computed positions of a contraction, the operands' first, then the output's.
+
+    Args:
+        spec: the contraction.
+        first: the operand that it is differentiated by, if any.
+        lengths: the sizes of the operands' axes; by default as :func:`axis_sizes` calls them.
+    """
+    named, mine = places(spec, first), axis_sizes(spec, first)
+
+    def length(term: int, number: int) -> Size:
+        if term == OUTPUT:
+            return size(named[term][number].name)
+        return lengths[term][number] if lengths else mine[spec.called[term], number]
+
     return tuple(
-        Read(term, _guards(axis, length), _never_leaves(axis, term, spec))
+        Read(term, _guards(axis, length(term, number)), _never_leaves(axis, term, spec))
         for term in (*range(len(spec.inputs)), OUTPUT)
         for number, axis in enumerate(split(spec.terms[term]))
         if axis.plain is None
-        for array in [(spec.called[term] if term != OUTPUT else "", number)]
-        for length in [tied.get(array, size(named[term][number].name))]
     )
 
 

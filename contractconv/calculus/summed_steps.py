@@ -8,13 +8,7 @@ from typing import cast
 
 from contractconv.cache_register import kept
 from contractconv.calculus.backward import Formulas
-from contractconv.calculus.collected import (
-    Collected,
-    Renaming,
-    collected,
-    gradient_sizes,
-    recipe_sizes,
-)
+from contractconv.calculus.collected import Collected, collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.equation import Equation
@@ -29,16 +23,12 @@ def collected_gradient(parts: Sequence[Formulas]) -> Collected:
 
 @kept(most=256)
 def _collected_gradient(parts: tuple[Formulas, ...]) -> Collected:
-    first = parts[0]
-    sizes = [gradient_sizes(p.forward, first.operand, p.operand) for p in parts]
-    return collected([part.collected for part in parts], first.forward, sizes)
+    return collected([part.collected for part in parts], parts[0].forward)
 
 
 def collected_recipes(recipes: Sequence[Recipe], forward: Spec) -> Collected:
     """The sum of what recipes make, as one formula."""
-    said: Renaming = {}
-    sizes = [recipe_sizes(r.spec, r.result, r.roles, said) for r in recipes]
-    return collected([recipe.equation for recipe in recipes], forward, sizes)
+    return collected([recipe.equation for recipe in recipes], forward)
 
 
 def second_equations(second: Second, forward: Spec) -> list[Equation | Collected]:

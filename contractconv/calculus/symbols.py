@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -15,6 +16,22 @@ DOTS = "..."
 
 # Names for the positions of an array, as one would choose them by hand.
 POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
+
+
+_PRINTED = tuple(
+    (re.compile(typed), printed)
+    for typed, printed in (
+        (r"(?<!\w)([0-9]+)\*(?!_)", r"\1"),
+        (r"\*", "·"),
+        ("-", "−"),
+        ("'", "′"),
+        (re.escape(DOTS), "…"),
+    )
+)
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_NUMBERED = re.compile(r"(?<!\w)([^\W_]*[^\W\d_])([0-9]+)(?!\w)")
+_LETTERS = re.compile(r"_*([^\W\d_]+)")
+_SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
 def fresh_names(taken: Iterable[str]) -> Iterator[str]:
@@ -81,6 +98,34 @@ def is_plain(term: Term) -> bool:
     """Whether every index of a term stands alone on its axis, and only once."""
     names = [axis.plain for axis in split(term)]
     return None not in names and len(set(names)) == len(names)
+
+
+def in_words(axis: Affine) -> str:
+    """An expression as sentences and formulas in plain text write it.
+
+    Example:
+        >>> i, k = Affine.index("i"), Affine.index("k'")
+        >>> in_words(i + i - k)
+        '2i−k′'
+    """
+    text = str(axis)
+    text = text[1:-1] if text.startswith("(") else text
+    text = _NUMBERED.sub(lambda found: found[1] + found[2].translate(SUBSCRIPTS), text)
+    for typed, printed in _PRINTED:
+        text = typed.sub(printed, text)
+    spaced = any(map(is_word, (*axis.names, *axis.parameters)))
+    return _SIGN.sub(r" \1 ", text) if spaced else text
+
+
+def is_word(name: str) -> bool:
+    """Whether a name has several letters, not counting a subscript; then it needs space around it.
+
+    Example:
+        >>> [is_word(name) for name in ("tap", "in_1", "k'", "p0", "x_max", "_a")]
+        [True, True, False, False, False, False]
+    """
+    letters = _LETTERS.match(name)
+    return letters is not None and len(letters[1]) > 1
 
 
 def joined(axes: Iterable[Affine], like: Term) -> Term:

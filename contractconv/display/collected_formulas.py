@@ -72,6 +72,8 @@ class CollectedWriter:
     def right(self) -> str:
         """The right side."""
         terms = [term for _, term in self.source.terms]
+        if terms[0].empty:
+            return self.writers[0].nothing()
         divided = {(_over(term), term.scale) for term in terms}
         if len({frozenset(term.summed) for term in terms}) == len(divided) == 1:
             return self.writers[0].divided(self._together())
@@ -90,11 +92,7 @@ class CollectedWriter:
 
     def _factors(self, writer: Writer) -> list[_Factor]:
         source = writer.source
-        found = [
-            _Factor(element_key(f), writer.element(f), _symbols(f))
-            for f in source.factors
-            if f.over is None
-        ]
+        found = [_Factor(element_key(f), writer.element(f), _symbols(f)) for f in writer.factors()]
         found += [_Factor(d, writer.delta(d), d.sympy.free_symbols) for d in source.deltas]
         own = [g for g in source.guards if g not in self.conditions]
         if own:

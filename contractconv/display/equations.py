@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.gradient_derivatives import Second
-from contractconv.calculus.letters import CHANGE, unused
+from contractconv.calculus.letters import CHANGE, ONES, unused
+from contractconv.calculus.local_formula import LocalFormula
 from contractconv.calculus.summed_steps import second_equations
+from contractconv.calculus.symbols import is_word
 from contractconv.display import names
 from contractconv.display.collected_formulas import CollectedWriter
 from contractconv.display.formula_writers import HANDS, Hand
@@ -30,6 +34,32 @@ def _writer(equation: Equation | Collected, script: str) -> Writer | CollectedWr
     if isinstance(equation, Collected):
         return CollectedWriter(equation, HANDS[script], Writer)
     return Writer(equation, HANDS[script])
+
+
+def write_local(local: LocalFormula, script: str) -> str:
+    """Write what the local derivative of a reduction is."""
+    return HANDS[script].stated(*local_sides(local, script))
+
+
+def local_sides(local: LocalFormula, script: str) -> tuple[str, str, list[str]]:
+    """Write what the local derivative of a reduction is, in its parts."""
+    hand, point = HANDS[script], Writer(local.point, HANDS[script])
+    other, template = Writer(local.other, hand), getattr(local.template, script)
+    parts = {
+        "point": point.product(),
+        "other": other.product(),
+        "result": point.element(local.result),
+        "indices": hand.tuple_of(point.names()),
+        "another": hand.tuple_of(other.names()),
+        "others": hand.row % hand.between.join(other.names()),
+        "count": point.count() if local.point.counts_points else "",
+    }
+    right = hand.row % (template % parts)
+    if not local.point.summed:  # the only point there is
+        right = hand.row % (hand.number % 1)
+    is_compared = local.point.summed and "%(other)s" in template
+    conditions = other.meetings(local) if is_compared else []
+    return point.element(local.left), right, conditions
 
 
 def write_second(second: Second, forward: Spec) -> str:
@@ -67,7 +97,9 @@ class Writer:
     def right(self) -> str:
         """The right side."""
         source, hand, record = self.source, self.hand, REDUCTIONS[self.source.reduce]
-        parts = [self.element(factor) for factor in source.factors if factor.over is None]
+        if source.empty:
+            return self.nothing()
+        parts = [self.element(factor) for factor in self.factors()]
         if source.multiplies_deltas:
             parts += [self.delta(delta) for delta in source.deltas]
         right = multiplied(hand, parts)
@@ -75,9 +107,43 @@ class Writer:
             right = hand.big(record, self.names(), right)
         return self.divided(right)
 
+    def factors(self) -> list[Element]:
+        """What is multiplied; neither ones nor what is divided by."""
+        return [f for f in self.source.factors if f.over is None and f.name != ONES]
+
+    def nothing(self) -> str:
+        """What is made of nothing: the identity of the reduction."""
+        identity = REDUCTIONS[self.source.reduce].identity
+        shown = self.hand.number % int(abs(identity)) if isfinite(identity) else self.hand.infinity
+        return self.hand.signed([(identity < 0, shown)])
+
+    def product(self) -> str:
+        """The elements that are multiplied."""
+        return self.hand.multiplied([self.element(factor) for factor in self.factors()])
+
+    def count(self) -> str:
+        """How many points land on an element, or one."""
+        hand, deltas = self.hand, [self.delta(delta) for delta in self.source.deltas]
+        found = hand.big(REDUCTIONS[SUM], self.names(), hand.multiplied(deltas))
+        return hand.at_least_one % found
+
+    def meetings(self, local: LocalFormula) -> list[str]:
+        """When this point lands where another one does, and what it must fulfil."""
+        ties = [
+            self.hand.equal
+            % (
+                self.axis(self.source.written(there.expression)),
+                self.axis(self.source.written(here.expression)),
+            )
+            for there, here in zip(local.other.deltas, local.point.deltas, strict=True)
+        ]
+        return [*ties, *(self.guard(guard) for guard in local.other.guards)]
+
     def conditions(self) -> list[str]:
         """The conditions under which a point contributes."""
         source = self.source
+        if source.empty:
+            return []
         ties = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
         return [*ties, *(self.guard(guard) for guard in source.guards)]
 
@@ -89,9 +155,7 @@ class Writer:
         """What is reduced, divided by the numbers of points that are averaged."""
         source, hand = self.source, self.hand
         if source.counts_points:
-            deltas = hand.multiplied([self.delta(delta) for delta in source.deltas])
-            count = hand.at_least_one % hand.big(REDUCTIONS[SUM], self.names(), deltas)
-            return hand.mean % (count, body)
+            return hand.mean % (self.count(), body)
         sizes = [name for factor in source.factors for name in factor.over or ()]
         if REDUCTIONS[source.reduce].averages:
             sizes += [index.name for index in source.summed]
@@ -100,7 +164,7 @@ class Writer:
 
     def sizes(self, names: list[str]) -> str:
         """A product of extents, to divide by."""
-        return self.hand.sizes(names)
+        return self.hand.sizes([self.size(f"N_{name}") for name in names])
 
     def element(self, element: Element) -> str:
         """An element of an array."""
@@ -133,8 +197,10 @@ class Writer:
         if isinstance(guard, Divides):
             divisor, number = map(self.source.written, (guard.divisor, guard.number))
             return self.hand.divides % (self.axis(divisor), self.axis(number))
-        position = self.source.written(guard.position)
-        return self.hand.inside % (self.axis(position, inline=False), self.size(guard.size.name))
+        position, end = self.source.written(guard.position), self.size(guard.size.name)
+        certain = not position.terms and (position.offset.constant or 0) >= 0
+        template = self.hand.below if certain else self.hand.inside
+        return template % (self.axis(position, inline=False), end)
 
     def size(self, name: str) -> str:
         """The size of an axis, by the name of its symbol."""
@@ -142,22 +208,38 @@ class Writer:
 
     def axis(self, axis: Affine, inline: bool = True) -> str:
         """An expression of indices; inline within a subscript."""
-        number = self.sum(axis)
+        above = _parts_of(axis)
         if axis.divisor == ONE:
-            return number
-        return self.hand.divided(number, self.sum(Affine((), axis.divisor)), inline)
+            return self.sum(above)
+        below = _parts(axis.divisor)
+        if self.hand.fraction and not inline:
+            return self.hand.fraction % (self.sum(above), self.sum(below))
+        return self.hand.quotient % (self._grouped(above), self._grouped(below, products=True))
 
-    def sum(self, axis: Affine) -> str:
-        """The numerator."""
-        parts = [part for name, number in axis.terms for part in _parts(number, name)]
-        parts += _parts(axis.offset)
+    def _grouped(self, parts: Parts, products: bool = False) -> str:
+        """A part of a fraction on one line; in brackets if it is a sum, or a product."""
+        several = len(parts) > 1 or any(value < 0 for value, _ in parts)
+        factors = (len(symbols) + (abs(value) != 1) for value, symbols in parts)
+        grouped = several or (products and max(factors, default=0) > 1)
+        return self.hand.group % self.sum(parts) if grouped else self.sum(parts)
+
+    def sum(self, parts: Parts) -> str:
+        """A sum of products."""
+        wide = len(parts) > 1 and any(is_word(name) for _, names in parts for name in names)
         return self.hand.signed(
-            [
-                (value < 0, self.hand.product(abs(value), list(map(self.hand.symbol, symbols))))
-                for value, symbols in positive_first(parts)
-            ]
+            [(value < 0, self.hand.product(abs(value), names)) for value, names in parts], wide
         )
 
 
-def _parts(number: Polynomial, *index: str) -> list[tuple[int, tuple[str, ...]]]:
+Parts = list[tuple[int, tuple[str, ...]]]
+"""The summands of an expression: numbers, and the symbols that each is multiplied by."""
+
+
+def _parts_of(axis: Affine) -> Parts:
+    """The numerator, a positive summand first."""
+    parts = [part for name, number in axis.terms for part in _parts(number, name)]
+    return positive_first(parts + _parts(axis.offset))
+
+
+def _parts(number: Polynomial, *index: str) -> Parts:
     return [(value, (*monomial, *index)) for monomial, value in number.terms]

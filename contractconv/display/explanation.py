@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from contractconv.calculus.backward import Formulas, derive, forward_equation
+from contractconv.calculus.backward import Formulas, derive, forward_formula
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second, second_derivatives, seconds_of
+from contractconv.calculus.local_formula import LocalFormula
 from contractconv.display.algorithms import Fast, fast
-from contractconv.display.equations import write, write_second
+from contractconv.display.equations import write, write_local, write_second
 from contractconv.display.summed_gradient import SummedGradient
 from contractconv.execution.entered import enter_engines
 from contractconv.markup.shown import Paged
@@ -153,7 +154,7 @@ def explain(
     proofs = _proofs(formulas, report) if proof else [None] * len(formulas)
     return Explanation(
         bound,
-        forward_equation(bound),
+        forward_formula(bound),
         sized,
         None if problem is None else _planned(problem),
         tuple(
@@ -229,6 +230,10 @@ def _scripts(equation: Equation | Collected) -> dict[str, str]:
     return {script: write(equation, script) for script in ("text", "latex", "mathml")}
 
 
+def _local(local: LocalFormula) -> dict[str, str]:
+    return {script: write_local(local, script) for script in ("text", "latex", "mathml")}
+
+
 def _gradient(gradient: Gradient | SummedGradient) -> dict[str, Any]:
     told = {"steps": _steps(gradient.steps)}
     if isinstance(gradient, SummedGradient):
@@ -257,6 +262,7 @@ def _steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
             "sentence": step.sentence,
             "sympy": str(step.equation.sympy),
             "string": None if step.string is None else str(step.string),
+            "local": None if step.local is None else _local(step.local),
         }
         | _scripts(step.equation)
         for step in steps

@@ -7,12 +7,17 @@ both understand; MathML, in which every template makes one element, to MathML Co
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.symbols import is_word
+from contractconv.display.formula_symbols import (
+    latex_symbol,
+    mathml_symbol,
+    text_power,
+    text_symbol,
+)
 from contractconv.reductions.record import Record
 
 
@@ -25,16 +30,22 @@ class Hand:
         symbol: writes an index, a parameter, or the name of an array.
         number: a number.
         row: several parts as one.
-        plus, minus: the signs between the parts of a sum.
-        times: stands between the factors of a product that the notation writes: ``2*i``.
+        plus, minus: the signs between the parts of a sum; ``wide_plus``, ``wide_minus`` where a
+            name has several letters.
+        times: stands between the symbols of a product: ``s·i``; ``wide_times`` where a name has
+            several letters; ``scaled`` between a number and a symbol: ``2i``.
         dot: stands between the elements that are multiplied.
         comma, space: stand between the axes of an element, the indices of a composition.
         size: the size of the range of an index.
-        group: brackets around a part of a fraction in which there is one of ``operators``.
+        beside: stands between sizes that are multiplied.
+        power: a size, or an element, to a power.
+        exponent: writes the number of a power.
+        group: brackets around a part of a fraction.
         quotient: a fraction on one line.
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
+        held: around a name that has a subscript of its own, in front of axes.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
         between: stands between these indices.
@@ -42,7 +53,8 @@ class Hand:
         mean: one over a number of points, and what is divided by it.
         divides: ``divisor | number``.
         equal: ``left = right``.
-        inside: ``0 ≤ position < size``.
+        inside: ``0 ≤ position < size``; ``below`` is ``position < size``.
+        infinity: what a maximum of nothing is.
         equation: an equation: left, right, and the conditions under which a point contributes.
         where: these conditions; ``condition`` is one of them, ``also`` stands between two.
     """
@@ -50,11 +62,13 @@ class Hand:
     script: str
     symbol: Callable[[str], str]
     times: str
+    wide_times: str
     dot: str
     comma: str
     space: str
     size: str
-    operators: str
+    beside: str
+    power: str
     quotient: str
     element: str
     delta: str
@@ -64,12 +78,19 @@ class Hand:
     mean: str
     divides: str
     inside: str
+    below: str
+    infinity: str
     where: str
     also: str
+    exponent: Callable[[int], str] = str
+    held: str = ""
+    scaled: str = ""
     number: str = "%s"
     row: str = "%s"
     plus: str = "+"
     minus: str = "-"
+    wide_plus: str = ""
+    wide_minus: str = ""
     group: str = "(%s)"
     fraction: str = ""
     composition: str = "(%s)"
@@ -77,32 +98,46 @@ class Hand:
     equation: str = "%s = %s%s"
     condition: str = "%s"
 
-    def product(self, number: int, symbols: Sequence[str]) -> str:
-        """A number times symbols."""
-        numbers = [self.number % number] if number != 1 or not symbols else []
-        return self.row % self.times.join([*numbers, *symbols])
+    def product(self, number: int, names: Sequence[str]) -> str:
+        """A number times symbols, by name."""
+        wide = len(names) > 1 and any(map(is_word, names))
+        written = (self.wide_times if wide else self.times).join(map(self.symbol, names))
+        return self.times_number(number, written)
 
-    def signed(self, parts: Sequence[tuple[bool, str]]) -> str:
-        """A sum of parts, each with whether it is negative."""
-        text = "".join((self.minus if negative else self.plus) + part for negative, part in parts)
-        return self.row % (text.removeprefix(self.plus) or self.number % 0)
+    def times_number(self, number: int, written: str) -> str:
+        """A number times something that is written already; nothing is the number alone."""
+        if number == 1 and written:
+            return self.row % written
+        digits = self.number % number
+        # A name that begins with an underscore would not be seen behind a number.
+        between = self.times if written.startswith("_") else self.scaled
+        return self.row % (between.join([digits, written]) if written else digits)
 
-    def divided(self, above: str, below: str, inline: bool) -> str:
-        """A quotient; inline within a subscript."""
-        if self.fraction and not inline:
-            return self.fraction % (above, below)
-        return self.quotient % (self._grouped(above), self._grouped(below))
-
-    def _grouped(self, text: str) -> str:
-        return self.group % text if re.search(self.operators, text) else text
+    def signed(self, parts: Sequence[tuple[bool, str]], wide: bool = False) -> str:
+        """A sum of parts, each with whether it is negative; wide if they are of words."""
+        plus, minus = self.plus, self.minus
+        if wide and self.wide_plus:
+            plus, minus = self.wide_plus, self.wide_minus
+        text = "".join((minus if negative else plus) + part for negative, part in parts)
+        if text.startswith(minus):
+            text = self.minus + text.removeprefix(minus)
+        return self.row % (text.removeprefix(plus) or self.number % 0)
 
     def composed(self, names: Sequence[str]) -> str:
         """Several indices on one axis."""
         return self.composition % self.space.join(names)
 
+    def tuple_of(self, names: Sequence[str]) -> str:
+        """Indices of one point; several in brackets."""
+        listed = self.row % self.between.join(names)
+        return listed if len(names) == 1 else self.group % listed
+
     def met(self, name: str, axes: Sequence[str]) -> str:
         """An element of an array; a scalar has no axes."""
-        return self.element % (name, self.comma.join(axes)) if axes else name
+        if not axes:
+            return name
+        held = self.held % name if self.held and "_{" in name else name
+        return self.element % (held, self.comma.join(axes))
 
     def multiplied(self, factors: Sequence[str]) -> str:
         """A product of elements."""
@@ -116,38 +151,20 @@ class Hand:
             body = self.under % (sign, self.between.join(indices), body)
         return self.row % (getattr(record.outside, self.script) % body if record.outside else body)
 
-    def sizes(self, names: Sequence[str]) -> str:
-        """A product of sizes, to divide by."""
-        product = self.row % self.times.join(self.size % self.symbol(name) for name in names)
-        return product if self.fraction else self._grouped(product)
+    def raised(self, written: str, times: int) -> str:
+        """A factor that comes several times."""
+        return written if times == 1 else self.power % (written, self.exponent(times))
+
+    def sizes(self, sizes: Sequence[str]) -> str:
+        """A product of written sizes, to divide by; one that comes again is raised to a power."""
+        written = [self.raised(size, times) for size, times in Counter(sizes).items()]
+        product = self.row % self.beside.join(written)
+        return self.group % product if len(written) > 1 and not self.fraction else product
 
     def stated(self, left: str, right: str, conditions: Sequence[str]) -> str:
         """An equation with the conditions under which a point contributes."""
         said = self.also.join(self.condition % condition for condition in conditions)
         return self.equation % (left, right, self.where % said if conditions else "")
-
-
-def _text_symbol(name: str) -> str:
-    return name.replace(DOTS, "…")
-
-
-def _latex_symbol(name: str) -> str:
-    stem = name.rstrip("'")
-    primes = name[len(stem) :]
-    if stem == DOTS:
-        return r"\ldots" + primes
-    if len(stem) == 1 and stem != "_":
-        return stem + primes
-    if len(stem) == 2 and stem[0] == "d" and stem[1].isupper():
-        return rf"\mathrm{{d}}{stem[1]}{primes}"
-    return rf"\mathrm{{{stem.replace('_', chr(92) + '_')}}}{primes}"
-
-
-def _mathml_symbol(name: str) -> str:
-    stem = name.rstrip("'")
-    primes = len(name) - len(stem)
-    shown = f"<mi>{'…' if stem == DOTS else escape(stem)}</mi>"
-    return f"<msup>{shown}<mo>{'′' * primes}</mo></msup>" if primes else shown
 
 
 _COMMA = '<mo separator="true">,</mo>'
@@ -156,13 +173,22 @@ _SPACE = '<mspace width="0.2em"/>'
 HANDS = {
     "text": Hand(
         "text",
-        _text_symbol,
-        times="*",
+        text_symbol,
+        times="·",
+        wide_times="·",
+        exponent=text_power,
+        beside=" ",
+        power="%s%s",
+        plus="+",
+        minus="−",
+        wide_plus=" + ",
+        wide_minus=" − ",
+        below="%s < %s",
+        infinity="∞",
         dot=" · ",
         comma=", ",
         space=" ",
         size="N_%s",
-        operators=r"[-+*]",
         quotient="%s/%s",
         element="%s[%s]",
         delta="δ(%s, %s)",
@@ -177,16 +203,21 @@ HANDS = {
     ),
     "latex": Hand(
         "latex",
-        _latex_symbol,
-        times=r" \, ",
+        latex_symbol,
+        times=" ",
+        wide_times=r" \, ",
+        beside=r" \, ",
+        power="%s^{%s}",
+        below="%s < %s",
+        infinity=r"\infty",
         dot=r" \, ",
         comma=", ",
         space=r" \, ",
         size="N_{%s}",
-        operators=r"[-+]|\\,",
         quotient="%s / %s",
         fraction=r"\frac{%s}{%s}",
         element="%s_{%s}",
+        held="{%s}",
         delta=r"\delta_{%s,\, %s}",
         under="%s_{%s} %s",
         between=", ",
@@ -199,17 +230,22 @@ HANDS = {
     ),
     "mathml": Hand(
         "mathml",
-        _mathml_symbol,
+        mathml_symbol,
         number="<mn>%s</mn>",
         row="<mrow>%s</mrow>",
         plus="<mo>+</mo>",
         minus="<mo>−</mo>",
         times="<mo>&#x2062;</mo>",
+        wide_times='<mspace width="0.17em"/>',
+        scaled="<mo>&#x2062;</mo>",
+        beside='<mspace width="0.17em"/>',
+        power="<msup>%s<mn>%s</mn></msup>",
+        below="<mrow>%s<mo>&lt;</mo>%s</mrow>",
+        infinity="<mi>∞</mi>",
         dot='<mspace width="0.15em"/>',
         comma=_COMMA,
         space='<mspace width="0.25em"/>',
         size="<msub><mi>N</mi>%s</msub>",
-        operators="<mo>[+−]",
         group="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
         quotient="<mrow>%s<mo>/</mo>%s</mrow>",
         fraction="<mfrac>%s%s</mfrac>",

@@ -9,7 +9,7 @@ from itertools import pairwise
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
-from contractconv.display.equations import sides
+from contractconv.display.equations import local_sides, sides
 from contractconv.display.html_formulas import Sides, formula
 from contractconv.markup.parts import code
 
@@ -24,7 +24,8 @@ def _items(steps: Iterable[Step]) -> Iterator[str]:
         assert step is not None
         equation = _changed(step.equation, None if before is None else before.equation)
         string = "" if step.string is None else f"<p>{code(step.string)}</p>"
-        yield f"<li><b>{step.name}</b> {escape(step.sentence)}{equation}{string}</li>"
+        local = "" if step.local is None else formula(Sides(*local_sides(step.local, "mathml")))
+        yield f"<li><b>{step.name}</b> {escape(step.sentence)}{equation}{local}{string}</li>"
 
 
 def _changed(equation: Equation | Collected, before: Equation | Collected | None) -> str:

@@ -10,18 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import NamedTuple
 
 from contractconv.calculus.letters import DEFAULT, Letter, chosen, said
+from contractconv.display.formula_symbols import GREEK, latex_word, mathml_word
 from contractconv.display.formula_writers import Hand
 
-_NAMES = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma "
-    "tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
-)
-_GREEK = dict(zip(_NAMES.split(), "αβγδεζηθικλμνξοπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
-_LETTERS = {letter: name for name, letter in _GREEK.items()}
 _PARTS = re.compile(r"(?P<stem>[^\W\d_]+)(?:_(?P<sub>\w+))?")
 
 
@@ -64,7 +58,7 @@ def element(hand: Hand, name: str, positions: Sequence[str]) -> str:
         W_{q;\, i, j} W_q[i]
     """
     if hand.script == "text":
-        return hand.met(said(name), positions)
+        return hand.met(hand.symbol(said(name)), positions)
     if isinstance(name, Letter) and _is_fraction(name):
         return _FRACTIONS[hand.script] % element(hand, name.of, positions)
     symbol = _symbol(hand, name)
@@ -84,7 +78,7 @@ def _symbol(hand: Hand, name: str) -> _Symbol:
     parts = _taken_apart(name)
     if parts is None:
         return _Symbol(hand.symbol(name))
-    write = _latex_word if hand.script == "latex" else _mathml_word
+    write = latex_word if hand.script == "latex" else mathml_word
     return _Symbol(write(parts.stem), tuple(map(write, parts.subscripts)))
 
 
@@ -94,25 +88,10 @@ def _is_fraction(name: Letter) -> bool:
 
 def _taken_apart(name: str) -> _Parts | None:
     found = _PARTS.fullmatch(name)
-    if found is None or (len(found["stem"]) > 1 and found["stem"] not in _GREEK and found["sub"]):
+    if found is None or (len(found["stem"]) > 1 and found["stem"] not in GREEK and found["sub"]):
         return None  # words of several parts stay words
     subscripts = tuple(filter(None, (found["sub"] or "").split("_")))
     return _Parts(found["stem"], subscripts)
-
-
-def _latex_word(word: str) -> str:
-    greek = word if word in _GREEK else _LETTERS.get(word)
-    if greek == "omicron":
-        return "o"
-    if greek:
-        return rf"\{greek}"
-    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
-
-
-def _mathml_word(word: str) -> str:
-    if word.isdigit():
-        return f"<mn>{word}</mn>"
-    return f"<mi>{escape(_GREEK.get(word, word))}</mi>"
 
 
 # -- letters with a meaning ------------------------------------------------------------------------
@@ -146,7 +125,7 @@ def _over(hand: Hand, sign: str, name: str) -> _Symbol:
 
 def _gradient(hand: Hand, name: Letter) -> _Symbol:
     of, found = name.of, _before(hand, "d", name.of)
-    if len(of) == 1 or found.subscripts or of in _GREEK or isinstance(of, Letter):
+    if len(of) == 1 or found.subscripts or of in GREEK or isinstance(of, Letter):
         return found
     return _before(hand, "d ", of)  # a word needs a space
 

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 from contractconv.display.formula_writers import Hand
 
-_RAISED = {"text": "%s%s", "latex": "%s^{%s}", "mathml": "<msup>%s<mn>%s</mn></msup>"}
-_SMALL = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 def multiplied(hand: Hand, factors: Sequence[str]) -> str:
     """A product, as :meth:`Hand.multiplied` writes it.
@@ -24,11 +21,4 @@ def multiplied(hand: Hand, factors: Sequence[str]) -> str:
 
 def collapsed(hand: Hand, factors: Sequence[str]) -> list[str]:
     """The factors, each once, raised to a power where it comes several times."""
-    return [_raised(hand, factor, times) for factor, times in Counter(factors).items()]
-
-
-def _raised(hand: Hand, factor: str, times: int) -> str:
-    if times == 1:
-        return factor
-    written = str(times).translate(_SMALL) if hand.script == "text" else times
-    return _RAISED[hand.script] % (factor, written)
+    return [hand.raised(factor, times) for factor, times in Counter(factors).items()]

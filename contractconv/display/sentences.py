@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from math import prod
 
 from contractconv.calculus.backward import Formulas
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
-from contractconv.calculus.equation import Equation, Inside, size
+from contractconv.calculus.equation import Divides, Equation, Inside
 from contractconv.calculus.letters import cotangent, result
 from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
-from contractconv.calculus.read_conditions import places
-from contractconv.calculus.symbols import DOTS
+from contractconv.calculus.local_formula import local_formula
+from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places
+from contractconv.calculus.symbols import DOTS, in_words, split
+from contractconv.display.equations import write_local
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.summed_gradient import SummedGradient
+from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
@@ -36,10 +41,15 @@ def reduced_words(spec: Spec, equation: Equation) -> list[str]:
         treated = _treated(spec.reduce, f"{they} {are}", f"over {them}")
         named = listed([name.replace(DOTS, "…") for name in reduced])
         said.append(f"{named} {are} not in the result, so {treated}.")
-    if equation.deltas:
+    if any(len(axis.names) > 1 or axis.fractional for axis in scattered(spec)):
         treated = _treated(spec.reduce, "they are", "of them")
         said.append(f"Where several points land on one element, {treated}.")
     return said
+
+
+def scattered(spec: Spec) -> list[Affine]:
+    """The computed axes of the output."""
+    return [axis for axis in spec.output if isinstance(axis, Affine) and axis.plain is None]
 
 
 def _treated(reduce: str, they_are: str, over_them: str) -> str:
@@ -50,28 +60,52 @@ def _treated(reduce: str, they_are: str, over_them: str) -> str:
 
 
 def _sizes(explanation: Explanation) -> list[str]:
-    """Say what the sizes in conditions are."""
+    """Say what positions and sizes are."""
     told = [step.equation for gradient in explanation.gradients for step in gradient.steps]
-    equations = [explanation.forward, *told]
-    if not any(isinstance(g, Inside) for equation in equations for g in equation.guards):
-        return []
-    names = [factor.name for factor in explanation.forward.factors]
-    named = places(explanation.spec)
-    shown = {g.size for g in explanation.forward.guards if isinstance(g, Inside)}
-    axes = [
-        f"N_{position.name} the size of axis {number} of {names[term]}"
-        for term in range(len(names))
-        for number, position in enumerate(named[term])
-        if size(position.name) in shown
-    ]
-    return [", ".join(["N_i is the extent of index i", *axes]) + "."]
+    return said_of_sizes(explanation.spec, [explanation.forward, *told])
+
+
+def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list[str]:
+    """Say what the positions and sizes mean that formulas about a contraction have.
+
+    Example:
+        >>> from contractconv.calculus.backward import forward_formula
+        >>> from contractconv.notation.parser import parse
+        >>> spec = parse("b (2*i+k-1), k -> b i")
+        >>> print(*said_of_sizes(spec, [forward_formula(spec)]))
+        N_i is the extent of index i; h runs along X's axis 1, whose size is N_h.
+    """
+    shown = set[str]()
+    for equation in equations:
+        positions = {symbol.name for axis in equation.left.axes for symbol in axis.free_symbols}
+        shown |= {f"N_{name}" for name in positions.difference(spec.indices)}
+        shown |= {guard.size.name for guard in equation.guards if isinstance(guard, Inside)}
+    said = ["N_i is the extent of index i"] * bool(shown)
+    said += _axes_said(spec, shown)
+    return [f"{'; '.join(said)}."] if said else []
+
+
+def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
+    """What is said of each axis at a computed position of which formulas speak."""
+    called, sizes = [*spec.called, result(spec)], axis_sizes(spec)
+    for term, named in places(spec).items():
+        for number, (position, axis) in enumerate(zip(named, split(spec.terms[term]), strict=True)):
+            if axis.plain is None and f"N_{position.name}" in shown:
+                own = f"N_{position.name}"
+                length = own if term == OUTPUT else sizes[called[term], number].name
+                yield (
+                    f"{position.name} runs along {called[term]}'s axis {number}, whose size is "
+                    f"{length}"
+                )
 
 
 def counts(explanation: Explanation, plan: Plan) -> str:
     """Say in numbers what a contraction does."""
     shapes = ", ".join(map(str, explanation.shapes))
     said = f"Shapes {shapes} make {plan.problem.result_shape}."
-    each = element_counts(plan.problem, explanation.forward)
+    # Of the places that a formula sums over few reach one element of a scatter.
+    few = scattered(explanation.spec)
+    each = "" if few else element_counts(plan.problem, explanation.forward)
     return f"{said} {each}" if each else said
 
 
@@ -99,12 +133,63 @@ def element_counts(problem: Problem, equation: Equation) -> str:
 
 
 def letters(gradient: Gradient) -> str:
-    """Say what the letters beside the operands mean in a gradient."""
+    """Say what the letters beside the operands mean in a gradient, and what its conditions do."""
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
     back = spelled(cotangent(forward))
-    said = f"{back} is the cotangent, the gradient of a loss by {result(forward)}."
-    return said if record.is_sum else f"{said} {local_name(forward)} is {record.local.meaning}."
+    said = [f"{back} is the cotangent, the gradient of a loss by {result(forward)}."]
+    if not record.is_sum:
+        local = local_formula(forward)
+        formula = "" if local is None else f": {write_local(local, 'text')}"
+        said.append(f"{local_name(forward)} is {record.local.meaning}{formula}.")
+    return " ".join([*said, *conditions_said(gradient.formulas.collected)])
+
+
+_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth", 7: "seventh",
+             8: "eighth", 9: "ninth", 10: "tenth"}  # fmt: skip
+
+
+def conditions_said(equation: Equation) -> Iterator[str]:
+    """Say what the conditions of a gradient do.
+
+    Example:
+        >>> from contractconv.calculus.backward import derive
+        >>> from contractconv.notation.parser import parse
+        >>> print(*conditions_said(derive(parse("(2*i), i -> "), 0).collected))
+        Only every second h receives anything. Nothing is received where h/2 is beyond N_i−1.
+    """
+    if equation.empty:
+        yield "Nothing is received anywhere."
+        return
+    summed = {symbol.name for symbol in equation.summed}
+    for guard in equation.guards:
+        about = guard.number if isinstance(guard, Divides) else guard.position
+        axis = equation.written(about)
+        if isinstance(guard, Divides):
+            yield _of_divisor(guard, axis, in_words(equation.written(guard.divisor)), summed)
+        elif not summed.intersection(axis.names) and axis.names:
+            rising = all(value > 0 for _, number in axis.terms for _, value in number.terms)
+            where = "is beyond" if rising and not axis.offset else "is not among 0, …,"
+            end = in_words(Affine.index(guard.size.name))
+            yield f"Nothing is received where {in_words(axis)} {where} {end}−1."
+
+
+def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) -> str:
+    number = int(guard.divisor) if guard.divisor.is_Integer else 0
+    every = f"every {_ORDINALS.get(number, f'{divisor}-th')}"
+    free = [name for name, number in axis.terms if number in (ONE, -ONE)]
+    kept = [name for name in free if name not in summed]
+    if not summed.intersection(axis.names) and kept:
+        return f"Only {every} {kept[0]} receives anything."
+    counted = [name for name in free if name in summed]
+    if counted:
+        rest = listed([name for name in axis.names if name != counted[0]])
+        return (
+            f"For each {rest}, only {every} {counted[0]} counts."
+            if rest
+            else (f"Only {every} {counted[0]} counts.")
+        )
+    return f"Only terms in which {divisor} divides {in_words(axis)} are there."
 
 
 def proof(gradient: Gradient | SummedGradient) -> str:

@@ -12,7 +12,7 @@ from contractconv.calculus.gradient_derivatives import Second
 from contractconv.calculus.letters import gradient as gradient_name
 from contractconv.calculus.letters import result, said, tangent
 from contractconv.display.algorithms import ROLES, Fast
-from contractconv.display.equations import write, write_second
+from contractconv.display.equations import write, write_local, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.sentences import (
     counts,
@@ -89,7 +89,7 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
     yield from (f"  {name:10}{spec}" for name, spec in gradient_forms(gradient))
     yield ""
     yield from _formula(formulas.collected, "  ")
-    yield from wrapped(letters(gradient), "  ")
+    yield from wrapped(glued(letters(gradient), "[{}]"), "  ")
     yield from _derivation(gradient.steps)
     yield from _again(gradient.name, gradient.seconds, formulas.forward)
     yield from wrapped(proof(gradient), "  ")
@@ -106,6 +106,8 @@ def _derivation(steps: Sequence[Step]) -> Iterator[str]:
         yield from wrapped(f"{step.name}: {step.sentence}", "     ", f"{number:>3}. ")
         if step.equation != before:
             yield from _formula(step.equation, "       ")
+        if step.local is not None:
+            yield from wrapped(glued(write_local(step.local, "text")), " " * 11, " " * 7)
         if step.string is not None:
             yield f"       {step.string}"
         before = step.equation

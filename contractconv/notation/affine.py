@@ -6,12 +6,12 @@ stride may stay a symbol until it is bound. Everything here is exact and immutab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import gcd
 from operator import mul
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Monomial = tuple[str, ...]
 Part = TypeVar("Part")
@@ -129,12 +129,13 @@ def join_signed(parts: Iterable[tuple[int, str]]) -> str:
     return text or "0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Affine:
     """One axis: ``(sum of coefficient * index + offset) / divisor``.
 
     Build it with :meth:`of`, which merges equal indices, cancels common factors and keeps the
-    divisor positive.
+    divisor positive. Terms stay in the order in which they were written; it means nothing, so
+    axes that only differ in it are equal.
     """
 
     terms: tuple[tuple[str, Polynomial], ...]
@@ -167,6 +168,19 @@ class Affine:
             offset.divided(content, factor),
             divisor.divided(content, factor),
         )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Affine):
+            return NotImplemented
+        if (self.offset, self.divisor) != (other.offset, other.divisor):
+            return False
+        # An index occurs in one term only.
+        return self.terms == other.terms or (
+            len(self.terms) == len(other.terms) and set(self.terms) == set(other.terms)
+        )
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.terms), self.offset, self.divisor))
 
     @property
     def plain(self) -> str | None:
@@ -227,9 +241,9 @@ class Affine:
             self.divisor.bind(values),
         )
 
-    def ordered(self, rank: Mapping[str, int]) -> Affine:
-        """Return the same axis with its indices sorted by ``rank``."""
-        terms = sorted(self.terms, key=lambda term: rank[term[0]])
+    def ordered(self, rank: Callable[[str], Any]) -> Affine:
+        """Return the same axis with its indices sorted by their ``rank``."""
+        terms = sorted(self.terms, key=lambda term: rank(term[0]))
         return Affine(tuple(terms), self.offset, self.divisor)
 
     def renamed(self, names: Mapping[str, str]) -> Affine:

@@ -1,7 +1,8 @@
 """A contraction as pure data: what each axis of each operand and of the result says.
 
 A :class:`Spec` holds no arrays, no sizes and no formulas. Two strings that mean the same
-contraction give equal specs, whatever blanks and order of summands they were typed with.
+contraction give equal specs, whatever blanks and order of summands they were typed with; each is
+written with its summands in the order in which they were typed.
 """
 
 from __future__ import annotations
@@ -33,10 +34,6 @@ class _Whole:
 
     def bind(self, values: Mapping[str, int]) -> Self:
         """Nothing is in it that could be bound."""
-        return self
-
-    def ordered(self, rank: Mapping[str, int]) -> Self:
-        """Its order means something."""
         return self
 
 
@@ -104,10 +101,6 @@ class Spec(Value):
         return hash((self.inputs, self.output, self.reduce, self.parameters, self.names))
 
     def __post_init__(self) -> None:
-        rank = {name: position for position, name in enumerate(self.prominence)}
-        *inputs, output = (tuple(axis.ordered(rank) for axis in term) for term in self.terms)
-        object.__setattr__(self, "inputs", tuple(inputs))
-        object.__setattr__(self, "output", output)
         object.__setattr__(self, "parameters", tuple(sorted(set(self.parameters))))
 
     @property
@@ -128,14 +121,19 @@ class Spec(Value):
 
     @property
     def prominence(self) -> tuple[str, ...]:
-        """Every index, in the order in which they stand inside an axis.
+        """Every index, in the order in which they stand inside an axis that nobody has typed.
 
-        Window positions come before taps: ``(2*i+k)``, ``(h-k+1)``. Positions are what the first
-        operand has by itself (the cotangent, backward), or else the output.
+        Window positions come before taps: ``(h-k+1)``. Positions are what the first operand has
+        by itself (the cotangent, backward), or else the output.
         """
         terms = (*self.inputs[:1], self.output, *self.inputs[1:])
         plain = lone_names(terms)
         return (*plain, *sorted(set(unique_names(self.terms)).difference(plain)))
+
+    @remembered
+    def typed(self) -> tuple[tuple[str, ...], ...]:
+        """The indices of each axis, in the order in which they were typed."""
+        return tuple(axis.names for axis in self.axes)
 
     @property
     def called(self) -> tuple[str, ...]:

@@ -53,6 +53,25 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """A formula about what is reduced, in every script, by what stands in it.
+
+    ``%(point)s`` is what is reduced at one point, ``%(indices)s`` its reduced indices;
+    ``%(other)s`` and ``%(another)s`` are the same at another point, with a prime, ``%(others)s``
+    its indices below a sign; ``%(result)s`` is the element of the result, ``%(count)s`` the number
+    of points of which it is made.
+
+    Example:
+        >>> Template("exp(%(point)s − %(result)s)", "", "").text % {"point": "x", "result": "y"}
+        'exp(x − y)'
+    """
+
+    text: str
+    latex: str
+    mathml: str
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """The local derivative: how a result changes with each contribution.
 
@@ -69,6 +88,7 @@ class Local:
         portable: the values on arrays of any library, from the library, the name of the dtype,
             contributions ``(..., points)`` with the identity where none is valid, and validity.
         portable_change: likewise how they change, with the changes before the validity.
+        formula: what it holds, as a formula.
     """
 
     letter: str = "P"
@@ -80,6 +100,7 @@ class Local:
     changed: str = ""
     portable: Callable[[Any, str, Any, Any], Any] | None = None
     portable_change: Callable[[Any, str, Any, Any, Any], Any] | None = None
+    formula: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)

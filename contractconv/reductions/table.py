@@ -7,6 +7,7 @@ the other operands; the other reductions meet one more operand, their local deri
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from math import inf, prod
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from contractconv.lazy import late
 from contractconv.notation.spec import REDUCTIONS as NAMES
 from contractconv.notation.spec import Reduction
 from contractconv.reductions import exact, portable, source
-from contractconv.reductions.record import Function, Local, Record, Sign
+from contractconv.reductions.record import Function, Local, Record, Sign, Template
 
 _NUMBERS, _FORMULAS = "contractconv.reductions.numbers:", "contractconv.reductions.formulas:"
 
@@ -28,6 +29,32 @@ _LOG = Function("log %s", r"\log %s", '<mi>log</mi><mspace width="0.2em"/>%s', l
 _EXP = Function("exp(%s)", r"\exp(%s)", "<mi>exp</mi><mo>(</mo>%s<mo>)</mo>", late("sympy:exp"))
 
 
+_FIRST = Template(
+    "1[%(indices)s = arg{name}_{{%(others)s}} %(other)s]",
+    r"\mathbf{{1}}[%(indices)s = \mathrm{{arg\,{name}}}_{{%(others)s}} \, %(other)s]",
+    "<mrow><mn>1</mn><mo>[</mo>%(indices)s<mo>=</mo>"
+    '<munder><mi>arg {name}</mi>%(others)s</munder><mspace width="0.2em"/>%(other)s'
+    "<mo>]</mo></mrow>",
+)
+_OTHERS = Template(
+    "Π_{%(another)s ≠ %(indices)s} %(other)s",
+    r"\prod_{%(another)s \neq %(indices)s} %(other)s",
+    "<mrow><munder><mo>∏</mo><mrow>%(another)s<mo>≠</mo>%(indices)s</mrow></munder>"
+    '<mspace width="0.2em"/>%(other)s</mrow>',
+)
+_SOFTMAX = Template(
+    "exp(%(point)s − %(result)s)",
+    r"\exp(%(point)s - %(result)s)",
+    "<mrow><mi>exp</mi><mo>(</mo>%(point)s<mo>−</mo>%(result)s<mo>)</mo></mrow>",
+)
+_SHARE = Template("1/%(count)s", r"\frac{1}{%(count)s}", "<mfrac><mn>1</mn>%(count)s</mfrac>")
+
+
+def _argument(name: str) -> Template:
+    """One at the first extreme."""
+    return Template(*(script.format(name=name) for script in astuple(_FIRST)))
+
+
 def _extreme(
     name: str, identity: float, sign: Sign, values: Callable[..., Any], best: Callable[..., Any]
 ) -> Record:
@@ -35,7 +62,10 @@ def _extreme(
     meaning = f"one at the first {noun}, else zero"
     weights = late(f"{_NUMBERS}{values.__name__}")
     selected = source.selected(name)
-    local = Local("S", meaning, weights, exact.first(best), selected, portable=values)
+    local = Local(
+        "S", meaning, weights, exact.first(best), selected, portable=values,
+        formula=_argument(name),
+    )  # fmt: skip
     return Record(
         name, identity, noun, sign, noun, chooses=True, ordered=True,
         definition=best, source=source.extreme(name), local=local,
@@ -52,12 +82,12 @@ _RECORDS = (
         local=Local(
             "P", "the product of all other points", late(f"{_NUMBERS}others"),
             exact.others, source.others, late(f"{_NUMBERS}change_of_others"),
-            portable=portable.others, portable_change=portable.change_of_others,
+            portable=portable.others, portable_change=portable.change_of_others, formula=_OTHERS,
         ),
     ),
     Record(
         "mean", 0, "add", SUM, "mean", "averaged", linear=True, averages=True, exact=False,
-        local=Local("M", "one over the number of points averaged"),
+        local=Local("M", "one over the number of points averaged", formula=_SHARE),
     ),
     Record(
         "logsumexp", -inf, "logaddexp", SUM, "logsumexp", ordered=True, exact=False,
@@ -68,7 +98,7 @@ _RECORDS = (
             "P", "the softmax over the reduced points", late(f"{_NUMBERS}softmax"),
             exact.softmax, source.softmax, late(f"{_NUMBERS}change_of_softmax"),
             "P·(v - Σ P·v), with v a point's product with V in it",
-            portable.softmax, portable.change_of_softmax,
+            portable.softmax, portable.change_of_softmax, _SOFTMAX,
         ),
     ),
 )  # fmt: skip

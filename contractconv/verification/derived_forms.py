@@ -83,7 +83,7 @@ def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterato
     exact = REDUCTIONS[case.forward.reduce].exact and not recipe.scale
     named = f"the {subject.name} of '{subject.forward}' by {operand_label(subject.forward, n)}"
     judge = Judge(named, case, expected, shape, exact)
-    known = sizes_of(case, {}) | _sizes(recipe, case, extents, n, shape)
+    known = _sizes(recipe, case, extents, n, shape) | sizes_of(case, places(case.forward))
     ones = np.ones([extents[name] for name in recipe.ones], int)
     spoken = {role_letter(role, case.forward, n): array for role, array in given.items()}
     numbers = drawn.named(**spoken, **{ONES: ones})

@@ -337,6 +337,7 @@ def test_there_are_many_cases_of_each_kind() -> None:
         "range",
         "simplify",
         "read off",
+        "solve",
         "stop",
     }
 
@@ -365,7 +366,7 @@ def test_a_delta_is_no_longer_there_once_it_is_eliminated() -> None:
         assert counts == sorted(counts, reverse=True)
         solved = sum(e.renames for e in case.formulas.eliminations)
         deltas = len(story[1].equation.deltas) - solved
-        for step in story[2:]:
+        for step in (step for step in story[2:] if step.name != "solve"):
             deltas -= step.name == "eliminate" and "Seen from the element" in step.sentence
             assert len(step.equation.deltas) == deltas
 
@@ -400,7 +401,7 @@ STORIES = [
         0,
         "sum, differentiate, read off, eliminate, congruence, range, eliminate, range, read off",
     ),
-    ("(2*i) ->", 0, "sum, differentiate, read off, stop"),
+    ("(2*i) ->", 0, "sum, differentiate, read off, stop, solve"),
     (", i -> i", 0, "sum, differentiate, read off"),
     ("->", 0, "sum, differentiate, read off"),
     ("i -> i i", 0, "sum, differentiate, eliminate, read off"),
@@ -426,7 +427,8 @@ def test_the_steps_come_in_their_order(spec: str, operand: int, story: str) -> N
 @pytest.mark.parametrize("reduce", REDUCTIONS)
 def test_other_reductions_are_linearised_first(reduce: Reduction) -> None:
     first, *rest = names_of("b (2*i+k) c -> b i c", 0, reduce)
-    assert first == ("sum" if reduce == "sum" else "linearise")
+    # A mean is linear: the loss is a sum as it is.
+    assert first == ("sum" if reduce in ("sum", "mean") else "linearise")
     assert rest == names_of("b (2*i+k) c -> b i c", 0)[1:]
 
 
@@ -462,7 +464,7 @@ def test_a_unit_stride_has_no_congruence() -> None:
 )
 def test_where_no_array_could_say_it_the_delta_stays(spec: str, reduce: Reduction) -> None:
     derivation = cc.Contraction(spec, reduce).grad(0)
-    *before, last = derivation.steps
+    *before, last = (step for step in derivation.steps if step.name != "solve")
     assert derivation.gather == derivation.scatter
     assert last.name == "stop"
     assert last.string is None
@@ -472,16 +474,38 @@ def test_where_no_array_could_say_it_the_delta_stays(spec: str, reduce: Reductio
     assert read.string == derivation.scatter
 
 
+def _last_string(case: Case) -> Step:
+    """The step at which strings end; a formula may go further."""
+    return [step for step in told(case) if step.name != "solve"][-1]
+
+
+def test_what_no_string_says_a_formula_does() -> None:
+    derivation = cc.Contraction("(2*i) ->").grad(0)
+    stop, solved = derivation.steps[-2:]
+    assert (stop.name, solved.name) == ("stop", "solve")
+    assert solved.formula == "dX[h] = G   where 2 | h, 0 ≤ h/2 < N_i"
+    assert "h = 2i is solved for i" in solved.sentence
+    assert derivation.string is None
+
+
+def test_what_nothing_can_fulfil_is_zero() -> None:
+    derivation = cc.Contraction("(1/2) i -> i").grad(0)
+    assert derivation.formula == "dX[h, i] = 0"
+    assert derivation.sympy == 0
+    assert [step.name for step in derivation.steps][-2:] == ["simplify", "read off"]
+    assert "No point can fulfil this" in derivation.steps[-2].sentence
+
+
 def test_a_derivation_stops_only_where_deltas_are_left() -> None:
     for case in CASES:
-        last = told(case)[-1]
+        last = _last_string(case)
         collected = case.formulas.gather != case.formulas.scatter
         assert (last.name == "stop") == (bool(last.equation.deltas) and not collected)
 
 
 def test_where_a_derivation_stops_its_reason_is_true() -> None:
     for case in CASES:
-        last = told(case)[-1]
+        last = _last_string(case)
         if last.name != "stop" or "alone on an axis" not in last.sentence:
             continue
         tied = {s for delta in last.equation.deltas for s in delta.expression.free_symbols}
@@ -491,7 +515,8 @@ def test_where_a_derivation_stops_its_reason_is_true() -> None:
 
 
 def test_a_gather_that_still_scatters_along_an_axis_says_so() -> None:
-    last = cc.Contraction("(2*i+k) (3*j), k -> i").grad(0).steps[-1]
+    *_, last, solved = cc.Contraction("(2*i+k) (3*j), k -> i").grad(0).steps
+    assert solved.name == "solve"
     assert last.sympy.has(sympy.KroneckerDelta)
     assert "delta" in last.sentence or "scatter" in last.sentence
 
@@ -531,16 +556,16 @@ def test_a_string_says_what_its_equation_says(case: Case) -> None:
 
 def test_conditions_are_told_where_they_arise() -> None:
     story = {step.name: step for step in cc.Contraction(STRIDED).grad(0).steps}
-    assert "only if 2 divides h-k+1." in story["congruence"].sentence
+    assert "only if 2 divides h−k+1." in story["congruence"].sentence
     assert "i is a whole number" in story["congruence"].sentence
-    assert "i runs from 0 to N_i-1" in story["range"].sentence
-    assert "(h-k+1)/2 is in that range" in story["range"].sentence
+    assert "i runs from 0 to N_i−1" in story["range"].sentence
+    assert "(h−k+1)/2 is in that range" in story["range"].sentence
     (idle,) = [s for s in cc.Contraction("(2*i+k), k -> i").grad(1).steps if s.name == "simplify"]
-    assert idle.sentence.startswith("0 ≤ 2*i+k < N_h always holds:")
+    assert idle.sentence.startswith("0 ≤ 2i+k < N_h always holds:")
     (both,) = [
         s for s in cc.Contraction("(2*i+k) (j+l), k l -> i j").grad(1).steps if s.name == "simplify"
     ]
-    assert both.sentence.startswith("0 ≤ 2*i+k < N_h and 0 ≤ j+l < N_w always hold:")
+    assert both.sentence.startswith("0 ≤ 2i+k < N_h and 0 ≤ j+l < N_w always hold:")
 
 
 def test_an_ellipsis_is_written_as_one_sign() -> None:
@@ -566,3 +591,66 @@ def test_the_last_step_is_the_formula_of_the_derivation() -> None:
         derivation = cc.Contraction(case.spec, case.reduce, case.parameters).grad(case.operand)
         assert derivation.steps[-1].sympy == derivation.sympy
         assert derivation.steps[-1].formula == derivation.formula
+
+
+# --- solved for another index -----------------------------------------------------------------
+
+
+SOLVED = [
+    # spec, parameters, names, formula, string
+    (
+        STRIDED,
+        "",
+        "k",
+        "dX[b, h, c] = Σ_{i,o} G[b, i, o] · W[h−2i+1, c, o]   where 0 ≤ h−2i+1 < N_k",
+        "b i o, (h-2*i+1) c o -> b h c",
+    ),
+    (
+        "(s*i+d*k-p), k -> i",
+        "s d p",
+        "k",
+        "dX[h] = Σ_{i} G[i] · W[(h−s·i+p)/d]   where d | h−s·i+p, 0 ≤ (h−s·i+p)/d < N_k",
+        "i, ((h-s*i+p)/d) -> h",
+    ),
+    (
+        "(2*i+k) (3*j+l), k l -> i j",
+        "",
+        "l k",
+        "dX[h, w] = Σ_{i,j} G[i, j] · W[h−2i, w−3j]   where 0 ≤ h−2i < N_k, 0 ≤ w−3j < N_l",
+        "i j, (h-2*i) (w-3*j) -> h w",
+    ),
+    ("b (2*i+k) -> b i", "", "k", "dX[b, h] = Σ_{i} G[b, i]   where 0 ≤ h−2i < N_k", None),
+    ("b i, k -> b (2*i+k)", "", "", "dX[b, i] = Σ_{k} G[b, 2i+k] · W[k]", "b (2*i+k), k -> b i"),
+]
+
+
+@pytest.mark.parametrize(("spec", "parameters", "names", "formula", "string"), SOLVED)
+def test_a_gradient_is_solved_for_another_index(
+    spec: str, parameters: str, names: str, formula: str, string: str | None
+) -> None:
+    derivation = cc.Contraction(spec, parameters=parameters).grad(0).solved_for(*names.split())
+    assert derivation.formula == formula
+    assert derivation.string == (
+        None if string is None else cc.Contraction(string, parameters=parameters)
+    )
+    assert derivation.steps[-1].formula == formula
+    assert derivation.verify(engines=False).checks
+
+
+@pytest.mark.parametrize("names", ["b", "q", "k i"])
+def test_what_cannot_be_solved_for_is_refused(names: str) -> None:
+    with pytest.raises(cc.ContractionError) as caught:
+        cc.Contraction(STRIDED).grad(0).solved_for(*names.split())
+    assert str(caught.value).endswith("it can be solved for i or k (in h = 2i+k−1)")
+
+
+def test_there_may_be_nothing_to_solve() -> None:
+    with pytest.raises(cc.ContractionError, match="it has nothing to solve"):
+        cc.Contraction("i j, j -> i").grad(0).solved_for("i")
+
+
+def test_solved_gradients_are_values() -> None:
+    one = cc.Contraction(STRIDED).grad(0)
+    assert one.solved_for("k") == one.solved_for("k") != one
+    assert repr(one.solved_for("k")) == f"{one!r}.solved_for('k')"
+    assert one.solved_for() == one

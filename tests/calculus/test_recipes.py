@@ -526,7 +526,7 @@ STRINGS: list[tuple[str, str, Callable[[cc.Contraction], object]]] = [
     (ATTENTION, ATTENTION, lambda c: c.jvp(2)),
     ("... i, i o -> ... o", "... i, i o -> ... o", lambda c: c.jvp(1)),
     (CONV, "b (2*i+k-1) c -> b i o k c o", lambda c: c.jacobian(1)),
-    (CONV, "k c o -> b i o b (k+2*i-1) c", lambda c: c.jacobian(0)),
+    (CONV, "k c o -> b i o b (2*i+k-1) c", lambda c: c.jacobian(0)),
     (DENSE, "i o -> b o b i", lambda c: c.jacobian(0)),
     (DENSE, "b i -> b o i o", lambda c: c.jacobian(1)),
     (ATTENTION, "b q h d, b k h d -> b q h e b k h e", lambda c: c.jacobian(2)),
@@ -534,7 +534,7 @@ STRINGS: list[tuple[str, str, Callable[[cc.Contraction], object]]] = [
     (DENSE, "b i, b i_, i_ o -> i o", lambda c: c.curvature(1).product()),
     (
         CONV,
-        "b (k+2*i-1) c, b (k_+2*i-1) c_, k_ c_ o -> k c o",
+        "b (2*i+k-1) c, b (2*i+k_-1) c_, k_ c_ o -> k c o",
         lambda c: c.curvature(1).product(),
     ),
     (
@@ -618,9 +618,9 @@ def test_formulas() -> None:
     conv = cc.Contraction("b (i+k) c, k c o -> b i o")
     factors = conv.curvature(1).kronecker("expand")
     assert conv.jvp(0).formula == "JV[b, i, o] = Σ_{k,c} V[b, i+k, c] · W[k, c, o]"
-    assert conv.jacobian(1).formula == "J[b, i, o, k, c, o'] = X[b, i+k, c] · δ(o', o)"
+    assert conv.jacobian(1).formula == "J[b, i, o, k, c, o′] = X[b, i+k, c] · δ(o′, o)"
     assert factors.input.formula == ("A[(k c), (k_ c_)] = Σ_{b,i} X[b, i+k, c] · X[b, i+k_, c_]")
-    assert factors.output.formula == "B[o, o_] = 1/(N_b*N_i) Σ_{b,i} G[b, i, o] · G[b, i, o_]"
+    assert factors.output.formula == "B[o, o_] = 1/(N_b N_i) Σ_{b,i} G[b, i, o] · G[b, i, o_]"
 
 
 def test_no_condition_of_a_formula_is_written_twice() -> None:

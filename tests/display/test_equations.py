@@ -176,17 +176,17 @@ CONV = cc.Contraction("b (2*i+k-1) c, k c o -> b i o")
 WORDS: list[tuple[Shown, str, str]] = [
     (
         CONV,
-        "Y[b, i, o] = Σ_{k,c} X[b, 2*i+k-1, c] · W[k, c, o]   where 0 ≤ 2*i+k-1 < N_h",
+        "Y[b, i, o] = Σ_{k,c} X[b, 2i+k−1, c] · W[k, c, o]   where 0 ≤ 2i+k−1 < N_h",
         (
-            r"Y_{b, i, o} = \sum_{k, c} X_{b, 2 \, i+k-1, c} \, W_{k, c, o}"
-            r" \quad \mathrm{where} \ \ 0 \leq 2 \, i+k-1 < N_{h}"
+            r"Y_{b, i, o} = \sum_{k, c} X_{b, 2i+k-1, c} \, W_{k, c, o}"
+            r" \quad \mathrm{where} \ \ 0 \leq 2i+k-1 < N_{h}"
         ),
     ),
     (
         CONV.grad(0),
         (
-            "dX[b, h, c] = Σ_{o,k} G[b, (h-k+1)/2, o] · W[k, c, o]"
-            "   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i"
+            "dX[b, h, c] = Σ_{o,k} G[b, (h−k+1)/2, o] · W[k, c, o]"
+            "   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i"
         ),
         (
             r"\mathrm{d}X_{b, h, c} = \sum_{o, k} G_{b, (h-k+1) / 2, o} \, W_{k, c, o}"
@@ -195,55 +195,55 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         CONV.grad(1),
-        "dW[k, c, o] = Σ_{b,i} G[b, i, o] · X[b, 2*i+k-1, c]   where 0 ≤ 2*i+k-1 < N_h",
+        "dW[k, c, o] = Σ_{b,i} G[b, i, o] · X[b, 2i+k−1, c]   where 0 ≤ 2i+k−1 < N_h",
         (
-            r"\mathrm{d}W_{k, c, o} = \sum_{b, i} G_{b, i, o} \, X_{b, 2 \, i+k-1, c}"
-            r" \quad \mathrm{where} \ \ 0 \leq 2 \, i+k-1 < N_{h}"
+            r"\mathrm{d}W_{k, c, o} = \sum_{b, i} G_{b, i, o} \, X_{b, 2i+k-1, c}"
+            r" \quad \mathrm{where} \ \ 0 \leq 2i+k-1 < N_{h}"
         ),
     ),
     (
         CONV.grad(0).steps[1],
         (
-            "dX[b', h, c'] = Σ_{b,i,o,k,c} G[b, i, o] · W[k, c, o] · δ(b', b) · δ(h, 2*i+k-1) · "
-            "δ(c', c)"
+            "dX[b′, h, c′] = Σ_{b,i,o,k,c} G[b, i, o] · W[k, c, o] · δ(b′, b) · δ(h, 2i+k−1) · "
+            "δ(c′, c)"
         ),
         (
             r"\mathrm{d}X_{b', h, c'} = \sum_{b, i, o, k, c} G_{b, i, o} \, W_{k, c, o} \,"
-            r" \delta_{b',\, b} \, \delta_{h,\, 2 \, i+k-1} \, \delta_{c',\, c}"
+            r" \delta_{b',\, b} \, \delta_{h,\, 2i+k-1} \, \delta_{c',\, c}"
         ),
     ),
     (
         CONV.jvp(1),
-        "JV[b, i, o] = Σ_{k,c} X[b, 2*i+k-1, c] · V[k, c, o]   where 0 ≤ 2*i+k-1 < N_h",
+        "JV[b, i, o] = Σ_{k,c} X[b, 2i+k−1, c] · V[k, c, o]   where 0 ≤ 2i+k−1 < N_h",
         (
-            r"\mathrm{JV}_{b, i, o} = \sum_{k, c} X_{b, 2 \, i+k-1, c} \, V_{k, c, o}"
-            r" \quad \mathrm{where} \ \ 0 \leq 2 \, i+k-1 < N_{h}"
+            r"\mathrm{JV}_{b, i, o} = \sum_{k, c} X_{b, 2i+k-1, c} \, V_{k, c, o}"
+            r" \quad \mathrm{where} \ \ 0 \leq 2i+k-1 < N_{h}"
         ),
     ),
     (
         CONV.jacobian(1),
-        "J[b, i, o, k, c, o'] = X[b, 2*i+k-1, c] · δ(o', o)   where 0 ≤ 2*i+k-1 < N_h",
+        "J[b, i, o, k, c, o′] = X[b, 2i+k−1, c] · δ(o′, o)   where 0 ≤ 2i+k−1 < N_h",
         (
-            r"J_{b, i, o, k, c, o'} = X_{b, 2 \, i+k-1, c} \, \delta_{o',\, o}"
-            r" \quad \mathrm{where} \ \ 0 \leq 2 \, i+k-1 < N_{h}"
+            r"J_{b, i, o, k, c, o'} = X_{b, 2i+k-1, c} \, \delta_{o',\, o}"
+            r" \quad \mathrm{where} \ \ 0 \leq 2i+k-1 < N_{h}"
         ),
     ),
     (
         cc.Contraction("b i, i o -> b o").curvature(1).kronecker("expand").output,
         "B[o, o_] = 1/N_b Σ_{b} G[b, o] · G[b, o_]",
-        r"B_{o, \mathrm{o\_}} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, \mathrm{o\_}}",
+        r"B_{o, o'} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, o'}",
     ),
     (
         cc.Contraction("(s*i+d*k-p), k -> i", parameters="s d p").grad(0),
-        "dX[h] = Σ_{k} G[(h-d*k+p)/s] · W[k]   where s | h-d*k+p, 0 ≤ (h-d*k+p)/s < N_i",
+        "dX[h] = Σ_{k} G[(h−d·k+p)/s] · W[k]   where s | h−d·k+p, 0 ≤ (h−d·k+p)/s < N_i",
         (
-            r"\mathrm{d}X_{h} = \sum_{k} G_{(h-d \, k+p) / s} \, W_{k}"
-            r" \quad \mathrm{where} \ \ s \mid h-d \, k+p,\ 0 \leq \frac{h-d \, k+p}{s} < N_{i}"
+            r"\mathrm{d}X_{h} = \sum_{k} G_{(h-d k+p) / s} \, W_{k}"
+            r" \quad \mathrm{where} \ \ s \mid h-d k+p,\ 0 \leq \frac{h-d k+p}{s} < N_{i}"
         ),
     ),
     (
         cc.Contraction("(4-i) (h w) -> i w h", reduce="max"),
-        "Y[i, w, h] = X[4-i, (h w)]   where 0 ≤ 4-i < N_d",
+        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d",
         (
             r"Y_{i, w, h} = X_{4-i, (h \, w)}"
             r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d}"
@@ -251,7 +251,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("batch (row+tap) -> batch row", reduce="mean"),
-        "Y[batch, row] = 1/N_tap Σ_{tap} X[batch, row+tap]",
+        "Y[batch, row] = 1/N_tap Σ_{tap} X[batch, row + tap]",
         (
             r"Y_{\mathrm{batch}, \mathrm{row}} = \frac{1}{N_{\mathrm{tap}}} \sum_{\mathrm{tap}}"
             r" X_{\mathrm{batch}, \mathrm{row}+\mathrm{tap}}"
@@ -259,15 +259,15 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("(i+k-1) (2*j+l) -> i j", reduce="mean"),
-        "Y[i, j] = 1/(N_k*N_l) Σ_{k,l} X[i+k-1, 2*j+l]   where 0 ≤ i+k-1 < N_h",
+        "Y[i, j] = 1/(N_k N_l) Σ_{k,l} X[i+k−1, 2j+l]   where 0 ≤ i+k−1 < N_h",
         (
-            r"Y_{i, j} = \frac{1}{N_{k} \, N_{l}} \sum_{k, l} X_{i+k-1, 2 \, j+l}"
+            r"Y_{i, j} = \frac{1}{N_{k} \, N_{l}} \sum_{k, l} X_{i+k-1, 2j+l}"
             r" \quad \mathrm{where} \ \ 0 \leq i+k-1 < N_{h}"
         ),
     ),
     (
         cc.Contraction("b (i+k-1) -> b i", reduce="mean").grad(0),
-        "dX[b, h] = 1/N_k Σ_{k} G[b, h-k+1]   where 0 ≤ h-k+1 < N_i",
+        "dX[b, h] = 1/N_k Σ_{k} G[b, h−k+1]   where 0 ≤ h−k+1 < N_i",
         (
             r"\mathrm{d}X_{b, h} = \frac{1}{N_{k}} \sum_{k} G_{b, h-k+1}"
             r" \quad \mathrm{where} \ \ 0 \leq h-k+1 < N_{i}"
@@ -402,24 +402,44 @@ def test_wrong_mathml_is_found(wrong: str) -> None:
 
 # --- the three scripts agree ------------------------------------------------------------------
 
-_COMMANDS = {
+_GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "sigma": "σ", "lambda": "λ", "pi": "π", "Sigma": "Σ",
+    "Pi": "Π",
+}  # fmt: skip
+_COMMANDS = _GREEK | {
     "sum": "Σ", "prod": "Π", "max": "max", "min": "min", "log": "log", "exp": "exp",
-    "delta": "δ", "ldots": "…", "mid": "|", "leq": "≤", "quad": "", ",": "", " ": "", "_": "",
+    "delta": "δ", "ldots": "…", "mid": "|", "leq": "≤", "quad": "", "infty": "∞",
+    ",": "", " ": "", "_": "",
 }  # fmt: skip
 _LATEX_TOKEN = re.compile(r"\\([a-zA-Z]+|.)|(.)", re.DOTALL)
-_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_^$]")
-_MATHML_SIGNS = str.maketrans({"∑": "Σ", "∏": "Π", "−": "-", "′": "'", "∣": "|", "\u2062": None})
+_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_$]")
+_SIGNS = str.maketrans(
+    {"∑": "Σ", "∏": "Π", "−": "-", "′": "'", "∣": "|", "\u2062": None, "^": None}
+    | dict(zip("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789", strict=True))
+)
 
 
 def symbols_of_text(text: str) -> str:
     """Letters, numbers and signs in the order of reading."""
     text = re.sub(r"log Σ exp_\{(.*?)\}", r"log Σ_{\1} exp", text)
-    return _BRACKETS_AND_BLANKS.sub("", text.translate(str.maketrans("²³⁴", "234")))
+    text = re.sub(r"\w+(?!\w|\{)", lambda word: _with_primes(word[0]), text.translate(_SIGNS))
+    text = re.sub(r"[^\W\d_]+", lambda word: _GREEK.get(word[0], word[0]), text)
+    return _BRACKETS_AND_BLANKS.sub("", text)
+
+
+def _with_primes(word: str) -> str:
+    """The second copy of an index is written with a prime."""
+    if word.startswith("N_"):
+        return "N_" + _with_primes(word[2:])
+    bare = word.rstrip("_")
+    name = bare.lstrip("0123456789")
+    return word if not name or name.startswith("_") else bare + "'" * (len(word) - len(bare))
 
 
 def symbols_of_latex(latex: str) -> str:
     """Letters, numbers and signs in the order of reading."""
-    return _BRACKETS_AND_BLANKS.sub("", _read_latex(iter(_LATEX_TOKEN.findall(latex))))
+    read = _read_latex(iter(_LATEX_TOKEN.findall(latex)))
+    return _BRACKETS_AND_BLANKS.sub("", read.translate(_SIGNS))
 
 
 def _read_latex(tokens: Iterator[tuple[str, str]], closing: str = "") -> str:
@@ -445,7 +465,7 @@ def _argument(tokens: Iterator[tuple[str, str]]) -> str:
 
 def symbols_of_mathml(mathml: str) -> str:
     """Letters, numbers and signs in the order of reading."""
-    read = _read_mathml(ElementTree.fromstring(mathml)).translate(_MATHML_SIGNS)
+    read = _read_mathml(ElementTree.fromstring(mathml)).translate(_SIGNS)
     return _BRACKETS_AND_BLANKS.sub("", read)
 
 
@@ -496,7 +516,11 @@ Grid = Mapping[str, Array]
 _BIG = re.compile(r"(Σ|Π|max|min|mean|log Σ exp)_\{(.*?)\} ")
 # The other ways to write it: with the indices below the sum, with brackets around the product.
 _LOGSUMEXP = re.compile(r"^log Σ_\{(.*?)\} exp *\(?(.*?)\)?$")
-_SCALE = re.compile(r"1/(?:\((?P<sizes>[^)]*)\)|(?P<size>N_\S+)) ")
+_SCALE = re.compile(r"1/(?:\((?P<sizes>N_[^)]*)\)|(?P<size>N_\S+))(?: |$)")
+_EXPONENT = re.compile(r"(.*?)([⁰¹²³⁴⁵⁶⁷⁸⁹]*)")
+# Printed signs, and what can be typed.
+_TYPED = str.maketrans({"−": "-", "′": "'"} | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)))
+_NOTHING = {"0": 0.0, "1": 1.0, "-∞": -np.inf, "∞": np.inf}
 # Points of a mean that land on an element are counted where their number differs.
 _COUNT = re.compile(r"1/max\(1, Σ_\{(.*?)\} (.*?\))\) (?=Σ)")
 _FACTOR = re.compile(r"([^\[(]+)(?:\[(.*)\]|\((.*)\))?")
@@ -530,24 +554,27 @@ class Formula:
         strict: bool = False,
         room: int = 0,
     ) -> None:
+        text = re.sub(r" ([+−]) ", r"\1", text).translate(_TYPED)
         body, _, where = text.partition("   where ")
         self.left, _, right = body.partition(" = ")
         self.reduce, self.sizes, self.strict, self.room = reduce, sizes, strict, room
         self.conditions = re.split(", ", where) if where else []
         scale, counted = _SCALE.match(right), _COUNT.match(right)
-        self.scale = (scale["sizes"] or scale["size"]).split("*") if scale else []
+        self.scale = (scale["sizes"] or scale["size"]).split() if scale else []
         self.counted = counted.group(2).split(" · ") if counted else []
         for found in filter(None, (scale, counted)):
             right = right[found.end() :]
         right = _LOGSUMEXP.sub(r"log Σ exp_{\1} \2", right)
         big = _BIG.match(right)
         self.summed = [] if big is None else big.group(2).split(",")
-        self.factors = (right[big.end() :] if big else right).split(" · ")
+        right = right[big.end() :] if big else right
+        self.nothing = None if big else _NOTHING.get(right)
+        self.factors = right.split(" · ") if right and self.nothing is None else []
 
     def points(self, shape: tuple[int, ...]) -> dict[str, int]:
         """Every index with its extent: those of the left side first, then the summed ones."""
         ranges = dict(zip(_axes(self.left), shape, strict=True))
-        names = [name for axis in ranges for name in axis.strip("()").split()]
+        names = [name for axis in ranges for name in re.findall(r"(?:[^\W\d]\w*|…)'*", axis)]
         return {name: ranges.get(name, self.extent(name)) for name in [*names, *self.summed]}
 
     def extent(self, name: str) -> int:
@@ -570,8 +597,31 @@ class Formula:
             value, inside = self._value(factor, grid, arrays)
             assert not self.strict or (inside | ~there).all(), f"{factor} is read outside"
             values, there = values * value, there & inside
+        if self.nothing is not None:
+            return np.full(shape, self.nothing)
         kept = len(points) - len(self.summed)
-        return self._reduced(values, there, landed, kept).reshape(shape)
+        made = self._reduced(values, there, landed, kept)
+        return self._placed(made, grid, shape) if self._is_spread else made.reshape(shape)
+
+    @property
+    def _is_spread(self) -> bool:
+        """Whether an element is met at an expression, and nothing is said of the others."""
+        return any(re.search(r"[-+·\d]", re.sub(r"[^\W\d]\w*", "", a)) for a in _axes(self.left))
+
+    def _placed(self, made: Array, grid: Grid, shape: tuple[int, ...]) -> Array:
+        first = (slice(None),) * made.ndim + (0,) * len(self.summed)
+        whole = (*made.shape, *[1] * len(self.summed))
+        at = [
+            np.broadcast_to(
+                self._position(a, grid)[0],
+                np.broadcast_shapes(whole, *(g.shape for g in grid.values() if g.ndim)),
+            )[first]
+            for a in _axes(self.left)
+        ]
+        there = np.logical_and.reduce([(p >= 0) & (p < n) for p, n in zip(at, shape, strict=True)])
+        result = np.zeros(shape)
+        result[tuple(p[there] for p in at)] = made[there]
+        return result
 
     def _value(self, factor: str, grid: Grid, arrays: Mapping[str, Array]) -> tuple[Array, Array]:
         name, inside_brackets, compared = _matched(_FACTOR, factor)
@@ -610,7 +660,7 @@ class Formula:
         if " = " in condition:
             one, other = (number(part, grid) for part in condition.split(" = "))
             return np.asarray((one[0] == other[0]) & one[1] & other[1])
-        position, size = _matched(re.compile(r"0 ≤ (.*) < (\S+)"), condition)
+        position, size = _matched(re.compile(r"(?:0 ≤ )?(.*) < (\S+)"), condition)
         value, whole = number(position, grid)
         return np.asarray(whole & (value >= 0) & (value < self._size(size, position, arrays)))
 
@@ -626,10 +676,17 @@ class Formula:
                     return int(arrays[array].shape[n])
         raise AssertionError(f"nobody knows what {name} is")
 
+    def _power(self, size: str) -> int:
+        """An extent, as often as it is multiplied."""
+        name, exponent = _matched(_EXPONENT, size)
+        power = int(exponent.translate(_SIGNS) or 1)
+        extent: int = self.sizes[name.removeprefix("N_")]
+        return int(extent**power)
+
     def _reduced(self, values: Array, there: Array, landed: Array, kept: int) -> Array:
         along = tuple(range(kept, values.ndim))
         shown = np.where(there, values, _IDENTITY[self.reduce])
-        divisor: Any = prod(self.sizes[name.removeprefix("N_")] for name in self.scale)
+        divisor: Any = prod(self._power(size) for size in self.scale)
         if self.counted:
             divisor = np.maximum(1, landed.sum(along))
         with np.errstate(divide="ignore"):
@@ -666,7 +723,9 @@ def number(text: str, grid: Grid) -> tuple[Array, Array]:
 def _sum(text: str, grid: Grid) -> Array:
     total = np.zeros((), int)
     for sign, product in re.findall(r"([+-]?)([^+-]+)", text):
-        factors = [np.asarray(int(f)) if f.isdecimal() else grid[f] for f in product.split("*")]
+        digits, names = _matched(re.compile(r"([0-9]*)(.*)"), product)
+        factors = [np.asarray(int(digits))] if digits else []
+        factors += [grid[name] for name in names.split("·") if name]
         value = factors[0]
         for factor in factors[1:]:
             value = value * factor
@@ -840,7 +899,7 @@ def test_the_formulas_of_other_reductions_are_true(
 
 def test_a_mean_divides_by_all_its_points() -> None:
     mean = cc.Contraction("(i+k-1) -> i", reduce="mean")
-    assert mean.formula == "Y[i] = 1/N_k Σ_{k} X[i+k-1]   where 0 ≤ i+k-1 < N_h"
+    assert mean.formula == "Y[i] = 1/N_k Σ_{k} X[i+k−1]   where 0 ≤ i+k−1 < N_h"
     said = Formula(mean.formula, "mean", {"i": 4, "k": 3}, strict=True)({"X": np.ones(4)}, (4,))
     np.testing.assert_allclose(said, [2 / 3, 1, 1, 2 / 3])
     np.testing.assert_allclose(mean(np.ones(4), k=3), said)
@@ -910,15 +969,15 @@ def _holds(condition: Any, arrays: Mapping[str, Array]) -> bool:
 @pytest.mark.parametrize(
     "wrong",
     [
-        "dX[h] = Σ_{k} G[(h-k)/2] · W[k]   where 2 | h-k, 0 ≤ (h-k)/2 < N_i",
-        "dX[h] = Σ_{k} G[(h-k+1)/2] · W[k]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_k",
-        "dX[h] = Σ_{k} G[(h-k+1)/2] · W[k]   where 2 | h-k+1",
+        "dX[h] = Σ_{k} G[(h−k)/2] · W[k]   where 2 | h−k, 0 ≤ (h−k)/2 < N_i",
+        "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_k",
+        "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1",
         "dX[h] = Σ_{i,k} G[i] · W[k]",
-        "dX[h] = 1/(N_k) Σ_{k} G[(h-k+1)/2] · W[k]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i",
+        "dX[h] = 1/(N_k) Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i",
     ],
 )
 def test_a_formula_that_is_not_true_is_found(wrong: str) -> None:
-    right = "dX[h] = Σ_{k} G[(h-k+1)/2] · W[k]   where 2 | h-k+1, 0 ≤ (h-k+1)/2 < N_i"
+    right = "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i"
     conv = cc.Contraction("(2*i+k-1), k -> i")
     assert conv.grad(0).formula == right
     x, w, g = (filled((size,), size, 3, "float64") for size in (8, 3, 4))

@@ -104,8 +104,9 @@ def unsized() -> Explanation:
 STRIDED = """\
 (2*i+k), k -> i
 
-  Y[i] = Σ_{k} X[2*i+k] · W[k]
-  k is not in the result, so it is summed. N_i is the extent of index i.
+  Y[i] = Σ_{k} X[2i+k] · W[k]
+  k is not in the result, so it is summed. N_i is the extent of index i; h runs along X's axis 0,
+  whose size is N_h.
   Shapes (9,), (3,) make (4,). Each of its 4 elements sums 3 products.
 
   plan
@@ -119,8 +120,8 @@ gradient by X
   scatter   i, k -> (2*i+k)
   gather    ((h-k)/2), k -> h
 
-  dX[h] = Σ_{k} G[(h-k)/2] · W[k]
-      where 2 | h-k, 0 ≤ (h-k)/2 < N_i
+  dX[h] = Σ_{k} G[(h−k)/2] · W[k]
+      where 2 | h−k, 0 ≤ (h−k)/2 < N_i
 """
 
 
@@ -131,15 +132,15 @@ def test_an_explanation_word_by_word() -> None:
     # What is said about each step may be said better one day; what is derived stays.
     formulas = [line.strip() for line in rest.splitlines() if line.startswith(" " * 7)]
     assert formulas == [
-        "L = Σ_{i,k} G[i] · X[2*i+k] · W[k]",
-        "where 0 ≤ 2*i+k < N_h",
-        "dX[h] = Σ_{i,k} G[i] · W[k] · δ(h, 2*i+k)",
+        "L = Σ_{i,k} G[i] · X[2i+k] · W[k]",
+        "where 0 ≤ 2i+k < N_h",
+        "dX[h] = Σ_{i,k} G[i] · W[k] · δ(h, 2i+k)",
         "i, k -> (2*i+k)",
-        "dX[h] = Σ_{k} G[(h-k)/2] · W[k]",
-        "dX[h] = Σ_{k} G[(h-k)/2] · W[k]",
-        "where 2 | h-k",
-        "dX[h] = Σ_{k} G[(h-k)/2] · W[k]",
-        "where 2 | h-k, 0 ≤ (h-k)/2 < N_i",
+        "dX[h] = Σ_{k} G[(h−k)/2] · W[k]",
+        "dX[h] = Σ_{k} G[(h−k)/2] · W[k]",
+        "where 2 | h−k",
+        "dX[h] = Σ_{k} G[(h−k)/2] · W[k]",
+        "where 2 | h−k, 0 ≤ (h−k)/2 < N_i",
         "((h-k)/2), k -> h",
     ]
     names = re.findall(r"^ +\d+\. ([a-z ]+):", rest, re.MULTILINE)

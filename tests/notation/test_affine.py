@@ -255,7 +255,7 @@ def test_an_index_is_refused_if_and_only_if_it_cancels_out(expression: Expressio
     ("(2*i+k-1)", "(2*i+k-1)"),
     ("(2i+k-1)", "(2*i+k-1)"),
     ("(i*2 + k - 1)", "(2*i+k-1)"),
-    ("(-1+k+2i)", "(2*i+k-1)"),
+    ("(-1+k+2i)", "(k+2*i-1)"),
     ("(i+i+k-1)", "(2*i+k-1)"),
     ("(i+1+k-2+i)", "(2*i+k-1)"),
     ("(2*3*i)", "(6*i)"),

@@ -261,16 +261,16 @@ def test_its_second_derivative_is_that_of_torch(name: str) -> None:
 def test_it_is_written_in_every_script() -> None:
     pool = contraction("(2*i+k) -> i")
     assert sympy.latex(pool.sympy).count("sqrt") == 1
-    assert pool.latex() == r"Y_{i} = \sqrt{\sum_{k} (X_{2 \, i+k})^2}"
+    assert pool.latex() == r"Y_{i} = \sqrt{\sum_{k} (X_{2i+k})^2}"
     assert "<msqrt><munder><mo>∑</mo>" in pool.mathml()
-    assert str(pool.formula) == "Y[i] = √(Σ_{k} (X[2*i+k])²)"
+    assert str(pool.formula) == "Y[i] = √(Σ_{k} (X[2i+k])²)"
     alone = contraction("i -> i")
     assert str(alone.formula) == "Y[i] = √((X[i])²)"
     assert alone.sympy == sympy.sqrt(sympy.Indexed("X", sympy.Symbol("i", integer=True)) ** 2)
     gradient = pool.grad(0)
     assert str(gradient) == "i, i k -> (2*i+k)"
     assert gradient.steps[0].name == "linearise"
-    assert "P, each point over the norm" in gradient.steps[0].sentence
+    assert "P times as much, each point over the norm;" in gradient.steps[0].sentence
 
 
 @every
@@ -356,7 +356,7 @@ def test_it_is_listed_where_a_name_is_wrong() -> None:
 
 def test_the_command_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert not main(["explain", "(2*i+k) -> i", "--reduce", "norm"])
-    assert "√(Σ_{k} (X[2*i+k])²)" in capsys.readouterr().out
+    assert "√(Σ_{k} (X[2i+k])²)" in capsys.readouterr().out
 
 
 def test_it_travels() -> None:
@@ -401,7 +401,7 @@ def bare() -> Iterator[cc.Contraction]:
 def test_what_a_record_lacks_is_refused(bare: cc.Contraction) -> None:
     x = np.array([3.0, 4.0])
     assert bare(x, k=2).tolist() == [5.0]
-    assert str(bare.formula) == "Y[i] = Σ_{k} X[2*i+k]"
+    assert str(bare.formula) == "Y[i] = Σ_{k} X[2i+k]"
     for asked in (str, lambda d: d(np.ones(1), x, k=2), lambda d: d.verify()):
         with pytest.raises(cc.ReductionError, match="reduce='bare' has no derivative"):
             asked(bare.grad(0))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contractconv.calculus.backward import forward_equation
+from contractconv.calculus.conditions import simplified
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Element, Equation, Guard, Inside, size
 from contractconv.calculus.local_derivative import local_term
@@ -63,8 +64,9 @@ def contraction_of(node: Contract) -> Contraction:
     equation = forward_equation(spec, "", names)
     ends = _ends(node, spec)
     guards = tuple(dict.fromkeys(_named(guard, spec, ends) for guard in equation.guards))
+    equation = simplified(replace(equation, guards=guards))
     told = {f"N_{n}.{extent.name}": extent for (n, _), extent in ends.items()}
-    return Contraction(node, spec, replace(equation, guards=guards), told)
+    return Contraction(node, spec, equation, told)
 
 
 def _bound(node: Contract) -> Spec:
@@ -123,6 +125,10 @@ class _Written(Writer):
         super().__init__(source.equation, hand)
         self._contraction, self._factor, self._sizes = source, factor, sizes
 
+    def factors(self) -> list[Element]:
+        """All operands, which are called by their positions."""
+        return list(self.source.factors)
+
     def element(self, element: Element) -> str:
         """An operand at its positions."""
         node = self._contraction.node.operands[int(element.name)]
@@ -143,6 +149,4 @@ class _Written(Writer):
     def sizes(self, names: list[str]) -> str:
         """The extents of indices, to divide by."""
         whole = replace(self._contraction.node, local=False)
-        parts = [self._sizes(Extent(whole, name, of_index=True)) for name in names]
-        product = self.hand.row % self.hand.times.join(parts)
-        return self.hand.group % product if len(parts) > 1 and not self.hand.fraction else product
+        return self.hand.sizes([self._sizes(Extent(whole, n, of_index=True)) for n in names])

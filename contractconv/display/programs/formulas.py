@@ -205,7 +205,7 @@ class Formulas:
         return Formula(hand.signed(parts), SUM)
 
     def _times(self, c: int, extent: Extent) -> str:
-        return HANDS[self.script].product(c, [self._size_of(extent)])
+        return HANDS[self.script].times_number(c, self._size_of(extent))
 
     def _size_of(self, extent: Extent) -> str:
         hand = HANDS[self.script]

@@ -43,7 +43,8 @@ def applied(function: str, arguments: Sequence[Formula], script: str) -> Formula
         'x \\cdot \\left(y + 1\\right)'
     """
     record = MAPS[function]
-    template = {"text": record.text, "latex": record.latex, "mathml": record.mathml}[script]
+    text = record.text.replace("-", HANDS["text"].minus)
+    template = {"text": text, "latex": record.latex, "mathml": record.mathml}[script]
     levels = _levels(record, template)
     given = (a.within(level, script) for a, level in zip(arguments, levels, strict=True))
     return Formula(template % tuple(given), _level(record, template))

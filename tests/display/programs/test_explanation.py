@@ -86,21 +86,21 @@ def test_a_scatter_is_told_as_what_each_element_collects() -> None:
     return y"""
     )
     text = str(program.explain())
-    assert "y[i, c] = Σ_{k} x[(i-k)/2, c] · W[k, c]" in text
-    assert "2 | i-k, 0 ≤ (i-k)/2 < N_i" in text
+    assert "y[i, c] = Σ_{k} x[(i−k)/2, c] · W[k, c]" in text
+    assert "2 | i−k, 0 ≤ (i−k)/2 < N_i" in text
 
 
 FORMULAS = {
-    "a - (b - c)": "a - (b - c)",
-    "a - b - c": "a - b - c",
+    "a - (b - c)": "a − (b − c)",
+    "a - b - c": "a − b − c",
     "(a + b) * c": "(a + b) * c",
     "a + b * c": "a + b * c",
-    "-(a + b) ** 2": "-(a + b) ** 2",
-    "(-a) ** 2": "(-a) ** 2",
+    "-(a + b) ** 2": "−(a + b) ** 2",
+    "(-a) ** 2": "(−a) ** 2",
     "a / (b / c)": "a / (b / c)",
     "a * (b / c)": "a * (b / c)",
     "exp(a + b) ** (b + c)": "exp(a + b) ** (b + c)",
-    "where((a < b) & ~(b < c), a, -2)": "where((a < b) & ~(b < c), a, -2)",
+    "where((a < b) & ~(b < c), a, -2)": "where((a < b) & ~(b < c), a, −2)",
 }
 
 
