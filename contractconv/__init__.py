@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from contractconv.api.symbolic import concatenated as concat
     from contractconv.api.symbolic import gauss_newton, grad, hvp, jvp
     from contractconv.api.tensor import Tensor, index, size, tensor
+    from contractconv.calculus.letters import letters
     from contractconv.display.explanation import Explanation
     from contractconv.display.programs.explanation import ProgramExplanation
     from contractconv.execution.compiled import Compiled
@@ -134,6 +135,7 @@ __all__ = [
     "jvp",
     "layers",
     "leaky_relu",
+    "letters",
     "log",
     "log1p",
     "log_sigmoid",
@@ -195,6 +197,7 @@ _LATER = {
     "hvp": "contractconv.api.symbolic",
     "index": "contractconv.api.tensor",
     "jvp": "contractconv.api.symbolic",
+    "letters": "contractconv.calculus.letters",
     "program": "contractconv.api.program",
     "read": "contractconv.api.program",
     "shard": "contractconv.sharding.sharded",

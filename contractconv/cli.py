@@ -14,7 +14,7 @@ from typing import Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.display.explanation import Explanation, explain
-from contractconv.errors import ContractionError, OperandError, ShapeError
+from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
@@ -32,9 +32,11 @@ _EXAMPLES = """examples:
   contractconv explain "b (2*i+k-1) c, k c o -> b i o" --shape 8x28x3 --shape 3x3x16 --wrt 0
   contractconv explain "b (2*i+k) c -> b i c" --reduce max --shape 8x28x3 --let k=2 --html pool.html
   contractconv explain "(s*i+d*k-p), k -> i" --parameters "s d p" --json
+  contractconv explain "i, i j, j ->" --names "x A x" --wrt x
   contractconv explain layer.py --wrt W --shape x=8x3 --shape W=3x4 --shape bias=4
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
+  contractconv play "b (i+k) (j+l) c, k l c o -> b i j o"
   contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy
 """
 
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_explain(commands)
     add_program_commands(commands)
+    _add_play(commands)
     return parser
 
 
@@ -82,7 +85,8 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("spec", metavar="SPEC", help="the contraction string, or a program's file")
     explain.add_argument(
         "--wrt", action="append", default=[], metavar="N",
-        help="only the gradient by operand N; of a program, the gradients by values of these names",
+        help="only the gradient by operand N, a position or a name; of a program, the gradients by "
+        "values of these names",
     )  # fmt: skip
     explain.add_argument(
         "--shape", action="append", default=[], metavar="8x28x28x3",
@@ -96,11 +100,32 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("--reduce", default="sum", choices=REDUCTIONS)
     explain.add_argument("--parameters", default="", metavar="'s d p'", help="names of numbers")
     explain.add_argument(
+        "--names", metavar="'x A x'",
+        help="what the operands are called; equal names are one array, which has one --shape",
+    )  # fmt: skip
+    explain.add_argument(
         "--no-proof", action="store_true", help="do not verify the gradients, which takes longest"
     )
     add_function(explain)
     explain.add_argument("--html", type=Path, metavar="FILE", help="write a page")
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_play(commands: Any) -> None:
+    play = commands.add_parser(
+        "play", help="open the playground: a page on which one types a string and reads formulas"
+    )
+    play.set_defaults(action=_play)
+    play.add_argument("spec", metavar="SPEC", nargs="?", help="the string to begin with")
+    play.add_argument("--port", type=int, default=0, help="where to serve it; any free port")
+    play.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _play(asked: argparse.Namespace) -> None:
+    from contractconv.playground.examples import address
+    from contractconv.playground.server import play
+
+    play(address(asked.spec) if asked.spec else "", asked.port, not asked.no_browser)
 
 
 def _explain(asked: argparse.Namespace) -> None:
@@ -120,14 +145,14 @@ def _explain(asked: argparse.Namespace) -> None:
 
 
 def _explained_contraction(asked: argparse.Namespace) -> Explanation:
-    contraction = Contraction(asked.spec, asked.reduce, asked.parameters)
+    contraction = Contraction(asked.spec, asked.reduce, asked.parameters, asked.names)
     shapes = [_shape(text) for text in asked.shape]
     extents = _extents(asked.let)
-    wrt = operand_position(contraction._spec, _operand(asked.wrt)) if asked.wrt else None
+    wrt = operand_position(contraction._named, _operand(asked.wrt)) if asked.wrt else None
     with _Progress() as report:
         return explain(
-            contraction._spec,
-            list(map(as_shape, shapes)),
+            contraction._named,
+            list(map(as_shape, contraction._spread(shapes) if shapes else ())),
             extents,
             wrt,
             None,
@@ -192,11 +217,12 @@ def _named(text: str) -> tuple[str, str]:
     return name.strip(), shape
 
 
-def _operand(given: Sequence[str]) -> int:
+def _operand(given: Sequence[str]) -> int | str:
+    """An operand by its position, or by its name."""
     try:
         return int(given[-1])
     except ValueError:
-        raise OperandError(f"{given[-1]!r} is no operand's number: write --wrt 0") from None
+        return given[-1]
 
 
 def _extents(assignments: Sequence[str]) -> dict[str, int]:

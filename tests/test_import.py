@@ -43,6 +43,29 @@ def test_rooms_are_entered_when_they_are_needed() -> None:
     assert "sympy" in loaded_by(derive)
 
 
+WITHOUT_NUMPY = """
+import sys
+sys.modules["numpy"] = None  # as where it is not installed: browsers
+import contractconv as cc
+
+for reduce in ("sum", "mean", "max", "min", "prod", "logsumexp"):
+    conv = cc.Contraction("b (2*i+k-1) c, k c o -> b i o", reduce)
+    assert conv.output_shape((8, 28, 3), (3, 3, 16)) == (8, 14, 16)
+    explained = conv.explain((8, 28, 3), (3, 3, 16), proof=False)
+    assert explained.html() and str(explained) and explained.as_dict()
+    for derived in (*conv.grads(), conv.jvp(0), conv.jacobian(0), *conv.grad(0).phases()):
+        assert derived.formula and derived.latex() and derived.mathml() and derived.svg()
+    for library in ("numpy", "torch", "jax"):
+        assert conv.code(library) and conv.grad(0).code(library)
+    assert conv.grad(0).steps and conv.grad(0).seconds
+    assert conv.simplify((8, 28, 3), (3, 3, 16))
+"""
+
+
+def test_formulas_plans_and_source_need_no_numpy() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_NUMPY], check=True)
+
+
 def test_import_loads_fewer_modules_than_numpy() -> None:
     assert modules_of("import contractconv") <= modules_of("import numpy")
 

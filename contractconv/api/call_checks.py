@@ -15,7 +15,7 @@ from contractconv.api.call_arrays import arrays_of
 from contractconv.errors import OperandError, ShapeError
 from contractconv.notation.keywords import Casting
 from contractconv.notation.problem import Problem, Shape
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Spec, operand_names
 from contractconv.planning.options import DEFAULTS, Options, unsaid
 from contractconv.planning.setting import Algorithm
 from contractconv.uninterrupted import enter
@@ -59,9 +59,7 @@ class Call:
 
     @property
     def roles(self) -> dict[str, Any]:
-        """Everything that it is called with, by its letter in formulas."""
-        from contractconv.calculus.symbols import operand_names
-
+        """Everything that it is called with, as a contraction without names calls it."""
         names = operand_names(len(self.operands))
         return self.given | dict(zip(names, self.operands, strict=True))
 
@@ -89,8 +87,9 @@ def forward_call(
     enter_execution()
     count = len(takes)
     _check_count(forward, takes, len(arrays) - count, what)
-    names = (*takes, *(f"operand {n}" for n in range(len(arrays) - count)))
-    held = arrays_of(arrays, names)
+    spread = forward._spread(arrays[count:])
+    names = (*takes, *operand_labels(forward, len(spread)))
+    held = arrays_of((*arrays[:count], *spread), names)
     given = held.taken
     shapes = tuple(map(shape_of, given[count:]))
     letters = ["G" if name == THE_COTANGENT else name for name in takes]
@@ -109,12 +108,19 @@ def forward_call(
 
 
 def _check_count(forward: Contraction, takes: Sequence[str], given: int, what: str) -> None:
-    count = len(forward._spec.inputs)
+    count = len(forward.arrays)
     if given == count:
         return
     wanted = f"{count} operand{'s' * (count != 1)}"
+    wanted += f" ({', '.join(forward.arrays)})" * bool(forward._named.names)
     expected, found = (" and ".join([*takes, number]) for number in (wanted, str(max(given, 0))))
     raise OperandError(f"{what} of '{forward}' is called with {expected}, not with {found}")
+
+
+def operand_labels(forward: Contraction, count: int) -> list[str]:
+    """What messages call so many operands, which may be too many."""
+    names = forward._named.names
+    return list(names) if len(names) == count else [f"operand {n}" for n in range(count)]
 
 
 def _problem(
@@ -238,6 +244,7 @@ def called(
     enter_execution()
     from contractconv.execution.ready import known_call
 
+    operands = forward._spread(operands)
     key = foreign_key(forward._spec, named, extents, given, operands)
     found = None if key is None else known_foreign(key)
     if found is not None:
@@ -264,7 +271,8 @@ def _run(forward: Contraction, given: Sequence[Any], options: Options, key: Any)
 
     if has_foreign(given if options.bias is None else (*given, options.bias)):
         return _run_foreign(forward, given, options, key)
-    arrays = [as_operand(operand, n) for n, operand in enumerate(given)]
+    labels = operand_labels(forward, len(given))
+    arrays = [as_operand(operand, label) for label, operand in zip(labels, given, strict=True)]
     problem = forward._problem([shape_of(array) for array in arrays], options)
     if options is DEFAULTS and not any(map(in_file, arrays)):
         return first_call(forward._spec, problem, arrays)
@@ -277,7 +285,7 @@ def _run_foreign(forward: Contraction, given: Sequence[Any], options: Options, k
     from contractconv.execution.foreign import contractions, entry
     from contractconv.execution.foreign.operands import taken
 
-    names = [f"operand {n}" for n in range(len(given))]
+    names = operand_labels(forward, len(given))
     if options.bias is None:
         library, arrays = taken(given, names)
     else:

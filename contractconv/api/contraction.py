@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from contractconv.api.call_checks import called, enter_execution
@@ -11,6 +12,8 @@ from contractconv.notation.carets import operand_position
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, resolved, split_values
 from contractconv.notation.keywords import Casting
+from contractconv.notation.names import named as named_as
+from contractconv.notation.names import names_text, spread
 from contractconv.notation.parser import as_reduction, parse
 from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.shift import block_spec
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from contractconv.api.derivatives import Derived
     from contractconv.api.tensor import Tensor
     from contractconv.arrays.views import Array
+    from contractconv.calculus.derived_strings import Recipe
     from contractconv.calculus.equation import Equation
     from contractconv.display.explanation import Explanation
     from contractconv.display.source_code import Given
@@ -39,9 +43,14 @@ class Contraction(Written):
         spec: the string, for example ``"b (2*i+k-1) (2*j+l-1) c, k l c o -> b i j o"``.
         reduce: how contributions to one element combine; see :func:`contract`.
         parameters: names in the string that are numbers, not indices: ``"s d p"``.
+        names: what the operands are called in formulas, pictures, sources and errors: one name for
+            each, ``"x A x"``; what the result is called may follow, ``"x A x -> y"``. Equal names
+            are one array: the contraction is called with one array a name, in the order of first
+            appearance, and its gradient by a name adds up those by all its places.
 
     Raises:
-        SpecError: the string is not in the notation; the message points at the place.
+        SpecError: the string is not in the notation, or names do not fit; the message points at
+            the place.
         ReductionError: the reduction is unknown.
 
     Example:
@@ -50,18 +59,32 @@ class Contraction(Written):
         (8, 14, 16)
         >>> print(conv.grad(0))
         b i o, k c o -> b (2*i+k-1) c
+        >>> square = Contraction("i, i j, j ->", names="x A x")
+        >>> print(square.grad("x").formula)
+        dx[i] = G · Σ_{j} (A[i, j] + A[j, i]) · x[j]
     """
 
-    __slots__ = ("__weakref__", "_spec")
-    _spec: Spec
+    __slots__ = ("__weakref__", "_named", "_spec")
+    _named: Spec
+    _spec: Spec  # without names, of which plans and caches know nothing
 
-    def __init__(self, spec: str, reduce: Reduction = "sum", parameters: str | Iterable[str] = ()):
-        object.__setattr__(self, "_spec", parse(spec, reduce, parameters))
+    def __init__(
+        self,
+        spec: str,
+        reduce: Reduction = "sum",
+        parameters: str | Iterable[str] = (),
+        names: str | Iterable[str] | None = None,
+    ):
+        self._set(named_as(parse(spec, reduce, parameters), names))
+
+    def _set(self, named: Spec) -> None:
+        object.__setattr__(self, "_named", named)
+        object.__setattr__(self, "_spec", named.unnamed)
 
     @classmethod
     def _of(cls, spec: Spec) -> Contraction:
         contraction = cls.__new__(cls)
-        object.__setattr__(contraction, "_spec", spec)
+        contraction._set(spec)
         return contraction
 
     # -- what it says --------------------------------------------------------------------------
@@ -75,6 +98,26 @@ class Contraction(Written):
     def parameters(self) -> tuple[str, ...]:
         """The parameters that are still unbound, sorted."""
         return self._spec.parameters
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each operand is called: by its own name, or as it is in formulas without one.
+
+        Example:
+            >>> Contraction("b i, i o -> b o").names
+            ('X', 'W')
+        """
+        return self._named.called
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays that it is called with, by name: equal names are one array.
+
+        Example:
+            >>> Contraction("i, i j, j ->", names="x A x").arrays
+            ('x', 'A')
+        """
+        return self._named.arrays
 
     @property
     def indices(self) -> tuple[str, ...]:
@@ -92,7 +135,7 @@ class Contraction(Written):
         Raises:
             ParameterError: a name is not a parameter, or a divisor would become zero.
         """
-        return Contraction._of(bind(self._spec, values))
+        return Contraction._of(bind(self._named, values))
 
     def block(self, name: str) -> Contraction:
         """Return the contraction of a block of an index: the same string with other offsets.
@@ -115,7 +158,7 @@ class Contraction(Written):
             >>> conv(x, w)[:, 2:4], conv.block("i").bind(i0=2, lo=3)(x[:, 3:8], w, i=2)
             (array([[543, 765]]), array([[543, 765]]))
         """
-        return Contraction._of(block_spec(self._spec, name))
+        return Contraction._of(block_spec(self._named, name))
 
     def extents(
         self,
@@ -127,7 +170,7 @@ class Contraction(Written):
     ) -> dict[str, int]:
         """Return the extent of every index for operands of these shapes."""
         options = self._options("extents", named, extents, output_shape=output_shape)
-        return dict(self._problem(shapes, options).sizes)
+        return dict(self._problem(self._spread(shapes), options).sizes)
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def output_shape(
@@ -140,7 +183,7 @@ class Contraction(Written):
     ) -> tuple[int, ...]:
         """Return the shape of the result for operands of these shapes."""
         options = self._options("output_shape", named, extents, output_shape=output_shape)
-        return self._problem(shapes, options).result_shape
+        return self._problem(self._spread(shapes), options).result_shape
 
     # -- what it does --------------------------------------------------------------------------
 
@@ -196,17 +239,26 @@ class Contraction(Written):
             dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
         )  # fmt: skip
 
-    def grad(self, n: int) -> Derivation:
-        """Derive the gradient with respect to the operand at position ``n``.
+    def grad(self, n: int | str) -> Derivation:
+        """Derive the gradient with respect to an operand.
 
-        One array passed in two positions has two gradients, and they add.
+        Args:
+            n: its position, or its name. An array that stands in several places, as operands of
+                one name say, has the sum of the gradients by each of them.
 
         Raises:
             OperandError: there is no operand ``n``.
+
+        Example:
+            >>> print(Contraction("i, i ->", names="x x").grad("x").formula)
+            dx[i] = 2 · G · x[i]
         """
         from contractconv.api.derivation import Derivation  # it is made of contractions itself
+        from contractconv.api.summed import SummedDerivation
 
-        return Derivation(self, n)
+        n = operand_position(self._named, n)
+        first, *others = (Derivation(self, n, place) for place in self._named.places_of(n))
+        return SummedDerivation(self, n, (first, *others)) if others else first
 
     def grads(self) -> tuple[Derivation, ...]:
         """Derive the gradients with respect to all operands, in order.
@@ -219,10 +271,10 @@ class Contraction(Written):
             b o, i o -> b i
             b o, b i -> i o
         """
-        return tuple(self.grad(n) for n in range(len(self._spec.inputs)))
+        return tuple(map(self.grad, range(len(self.arrays))))
 
-    def jvp(self, n: int) -> Derived:
-        """Derive the forward derivative with respect to the operand at position ``n``.
+    def jvp(self, n: int | str) -> Derived:
+        """Derive the forward derivative with respect to an operand, by its position or its name.
 
         It is called with the tangent (of the operand's shape) and all forward operands, and
         returns how the result changes: the Jacobian times the tangent.
@@ -238,14 +290,12 @@ class Contraction(Written):
             >>> pool.jvp(0)(np.array([10, 20, 30, 40]), np.array([5, 1, 2, 7]), k=2)
             array([10, 40])
         """
-        from contractconv.api.derivatives import Derived
-        from contractconv.calculus.derived_strings import Subject, jvp
+        from contractconv.calculus.derived_strings import jvp
 
-        n = operand_position(self._spec, n)
-        return Derived(self, Subject(self._spec, n, "forward derivative", ("V",), jvp))
+        return self._derived(n, "forward derivative", ("V",), jvp)
 
-    def jacobian(self, n: int) -> Derived:
-        """Derive the Jacobian by the operand at position ``n`` as a contraction.
+    def jacobian(self, n: int | str) -> Derived:
+        """Derive the Jacobian by an operand, by its position or its name, as a contraction.
 
         Its axes are those of the result, then those of the operand. An index that both have
         stands twice in the output: that is a delta. Called with all forward operands it is
@@ -262,22 +312,35 @@ class Contraction(Written):
             >>> Contraction("b i, i o -> b o").jacobian(0)(np.ones((8, 3)), np.ones((3, 2))).shape
             (8, 2, 8, 3)
         """
+        from contractconv.calculus.derived_strings import jacobian
+
+        return self._derived(n, "Jacobian", (), jacobian).checked()
+
+    def _derived(
+        self, n: int | str, name: str, takes: tuple[str, ...], derive: Callable[[Spec, int], Recipe]
+    ) -> Derived:
+        """What is derived by an operand, of each of its places, and added up."""
         from contractconv.api.derivatives import Derived
-        from contractconv.calculus.derived_strings import Subject, jacobian
+        from contractconv.api.summed import SummedDerived
+        from contractconv.calculus.derived_strings import Subject
 
-        n = operand_position(self._spec, n)
-        return Derived(self, Subject(self._spec, n, "Jacobian", (), jacobian)).checked()
+        n = operand_position(self._named, n)
+        first, *others = (
+            Derived(self, Subject(self._named, place, name, takes, derive))
+            for place in self._named.places_of(n)
+        )
+        return SummedDerived(self, n, (first, *others)) if others else first
 
-    def curvature(self, n: int, batch: str | Sequence[str] | None = None) -> Curvature:
+    def curvature(self, n: int | str, batch: str | Sequence[str] | None = None) -> Curvature:
         """Derive the curvature of a loss behind this layer, by the operand at position ``n``.
 
         Args:
-            n: the operand.
+            n: the operand, by its position or its name.
             batch: the indices of the result that number independent examples, ``"b"``; by
                 default the result's first one.
 
         Raises:
-            OperandError: there is no operand ``n``.
+            OperandError: there is no operand ``n``, or it stands in several places.
             SpecError: the contraction has an ellipsis.
             ContractionError: a batch index that the result does not have.
         """
@@ -289,7 +352,7 @@ class Contraction(Written):
         self,
         /,
         *shapes: Sequence[int],
-        wrt: int | None = None,
+        wrt: int | str | None = None,
         proof: bool = True,
         output_shape: Any = None,
         extents: Any = None,
@@ -299,7 +362,8 @@ class Contraction(Written):
 
         Args:
             *shapes: the shapes of the operands, if plans and costs are wanted.
-            wrt: the operand whose gradient is wanted; all of them by default.
+            wrt: the operand whose gradient is wanted, by its position or its name; all of them by
+                default.
             proof: whether to verify the gradients, which takes most of the time.
             output_shape: the shape of the result, where the rules should not choose it.
             extents: extents of indices and values of parameters, by name.
@@ -310,10 +374,10 @@ class Contraction(Written):
         """
         from contractconv.display.explanation import explain
 
-        wanted = None if wrt is None else operand_position(self._spec, wrt)
-        sized = [as_shape(shape) for shape in shapes]
+        wanted = None if wrt is None else operand_position(self._named, wrt)
+        sized = [as_shape(shape) for shape in (self._spread(shapes) if shapes else ())]
         options = self._options("explain", named, extents, output_shape=output_shape)
-        return explain(self._spec, sized, options.extents, wanted, options.output_shape, proof)
+        return explain(self._named, sized, options.extents, wanted, options.output_shape, proof)
 
     def plan(
         self,
@@ -350,7 +414,7 @@ class Contraction(Written):
             "plan", named, extents, output_shape=output_shape, memory_limit=memory_limit,
             algorithm=algorithm, optimize=optimize, path=path,
         )  # fmt: skip
-        problem = self._problem(shapes, options)
+        problem = self._problem(self._spread(shapes), options)
         numbers = result_dtype(self.reduce, as_dtype(dtype, self._spec.indices))
         return planned_within(problem, numbers, options)
 
@@ -382,7 +446,24 @@ class Contraction(Written):
             algorithm=algorithm, optimize=optimize, path=path, dtype=dtype,
         )  # fmt: skip
         problem, sized, concrete = self._fitted(shapes, options)
-        return Compiled(concrete, problem, sized, options)
+        compiled = Compiled(concrete, problem, sized, options, self._named.names)
+        if not self._named.is_tied:
+            return compiled
+        from contractconv.execution.tied import TiedCompiled
+
+        return TiedCompiled(compiled, self._named)
+
+    def _spoken(self, spec: Spec) -> Spec:
+        """Another string of the same operands, which are called as here."""
+        return replace(spec, names=self._named.names, result=self._named.result)
+
+    def _spread(self, given: Sequence[Any]) -> Sequence[Any]:
+        """One array, or shape, for each operand, of those that a call is given.
+
+        Raises:
+            OperandError: they are too few, or too many.
+        """
+        return spread(self._named, given) if self._named.is_tied else given
 
     def _options(
         self, call: str, named: Mapping[str, int], extents: object, **given: Any
@@ -393,13 +474,13 @@ class Contraction(Written):
         self, shapes: Sequence[Sequence[int]], options: Options, cotangent: Shape | None = None
     ) -> Problem:
         sized = tuple(map(as_shape, shapes))
-        return resolved(self._spec, sized, options.extents, options.output_shape, cotangent)
+        return resolved(self._named, sized, options.extents, options.output_shape, cotangent)
 
     def _fitted(
         self, shapes: Sequence[Sequence[int]], options: Options
     ) -> tuple[Problem, tuple[Shape, ...], Spec]:
         """The problem of operands of these shapes, the shapes checked, and the concrete spec."""
-        sized = tuple(map(as_shape, shapes))
+        sized = tuple(map(as_shape, self._spread(shapes)))
         problem = self._problem(sized, options)
         return problem, sized, self._concrete(sized, options, problem.result_shape)
 
@@ -412,7 +493,7 @@ class Contraction(Written):
     def _shown_equation(self) -> Equation:
         from contractconv.calculus.backward import forward_formula
 
-        return forward_formula(self._spec)
+        return forward_formula(self._named)
 
     def _shown_spec(self) -> Spec:
         return self._spec
@@ -424,12 +505,12 @@ class Contraction(Written):
     def _simplified(self, concrete: Spec, problem: Problem, shapes: tuple[Shape, ...]) -> Spec:
         from contractconv.calculus.compositions import composed
 
-        return composed(concrete, problem, shapes)
+        return self._spoken(composed(concrete, problem, shapes))
 
-    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        from contractconv.display.source_code import forward_source
+    def _source(self, spec: Spec, library: str, given: Given) -> str:
+        from contractconv.display.tied_source import contraction_source
 
-        return forward_source(spec, library, names, given)
+        return contraction_source(spec, library, given)
 
     # -- being a value -------------------------------------------------------------------------
 
@@ -439,13 +520,13 @@ class Contraction(Written):
     __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Contraction) and self._spec == other._spec
+        return isinstance(other, Contraction) and self._named == other._named
 
     def __hash__(self) -> int:
-        return hash(self._spec)
+        return hash(self._named)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Contraction._received, (self._spec,)
+        return Contraction._received, (self._named,)
 
     @classmethod
     def _received(cls, spec: Spec) -> Contraction:
@@ -455,4 +536,5 @@ class Contraction(Written):
     def __repr__(self) -> str:
         reduce = f", reduce={self.reduce!r}" * (self.reduce != "sum")
         parameters = f", parameters={' '.join(self.parameters)!r}" * bool(self.parameters)
-        return f"Contraction({str(self)!r}{reduce}{parameters})"
+        names = f", names={names_text(self._named)!r}" * bool(self._named.names)
+        return f"Contraction({str(self)!r}{reduce}{parameters}{names})"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import shape_of
 from contractconv.api.contraction import Contraction
-from contractconv.api.derivation import Derivation
+from contractconv.api.derivation import Derivation, operand_key
 from contractconv.api.derivatives import Derived
-from contractconv.errors import ContractionError
-from contractconv.notation.carets import operand_position
+from contractconv.errors import ContractionError, OperandError, with_carets
+from contractconv.markup.parts import article, code
+from contractconv.markup.shown import Printed
+from contractconv.notation.carets import marks, operand_position
 from contractconv.notation.keywords import merged
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import refuse
@@ -22,7 +26,27 @@ if TYPE_CHECKING:
     from contractconv.calculus.derived_strings import Recipe
 
 
-class Curvature:
+class _Parts(Printed, ABC):
+    """Shows the contractions that it consists of."""
+
+    @abstractmethod
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        """The contractions, each with what it is called."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {part}" for name, part in self._parts())
+
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self}"
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import named_parts
+
+        parts = [(n, p._shown_spec(), p._shown_equation()) for n, p in self._parts()]
+        return article([f"<p>{code(repr(self))}</p>", *named_parts(parts)])
+
+
+class Curvature(_Parts):
     """The curvature of a loss behind a contraction layer, by one operand.
 
     With ``J`` the Jacobian of the layer and ``H`` the Hessian of the loss by the layer's result,
@@ -37,7 +61,8 @@ class Curvature:
 
     Attributes:
         forward: the layer.
-        operand: the position of the operand.
+        operand: the position of the array.
+        place: the position of the operand that this array is.
         batch: the indices that number independent examples.
 
     Example:
@@ -49,12 +74,13 @@ class Curvature:
     """
 
     def __init__(
-        self, forward: Contraction, operand: int, batch: str | Sequence[str] | None = None
+        self, forward: Contraction, operand: int | str, batch: str | Sequence[str] | None = None
     ) -> None:
         self.forward = forward
-        self.operand = operand_position(forward._spec, operand)
+        self.operand = operand_position(forward._named, operand)
+        self.place = _only_place(forward, self.operand)
         self._batch = None if batch is None else _names(batch)
-        self.batch = _layer(forward._spec, self.operand, self._batch).batch
+        self.batch = _layer(forward._spec, self.place, self._batch).batch
 
     @property
     def jvp(self) -> Derived:
@@ -103,12 +129,38 @@ class Curvature:
 
         derive = _Part(part, tuple(how.items()), self._batch)
         subject = Subject(
-            self.forward._spec, self.operand, name, takes, derive, self._batch, how.get("kind", "")
+            self.forward._named, self.place, name, takes, derive, self._batch, how.get("kind", "")
         )
         return Derived(self.forward, subject, real=True).checked()
 
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        yield "product", self.product()
+        yield "diagonal", self.diagonal()
+        with suppress(ContractionError):  # only a weight has factors
+            yield from self.kronecker()._parts()
+
     def __repr__(self) -> str:
-        return f"{self.forward!r}.curvature({self.operand}, batch={' '.join(self.batch)!r})"
+        key = operand_key(self.forward, self.operand)
+        return f"{self.forward!r}.curvature({key!r}, batch={' '.join(self.batch)!r})"
+
+
+def _only_place(forward: Contraction, operand: int) -> int:
+    """The operand that an array is, which must not be several.
+
+    Raises:
+        OperandError: it stands in several places.
+    """
+    place, *others = forward._named.places_of(operand)
+    if others:
+        name = forward.arrays[operand]
+        text, spans = marks(forward._named, [(n, None) for n in (place, *others)])
+        raise OperandError(with_carets(
+            f"{name} stands in {1 + len(others)} places, so its curvature is no single contraction",
+            text, spans,
+            f"put the product together: c.grad({name!r})(c.jvp({name!r})(V, ...), ...) is that of "
+            f"half the squared error; with a loss, cc.gauss_newton of a program",
+        ))  # fmt: skip
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +190,7 @@ def _names(batch: str | Sequence[str]) -> tuple[str, ...]:
     raise ContractionError(f"batch names indices of the result, as in 'b'; {batch!r} is no name")
 
 
-class KroneckerFactors:
+class KroneckerFactors(_Parts):
     """The Kronecker factors of a weight's curvature.
 
     For a weight ``k c o`` that is used at ``T`` places of each of ``N`` examples, with ``a`` the
@@ -205,8 +257,9 @@ class KroneckerFactors:
         result = shape_of(cotangent if has_shape else as_operand(cotangent, "G"))
         return self.input(*operands, output_shape=result, **how), right
 
-    def __str__(self) -> str:
-        return f"A: {self.input}\nB: {self.output}"
+    def _parts(self) -> Iterator[tuple[str, Derived]]:
+        yield "A", self.input
+        yield "B", self.output
 
     def __repr__(self) -> str:
         return f"<Kronecker factors ({self.kind}) of {self.input.forward!r}>"

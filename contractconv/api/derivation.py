@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import THE_COTANGENT, Call, Called
 from contractconv.api.contraction import Contraction
 from contractconv.api.representations import Shown, Written
+from contractconv.api.sequences import Phases, Seconds, Steps
 from contractconv.errors import ParameterError
-from contractconv.notation.carets import operand_position
+from contractconv.markup.parts import article
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 from contractconv.planning.options import Options
@@ -19,8 +20,8 @@ from contractconv.uninterrupted import enter
 if TYPE_CHECKING:
     import sympy
 
-    from contractconv.api.second_derivative import Second
     from contractconv.calculus.backward import Formulas
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.derivation_steps import Step as StepFormula
     from contractconv.calculus.equation import Equation
     from contractconv.calculus.gather_phases import Phase as PhaseFormula
@@ -39,7 +40,8 @@ class Derivation(Called, Written):
 
     Attributes:
         forward: the contraction that was differentiated.
-        operand: the position of the operand it was differentiated by.
+        operand: the position of the array it was differentiated by.
+        place: the position of the operand that this array is.
         solved: the indices that its formula was asked to be solved for, see :meth:`solved_for`.
         takes: the cotangent, before the forward operands.
 
@@ -55,9 +57,10 @@ class Derivation(Called, Written):
 
     takes, _title = (THE_COTANGENT,), "a gradient"
 
-    def __init__(self, forward: Contraction, operand: int, solved: Sequence[str] = ()) -> None:
-        self.forward = forward
-        self.operand = operand_position(forward._spec, operand)
+    def __init__(
+        self, forward: Contraction, operand: int, place: int, solved: Sequence[str] = ()
+    ) -> None:
+        self.forward, self.operand, self.place = forward, operand, place
         self.solved = tuple(dict.fromkeys(solved))
 
     @property
@@ -65,7 +68,7 @@ class Derivation(Called, Written):
         enter("contractconv.calculus.backward")
         from contractconv.calculus.backward import derive
 
-        return derive(self.forward._spec, self.operand, self.solved)
+        return derive(self.forward._named, self.place, self.solved)
 
     def solved_for(self, *names: str) -> Derivation:
         """Return the same gradient with its formula solved for other indices.
@@ -92,7 +95,7 @@ class Derivation(Called, Written):
             >>> print(d.string)
             b i o, (h-2*i+1) c o -> b h c
         """
-        found = Derivation(self.forward, self.operand, names)
+        found = Derivation(self.forward, self.operand, self.place, names)
         _ = found._formulas
         return found
 
@@ -121,7 +124,7 @@ class Derivation(Called, Written):
         Its operands are the cotangent, the local derivative if the reduction has one (the
         selection of a maximum, the softmax of a logsumexp, ...), and the other operands.
         """
-        return Contraction._of(self._formulas.scatter)
+        return Contraction._of(self._formulas.spoken(self._formulas.scatter))
 
     @property
     def gather(self) -> Contraction:
@@ -130,7 +133,7 @@ class Derivation(Called, Written):
         It takes the same operands as :attr:`scatter`. Where no operand could carry the condition
         that an index is a whole number in its range, the axis stays a scatter.
         """
-        return Contraction._of(self._formulas.gather)
+        return Contraction._of(self._formulas.spoken(self._formulas.gather))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -146,7 +149,7 @@ class Derivation(Called, Written):
         """
         return tuple(factor.name for factor in self._formulas.derivative.factors)
 
-    def phases(self, /, **parameters: int) -> tuple[Phase, ...]:
+    def phases(self, /, **parameters: int) -> Phases:
         """Split the gather at its congruences: small contractions without a division.
 
         A gradient of stride ``s`` in ``n`` dimensions has ``s**n`` of them, each dense in the
@@ -168,14 +171,14 @@ class Derivation(Called, Written):
         from contractconv.calculus.gather_phases import phases
 
         bound = self.forward.bind(**parameters)
-        derivation = Derivation(bound, self.operand, self.solved)
+        derivation = Derivation(bound, self.operand, self.place, self.solved)
         found = phases(derivation._formulas.gather)
-        return tuple(Phase(derivation, phase, parameters) for phase in found)
+        return Phases(Phase(derivation, phase, parameters) for phase in found)
 
     # -- how it came about, and that it is right -----------------------------------------------
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> Steps:
         """The derivation as it went: each step has a name, a sympy expression and a sentence.
 
         Example:
@@ -188,7 +191,7 @@ class Derivation(Called, Written):
         """
         from contractconv.calculus.derivation_steps import steps
 
-        return tuple(map(Step, steps(self._formulas)))
+        return Steps(map(Step, steps(self._formulas)))
 
     @property
     def sympy(self) -> sympy.Expr:
@@ -201,7 +204,7 @@ class Derivation(Called, Written):
         return super().sympy
 
     @property
-    def seconds(self) -> tuple[Second, ...]:
+    def seconds(self) -> Seconds:
         """What comes out if this gradient is differentiated again, by each array it is made of.
 
         ``V`` is the cotangent of the gradient. Of a sum or a mean these are the layer's own
@@ -217,7 +220,7 @@ class Derivation(Called, Written):
         """
         from contractconv.api.second_derivative import seconds
 
-        return seconds(self.forward, self.operand)
+        return seconds(self.forward, self.operand, (self.place,))
 
     def verify(self, /, *, engines: bool = True, extents: Any = None, **named: int) -> Certificate:
         """Prove the derivation on small arrays, in exact integers.
@@ -251,7 +254,7 @@ class Derivation(Called, Written):
 
     def _made(self, call: Call) -> Any:
         return call.execution.gradient(
-            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.options
+            call.concrete, self.place, call.problem, call.given["G"], call.operands, call.options
         )
 
     def _by_blocks(self, call: Call) -> Any:
@@ -262,12 +265,12 @@ class Derivation(Called, Written):
         from contractconv.execution.files.calls import gradient
 
         return gradient(
-            call.concrete, self.operand, call.problem, call.given["G"], call.operands, call.asked
+            call.concrete, self.place, call.problem, call.given["G"], call.operands, call.asked
         )
 
     def _ready(self, call: Call, arrays: Sequence[Any]) -> Callable[[Sequence[Any]], Any] | None:
         made: Callable[[Sequence[Any]], Any] | None
-        made = call.execution.ready(call.concrete, self.operand, call.problem, arrays)
+        made = call.execution.ready(call.concrete, self.place, call.problem, arrays)
         return made
 
     @property
@@ -278,16 +281,17 @@ class Derivation(Called, Written):
         from contractconv.calculus.backward import derive
         from contractconv.planning.derived_problems import simplified
 
-        return simplified(derive(concrete, self.operand), problem, shapes)
+        formulas = derive(concrete, self.place)
+        return self._formulas.spoken(simplified(formulas, problem, shapes))
 
-    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        from contractconv.display.source_code import gradient_source
+    def _source(self, spec: Spec, library: str, given: Given) -> str:
+        from contractconv.display.tied_source import derivation_source
 
-        return gradient_source(spec, self.operand, library, names, given)
+        return derivation_source(spec, [self.place], library, given)
 
     # -- showing itself ------------------------------------------------------------------------
 
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         return self._formulas.collected
 
     def _shown_spec(self) -> Spec:
@@ -298,10 +302,16 @@ class Derivation(Called, Written):
 
     def __repr__(self) -> str:
         names = ", ".join(map(repr, self.solved))
-        return f"{self.forward!r}.grad({self.operand})" + f".solved_for({names})" * bool(names)
+        key = operand_key(self.forward, self.operand)
+        return f"{self.forward!r}.grad({key!r})" + f".solved_for({names})" * bool(names)
 
     def _identity(self) -> tuple[Any, ...]:
-        return (*super()._identity(), self.solved)
+        return self.forward, self.place, self.solved
+
+
+def operand_key(forward: Contraction, operand: int) -> int | str:
+    """What one asks for an operand by: its name, if it has one."""
+    return forward.arrays[operand] if forward._named.names else operand
 
 
 class Step(Shown):
@@ -317,13 +327,13 @@ class Step(Shown):
         self._found = found
         self.name = found.name
         self.sentence = found.sentence
-        self.string = None if found.string is None else Contraction._of(found.string)
+        self.string = None if found.string is None else Contraction._of(found.spoken)
 
     def _shown_equation(self) -> Equation:
         return self._found.equation
 
     def _shown_spec(self) -> Spec:
-        return self._found.equation.spec
+        return self._found.spoken
 
     @property
     def local(self) -> str:
@@ -344,8 +354,13 @@ class Step(Shown):
     def __repr__(self) -> str:
         return f"<step {self.name}: {self.formula}>"
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle or len(printer.stack) > 1 else str(self))
+    def _pretty(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import step_parts
+
+        return article(step_parts(self._found))
 
 
 class Phase(Called, Shown):
@@ -367,9 +382,10 @@ class Phase(Called, Shown):
     ) -> None:
         self._derivation = derivation
         self.forward, self.operand = derivation.forward, derivation.operand
+        self.place = derivation.place
         self._found = found
         self._parameters = parameters
-        self.contraction = Contraction._of(found.spec)
+        self.contraction = Contraction._of(derivation._formulas.spoken(found.spec))
         self.meaning = found.meaning
 
     def _made(self, call: Call) -> Any:
@@ -401,6 +417,17 @@ class Phase(Called, Shown):
 
     def _shown_spec(self) -> Spec:
         return self._found.spec
+
+    def _page_parts(self) -> Iterator[str]:
+        from contractconv.display.html_sequences import phase_parts
+
+        return phase_parts(self._shown_spec(), self._shown_equation(), self.meaning)
+
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_page import picture
+
+        drawing = picture(self._shown_spec(), self._shown_equation())
+        return article([*self._page_parts(), drawing])
 
     def __repr__(self) -> str:
         return f"<phase {self} of {self._derivation!r}>"

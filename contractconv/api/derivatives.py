@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from contractconv.api.call_checks import Call, Called, shape_of
 from contractconv.api.contraction import Contraction
 from contractconv.api.representations import Shown
+from contractconv.api.sequences import Steps
 from contractconv.errors import OperandError, ShapeError
+from contractconv.notation.carets import operand_label
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
-    from contractconv.api.derivation import Step
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.derived_strings import Recipe, Subject
     from contractconv.calculus.equation import Equation
     from contractconv.verification.certificate import Certificate
@@ -23,7 +25,8 @@ class Derived(Called, Shown):
 
     Attributes:
         forward: the contraction that it was derived from.
-        operand: the position of the operand that it is about.
+        operand: the position of the array that it is about.
+        place: the position of the operand that this array is.
         name: what it is, for messages.
         takes: what it is called with before the forward operands: ``V`` a tangent of the
             operand's shape, ``G`` a cotangent of the result's shape, ``R`` a root of the loss's
@@ -33,7 +36,8 @@ class Derived(Called, Shown):
 
     def __init__(self, forward: Contraction, subject: Subject, real: bool = False) -> None:
         self.forward, self.real = forward, real
-        self.operand, self.name, self.takes = subject.operand, subject.name, subject.takes
+        self.place, self.name, self.takes = subject.operand, subject.name, subject.takes
+        self.operand = forward.arrays.index(forward.names[self.place])
         self._subject, self._title = subject, f"the {subject.name}"
 
     def checked(self) -> Derived:
@@ -47,8 +51,8 @@ class Derived(Called, Shown):
 
     @property
     def contraction(self) -> Contraction:
-        """The string as a contraction; its operands are :attr:`roles`."""
-        return Contraction._of(self._recipe.spec)
+        """The string as a contraction; its operands are :attr:`roles`, each by itself."""
+        return Contraction._of(self._recipe.spoken)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -56,21 +60,21 @@ class Derived(Called, Shown):
         return self._recipe.roles
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> Steps:
         """How it came about: each step has a name, a sympy expression and a sentence.
 
         Example:
             >>> for step in Contraction("(i+k), k -> i").jvp(0).steps:
             ...     print(step.name, step.formula)
             write Y[i] = Σ_{k} X[i+k] · W[k]
-            differentiate dY[i] = Σ_{k} V[i+k] · W[k]
-            read off dY[i] = Σ_{k} V[i+k] · W[k]
+            differentiate JV[i] = Σ_{k} V[i+k] · W[k]
+            read off JV[i] = Σ_{k} V[i+k] · W[k]
         """
         from contractconv.api.derivation import Step
         from contractconv.calculus.derivation_steps import recipe_steps
 
-        told = recipe_steps(self._recipe, self.forward._spec, self.operand)
-        return tuple(map(Step, told))
+        told = recipe_steps(self._recipe, self.forward._named, self.place)
+        return Steps(map(Step, told))
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def verify(self, /, *, extents: Any = None, **named: int) -> Certificate:
@@ -126,32 +130,41 @@ class Derived(Called, Shown):
         """
         from contractconv.display.recipe_source import recipe_source
 
-        return recipe_source(
-            self._recipe, self.forward._spec, self.operand, self.takes, self.name, library
-        )
+        spec, recipe, takes = self._in_source()
+        return recipe_source(recipe, spec, self.place, takes, self.name, library)
+
+    def _in_source(self) -> tuple[Spec, Recipe, list[str]]:
+        """The contraction, the recipe, and what is taken before the operands, as code calls it."""
+        from contractconv.calculus.letters import role_letter
+        from contractconv.display.source_code.naming import in_python
+
+        spec = in_python(self.forward._named)
+        takes = [role_letter(role, spec, self.place) for role in self.takes]
+        return spec, self._subject.derive(spec, self.place), takes
 
     def _made(self, call: Call) -> Any:
         self._check(call)
         roles = call.roles
         if self.real:
             self._check_real(roles)
-        recipe = self._subject.derive(call.concrete, self.operand)
+        recipe = self._subject.derive(call.concrete, self.place)
         return call.execution.run_recipe(
-            recipe, call.problem, roles, call.operands, self.operand,
+            recipe, call.problem, roles, call.operands, self.place,
             self._shape(recipe, call), call.options,
         )  # fmt: skip
 
     def _shape(self, recipe: Recipe, call: Call) -> Shape | None:
-        shapes = {"result": call.problem.result_shape, "operand": call.shapes[self.operand]}
+        shapes = {"result": call.problem.result_shape, "operand": call.shapes[self.place]}
         known = [shapes[part] for part in recipe.like]
         return sum(known, ()) if known else None
 
     def _check(self, call: Call) -> None:
         given = call.given
-        if "V" in given and shape_of(given["V"]) != call.shapes[self.operand]:
+        if "V" in given and shape_of(given["V"]) != call.shapes[self.place]:
             raise ShapeError(
-                f"the tangent V has shape {shape_of(given['V'])}, operand {self.operand} of "
-                f"'{self.forward}' has {call.shapes[self.operand]}"
+                f"the tangent V has shape {shape_of(given['V'])}, "
+                f"{operand_label(self.forward._named, self.place)} of "
+                f"'{self.forward}' has {call.shapes[self.place]}"
             )
         result = call.problem.result_shape
         root = shape_of(given.get("R"))
@@ -170,7 +183,7 @@ class Derived(Called, Shown):
                 f"own, or put it together from jvp and grad, conjugating in between"
             )
 
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         return self._recipe.equation
 
     def _shown_spec(self) -> Spec:
@@ -180,7 +193,8 @@ class Derived(Called, Shown):
         return self.forward, self._subject
 
     def __repr__(self) -> str:
-        return f"<{self.name} of {self.forward!r} by operand {self.operand}>"
+        label = operand_label(self.forward._named, self.place)
+        return f"<{self.name} of {self.forward!r} by {label}>"
 
 
 def _is_complex(array: Any) -> bool:

@@ -9,6 +9,7 @@ from contractconv.api.symbolic import grad
 from contractconv.api.tensor import Tensor, as_node
 from contractconv.cache_register import kept
 from contractconv.errors import ProgramError
+from contractconv.markup.shown import Printed
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.programs.kinds import Kinds, is_differentiable
 from contractconv.programs.nodes import Input
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from contractconv.verification.programs.certificate import ProgramCertificate
 
 
-class Program:
+class Program(Printed):
     """Contractions and maps from inputs to outputs; immutable, without sizes and numbers.
 
     ``str(p)`` is its text, which :func:`read` reads back. An output is an item, ``p["loss"]``, and
@@ -272,13 +273,10 @@ class Program:
         inputs, outputs = (", ".join(names) for names in (self.inputs, self.outputs))
         return f"<program {self.name}({inputs}) -> {outputs}>"
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self).rstrip())
-
     def _repr_html_(self) -> str:
-        from contractconv.html_style import preformatted
+        from contractconv.display.programs.page import card
 
-        return preformatted(str(self))
+        return card(self._graph)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self._graph == other._graph

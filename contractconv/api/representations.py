@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from operator import index as as_integer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from contractconv.markup.shown import Printed
 from contractconv.notation.extents import bind, check_values
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sympy import Symbol
 
     from contractconv.api.contraction import Contraction
+    from contractconv.calculus.collected import Collected
     from contractconv.calculus.equation import Equation
     from contractconv.display.source_code import Given
     from contractconv.notation.problem import Problem, Shape
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from contractconv.planning.options import Options
 
 
-class Shown(ABC):
+class Shown(Printed, ABC):
     """Renderings of one equation: text, LaTeX, MathML and a diagram.
 
     In a notebook an object shows its string, its formula and its diagram; in a terminal its
@@ -30,14 +32,8 @@ class Shown(ABC):
 
     __slots__ = ()
 
-    def __init_subclass__(cls, **more: Any) -> None:
-        super().__init_subclass__(**more)
-        # IPython asks the first class that has either method: a ``__repr__`` would hide this one.
-        if "__repr__" in vars(cls) and "_repr_pretty_" not in vars(cls):
-            cls._repr_pretty_ = cls._repr_pretty_  # type: ignore[method-assign]
-
     @abstractmethod
-    def _shown_equation(self) -> Equation:
+    def _shown_equation(self) -> Equation | Collected:
         """The equation that stands for the object."""
 
     @abstractmethod
@@ -94,11 +90,12 @@ class Shown(ABC):
 
     def svg(self) -> str:
         """The tensor-network diagram, an ``<svg>`` element: operands, windows, indices, result."""
+        from contractconv.calculus.letters import said
         from contractconv.display.diagram import diagram
 
-        equation = self._shown_equation()
-        names = [factor.name for factor in equation.factors]
-        return diagram(self._shown_spec(), names, equation.left.name)
+        equation = cast("Equation", self._shown_equation())  # a sum draws its parts
+        names = [said(factor.name) for factor in equation.factors]
+        return diagram(self._shown_spec(), names, said(equation.left.name))
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
@@ -106,12 +103,10 @@ class Shown(ABC):
     def _repr_html_(self) -> str:
         from contractconv.display.html_page import card
 
-        return card(self._shown_spec(), self._shown_equation())
+        return card(self._shown_spec(), cast("Equation", self._shown_equation()))
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        # Inside a list, a formula on a line of its own would stand between two items.
-        alone = not cycle and len(printer.stack) < 2
-        printer.text(f"{self!r}\n{self.formula}" if alone else repr(self))
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self.formula}"
 
     def __str__(self) -> str:
         return str(self._shown_spec())
@@ -132,8 +127,8 @@ class Written(Shown):
         """The string for a forward contraction with parameters bound and the ellipsis spelled."""
 
     @abstractmethod
-    def _source(self, spec: Spec, library: str, names: Sequence[str], given: Given) -> str:
-        """The source for a forward contraction whose operands have these names."""
+    def _source(self, spec: Spec, library: str, given: Given) -> str:
+        """The source for a forward contraction."""
 
     # Any: a checker takes ``**named`` of integers for a candidate of every keyword.
     def simplify(
@@ -197,22 +192,21 @@ class Written(Shown):
             >>> "def forward(X, W, *, i=8):" in same
             True
         """
-        from contractconv.calculus.symbols import operand_names
-
         forward = self._forward
         options = forward._options("code", named, extents, output_shape=output_shape)
         spec, given = self._given(shapes, options)
-        return self._source(spec, library, operand_names(len(spec.inputs)), given)
+        return self._source(spec, library, given)
 
     def _given(self, shapes: Sequence[Sequence[int]], options: Options) -> tuple[Spec, Given]:
         """What source is written for, and what it is given beyond the operands."""
         from contractconv.display.source_code import Given
 
-        spec = self._forward._spec
+        spec = self._forward._named
         check_values(spec, options.extents)
         numbers = {name: as_integer(value) for name, value in options.extents.items()}
         values = {name: numbers.pop(name) for name in spec.parameters if name in numbers}
         given = Given(numbers, options.output_shape)
         if shapes:
-            return self._forward._fitted(shapes, options)[2], given
+            concrete = self._forward._fitted(shapes, options)[2]
+            return self._forward._spoken(concrete), given
         return bind(spec, values), given

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from contractconv.api.call_checks import THE_COTANGENT, Call, Called, shape_of
 from contractconv.api.contraction import Contraction
+from contractconv.api.sequences import Seconds
 from contractconv.errors import ShapeError
+from contractconv.markup.parts import article
+from contractconv.markup.shown import Printed
+from contractconv.notation.carets import operand_label
 
 if TYPE_CHECKING:
     from contractconv.calculus import gradient_derivatives
-    from contractconv.calculus.derived_strings import Recipe
 
 
-class Second(Called):
+class Second(Called, Printed):
     """The derivative of ``⟨V, dX⟩`` by one of the arrays that a gradient ``dX`` is made of.
 
     ``print`` it to read what it is: a known contraction with ``V`` in another's place, or strings
@@ -39,20 +43,20 @@ class Second(Called):
 
     takes, _title = ("V", THE_COTANGENT), "a second derivative"
 
-    def __init__(self, forward: Contraction, operand: int, number: int) -> None:
-        self.forward = forward
-        self.operand = operand
-        self._number = number
-        found = _of(forward._spec, operand)[number]
-        self.by = found.by
-        self.same_as = found.same_as
-        self.roles = found.roles
-        self._found = found
+    def __init__(
+        self, forward: Contraction, operand: int, places: tuple[int, ...], by: int | None
+    ) -> None:
+        self.forward, self.operand = forward, operand
+        self._places, self._by = places, by
+        self._found = _of(forward._named, places, by)
+        self.by = self._found.by
+        self.same_as = self._found.same_as
+        self.roles = self._found.roles
 
     @property
     def contractions(self) -> tuple[Contraction, ...]:
         """The contractions that add up to it; none if it is zero almost everywhere."""
-        return tuple(Contraction._of(part.spec) for part in self._found.parts)
+        return tuple(Contraction._of(part.spoken) for part in self._found.parts)
 
     @property
     def operands(self) -> tuple[tuple[str, ...], ...]:
@@ -76,22 +80,33 @@ class Second(Called):
         """The right-hand side in index notation, with what ``Q`` stands for."""
         from contractconv.display.equations import write_second
 
-        return write_second(self._found, self.forward._spec)
+        return write_second(self._found, self.forward._named)
 
     def _made(self, call: Call) -> Any:
-        arrays = call.roles
-        given, wanted = shape_of(arrays["V"]), call.shapes[self.operand]
+        first = self._places[0]
+        given, wanted = shape_of(call.given["V"]), call.shapes[first]
         if given != wanted:
-            raise ShapeError(
-                f"V has shape {given}, operand {self.operand} of '{self.forward}' has {wanted}"
-            )
-        parts: tuple[Recipe, ...] = _of(call.concrete, self.operand)[self._number].parts
+            label = operand_label(self.forward._named, first)
+            raise ShapeError(f"V has shape {given}, {label} of '{self.forward}' has {wanted}")
+        made = [self._of_place(call, place) for place in self._places]
+        return sum(made[1:], start=made[0])
+
+    def _of_place(self, call: Call, place: int) -> Any:
+        """What comes of the gradient by one place of the operand."""
+        from contractconv.calculus.gradient_derivatives import second_by
+
+        found = second_by(call.concrete, (place,), self._terms)
         return call.execution.summed_recipes(
-            parts, call.problem, arrays, call.operands, self.operand, self.by, call.options
+            found.parts, call.problem, call.roles, call.operands, place, found.by, call.options
         )
 
+    @property
+    def _terms(self) -> tuple[int, ...] | None:
+        """The operands by which it is; ``None`` for the cotangent."""
+        return None if self._by is None else self.forward._named.places_of(self._by)
+
     def _identity(self) -> tuple[Any, ...]:
-        return self.forward, self.operand, self._number
+        return self.forward, self._places, self._by
 
     def __str__(self) -> str:
         return str(self._found)
@@ -99,15 +114,24 @@ class Second(Called):
     def __repr__(self) -> str:
         return repr(self._found)
 
+    def _pretty(self) -> str:
+        return f"{self!r}\n{self.formula}"
 
-def seconds(forward: Contraction, operand: int) -> tuple[Second, ...]:
-    """The derivatives of the gradient by one operand."""
-    count = len(_of(forward._spec, operand))
-    return tuple(Second(forward, operand, number) for number in range(count))
+    def _repr_html_(self) -> str:
+        from contractconv.display.html_sequences import second_parts
+
+        return article(second_parts(self._found, self.forward._named))
 
 
-def _of(spec: Any, operand: int) -> tuple[gradient_derivatives.Second, ...]:
-    from contractconv.calculus.backward import derive
-    from contractconv.calculus.gradient_derivatives import second_derivatives
+def seconds(forward: Contraction, operand: int, places: Sequence[int]) -> Seconds:
+    """The derivatives of the gradient by one array, which is so many operands."""
+    from contractconv.calculus.gradient_derivatives import what_seconds_are_by
 
-    return second_derivatives(derive(spec, operand))
+    arrays = what_seconds_are_by(forward._named, tuple(places))
+    return Seconds(Second(forward, operand, tuple(places), by) for by in arrays)
+
+
+def _of(spec: Any, places: tuple[int, ...], by: int | None) -> gradient_derivatives.Second:
+    from contractconv.calculus.gradient_derivatives import second_by
+
+    return second_by(spec, places, None if by is None else spec.places_of(by))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contractconv.api.contract import as_contraction
+from contractconv.api.contraction import Contraction
 from contractconv.api.program import Program, compiled
 from contractconv.execution.torch.calls import as_tensors, fitted, in_common, name_of
 from contractconv.execution.torch.constants import Tensor, constant
@@ -35,7 +36,10 @@ def contracted(
         named: the same by keyword.
         given: the bias, and other options that the text of a program can say.
     """
-    bias, names = given.get("bias"), [f"operand {n}" for n in range(len(operands))]
+    places = _places(spec, len(operands))
+    if places is not None:
+        operands = [operands[place] for place in places]
+    bias, names = given.get("bias"), _labels(spec, len(operands))
     if bias is None:
         tensors = in_common(as_tensors(operands, names))
     else:
@@ -47,6 +51,24 @@ def contracted(
     dtype = name_of(tensors[0].dtype)
     text = _text(spec, reduce, parameters, single, dtype, bias is not None, extents, named, said)
     return run(tensors, text)[0]
+
+
+@constant
+def _places(spec: Any, count: int) -> tuple[int, ...] | None:
+    """Which array each operand is, where one array stands in several places.
+
+    Raises:
+        OperandError: there is not one array for each name.
+    """
+    tied = isinstance(spec, Contraction) and spec._named.is_tied
+    return tuple(spec._spread(range(count))) if tied else None
+
+
+@constant
+def _labels(spec: Any, count: int) -> list[str]:
+    """What messages call the operands."""
+    names = spec._named.names if isinstance(spec, Contraction) else ()
+    return list(names) if len(names) == count else [f"operand {n}" for n in range(count)]
 
 
 @constant

@@ -15,17 +15,28 @@ import sympy
 from contractconv.cache_register import kept
 from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import Elimination, eliminate, solvable
-from contractconv.calculus.equation import Delta, Element, Equation, size
+from contractconv.calculus.equation import Delta, Element, Equation, Size, size
+from contractconv.calculus.letters import (
+    CHANGE,
+    LOSS,
+    ROOT,
+    SHARE,
+    array_of,
+    cotangent,
+    gradient,
+    tangent,
+    unused,
+)
+from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
-from contractconv.calculus.read_conditions import OUTPUT, places, reads
-from contractconv.calculus.symbols import DOTS, expression, in_words, index, operand_names, split
+from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places, reads
+from contractconv.calculus.symbols import DOTS, expression, in_words, index, split
 from contractconv.calculus.textbook import spread, textbook
 from contractconv.errors import ContractionError
 from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Spec, Term, composed_names
 from contractconv.reductions.table import REDUCTIONS
 
-COTANGENT, RESULT, LOSS, TANGENT, ROOT = "G", "Y", "L", "V", "R"
 # Operands that are one over the extents of some indices.
 Shares = tuple[tuple[str, tuple[str, ...]], ...]
 # For each role the names of positions on its axes, after which their sizes are called.
@@ -85,6 +96,10 @@ class Formulas(Value):
         """Whether the gather says what the equation says."""
         said = all(elimination.sayable for elimination in self.eliminations)
         return said and self.collected == self.gathered
+
+    def spoken(self, spec: Spec) -> Spec:
+        """A string of this derivation, whose operands are called as the formula calls them."""
+        return spoken(spec, self.derivative)
 
     def simplified(self, equation: Equation) -> Equation:
         """Return an equation of this derivation without conditions that always hold."""
@@ -155,7 +170,7 @@ def _check_solved(
 
 def forward_equation(
     spec: Spec,
-    result: str = RESULT,
+    result: str | None = None,
     names: Sequence[str] | None = None,
     shares: Shares = (),
     named: Places = (),
@@ -165,24 +180,25 @@ def forward_equation(
 
     Args:
         spec: the contraction.
-        result: what the result is called.
-        names: what the operands are called; by default by their positions.
+        result: what the result is called; by default as the contraction says.
+        names: what the operands are called; likewise.
         shares: operands that are one over the extents of some indices, as :func:`shares_of` says.
         named: after what the sizes of axes are called, as :func:`places_of` says; by default after
             the positions of this contraction.
         like: the roles whose axes, one after the other, the result has; nothing if they are none's.
     """
-    called = operand_names(len(spec.inputs)) if names is None else names
-    left = Element(result, _positions(spec, named, like), spec.output)
+    called = spec.called if names is None else names
+    made = result_name(spec) if result is None else result
+    left = Element(made, _positions(spec, named, like), spec.output)
     held = zip(left.axes, (expression(axis) for axis in split(spec.output)), strict=True)
-    sizes = _sizes(spec, called, named)
-    guards = (g for r in reads(spec) if r.term != OUTPUT and not r.idle for g in r.guards)
+    computed = reads(spec, lengths=_lengths(spec, called, named))
+    guards = (g for r in computed if r.term != OUTPUT and not r.idle for g in r.guards)
     return Equation(
         left,
         tuple(element(n, term, shares) for n, term in zip(called, spec.inputs, strict=True)),
         tuple(i for i in map(index, all_names(spec)) if i not in left.axes),
         tuple(Delta(position, value) for position, value in held if position != value),
-        tuple(dict.fromkeys(g.resized(sizes) for g in guards)),
+        tuple(dict.fromkeys(guards)),
         spec.reduce,
         spec.parameters,
         typed=spec.typed,
@@ -190,11 +206,14 @@ def forward_equation(
 
 
 def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Symbol, ...]:
-    """The positions of the result; a computed one is called as the axis of whose size it is."""
+    """The positions of the result; a computed one is called as the axis of whose size it is.
+
+    That of an array in several places may be called after an index, which is another position.
+    """
     mine, known = places(spec)[OUTPUT], dict(named)
     names = [name for role in like for name in known[role]] or [p.name for p in mine]
     return tuple(
-        position if axis.plain else index(name)
+        position if axis.plain or name in spec.indices else index(name)
         for axis, position, name in zip(split(spec.output), mine, names, strict=True)
     )
 
@@ -210,19 +229,37 @@ def phase_formula(formulas: Formulas, phase: Spec) -> Equation:
         return formulas.gathered
     forward, gather = formulas.forward, formulas.eliminated
     names = [factor.name for factor in gather.factors]
+    if forward.is_tied:
+        phase = replace(phase, names=tuple(map(array_of, names)))
     named = places_of(forward, formulas.operand)
     phased = forward_equation(phase, gather.left.name, names, shares_of(forward), named)
     return simplified(spread(phased))
 
 
-def _sizes(spec: Spec, called: Sequence[str], named: Places) -> dict[sympy.Symbol, sympy.Symbol]:
-    """What the sizes of the operands' axes are called; an array that is read twice has one each."""
-    known, sizes = dict(named), dict[sympy.Symbol, sympy.Symbol]()
-    for term, role in enumerate(called):
-        mine = [position.name for position in places(spec)[term]]
-        names = known.setdefault(role, tuple(mine))
-        sizes |= {size(own): size(name) for own, name in zip(mine, names, strict=True)}
-    return sizes
+def _lengths(spec: Spec, called: Sequence[str], named: Places) -> tuple[tuple[Size, ...], ...]:
+    """The sizes of the operands' axes; an array that is read twice has one for each axis."""
+    known, mine = dict(named), axis_sizes(spec)
+    return tuple(
+        tuple(map(size, known.setdefault(role, _names(mine, spec, term))))
+        for term, role in enumerate(called)
+    )
+
+
+def _names(sizes: dict[tuple[str, int], Size], spec: Spec, term: int) -> tuple[str, ...]:
+    """After what the sizes of an operand's axes are called."""
+    count, name = len(split(spec.inputs[term])), spec.called[term]
+    return tuple(sizes[name, number].name.removeprefix("N_") for number in range(count))
+
+
+def spoken(spec: Spec, equation: Equation) -> Spec:
+    """A string whose operands and result are called as in the equation that says the same."""
+    names = tuple(_spoken(factor) for factor in equation.factors)
+    return replace(spec, names=names, result=str(equation.left.name))
+
+
+def _spoken(element: Element) -> str:
+    """A name that a user could have given."""
+    return element.name if element.name.isidentifier() else SHARE
 
 
 def all_names(spec: Spec) -> tuple[str, ...]:
@@ -237,11 +274,11 @@ def element(name: str, term: Term, shares: Shares = ()) -> Element:
     return Element(name, axes, term, dict(shares).get(name))
 
 
-def roles_of(forward: Spec) -> dict[str, Term]:
-    """The forward operands by name, behind the local derivative if the reduction has one."""
+def roles_of(forward: Spec) -> list[tuple[str, Term]]:
+    """The forward operands with their names, behind the local derivative if there is one."""
     local = local_term(forward)
-    first = {} if local is None else {local_name(forward): local}
-    return first | dict(zip(operand_names(len(forward.inputs)), forward.inputs, strict=True))
+    first = [] if local is None else [(local_name(forward), local)]
+    return [*first, *zip(forward.called, forward.inputs, strict=True)]
 
 
 def places_of(forward: Spec, n: int, rank: str = "r") -> Places:
@@ -252,17 +289,16 @@ def places_of(forward: Spec, n: int, rank: str = "r") -> Places:
         n: the operand that it is derived by, whose axes a tangent has.
         rank: the index of the columns of a root of a Hessian, which come before the result's axes.
     """
-    named = {
-        term: tuple(position.name.rstrip("'") for position in at)
-        for term, at in places(forward).items()
-    }
-    names = operand_names(len(forward.inputs))
-    found = {name: named[m] for m, name in reversed([*enumerate(names)])}
-    found |= {COTANGENT: named[OUTPUT], TANGENT: named[n], ROOT: (rank, *named[OUTPUT])}
+    sizes, name = axis_sizes(forward), forward.called[n]
+    made = tuple(position.name.rstrip("'") for position in places(forward)[OUTPUT])
+    found = {role: _names(sizes, forward, m) for m, role in enumerate(forward.called)}
+    found |= {cotangent(forward): made, unused(forward, ROOT): (rank, *made)}
+    found[tangent(forward, name)] = found[name]
     local = local_term(forward)
     if local is not None:
         plain = tuple(axis.plain for axis in split(local))
-        found[local_name(forward)] = named[OUTPUT] if None in plain else plain
+        found[local_name(forward)] = made if None in plain else plain
+        found[unused(forward, CHANGE)] = found[local_name(forward)]
     return tuple(found.items())
 
 
@@ -278,9 +314,9 @@ def fixed_indices(spec: Spec) -> frozenset[sympy.Symbol]:
 
 
 def _loss(forward: Spec, operand: int) -> Equation:
-    terms = {COTANGENT: forward.output} | roles_of(forward)
+    terms = [(cotangent(forward), forward.output), *roles_of(forward)]
     shares = shares_of(forward)
-    factors = [element(name, term, shares) for name, term in terms.items()]
+    factors = [element(name, term, shares) for name, term in terms]
     summed = dict.fromkeys(n for f in factors for a in split(f.like) for n in a.names)
     guards = dict.fromkeys(g for read in reads(forward, operand) for g in read.guards)
     # What is made of a local derivative that is held fixed is not the loss, but changes as it does.
@@ -313,7 +349,7 @@ def _differentiate(loss: Equation, forward: Spec, operand: int) -> Equation:
     others = {g for read in reads(forward, operand) if read.term != operand for g in read.guards}
     return replace(
         loss,
-        left=Element(f"d{target.name}", at, target.like),
+        left=Element(gradient(target.name), at, target.like),
         factors=factors,
         deltas=deltas,
         guards=tuple(g for g in loss.guards if g in others),

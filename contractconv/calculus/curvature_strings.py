@@ -18,9 +18,6 @@ from dataclasses import replace
 import sympy
 
 from contractconv.calculus.backward import (
-    COTANGENT,
-    ROOT,
-    TANGENT,
     derive,
     element,
     fixed_indices,
@@ -29,15 +26,12 @@ from contractconv.calculus.backward import (
     shares_of,
 )
 from contractconv.calculus.deltas import eliminate
-from contractconv.calculus.derived_strings import (
-    ONES,
-    Recipe,
-    gathered,
-    refuse_dots,
-)
-from contractconv.calculus.symbols import index, is_plain, operand_names
+from contractconv.calculus.derived_strings import Recipe, gathered, refuse_dots
+from contractconv.calculus.letters import ONES, ROOT, cotangent, tangent, unused
+from contractconv.calculus.symbols import index, is_plain
 from contractconv.errors import ContractionError, SpecError
 from contractconv.notation.affine import Affine
+from contractconv.notation.carets import operand_label
 from contractconv.notation.spec import (
     SUM,
     Composition,
@@ -50,6 +44,9 @@ from contractconv.notation.spec import (
 from contractconv.reductions.table import REDUCTIONS
 
 KINDS = ("expand", "reduce")
+
+Roles = list[tuple[str, Term]]
+"""What each operand is, and how it is read."""
 
 
 class Layer:
@@ -68,11 +65,13 @@ class Layer:
 
     def __init__(self, forward: Spec, n: int, batch: Sequence[str] | None = None) -> None:
         refuse_dots(forward)
-        self.spec = gathered(forward) or forward
+        self.spec = replace(
+            gathered(forward) or forward, names=forward.names, result=forward.result
+        )
         self.n = n
         self.named = places_of(forward, n, *self._rank.names)
-        self.others = roles_of(self.spec)
-        self.target = self.others.pop(operand_names(len(forward.inputs))[n])
+        self.others: Roles = roles_of(self.spec)
+        self.name, self.target = self.others.pop(n - len(forward.inputs))
         self.kept = unique_names((self.spec.output,))
         self.batch = self._batch(batch)
         # A gather of a scatter has positions of the result for indices.
@@ -107,18 +106,17 @@ class Layer:
             SpecError: a scatter without a gather form, and no root.
         """
         if root:
-            first = {ROOT: (self._rank, *self.spec.output)} | self.others
-            return self._product(first, self.batch)
+            return self._product([self._root, *self.others], self.batch)
         self._check_gathered()
         lost = set(self.kept).difference(_names(self.others), unique_names((self.target,)))
         first, ones = self._with_ones(self.others, lost)
         return replace(self._product(first, self.kept), ones=ones)
 
-    def _product(self, first: dict[str, Term], shared: Collection[str]) -> Recipe:
+    def _product(self, first: Roles, shared: Collection[str]) -> Recipe:
         prime = self._primes(name for name in self.spec.indices if name not in shared)
-        tangent = _renamed({TANGENT: self.target}, prime)
-        terms = [*first.items(), *_renamed(first, prime), *tangent]
-        return self._recipe(f"H{TANGENT}", terms, self.target, prime)
+        moved = tangent(self.spec, self.name)
+        terms = [*first, *_renamed([*first, (moved, self.target)], prime)]
+        return self._recipe("HV", terms, self.target, prime, f"H{moved}")
 
     def diagonal(self, root: bool) -> Recipe:
         """The diagonal of the Gauss-Newton matrix, in the shape of the operand.
@@ -128,33 +126,34 @@ class Layer:
         """
         self._check_gathered()
         if root:
-            return self._squared({ROOT: (self._rank, *self.spec.output)} | self.others, self.batch)
+            return self._squared([self._root, *self.others], self.batch)
         return self._squared(self.others, self.kept)
 
-    def _squared(self, first: Mapping[str, Term], shared: Sequence[str]) -> Recipe:
+    def _squared(self, first: Roles, shared: Sequence[str]) -> Recipe:
         """Both copies share some indices of the result; only the others may be solved for."""
-        held = lone_names((*first.values(), self.target))
+        held = lone_names((*(term for _, term in first), self.target))
         lonely = set(self.spec.indices).difference(shared, held)
         first, ones = self._with_ones(first, lonely)
         derivative = derive(self.spec, self.n).derivative
         start = replace(
             derivative,
             summed=(*derivative.summed, *map(index, self._rank.names)),
-            factors=tuple(element(r, term, shares_of(self.spec)) for r, term in first.items()),
+            factors=tuple(element(r, term, shares_of(self.spec)) for r, term in first),
         )
         done = eliminate(start, {*fixed_indices(self.spec), *map(index, shared)})
         last = done[-1].equation if done else start
         if any(not _names_in(delta.expression) <= set(shared) for delta in last.deltas):
             raise SpecError(
-                f"the gradient of '{self.spec}' by operand {self.n} has no gather form to be "
-                f"squared"
+                f"the gradient of '{self.spec}' by {operand_label(self.spec, self.n)} has no "
+                f"gather form to be squared"
             )
-        first, output = dict(zip(first, last.spec.inputs, strict=True)), last.spec.output
+        roles = [role for role, _ in first]
+        first, output = [*zip(roles, last.spec.inputs, strict=True)], last.spec.output
         lost = set(shared).difference(_names(first), unique_names((output,)))
         first, more = self._with_ones(first, lost)
         same = {*shared, *unique_names((output,)), *self._rank.names}
         prime = self._primes(n for n in _names(first) if n not in same)
-        terms = [*first.items(), *_renamed(first, prime)]
+        terms = [*first, *_renamed(first, prime)]
         return replace(self._recipe("D", terms, output, prime), ones=(*ones, *more))
 
     def _check_gathered(self) -> None:
@@ -190,12 +189,12 @@ class Layer:
         first, ones = self._with_ones(self.others, {*summed, *batch, *places}.difference(used))
         prime = self._primes([*summed, *hidden, *twice])
         output = (*groups, *_matrix(summed, prime))
-        left = self._recipe("A", [*first.items(), *_renamed(first, prime)], output, prime)
+        left = self._recipe("A", [*first, *_renamed(first, prime)], output, prime)
 
-        second = {COTANGENT: self.spec.output}
+        second: Roles = [(cotangent(self.spec), self.spec.output)]
         prime = self._primes([*made, *twice])
         output = (*groups, *_matrix(made, prime))
-        right = self._recipe("B", [*second.items(), *_renamed(second, prime)], output, prime)
+        right = self._recipe("B", [*second, *_renamed(second, prime)], output, prime)
         # The curvature adds up examples, as the loss does: one factor sums, the other averages.
         counted = (twice + twice, []) if kind == "reduce" else ([], places)
         return (
@@ -236,20 +235,23 @@ class Layer:
         if not is_plain(self.target):
             raise ContractionError(
                 f"Kronecker factors are for weights, whose axes are indices of their own; "
-                f"operand {self.n} of '{self.spec}' is read through "
+                f"{operand_label(self.spec, self.n)} of '{self.spec}' is read through "
                 f"'{' '.join(map(str, self.target))}'"
             )
 
     # -- putting strings together ----------------------------------------------------------------
 
     @property
+    def _root(self) -> tuple[str, Term]:
+        """A root of the Hessian, with an axis for its columns in front."""
+        return unused(self.spec, ROOT), (self._rank, *self.spec.output)
+
+    @property
     def _rank(self) -> Affine:
         """The index that numbers the columns of a root."""
         return Affine.index(_free("r", {*self.spec.indices, *self.spec.parameters}))
 
-    def _with_ones(
-        self, terms: Mapping[str, Term], names: Collection[str]
-    ) -> tuple[dict[str, Term], tuple[str, ...]]:
+    def _with_ones(self, terms: Roles, names: Collection[str]) -> tuple[Roles, tuple[str, ...]]:
         """Add an operand of ones for indices that would otherwise be lost, and not be counted.
 
         Returns:
@@ -257,9 +259,10 @@ class Layer:
         """
         added = tuple(name for name in self.spec.indices if name in names)
         if not added:
-            return dict(terms), ()
-        axes = (*terms.get(ONES, ()), *map(Affine.index, added))
-        return dict(terms) | {ONES: axes}, added
+            return terms, ()
+        before = dict(terms).get(ONES, ())
+        others = [(role, term) for role, term in terms if role != ONES]
+        return [*others, (ONES, (*before, *map(Affine.index, added)))], added
 
     def _primes(self, names: Iterable[str]) -> dict[str, str]:
         taken = {*self.spec.indices, *self.spec.parameters, *self._rank.names}
@@ -270,7 +273,7 @@ class Layer:
         return prime
 
     def _recipe(
-        self, result: str, terms: Sequence[tuple[str, Term]], output: Term, prime: dict[str, str]
+        self, result: str, terms: Roles, output: Term, prime: dict[str, str], called: str = ""
     ) -> Recipe:
         roles, inputs = zip(*(terms or [(ONES, ())]), strict=True)
         spec = Spec(inputs, output, SUM, self.spec.parameters)
@@ -278,16 +281,17 @@ class Layer:
         like = () if result in ("A", "B") else ("operand",)
         shares = shares_of(self.spec)
         return Recipe(
-            result, like, spec, roles, copies, self.result_axes, shares=shares, named=self.named
-        )
+            result, like, spec, roles, copies, self.result_axes, shares=shares, named=self.named,
+            called=called or unused(self.spec, result), tied=self.spec.is_tied,
+        )  # fmt: skip
 
 
-def _names(terms: Mapping[str, Term]) -> tuple[str, ...]:
-    return unique_names(tuple(terms.values()))
+def _names(terms: Roles) -> tuple[str, ...]:
+    return unique_names(tuple(term for _, term in terms))
 
 
-def _renamed(terms: Mapping[str, Term], names: Mapping[str, str]) -> list[tuple[str, Term]]:
-    return [(role, tuple(axis.renamed(names) for axis in t)) for role, t in terms.items()]
+def _renamed(terms: Roles, names: Mapping[str, str]) -> Roles:
+    return [(role, tuple(axis.renamed(names) for axis in term)) for role, term in terms]
 
 
 def _matrix(names: Sequence[str], prime: Mapping[str, str]) -> Term:

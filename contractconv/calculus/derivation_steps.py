@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contractconv.calculus.backward import Formulas, derive, forward_formula
+from contractconv.calculus.backward import Formulas, derive, forward_formula, spoken
 from contractconv.calculus.deltas import Elimination
 from contractconv.calculus.derived_strings import Recipe, jvp
 from contractconv.calculus.equation import Divides, Equation, Guard, Inside
+from contractconv.calculus.letters import cotangent, result, said, tangent
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.local_formula import LocalFormula, local_formula
-from contractconv.calculus.symbols import DOTS, in_words, operand_names
+from contractconv.calculus.symbols import DOTS, in_words
 from contractconv.notation.spec import Spec
 from contractconv.reductions.table import REDUCTIONS
 
@@ -38,6 +39,11 @@ class Step:
     string: Spec | None = None
     local: LocalFormula | None = None
 
+    @property
+    def spoken(self) -> Spec:
+        """The string, whose operands are called as the equation calls them."""
+        return spoken(self.string or self.equation.spec, self.equation)
+
 
 def steps(formulas: Formulas) -> tuple[Step, ...]:
     """Tell a derivation from the loss to the strings."""
@@ -50,17 +56,17 @@ def recipe_steps(recipe: Recipe, forward: Spec, n: int) -> tuple[Step, ...]:
 
 
 def _of_recipe(recipe: Recipe, forward: Spec, n: int) -> Iterator[Step]:
-    name = operand_names(len(forward.inputs))[n]
-    first, *others = (sentence.format(name=name) for sentence in _RECIPES[recipe.result])
-    said = recipe.said
+    name, string = forward.called[n], recipe.said
+    words = {"name": name, "V": said(tangent(forward, name)), "G": said(cotangent(forward))}
+    first, *others = (sentence.format(**words) for sentence in _RECIPES[recipe.result])
     yield Step("write", forward_formula(forward), first)
     if recipe.result in ("HV", "D"):
         yield Step("differentiate", jvp(forward, n).equation, others[0])
         yield Step("transpose", derive(forward, n).placed, others[1])
-    yield Step(_DONE[recipe.result], said, others[-1], local=_local(recipe, forward))
-    yield Step("read off", said, "The axes say it as a string.", recipe.spec)
-    if recipe.equation != said:
-        yield Step("solve", recipe.equation, _of_solving(said, recipe.equation))
+    yield Step(_DONE[recipe.result], string, others[-1], local=_local(recipe, forward))
+    yield Step("read off", string, "The axes say it as a string.", recipe.spec)
+    if recipe.equation != string:
+        yield Step("solve", recipe.equation, _of_solving(string, recipe.equation))
 
 
 def _local(recipe: Recipe, forward: Spec) -> LocalFormula | None:
@@ -68,21 +74,21 @@ def _local(recipe: Recipe, forward: Spec) -> LocalFormula | None:
     return local if local is not None and local.left.name in recipe.roles else None
 
 
-_DONE = {"dY": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
+_DONE = {"JV": "differentiate", "J": "differentiate", "HV": "put together", "D": "square",
          "A": "average", "B": "average"}  # fmt: skip
 _ITSELF, _LAYER = "The contraction itself.", "The layer itself."
 _CHANGE = (
-    "A small change V of {name} changes each product by V in the place of {name}, times the local "
-    "derivative if the reduction has one: that is the Jacobian times V."
+    "A small change {V} of {name} changes each product by {V} in the place of {name}, times the "
+    "local derivative if the reduction has one: that is the Jacobian times {V}."
 )
-_TRANSPOSED = "The gradient of a cotangent G is the Jacobian's transpose times G."
+_TRANSPOSED = "The gradient of a cotangent {G} is the Jacobian's transpose times {G}."
 _READ = (
     "By one element of {name}: only terms that read it count. An index that result and operand "
     "share, and an axis that is computed, leave a delta."
 )
 _COMPOSED = (
-    "The change, through the Hessian of the loss, takes the place of G. Examples do not interact, "
-    "so both copies share their indices; those of the second copy have a prime."
+    "The change, through the Hessian of the loss, takes the place of {G}. Examples do not "
+    "interact, so both copies share their indices; those of the second copy have a prime."
 )
 _SQUARED = (
     "An element of the diagonal is the square of a column of the Jacobian, with the Hessian of the "
@@ -97,7 +103,7 @@ _COTANGENTS = (
     "result."
 )
 _RECIPES: dict[str, tuple[str, ...]] = {
-    "dY": (_ITSELF, _CHANGE),
+    "JV": (_ITSELF, _CHANGE),
     "J": (_ITSELF, _READ),
     "HV": (_LAYER, _CHANGE, _TRANSPOSED, _COMPOSED),
     "D": (_LAYER, _CHANGE, _TRANSPOSED, _SQUARED),
@@ -128,12 +134,13 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 def _loss(formulas: Formulas) -> Step:
     forward = formulas.forward
     record = REDUCTIONS[forward.reduce]
+    back, made = said(cotangent(forward)), result(forward)
     if record.linear:
-        written = ", with Y written out"
+        written = f", with {made} written out"
         written += ": a mean is a sum, divided by the number of its points" * record.averages
         sentence = (
-            f"G says how the loss changes with each element of Y, so it is enough to differentiate "
-            f"L = Σ G·Y{written}."
+            f"{back} says how the loss changes with each element of {made}, so it is enough to "
+            f"differentiate L = Σ {back}·{made}{written}."
         )
         local = local_formula(forward) if record.averages else None
         return Step("sum", formulas.loss, sentence, local=local)

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from contractconv.calculus.backward import (
-    COTANGENT,
-    RESULT,
-    TANGENT,
     Places,
     Shares,
     fixed_indices,
@@ -25,13 +22,19 @@ from contractconv.calculus.backward import (
 from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import eliminate
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.letters import (
+    ONES,
+    SHARE,
+    Letter,
+    array_of,
+    change,
+    tangent,
+    unused,
+)
 from contractconv.calculus.textbook import textbook
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
 from contractconv.reductions.table import REDUCTIONS
-
-ONES = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class Recipe:
     """A derived contraction.
 
     Attributes:
-        result: what it makes, in formulas.
+        result: what it makes: ``"JV"``, ``"J"``, ``"HV"``, ``"D"``, ``"A"``, ``"B"``, or a
+            gradient.
         like: whose axes the result has: those of the forward ``"result"``, of the ``"operand"``,
             of both one after the other; nothing if the string says it all.
         spec: the string; indices that the forward contraction has keep their extents.
@@ -50,6 +54,8 @@ class Recipe:
         ones: the indices whose extents are the shape of an operand of ones.
         shares: operands that are one over the extents of some indices.
         named: after what the sizes of the roles' axes are called.
+        called: what the result is called in formulas, if not so.
+        tied: whether one array stands in several places of the forward contraction.
     """
 
     result: str
@@ -62,6 +68,8 @@ class Recipe:
     ones: tuple[str, ...] = ()
     shares: Shares = ()
     named: Places = ()
+    called: str = ""
+    tied: bool = False
 
     @property
     def equation(self) -> Equation:
@@ -71,9 +79,30 @@ class Recipe:
     @property
     def said(self) -> Equation:
         """The string as an equation."""
-        like = [{"result": COTANGENT, "operand": TANGENT}[part] for part in self.like]
-        string = forward_equation(self.spec, self.result, self.roles, self.shares, self.named, like)
+        arrays = tuple(map(array_of, self.roles)) if self.tied else ()
+        spec, named = replace(self.spec, names=arrays), (*self.named, (ONES, self.ones))
+        made = self.called or self.result
+        string = forward_equation(spec, made, self.roles, self.shares, named, self._alike)
         return simplified(replace(string, scale=self.scale))
+
+    @property
+    def _alike(self) -> tuple[str, ...]:
+        """The roles whose axes, one after the other, the result has."""
+        if isinstance(self.result, Letter):
+            return (self.result.of,)
+        letters = {role.meaning: role for role, _ in self.named if isinstance(role, Letter)}
+        meanings = {"result": "cotangent", "operand": "tangent"}
+        return tuple(letters[meanings[part]] for part in self.like)
+
+    @property
+    def spoken(self) -> Spec:
+        """The string, whose operands are called by their roles; what comes twice has numbers."""
+        names: list[str] = []
+        for role in self.roles:
+            stem = role if role.isidentifier() else "ones" if role == ONES else SHARE
+            taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
+            names.append(f"{stem}_{taken + 1}" if taken else stem)
+        return replace(self.spec, names=tuple(names), result=str(self.called or self.result))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +139,16 @@ class Subject:
 
 def jvp(forward: Spec, n: int) -> Recipe:
     """The change of the result for a change ``V`` of operand ``n``: Jacobian times vector."""
-    terms = roles_of(forward)
-    target = operand_names(len(forward.inputs))[n]
-    roles = tuple(TANGENT if name == target else name for name in terms)
-    spec = Spec(tuple(terms.values()), forward.output, SUM, forward.parameters)
-    named = places_of(forward, n)
-    return Recipe(f"d{RESULT}", ("result",), spec, roles, shares=shares_of(forward), named=named)
+    names, terms = zip(*roles_of(forward), strict=True)
+    place = n - len(forward.inputs)
+    moved = tangent(forward, names[place])
+    roles = (*names[:place], moved, *names[place:][1:])
+    spec = Spec(terms, forward.output, SUM, forward.parameters)
+    called = change(forward, names[place])
+    return Recipe(
+        "JV", ("result",), spec, roles, shares=shares_of(forward), named=places_of(forward, n),
+        called=called, tied=forward.is_tied,
+    )  # fmt: skip
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -127,12 +160,15 @@ def jacobian(forward: Spec, n: int) -> Recipe:
         SpecError: the contraction has an ellipsis.
     """
     refuse_dots(forward)
-    terms = roles_of(forward)
-    target = terms.pop(operand_names(len(forward.inputs))[n])
-    terms = terms or {ONES: ()}
-    spec = Spec(tuple(terms.values()), (*forward.output, *target), SUM, forward.parameters)
-    like, named = ("result", "operand"), places_of(forward, n)
-    return Recipe("J", like, spec, tuple(terms), shares=shares_of(forward), named=named)
+    pairs = roles_of(forward)
+    _, target = pairs.pop(n - len(forward.inputs))
+    names, terms = zip(*(pairs or [(ONES, ())]), strict=True)
+    spec = Spec(terms, (*forward.output, *target), SUM, forward.parameters)
+    called = unused(forward, "J")
+    return Recipe(
+        "J", ("result", "operand"), spec, names, shares=shares_of(forward),
+        named=places_of(forward, n), called=called, tied=forward.is_tied,
+    )  # fmt: skip
 
 
 def refuse_dots(forward: Spec) -> None:

@@ -55,8 +55,8 @@ class Element:
         if self.over is not None:
             return 1 / sympy.Mul(*map(size, self.over))
         if not self.axes:
-            return sympy.Symbol(self.name)
-        return sympy.Indexed(sympy.IndexedBase(self.name), *self._composed())
+            return sympy.Symbol(str(self.name))
+        return sympy.Indexed(sympy.IndexedBase(str(self.name)), *self._composed())
 
     def _composed(self) -> Iterator[Expr]:
         """One position for each axis of the array."""
@@ -75,7 +75,7 @@ class Element:
         """The element with each index of a composition on an axis of its own."""
         if not self.axes:
             return self.sympy
-        return sympy.Indexed(sympy.IndexedBase(self.name), *self.axes)
+        return sympy.Indexed(sympy.IndexedBase(str(self.name)), *self.axes)
 
     def substituted(self, values: Substitution) -> Element:
         """Return the element at other positions."""
@@ -111,10 +111,6 @@ class Divides:
         """The condition for sympy."""
         return sympy.Eq(sympy.Mod(self.number, self.divisor, evaluate=False), 0, evaluate=False)
 
-    def resized(self, sizes: Mapping[Symbol, Symbol]) -> Divides:
-        """Return the condition itself, which is about no size."""
-        return self
-
     def substituted(self, values: Substitution) -> Divides:
         """Return the condition about a changed number."""
         return replace(self, number=_put(self.number, values))
@@ -131,10 +127,6 @@ class Inside:
     def sympy(self) -> sympy.Basic:
         """The condition for sympy."""
         return sympy.And(sympy.Ge(self.position, 0), sympy.Lt(self.position, self.size))
-
-    def resized(self, sizes: Mapping[Symbol, Symbol]) -> Inside:
-        """Return the condition with another name for the size."""
-        return replace(self, size=sizes.get(self.size, self.size))
 
     def substituted(self, values: Substitution) -> Inside:
         """Return the condition about a changed position."""

@@ -16,22 +16,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contractconv.calculus.backward import (
-    COTANGENT,
-    RESULT,
-    TANGENT,
-    Formulas,
-    derive,
-    places_of,
-    shares_of,
-)
+from contractconv.calculus.backward import Formulas, derive, places_of, shares_of
 from contractconv.calculus.derived_strings import Recipe
-from contractconv.calculus.local_derivative import local_name
-from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.letters import (
+    CHANGE,
+    cotangent,
+    gradient,
+    result,
+    said,
+    tangent,
+    unused,
+)
 from contractconv.notation.spec import Spec
 from contractconv.reductions.table import REDUCTIONS
-
-CHANGE = "Q"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,8 +57,8 @@ class Second:
 
     def __str__(self) -> str:
         if self.same_as is not None:
-            swapped = ", ".join(f"{new} in place of {old}" for old, new in self.roles)
-            return f"{self.same_as} with {swapped}"
+            swapped = ", ".join(f"{said(new)} in place of {old}" for old, new in self.roles)
+            return f"{said(self.same_as)} with {swapped}"
         if not self.parts:
             return "0 almost everywhere"
         return "  +  ".join(str(part.spec) for part in self.parts)
@@ -72,23 +69,42 @@ def second_derivatives(formulas: Formulas) -> tuple[Second, ...]:
 
     A sum and a mean are linear, and do not have the operand itself in their gradient.
     """
-    return tuple(_seconds(formulas))
+    return seconds_of(formulas.forward, (formulas.operand,))
 
 
-def _seconds(formulas: Formulas) -> Iterator[Second]:
-    forward, n = formulas.forward, formulas.operand
-    names = operand_names(len(forward.inputs))
-    roles = [factor.name for factor in formulas.derivative.factors]
+def seconds_of(forward: Spec, places: tuple[int, ...]) -> tuple[Second, ...]:
+    """The same of an array that is several operands."""
+    return tuple(
+        second_by(forward, places, None if by is None else forward.places_of(by))
+        for by in what_seconds_are_by(forward, places)
+    )
+
+
+def what_seconds_are_by(forward: Spec, places: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The arrays by which a gradient can be differentiated; ``None`` is the cotangent."""
+    alone = len(places) == 1 and not _changes(forward)
+    left_out = forward.called[places[0]] if alone else None
+    arrays = (n for n, name in enumerate(forward.arrays) if name != left_out)
+    return (None, *arrays)
+
+
+def second_by(forward: Spec, places: tuple[int, ...], terms: tuple[int, ...] | None) -> Second:
+    """The derivative of a gradient by one array, or by the cotangent.
+
+    Args:
+        forward: the contraction.
+        places: the operands that the array is by which it was differentiated first.
+        terms: those by which it is differentiated then; ``None`` for the cotangent.
+    """
     linear = not _changes(forward)
-    for by in (COTANGENT, *names):
-        if by == names[n] and linear:
-            continue
-        parts = list(_parts(formulas, roles, by))
-        known = RESULT if by == COTANGENT else f"d{by}"
-        if linear:
-            yield Second(by, tuple(parts), known, ((names[n], TANGENT),))
-        else:
-            yield Second(by, tuple(parts))
+    name = forward.called[places[0]]
+    moved = tangent(forward, name)
+    by = cotangent(forward) if terms is None else forward.called[terms[0]]
+    parts = tuple(part for m in (terms or (None,)) for part in _parts(forward, places, moved, m))
+    if not linear or len(places) > 1 or len(terms or ()) > 1:
+        return Second(by, parts)
+    known = result(forward) if terms is None else gradient(by)
+    return Second(by, parts, known, ((name, moved),))
 
 
 def _changes(forward: Spec) -> bool:
@@ -96,22 +112,36 @@ def _changes(forward: Spec) -> bool:
     return not REDUCTIONS[forward.reduce].linear
 
 
-def _parts(formulas: Formulas, roles: list[str], by: str) -> Iterator[Recipe]:
+def _parts(forward: Spec, places: tuple[int, ...], moved: str, m: int | None) -> Iterator[Recipe]:
+    """The contractions by one operand, or by the cotangent."""
+    made = gradient(cotangent(forward) if m is None else forward.called[m])
+    for n in places:
+        if m != n:
+            yield _beside(derive(forward, n), made, moved, m)
+    if m is not None and _changes(forward) and not REDUCTIONS[forward.reduce].chooses:
+        changed = derive(forward, m)
+        found = [factor.name for factor in changed.derivative.factors]
+        found[1] = unused(forward, CHANGE)  # in the place of the local derivative
+        yield Recipe(
+            made, (), changed.scatter, tuple(found), named=places_of(forward, places[0]),
+            tied=forward.is_tied,
+        )  # fmt: skip
+
+
+def _beside(formulas: Formulas, made: str, moved: str, m: int | None) -> Recipe:
+    """What stands beside the local derivative of a gradient, differentiated."""
+    roles = [factor.name for factor in formulas.derivative.factors]
+    place = 0 if m is None else _place(formulas, m)
+    again = derive(formulas.scatter, place)
+    taken = (moved, *(role for k, role in enumerate(roles) if k != place))
     forward = formulas.forward
-    shares, named = shares_of(forward), places_of(forward, formulas.operand)
-    if by in roles:
-        place = roles.index(by)
-        again = derive(formulas.scatter, place)
-        taken = (TANGENT, *(role for m, role in enumerate(roles) if m != place))
-        yield Recipe(_name(by), (), again.scatter, taken, shares=shares, named=named)
-    if by != COTANGENT and _changes(forward) and not REDUCTIONS[forward.reduce].chooses:
-        changed = derive(forward, operand_names(len(forward.inputs)).index(by))
-        made = [factor.name for factor in changed.derivative.factors]
-        letter = local_name(forward)
-        taken = tuple(CHANGE if role == letter else role for role in made)
-        yield Recipe(_name(by), (), changed.scatter, taken, named=named)
+    return Recipe(
+        made, (), again.scatter, taken, shares=shares_of(forward),
+        named=places_of(forward, formulas.operand), tied=forward.is_tied,
+    )  # fmt: skip
 
 
-def _name(by: str) -> str:
-    """What a derivative of ``⟨V, dX⟩`` is called."""
-    return f"d{by}"
+def _place(formulas: Formulas, m: int) -> int:
+    """Where an operand of the forward contraction stands in the gradient by another one."""
+    first = len(formulas.derivative.factors) - (len(formulas.forward.inputs) - 1)
+    return first + m - (m > formulas.operand)

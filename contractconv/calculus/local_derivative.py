@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contractconv.calculus.letters import unused
 from contractconv.calculus.symbols import DOTS, is_plain, split
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Dots, Spec, Term, unique_names
@@ -29,7 +30,7 @@ def local_name(spec: Spec) -> str:
     """What the local derivative is called: a letter, or one over the number of points."""
     over = counted(spec)
     if over is None:
-        return REDUCTIONS[spec.reduce].local.letter
+        return unused(spec, REDUCTIONS[spec.reduce].local.letter)
     sizes = [f"N_{name}" for name in over] or ["1"]
     return f"1/{sizes[0]}" if len(sizes) == 1 else f"1/({'*'.join(sizes)})"
 

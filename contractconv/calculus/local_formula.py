@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from contractconv.calculus.backward import RESULT, element, forward_equation, shares_of
+from contractconv.calculus.backward import element, forward_equation, shares_of
 from contractconv.calculus.equation import Element, Equation
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.symbols import index
@@ -41,15 +41,18 @@ def local_formula(forward: Spec) -> LocalFormula | None:
     term, template = local_term(forward), REDUCTIONS[forward.reduce].local.formula
     if term is None or template is None or counted(forward) is not None:
         return None  # one over an extent is written out where it stands
-    point = forward_equation(forward, RESULT)
+    point = forward_equation(forward)
     tied = {delta.position: delta.expression for delta in point.deltas}
     primed = {symbol: index(f"{symbol.name}'") for symbol in point.summed}
     other = replace(
         point.substituted(primed),
         summed=tuple(primed[symbol] for symbol in point.summed),
     )
+    left = element(local_name(forward), term, shares_of(forward))
+    if point.counts_points:  # the points that land on an element are counted, at its position
+        left = replace(left, axes=point.left.axes)
     return LocalFormula(
-        element(local_name(forward), term, shares_of(forward)),
+        left,
         template,
         point,
         other,

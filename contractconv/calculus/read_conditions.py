@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sympy
 
 from contractconv.cache_register import kept
-from contractconv.calculus.equation import Divides, Guard, Inside, size
+from contractconv.calculus.equation import Divides, Guard, Inside, Size, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import Axis, Spec
@@ -49,20 +49,46 @@ def places(spec: Spec, first: int = OUTPUT) -> dict[int, tuple[sympy.Symbol, ...
 
 
 @kept(most=1024)
-def reads(spec: Spec, first: int = OUTPUT) -> tuple[Read, ...]:
-    """The computed positions of a contraction, the operands' first, then the output's."""
-    named = places(spec, first)
+def reads(
+    spec: Spec, first: int = OUTPUT, lengths: tuple[tuple[Size, ...], ...] = ()
+) -> tuple[Read, ...]:
+    """The computed positions of a contraction, the operands' first, then the output's.
+
+    Args:
+        spec: the contraction.
+        first: the operand that it is differentiated by, if any.
+        lengths: the sizes of the operands' axes; by default as :func:`axis_sizes` calls them.
+    """
+    named, mine = places(spec, first), axis_sizes(spec, first)
+
+    def length(term: int, number: int) -> Size:
+        if term == OUTPUT:
+            return size(named[term][number].name)
+        return lengths[term][number] if lengths else mine[spec.called[term], number]
+
     return tuple(
-        Read(term, _guards(axis, position), _never_leaves(axis, term, spec))
+        Read(term, _guards(axis, length(term, number)), _never_leaves(axis, term, spec))
         for term in (*range(len(spec.inputs)), OUTPUT)
-        for axis, position in zip(split(spec.terms[term]), named[term], strict=True)
+        for number, axis in enumerate(split(spec.terms[term]))
         if axis.plain is None
     )
 
 
-def _guards(axis: Affine, position: sympy.Symbol) -> tuple[Guard, ...]:
+def axis_sizes(spec: Spec, first: int = OUTPUT) -> dict[tuple[str, int], Size]:
+    """What the size of each axis of each array is called: after an index, if one stands there."""
+    named, found = places(spec, first), dict[tuple[str, int], Size]()
+    for plain in (True, False):
+        for term, name in enumerate(spec.called):
+            for number, axis in enumerate(split(spec.inputs[term])):
+                if plain == (axis.plain is not None):
+                    told = axis.plain or named[term][number].name
+                    found.setdefault((name, number), size(told))
+    return found
+
+
+def _guards(axis: Affine, length: Size) -> tuple[Guard, ...]:
     formula = expression(axis)
-    inside = Inside(formula, size(position.name))
+    inside = Inside(formula, length)
     if not axis.fractional:
         return (inside,)
     number = expression(Affine(axis.terms, axis.offset))
@@ -76,9 +102,20 @@ def _never_leaves(axis: Affine, term: int, spec: Spec) -> bool:
     this axis determines one of its indices, and where it determines its own size, as in the output.
     """
     numbers = (axis.offset, *(coefficient for _, coefficient in axis.terms))
+    if term != OUTPUT and _is_fixed_elsewhere(axis, term, spec):
+        return False
     if axis.fractional or any(value < 0 for number in numbers for _, value in number.terms):
         return False
     return term == OUTPUT or any(_holders(name, spec) == {axis} for name in axis.names)
+
+
+def _is_fixed_elsewhere(axis: Affine, term: int, spec: Spec) -> bool:
+    """Whether the array has that axis in another place, where something else is read of it."""
+    number = split(spec.inputs[term]).index(axis)
+    others = (
+        t for name, t in zip(spec.called, spec.inputs, strict=True) if name == spec.called[term]
+    )
+    return any(len(split(t)) > number and split(t)[number] != axis for t in others)
 
 
 def _holders(name: str, spec: Spec) -> set[Axis]:

@@ -34,11 +34,6 @@ _LETTERS = re.compile(r"_*([^\W\d_]+)")
 _SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
-def operand_names(count: int) -> tuple[str, ...]:
-    """What operands are called in formulas: by their roles, or by their numbers if many."""
-    return ("X", "W")[:count] if count <= 2 else tuple(f"T{n}" for n in range(count))
-
-
 def fresh_names(taken: Iterable[str]) -> Iterator[str]:
     """Names for positions, without those that are taken."""
     used = set(taken)

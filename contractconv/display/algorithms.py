@@ -80,8 +80,8 @@ class Fast:
 def fast(explanation: Explanation) -> Fast | None:
     """Gather the decompositions that plans use; ``None`` if there are none."""
     plans = dict(_plans(explanation))
-    tiles = dict.fromkeys(tile for plan in plans.values() for tile in plan.decompositions)
-    counts = {name: _counts(plan) for name, plan in plans.items() if plan.decompositions}
+    tiles = dict.fromkeys(tile for plan in plans.values() for tile in plan.tiles)
+    counts = {name: _counts(plan) for name, plan in plans.items() if plan.tiles}
     return Fast(tuple(tiles), counts) if tiles else None
 
 
@@ -90,8 +90,7 @@ def _plans(explanation: Explanation) -> Iterator[tuple[str, Plan]]:
     if explanation.plan is not None:
         yield explanation.forward.left.name, explanation.plan
     for gradient in explanation.gradients:
-        if gradient.plan is not None:
-            yield f"d{gradient.name}", gradient.plan
+        yield from gradient.plans
 
 
 def _counts(plan: Plan) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from contractconv.display.diagram_lettering import (
 )
 from contractconv.display.diagram_tensors import PADDING, SLANT, Slot, Tensor
 from contractconv.display.svg import element, escaped, number, points
+from contractconv.markup.style import themed
 from contractconv.notation.spec import Spec
 
 _TENSOR_HEIGHT, _NODE_HEIGHT = 36.0, 24.0
@@ -34,17 +35,18 @@ _DOT = 4.0  # a radius
 _LEAST_BEND, _LARGEST_BEND = 40.0, 130.0  # the height of bends
 _SIZES = {"name": NAME_SIZE, "text": LABEL_SIZE, "label": LABEL_SIZE, "mark": MARK_SIZE}
 _RADII = {"window": 12.0, "fraction": 12.0, "constant": 4.0}
-STYLE = f"""
+_COLOURS = themed(
+    ".cc-diagram",
+    "--cc-reduced: #c2410c; --cc-window: #0f766e;",
+    "--cc-reduced: #fb923c; --cc-window: #5eead4;",
+)
+STYLE = f"""{_COLOURS}
 .cc-diagram {{
-  --cc-reduced: #c2410c; --cc-window: #0f766e;
   max-width: 100%; height: auto;
   font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }}
 .cc-diagram:root {{ color: #1f2328; }}
-@media (prefers-color-scheme: dark) {{
-  .cc-diagram {{ --cc-reduced: #fb923c; --cc-window: #5eead4; }}
-  .cc-diagram:root {{ color: #e6e8eb; }}
-}}
+@media screen and (prefers-color-scheme: dark) {{ .cc-diagram:root {{ color: #e6e8eb; }} }}
 .cc-diagram text {{ fill: currentColor; text-anchor: middle; white-space: pre; }}
 .cc-diagram .cc-name {{ font-size: {NAME_SIZE:g}px; font-weight: 600; }}
 .cc-diagram .cc-text, .cc-diagram .cc-label {{ font-size: {LABEL_SIZE:g}px; }}

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from math import isfinite
 
-from contractconv.calculus.derived_strings import ONES
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
-from contractconv.calculus.gradient_derivatives import CHANGE, Second
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import CHANGE, ONES, unused
 from contractconv.calculus.local_formula import LocalFormula
+from contractconv.calculus.summed_steps import second_equations
 from contractconv.calculus.symbols import is_word
+from contractconv.display import names
+from contractconv.display.collected_formulas import CollectedWriter
 from contractconv.display.formula_writers import HANDS, Hand
+from contractconv.display.powers import multiplied
 from contractconv.notation.affine import ONE, Affine, Polynomial, positive_first
 from contractconv.notation.spec import SUM, Composition, Spec
 from contractconv.reductions.table import REDUCTIONS
 
 
-def write(equation: Equation, script: str) -> str:
+def write(equation: Equation | Collected, script: str) -> str:
     """Write an equation as ``"text"``, ``"latex"`` or ``"mathml"``."""
-    return Writer(equation, HANDS[script]).equation()
+    return _writer(equation, script).equation()
+
+
+def sides(equation: Equation | Collected, script: str) -> tuple[str, str, list[str]]:
+    """Write an equation in its parts: left side, right side, conditions."""
+    return _writer(equation, script).sides()
+
+
+def _writer(equation: Equation | Collected, script: str) -> Writer | CollectedWriter:
+    if isinstance(equation, Collected):
+        return CollectedWriter(equation, HANDS[script], Writer)
+    return Writer(equation, HANDS[script])
 
 
 def write_local(local: LocalFormula, script: str) -> str:
     """Write what the local derivative of a reduction is."""
+    return HANDS[script].stated(*local_sides(local, script))
+
+
+def local_sides(local: LocalFormula, script: str) -> tuple[str, str, list[str]]:
+    """Write what the local derivative of a reduction is, in its parts."""
     hand, point = HANDS[script], Writer(local.point, HANDS[script])
     other, template = Writer(local.other, hand), getattr(local.template, script)
     parts = {
@@ -38,16 +59,18 @@ def write_local(local: LocalFormula, script: str) -> str:
         right = hand.row % (hand.number % 1)
     is_compared = local.point.summed and "%(other)s" in template
     conditions = other.meetings(local) if is_compared else []
-    return hand.stated(point.element(local.left), right, conditions)
+    return point.element(local.left), right, conditions
 
 
 def write_second(second: Second, forward: Spec) -> str:
     """Write what a second derivative of a contraction is, as text, without its left side."""
-    written = [write(part.equation, "text").partition(" = ")[2] for part in second.parts]
+    equations = second_equations(second, forward)
+    written = [write(equation, "text").partition(" = ")[2] for equation in equations]
     said = ""
-    if any(CHANGE in part.roles for part in second.parts):
+    letter = unused(forward, CHANGE)
+    if any(letter in part.roles for part in second.parts):
         local = REDUCTIONS[forward.reduce].local
-        said = f", {CHANGE} being {local.changed or f'the change along V of {local.meaning}'}"
+        said = f", {letter} being {local.changed or f'the change along V of {local.meaning}'}"
     return (" + ".join(written) or "0") + said
 
 
@@ -65,7 +88,11 @@ class Writer:
 
     def equation(self) -> str:
         """The equation with its conditions."""
-        return self.hand.stated(self.element(self.source.left), self.right(), self.conditions())
+        return self.hand.stated(*self.sides())
+
+    def sides(self) -> tuple[str, str, list[str]]:
+        """The left side, the right side, and the conditions."""
+        return self.element(self.source.left), self.right(), self.conditions()
 
     def right(self) -> str:
         """The right side."""
@@ -75,7 +102,7 @@ class Writer:
         parts = [self.element(factor) for factor in self.factors()]
         if source.multiplies_deltas:
             parts += [self.delta(delta) for delta in source.deltas]
-        right = hand.multiplied(parts)
+        right = multiplied(hand, parts)
         if source.summed or not record.keeps_one:
             right = hand.big(record, self.names(), right)
         return self.divided(right)
@@ -141,7 +168,7 @@ class Writer:
 
     def element(self, element: Element) -> str:
         """An element of an array."""
-        return self.hand.met(self.hand.symbol(element.name), self.positions(element))
+        return names.element(self.hand, element.name, self.positions(element))
 
     def positions(self, element: Element) -> list[str]:
         """Where an element is read, axis by axis."""

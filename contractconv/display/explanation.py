@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contractconv.calculus.backward import Formulas, derive, forward_formula
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.gradient_derivatives import Second, second_derivatives
+from contractconv.calculus.gradient_derivatives import Second, second_derivatives, seconds_of
 from contractconv.calculus.local_formula import LocalFormula
-from contractconv.calculus.symbols import operand_names
 from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_local, write_second
+from contractconv.display.summed_gradient import SummedGradient
+from contractconv.execution.entered import enter_engines
+from contractconv.markup.shown import Paged
 from contractconv.notation.ellipsis import expand_dots
 from contractconv.notation.extents import bind, check_values, resolve
 from contractconv.notation.problem import Problem, Shape
@@ -23,7 +25,9 @@ from contractconv.planning.derived_problems import backward, simplified
 from contractconv.planning.plan import Plan, plan
 from contractconv.planning.report import data
 from contractconv.planning.setting import COMMON, Setting
-from contractconv.verification.certificate import Certificate, Report, certify
+
+if TYPE_CHECKING:
+    from contractconv.verification.certificate import Certificate, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,6 @@ class Gradient:
 
     Attributes:
         formulas: the derivation.
-        steps: the derivation, told.
         seconds: its own derivatives.
         certificate: the proof; ``None`` if none was asked for.
         plan: how it is executed, if shapes are known.
@@ -40,20 +43,30 @@ class Gradient:
     """
 
     formulas: Formulas
-    steps: tuple[Step, ...]
     seconds: tuple[Second, ...]
     certificate: Certificate | None
     plan: Plan | None = None
     simplified: Spec | None = None
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation, told."""
+        return steps(self.formulas)
+
+    @property
+    def plans(self) -> Iterator[tuple[str, Plan]]:
+        """How it is executed, if shapes are known."""
+        if self.plan is not None:
+            yield f"d{self.name}", self.plan
+
+    @property
     def name(self) -> str:
         """The operand's name."""
-        return self.formulas.derivative.left.name.removeprefix("d")
+        return self.formulas.forward.called[self.formulas.operand]
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Paged):
     """A contraction and its gradients, explained.
 
     Attributes:
@@ -68,22 +81,12 @@ class Explanation:
     forward: Equation
     shapes: tuple[Shape, ...]
     plan: Plan | None
-    gradients: tuple[Gradient, ...]
+    gradients: tuple[Gradient | SummedGradient, ...]
 
     @property
     def fast(self) -> Fast | None:
         """The fast algorithms that its plans use; ``None`` if there are none."""
         return fast(self)
-
-    def html(self) -> str:
-        """Return a page of its own: formulas in MathML, diagrams in SVG, nothing to load."""
-        from contractconv.display.html_page import page
-
-        return page(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file."""
-        Path(path).write_text(self.html(), encoding="utf-8")
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
@@ -92,7 +95,7 @@ class Explanation:
             "spec": str(self.spec),
             "reduce": self.spec.reduce,
             "parameters": list(self.spec.parameters),
-            "operands": list(operand_names(len(self.spec.inputs))),
+            "operands": list(self.spec.called),
             "indices": list(self.spec.indices),
             "reduced": list(self.spec.reduced),
             "formula": _scripts(self.forward),
@@ -110,13 +113,14 @@ class Explanation:
     def __repr__(self) -> str:
         return f"<explanation of {str(self.spec)!r}>"
 
-    def _repr_html_(self) -> str:
-        from contractconv.display.html_page import fragment
+    @property
+    def _page_title(self) -> str:
+        return str(self.spec)
 
-        return fragment(self)
+    def _page_parts(self, *, alone: bool) -> Iterable[str]:
+        from contractconv.display.html_page import explanation_parts
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else str(self))
+        return explanation_parts(self, alone)
 
 
 def explain(
@@ -134,7 +138,7 @@ def explain(
         spec: the contraction.
         shapes: the shapes of the operands, if plans are wanted.
         values: extents of indices and values of parameters.
-        wrt: the operand to differentiate by; ``None`` for each of them.
+        wrt: the array to differentiate by; ``None`` for each of them.
         output_shape: the shape of the result, where the rules should not choose it.
         proof: whether to verify the gradients.
         report: is told how many cases of how many have been verified.
@@ -145,22 +149,33 @@ def explain(
     sized = tuple(tuple(shape) for shape in shapes)
     problem = resolve(bound, sized, given, output_shape) if sized else None
     check_values(bound, given)  # with or without shapes
-    wanted = tuple(range(len(spec.inputs))) if wrt is None else (wrt,)
-    formulas = [derive(bound, n) for n in wanted]
-    proofs = [
-        certify(f, report=_part(report, place, len(wanted))) if proof else None
-        for place, f in enumerate(formulas)
-    ]
+    wanted = tuple(range(len(spec.arrays))) if wrt is None else (wrt,)
+    formulas = [tuple(derive(bound, place) for place in spec.places_of(n)) for n in wanted]
+    proofs = _proofs(formulas, report) if proof else [None] * len(formulas)
     return Explanation(
         bound,
         forward_formula(bound),
         sized,
         None if problem is None else _planned(problem),
         tuple(
-            _explained(found, proved, sized, problem)
+            _explained_parts(found, proved, sized, problem)
             for found, proved in zip(formulas, proofs, strict=True)
         ),
     )
+
+
+def _proofs(
+    arrays: Sequence[Sequence[Formulas]], report: Report | None
+) -> list[Certificate | None]:
+    """A proof for each array, which may stand in several places."""
+    from contractconv.verification.certificate import certify  # it runs engines, by numpy
+    from contractconv.verification.summed import certify_sum
+
+    reports = (_part(report, number, len(arrays)) for number in range(len(arrays)))
+    return [
+        certify_sum(parts, report=told) if parts[1:] else certify(parts[0], report=told)
+        for parts, told in zip(arrays, reports, strict=True)
+    ]
 
 
 def _part(report: Report | None, place: int, count: int) -> Report | None:
@@ -170,6 +185,21 @@ def _part(report: Report | None, place: int, count: int) -> Report | None:
     return lambda done, total: report(place * total + done, count * total)
 
 
+def _explained_parts(
+    parts: Sequence[Formulas],
+    proof: Certificate | None,
+    shapes: tuple[Shape, ...],
+    problem: Problem | None,
+) -> Gradient | SummedGradient:
+    """The gradient by an array, which may stand in several places."""
+    if not parts[1:]:
+        return _explained(parts[0], proof, shapes, problem)
+    forward = parts[0].forward
+    found = tuple(_explained(part, None, shapes, problem) for part in parts)
+    seconds = seconds_of(forward, tuple(part.operand for part in parts))
+    return SummedGradient(found, seconds, proof)
+
+
 def _explained(
     formulas: Formulas,
     proof: Certificate | None,
@@ -177,7 +207,7 @@ def _explained(
     problem: Problem | None,
 ) -> Gradient:
     spec, n = formulas.forward, formulas.operand
-    found = Gradient(formulas, steps(formulas), second_derivatives(formulas), proof)
+    found = Gradient(formulas, second_derivatives(formulas), proof)
     if problem is None:
         return found
     concrete = expand_dots(spec, shapes, problem.result_shape)
@@ -192,10 +222,11 @@ def _explained(
 
 def _planned(problem: Problem) -> Plan:
     """The plan on a machine like many, by whatever ways there are on this one."""
+    enter_engines()
     return plan(problem, Setting("float32", "auto", COMMON))
 
 
-def _scripts(equation: Equation) -> dict[str, str]:
+def _scripts(equation: Equation | Collected) -> dict[str, str]:
     return {script: write(equation, script) for script in ("text", "latex", "mathml")}
 
 
@@ -203,8 +234,13 @@ def _local(local: LocalFormula) -> dict[str, str]:
     return {script: write_local(local, script) for script in ("text", "latex", "mathml")}
 
 
-def _gradient(gradient: Gradient) -> dict[str, Any]:
-    formulas, certificate = gradient.formulas, gradient.certificate
+def _gradient(gradient: Gradient | SummedGradient) -> dict[str, Any]:
+    told = {"steps": _steps(gradient.steps)}
+    if isinstance(gradient, SummedGradient):
+        forward = gradient.parts[0].formulas.forward
+        again, verified = _again(gradient.seconds, forward), _verified(gradient.certificate)
+        return gradient.as_dict(_scripts, again, verified, _gradient) | told
+    formulas = gradient.formulas
     return {
         "operand": formulas.operand,
         "name": gradient.name,
@@ -212,31 +248,43 @@ def _gradient(gradient: Gradient) -> dict[str, Any]:
         "gather": str(formulas.gather),
         "simplified": None if gradient.simplified is None else str(gradient.simplified),
         "formula": _scripts(formulas.collected) | {"sympy": str(formulas.collected.sympy)},
-        "steps": [
-            {
-                "name": step.name,
-                "sentence": step.sentence,
-                "sympy": str(step.equation.sympy),
-                "string": None if step.string is None else str(step.string),
-                "local": None if step.local is None else _local(step.local),
-            }
-            | _scripts(step.equation)
-            for step in gradient.steps
-        ],
-        "again": [
-            {
-                "by": second.by,
-                "strings": [str(part.spec) for part in second.parts],
-                "is": str(second),
-                "formula": write_second(second, formulas.forward),
-            }
-            for second in gradient.seconds
-        ],
-        "verified": None
-        if certificate is None
-        else [
-            {"statement": c.statement, "numbers": c.numbers, "of": c.of, "exact": c.exact}
-            for c in certificate.checks
-        ],
+        "steps": told["steps"],
+        "again": _again(gradient.seconds, formulas.forward),
+        "verified": _verified(gradient.certificate),
         "plan": None if gradient.plan is None else data(gradient.plan),
     }
+
+
+def _steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": step.name,
+            "sentence": step.sentence,
+            "sympy": str(step.equation.sympy),
+            "string": None if step.string is None else str(step.string),
+            "local": None if step.local is None else _local(step.local),
+        }
+        | _scripts(step.equation)
+        for step in steps
+    ]
+
+
+def _again(seconds: Sequence[Second], forward: Spec) -> list[dict[str, Any]]:
+    return [
+        {
+            "by": second.by,
+            "strings": [str(part.spec) for part in second.parts],
+            "is": str(second),
+            "formula": write_second(second, forward),
+        }
+        for second in seconds
+    ]
+
+
+def _verified(certificate: Certificate | None) -> list[dict[str, Any]] | None:
+    if certificate is None:
+        return None
+    return [
+        {"statement": c.statement, "numbers": c.numbers, "of": c.of, "exact": c.exact}
+        for c in certificate.checks
+    ]

@@ -1,16 +1,15 @@
 r"""How a name looks in each script: subscripts, primes, Greek letters.
 
 A name ends in a subscript if it ends in digits (``p0``, ``in_1``), or if a single letter stands
-before an underscore (``x_max``). Other underscores join words (``at_least``), as does that behind
-the ``d`` of a gradient (``d_W``). Primes number the positions of an index that has several. In
-plain text a name stays one that can be typed: only digits that follow a letter go down (``p₀``),
-which no other name looks like.
+before an underscore (``x_max``). Other underscores join words (``at_least``). Primes number the
+positions of an index that has several. In plain text a name stays one that can be typed: only
+digits that follow a letter go down (``p₀``), which no other name looks like.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from contractconv.calculus.symbols import DOTS, SUBSCRIPTS
@@ -22,11 +21,12 @@ _NAMES = (
     "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
 GREEK = dict(zip(_NAMES.split(), "αβγδϵζηθικλμνξπρστυϕχψωΓΔΘΛΞΠΣΥΦΨΩ", strict=True))
+_COMMANDS = {letter: name for name, letter in GREEK.items()} | {"ε": "varepsilon", "φ": "varphi"}
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # A letter before it, or a digit would be the name; an underscore stands between letters.
 _NUMBERED = re.compile(r"([^\W_]*[^\W\d_])([0-9]+)")
-_UNDERSCORED = re.compile(r"([^\W_]+)_([0-9]+)|((?!d)[^\W\d_])_([^\W_]+)")
-_DIFFERENTIAL = re.compile(r"([dδ])([A-Z].*)", re.DOTALL)
+_UNDERSCORED = re.compile(r"([^\W_]+)_([0-9]+)|([^\W\d_])_([^\W_]+)")
+_CHANGE = "δ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Name:
         stem: without what follows.
         below: its subscript.
         primes: how many.
-        before: ``d`` or ``δ`` in front of the name of an array.
+        before: ``δ`` in front of what changes.
     """
 
     stem: str
@@ -52,14 +52,13 @@ class Name:
         Example:
             >>> Name.of("x_1'")
             Name(stem='x', below='1', primes=1, before='')
-            >>> Name.of("dT0")
-            Name(stem='T', below='0', primes=0, before='d')
+            >>> Name.of("δL")
+            Name(stem='L', below='', primes=0, before='δ')
         """
         bare = text.rstrip("'")
         primes = len(text) - len(bare)
-        if (found := _DIFFERENTIAL.fullmatch(bare)) is not None:
-            inner = Name.of(found[2])
-            return Name(inner.stem, inner.below, primes + inner.primes, found[1])
+        if len(bare) > 1 and bare.startswith(_CHANGE):
+            return replace(Name.of(text[1:]), before=_CHANGE)
         # The second copy of an index has an underscore behind it, and is read as one with a prime.
         stem = bare.rstrip("_")
         if not stem or stem.startswith("_"):
@@ -99,16 +98,17 @@ def latex_symbol(name: str) -> str:
         p_{0} x_{\mathrm{max}} \sigma'
     """
     found = Name.of(name)
-    before = {"": "", "d": r"\mathrm{d}", "δ": r"\delta "}[found.before]
-    below = f"_{{{_latex_word(found.below)}}}" if found.below else ""
-    return before + _latex_word(found.stem) + below + "'" * found.primes
+    before = r"\delta " if found.before else ""
+    below = f"_{{{latex_word(found.below)}}}" if found.below else ""
+    return before + latex_word(found.stem) + below + "'" * found.primes
 
 
-def _latex_word(word: str) -> str:
+def latex_word(word: str) -> str:
+    """A word in LaTeX: a letter leans, several stand upright."""
     if word == DOTS:
         return r"\ldots"
-    if word in GREEK:
-        return rf"\{word}"
+    if word in GREEK or word in _COMMANDS:
+        return rf"\{_COMMANDS.get(word, word)}"
     if word.isdecimal() or (len(word) == 1 and word != "_"):
         return word
     return rf"\mathrm{{{word.replace('_', chr(92) + '_')}}}"
@@ -122,18 +122,18 @@ def mathml_symbol(name: str) -> str:
         '<msub><mi>p</mi><mn>0</mn></msub>'
     """
     found = Name.of(name)
-    shown, primes = _mathml_word(found.stem), f"<mo>{PRIME * found.primes}</mo>"
+    shown, primes = mathml_word(found.stem), f"<mo>{PRIME * found.primes}</mo>"
     if found.below and found.primes:
-        shown = f"<msubsup>{shown}{_mathml_word(found.below)}{primes}</msubsup>"
+        shown = f"<msubsup>{shown}{mathml_word(found.below)}{primes}</msubsup>"
     elif found.below:
-        shown = f"<msub>{shown}{_mathml_word(found.below)}</msub>"
+        shown = f"<msub>{shown}{mathml_word(found.below)}</msub>"
     elif found.primes:
         shown = f"<msup>{shown}{primes}</msup>"
-    upright = f'<mi mathvariant="normal">{found.before}</mi>'
-    return f"<mrow>{upright}{shown}</mrow>" if found.before else shown
+    return f"<mrow><mi>{found.before}</mi>{shown}</mrow>" if found.before else shown
 
 
-def _mathml_word(word: str) -> str:
+def mathml_word(word: str) -> str:
+    """A word in presentation MathML."""
     if word.isdecimal():
         return f"<mn>{word}</mn>"
     return f"<mi>{'…' if word == DOTS else GREEK.get(word) or escape(word)}</mi>"

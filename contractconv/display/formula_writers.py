@@ -38,7 +38,7 @@ class Hand:
         comma, space: stand between the axes of an element, the indices of a composition.
         size: the size of the range of an index.
         beside: stands between sizes that are multiplied.
-        power: a size to a power.
+        power: a size, or an element, to a power.
         exponent: writes the number of a power.
         group: brackets around a part of a fraction.
         quotient: a fraction on one line.
@@ -151,13 +151,13 @@ class Hand:
             body = self.under % (sign, self.between.join(indices), body)
         return self.row % (getattr(record.outside, self.script) % body if record.outside else body)
 
+    def raised(self, written: str, times: int) -> str:
+        """A factor that comes several times."""
+        return written if times == 1 else self.power % (written, self.exponent(times))
+
     def sizes(self, sizes: Sequence[str]) -> str:
         """A product of written sizes, to divide by; one that comes again is raised to a power."""
-        powers = Counter(sizes)
-        written = [
-            size if count == 1 else self.power % (size, self.exponent(count))
-            for size, count in powers.items()
-        ]
+        written = [self.raised(size, times) for size, times in Counter(sizes).items()]
         product = self.row % self.beside.join(written)
         return self.group % product if len(written) > 1 and not self.fraction else product
 

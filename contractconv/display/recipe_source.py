@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from contractconv.calculus.derived_strings import ONES, Recipe
-from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.derived_strings import Recipe
+from contractconv.calculus.letters import ONES
 from contractconv.display.source_code import forward_source
 from contractconv.display.source_code.text import tupled
 from contractconv.errors import ContractionError
@@ -70,7 +70,8 @@ def _whole(term: Term) -> bool:
     return all(isinstance(axis, Composition) or axis.plain for axis in term)
 
 
-def _snake(title: str) -> str:
+def snake(title: str) -> str:
+    """The name of a function, of what it does."""
     return title.lower().replace(" ", "_").replace("-", "_")
 
 
@@ -105,8 +106,8 @@ class _Module:
         divided = [i for role in recipe.roles for i in shares.get(role, ())]
         self.scale = [*recipe.scale, *divided]
         self.recipe, self.title, self.library = recipe, title, library
-        operands = operand_names(len(forward.inputs))
-        self.arguments = [*takes, *operands]
+        operands = forward.called
+        self.arguments = [*takes, *forward.arrays]
         self.terms = [*zip(self.roles, inputs, strict=True)]
         self.terms += zip(operands, forward.inputs, strict=True)
         if recipe.like == ("operand",):
@@ -140,7 +141,7 @@ class _Module:
         missing = ONES in self.roles and line not in self.inner.splitlines()
         head = f"{line}\n\n\n" if missing else ""
         return (
-            f"{head}{self.inner}\n\ndef {_snake(self.title)}({arguments}):\n"
+            f"{head}{self.inner}\n\ndef {snake(self.title)}({arguments}):\n"
             f'    """The {self.title}: {self.recipe.spec}"""\n'
             f"    return {value}\n"
         )

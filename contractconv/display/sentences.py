@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from math import prod
 
-from contractconv.calculus.backward import RESULT, Formulas
+from contractconv.calculus.backward import Formulas
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Divides, Equation, Inside
+from contractconv.calculus.letters import cotangent, result
+from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.local_formula import local_formula
-from contractconv.calculus.read_conditions import places
-from contractconv.calculus.symbols import DOTS, in_words, operand_names, split
+from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places
+from contractconv.calculus.symbols import DOTS, in_words, split
 from contractconv.display.equations import write_local
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.problem import Problem
 from contractconv.notation.spec import Spec
@@ -61,7 +65,7 @@ def _sizes(explanation: Explanation) -> list[str]:
     return said_of_sizes(explanation.spec, [explanation.forward, *told])
 
 
-def said_of_sizes(spec: Spec, equations: Iterable[Equation]) -> list[str]:
+def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list[str]:
     """Say what the positions and sizes mean that formulas about a contraction have.
 
     Example:
@@ -83,13 +87,15 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation]) -> list[str]:
 
 def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
     """What is said of each axis at a computed position of which formulas speak."""
-    called = [*operand_names(len(spec.inputs)), RESULT]
+    called, sizes = [*spec.called, result(spec)], axis_sizes(spec)
     for term, named in places(spec).items():
         for number, (position, axis) in enumerate(zip(named, split(spec.terms[term]), strict=True)):
             if axis.plain is None and f"N_{position.name}" in shown:
+                own = f"N_{position.name}"
+                length = own if term == OUTPUT else sizes[called[term], number].name
                 yield (
                     f"{position.name} runs along {called[term]}'s axis {number}, whose size is "
-                    f"N_{position.name}"
+                    f"{length}"
                 )
 
 
@@ -130,7 +136,8 @@ def letters(gradient: Gradient) -> str:
     """Say what the letters beside the operands mean in a gradient, and what its conditions do."""
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
-    said = ["G is the cotangent, the gradient of a loss by Y."]
+    back = spelled(cotangent(forward))
+    said = [f"{back} is the cotangent, the gradient of a loss by {result(forward)}."]
     if not record.is_sum:
         local = local_formula(forward)
         formula = "" if local is None else f": {write_local(local, 'text')}"
@@ -185,7 +192,7 @@ def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) ->
     return f"Only terms in which {divisor} divides {in_words(axis)} are there."
 
 
-def proof(gradient: Gradient) -> str:
+def proof(gradient: Gradient | SummedGradient) -> str:
     """Say what was checked of a gradient."""
     if gradient.certificate is None:
         return "not verified: no proof was asked for."

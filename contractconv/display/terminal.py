@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from contractconv.calculus.backward import RESULT
+from contractconv.calculus.collected import Collected
+from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import gradient as gradient_name
+from contractconv.calculus.letters import result, said, tangent
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.equations import write, write_local, write_second
 from contractconv.display.explanation import Explanation, Gradient
@@ -18,6 +22,8 @@ from contractconv.display.sentences import (
     proof,
     words,
 )
+from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import summary
 from contractconv.tiles.tableau import IDENTITY
@@ -52,10 +58,29 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from _plan(explanation.plan, "  ")
     for gradient in explanation.gradients:
         yield ""
-        yield from _gradient(gradient)
+        if isinstance(gradient, SummedGradient):
+            yield from _summed(gradient)
+        else:
+            yield from _gradient(gradient)
     if (fast := explanation.fast) is not None:
         yield ""
         yield from _fast(fast)
+
+
+def _summed(gradient: SummedGradient) -> Iterator[str]:
+    """The gradient by an array that stands in several places."""
+    forward = gradient.parts[0].formulas.forward
+    yield f"gradient by {gradient.name}"
+    yield from (f"  {name:10}{text}" for name, text in strings(gradient))
+    yield ""
+    yield from _formula(gradient.formula, "  ")
+    yield from wrapped(f"{gradient.sentence} {letters(gradient.parts[0])}", "  ")
+    yield from _derivation(gradient.steps)
+    yield from _again(gradient.name, gradient.seconds, forward)
+    yield from wrapped(proof(gradient), "  ")
+    for name, plan in gradient.plans:
+        yield ""
+        yield from _plan(plan, "  ", f"plan of {name}")
 
 
 def _gradient(gradient: Gradient) -> Iterator[str]:
@@ -65,10 +90,19 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
     yield ""
     yield from _formula(formulas.collected, "  ")
     yield from wrapped(glued(letters(gradient), "[{}]"), "  ")
+    yield from _derivation(gradient.steps)
+    yield from _again(gradient.name, gradient.seconds, formulas.forward)
+    yield from wrapped(proof(gradient), "  ")
+    if gradient.plan is not None:
+        yield ""
+        yield from _plan(gradient.plan, "  ", f"plan of {said(gradient_name(gradient.name))}")
+
+
+def _derivation(steps: Sequence[Step]) -> Iterator[str]:
     yield ""
     yield "  derivation"
-    before: Equation | None = None
-    for number, step in enumerate(gradient.steps, 1):
+    before: Equation | Collected | None = None
+    for number, step in enumerate(steps, 1):
         yield from wrapped(f"{step.name}: {step.sentence}", "     ", f"{number:>3}. ")
         if step.equation != before:
             yield from _formula(step.equation, "       ")
@@ -78,17 +112,18 @@ def _gradient(gradient: Gradient) -> Iterator[str]:
             yield f"       {step.string}"
         before = step.equation
     yield ""
-    yield f"  differentiated again, V being the cotangent of d{gradient.name}"
-    for second in gradient.seconds:
-        itself = " (the layer itself)" if second.same_as == RESULT else ""
-        yield f"    by {second.by:4}{second}{itself}"
+
+
+def _again(name: str, seconds: Sequence[Second], forward: Spec) -> Iterator[str]:
+    again, slope = said(tangent(forward, name)), said(gradient_name(name))
+    yield f"  differentiated again, {again} being the cotangent of {slope}"
+    width = max(4, 1 + max(len(said(second.by)) for second in seconds))
+    for second in seconds:
+        itself = " (the layer itself)" if second.same_as == result(forward) else ""
+        yield f"    by {said(second.by):{width}}{second}{itself}"
         if second.same_as is None and second.parts:
-            yield from wrapped(glued(write_second(second, formulas.forward)), " " * 11)
+            yield from wrapped(glued(write_second(second, forward)), " " * (7 + width))
     yield ""
-    yield from wrapped(proof(gradient), "  ")
-    if gradient.plan is not None:
-        yield ""
-        yield from _plan(gradient.plan, "  ", f"plan of d{gradient.name}")
 
 
 def _plan(plan: Plan, indent: str, title: str = "plan") -> Iterator[str]:
@@ -114,7 +149,7 @@ def _fast(fast: Fast) -> Iterator[str]:
         yield from (f"  {line}" for line in str(tile).splitlines())
 
 
-def _formula(equation: Equation, indent: str) -> Iterator[str]:
+def _formula(equation: Equation | Collected, indent: str) -> Iterator[str]:
     body, _, where = write(equation, "text").partition("   where ")
     yield from wrapped(glued(body), indent + "    ", indent)
     if where:

@@ -26,6 +26,8 @@ from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.programs.compiled import CompiledProgram, all_gradients
 from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import carry_out, run, run_first
+from contractconv.markup.parts import article, code
+from contractconv.markup.shown import Printed
 from contractconv.notation.carets import operand_position
 from contractconv.notation.keywords import Casting
 from contractconv.notation.problem import Problem, Shape
@@ -36,7 +38,7 @@ from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
 
 
-class Compiled:
+class Compiled(Printed):
     """A contraction for operands of fixed shapes and one dtype.
 
     Attributes:
@@ -44,9 +46,16 @@ class Compiled:
     """
 
     def __init__(
-        self, spec: Spec, problem: Problem, shapes: Sequence[Shape], options: Options
+        self,
+        spec: Spec,
+        problem: Problem,
+        shapes: Sequence[Shape],
+        options: Options,
+        names: Sequence[str] = (),
     ) -> None:
         self._spec = spec
+        self._named = replace(spec, names=tuple(names))
+        self._labels = [*names] or [f"operand {n}" for n in range(len(shapes))]
         self._problem = problem
         self._shapes = tuple(shapes)
         self._options = options
@@ -101,7 +110,7 @@ class Compiled:
     def _foreign(self, operands: Sequence[Any], options: Options) -> Array:
         """Contract arrays of another library, as it was settled and as the call says."""
         self._check_count(operands)
-        names, shapes = [f"operand {n}" for n in range(len(operands))], [*self._shapes]
+        names, shapes = [*self._labels], [*self._shapes]
         dtypes, given = [self._dtype] * len(names), [*operands]
         if options.bias is not None:
             names.append("the bias")
@@ -119,7 +128,7 @@ class Compiled:
     def _foreign_vjp(self, n: int, given: Sequence[Any], options: Options) -> Array:
         """Contract a cotangent of another library back."""
         self._check_count(given[1:])
-        names = ["the cotangent", *(f"operand {n}" for n in range(len(self._shapes)))]
+        names = ["the cotangent", *self._labels]
         shapes = (self._problem.result_shape, *self._shapes)
         dtypes = [self._numbers, *[self._dtype] * len(self._shapes)]
         library, (cotangent, *arrays) = settled_arrays(given, names, shapes, dtypes)
@@ -142,14 +151,14 @@ class Compiled:
 
     def vjp(
         self,
-        n: int,
+        n: int | str,
         cotangent: Any,
         *operands: Any,
         out: Array | None = None,
         casting: Casting = "safe",
         **others: Never,
     ) -> Array:
-        """Contract a cotangent (of the result's shape) back to operand ``n``.
+        """Contract a cotangent (of the result's shape) back to operand ``n``, or of that name.
 
         Raises:
             OperandError: there is no operand ``n``.
@@ -196,7 +205,7 @@ class Compiled:
         """The shapes of the operands."""
         return self._shapes
 
-    def vjp_plan(self, n: int) -> Plan:
+    def vjp_plan(self, n: int | str) -> Plan:
         """How the backward contraction of operand ``n`` is executed.
 
         An algorithm that was asked for is used where it applies; the rest is direct.
@@ -222,7 +231,7 @@ class Compiled:
         arrays = self._checked(operands)
         return profiled(lambda: self(*arrays))
 
-    def vjp_profile(self, n: int, cotangent: Any, *operands: Any) -> Profile:
+    def vjp_profile(self, n: int | str, cotangent: Any, *operands: Any) -> Profile:
         """Time each piece of :meth:`vjp`, as :meth:`profile` does."""
         arrays = self._checked(operands)
         return profiled(lambda: self.vjp(n, cotangent, *arrays))
@@ -249,8 +258,10 @@ class Compiled:
             raise ParameterError(f"{call} has its extents already, and takes no {name}={value!r}")
         return options
 
-    def _position(self, n: int) -> int:
-        return n if type(n) is int and n in self._backward else operand_position(self._spec, n)
+    def _position(self, n: int | str) -> int:
+        if type(n) is int and (n in self._backward or self._named.is_tied):
+            return n
+        return operand_position(self._named, n)
 
     def _check_count(self, operands: Sequence[Any]) -> None:
         if len(operands) != len(self._shapes):
@@ -262,12 +273,17 @@ class Compiled:
     def _checked(self, operands: Sequence[Any]) -> list[Array]:
         self._check_count(operands)
         return [
-            self._array(operand, f"operand {n}", shape, self._dtype)
-            for n, (operand, shape) in enumerate(zip(operands, self._shapes, strict=True))
+            self._array(operand, label, shape, self._dtype)
+            for label, operand, shape in zip(self._labels, operands, self._shapes, strict=True)
         ]
 
     def _array(self, operand: Any, what: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
         return fitted(operand, what, shape, dtype, "compiled for")
+
+    def _repr_html_(self) -> str:
+        from contractconv.planning.report_page import plan_parts
+
+        return article([f"<p>{code(repr(self))}</p>", *plan_parts(self.plan)])
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self._shapes))

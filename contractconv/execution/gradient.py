@@ -103,7 +103,7 @@ def run_recipe(
     Raises:
         OperandError: what is complex belongs to real numbers.
     """
-    from contractconv.calculus.derived_strings import ONES
+    from contractconv.calculus.letters import ONES
 
     extents, dtype = extents_of(recipe, problem), common_dtype(operands, problem.reduce)
     own = dtype_of(operands[operand], dtype)
@@ -149,8 +149,7 @@ def summed_recipes(
     Returns:
         A new array, of the shape and the dtype of what is differentiated by.
     """
-    from contractconv.calculus.backward import TANGENT
-    from contractconv.calculus.gradient_derivatives import CHANGE
+    from contractconv.calculus.letters import CHANGE, TANGENT
 
     numbers = common_dtype(operands, problem.reduce)
     shape, roles = np.shape(given[by]), {role for part in parts for role in part.roles}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from contractconv.arrays.run_trace import Ran, traced
-from contractconv.html_style import preformatted
+from contractconv.markup.shown import Printed
 from contractconv.planning.cost import flops
 from contractconv.planning.report import quantity
 from contractconv.planning.report import time as written
@@ -17,7 +17,7 @@ _ROUNDS = 5
 
 
 @dataclass(frozen=True, repr=False)
-class Profile:
+class Profile(Printed):
     """What ran, in the order in which it did; ``print(profile)`` is a table of it.
 
     Attributes:
@@ -45,9 +45,6 @@ class Profile:
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
         line = _line(way, seconds, self.seconds)
         return f"{line}  {quantity(operations):>8}  {rate:>12}  {problems[0]}{more}"
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
 
 
 def _line(what: str, seconds: float, whole: float) -> str:

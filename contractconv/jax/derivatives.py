@@ -18,16 +18,16 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from contractconv.api.contraction import Contraction
-from contractconv.calculus.backward import TANGENT, derive
+from contractconv.calculus.backward import derive
 from contractconv.calculus.derived_strings import jvp
-from contractconv.calculus.symbols import operand_names
+from contractconv.calculus.letters import TANGENT
 from contractconv.engines.portable.libraries import library_of
 from contractconv.execution.foreign.contractions import contracted
 from contractconv.execution.foreign.local_derivatives import local_derivative
 from contractconv.execution.foreign.numbers import is_rounded, met
 from contractconv.notation.affine import Affine
 from contractconv.notation.problem import Access, Accesses, Problem
-from contractconv.notation.spec import SUM, Spec, Term
+from contractconv.notation.spec import SUM, Spec, Term, operand_names
 from contractconv.planning.derived_problems import backward_problem, recipe_problem
 from contractconv.programs.build import unused
 from contractconv.reductions.table import REDUCTIONS
@@ -54,7 +54,7 @@ def derived(contraction: Contraction) -> Callable[..., Any]:
     """
 
     def called(*operands: Any, output_shape: Sequence[int] | None = None, **extents: int) -> Any:
-        arrays = [jnp.asarray(operand) for operand in operands]
+        arrays = [jnp.asarray(operand) for operand in contraction._spread(operands)]
         shapes = [tuple(array.shape) for array in arrays]
         options = contraction._options("derived", extents, None, output_shape=output_shape)
         problem = contraction._problem(shapes, options)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from contractconv.api.contraction import Contraction
 from contractconv.jax.chance import generator_of, masks_of
 from contractconv.layers.layer import Layer as LayerPart
 from contractconv.layers.nesting import Nested, flattened, nested
@@ -132,5 +133,5 @@ class Layer(Module):
         {'W': (3, 5), 'bias': (5,)}
     """
 
-    def __init__(self, string: str, **told: Any) -> None:
+    def __init__(self, string: str | Contraction, **told: Any) -> None:
         super().__init__(LayerPart(string, **told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from contractconv.layers.products import (
     weight_names,
     weighted,
 )
+from contractconv.layers.tied import arranged_for
 from contractconv.notation.extents import check_names
 
 if TYPE_CHECKING:
@@ -82,13 +83,18 @@ class StringPart(Part):
         if len(tensors) != self.inputs:
             raise OperandError(f"'{self.contraction}' takes {self.inputs}, not {len(tensors)}")
         said = self._said(trace, *tensors)
-        count = len(said.contraction._spec.inputs) - self.inputs
+        taken = self._taken(tensors)
+        count = len(said.contraction._spec.inputs) - len(taken)
         check_init(self.init, said.roles or weight_names(count))
         return weighted(
-            trace, said.contraction, tensors, said.extents, roles=said.roles, init=self.init,
+            trace, said.contraction, taken, said.extents, roles=said.roles, init=self.init,
             bias=self._along(said.names), map=self.map, output_shape=said.output_shape,
             name=said.names,
         )  # fmt: skip
+
+    def _taken(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The first operands of the string, of what comes in."""
+        return tensors
 
     def _along(self, names: tuple[str, ...] | None) -> str | bool | None:
         """Along which axes of the result, which may be called so, a bias is added."""
@@ -114,7 +120,8 @@ class Layer(StringPart):
             else ``"lecun"``.
         inputs: how many operands come in.
         parameters: names in the string that are coefficients, ``"s d p"``.
-        weights: what the weights are called; by default ``W``, or ``W_1``, ``W_2``, ...
+        weights: what the weights are called; by default as the contraction calls them, or ``W``,
+            ``W_1``, ``W_2``, ...
         output_shape: the shape of the result, where the rules should not choose it.
         name: what the layer is called in its network.
         **extents: extents of indices that nothing else says, and values of parameters; arrays in
@@ -155,21 +162,32 @@ class Layer(StringPart):
         name: Any = None,
         **extents: int,
     ) -> None:
-        self._contraction = _contraction(spec, reduce, parameters)
+        self._written = _contraction(spec, reduce, parameters)
+        arranged = arranged_for(self._written, inputs)
+        self._contraction, self._copies = arranged.contraction, arranged.copies
         check_ending(map)
-        check_weights(self._contraction._spec, inputs)
+        check_weights(self._contraction._spec, len(self._copies))
         check_names(self._contraction._spec, extents)
         check_init(init)
         self.map, self.bias, self.init, self.inputs = map, bias, init, inputs
         self.name, self.extents = name, dict(extents)
-        roles = None if weights is None else tuple(weights)
-        sizes = extents_of_arrays(self._contraction._spec, inputs, roles, init) | self.extents
+        roles = arranged.roles if weights is None else tuple(weights)
+        count = len(self._copies)
+        sizes = extents_of_arrays(self._contraction._spec, count, roles, init) | self.extents
         self._what = Said(self._contraction, sizes, output_shape, roles=roles)
 
     @property
     def contraction(self) -> Contraction:
         """The string."""
         return self._contraction
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether something that comes in stands in several places."""
+        return len(set(self._copies)) < len(self._copies)
+
+    def _taken(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        return [tensors[n] for n in self._copies]
 
     def _said(self, trace: Trace, *tensors: Tensor) -> Said:
         return self._what

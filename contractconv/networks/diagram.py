@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from contractconv.markup.parts import article, figure
 from contractconv.networks.display.drawing import drawn
 from contractconv.networks.display.picture import picture
 from contractconv.networks.regions import Regions
@@ -34,7 +35,7 @@ class NetworkDiagram:
         return f"<diagram of the network {self.name}>"
 
     def _repr_html_(self) -> str:
-        return f"<figure>{self.svg}</figure>"
+        return article([figure(self.svg)])
 
 
 def diagram(network: Traced, name: str) -> NetworkDiagram:

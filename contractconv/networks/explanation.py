@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path as File
 from typing import Any
 
 from contractconv.display.programs.explanation import ProgramExplanation, explain_program
 from contractconv.display.programs.lines import Line
 from contractconv.layers.records import Parameter, Path, Product
+from contractconv.markup.shown import Paged
 from contractconv.networks.connections import Connection, connections
 from contractconv.networks.regions import Region, Regions, cut, innermost, paths_of, string_of
 from contractconv.networks.traced import Traced
@@ -74,7 +74,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class NetworkExplanation:
+class NetworkExplanation(Paged):
     """What a network does, part by part; ``print`` it.
 
     Attributes:
@@ -92,16 +92,6 @@ class NetworkExplanation:
         shown = (part.program for part in self.parts if part.program and not part.like)
         return "\n\n".join(f"\\[{program.latex()}\\]" for program in shown)
 
-    def html(self) -> str:
-        """Return a page of its own: formulas in MathML, nothing to load."""
-        from contractconv.networks.display.explanation_page import page
-
-        return page(self)
-
-    def save(self, path: str | File) -> None:
-        """Write the page to a file."""
-        File(path).write_text(self.html(), encoding="utf-8")
-
     def __str__(self) -> str:
         from contractconv.networks.display.explanation_text import as_text
 
@@ -110,13 +100,14 @@ class NetworkExplanation:
     def __repr__(self) -> str:
         return f"<explanation of the network {self.name}>"
 
-    def _repr_html_(self) -> str:
-        from contractconv.networks.display.explanation_page import fragment
+    @property
+    def _page_title(self) -> str:
+        return self.name
 
-        return fragment(self)
+    def _page_parts(self, *, alone: bool) -> Iterable[str]:
+        from contractconv.networks.display.explanation_page import explanation_parts
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else str(self))
+        return explanation_parts(self, alone)
 
 
 def explained(network: Traced, name: str) -> NetworkExplanation:

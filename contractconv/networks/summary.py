@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path as File
 from typing import Any
 
 from contractconv.api.tensor import as_dtype
 from contractconv.layers.records import Call, Parameter, Path
+from contractconv.markup.shown import Paged
 from contractconv.networks.regions import Region, Regions, paths_of, string_of
 from contractconv.networks.traced import Traced
 from contractconv.networks.work import Work, work_of
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Paged):
     """What a network makes, has and costs, part by part; ``print`` it.
 
     Attributes:
@@ -89,16 +89,6 @@ class Summary:
         """Bytes of what all parts make: what is kept, at most, to differentiate."""
         return sum(row.bytes for row in self.rows)
 
-    def html(self) -> str:
-        """Return a page of its own."""
-        from contractconv.networks.display.table_page import page
-
-        return page(self)
-
-    def save(self, path: str | File) -> None:
-        """Write the page to a file."""
-        File(path).write_text(self.html(), encoding="utf-8")
-
     def __str__(self) -> str:
         from contractconv.networks.display.table import as_text
 
@@ -107,13 +97,14 @@ class Summary:
     def __repr__(self) -> str:
         return f"<summary of {self.name}: {self.parameters:,} parameters>"
 
-    def _repr_html_(self) -> str:
-        from contractconv.networks.display.table_page import fragment
+    @property
+    def _page_title(self) -> str:
+        return self.name
 
-        return fragment(self)
+    def _page_parts(self, *, alone: bool) -> Iterable[str]:
+        from contractconv.networks.display.table_page import summary_parts
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else str(self))
+        return summary_parts(self)
 
 
 def summarised(network: Traced, name: str, dtype: Any) -> Summary:

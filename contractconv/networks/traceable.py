@@ -12,6 +12,7 @@ from contractconv.errors import OperandError, ParameterError
 from contractconv.layers.chain import Chain
 from contractconv.layers.part import Part
 from contractconv.layers.records import Parameter
+from contractconv.markup.shown import Printed
 from contractconv.networks.composed import Composed
 from contractconv.networks.inputs import (
     arguments,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _NODE = 2048
 
 
-class Traceable:
+class Traceable(Printed):
     """Parts put together, which are called with symbolic tensors once for inputs of each shape.
 
     Args:

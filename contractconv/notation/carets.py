@@ -37,8 +37,15 @@ def give(names: Iterable[str], between: str = ", ") -> str:
     )
 
 
+def operand_label(spec: Spec, number: int) -> str:
+    """What messages call an operand: by its name, or by its position."""
+    return spec.names[number] if spec.names else f"operand {number}"
+
+
 def wrong_count(spec: Spec, given: int) -> OperandError:
     """Build the error for a number of operands that is not that of the terms."""
+    if spec.is_tied:
+        return _wrong_arrays(spec, spec.arrays, given)
     terms = len(spec.inputs)
     message = f"{terms} term{'s' * (terms != 1)} but {given} operand{'s' * (given != 1)}"
     # Those without an operand, or all of them if there are operands without a term.
@@ -48,13 +55,21 @@ def wrong_count(spec: Spec, given: int) -> OperandError:
     return OperandError(with_carets(message, *marks(spec, extra), hint))
 
 
+def _wrong_arrays(spec: Spec, arrays: Sequence[str], given: int) -> OperandError:
+    """The same, where one array stands in several places."""
+    needed = f"{len(arrays)} array{'s' * (len(arrays) != 1)}, {', '.join(arrays)}"
+    message = f"{needed}, but {given} operand{'s' * (given != 1)}"
+    text, spans = marks(spec, [(number, None) for number in range(len(spec.inputs))])
+    hint = f"its operands are called {' '.join(spec.names)}, and equal names are one array"
+    return OperandError(with_carets(message, text, spans, hint))
+
+
 def wrong_rank(spec: Spec, shapes: Sequence[Shape], number: int) -> ShapeError:
     """Build the error for an operand that has not as many axes as its term."""
     term, rank = spec.inputs[number], len(shapes[number])
     wanted = f"at least {len(term) - 1}" if has_dots(term) else str(len(term))
-    message = (
-        f"operand {number} has {rank} ax{'i' if rank == 1 else 'e'}s, but its term has {wanted}"
-    )
+    label = operand_label(spec, number)
+    message = f"{label} has {rank} ax{'i' if rank == 1 else 'e'}s, but its term has {wanted}"
     long = [name for axis in term for name in axis.names if len(name) > 1]
     meant = [f"{name!r} is one index, as some term has a blank inside" for name in long[:1]]
     hint = "\n".join([*meant, shapes_line(shapes)])
@@ -68,15 +83,18 @@ def shapes_line(shapes: Sequence[Shape]) -> str:
 
 
 def operand_position(spec: Spec, n: object) -> int:
-    """Check the position of an operand.
+    """Check which of its arrays is meant, by its position or by its name.
 
     Raises:
-        OperandError: there is none at that position.
+        OperandError: there is none at that position, or of that name.
     """
-    count = len(spec.inputs)
+    arrays, count = spec.arrays, len(spec.arrays)
+    if isinstance(n, str) and n in arrays:
+        return arrays.index(n)
     if isinstance(n, SupportsIndex) and not isinstance(n, bool) and 0 <= as_integer(n) < count:
         return as_integer(n)
+    called = f", called {', '.join(arrays)}" if spec.names or isinstance(n, str) else ""
     raise OperandError(
         f"there is no operand {n!r} in '{spec}': it has {count} "
-        f"operand{'s' * (count != 1)}, counted from 0"
+        f"operand{'s' * (count != 1)}, counted from 0{called}"
     )

@@ -7,7 +7,7 @@ from math import prod
 from operator import index as as_integer
 
 from contractconv.cache_register import kept
-from contractconv.errors import ParameterError, ShapeError, with_carets
+from contractconv.errors import ContractionError, ParameterError, ShapeError, with_carets
 from contractconv.notation.affine import LARGEST_INTEGER, Affine
 from contractconv.notation.carets import axes, give, marks, wrong_count, wrong_rank
 from contractconv.notation.ellipsis import dots_labels, expand_dots, names_dots
@@ -79,6 +79,11 @@ def resolved(
     cotangent: Shape | None,
 ) -> Problem:
     """The same as :func:`resolve`, remembered for the next call."""
+    if spec.names:
+        try:
+            return resolved(spec.unnamed, shapes, values, output_shape, cotangent)
+        except ContractionError:  # which is told once more, by names
+            return resolve(spec, shapes, values, output_shape, cotangent)
     # Numbers that are equal are not all integers: 2.0 must not find what 2 left in the cache.
     if any(type(value) is not int for value in values.values()):
         return resolve(spec, shapes, values, output_shape, cotangent)

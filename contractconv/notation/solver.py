@@ -13,7 +13,14 @@ from math import prod
 
 from contractconv.errors import ShapeError, with_carets
 from contractconv.notation.affine import Affine
-from contractconv.notation.carets import axes, give, marks, relabelled, shapes_line
+from contractconv.notation.carets import (
+    axes,
+    give,
+    marks,
+    operand_label,
+    relabelled,
+    shapes_line,
+)
 from contractconv.notation.problem import Shape
 from contractconv.notation.reach import places
 from contractconv.notation.rules import Rules, Said
@@ -228,12 +235,19 @@ class Solver(Rules[int]):
     def _name(self, name: str) -> str:
         return self.labels.get(name, name)
 
+    def _where(self, place: Place) -> str:
+        number, position = place
+        if place == _KEYWORD:
+            return "by keyword"
+        array = "the output" if number < 0 else operand_label(self.spec, number)
+        return f"on axis {position} of {array}"
+
     def _disagree(
         self, name: str, first: int, source: Place, second: int, place: Place
     ) -> ShapeError:
         return self.error(
-            f"extents disagree: {self._name(name)} is {first} {_where(source)}, but {second} "
-            f"{_where(place)}",
+            f"extents disagree: {self._name(name)} is {first} {self._where(source)}, but {second} "
+            f"{self._where(place)}",
             *(p for p in (source, place) if p != _KEYWORD),
         )
 
@@ -323,10 +337,3 @@ def _what_to_give(unknown: Sequence[str], axis: Axis) -> str:
         return f"give {give(unknown, ' and ')}"
     enough = f"{len(unknown) - 1} of " * (len(unknown) > 2)
     return f"give {enough}{give(unknown, ', ' if enough else ' or ')}"
-
-
-def _where(place: Place) -> str:
-    number, position = place
-    if place == _KEYWORD:
-        return "by keyword"
-    return f"on axis {position} of {'the output' if number < 0 else f'operand {number}'}"

@@ -81,12 +81,16 @@ class Spec(Value):
         output: the term of the result.
         reduce: how contributions to one element combine; one of :data:`REDUCTIONS`.
         parameters: names of the symbolic coefficients that are still unbound, sorted.
+        names: what each operand is called; nothing if they have no names of their own.
+        result: what the result is called, if it has a name of its own.
     """
 
     inputs: tuple[Term, ...]
     output: Term
     reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    result: str = ""
 
     def __hash__(self) -> int:
         return self._hash
@@ -94,7 +98,7 @@ class Spec(Value):
     @remembered
     def _hash(self) -> int:
         # Specs are keys of what is ready for the next call.
-        return hash((self.inputs, self.output, self.reduce, self.parameters))
+        return hash((self.inputs, self.output, self.reduce, self.parameters, self.names))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(sorted(set(self.parameters))))
@@ -132,6 +136,31 @@ class Spec(Value):
         return tuple(axis for axis in self.axes if isinstance(axis, Affine))
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """What each operand is called: by its own name, or as all are that have none."""
+        return self.names or operand_names(len(self.inputs))
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays that it is called with: each name once, as it first appears."""
+        return tuple(dict.fromkeys(self.called))
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether one array stands in several places."""
+        return len(set(self.names)) < len(self.names)
+
+    def places_of(self, array: int) -> tuple[int, ...]:
+        """The operands that one of the arrays is."""
+        name = self.arrays[array]
+        return tuple(n for n, other in enumerate(self.called) if other == name)
+
+    @property
+    def unnamed(self) -> Spec:
+        """The same contraction, whose operands have no names: plans and caches know none."""
+        return replace(self, names=(), result="") if self.names or self.result else self
+
+    @property
     def has_dots(self) -> bool:
         """Whether any term has an ellipsis."""
         return any(map(has_dots, self.terms))
@@ -153,6 +182,11 @@ class Spec(Value):
 
     def __str__(self) -> str:
         return render(self)[0]
+
+
+def operand_names(count: int) -> tuple[str, ...]:
+    """What operands are called that have no names: by their roles, or by numbers if many."""
+    return ("X", "W")[:count] if count <= 2 else tuple(f"T{n}" for n in range(count))
 
 
 def unique_names(terms: tuple[Term, ...]) -> tuple[str, ...]:

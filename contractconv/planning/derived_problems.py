@@ -112,7 +112,7 @@ def numbers_of(
         own: the numbers of the operand that is differentiated by.
         result: those of the result.
     """
-    from contractconv.calculus.backward import COTANGENT, ROOT, TANGENT
+    from contractconv.calculus.letters import COTANGENT, ROOT, TANGENT
 
     told = (
         (TANGENT, own, "the tangent"),

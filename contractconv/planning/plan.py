@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from contractconv.cache_register import Shelf, kept
 from contractconv.errors import AlgorithmError
-from contractconv.html_style import preformatted
 from contractconv.lazy import Value, remembered
+from contractconv.markup.parts import article
+from contractconv.markup.shown import Printed
 from contractconv.notation.problem import Accesses, Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.choice import Choice, choose
@@ -29,7 +30,7 @@ from contractconv.planning.strided_leaves import is_leaf, is_tight, leaves
 from contractconv.planning.tilings import far_apart, long_windows
 from contractconv.planning.trimming import trimmed
 from contractconv.reductions.table import REDUCTIONS
-from contractconv.tiles.decomposition import Decomposition
+from contractconv.tiles.decomposition import Decomposition, Tiles
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Plan(Value):
+class Plan(Printed, Value):
     """How one contraction of arrays of known shapes is executed.
 
     ``print(plan)`` lists the steps, each of them a contraction of the same language, and says why
@@ -197,10 +198,10 @@ class Plan(Value):
         return max((prod(step.problem.output_sizes) for step in self.steps[:-1]), default=0)
 
     @property
-    def decompositions(self) -> tuple[Decomposition, ...]:
-        """The decompositions of windows that its steps use, each once."""
+    def tiles(self) -> Tiles:
+        """The decompositions of windows that its steps use, each once; ``print`` them."""
         used = (tile for step in self.steps for tile in step.decompositions)
-        return tuple(dict.fromkeys(used))
+        return Tiles(dict.fromkeys(used))
 
     def to_json(self) -> str:
         """The plan as JSON: what it contracts, and for each step all that was considered.
@@ -216,7 +217,9 @@ class Plan(Value):
         return json.dumps(data(self), indent=2, ensure_ascii=False)
 
     def _repr_html_(self) -> str:
-        return preformatted(str(self))
+        from contractconv.planning.report_page import plan_parts
+
+        return article(plan_parts(self))
 
     def __repr__(self) -> str:
         return str(self)

@@ -1,4 +1,4 @@
-"""A plan in words: its steps, what was chosen for each of them and what was not, its matrices."""
+"""A plan in words: its steps, what was chosen for each of them, and what was not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.planning.choice import Candidate, too_inexact
 from contractconv.planning.piece import Piece
-from contractconv.tiles.tableau import IDENTITY
 
 if TYPE_CHECKING:
     from contractconv.planning.plan import Plan, Step
@@ -16,33 +15,36 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 
 def report(plan: Plan) -> str:
-    """Write a plan with the factors of the decompositions that it uses."""
-    parts = [summary(plan)]
-    if plan.decompositions:
-        parts += [IDENTITY["text"], *map(str, plan.decompositions)]
-    return "\n".join(parts)
+    """Write a plan: what it makes, step by step what it does, and the names of its tiles."""
+    lines = [summary(plan)]
+    if plan.tiles:
+        lines.append(f"  tiles: {', '.join(tile.name for tile in plan.tiles)}; see plan.tiles")
+    return "\n".join(lines)
 
 
-def summary(plan: Plan) -> str:
-    """Write a plan: what it makes, then step by step what it does."""
+def facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Say of a plan what it makes, what that takes, and how it was come by, each with a name."""
     sizes = ", ".join(f"{name}={size}" for name, size in plan.problem.sizes)
-    lines = [
-        f"{plan.problem}    [{plan.problem.reduce}]",
-        f"extents: {sizes or 'none'}",
-        f"result: {plan.problem.result_shape}; {quantity(plan.flops)} operations",
-        f"largest intermediate: {quantity(plan.largest_intermediate)} elements",
-    ]
+    yield "extents", sizes or "none"
+    yield "result", f"{plan.problem.result_shape}; {quantity(plan.flops)} operations"
+    yield "largest intermediate", f"{quantity(plan.largest_intermediate)} elements"
     if plan.missed is not None:
-        lines.append(f"algorithm {plan.missed!r} has nothing to work on here: direct")
+        yield "algorithm", f"{plan.missed!r} has nothing to work on here: direct"
     if plan.source:
-        lines.append(f"order: {plan.source}")
+        yield "order", plan.source
     if plan.parts is not None:
         limit, count, cut = plan.parts
         sizes = ", ".join(f"{name}={size}" for name, size in cut)
         parts = f"{count:,} parts" + f", of {sizes} each" * bool(cut) if count > 1 else "at once"
-        lines.append(f"memory limit: {limit:,} bytes: {parts}")
+        yield "memory limit", f"{limit:,} bytes: {parts}"
     if plan.forward is not None:
-        lines.append(f"  local derivative of {plan.forward.reduce}: {_local(plan)}")
+        yield f"local derivative of {plan.forward.reduce}", _local(plan)
+
+
+def summary(plan: Plan) -> str:
+    """Write a plan: what it makes, then step by step what it does."""
+    lines = [f"{plan.problem}    [{plan.problem.reduce}]"]
+    lines += [f"{name}: {said}" for name, said in facts(plan)]
     if plan.at_once is not None:
         return "\n".join(lines)
     width = max((len(str(step.problem)) for step in plan.steps), default=0)

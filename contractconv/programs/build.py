@@ -307,11 +307,11 @@ def _check_rank(spec: Spec, number: int, operand: Node) -> None:
     term, rank = spec.inputs[number], len(operand.axes)
     if rank == len(term) or (has_dots(term) and rank >= len(term) - 1):
         return
-    shown = " ".join(operand.axes)
+    shown, called = " ".join(operand.axes), operand.label or f"operand {number}"
     has = (
         f"operand {number} is the number {operand.value}"
         if isinstance(operand, Number)
-        else (f"operand {number} has the {rank} ax{'i' if rank == 1 else 'e'}s '{shown}'")
+        else (f"{called} has the {rank} ax{'i' if rank == 1 else 'e'}s '{shown}'")
     )
     wanted = f"at least {len(term) - 1}" if has_dots(term) else str(len(term))
     message = f"{has}, but its term has {wanted}"

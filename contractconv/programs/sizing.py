@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from contractconv.errors import ContractionError, ShapeError
 from contractconv.notation.extents import resolved
 from contractconv.notation.problem import Problem, Shape
+from contractconv.notation.spec import Spec
 from contractconv.programs.build import local_axes
 from contractconv.programs.nodes import (
     Contract,
@@ -151,7 +152,7 @@ class Sizing:
         operands = self._closed_operands(node, extents, told)
         shapes = tuple(_known(self.shapes[operand]) for operand in operands)
         try:
-            problem = resolved(node.spec, shapes, extents, told, None)
+            problem = resolved(_named(node), shapes, extents, told, None)
         except ContractionError as error:
             raise type(error)(f"{error}\n{self._operands(node, operands)}") from None
         given = tuple((name, Size.of(value)) for name, value in extents.items())
@@ -244,6 +245,12 @@ def _local_shape(node: Contract, problem: Problem) -> Shape:
 
 def _known(shape: OpenShape) -> Shape:
     return tuple(size for size in shape if size is not None)
+
+
+def _named(node: Contract) -> Spec:
+    """The string of a contraction; messages call its operands as the program does."""
+    labels = (source.label or f"operand {n}" for n, source in enumerate(node.operands))
+    return replace(node.spec, names=tuple(labels))
 
 
 def _called(node: Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import jax
@@ -10,8 +11,11 @@ import jax.numpy as jnp
 from jax import shard_map
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
+from contractconv.engines.portable.libraries import library_of
 from contractconv.errors import OperandError
+from contractconv.execution.foreign.programs import Evaluator
 from contractconv.notation.problem import Shape
+from contractconv.programs.nodes import Input
 from contractconv.sharding.jax_programs import evaluated
 from contractconv.sharding.layouts import Layout, padded_shape
 from contractconv.sharding.programs import ShardedProgram
@@ -24,6 +28,9 @@ def compiled(plan: ShardedProgram, mesh: Mesh) -> Callable[..., tuple[Any, ...]]
         plan: what each device does.
         mesh: the devices.
     """
+    read = [node for node in plan.nodes if isinstance(node, Input)]
+    if not any(prod(plan.program.shapes[node]) for node in read):
+        return _alone(plan)
     names = [name for name, _, _ in plan.inputs]
     given = [layout for _, _, layout in plan.inputs]
     made = [layout for _, _, layout in plan.outputs]
@@ -43,6 +50,14 @@ def compiled(plan: ShardedProgram, mesh: Mesh) -> Callable[..., tuple[Any, ...]]
 
     compiled_by_jax: Callable[..., tuple[Any, ...]] = jax.jit(whole)
     return compiled_by_jax
+
+
+def _alone(plan: ShardedProgram) -> Callable[..., tuple[Any, ...]]:
+    """The same on one device, where no array has elements: XLA fails over several then."""
+    library, _ = library_of([jnp.zeros(())])
+    evaluate = Evaluator(plan.program, library)
+    names = [name for name, _, _ in plan.inputs]
+    return lambda *arrays: tuple(evaluate(dict(zip(names, arrays, strict=True))))
 
 
 def sharding(mesh: Mesh, shape: Shape, layout: Layout) -> NamedSharding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contractconv.html_style import preformatted
+from contractconv.markup.shown import Printed
 from contractconv.planning.programs.report import in_bytes, name_of
 from contractconv.programs.kinds import itemsize
 from contractconv.programs.nodes import Contract, Node
@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass(frozen=True, repr=False)
-class ShardingPlan:
+class ShardingPlan(Printed):
     """What is moved between devices in one step; ``print`` it.
 
     Attributes:
@@ -85,9 +85,6 @@ class ShardingPlan:
                 f"{in_bytes(line.moved):>9}  {line.along:{along}}  {kind:15}  "
                 f"{line.value:{value}}  {line.string}"
             ).rstrip()
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
 
 
 def report(plan: ShardedProgram, devices: Mapping[str, int]) -> ShardingPlan:

@@ -95,7 +95,12 @@ class OfContraction(Subject):
     @property
     def inputs(self) -> tuple[str, ...]:
         """What it takes."""
-        return tuple(f"operand_{n}" for n in range(len(self.forward._spec.inputs)))
+        named = self.forward._named.names
+        return self.forward.arrays if named else tuple(f"operand_{n}" for n in range(self._count))
+
+    @property
+    def _count(self) -> int:
+        return len(self.forward.arrays)
 
     def graph(self, shapes: tuple[Shape, ...], extents: Extents) -> Graph:
         """One contraction."""
@@ -106,11 +111,13 @@ class OfContraction(Subject):
         self, shapes: Sequence[Shape], extents: Extents, cotangent: Shape | None = None
     ) -> tuple[Problem, list[Input], Contract]:
         problem, spec = self._resolved(shapes, extents, cotangent)
+        terms = dict(zip(self.forward.names, spec.inputs, strict=True))
         operands = [
             Input(result_axes(term), name=name)
-            for term, name in zip(spec.inputs, self.inputs[-len(spec.inputs) :], strict=True)
+            for term, name in zip(terms.values(), self.inputs[-self._count :], strict=True)
         ]
-        return problem, operands, contract(spec, operands, problem.extents, problem.result_shape)
+        taken = self.forward._spread(operands)
+        return problem, operands, contract(spec, taken, problem.extents, problem.result_shape)
 
     def _resolved(
         self, shapes: Sequence[Shape], extents: Extents, cotangent: Shape | None
@@ -119,6 +126,7 @@ class OfContraction(Subject):
         options = self.forward._options(
             "shard", told, None, output_shape=told.pop("output_shape", None)
         )
+        shapes = self.forward._spread(shapes)
         problem = self.forward._problem(shapes, options, cotangent)
         return problem, self.forward._concrete(shapes, options, problem.result_shape)
 

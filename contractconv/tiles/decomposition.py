@@ -28,6 +28,8 @@ from operator import mul
 
 from contractconv.cache_register import kept
 from contractconv.errors import AlgorithmError, CertificateError, ShapeError
+from contractconv.markup.parts import article
+from contractconv.markup.shown import Listed, Printed
 from contractconv.tiles import tableau
 from contractconv.tiles.points import Point, best_points
 
@@ -38,7 +40,7 @@ MOST_PRODUCTS = 48
 
 
 @dataclass(frozen=True, repr=False)
-class Decomposition:
+class Decomposition(Printed):
     """A decomposition of the window tensor of one tile and one axis, in exact fractions.
 
     ``print`` it to read its factors; a notebook shows them as matrices.
@@ -160,7 +162,7 @@ class Decomposition:
         return f"${self.latex()}$"
 
     def _repr_html_(self) -> str:
-        return tableau.as_html(self)
+        return article([tableau.identity_as_html(), tableau.factors_as_html(self)])
 
     def _deviations(self) -> Iterator[tuple[tuple[int, int, int], Fraction]]:
         """The places where the identity does not hold, and by how much; in integers, to be fast."""
@@ -175,6 +177,19 @@ class Decomposition:
                 excess = sum(map(mul, a, terms)) - every * (y == i + k)
                 if excess:
                     yield (y, i, k), Fraction(excess, every)
+
+
+class Tiles(Listed[Decomposition]):
+    """Decompositions, with the identity that they all fulfil: printed, one below the other."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join([tableau.IDENTITY["text"], *map(str, self)]) if self else "no tiles"
+
+    def _page_parts(self) -> Iterator[str]:
+        yield tableau.identity_as_html()
+        yield from map(tableau.factors_as_html, self)
 
 
 @kept(most=128)

@@ -33,7 +33,6 @@ IDENTITY = {
 # The index of the rows of each factor.
 _ROWS = {"A": "y", "B": "i", "C": "k"}
 _WIDTH = 88
-_SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; align-items: center; gap: 1em 2.5em"
 # Few readers have a font whose brackets grow: they are drawn, as high as what they enclose.
 _ROW = "display: inline-flex; align-items: center; gap: .3em"
 _ENCLOSED = "display: inline-flex; align-items: stretch"
@@ -70,10 +69,15 @@ def as_mathml(decomposition: Decomposition) -> str:
     return "".join(_mathml_factor(which, decomposition.exact(which)) for which in _ROWS)
 
 
-def as_html(decomposition: Decomposition) -> str:
-    """Write a decomposition for a notebook: its name, the identity, the factors side by side."""
-    factors = f'<div style="{_SIDE_BY_SIDE}">{as_mathml(decomposition)}</div>'
-    return f"<p>{title(decomposition)}</p>{IDENTITY['mathml']}{factors}"
+def identity_as_html() -> str:
+    """Write the identity for a page."""
+    return f'<div class="cc-formula">{IDENTITY["mathml"]}</div>'
+
+
+def factors_as_html(decomposition: Decomposition) -> str:
+    """Write a decomposition for a page: its name, the factors side by side."""
+    factors = decomposition.mathml()
+    return f'<p>{title(decomposition)}</p><div class="cc-wide cc-factors">{factors}</div>'
 
 
 def written(number: Fraction | float) -> str:

@@ -107,6 +107,8 @@ class Layer(Module):
 def _are_told(part: StringLayer) -> bool:
     """Whether what is given says the shapes of all parameters."""
     spec = part.contraction._spec
+    if part.is_tied:
+        return False
     if spec.has_dots or part.bias is True:
         return False
     names = {name for term in spec.inputs[part.inputs :] for axis in term for name in axis.names}

@@ -47,6 +47,11 @@ class Sharded:
 
     def __init__(self, contraction: str | Contraction, index: str, group: Any = None) -> None:
         given = contraction if isinstance(contraction, Contraction) else Contraction(contraction)
+        if given._named.is_tied:
+            raise OperandError(
+                f"{given!r} is called with one array in several places, of which each process may "
+                f"need other rows: leave names= out, and pass the array once for each place"
+            )
         self.contraction, self.index, self.group = given, index, group
         self.axes = tuple(self._axis(term) for term in given._spec.terms)
         if self.axes[-1] is None:

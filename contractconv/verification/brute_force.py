@@ -125,7 +125,9 @@ def _place(accesses: Accesses, values: Mapping[str, int]) -> Place | None:
     """The element that a point meets, or ``None``: the notation's one boundary rule."""
     place = []
     for access in accesses:
-        number = access.offset + sum(c * values[name] for name, c in access.terms)
+        number = access.offset
+        for name, step in access.terms:
+            number += step * values[name]
         position, remainder = divmod(number, access.divisor)
         if remainder or not 0 <= position < access.size:
             return None

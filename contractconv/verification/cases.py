@@ -14,6 +14,7 @@ from contractconv.notation.affine import Affine
 from contractconv.notation.extents import bind, resolve, split_values
 from contractconv.notation.problem import Access, Problem, Shape
 from contractconv.notation.spec import Axis, Dots, Spec, Term
+from contractconv.notation.ties import tied_extents, tied_shapes
 
 # Brute force goes point by point: small problems show a fault as well as large ones. All cases
 # together have so many points, but none so few that its indices could not differ.
@@ -75,7 +76,11 @@ def cases(spec: Spec, values: Mapping[str, int], points: int | None = None) -> l
 def _case(spec: Spec, values: Mapping[str, int], number: int, pattern: int, few: int) -> Case:
     forward, given = split_values(spec, values)
     extents = _extents(forward, given, pattern, few)
+    if forward.is_tied:
+        extents = tied_extents(forward, extents, given)
     shapes = tuple(tuple(_size(a, extents, pattern) for a in term) for term in forward.inputs)
+    if forward.is_tied:
+        shapes = tied_shapes(forward, shapes)
     problem = resolve(forward, shapes, extents)
     largest = max(prod(shape) for shape in (*shapes, problem.result_shape))
     if largest > _LARGEST:

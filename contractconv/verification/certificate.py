@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.calculus.backward import COTANGENT, Formulas
+from contractconv.calculus.backward import Formulas
 from contractconv.calculus.gather_phases import phases
+from contractconv.calculus.letters import cotangent as cotangent_letter
 from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
 from contractconv.execution.gradient import backward_operands, gradient
 from contractconv.execution.run import run
-from contractconv.html_style import preformatted
+from contractconv.markup.shown import Printed
+from contractconv.notation.carets import operand_label
 from contractconv.notation.extents import bind
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.notation.spec import Spec
@@ -42,7 +44,7 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Certificate:
+class Certificate(Printed):
     """What was checked of something derived, all of it with success.
 
     Attributes:
@@ -81,16 +83,15 @@ class Certificate:
         some = " Of large formulas a sample of elements was worked out." * sampled
         return f"{self.summary}: {self.compared}.{some}"
 
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
-
     def __repr__(self) -> str:
         return str(self)
 
     def __str__(self) -> str:
-        lines = [f"verified: the {self.what} of '{self.forward}' by operand {self.operand}"]
+        label = operand_label(self.forward, self.operand)
+        lines = [f"verified: the {self.what} of '{self.forward}' by {label}"]
         lines += [f"  {check}" for check in self.checks]
-        lines += [f"  run by {one}" for one in self.ran]
+        width = max((35, *(len(one.way) for one in self.ran)))
+        lines += [f"  run by {one.row(width)}" for one in self.ran]
         cases = [", ".join(f"{name}={value}" for name, value in case) for case in self.cases]
         return "\n".join([*lines, f"  with {'; '.join(cases[:3])}{'; ...' * (len(cases) > 3)}"])
 
@@ -176,7 +177,7 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     shape = shape_of(case.problem.operands[n])
     judge = Judge(subject_of(formulas), case, brute.gradient(n, given), shape, exact)
 
-    arrays = drawn.named(**{COTANGENT: cotangent})
+    arrays = drawn.named(**{cotangent_letter(case.forward): cotangent})
     sizes = sizes_of(case, places(formulas.forward, n))
     for statement, equation in (
         ("formula = brute force", formulas.collected),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import sympy
 
-from contractconv.arrays.views import Array
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Equation, size
 from contractconv.calculus.evaluation import evaluator
 from contractconv.calculus.symbols import parameter
@@ -18,6 +19,9 @@ from contractconv.errors import CertificateError
 from contractconv.notation.problem import Shape
 from contractconv.verification.brute_force import Place
 from contractconv.verification.cases import Case
+
+if TYPE_CHECKING:
+    from contractconv.arrays.views import Array
 
 # What float64 may leave where a local derivative is a fraction or an exponential.
 TOLERANCE = 1e-12
@@ -68,17 +72,17 @@ class Judge:
     def formula(
         self,
         statement: str,
-        equation: Equation,
+        equation: Equation | Collected,
         arrays: Mapping[str, Any],
         known: Mapping[sympy.Symbol, int],
         terms: int,
     ) -> Check:
         """Compare a formula, at so many elements that about ``terms`` terms are worked out."""
-        value = evaluator(equation.sympy, arrays)
+        value = evaluator(equation.sympy, arrays, known)
 
         def at(place: Place) -> Any:
             try:
-                return value({**known, **dict(zip(equation.left.axes, place, strict=True))})
+                return value(dict(zip(equation.left.axes, place, strict=True)))
             except KeyError as error:
                 return f"an element that does not exist, at {error.args[0]}"
 
@@ -87,8 +91,14 @@ class Judge:
 
     def array(self, statement: str, result: Array) -> Check:
         """Compare an array."""
+        import numpy as np
+
         split = np.asarray(result).reshape(self.shape)
-        return self._compare(statement, lambda place: split[place].item())
+        return self._compare(statement, dict(by_place(split)).__getitem__)
+
+    def numbers(self, statement: str, result: Mapping[Place, Any]) -> Check:
+        """Compare elements; those that are missing are zero."""
+        return self._compare(statement, lambda place: result.get(place, 0))
 
     def near(self, statement: str, made: Array, bound: float, nothing: float = 0.0) -> int:
         """Compare a large array at once, within a bound of its own.
@@ -102,6 +112,8 @@ class Judge:
         Returns:
             How many elements it has.
         """
+        import numpy as np
+
         split, wanted = np.asarray(made).reshape(self.shape), np.full(self.shape, float(nothing))
         for place, value in self.expected.items():
             wanted[place] = float(value)
@@ -124,14 +136,13 @@ class Judge:
 
     def _places(self, most: int | None) -> list[Place]:
         """Every position, or a sample that holds those with something in them first."""
-        count = prod(self.shape)
+        every, count = list(_places(self.shape)), prod(self.shape)
         if most is None or count <= most:
-            return list(np.ndindex(*self.shape))
-        rng = np.random.default_rng(self.case.number)
+            return every
+        random = Random(self.case.number)
         busy = sorted(place for place, number in self.expected.items() if number)
-        chosen = [busy[n] for n in rng.permutation(len(busy))[: (most + 1) // 2]]
-        others = (np.unravel_index(n, self.shape) for n in rng.integers(count, size=most // 2))
-        return [*chosen, *(tuple(map(int, place)) for place in others)]
+        chosen = random.sample(busy, min(len(busy), (most + 1) // 2))
+        return [*chosen, *random.choices(every, k=most // 2)]
 
     def expect(self, statement: str, found: Any, expected: Any, place: Place, scale: float) -> None:
         """Raise an error if a number is not the expected one."""
@@ -148,8 +159,19 @@ class Judge:
 
 def numbers_of(array: Array, accesses: Sequence[Any]) -> dict[Place, Any]:
     """The elements of an array by position, compositions split."""
+    import numpy as np
+
     split = np.asarray(array).reshape([access.size for access in accesses])
-    return {place: value.item() for place, value in np.ndenumerate(split)}
+    return dict(by_place(split))
+
+
+def by_place(array: Array) -> Iterator[tuple[Place, Any]]:
+    """The elements of an array as Python's own numbers, each with its position."""
+    return zip(_places(array.shape), array.ravel().tolist(), strict=True)
+
+
+def _places(shape: Shape) -> Iterator[Place]:
+    return product(*map(range, shape))
 
 
 def sizes_of(case: Case, named: Mapping[int, Sequence[sympy.Symbol]]) -> dict[sympy.Symbol, int]:

@@ -17,16 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contractconv.arrays.views import Array
-from contractconv.calculus.backward import COTANGENT, ROOT, TANGENT
 from contractconv.calculus.curvature_strings import Layer
-from contractconv.calculus.derived_strings import ONES, Recipe, Subject
+from contractconv.calculus.derived_strings import Recipe, Subject
 from contractconv.calculus.equation import size
+from contractconv.calculus.letters import COTANGENT, ONES, ROOT, TANGENT, role_letter
 from contractconv.calculus.read_conditions import OUTPUT, places
-from contractconv.calculus.symbols import operand_names, split
+from contractconv.calculus.symbols import split
 from contractconv.execution.gradient import run_recipe
 from contractconv.lazy import remembered
+from contractconv.notation.carets import operand_label
 from contractconv.notation.problem import Problem, Shape, shape_of
-from contractconv.notation.spec import Term
+from contractconv.notation.spec import Term, operand_names
 from contractconv.planning.derived_problems import extents_of
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute_force import BruteForce, Place, added
@@ -75,16 +76,17 @@ def _checks(subject: Subject, recipe: Recipe, case: Case, terms: int) -> Iterato
 
     extents = extents_of(recipe, problem)
     arrays = given | dict(zip(operand_names(len(drawn.operands)), drawn.operands, strict=True))
-    here = subject.derive(case.forward, n)
+    here = subject.derive(case.forward.unnamed, n)
     shape = _Shapes.split(problem, n).like(recipe)
     if shape is None:
         shape = tuple(extents[axis.plain or ""] for axis in split(here.spec.output))
     exact = REDUCTIONS[case.forward.reduce].exact and not recipe.scale
-    named = f"the {subject.name} of '{subject.forward}' by operand {n}"
+    named = f"the {subject.name} of '{subject.forward}' by {operand_label(subject.forward, n)}"
     judge = Judge(named, case, expected, shape, exact)
-    known = _sizes(recipe, problem, extents, n, shape) | sizes_of(case, places(case.forward))
+    known = _sizes(recipe, case, extents, n, shape) | sizes_of(case, places(case.forward))
     ones = np.ones([extents[name] for name in recipe.ones], int)
-    numbers = drawn.named(**given, **{ONES: ones})
+    spoken = {role_letter(role, case.forward, n): array for role, array in given.items()}
+    numbers = drawn.named(**spoken, **{ONES: ones})
     yield judge.formula("formula = brute force", recipe.equation, numbers, known, terms)
     made = run_recipe(here, problem, arrays, drawn.operands, n, whole.like(recipe))
     yield judge.array("string = brute force", made)
@@ -111,14 +113,15 @@ class _Shapes(NamedTuple):
 
 
 def _sizes(
-    recipe: Recipe, problem: Problem, extents: Mapping[str, int], n: int, shape: Shape
+    recipe: Recipe, case: Case, extents: Mapping[str, int], n: int, shape: Shape
 ) -> dict[Any, int]:
     """The sizes that a recipe's formula speaks of: extents, and those of computed axes."""
+    forward, problem = case.forward, case.problem
     known = {size(name): extent for name, extent in extents.items()}
     known |= {size(name): _COLUMNS for name in recipe.spec.indices if name not in extents}
-    names = operand_names(len(problem.operands))
-    shapes = dict(zip(names, map(shape_of, problem.operands), strict=True))
-    shapes |= _Shapes.split(problem, n).of_roles
+    shapes = dict(zip(forward.called, map(shape_of, problem.operands), strict=True))
+    of_roles = _Shapes.split(problem, n).of_roles
+    shapes |= {role_letter(role, forward, n): sizes for role, sizes in of_roles.items()}
     shapes |= {ONES: tuple(extents[name] for name in recipe.ones)}
     shapes |= {role: () for role, _ in recipe.shares}
     linear = REDUCTIONS[problem.reduce].linear
@@ -144,7 +147,7 @@ class _Expected:
     def of(self, result: str) -> dict[Place, Any]:
         """The elements by position, those that are missing being zero."""
         make: dict[str, Callable[[], dict[Place, Any]]] = {
-            "dY": self._moved,
+            "JV": self._moved,
             "J": lambda: {(*out, *at): value for (out, at), value in self.jacobian.items()},
             "HV": self._product,
             "D": self._diagonal,

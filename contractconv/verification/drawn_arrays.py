@@ -9,13 +9,12 @@ import numpy as np
 
 from contractconv.arrays.views import Array
 from contractconv.calculus.local_derivative import counted, local_name
-from contractconv.calculus.symbols import operand_names
 from contractconv.lazy import remembered
 from contractconv.notation.problem import Problem, Shape
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute_force import BruteForce, Place
 from contractconv.verification.cases import Case
-from contractconv.verification.comparison import numbers_of
+from contractconv.verification.comparison import by_place, numbers_of
 
 
 class Drawn:
@@ -31,7 +30,15 @@ class Drawn:
         self.case = case
         self.most = min(most, _magnitude(case.problem, power))
         self._rng = np.random.default_rng(case.number)
-        self.operands = [self.integers(shape, self.most) for shape in case.shapes]
+        self.operands = self._drawn()
+
+    def _drawn(self) -> list[Array]:
+        """An array for each operand; one that stands in several places is drawn once."""
+        arrays: dict[str, Array] = {}
+        for name, shape in zip(self.case.forward.called, self.case.shapes, strict=True):
+            if name not in arrays:
+                arrays[name] = self.integers(shape, self.most)
+        return [arrays[name] for name in self.case.forward.called]
 
     def integers(self, shape: Shape, most: int = 4) -> Array:
         """One more array."""
@@ -47,7 +54,7 @@ class Drawn:
     def named(self, **given: Array) -> dict[str, Mapping[Any, Any]]:
         """The elements of operands, local derivative and others, as formulas call the arrays."""
         forward = self.case.forward
-        names = operand_names(len(self.operands))
+        names = forward.called
         found = {**dict(zip(names, self.operands, strict=True)), **given}
         arrays: dict[str, Mapping[Any, Any]] = {n: elements(array) for n, array in found.items()}
         record = REDUCTIONS[forward.reduce]
@@ -65,7 +72,7 @@ def _magnitude(problem: Problem, power: int) -> int:
 
 def elements(array: Array) -> dict[Place, Any]:
     """The elements of an array by position."""
-    return {place: value.item() for place, value in np.ndenumerate(np.asarray(array))}
+    return dict(by_place(np.asarray(array)))
 
 
 def _local(brute: BruteForce, per_point: bool) -> dict[Any, Any]:

@@ -23,6 +23,7 @@ from contractconv.engines.llvm.kernels import native
 from contractconv.errors import ShapeError
 from contractconv.execution.gradient import gradient
 from contractconv.execution.run import run
+from contractconv.notation.carets import operand_label
 from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.derived_problems import backward
@@ -61,8 +62,12 @@ class Covered:
     within: float
 
     def __str__(self) -> str:
+        return self.row(35)
+
+    def row(self, width: int) -> str:
+        """What it says, with so much room for the way."""
         how = f"within {self.within:.1g}" if self.within else "exact"
-        return f"{self.way:<35} {self.numbers:>7,} numbers, {how}"
+        return f"{self.way:<{width}} {self.numbers:>7,} numbers, {how}"
 
 
 def large(formulas: Formulas, values: Mapping[str, int]) -> Case:
@@ -93,7 +98,8 @@ def covered(formulas: Formulas, drawn: Drawn) -> Iterator[Covered]:
 
 def subject_of(formulas: Formulas) -> str:
     """What is judged of a gradient, for messages."""
-    return f"the gradient of '{formulas.forward}' by operand {formulas.operand}"
+    label = operand_label(formulas.forward, formulas.operand)
+    return f"the gradient of '{formulas.forward}' by {label}"
 
 
 class _Ways:

@@ -167,6 +167,7 @@ class Printer:
 
     def __init__(self) -> None:
         self.said = ""
+        self.stack = [self]
 
     def text(self, said: str) -> None:
         """Take a text."""

@@ -230,7 +230,7 @@ def test_a_wrong_shape_is_pointed_at(capsys: Capture) -> None:
         (["--let", "k=-1"], "k=-1: an extent is not negative"),
         (["--wrt", "2"], "there is no operand 2"),
         (["--wrt", "-1"], "there is no operand -1"),
-        (["--wrt", "first"], "'first' is no operand's number"),
+        (["--wrt", "first"], "there is no operand 'first'"),
         (["--parameters", "2"], "parameter"),
     ],
 )

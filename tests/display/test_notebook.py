@@ -7,18 +7,23 @@ same classes. Fonts are named through variables that a theme sets, and some page
 from __future__ import annotations
 
 import importlib
+import pickle
 import warnings
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import pytest
 from browser import assert_closed, measure, needs_browser
+from devtools import opened_text
+from page_judgements import WIDTHS, faults, looked_at
 
 import contractconv as cc
 
 POOL = cc.Contraction("b (2*i+k) c -> b i c", reduce="max")
 LAYER = cc.Contraction("b (2*i+k-1) c, k c o -> b i o")
 SHAPES = ((2, 8, 3), (3, 3, 4))
+TILED = cc.Contraction("b (i+k-1) (j+l-1) c, k l c o -> b i j o")
+IMAGES = ((2, 32, 32, 64), (3, 3, 64, 64))
 
 
 @lru_cache
@@ -26,27 +31,61 @@ def shown() -> dict[str, Any]:
     """One object of every kind that shows itself."""
     gradient = LAYER.grad(0)
     curvature = LAYER.curvature(1)
+    tiled = TILED.explain(*IMAGES, proof=False).plan
+    assert tiled is not None
     return {
         "Contraction": LAYER,
         "Derivation": gradient,
+        "Steps": gradient.steps,
         "Step": gradient.steps[0],
+        "Phases": gradient.phases(),
         "Phase": gradient.phases()[0],
+        "Seconds": gradient.seconds,
+        "Second": gradient.seconds[0],
         "Curvature": curvature,
         "KroneckerFactors": curvature.kronecker(),
         "Derived": LAYER.jvp(0),
         "Jacobian": POOL.jacobian(0),
         "Product": curvature.product(),
         "Plan": LAYER.plan(*SHAPES),
+        "Tiled": tiled,
         "Certificate": gradient.verify(),
         "Explanation": LAYER.explain(*SHAPES),
         "Compiled": LAYER.compile(*SHAPES),
         "Tile": cc.toom_cook(2, 3),
+        "Tiles": tiled.tiles,
+    } | shown_programs()
+
+
+@cache
+def shown_programs() -> dict[str, Any]:
+    """Programs and networks, and what is made of them."""
+    x, W = cc.tensor("x", "b i"), cc.tensor("W", "i o")
+    program = cc.program(y=cc.relu(cc.contract("b i, i o -> b o", x, W)), name="layer")
+    network = cc.Network([cc.layers.Conv(4, 3, map="relu"), cc.layers.Dense(2, over="h w c")])
+    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "rate": 0.01}]
+    return {
+        "Program": program,
+        "ProgramExplanation": program.explain(wrt=["W"]),
+        "ProgramCertificate": program.verify(),
+        "ProgramPlan": program.compile(x=(2, 3), W=(3, 4)).plan,
+        "Network": network,
+        "NetworkExplanation": network.explain((2, 8, 8, 1)),
+        "NetworkDiagram": network.diagram((2, 8, 8, 1)),
+        "Summary": network.summary((2, 8, 8, 1)),
+        "Fit": cc.Fit({}, None, rows, 2, 0.5, "epochs"),
     }
 
 
 WITH_FORMULA = ["Contraction", "Derivation", "Phase", "Derived", "Jacobian", "Product"]
-AS_PRINTED = ["Step", "Plan", "Certificate", "Explanation", "Tile"]
-AS_TEXT = ["Curvature", "KroneckerFactors", "Compiled"]
+AS_PRINTED = [
+    "Steps", "Step", "Phases", "Seconds", "Plan", "Tiled", "Certificate", "Explanation", "Tile",
+    "Tiles", "Program", "ProgramExplanation", "ProgramCertificate", "ProgramPlan", "Network",
+    "NetworkExplanation", "Summary",
+]  # fmt: skip
+BELOW_ITS_NAME = ["Curvature", "KroneckerFactors"]
+BY_NAME = ["Compiled", "NetworkDiagram", "Fit"]
+KINDS = [*WITH_FORMULA, *AS_PRINTED, *BELOW_ITS_NAME, *BY_NAME, "Second"]
 
 
 def ipython(module: str) -> Any:
@@ -75,17 +114,48 @@ def test_ipython_shows_the_object_and_its_formula(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", AS_PRINTED)
 def test_ipython_shows_what_print_shows(kind: str) -> None:
-    assert formatted(kind)["text/plain"] == str(shown()[kind])
+    assert formatted(kind)["text/plain"] == str(shown()[kind]).rstrip()
 
 
-@pytest.mark.parametrize("kind", AS_TEXT)
+@pytest.mark.parametrize("kind", BELOW_ITS_NAME)
+def test_ipython_shows_the_object_and_what_it_consists_of(kind: str) -> None:
+    thing = shown()[kind]
+    assert formatted(kind)["text/plain"] == f"{thing!r}\n{thing}"
+    assert "\nA: b (2*i+k-1) c, b (2*i+k_-1) c_ -> (k c) (k_ c_)\n" in f"\n{thing}\n"
+
+
+@pytest.mark.parametrize("kind", BY_NAME)
 def test_ipython_shows_what_has_no_formula(kind: str) -> None:
-    assert formatted(kind) == {"text/plain": repr(shown()[kind])}
+    assert formatted(kind)["text/plain"] == repr(shown()[kind])
 
 
-@pytest.mark.parametrize("kind", WITH_FORMULA + AS_PRINTED)
-def test_the_html_is_whole(kind: str) -> None:
+def test_ipython_shows_a_second_derivative_and_its_formula() -> None:
+    second = shown()["Second"]
+    assert formatted("Second")["text/plain"] == f"{second!r}\n{second.formula}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_shows_itself_in_a_notebook(kind: str) -> None:
     assert assert_closed(formatted(kind)["text/html"])
+
+
+@pytest.mark.parametrize("kind", ["Steps", "Phases", "Seconds", "Tiles"])
+def test_what_shows_itself_as_a_whole_is_a_tuple(kind: str) -> None:
+    things = shown()[kind]
+    assert isinstance(things, tuple)
+    assert things == tuple(things)
+    assert hash(things) == hash(tuple(things))
+    assert repr(things) == repr(tuple(things))
+    assert type(things[:1]) is type((*things,)) is tuple
+    assert pickle.loads(pickle.dumps(shown()["Tiles"])) == shown()["Tiles"]
+
+
+def test_a_curvature_without_weights_has_no_factors() -> None:
+    curvature = LAYER.curvature(0)
+    assert [line.partition(":")[0] for line in str(curvature).splitlines()] == [
+        "product",
+        "diagonal",
+    ]
 
 
 def test_a_list_has_an_object_a_line_without_formulas() -> None:
@@ -238,7 +308,7 @@ def short(report: Any) -> list[float]:
 
 @needs_browser
 @THEMES
-@pytest.mark.parametrize("kind", ["Plan", "Certificate"])
+@pytest.mark.parametrize("kind", ["Certificate", "Program"])
 def test_columns_stay_columns(kind: str, theme: str) -> None:
     report = in_notebook(kind, theme, 500)
     assert len(report["texts"]) == 1
@@ -276,12 +346,42 @@ def test_brackets_are_as_high_as_what_they_enclose(theme: str) -> None:
     assert short(report) == []
 
 
+def in_themes() -> str:
+    """A page with the output of a cell for every kind of thing."""
+    cells = "".join(f"<h4>{kind}</h4>{shown()[kind]._repr_html_()}" for kind in KINDS)
+    return notebook(cells, THEME)
+
+
+DARK = "body { background: #111111; color: #e0e0e0; }"
+
+
+@cache
+def cells_in(theme: str, dark: bool) -> dict[int, Any]:
+    """What the browser measures on all cells at once, whose host has a theme of its own."""
+    ground = DARK if theme == "dark" else "body { background: #fff; color: #1f1f1f; }"
+    page = in_themes().replace("<style>", f"<style>{ground}", 1)
+    page = page.replace("<body>", f'<body data-jp-theme-light="{str(theme == "light").lower()}">')
+    with opened_text(page) as tab:
+        return {width: looked_at(tab, width, dark) for width in WIDTHS}
+
+
 @needs_browser
-@THEMES
-@pytest.mark.parametrize("kind", ["Contraction", "Derivation", "Explanation", "Tile", "Plan"])
-def test_a_cell_never_makes_the_notebook_scroll_sideways(kind: str, theme: str) -> None:
-    report = in_notebook(kind, theme)
-    assert report["reach"] <= report["width"]
+@pytest.mark.parametrize("dark", [False, True], ids=["prefers light", "prefers dark"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_wrong_with_any_cell_in_any_theme(theme: str, dark: bool) -> None:
+    found = {width: faults(report) for width, report in cells_in(theme, dark).items()}
+    assert found == {width: [] for width in WIDTHS}
+
+
+@needs_browser
+def test_the_theme_of_the_notebook_decides_not_what_the_reader_prefers() -> None:
+    def colours(theme: str, dark: bool) -> Any:
+        report = cells_in(theme, dark)[768]
+        prose = [(p["color"], p["ground"]) for p in report["prose"]]
+        return prose, [t["color"] for p in report["pictures"] for t in p["texts"]]
+
+    assert colours("light", False) == colours("light", True) != colours("dark", False)
+    assert colours("dark", False) == colours("dark", True)
 
 
 FAULTY = """<pre>iiiiiiii

@@ -68,7 +68,8 @@ def shown(case: Case) -> str:
     """Everything that a snapshot holds."""
     contraction = cc.Contraction(case.spec, case.reduce)
     explanation = contraction.explain(*case.shapes, proof=False, **case.extents)
-    plans = [explanation.plan, *(gradient.plan for gradient in explanation.gradients)]
+    found = (plan for gradient in explanation.gradients for _, plan in gradient.plans)
+    plans = [explanation.plan, *found]
     by_numpy = Setting("float32", "auto", replace(COMMON, compiled=False))
     parts = [f"by numpy:\n{plan(one.problem, by_numpy)}" for one in plans if one is not None]
     return "\n\n".join([str(explanation), *parts]) + "\n"

@@ -151,9 +151,12 @@ def test_the_text() -> None:
 
 def test_pages_are_well_formed() -> None:
     told = lenet().explain((2, 28, 28, 1))
+    names = [".".join(part.path) for part in told.parts]
     root = ElementTree.fromstring(told._repr_html_())
-    assert [one.text for one in root.iter("h2")] == [".".join(part.path) for part in told.parts]
-    assert told._repr_html_() in told.html()
+    assert [one.text for one in root.iter("h2")] == names
+    assert root.find(".//nav") is None
+    page = told.html()
+    assert all(f'<a href="#{name}">' in page and f'<section id="{name}">' in page for name in names)
     assert told.latex().count(r"\begin{aligned}") == len(told.parts)
 
 

@@ -23,6 +23,7 @@ from contractconv.planning.report import (
 )
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FEW, Setting
+from contractconv.tiles.tableau import IDENTITY
 
 LAYER = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 SHAPES = [(2, 32, 32, 64), (3, 3, 64, 64)]
@@ -153,17 +154,18 @@ def test_tiles_that_fit_save_what_their_sizes_say() -> None:
     assert multiplications(tiles) * 4 == problem.points
 
 
-def test_a_plan_ends_with_the_decompositions_that_it_uses() -> None:
+def test_a_plan_names_its_tiles_and_shows_them_on_request() -> None:
     made = planned(LAYER, *SHAPES)
-    assert len(set(made.decompositions)) == len(made.decompositions) > 0
+    assert len(set(made.tiles)) == len(made.tiles) > 0
     pieces = [piece for step in made.steps for piece in step.choice.chosen.pieces]
     used = {tile for piece in pieces for tile in piece.decompositions}
-    assert set(made.decompositions) == {tile for tile in used if tile.outputs > 1}
+    assert set(made.tiles) == {tile for tile in used if tile.outputs > 1}
     assert str(made) == report(made)
-    assert str(made).startswith(summary(made))
-    for tile in made.decompositions:
-        assert str(made).count(str(tile)) == 1
-    assert planned("i j, j k -> i k", (200, 200), (200, 200)).decompositions == ()
+    names = ", ".join(tile.name for tile in made.tiles)
+    assert str(made) == f"{summary(made)}\n  tiles: {names}; see plan.tiles"
+    assert str(made.tiles) == "\n".join([IDENTITY["text"], *map(str, made.tiles)])
+    assert planned("i j, j k -> i k", (200, 200), (200, 200)).tiles == ()
+    assert str(planned("i j, j k -> i k", (200, 200), (200, 200)).tiles) == "no tiles"
 
 
 def test_names_of_many_tiles_name_the_algorithm_once() -> None:

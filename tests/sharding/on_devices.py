@@ -326,6 +326,22 @@ def test_any_program_and_its_gradients(case: tuple[Trial, Mesh, dict[str, str]])
         )
 
 
+@pytest.mark.parametrize("along", ["i", "c"])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_inputs_without_elements(along: str, rows: int) -> None:
+    x, w, unread = cc.tensor("x", "i c"), cc.tensor("w", "i c"), cc.tensor("unread", "i")
+    loss = cc.contract("i c, i c ->", x.at(c=slice(1, 3)), w)
+    dx, dw, nothing = cc.grad(loss, [x, w, unread])
+    program = cc.program(loss=loss, dx=dx, dw=dw, nothing=nothing)
+    shapes = {"x": (rows, 3), "w": (rows, 2), "unread": (rows,)}
+    arrays = [np.ones(shapes[name]) for name in program.inputs]
+    expected = program.compile()(*arrays)
+    for found, wanted in zip(
+        cc.shard(program, mesh(m=4), **{along: "m"})(*arrays), expected, strict=True
+    ):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("names", [{"v": "m"}, {"b": "m", "v": "n"}], ids=str)
 def test_rows_that_labels_choose(names: dict[str, str]) -> None:
     table, labels = cc.tensor("table", "v d"), cc.tensor("labels", "b t", "int64")

@@ -13,6 +13,7 @@ from contractconv.calculus.local_derivative import local_term
 from contractconv.calculus.read_conditions import places
 from contractconv.display.equations import Writer
 from contractconv.display.formula_writers import Hand
+from contractconv.display.names import element as written
 from contractconv.notation.extents import bind
 from contractconv.notation.spec import Composition, Spec, lone_names
 from contractconv.programs.nodes import Contract, Node
@@ -137,9 +138,9 @@ class _Written(Writer):
         """The element that is defined, of an array of some name."""
         node, spec = self._contraction.node, self._contraction.spec
         if not node.local:
-            return self.hand.met(name, self.positions(self.source.left))
+            return written(self.hand, name, self.positions(self.source.left))
         term = local_term(spec) or ()
-        return self.hand.met(name, [self.hand.symbol(axis) for axis in lone_names([term])])
+        return written(self.hand, name, [self.hand.symbol(a) for a in lone_names([term])])
 
     def size(self, name: str) -> str:
         """The size of an operand's axis."""

@@ -165,7 +165,7 @@ class _Arrangement:
             box.entries.sort(key=lambda node: self._boxes[node].exit)
         tracks, height = self._tracks()
         places = {net.box.line.node: middle + _GAP / 2 + _LANE * n for n, net in enumerate(lanes)}
-        width = self._right(is_back=True, least=middle) + MARGIN
+        width = self._right(is_back=True, least=max([middle, *places.values()])) + MARGIN
         return Rows(width, height, tuple(self._boxes.values()), tuple(self._nets), tracks, places)
 
     def _net(self, box: Box) -> Net:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from contractconv.display.programs.formulas import Formulas
 from contractconv.display.programs.known_sizes import KnownSizes, known_sizes
 from contractconv.display.programs.lines import Line, Lines, lines_of
 from contractconv.lazy import Value
+from contractconv.markup.shown import Paged
 from contractconv.notation.problem import Shape
 from contractconv.programs.differentiated import differentiated, with_cotangent_shapes
 from contractconv.programs.nodes import Contract
@@ -19,7 +19,7 @@ from contractconv.programs.text.writer import write
 
 
 @dataclass(frozen=True)
-class ProgramExplanation(Value):
+class ProgramExplanation(Paged, Value):
     """A program as formulas, with what comes back to each value beside it.
 
     Attributes:
@@ -47,16 +47,6 @@ class ProgramExplanation(Value):
     def latex_lines(self) -> list[str]:
         """Return the formulas in LaTeX, each by itself."""
         return [self.formulas("latex").equation(line) for line in self._told()]
-
-    def html(self) -> str:
-        """Return a page of its own: formulas in MathML, a picture in SVG, nothing to load."""
-        from contractconv.display.programs.page import page
-
-        return page(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file."""
-        Path(path).write_text(self.html(), encoding="utf-8")
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
@@ -93,16 +83,17 @@ class ProgramExplanation(Value):
     def __repr__(self) -> str:
         return f"<explanation of the program {self.graph.name}>"
 
-    def _repr_html_(self) -> str:
-        from contractconv.display.programs.page import fragment
-
-        return fragment(self)
-
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else str(self))
+    @property
+    def _page_title(self) -> str:
+        return self.graph.name
+
+    def _page_parts(self, *, alone: bool) -> Iterable[str]:
+        from contractconv.display.programs.page import explanation_parts
+
+        return explanation_parts(self, alone)
 
 
 def explain_program(

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
+from contractconv.calculus.letters import Letter
 from contractconv.display.formula_writers import HANDS
+from contractconv.display.names import element
 from contractconv.display.programs.contraction_formulas import Contraction, contraction_of
 from contractconv.display.programs.known_sizes import KnownSizes
 from contractconv.display.programs.lines import Line, Lines
 from contractconv.display.programs.map_formulas import Formula, applied
+from contractconv.lazy import remembered
 from contractconv.programs.nodes import (
     Cast,
     Contract,
@@ -76,11 +79,11 @@ class Formulas:
     def written(self, line: Line) -> Written:
         """Write a line."""
         node, hand = line.node, HANDS[self.script]
-        name = hand.symbol(line.name)
+        name = self._letter(line.name)
         if isinstance(node, Contract) and not line.is_other:
             return self._contraction(name, contraction_of(node))
         at = {axis: hand.symbol(axis) for axis in node.axes}
-        left = hand.met(name, list(at.values()))
+        left = element(hand, name, list(at.values()))
         if line.is_input:
             return Written(left, "")
         return Written(left, (self._value if line.is_other else self._made)(node, at).text)
@@ -95,6 +98,16 @@ class Formulas:
         """A line of LaTeX, with a mark where it is defined."""
         left, right, conditions = self.written(line)
         return HANDS[self.script].stated(f"{left} &", right, conditions)
+
+    def _letter(self, name: str) -> str:
+        """A name; that of what comes back to a value is a gradient's."""
+        back = name.startswith("d_") and name in self._back
+        return Letter(name, "gradient", self._letter(name[2:])) if back else name
+
+    @remembered
+    def _back(self) -> frozenset[str]:
+        """The names of what comes back to values."""
+        return frozenset(line.name for line in self.lines.all() if line.is_back)
 
     # -- contractions --------------------------------------------------------------------------
 
@@ -143,7 +156,7 @@ class Formulas:
         # A number stands where it is read, unless it is this very one that has a name.
         if name is None or (isinstance(node, LEAVES) and node.label != name):
             return self._made(node, at)
-        return Formula(hand.met(hand.symbol(name), [at[axis] for axis in node.axes]))
+        return Formula(element(hand, self._letter(name), [at[axis] for axis in node.axes]))
 
     def _made(self, node: Node, at: At) -> Formula:
         match node:

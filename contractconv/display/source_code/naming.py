@@ -6,6 +6,7 @@ import keyword
 import string
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from contractconv.display.source_code.helpers import NAMES as HELPERS
 from contractconv.errors import ContractionError, OperandError
@@ -43,6 +44,16 @@ def checked_names(spec: Spec, names: Sequence[str]) -> tuple[str, ...]:
     if len({*map(_normal, names)}) < count:
         raise OperandError(f"two operands have the same name: {', '.join(names)}")
     return tuple(names)
+
+
+def python_name(name: str) -> str:
+    """A name as near to one as source code allows: ``lambda_`` for ``lambda``."""
+    return f"{name}_" if keyword.iskeyword(name) or name in USED else name
+
+
+def in_python(spec: Spec) -> Spec:
+    """A contraction whose operands are called as source code can."""
+    return replace(spec, names=tuple(map(python_name, spec.names)))
 
 
 class Names:

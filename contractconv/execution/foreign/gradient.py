@@ -121,7 +121,7 @@ def run_recipe(
     Raises:
         OperandError: what is complex belongs to real numbers.
     """
-    from contractconv.calculus.derived_strings import ONES
+    from contractconv.calculus.letters import ONES
 
     library, like = library_of([*given.values(), *operands])
     extents, dtype = extents_of(recipe, problem), met(library, operands, problem.reduce)
@@ -167,8 +167,7 @@ def summed_recipes(
     Returns:
         A new array, of the shape and the dtype of what is differentiated by.
     """
-    from contractconv.calculus.backward import TANGENT
-    from contractconv.calculus.gradient_derivatives import CHANGE
+    from contractconv.calculus.letters import CHANGE, TANGENT
 
     library, like = library_of([*given.values(), *operands])
     numbers, shape = met(library, operands, problem.reduce), tuple(given[by].shape)

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 
-from contractconv.display.html_page import article, code, document, note
 from contractconv.display.programs.lines import Line
+from contractconv.display.programs.page import line_formula
 from contractconv.display.programs.sentences import words
+from contractconv.markup.parts import code, contents, copies, definitions, note, section
 from contractconv.networks.display.wording import LETTERS, length, likeness, title, work
 from contractconv.networks.explanation import Back, NetworkExplanation, Told
 
 
-def page(explanation: NetworkExplanation) -> str:
-    """Return a complete HTML document."""
-    return document(explanation.name, fragment(explanation))
+def explanation_parts(explanation: NetworkExplanation, alone: bool) -> Iterator[str]:
+    """The parts of a page that explains a network."""
+    yield f"<h1>{code(title(explanation))}</h1>"
+    if alone:
+        yield contents({name: name for name in map(_name, explanation.parts)})
+    yield copies(LaTeX=explanation.latex())
+    for part in explanation.parts:
+        yield section(_name(part), _part(part), _name(part) if alone else "")
+    yield note(" ".join(LETTERS))
 
 
-def fragment(explanation: NetworkExplanation) -> str:
-    """Return an explanation to stand in a page or a notebook."""
-    head = f"<h1>{code(title(explanation))}</h1>"
-    return article([head, *map(_part, explanation.parts), note(" ".join(LETTERS))])
+def _name(part: Told) -> str:
+    return ".".join(part.path)
 
 
-def _part(part: Told) -> str:
-    strings = "".join(f"<p>{code(line)}</p>" for line in part.string.splitlines())
-    said = note(likeness(part)) if part.like else _told(part)
-    return f"<section><h2>{escape('.'.join(part.path))}</h2>{strings}{said}</section>"
+def _part(part: Told) -> Iterator[str]:
+    yield from (f"<p>{code(line)}</p>" for line in part.string.splitlines())
+    if part.like:
+        yield note(likeness(part))
+    else:
+        yield from _told(part)
 
 
-def _told(part: Told) -> str:
+def _told(part: Told) -> Iterator[str]:
     sizes = [*part.given, (f"→ {part.makes[0]}", part.makes[1])]
-    said = "".join(map(note, (*part.said, length(part), work(part))))
-    forward = "".join(_formula(part, line) for line in part.lines)
-    back = "".join(_back(part, one) for one in part.backs)
-    return f"{_definitions(sizes)}{forward}{said}{back}"
-
-
-def _definitions(pairs: list[tuple[str, str]]) -> str:
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs)
-    return f"<dl>{items}</dl>"
+    yield definitions((name, escape(size)) for name, size in sizes)
+    yield from (_formula(part, line) for line in part.lines)
+    yield from map(note, (*part.said, length(part), work(part)))
+    yield from (_back(part, one) for one in part.backs)
 
 
 def _back(part: Told, back: Back) -> str:
@@ -50,4 +53,4 @@ def _back(part: Told, back: Back) -> str:
 
 def _formula(part: Told, line: Line) -> str:
     assert part.program is not None
-    return part.program.formulas("mathml").equation(line) + note(words(part.program, line, line))
+    return line_formula(part.program, line) + note(words(part.program, line, line))

@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contractconv.errors import ParameterError, TrainingError
 from contractconv.execution.calibration import chosen_by
 from contractconv.layers.nesting import Nested, from_names
+from contractconv.markup.parts import Column, article, row, table
 from contractconv.networks.fitting import chance
 from contractconv.networks.fitting.data import Augment, Batch, Source, augmented
 from contractconv.networks.fitting.measures import Measures
@@ -56,6 +58,16 @@ class Fit:
 
     def __repr__(self) -> str:
         return f"<fit: {self}>"
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        head = [Column(name.replace("_", " "), number=True) for name in names]
+        shown = (row(head, [_figure(one.get(name)) for name in names]) for one in self.rows)
+        return article([f"<p>{escape(str(self))}</p>", table(head, shown)])
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 _COUNTS = ("epoch", "step", "seconds", "rate")

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
-from contractconv.html_style import preformatted
+from contractconv.markup.parts import article
+from contractconv.markup.shown import Printed
 from contractconv.notation.spec import SUM
 from contractconv.planning.cost import flops
 from contractconv.planning.plan import Plan
@@ -62,7 +63,7 @@ class Line:
 
 
 @dataclass(frozen=True, repr=False)
-class ProgramPlan:
+class ProgramPlan(Printed):
     """How a program is carried out, step by step; ``print`` it.
 
     Attributes:
@@ -95,15 +96,24 @@ class ProgramPlan:
         """The plan as JSON."""
         return json.dumps([asdict(line) for line in self.lines], indent=2, ensure_ascii=False)
 
-    def __str__(self) -> str:
+    def _whole(self) -> str:
+        """The figures of all steps together."""
         whole = f"{len(self.lines)} steps, {quantity(self.operations)} operations, "
         whole += f"{in_bytes(self.moved)} moved, {in_bytes(self.peak)} at most at once, "
         whole += f"{written(self.predicted)} expected"
         if self.seconds:
             whole += f", {written(sum(self.seconds))} taken"
-        return "\n".join([whole, *self._rows()])
+        return whole
+
+    def __str__(self) -> str:
+        return "\n".join([self._whole(), *self._rows()])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from contractconv.planning.programs.report_page import plan_parts
+
+        return article(plan_parts(self))
 
     def _rows(self) -> Iterator[str]:
         if not self.lines:
@@ -119,9 +129,6 @@ class ProgramPlan:
             figures = f"{quantity(line.operations):>11}{in_bytes(line.moved):>11}"
             expected, makes = f"{written(line.predicted):>11}", _shortened(line.makes, _NAMES)
             yield f"{spent}{expected}{figures}  {makes:{name}}  {line.way:28}  {does}"
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
 
 
 def planned_lines(

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from contractconv.api.tensor import Tensor
-from contractconv.calculus.symbols import operand_names
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Spec, operand_names
 from contractconv.programs.build import contract, joined, plain_spec
 from contractconv.programs.nodes import Contract, Length, Node, Number
 from contractconv.programs.sizes import Extent, Size

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from contractconv.cache_register import kept
 from contractconv.calculus.backward import derive
 from contractconv.errors import CertificateError, ReductionError
-from contractconv.html_style import preformatted
+from contractconv.markup.shown import Printed
 from contractconv.notation.problem import Shape
 from contractconv.notation.spec import Spec
 from contractconv.programs.differentiated import differentiated
@@ -50,7 +50,7 @@ class ContractionProof:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ProgramCertificate:
+class ProgramCertificate(Printed):
     """What was checked of a program, all of it with success.
 
     Attributes:
@@ -76,9 +76,6 @@ class ProgramCertificate:
             _counted(len(self.gradients.names), "gradient"),
         )
         return f"verified: {self.name}, {parts[0]}, {parts[1]} and {parts[2]}"
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
 
     def __repr__(self) -> str:
         return str(self)

@@ -209,7 +209,7 @@ def test_what_is_no_line_of_a_program(line: str, message: str, under: str) -> No
 
 def test_ranks_show_the_string_as_well() -> None:
     assert said('y = contract("b, i o -> b o", x, W)').split("\n") == [
-        "operand 0 has the 2 axes 'b i', but its term has 1",
+        "x has the 2 axes 'b i', but its term has 1",
         '      y = contract("b, i o -> b o", x, W)',
         "          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         "  b, i o -> b o",

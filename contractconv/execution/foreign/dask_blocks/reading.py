@@ -18,6 +18,10 @@ from contractconv.planning.blocks.parts import Read, reads
 
 Key = tuple[Any, ...]
 
+# Bytes of an array that tasks hold themselves. As a task of its own it would come after the first
+# blocks that are to meet it, more than one of which would be made to wait for it.
+_HELD = 1 << 16
+
 
 class Reader:
     """Knows what a task has to be given for a part of an operand.
@@ -30,6 +34,7 @@ class Reader:
     def __init__(self, operand: Array, name: str) -> None:
         self._operand, self._name = operand, name
         self._source = source_of(operand)
+        self._array = _array_of(operand)
         # Of each block the pieces that others need of it, by their places.
         self._edges: dict[tuple[int, ...], dict[tuple[tuple[int, int], ...], int]] = {}
 
@@ -46,6 +51,8 @@ class Reader:
         size = prod(shape) * int(operand.dtype.itemsize)
         if not size:
             return np.empty(shape, operand.dtype), Load()
+        if self._array is not None:
+            return self._array[place], Load(size)
         if self._source is not None:
             return self._source(place), Load(size)
         counts, found = reads(place, operand.chunks)
@@ -66,6 +73,13 @@ class Reader:
         places = self._edges.setdefault(read.block, {})
         number = places.setdefault(tuple((at.start, at.stop) for at in read.at), len(places))
         return (getitem, (self._name, *read.block), number), Load(least, near=size)
+
+
+def _array_of(operand: Array) -> Any:
+    """The small array of numpy that an operand is, if it is one."""
+    block = operand.dask.layers[operand.name].get((operand.name, *(0 for _ in operand.shape)))
+    is_whole = isinstance(block, np.ndarray) and block.shape == operand.shape
+    return block if is_whole and block.nbytes <= _HELD else None
 
 
 def _nested(pieces: list[Any], counts: Sequence[int]) -> Any:

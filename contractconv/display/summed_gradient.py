@@ -1,0 +1,109 @@
+"""What there is to say about the gradient by an array that stands in several places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contractconv.calculus.collected import Collected
+from contractconv.calculus.derivation_steps import Step
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import said
+from contractconv.calculus.summed_steps import collected_gradient, summed_steps
+from contractconv.display.diagram import diagram
+from contractconv.display.diagram_sum import side_by_side
+from contractconv.display.matrix_form import matrix_form
+from contractconv.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from contractconv.display.explanation import Gradient
+    from contractconv.verification.certificate import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SummedGradient:
+    """The gradient by an array: the sum of those by its places.
+
+    Attributes:
+        parts: what there is to say about each of them.
+        seconds: its own derivatives.
+        certificate: the proof; ``None`` if none was asked for.
+    """
+
+    parts: tuple[Gradient, ...]
+    seconds: tuple[Second, ...]
+    certificate: Certificate | None
+
+    @property
+    def name(self) -> str:
+        """The array's name."""
+        return self.parts[0].name
+
+    @property
+    def formula(self) -> Collected:
+        """The sum, collected."""
+        return collected_gradient([part.formulas for part in self.parts])
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation, told."""
+        return summed_steps([part.formulas for part in self.parts])
+
+    @property
+    def plans(self) -> Iterator[tuple[str, Plan]]:
+        """How each part is executed, if shapes are known."""
+        for number, part in enumerate(self.parts, 1):
+            if part.plan is not None:
+                yield f"part {number} of d{self.name}", part.plan
+
+    @property
+    def matrix(self) -> str | None:
+        """The sum as products of matrices, if it is that."""
+        return matrix_form(self.formula, "text")
+
+    @property
+    def sentence(self) -> str:
+        """Say why there are parts, and what they are in matrices."""
+        return f"{self.reason} In matrices: {self.matrix}." if self.matrix else self.reason
+
+    @property
+    def reason(self) -> str:
+        """Say why there are parts."""
+        count = len(self.parts)
+        return f"{self.name} stands in {count} places, so its gradient is the sum of {count} parts."
+
+    def picture(self) -> str:
+        """The diagrams of the parts, side by side."""
+        return side_by_side([_drawn(part) for part in self.parts])
+
+    def as_dict(self, scripts: Any, again: Any, verified: Any, part: Any) -> dict[str, Any]:
+        """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
+        formula = self.formula
+        parts = [part(one) for one in self.parts]
+        return {
+            "operand": self.parts[0].formulas.forward.arrays.index(self.name),
+            "name": self.name,
+            "formula": scripts(formula) | {"sympy": str(formula.sympy)},
+            "matrices": self.matrix,
+            "again": again,
+            "verified": verified,
+            "parts": parts,
+        }
+
+
+def _drawn(part: Gradient) -> str:
+    equation = part.formulas.collected
+    names = [said(factor.name) for factor in equation.factors]
+    return diagram(part.formulas.gather, names, said(equation.left.name))
+
+
+def strings(gradient: SummedGradient) -> Iterator[tuple[str, str]]:
+    """The strings of the parts, each behind what it is called."""
+    for number, part in enumerate(gradient.parts, 1):
+        scatter, gather = part.formulas.scatter, part.formulas.gather
+        yield f"part {number}", str(scatter)
+        if gather != scatter:
+            yield "  gather", str(gather)
+        if part.simplified is not None:
+            yield "  here", str(part.simplified)

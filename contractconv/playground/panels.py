@@ -1,0 +1,168 @@
+"""Panels: what a card shows when it is asked for; each is one entry in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+
+from contractconv.api.derivation import Derivation
+from contractconv.calculus.collected import Collected
+from contractconv.calculus.equation import Equation
+from contractconv.display.equations import write
+from contractconv.display.explanation import Gradient
+from contractconv.display.html_page import python
+from contractconv.display.html_sequences import phase_parts, second_parts
+from contractconv.display.html_steps import steps_list
+from contractconv.display.sentences import gradient_forms
+from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.errors import ContractionError
+from contractconv.markup.parts import copies, note, preformatted
+from contractconv.planning.report_page import plan_parts
+from contractconv.playground.subject import Subject
+
+Operand = int | None
+"""The operand that a card's gradient is by; ``None`` on the card of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Something that a card can show besides.
+
+    Attributes:
+        name: what the page calls it.
+        title: what is on its button.
+        html: what it shows.
+        belongs: whether a card has it.
+    """
+
+    name: str
+    title: str
+    html: Callable[[Subject, Operand], str]
+    belongs: Callable[[Subject, Operand], bool]
+
+
+def _gradient(subject: Subject, operand: Operand) -> Gradient | SummedGradient:
+    assert operand is not None
+    return subject.explanation.gradients[operand]
+
+
+def _derivation(subject: Subject, operand: Operand) -> Derivation:
+    assert operand is not None
+    return subject.contraction.grad(operand)
+
+
+def _is_gradient(_: Subject, operand: Operand) -> bool:
+    return operand is not None
+
+
+def _always(_: Subject, operand: Operand) -> bool:
+    return True
+
+
+def _derived(subject: Subject, operand: Operand) -> str:
+    return steps_list(_gradient(subject, operand).steps)
+
+
+def _has_phases(subject: Subject, operand: Operand) -> bool:
+    if operand is None:
+        return False
+    try:
+        found = _derivation(subject, operand).phases(**subject.parameters)
+    except ContractionError:
+        return False  # a symbol in a division, a composition in the way, or too many of them
+    return len(found) > 1
+
+
+def _phases(subject: Subject, operand: Operand) -> str:
+    found = _derivation(subject, operand).phases(**subject.parameters)
+    said = (
+        f"{len(found)} contractions without a division, whose results add up to the gradient: "
+        f"one for each residue."
+    )
+    items = (
+        "".join(phase_parts(phase._shown_spec(), phase._shown_equation(), phase.meaning))
+        for phase in found
+    )
+    return f"{note(said)}<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
+
+
+def _again(subject: Subject, operand: Operand) -> str:
+    gradient = _gradient(subject, operand)
+    said = note(f"V is the cotangent of d{gradient.name}.")
+    forward = subject.explanation.spec
+    return said + "".join(
+        part for second in gradient.seconds for part in second_parts(second, forward)
+    )
+
+
+def _has_plan(subject: Subject, operand: Operand) -> bool:
+    return subject.explanation.plan is not None
+
+
+def _planned(subject: Subject, operand: Operand) -> str:
+    plans = [subject.explanation.plan]
+    if operand is not None:
+        plans = [plan for _, plan in _gradient(subject, operand).plans]
+    said = (
+        "What is predicted for a machine like many, in float32."
+        if find_spec("numpy") is not None
+        else "What is predicted for a machine like many, in float32; nothing is carried out here."
+    )
+    return "".join(part for plan in plans if plan for part in plan_parts(plan)) + note(said)
+
+
+def _certificate(subject: Subject, operand: Operand) -> str:
+    derivation = _derivation(subject, operand)
+    if find_spec("numpy") is None:
+        from contractconv.verification.exact_proof import prove
+
+        said = "In Python's integers; engines, which need numpy, are not compared here."
+        gradient = _gradient(subject, operand)
+        parts = gradient.parts if isinstance(gradient, SummedGradient) else [gradient]
+        proofs = [str(prove(part.formulas, subject.parameters)) for part in parts]
+        return preformatted("\n".join(proofs)) + note(said)
+    return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
+
+
+def _source(library: str, subject: Subject, operand: Operand) -> str:
+    subject_of_code = subject.contraction if operand is None else _derivation(subject, operand)
+    return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
+
+
+def _copied(subject: Subject, operand: Operand) -> str:
+    made, shown, forms = _forms(subject, operand)
+    scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
+    texts = {name: write(shown, script) for name, script in scripts.items()}
+    strings = {name: str(spec) for name, spec in forms}
+    return copies(**strings, **texts, Python=made, sympy=str(shown.sympy))
+
+
+def _forms(
+    subject: Subject, operand: Operand
+) -> tuple[str, Equation | Collected, Iterable[tuple[str, object]]]:
+    """What makes a card's subject in Python, its formula, and its strings."""
+    spec = subject.explanation.spec
+    if operand is None:
+        return python(spec), subject.explanation.forward, [("string", spec)]
+    gradient, made = _gradient(subject, operand), f"{python(spec)}.grad({operand})"
+    if isinstance(gradient, SummedGradient):
+        return made, gradient.formula, strings(gradient)
+    return made, gradient.formulas.collected, gradient_forms(gradient)
+
+
+_LIBRARIES = ("numpy", "torch", "jax")
+
+PANELS = {
+    panel.name: panel
+    for panel in (
+        Panel("steps", "Steps", _derived, _is_gradient),
+        Panel("phases", "Phases", _phases, _has_phases),
+        Panel("again", "Differentiated again", _again, _is_gradient),
+        Panel("plan", "Plan", _planned, _has_plan),
+        Panel("certificate", "Certificate", _certificate, _is_gradient),
+        *(Panel(name, f"{name} code", partial(_source, name), _always) for name in _LIBRARIES),
+        Panel("copy", "Copy", _copied, _always),
+    )
+}

@@ -1,0 +1,51 @@
+"""What the page shows: a contraction, explained as far as its fields allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contractconv.api.contraction import Contraction
+from contractconv.display.explanation import Explanation
+from contractconv.errors import ContractionError
+from contractconv.notation.problem import Shape
+from contractconv.playground.asked import Asked, of_shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A contraction and what is known of it.
+
+    Attributes:
+        contraction: the contraction.
+        shapes: those of its operands, if all are known.
+        values: extents and parameters.
+        explanation: everything there is to say, but proofs.
+    """
+
+    contraction: Contraction
+    shapes: tuple[Shape, ...]
+    values: Mapping[str, int]
+    explanation: Explanation
+
+    @classmethod
+    def of(cls, asked: Asked) -> Subject:
+        """Explain what the fields say.
+
+        Raises:
+            FieldError: one of them is wrong.
+        """
+        contraction, values = asked.contraction(), asked.numbers()
+        spec = contraction._named
+        shapes = asked.sizes([spec.inputs[spec.places_of(n)[0]] for n in range(len(spec.arrays))])
+        try:
+            explanation = contraction.explain(*shapes, extents=values, proof=False)
+        except ContractionError as error:
+            raise of_shapes(error) from None
+        return cls(contraction, shapes, values, explanation)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """The numbers that are given for parameters."""
+        names = self.contraction.parameters
+        return {name: value for name, value in self.values.items() if name in names}

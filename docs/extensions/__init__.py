@@ -1,0 +1,1 @@
+"""What Sphinx does with these pages beyond what it can do by itself."""

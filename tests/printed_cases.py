@@ -1,0 +1,172 @@
+"""Random contractions with arrays, small enough to be worked out by hand, of every kind there is.
+
+What one can draw:
+
+- ``cases()``: any form of the notation, layers, any reduction; some with long names, with symbols
+  for strides, dilations and paddings, or with an ellipsis.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from convolution_strategies import convolutions
+from hypothesis import strategies as st
+from printed_claims import Case
+from printed_oracle import Elements, Place, Witness, places
+from strategies import Draw, Problem, Shape, filled, problems, windows
+
+import contractconv as cc
+from contractconv import Reduction
+
+REDUCTIONS: tuple[Reduction, ...] = ("sum", "sum", "mean", "max", "min", "prod", "logsumexp")
+# Names that are letters of something else, Greek, long, or that TeX would not like.
+NAMES = [
+    "row", "alpha", "in_channels", "lambda", "pi", "h", "w", "d", "y", "x", "S", "G",
+    "V", "X", "W", "P", "Q", "M", "R", "L", "J", "dX", "T0", "_",
+    "i1", "Sigma", "max", "exp", "log", "delta", "b", "r", "c", "o", "theta2", "x_1_2",
+    "N", "n", "e", "u", "v", "z", "t", "where", "sum_", "hbar",
+]  # fmt: skip
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def small(problem: Problem) -> bool:
+    """Whether a problem can be worked out by hand."""
+    sizes = [math.prod(shape) for shape in (*problem.shapes, problem.output_shape)]
+    return problem.points <= 48 and min(sizes) > 0 and max(sizes) <= 32
+
+
+_ANY = st.one_of(windows(), problems(), convolutions(most=2)).filter(small)
+
+
+def case(
+    text: str,
+    problem: Problem,
+    reduce: Reduction,
+    seed: int,
+    numbers: Mapping[str, int] | None = None,
+    shapes: Sequence[Shape] | None = None,
+) -> Case:
+    """A case of arrays that follow from a seed.
+
+    Args:
+        text: the contraction as it is written.
+        problem: the same with numbers for parameters, and without an ellipsis.
+        reduce: how contributions combine.
+        seed: of the arrays.
+        numbers: the parameters.
+        shapes: of the operands.
+    """
+    operands = tuple(_elements(shape, 4 * seed + n) for n, shape in enumerate(problem.shapes))
+    witness = Witness(
+        problem.spec, problem.shapes, problem.extents, problem.output_shape, reduce, operands
+    )
+    contraction = cc.Contraction(text, reduce=reduce, parameters=tuple(numbers or ()))
+    return Case(contraction, witness, dict(numbers or {}), seed)
+
+
+def _elements(shape: Place, seed: int) -> Elements:
+    return dict(zip(places(shape), map(int, filled(shape, seed, 3, "int64").flat), strict=True))
+
+
+@st.composite
+def _usual(draw: Draw, seed: int, reduce: Reduction) -> Case:
+    problem = draw(_ANY)
+    return case(problem.spec, problem, reduce, seed)
+
+
+@st.composite
+def _renamed(draw: Draw, seed: int, reduce: Reduction) -> Case:
+    """Indices with other names; with a blank somewhere, as they are words."""
+    problem = draw(_ANY)
+    names = dict(zip(problem.extents, draw(st.permutations(NAMES)), strict=False))
+    spec = re.sub(r"(\d)([A-Za-z_])", r"\1*\2", problem.spec)
+    spec = _NAME.sub(lambda found: names[found.group()], spec)
+    if not any(" " in term.strip() for term in re.split(",|->", spec)):
+        return case(problem.spec, problem, reduce, seed)
+    extents = {names[name]: size for name, size in problem.extents.items()}
+    renamed = Problem(spec, problem.shapes, extents, problem.output_shape)
+    return case(spec, renamed, reduce, seed)
+
+
+_SYMBOLIC = [
+    "b (s*i+d*k-p), k o -> b i o",
+    "(s*i-p), i -> i",
+    "i b, k b -> b (s*i+d*k-p)",
+    "(s*i+d*k-p) (t*j+l), k l -> i j",
+    "((h-d*k+p)/s), k h -> h",
+    "b (d*k-s*i+p), k -> b i",
+    "(s*(i-p)+d*k) k -> i",
+    "(i k), (s*k+i-p) -> k",
+]
+
+
+@st.composite
+def _symbolic(draw: Draw, seed: int, reduce: Reduction) -> Case:
+    """Symbols for strides, dilations and paddings; axes end before, at or after their reach."""
+    text = draw(st.sampled_from(_SYMBOLIC))
+    numbers = {name: draw(st.integers(1, 3)) for name in "std" if re.search(rf"\b{name}\b", text)}
+    numbers |= {"p": draw(st.integers(0, 2))} if re.search(r"\bp\b", text) else {}
+    spec = re.sub(r"\b[stdp]\b", lambda found: str(numbers[found.group()]), text)
+    extents = {name: draw(st.integers(1, 3)) for name in dict.fromkeys(_NAME.findall(spec))}
+    terms = [re.findall(r"\((?:[^()]|\([^()]*\))*\)|\w+", t) for t in re.split(",|->", spec)]
+    shapes = [tuple(draw(_size(axis, extents)) for axis in term) for term in terms]
+    problem = Problem(spec, tuple(shapes[:-1]), extents, shapes[-1])
+    return case(text, problem, reduce, seed, numbers)
+
+
+def _size(axis: str, extents: Mapping[str, int]) -> st.SearchStrategy[int]:
+    if axis in extents:
+        return st.just(extents[axis])
+    if " " in axis:
+        return st.just(math.prod(extents[name] for name in _NAME.findall(axis)))
+    return st.integers(1, 6)
+
+
+_DOTTED = [
+    "... i j, ... j -> ... i",
+    "... i -> ...",
+    "... (2*i+k-1), k ... -> i ...",
+    "i ... -> ... i",
+    "..., i -> ... (i+1)",
+    "... ->",
+    "... c, ... c -> c",
+]
+
+
+@st.composite
+def _dotted(draw: Draw, seed: int, reduce: Reduction) -> Case:
+    """An ellipsis: of the second operand its axes may be fewer, or of size 1."""
+    text = draw(st.sampled_from(_DOTTED))
+    whole = {name: draw(st.integers(1, 2)) for name in "uv"[: draw(st.integers(0, 2))]}
+    fewer = ["(0)" if draw(st.booleans()) else name for name in [*whole][draw(st.integers(0, 2)) :]]
+    terms = [term.strip() for term in re.split(",|->", text)]
+    spelled = [
+        " ".join([*whole] if n != 1 or n == len(terms) - 1 else fewer).join(term.split("..."))
+        if "..." in term
+        else term
+        for n, term in enumerate(terms)
+    ]
+    spec = f"{', '.join(spelled[:-1])} -> {spelled[-1]}"
+    names = [name for name in dict.fromkeys(_NAME.findall(spec)) if name not in whole]
+    extents = {name: draw(st.integers(1, 3)) for name in names}
+    extents |= {name: size for name, size in whole.items() if name in spec}
+    shapes = [
+        tuple(
+            1 if axis == "(0)" else draw(_size(axis, extents))
+            for axis in re.findall(r"\([^()]*\)|\w+", term)
+        )
+        for term in spelled
+    ]
+    problem = Problem(spec, tuple(shapes[:-1]), extents, shapes[-1])
+    return case(text, problem, reduce, seed)
+
+
+@st.composite
+def cases(draw: Draw) -> Case:
+    """Any contraction with arrays."""
+    kind = draw(st.sampled_from([_usual, _usual, _renamed, _symbolic, _dotted]))
+    drawn: Case = draw(kind(draw(st.integers(1, 99)), draw(st.sampled_from(REDUCTIONS))))
+    return drawn
