@@ -69,7 +69,7 @@ def test_what_is_missing_would_be_noticed() -> None:
 # What the package and the extra `test` bring, beside Python itself.
 BROUGHT = {
     "contractconv", "numpy", "opt_einsum", "sympy", "mpmath", "llvmlite", "matplotlib", "mlxtend",
-    "tqdm", "pytest", "hypothesis", "benchmarks",
+    "tqdm", "pytest", "hypothesis", "benchmarks", "extensions",
 }  # fmt: skip
 # What tests that skip begin as processes of their own.
 SCRIPTS = {"on_devices.py", "two_processes.py", "sharding_processes.py"}

@@ -125,12 +125,13 @@ def derive(forward: Spec, operand: int, solved: tuple[str, ...] = ()) -> Formula
     Raises:
         ContractionError: the gradient cannot be solved for an index.
     """
-    return _derived(forward, operand, solved, forward.typed)
+    order = tuple(axis.names for axis in forward.typed)
+    return _derived(forward, operand, solved, order)
 
 
 @kept(most=1024)
 def _derived(
-    forward: Spec, operand: int, solved: tuple[str, ...], _typed: tuple[tuple[str, ...], ...]
+    forward: Spec, operand: int, solved: tuple[str, ...], _order: tuple[tuple[str, ...], ...]
 ) -> Formulas:
     # Contractions that are typed in another order are equal, and derived anew all the same.
     loss = _loss(forward, operand)

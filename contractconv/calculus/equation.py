@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import sympy
@@ -154,7 +153,7 @@ class Equation(Value):
         reduce: how contributions combine.
         parameters: symbols that stand for numbers, not for indices.
         scale: the indices by whose extents the sum is divided, with repetition.
-        typed: the indices of each axis from which it was derived, in the order of writing.
+        typed: the axes from which it was derived, as they were written.
         empty: whether no point fulfils the conditions, so that there is nothing to be reduced.
     """
 
@@ -166,7 +165,7 @@ class Equation(Value):
     reduce: Reduction = SUM
     parameters: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
-    typed: tuple[tuple[str, ...], ...] = ()
+    typed: tuple[Affine, ...] = ()
     empty: bool = False
 
     @remembered
@@ -263,9 +262,12 @@ class Equation(Value):
         """
         if len(found.terms) <= 1:
             return found
+        if found in self.typed:
+            return self.typed[self.typed.index(found)]
         names = {*found.names, *(name.rstrip("'") for name in found.names)}
-        alike = sorted(self.typed, key=lambda axis: -len(names.intersection(axis)))
-        places = {name: n for n, name in enumerate(dict.fromkeys(chain.from_iterable(alike)))}
+        alike = sorted(self.typed, key=lambda axis: -len(names.intersection(axis.names)))
+        order = dict.fromkeys(name for axis in alike for name in axis.names)
+        places = {name: n for n, name in enumerate(order)}
 
         def rank(name: str) -> tuple[int, int]:
             typed = places.get(name, places.get(name.rstrip("'"), -1))

@@ -131,9 +131,9 @@ class Spec(Value):
         return (*plain, *sorted(set(unique_names(self.terms)).difference(plain)))
 
     @remembered
-    def typed(self) -> tuple[tuple[str, ...], ...]:
-        """The indices of each axis, in the order in which they were typed."""
-        return tuple(axis.names for axis in self.axes)
+    def typed(self) -> tuple[Affine, ...]:
+        """The expressions on axes, whose summands have the order in which they were typed."""
+        return tuple(axis for axis in self.axes if isinstance(axis, Affine))
 
     @property
     def called(self) -> tuple[str, ...]:

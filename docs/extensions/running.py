@@ -48,6 +48,26 @@ def lacking(source: str) -> list[str]:
     return sorted(name for name in modules & PEERS if find_spec(name) is None)
 
 
+def bound(source: str) -> set[str]:
+    """The names that an example makes."""
+    nodes = [*ast.walk(_parsed(source))]
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and _is_stored(node)}
+    made |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    aliases = [alias for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))
+               for alias in node.names]  # fmt: skip
+    return made | {(alias.asname or alias.name).split(".")[0] for alias in aliases}
+
+
+def read(source: str) -> set[str]:
+    """The names that an example reads."""
+    nodes = ast.walk(_parsed(source))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and not _is_stored(node)}
+
+
+def _is_stored(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
 def examples(text: str) -> list[doctest.Example]:
     """The examples of a block, in order."""
     return doctest.DocTestParser().get_examples(text)

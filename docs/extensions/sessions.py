@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from docutils import nodes
@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
-from extensions.running import Ran, examples, lacking, run
+from extensions.running import Ran, bound, examples, lacking, read, run
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,16 +23,21 @@ class Sessions(SphinxTransform):
     def apply(self, **kwargs: Any) -> None:
         """Run the blocks of a page in order, all with the same names."""
         names: dict[str, Any] = {"__name__": "__main__"}
-        left_out: list[nodes.Element] = []
-        for block in list(self.document.findall(nodes.literal_block)):
-            if not is_session(block) or any(_is_in(block, section) for section in left_out):
-                continue
-            missing = [name for one in examples(block.astext()) for name in lacking(one.source)]
+        absent: dict[
+            str, list[str]
+        ] = {}  # names, and the libraries without which they are not made
+        left_out: dict[nodes.Element, list[str]] = {}
+        for block in filter(is_session, list(self.document.findall(nodes.literal_block))):
+            around = [why for section, why in left_out.items() if _is_in(block, section)]
+            missing = around[0] if around else _missing(block, absent)
+            if missing and not around:
+                left_out[block.parent] = missing
+                block.parent.insert(block.parent.index(block), notice(missing))
             if missing:
-                left_out.append(block.parent)
-                block.parent.insert(block.parent.index(block), _notice(missing))
+                absent |= dict.fromkeys(_bound(block), missing)
             else:
                 self._run(block, names)
+                absent = {name: why for name, why in absent.items() if name not in _bound(block)}
 
     def _run(self, block: nodes.literal_block, names: dict[str, Any]) -> None:
         ran = list(run(block.astext(), names))
@@ -48,6 +53,22 @@ class Sessions(SphinxTransform):
 def is_session(block: nodes.literal_block) -> bool:
     """Whether a block shows Python's shell."""
     return bool(block.get("language") == "python" and block.astext().startswith(">>>"))
+
+
+def _bound(block: nodes.literal_block) -> set[str]:
+    return set().union(*(bound(one.source) for one in examples(block.astext())))
+
+
+def _missing(block: nodes.literal_block, absent: Mapping[str, list[str]]) -> list[str]:
+    """The libraries that a block lacks, itself or by the names that it reads."""
+    found: list[str] = []
+    made: set[str] = set()
+    for one in examples(block.astext()):
+        found += lacking(one.source)
+        for name in sorted(read(one.source) & absent.keys() - made):
+            found += absent[name]
+        made |= bound(one.source)
+    return list(dict.fromkeys(found))
 
 
 def _is_in(node: nodes.Node, section: nodes.Element) -> bool:
@@ -76,9 +97,10 @@ def _block(like: nodes.literal_block, text: str) -> nodes.literal_block:
     return made
 
 
-def _notice(missing: Iterable[str]) -> nodes.Element:
-    names = " and ".join(dict.fromkeys(missing))
-    said = f"{names} was not installed when this page was built: what follows was not run."
+def notice(missing: Iterable[str]) -> nodes.Element:
+    """What readers are told where something is left out."""
+    names = " and ".join(missing)
+    said = f"{names} was not installed when this page was built: what stands here was not run."
     return nodes.warning("", nodes.paragraph("", said))
 
 

@@ -93,6 +93,6 @@ def test_sentences_write_expressions_as_formulas_do(
 ) -> None:
     terms = [(name, Polynomial.of(n)) for name, n in zip(called, numbers, strict=True)]
     axis = Affine.of(terms, Polynomial.of(offset), Polynomial.of(divisor))
-    equation = Equation(Element("Y", (), ()), (), (), typed=(axis.names,))
+    equation = Equation(Element("Y", (), ()), (), (), typed=(axis,))
     writer = Writer(equation, HANDS["text"])
     assert writer.axis(equation.written(expression(axis))) == in_words(axis)

@@ -57,6 +57,19 @@ def test_a_section_that_needs_what_is_missing_says_so(
     assert html.index("was not installed") < html.index("Other")
 
 
+def test_what_reads_names_that_were_not_made_is_left_out_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "find_spec", lambda name: None)
+    first = "## First\n\n" + block(">>> import torch\n>>> x = torch.ones(1)")
+    second = "## Second\n\n" + block(">>> y = 2 * x")
+    third = "## Third\n\n" + block(">>> x = 1\n>>> x + 1\n2") + block(">>> x\n1")
+    fourth = "## Fourth\n\n" + block(">>> y")
+    html, warnings = site_of(tmp_path, f"# Page\n\n{first}\n{second}\n{third}\n{fourth}")
+    assert warnings == ""
+    assert html.count("torch was not installed") == 3
+
+
 def test_formulas_and_pictures_are_part_of_the_page(tmp_path: Path) -> None:
     shown = "```{formula} (2*i+k), k -> i\n:grad: 0\n```\n\n```{network} i j, j k -> i k\n```\n"
     html, warnings = site_of(tmp_path, f"# Page\n\n{shown}")

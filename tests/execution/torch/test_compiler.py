@@ -89,7 +89,7 @@ def test_an_exported_program_has_the_text_in_it() -> None:
 def test_a_mistake_is_told_as_it_is_read() -> None:
     torch._dynamo.reset()
     compiled = torch.compile(CONV, fullgraph=True, backend="eager")
-    with pytest.raises(Exception, match="c is 3 on axis 3 of operand 0, but 2"):
+    with pytest.raises(Exception, match="c is 3 on axis 3 of x0, but 2"):
         compiled(torch.ones(2, 6, 6, 3), torch.ones(3, 3, 2, 4))
 
 
