@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 import contractconv as cc
 from extensions.grammar import Grammar
+from extensions.layers import is_there
 from extensions.markup import forms, formula_of, picture_of, shown_string
 from extensions.railroad import diagrams
+from extensions.sessions import notice
 
 
 class Shown(Directive):
@@ -89,6 +92,20 @@ class Railroad(Directive):
         ]
 
 
+class Room(SphinxDirective):
+    """A room of the library that is for another library, if that is there."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Its documentation, or a notice."""
+        (library,) = self.arguments
+        if not is_there(library):
+            return [notice([library])]
+        text = f".. automodule:: contractconv.{library}\n   :members:\n   :imported-members:\n"
+        return list(self.parse_text_to_nodes(text))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("string", String)
@@ -96,4 +113,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("formula", Formula)
     app.add_directive("network", Network)
     app.add_directive("railroad", Railroad)
+    app.add_directive("room", Room)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
