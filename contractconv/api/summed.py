@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from contractconv.api.call_checks import Call, Called
 from contractconv.api.contraction import Contraction
-from contractconv.api.derivation import Derivation, Phase, Step, operand_key
+from contractconv.api.derivation import Derivation, Step, operand_key
 from contractconv.api.derivatives import Derived
 from contractconv.api.representations import Shown
-from contractconv.api.sequences import Steps
+from contractconv.api.sequences import Phases, Seconds, Steps
 from contractconv.errors import ContractionError
 from contractconv.notation.problem import Problem, Shape
 from contractconv.notation.spec import Spec
 
 if TYPE_CHECKING:
-    from contractconv.api.second_derivative import Second
     from contractconv.calculus.collected import Collected
     from contractconv.display.source_code import Given
     from contractconv.verification.certificate import Certificate
@@ -135,9 +134,18 @@ class SummedDerivation(_Summed[Derivation], Derivation):
         """A sum has none: each of its parts has one."""
         raise self._several("gather form")
 
-    def phases(self, /, **parameters: int) -> tuple[Phase, ...]:
+    @property
+    def string(self) -> NoReturn:
+        """A sum has none: each of its parts has one."""
+        raise self._several("string")
+
+    def solved_for(self, *names: str) -> NoReturn:
+        """A sum is not solved: each of its parts can be."""
+        raise self._several("form that is solved for an index")
+
+    def phases(self, /, **parameters: int) -> Phases:
         """The phases of all parts, which add up to the gradient; see :meth:`Derivation.phases`."""
-        return tuple(phase for part in self.parts for phase in part.phases(**parameters))
+        return Phases(phase for part in self.parts for phase in part.phases(**parameters))
 
     @property
     def steps(self) -> Steps:
@@ -160,7 +168,7 @@ class SummedDerivation(_Summed[Derivation], Derivation):
         return Steps(map(Step, summed_steps([part._formulas for part in self.parts])))
 
     @property
-    def seconds(self) -> tuple[Second, ...]:
+    def seconds(self) -> Seconds:
         """What comes out if this gradient is differentiated again; see :class:`Derivation`.
 
         Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second
@@ -38,7 +39,7 @@ def second_parts(second: Second, forward: Spec) -> Iterator[str]:
         yield formula(written(equation))
 
 
-def named_parts(parts: Iterable[tuple[str, Spec, Equation]]) -> Iterator[str]:
+def named_parts(parts: Iterable[tuple[str, Spec, Equation | Collected]]) -> Iterator[str]:
     """Several contractions, each with what it is called."""
     for name, spec, equation in parts:
         yield f"<p>{escape(name)}: {code(spec)}</p>{formula(written(equation))}"

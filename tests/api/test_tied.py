@@ -281,6 +281,14 @@ def test_a_sum_has_no_single_string() -> None:
     assert str(gradient) == ", i j, j -> i  +  , i, i j -> j"
 
 
+def test_a_sum_is_not_solved_for_an_index_but_its_parts_are() -> None:
+    d = cc.Contraction("(2*i+k), k, k -> i", names="x w w").grad("w")
+    with pytest.raises(cc.ContractionError, match="sum of 2 contractions, and has no form that is"):
+        d.solved_for("k")
+    with pytest.raises(cc.ContractionError, match="and has no string of its own"):
+        _ = d.string
+
+
 def test_phases_of_all_parts_add_up() -> None:
     forward = cc.Contraction("(2*i+k), (2*i+l) -> i", names="x x")
     gradient = forward.grad("x")
