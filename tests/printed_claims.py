@@ -324,7 +324,7 @@ def with_steps(case: Case, n: int, derived: Any, own: Claim) -> Iterator[Claim]:
     w = case.witness
     parts = {
         "Y": replace(own, shape=w.output_shape, expected=w.result, empty=EMPTY[w.reduce]),
-        "dY": replace(own, shape=w.output_shape, expected=case.along(n)),
+        "JV": replace(own, shape=w.output_shape, expected=case.along(n)),
         f"d{case.names[n]}": replace(own, shape=w.shapes[n], expected=case.gradient(n)),
         read(own.text).name: own,
     }

@@ -296,8 +296,8 @@ def places_of(forward: Spec, n: int, rank: str = "r") -> Places:
     found[tangent(forward, name)] = found[name]
     local = local_term(forward)
     if local is not None:
-        plain = tuple(axis.plain for axis in split(local))
-        found[local_name(forward)] = made if None in plain else plain
+        plain = tuple(axis.plain or "" for axis in split(local))
+        found[local_name(forward)] = plain if all(plain) else made
         found[unused(forward, CHANGE)] = found[local_name(forward)]
     return tuple(found.items())
 
