@@ -18,6 +18,7 @@ import contractconv as cc
 from contractconv import Reduction
 from contractconv.cli import main
 from contractconv.notation.spec import REDUCTIONS
+from contractconv.playground import server
 
 CONV = "b (2*i+k-1) c, k c o -> b i o"
 SHAPES = [(8, 28, 3), (3, 3, 16)]
@@ -286,12 +287,15 @@ def test_the_examples_of_the_help_work(
     Path("layer.py").write_text(LAYER)
     for name, shape in {"x": (8, 3), "W": (3, 4), "bias": (4,)}.items():
         np.save(f"{name}.npy", np.ones(shape))
+    served: list[str] = []
+    monkeypatch.setattr(server, "play", lambda fragment, *_: served.append(fragment))
     for example in examples:
         # A shell takes the quotes away.
         arguments = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', example)]
         assert main(arguments) == 0
     made = {path.name for path in tmp_path.iterdir()} - {"layer.py", "x.npy", "W.npy", "bias.npy"}
     assert made == {"pool.html", "y.npy"}
+    assert len(served) == 1
 
 
 # --- as a program -----------------------------------------------------------------------------
