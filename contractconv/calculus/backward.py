@@ -296,13 +296,8 @@ def places_of(forward: Spec, n: int, rank: str = "r") -> Places:
     found[tangent(forward, name)] = found[name]
     local = local_term(forward)
     if local is not None:
-<<<<<<< HEAD
         plain = tuple(axis.plain for axis in split(local) if axis.plain)
         found[local_name(forward)] = plain if len(plain) == len(split(local)) else made
-=======
-        plain = tuple(axis.plain or "" for axis in split(local))
-        found[local_name(forward)] = plain if all(plain) else made
->>>>>>> formulas
         found[unused(forward, CHANGE)] = found[local_name(forward)]
     return tuple(found.items())
 

@@ -630,12 +630,8 @@ def test_a_gradient_is_solved_for_another_index(
 ) -> None:
     derivation = cc.Contraction(spec, parameters=parameters).grad(0).solved_for(*names.split())
     assert derivation.formula == formula
-<<<<<<< HEAD
     found = derivation.string
     assert (None if found is None else str(found)) == string
-=======
-    assert (derivation.string and str(derivation.string)) == string
->>>>>>> formulas
     assert derivation.steps[-1].formula == formula
     assert derivation.verify(engines=False).checks
 

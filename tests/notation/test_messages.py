@@ -519,19 +519,19 @@ DECLARATIONS: list[tuple[str, Call, type[cc.ContractionError], str]] = [
     ("binding an index away", lambda: Contraction("(s*i+k) j, k -> j", parameters="s").bind(s=0),
         cc.ParameterError, """
         the index 'i' cancels out with s=0
-          (k+s*i) j, k -> j
+          (s*i+k) j, k -> j
           ^^^^^^^"""),
     ("binding an index away from two axes",
         lambda: Contraction("(s*i-2*i+k) j, (d*i) -> k j", parameters="s d").bind(d=0, s=2),
         cc.ParameterError, """
         the index 'i' cancels out with d=0, s=2
-          (k+(s-2)*i) j, (d*i) -> k j
+          ((s-2)*i+k) j, (d*i) -> k j
           ^^^^^^^^^^^    ^^^^^"""),
     ("calling an index away",
         lambda: contract("(s*i+k) -> k", _ones(3), parameters="s", s=0, i=2),
         cc.ParameterError, """
         the index 'i' cancels out with s=0
-          (k+s*i) -> k
+          (s*i+k) -> k
           ^^^^^^^"""),
     ("large parameter", lambda: Contraction(SCALED, parameters="s").bind(s=-(10**19)),
         cc.ParameterError, "s is a number of more than 18 digits"),
