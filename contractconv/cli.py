@@ -122,10 +122,10 @@ def _add_play(commands: Any) -> None:
 
 
 def _play(asked: argparse.Namespace) -> None:
-    from contractconv.playground.examples import address
+    from contractconv.playground import examples
     from contractconv.playground.server import play
 
-    play(address(asked.spec) if asked.spec else "", asked.port, not asked.no_browser)
+    play(examples.address(asked.spec) if asked.spec else "", asked.port, not asked.no_browser)
 
 
 def _explain(asked: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from contractconv.notation.affine import Affine, Polynomial
     ("in_1", "in_1", r"\mathrm{in}_{1}", "<msub><mi>in</mi><mn>1</mn></msub>"),
     ("x_max", "x_max", r"x_{\mathrm{max}}", "<msub><mi>x</mi><mi>max</mi></msub>"),
     ("at_least", "at_least", r"\mathrm{at\_least}", "<mi>at_least</mi>"),
-    ("d_W", "d_W", "d_{W}", "<msub><mi>d</mi><mi>W</mi></msub>"),
+    ("d_W", "d_W", r"\mathrm{d\_W}", "<mi>d_W</mi>"),
     ("k_", "k_", "k'", "<msup><mi>k</mi><mo>′</mo></msup>"),
     ("_", "_", r"\mathrm{\_}", "<mi>_</mi>"),
     ("_w", "_w", r"\mathrm{\_w}", "<mi>_w</mi>"),

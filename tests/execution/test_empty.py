@@ -108,7 +108,7 @@ def test_plans_can_be_read(problem: Problem, reduce: Any) -> None:
     known: Any = {"output_shape": problem.output_shape, **problem.extents}
     plan = layer.plan(*problem.shapes, **known)
     assert str(plan) == repr(plan)
-    assert plan._repr_html_().startswith("<pre")
+    assert plan._repr_html_().startswith("<article")
     compiled = layer.compile(*problem.shapes, **known)
     for n in range(len(problem.shapes)):
         assert str(compiled.vjp_plan(n))

@@ -110,7 +110,10 @@ def tab(request: pytest.FixtureRequest) -> Iterator[Tab]:
         found.run("(view) => { view.frames_seen = 0; const on = () => {"
                   " view.frames_seen += 1; view.requestAnimationFrame(on); }; on(); }")  # fmt: skip
         until(found, "page.querySelectorAll('.card').length === 3")
-        assert found.run("(view) => view.frames_seen") > 5, "the page froze until its first answer"
+        # A process that is there answers within a few frames; Python in the browser starts first.
+        least = {"served": 0, "alone": 5}[request.param]
+        seen = found.run("(view) => view.frames_seen")
+        assert seen > least, "the page froze until its first answer"
         yield found
         local = ("file:", "blob:", "data:", "http://127.0.0.1:")
         assert [url for url in found.loaded if not url.startswith(local)] == []
