@@ -207,7 +207,7 @@ def gradient(case: Case, n: int) -> Iterator[Claim]:
 def solved(case: Case, n: int) -> Iterator[Claim]:
     """The gradient with its axes solved for other indices, wherever that can be done."""
     derivation: Any = case.contraction.grad(n)
-    for name in case.witness.extents if hasattr(derivation, "solved_for") else ():
+    for name in case.witness.extents:
         try:
             way = derivation.solved_for(name)
         except cc.ContractionError:
@@ -222,7 +222,7 @@ def _derived(case: Case, n: int, derivation: Any) -> Iterator[Claim]:
         what, loss = f"step {step.name}", read(step.formula).name in ("L", "δL")
         made = ((), {(): case.loss(n)}) if loss else (shape, expected)
         yield case.claim(what, step.formula, *made)
-        if local := getattr(step, "local", ""):
+        if local := step.local:
             yield _local(case, local)
 
 

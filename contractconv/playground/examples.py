@@ -94,7 +94,6 @@ def address(
         shapes: the shape of each operand: ``"8x28x28x3"``.
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
-        names: of operands; equal ones are one array.
         values: extents and parameters: ``"k=2 l=2"``.
 
     Example:
