@@ -146,6 +146,14 @@ class Spec(Value):
         return tuple(dict.fromkeys(self.called))
 
     @property
+    def array_terms(self) -> dict[str, Term]:
+        """The term with which each array first appears, by its name."""
+        found: dict[str, Term] = {}
+        for name, term in zip(self.called, self.inputs, strict=True):
+            found.setdefault(name, term)
+        return found
+
+    @property
     def is_tied(self) -> bool:
         """Whether one array stands in several places."""
         return len(set(self.names)) < len(self.names)

@@ -11,7 +11,7 @@ from contractconv.notation.spec import Axis, Composition, Dots, Spec
 
 def same_axes(spec: Spec) -> Iterator[tuple[Axis, Axis]]:
     """Two axes of terms that are one axis of an array; the first of them is always the same."""
-    first = dict(zip(reversed(spec.called), reversed(spec.inputs), strict=True))
+    first = spec.array_terms
     for name, term in zip(spec.called, spec.inputs, strict=True):
         if len(term) == len(first[name]):
             yield from zip(first[name], term, strict=True)

@@ -71,12 +71,11 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _overview(subject: Subject) -> dict[str, Any]:
     explanation = subject.explanation
-    spec = explanation.spec
     gradients = starmap(gradient_card, enumerate(explanation.gradients))
     return {
         "operands": [
-            {"name": name, "term": " ".join(map(str, spec.inputs[spec.places_of(n)[0]]))}
-            for n, name in enumerate(spec.arrays)
+            {"name": name, "term": " ".join(map(str, term))}
+            for name, term in explanation.spec.array_terms.items()
         ],
         "cards": [_with_panels(card, subject) for card in (layer_card(subject), *gradients)],
     }

@@ -36,8 +36,7 @@ class Subject:
             FieldError: one of them is wrong.
         """
         contraction, values = asked.contraction(), asked.numbers()
-        spec = contraction._named
-        shapes = asked.sizes([spec.inputs[spec.places_of(n)[0]] for n in range(len(spec.arrays))])
+        shapes = asked.sizes([*contraction._named.array_terms.values()])
         try:
             explanation = contraction.explain(*shapes, extents=values, proof=False)
         except ContractionError as error:

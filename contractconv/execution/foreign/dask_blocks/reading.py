@@ -11,7 +11,7 @@ from dask.array import Array
 from dask.array.chunk import getitem
 
 from contractconv.execution.foreign.dask_blocks.layer import Load
-from contractconv.execution.foreign.dask_blocks.sources import source_of
+from contractconv.execution.foreign.dask_blocks.sources import first_block, source_of
 from contractconv.execution.foreign.dask_blocks.tasks import Edges
 from contractconv.notation.shift import Ranges
 from contractconv.planning.blocks.parts import Read, reads
@@ -77,7 +77,7 @@ class Reader:
 
 def _array_of(operand: Array) -> Any:
     """The small array of numpy that an operand is, if it is one."""
-    block = operand.dask.layers[operand.name].get((operand.name, *(0 for _ in operand.shape)))
+    block = first_block(operand)
     is_whole = isinstance(block, np.ndarray) and block.shape == operand.shape
     return block if is_whole and block.nbytes <= _HELD else None
 

@@ -20,12 +20,17 @@ Source = Callable[[Ranges], tuple[Any, ...]]
 _GETTERS = (getter, getter_inline, getter_nofancy)
 
 
+def first_block(array: Array) -> Any:
+    """The first block of an array, or the task that makes it; ``None`` if that is not told."""
+    return array.dask.layers[array.name].get((array.name, *(0 for _ in array.shape)))
+
+
 def source_of(array: Array) -> Source | None:
     """Where an array lies, if parts of it can be read; what is computed lies nowhere.
 
     What is stored in blocks of its own, which are unpacked whole, is read by these.
     """
-    task = array.dask.layers[array.name].get((array.name, *(0 for _ in array.shape)))
+    task = first_block(array)
     if getattr(task, "func", None) not in _GETTERS or task is None:
         return None
     stored = getattr(task.args[0], "key", None)
