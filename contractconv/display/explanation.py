@@ -49,6 +49,28 @@ class Gradient:
     simplified: Spec | None = None
 
     @property
+    def parts(self) -> tuple[Gradient, ...]:
+        """What it is the sum of: itself."""
+        return (self,)
+
+    @property
+    def formula(self) -> Equation:
+        """The gradient as it is printed."""
+        return self.formulas.collected
+
+    @property
+    def forms(self) -> list[tuple[str, Spec]]:
+        """Its strings, by name."""
+        scatter, gather = self.formulas.scatter, self.formulas.gather
+        two = gather != scatter
+        forms = [("scatter" if two else "string", scatter)]
+        if two:
+            forms.append(("gather", gather))
+        if self.simplified is not None:
+            forms.append(("here", self.simplified))
+        return forms
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The derivation, told."""
         return steps(self.formulas)
@@ -235,11 +257,8 @@ def _local(local: LocalFormula) -> dict[str, str]:
 
 
 def _gradient(gradient: Gradient | SummedGradient) -> dict[str, Any]:
-    told = {"steps": _steps(gradient.steps)}
     if isinstance(gradient, SummedGradient):
-        forward = gradient.parts[0].formulas.forward
-        again, verified = _again(gradient.seconds, forward), _verified(gradient.certificate)
-        return gradient.as_dict(_scripts, again, verified, _gradient) | told
+        return _summed(gradient)
     formulas = gradient.formulas
     return {
         "operand": formulas.operand,
@@ -248,10 +267,24 @@ def _gradient(gradient: Gradient | SummedGradient) -> dict[str, Any]:
         "gather": str(formulas.gather),
         "simplified": None if gradient.simplified is None else str(gradient.simplified),
         "formula": _scripts(formulas.collected) | {"sympy": str(formulas.collected.sympy)},
-        "steps": told["steps"],
+        "steps": _steps(gradient.steps),
         "again": _again(gradient.seconds, formulas.forward),
         "verified": _verified(gradient.certificate),
         "plan": None if gradient.plan is None else data(gradient.plan),
+    }
+
+
+def _summed(gradient: SummedGradient) -> dict[str, Any]:
+    forward, formula = gradient.parts[0].formulas.forward, gradient.formula
+    return {
+        "operand": forward.arrays.index(gradient.name),
+        "name": gradient.name,
+        "formula": _scripts(formula) | {"sympy": str(formula.sympy)},
+        "matrices": gradient.matrix,
+        "again": _again(gradient.seconds, forward),
+        "verified": _verified(gradient.certificate),
+        "parts": [_gradient(part) for part in gradient.parts],
+        "steps": _steps(gradient.steps),
     }
 
 

@@ -18,12 +18,11 @@ from contractconv.display.html_summed import summed_parts
 from contractconv.display.sentences import (
     counts,
     forward_forms,
-    gradient_forms,
     letters,
     proof,
     words,
 )
-from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.markup.parts import (
     article,
     code,
@@ -107,7 +106,7 @@ def _gradient(gradient: Gradient, spec: Spec) -> Iterator[str]:
         (f"again, by {said(s.by)}", code(s) if s.same_as is None and s.parts else escape(str(s)))
         for s in gradient.seconds
     ]
-    yield definitions([*_strings(gradient_forms(gradient)), *again])
+    yield definitions([*_strings(gradient.forms), *again])
     made = f"{python(spec)}.grad({formulas.operand})"
     yield _formula(formulas.collected, made, str(formulas.gather))
     yield note(letters(gradient))
@@ -120,12 +119,11 @@ def _gradient(gradient: Gradient, spec: Spec) -> Iterator[str]:
 
 def _summed(gradient: SummedGradient, spec: Spec) -> Iterator[str]:
     """The gradient by an array that stands in several places."""
-    forms = [(name, code(text)) for name, text in strings(gradient)]
     forward = gradient.parts[0].formulas.forward
     again = [
         (f"again, by {said(s.by)}", escape(write_second(s, forward))) for s in gradient.seconds
     ]
-    yield definitions([*forms, *again])
+    yield definitions([*_strings(gradient.forms), *again])
     yield _formula(gradient.formula, f"{python(spec)}.grad({gradient.name!r})")
     yield from summed_parts(gradient)
     yield "<h3>Derivation</h3>"

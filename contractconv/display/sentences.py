@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from math import prod
 
-from contractconv.calculus.backward import Formulas
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
@@ -204,15 +203,3 @@ def forward_forms(spec: Spec) -> list[tuple[str, Spec]]:
     """The other strings of a contraction whose output is a scatter."""
     other = gathered(spec)
     return [] if other is None or other == spec else [("gather", other)]
-
-
-def gradient_forms(gradient: Gradient) -> list[tuple[str, Spec]]:
-    """The strings of a gradient, by name."""
-    formulas: Formulas = gradient.formulas
-    two = formulas.gather != formulas.scatter
-    forms = [("scatter" if two else "string", formulas.scatter)]
-    if two:
-        forms.append(("gather", formulas.gather))
-    if gradient.simplified is not None:
-        forms.append(("here", gradient.simplified))
-    return forms

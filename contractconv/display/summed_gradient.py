@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
@@ -14,6 +14,7 @@ from contractconv.calculus.summed_steps import collected_gradient, summed_steps
 from contractconv.display.diagram import diagram
 from contractconv.display.diagram_sum import side_by_side
 from contractconv.display.matrix_form import matrix_form
+from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class SummedGradient:
     def formula(self) -> Collected:
         """The sum, collected."""
         return collected_gradient([part.formulas for part in self.parts])
+
+    @property
+    def forms(self) -> list[tuple[str, Spec]]:
+        """The strings of the parts, each behind what it is called."""
+        found = []
+        for number, part in enumerate(self.parts, 1):
+            (_, first), *others = part.forms
+            found += [(f"part {number}", first), *((f"  {name}", spec) for name, spec in others)]
+        return found
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -77,33 +87,8 @@ class SummedGradient:
         """The diagrams of the parts, side by side."""
         return side_by_side([_drawn(part) for part in self.parts])
 
-    def as_dict(self, scripts: Any, again: Any, verified: Any, part: Any) -> dict[str, Any]:
-        """Return everything as dictionaries, lists, strings and numbers, fit for JSON."""
-        formula = self.formula
-        parts = [part(one) for one in self.parts]
-        return {
-            "operand": self.parts[0].formulas.forward.arrays.index(self.name),
-            "name": self.name,
-            "formula": scripts(formula) | {"sympy": str(formula.sympy)},
-            "matrices": self.matrix,
-            "again": again,
-            "verified": verified,
-            "parts": parts,
-        }
-
 
 def _drawn(part: Gradient) -> str:
     equation = part.formulas.collected
     names = [said(factor.name) for factor in equation.factors]
     return diagram(part.formulas.gather, names, said(equation.left.name))
-
-
-def strings(gradient: SummedGradient) -> Iterator[tuple[str, str]]:
-    """The strings of the parts, each behind what it is called."""
-    for number, part in enumerate(gradient.parts, 1):
-        scatter, gather = part.formulas.scatter, part.formulas.gather
-        yield f"part {number}", str(scatter)
-        if gather != scatter:
-            yield "  gather", str(gather)
-        if part.simplified is not None:
-            yield "  here", str(part.simplified)

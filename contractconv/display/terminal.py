@@ -17,12 +17,11 @@ from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.sentences import (
     counts,
     forward_forms,
-    gradient_forms,
     letters,
     proof,
     words,
 )
-from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.notation.spec import Spec
 from contractconv.planning.plan import Plan
 from contractconv.planning.report import summary
@@ -71,7 +70,7 @@ def _summed(gradient: SummedGradient) -> Iterator[str]:
     """The gradient by an array that stands in several places."""
     forward = gradient.parts[0].formulas.forward
     yield f"gradient by {gradient.name}"
-    yield from (f"  {name:10}{text}" for name, text in strings(gradient))
+    yield from (f"  {name:10}{text}" for name, text in gradient.forms)
     yield ""
     yield from _formula(gradient.formula, "  ")
     yield from wrapped(f"{gradient.sentence} {letters(gradient.parts[0])}", "  ")
@@ -86,7 +85,7 @@ def _summed(gradient: SummedGradient) -> Iterator[str]:
 def _gradient(gradient: Gradient) -> Iterator[str]:
     formulas = gradient.formulas
     yield f"gradient by {gradient.name}"
-    yield from (f"  {name:10}{spec}" for name, spec in gradient_forms(gradient))
+    yield from (f"  {name:10}{spec}" for name, spec in gradient.forms)
     yield ""
     yield from _formula(formulas.collected, "  ")
     yield from wrapped(glued(letters(gradient), "[{}]"), "  ")

@@ -15,11 +15,10 @@ from contractconv.display.html_summed import summed_parts
 from contractconv.display.sentences import (
     counts,
     forward_forms,
-    gradient_forms,
     letters,
     words,
 )
-from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.markup.parts import code, definitions, note
 from contractconv.notation.spec import Spec
 from contractconv.playground.subject import Subject
@@ -61,11 +60,10 @@ def gradient_card(number: int, gradient: Gradient | SummedGradient) -> Card:
     """The gradient by one array, given its number."""
     title = f"Gradient by {gradient.name}"
     if isinstance(gradient, SummedGradient):
-        parts = definitions((name, code(text)) for name, text in strings(gradient))
+        parts = definitions((name, code(spec)) for name, spec in gradient.forms)
         shown = formula(written(gradient.formula)) + parts + "".join(summed_parts(gradient))
         return Card(number, title, shown)
-    formulas, forms = gradient.formulas, gradient_forms(gradient)
-    html = _shown(forms, formulas.collected, formulas.gather, letters(gradient))
+    html = _shown(gradient.forms, gradient.formula, gradient.formulas.gather, letters(gradient))
     return Card(number, title, html)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -15,10 +15,10 @@ from contractconv.display.explanation import Gradient
 from contractconv.display.html_page import python
 from contractconv.display.html_sequences import phase_parts, second_parts
 from contractconv.display.html_steps import steps_list
-from contractconv.display.sentences import gradient_forms
-from contractconv.display.summed_gradient import SummedGradient, strings
+from contractconv.display.summed_gradient import SummedGradient
 from contractconv.errors import ContractionError
 from contractconv.markup.parts import copies, note, preformatted
+from contractconv.notation.spec import Spec
 from contractconv.planning.report_page import plan_parts
 from contractconv.playground.subject import Subject
 
@@ -120,8 +120,7 @@ def _certificate(subject: Subject, operand: Operand) -> str:
 
         said = "In Python's integers; engines, which need numpy, are not compared here."
         gradient = _gradient(subject, operand)
-        parts = gradient.parts if isinstance(gradient, SummedGradient) else [gradient]
-        proofs = [str(prove(part.formulas, subject.parameters)) for part in parts]
+        proofs = [str(prove(part.formulas, subject.parameters)) for part in gradient.parts]
         return preformatted("\n".join(proofs)) + note(said)
     return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
 
@@ -132,24 +131,24 @@ def _source(library: str, subject: Subject, operand: Operand) -> str:
 
 
 def _copied(subject: Subject, operand: Operand) -> str:
-    made, shown, forms = _forms(subject, operand)
-    scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
-    texts = {name: write(shown, script) for name, script in scripts.items()}
-    strings = {name: str(spec) for name, spec in forms}
-    return copies(**strings, **texts, Python=made, sympy=str(shown.sympy))
-
-
-def _forms(
-    subject: Subject, operand: Operand
-) -> tuple[str, Equation | Collected, Iterable[tuple[str, object]]]:
-    """What makes a card's subject in Python, its formula, and its strings."""
     spec = subject.explanation.spec
     if operand is None:
-        return python(spec), subject.explanation.forward, [("string", spec)]
-    gradient, made = _gradient(subject, operand), f"{python(spec)}.grad({operand})"
-    if isinstance(gradient, SummedGradient):
-        return made, gradient.formula, strings(gradient)
-    return made, gradient.formulas.collected, gradient_forms(gradient)
+        return _copies({"string": spec}, subject.explanation.forward, python(spec))
+    gradient = _gradient(subject, operand)
+    forms = [part.forms for part in gradient.parts]
+    strings = {
+        name if len(forms) == 1 else f"{name}-{number}": form
+        for number, part in enumerate(forms, 1)
+        for name, form in part
+    }
+    return _copies(strings, gradient.formula, f"{python(spec)}.grad({operand})")
+
+
+def _copies(strings: Mapping[str, Spec], shown: Equation | Collected, made: str) -> str:
+    scripts = {"text": "text", "LaTeX": "latex", "MathML": "mathml"}
+    texts = {name: str(string) for name, string in strings.items()}
+    texts |= {name: write(shown, script) for name, script in scripts.items()}
+    return copies(**texts, Python=made, sympy=str(shown.sympy))
 
 
 _LIBRARIES = ("numpy", "torch", "jax")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from html import unescape
@@ -193,6 +194,14 @@ def test_names_make_one_array_of_two_operands() -> None:
     assert [(one["name"], one["term"]) for one in found["operands"]] == [("x", "i"), ("A", "i j")]
     assert "⊤" in found["cards"][1]["html"]
     assert found["notice"] is None
+
+
+def test_each_part_of_a_sum_can_be_copied() -> None:
+    tied = {"spec": "(2*i+k), k, k -> i", "names": "x w w"}
+    shown = panel(tied, 1, "copy")
+    named = set(re.findall(r' data-([^=]*)="', shown))
+    assert {"string-1", "string-2"} <= named
+    assert all(re.fullmatch(r"[\w-]+", name) for name in named)
 
 
 @pytest.mark.parametrize("names", ["x", "x x y", "i A x", "1 2 3"])
