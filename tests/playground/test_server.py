@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 
@@ -123,9 +123,22 @@ def test_a_process_that_ended_is_started_again() -> None:
         answering.close()
 
 
+# As a terminal starts it: who starts tests in the background may have them ignore interrupts.
+PLAY = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from contractconv.cli import main
+raise SystemExit(main(["play", "i -> i", "--no-browser"]))
+"""
+
+
 def test_the_command_serves_until_it_is_interrupted() -> None:
-    command = [sys.executable, "-m", "contractconv", "play", "i -> i", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", PLAY], stdout=subprocess.PIPE, text=True
+    ) as process:
+        # Whatever fails, what serves does not outlive the test, which would wait for it.
+        ending = Timer(120, process.kill)
+        ending.start()
         assert process.stdout is not None
         told = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)/(#\S+)", told)
@@ -135,6 +148,7 @@ def test_the_command_serves_until_it_is_interrupted() -> None:
         assert len(json.loads(text)["cards"]) == 3
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+        ending.cancel()
 
 
 def test_a_port_that_cannot_be_had_is_an_error_of_ours(port: int) -> None:
