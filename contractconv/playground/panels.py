@@ -127,7 +127,7 @@ def _certificate(subject: Subject, operand: Operand) -> str:
 
 def _source(library: str, subject: Subject, operand: Operand) -> str:
     subject_of_code = subject.contraction if operand is None else _derivation(subject, operand)
-    return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
+    return preformatted(subject_of_code.code(library, *subject.shapes, **subject.given))
 
 
 def _copied(subject: Subject, operand: Operand) -> str:

@@ -119,6 +119,18 @@ def test_formulas_stay_where_only_numbers_are_wrong(
     assert len(answered["cards"]) == 3
 
 
+def test_the_shape_of_the_result_may_be_chosen() -> None:
+    request = {"spec": "i -> (2*i+1)", "shapes": ["4"], "output_shape": "9"}
+    answered = answer(request)
+    assert answered["notice"] is None
+    assert "(9,)" in answered["cards"][0]["html"]
+    assert "np.arange(9)" in panel(request, "layer", "numpy")
+    for text in ("9x1", "nine"):
+        wrong = answer(request | {"output_shape": text})
+        assert wrong["notice"]["field"] in ("shapes", "output_shape")
+        assert len(wrong["cards"]) == 2
+
+
 @pytest.mark.parametrize("text", ["8x28x3", "8, 28, 3", "(8, 28, 3)", "[8 28 3]", "8×28×3"])
 def test_shapes_may_be_written_in_many_ways(text: str) -> None:
     answered = answer(CONV | {"shapes": [text, "3x3x16"]})
