@@ -124,7 +124,7 @@ def test_the_shape_of_the_result_may_be_chosen() -> None:
     answered = answer(request)
     assert answered["notice"] is None
     assert "(9,)" in answered["cards"][0]["html"]
-    assert "np.arange(9)" in panel(request, "layer", "numpy")
+    assert "output_shape=(9,)" in panel(request, "layer", "numpy")
     for text in ("9x1", "nine"):
         wrong = answer(request | {"output_shape": text})
         assert wrong["notice"]["field"] in ("shapes", "output_shape")
