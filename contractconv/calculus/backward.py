@@ -24,6 +24,7 @@ from contractconv.calculus.letters import (
     array_of,
     cotangent,
     gradient,
+    meanings,
     tangent,
     unused,
 )
@@ -126,14 +127,13 @@ def derive(forward: Spec, operand: int, solved: tuple[str, ...] = ()) -> Formula
         ContractionError: the gradient cannot be solved for an index.
     """
     order = tuple(axis.names for axis in forward.typed)
-    return _derived(forward, operand, solved, order)
+    return _derived(forward, operand, solved, (order, meanings(forward)))
 
 
 @kept(most=1024)
-def _derived(
-    forward: Spec, operand: int, solved: tuple[str, ...], _order: tuple[tuple[str, ...], ...]
-) -> Formulas:
-    # Contractions that are typed in another order are equal, and derived anew all the same.
+def _derived(forward: Spec, operand: int, solved: tuple[str, ...], _written: object) -> Formulas:
+    # Contractions that are typed in another order, or whose names mean something else, are equal,
+    # and derived anew all the same.
     loss = _loss(forward, operand)
     derivative = _differentiate(loss, forward, operand)
     eliminations = tuple(eliminate(derivative, fixed_indices(forward), solved))
@@ -254,7 +254,7 @@ def _names(sizes: dict[tuple[str, int], Size], spec: Spec, term: int) -> tuple[s
 def spoken(spec: Spec, equation: Equation) -> Spec:
     """A string whose operands and result are called as in the equation that says the same."""
     names = tuple(_spoken(factor) for factor in equation.factors)
-    return replace(spec, names=names, result=str(equation.left.name))
+    return replace(spec, names=names, result=equation.left.name)
 
 
 def _spoken(element: Element) -> str:

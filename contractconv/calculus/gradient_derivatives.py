@@ -20,6 +20,7 @@ from contractconv.calculus.backward import Formulas, derive, places_of, shares_o
 from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.letters import (
     CHANGE,
+    TANGENT,
     cotangent,
     gradient,
     result,
@@ -40,12 +41,14 @@ class Second:
         parts: the contractions that add up to it; none if it is zero.
         same_as: what it is, ``Y`` or ``dW``; ``None`` for contractions of its own.
         roles: who plays which role in that, where it is not the same array: ``(("X", "V"),)``.
+        moved: the cotangent of the gradient, ``V``.
     """
 
     by: str
     parts: tuple[Recipe, ...]
     same_as: str | None = None
     roles: tuple[tuple[str, str], ...] = ()
+    moved: str = TANGENT
 
     @property
     def spec(self) -> Spec:
@@ -57,7 +60,7 @@ class Second:
 
     def __str__(self) -> str:
         if self.same_as is not None:
-            swapped = ", ".join(f"{said(new)} in place of {old}" for old, new in self.roles)
+            swapped = ", ".join(f"{said(new)} in place of {said(old)}" for old, new in self.roles)
             return f"{said(self.same_as)} with {swapped}"
         if not self.parts:
             return "0 almost everywhere"
@@ -102,9 +105,9 @@ def second_by(forward: Spec, places: tuple[int, ...], terms: tuple[int, ...] | N
     by = cotangent(forward) if terms is None else forward.called[terms[0]]
     parts = tuple(part for m in (terms or (None,)) for part in _parts(forward, places, moved, m))
     if not linear or len(places) > 1 or len(terms or ()) > 1:
-        return Second(by, parts)
+        return Second(by, parts, moved=moved)
     known = result(forward) if terms is None else gradient(by)
-    return Second(by, parts, known, ((name, moved),))
+    return Second(by, parts, known, ((name, moved),), moved)
 
 
 def _changes(forward: Spec) -> bool:

@@ -56,8 +56,11 @@ def result(spec: Spec) -> str:
 
 
 def cotangent(spec: Spec) -> Letter:
-    """What comes back to the result: the gradient of a loss by it."""
-    return Letter(unused(spec, COTANGENT, TANGENT, "U"), "cotangent", result(spec))
+    """What comes back to the result: a gradient of a loss, or a tangent if the result is one."""
+    made, letter = result(spec), unused(spec, COTANGENT, TANGENT, "U")
+    if isinstance(made, Letter) and made.meaning == "gradient":
+        return Letter(letter, "tangent", made.of)
+    return Letter(letter, "cotangent", made)
 
 
 def tangent(spec: Spec, name: str) -> Letter:
@@ -94,6 +97,25 @@ def array_of(name: str) -> str:
     """
     sized = isinstance(name, Letter) and name.meaning in ("gradient", "tangent")
     return name.of if isinstance(name, Letter) and sized else name
+
+
+Meaning = tuple[str, "Meaning"] | str
+
+
+def meanings(spec: Spec) -> tuple[Meaning, ...]:
+    """What the names of a contraction mean: equal names may be written otherwise.
+
+    Example:
+        >>> from contractconv.notation.parser import parse
+        >>> dense = replace(parse("i ->"), names=(cotangent(parse("b i, i -> b")),))
+        >>> meanings(dense)
+        (('cotangent', 'Y'), '')
+    """
+    return tuple(map(_meaning, (*spec.names, spec.result)))
+
+
+def _meaning(name: str) -> Meaning:
+    return (name.meaning, _meaning(name.of)) if isinstance(name, Letter) else name
 
 
 # -- how they are written --------------------------------------------------------------------------
@@ -199,9 +221,9 @@ def said(name: str) -> str:
     """A letter as sentences write it."""
     if not isinstance(name, Letter):
         return name
-    letters, of = chosen(), name.of
+    letters, of = chosen(), said(name.of)
     if name.meaning == "gradient":
-        return str(name) if letters.gradient == DEFAULT.gradient else f"∂L/∂{of}"
+        return f"d{of}" if letters.gradient == DEFAULT.gradient else f"∂L/∂{of}"
     if name.meaning == "cotangent":
         return str(name) if letters.cotangent == DEFAULT.cotangent else marked(of, "bar")
     if letters.tangent == DEFAULT.tangent:

@@ -7,7 +7,7 @@ from math import isfinite
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.gradient_derivatives import Second
-from contractconv.calculus.letters import CHANGE, ONES, unused
+from contractconv.calculus.letters import CHANGE, ONES, said, unused
 from contractconv.calculus.local_formula import LocalFormula
 from contractconv.calculus.summed_steps import second_equations
 from contractconv.calculus.symbols import is_word
@@ -66,12 +66,16 @@ def write_second(second: Second, forward: Spec) -> str:
     """Write what a second derivative of a contraction is, as text, without its left side."""
     equations = second_equations(second, forward)
     written = [write(equation, "text").partition(" = ")[2] for equation in equations]
-    said = ""
-    letter = unused(forward, CHANGE)
-    if any(letter in part.roles for part in second.parts):
-        local = REDUCTIONS[forward.reduce].local
-        said = f", {letter} being {local.changed or f'the change along V of {local.meaning}'}"
-    return (" + ".join(written) or "0") + said
+    return (" + ".join(written) or "0") + _change(second, forward)
+
+
+def _change(second: Second, forward: Spec) -> str:
+    """What is said of the letter for how the local derivative changes, if it stands there."""
+    letter, local = unused(forward, CHANGE), REDUCTIONS[forward.reduce].local
+    if not any(letter in part.roles for part in second.parts):
+        return ""
+    changed = local.changed or f"the change along {said(second.moved)} of {local.meaning}"
+    return f", {letter} being {changed}"
 
 
 class Writer:

@@ -94,7 +94,8 @@ def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
                 own = f"N_{position.name}"
                 length = own if term == OUTPUT else sizes[called[term], number].name
                 yield (
-                    f"{position.name} runs along {called[term]}'s axis {number}, whose size is "
+                    f"{position.name} runs along {spelled(called[term])}'s axis {number}, whose "
+                    f"size is "
                     f"{length}"
                 )
 
@@ -137,7 +138,8 @@ def letters(gradient: Gradient) -> str:
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
     back = spelled(cotangent(forward))
-    said = [f"{back} is the cotangent, the gradient of a loss by {result(forward)}."]
+    made = spelled(result(forward))
+    said = [f"{back} is the cotangent, the gradient of a loss by {made}."]
     if not record.is_sum:
         local = local_formula(forward)
         formula = "" if local is None else f": {write_local(local, 'text')}"

@@ -58,6 +58,9 @@ def test_phases_are_there_where_a_stride_splits_them() -> None:
     assert (0, "phases") in panels(answer(CONV))
     assert panel(CONV, 0, "phases").count("<li>") == 2
     assert (0, "phases") not in panels(answer({"spec": "b (i+k), k -> b i"}))
+    tied = {"spec": "i, i j, j ->", "names": "x A x"}
+    assert (0, "phases") not in panels(answer(tied))
+    assert (0, "phases") in panels(answer({"spec": "(2*i+k), k, k -> i", "names": "x w w"}))
     symbolic = {"spec": "(s*i+k), k -> i", "parameters": "s"}
     assert (0, "phases") not in panels(answer(symbolic))
     assert (0, "phases") in panels(answer(symbolic | {"values": "s=3"}))
