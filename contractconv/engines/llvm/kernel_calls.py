@@ -22,6 +22,8 @@ from contractconv.planning.cost import volume
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
+# Bytes that rows read and write before the next panel of groups does.
+_SOME_ROWS = 1 << 17
 # Products that are summed in one line, beside a small result and a large one, whose sums are
 # seldom long.
 _SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
@@ -166,11 +168,23 @@ class Sums:
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
         long = lanes >= _LONG * native.number(self.dtype).lanes
         return {
-            # Elementwise nothing is used twice but by the next panel: it comes soon.
-            kernel.ROWS_AT_ONCE: tile.rows if tile.elementwise else rows,
+            kernel.ROWS_AT_ONCE: self._rows_at_once(tile, rows),
             kernel.LANES: lanes,
             kernel.ALIGNED: int(tile.elementwise and long and not any(s % _LINE for s in others)),
         }
+
+    def _rows_at_once(self, tile: kernel.Tile, rows: int) -> int:
+        """How many rows one panel goes through before the next one does."""
+        if tile.elementwise:
+            # Nothing is used twice but by the next panel: it comes soon.
+            return tile.rows
+        if tile.spread is None:
+            return rows
+        # Groups of all panels lie side by side in a row: they stay in cache for the next one.
+        size = native.number(self.dtype).size
+        bytes_a_row = self.nest.width(self.extents) * size
+        bytes_a_row += self.extents[self.nest.lanes[0]] * self.scalars.steps[self.nest.lanes[0]]
+        return max(1, _SOME_ROWS // (bytes_a_row * tile.rows)) * tile.rows
 
     def _loops(self, window: Along | None) -> list[Loop]:
         """The summed indices as loops, without the taps that are written out."""

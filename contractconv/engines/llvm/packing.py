@@ -22,6 +22,8 @@ from contractconv.planning.roles import Labels
 from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
+# Fewer numbers are not worth a loop of their own, if there are more along another axis.
+_SHORT = 8
 # Numbers from which on a copy is made in parts.
 _SHARED = 1 << 13
 
@@ -258,8 +260,10 @@ class _Views(NamedTuple):
             return "runs", both[:1]
         if here and there:
             return "squares", [here[0], there[0]]
-        # Where they are finished, a bias is along the axis on which they go.
-        return "points", (here or sorted(self._axes, key=lambda n: -self.shape[n]))[:1]
+        # Where they are finished, a bias is along the axis on which they go; else a long axis is
+        # best along which numbers are near each other.
+        apart = sorted(self._axes, key=lambda n: (self.shape[n] < _SHORT, abs(self.target[n])))
+        return "points", (here or apart)[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""
