@@ -37,7 +37,10 @@ class Subject:
             FieldError: one of them is wrong.
         """
         contraction = asked.contraction()
-        given = {"extents": asked.numbers(), "output_shape": asked.result_shape()}
+        # Any: a checker takes what is given for a candidate of every keyword.
+        given: dict[str, Any] = {
+            "extents": asked.numbers(), "output_shape": asked.result_shape(),
+        }  # fmt: skip
         shapes = asked.sizes([*contraction._named.array_terms.values()])
         try:
             explanation = contraction.explain(*shapes, **given, proof=False)
