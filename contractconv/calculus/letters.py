@@ -223,7 +223,8 @@ def said(name: str) -> str:
         return name
     letters, of = chosen(), said(name.of)
     if name.meaning == "gradient":
-        return f"d{of}" if letters.gradient == DEFAULT.gradient else f"∂L/∂{of}"
+        plain = f"d{of}" if isinstance(name.of, Letter) else str(name)  # of programs it is d_W
+        return plain if letters.gradient == DEFAULT.gradient else f"∂L/∂{of}"
     if name.meaning == "cotangent":
         return str(name) if letters.cotangent == DEFAULT.cotangent else marked(of, "bar")
     if letters.tangent == DEFAULT.tangent:
