@@ -43,8 +43,9 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
     Solved for is the longer of the two indices, or the other one if that leaves far fewer points,
     if an operand has it on an axis of its own: reads outside that axis are then the values outside
     its extent. It gives its name to ``q``, and the other one, which is summed, to ``k'``; an index
-    of which one value is left is gone. Several axes have the product of their phases. Phases have more points than the scatter where a
-    dilation is not far below the extent, as most of what a window reads is then outside.
+    of which one value is left is gone. Several axes have the product of their phases. Phases have
+    more points than the scatter where a dilation is not far below the extent, as most of what a
+    window reads is then outside.
 
     Args:
         problem: a sum or a mean (of which the phases are the sums, not yet divided).
