@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from contractconv.calculus.symbols import is_word
 from contractconv.display.formula_symbols import (
+    COMMA,
     latex_symbol,
     mathml_symbol,
     text_power,
@@ -45,7 +46,6 @@ class Hand:
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
-        held: around a name that has a subscript of its own, in front of axes.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
         between: stands between these indices.
@@ -83,7 +83,6 @@ class Hand:
     where: str
     also: str
     exponent: Callable[[int], str] = str
-    held: str = ""
     scaled: str = ""
     number: str = "%s"
     row: str = "%s"
@@ -134,10 +133,7 @@ class Hand:
 
     def met(self, name: str, axes: Sequence[str]) -> str:
         """An element of an array; a scalar has no axes."""
-        if not axes:
-            return name
-        held = self.held % name if self.held and "_{" in name else name
-        return self.element % (held, self.comma.join(axes))
+        return self.element % (name, self.comma.join(axes)) if axes else name
 
     def multiplied(self, factors: Sequence[str]) -> str:
         """A product of elements."""
@@ -167,7 +163,6 @@ class Hand:
         return self.equation % (left, right, self.where % said if conditions else "")
 
 
-_COMMA = '<mo separator="true">,</mo>'
 _SPACE = '<mspace width="0.2em"/>'
 
 HANDS = {
@@ -217,7 +212,6 @@ HANDS = {
         quotient="%s / %s",
         fraction=r"\frac{%s}{%s}",
         element="%s_{%s}",
-        held="{%s}",
         delta=r"\delta_{%s,\, %s}",
         under="%s_{%s} %s",
         between=", ",
@@ -243,7 +237,7 @@ HANDS = {
         below="<mrow>%s<mo>&lt;</mo>%s</mrow>",
         infinity="<mi>∞</mi>",
         dot='<mspace width="0.15em"/>',
-        comma=_COMMA,
+        comma=COMMA,
         space='<mspace width="0.25em"/>',
         size="<msub><mi>N</mi>%s</msub>",
         group="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
@@ -251,10 +245,10 @@ HANDS = {
         fraction="<mfrac>%s%s</mfrac>",
         composition="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
         element="<msub>%s<mrow>%s</mrow></msub>",
-        delta=f"<msub><mi>δ</mi><mrow>%s{_COMMA}%s</mrow></msub>",
+        delta=f"<msub><mi>δ</mi><mrow>%s{COMMA}%s</mrow></msub>",
         under=f"<munder>%s<mrow>%s</mrow></munder>{_SPACE}%s",
-        between=_COMMA,
-        at_least_one=f"<mrow><mi>max</mi><mo>(</mo><mn>1</mn>{_COMMA}%s<mo>)</mo></mrow>",
+        between=COMMA,
+        at_least_one=f"<mrow><mi>max</mi><mo>(</mo><mn>1</mn>{COMMA}%s<mo>)</mo></mrow>",
         mean=f"<mrow><mfrac><mn>1</mn>%s</mfrac>{_SPACE}%s</mrow>",
         divides='<mrow>%s<mo lspace="0.28em" rspace="0.28em">∣</mo>%s</mrow>',
         equal="<mrow>%s<mo>=</mo>%s</mrow>",
