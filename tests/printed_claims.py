@@ -25,7 +25,6 @@ from printed_values import evaluate
 import contractconv as cc
 
 ROOTS = 2
-_SUMMANDS = re.compile(r" \+ (?=Σ_|1/|[GV]\b)")
 _WIDE = range(-9, 10)  # more than any index here runs through
 
 
@@ -342,15 +341,14 @@ def seconds(case: Case, n: int) -> Iterator[Claim]:
             left, shape, expected = contraction.formula, w.output_shape, case.along(n)
         else:
             by = case.names.index(read(f"{second.by} = 0").name)
-            left, shape = contraction.grad(by).scatter.formula, w.shapes[by]
+            left, shape = contraction.grad(by).formula, w.shapes[by]
             expected = w.second(n, case.tangent(n), case.cotangent, by)
         text, _, _ = second.formula.partition(", Q being")
         arrays = {"V": v} | ({"Q": case.bends(n)} if text != second.formula else {})
-        parts = _SUMMANDS.split(text) if len(second.contractions) > 1 else [text]
-        whole = [f"{left.split(' = ')[0]} = {part}" for part in parts]
-        what = f"second by {second.by}"
-        claims = [case.claim(what, part, shape, {}, arrays=arrays) for part in whole]
-        yield from _adding_up(claims, expected)
+        made = read(text)
+        assert made.name == f"∂⟨V,d{case.names[n]}⟩/∂{second.by}"
+        assert made.axes == read(left).axes, f"{left} has other letters than {text}"
+        yield case.claim(f"second by {second.by}", text, shape, expected, arrays=arrays)
 
 
 FAMILIES: list[Callable[[Case, int], Iterator[Claim]]] = [

@@ -143,6 +143,8 @@ class _Reader:
     def formula(self) -> Formula:
         """``name[axes] = sum   where condition, condition``."""
         name = self.take()
+        if name == "∂":
+            name += self.pairing()
         axes = self.axes() if self.next() == "[" else ()
         self.take("=")
         body = self.sum()
@@ -150,6 +152,11 @@ class _Reader:
         if self.next():
             raise Unreadable(f"{self.text!r}: nothing may follow, but {self.next()!r} does")
         return Formula(name, axes, _confined(body, conditions))
+
+    def pairing(self) -> str:
+        """``⟨V, dX⟩/∂W`` behind the first ``∂``: what is differentiated, and by what."""
+        signs = ("⟨", "", ",", "", "⟩", "/", "")
+        return "".join(self.take(sign) for sign in signs)
 
     def conditions(self) -> tuple[Condition, ...]:
         """Conditions, between commas."""

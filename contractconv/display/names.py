@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from contractconv.calculus.letters import DEFAULT, Letter, chosen, said
-from contractconv.display.formula_symbols import GREEK, Name, latex_word, mathml_word
+from contractconv.display.formula_symbols import COMMA, GREEK, Name, latex_word, mathml_word
 from contractconv.display.formula_writers import Hand
 
 
@@ -48,11 +48,13 @@ def element(hand: Hand, name: str, positions: Sequence[str]) -> str:
         W_{q;\, i, j} W_q[i]
     """
     if hand.script == "text":
-        return hand.met(hand.symbol(said(name)), positions)
+        return hand.met(said(name, hand.symbol), positions)
     if not positions and not isinstance(name, Letter):
         return hand.symbol(name)
     if isinstance(name, Letter) and _is_fraction(name):
-        return _FRACTIONS[hand.script] % element(hand, name.of, positions)
+        above = [array(hand, part) for part in name.pair]
+        whole = _PAIRS[hand.script] % tuple(above) if above else _LOSS[hand.script]
+        return _FRACTIONS[hand.script] % (whole, element(hand, name.of, positions))
     symbol = _symbol(hand, name)
     if not symbol.subscripts:
         return hand.met(symbol.stem, positions)
@@ -75,14 +77,21 @@ def _symbol(hand: Hand, name: str) -> _Symbol:
 
 
 def _is_fraction(name: Letter) -> bool:
-    return name.meaning == "gradient" and chosen().gradient != DEFAULT.gradient
+    if name.meaning == "gradient":
+        return chosen().gradient != DEFAULT.gradient
+    return name.meaning == "second"
 
 
 # -- letters with a meaning ------------------------------------------------------------------------
 
 _FRACTIONS = {
-    "latex": r"\frac{\partial L}{\partial %s}",
-    "mathml": "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>%s</mrow></mfrac>",
+    "latex": r"\frac{\partial %s}{\partial %s}",
+    "mathml": "<mfrac><mrow><mo>∂</mo>%s</mrow><mrow><mo>∂</mo>%s</mrow></mfrac>",
+}
+_LOSS = {"latex": "L", "mathml": "<mi>L</mi>"}
+_PAIRS = {
+    "latex": r"\langle %s, %s \rangle",
+    "mathml": f"<mrow><mo>⟨</mo>%s{COMMA}%s<mo>⟩</mo></mrow>",
 }
 _BEFORE = {
     "d": {"latex": r"\mathrm{d}%s",

@@ -9,7 +9,9 @@ from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Divides, Equation, Inside
-from contractconv.calculus.letters import cotangent, result
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import cotangent, result, tangent
+from contractconv.calculus.letters import gradient as slope_of
 from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.local_formula import local_formula
@@ -190,6 +192,18 @@ def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) ->
             else (f"Only {every} {counted[0]} counts.")
         )
     return f"Only terms in which {divisor} divides {in_words(axis)} are there."
+
+
+def again_words(name: str, forward: Spec) -> str:
+    """Say what is differentiated where a gradient is differentiated again."""
+    moved, slope = spelled(tangent(forward, name)), spelled(slope_of(name))
+    return f"{moved} being the cotangent of {slope}: the derivatives of ⟨{moved}, {slope}⟩"
+
+
+def second_words(second: Second, forward: Spec) -> str:
+    """Say what the derivative of a gradient is."""
+    itself = " (the layer itself)" if second.same_as == result(forward) else ""
+    return f"{second}{itself}"
 
 
 def proof(gradient: Gradient | SummedGradient) -> str:
