@@ -95,7 +95,8 @@ class Writer:
 
     def sides(self) -> tuple[str, str, list[str]]:
         """The left side, the right side, and the conditions."""
-        return self.element(self.source.left), self.right(), self.conditions()
+        conditions = [*self.conditions(), *self.otherwise()]
+        return self.element(self.source.left), self.right(), conditions
 
     def right(self) -> str:
         """The right side."""
@@ -149,6 +150,12 @@ class Writer:
             return []
         ties = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
         return [*ties, *(self.guard(guard) for guard in source.guards)]
+
+    def otherwise(self) -> list[str]:
+        """What an element is to which nothing contributes, if no sign over indices says it."""
+        source = self.source
+        is_said = source.summed or not REDUCTIONS[source.reduce].identity
+        return [] if is_said or not self.conditions() else [self.hand.otherwise % self.nothing()]
 
     def names(self) -> list[str]:
         """The reduced indices."""

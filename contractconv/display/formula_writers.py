@@ -55,6 +55,7 @@ class Hand:
         equal: ``left = right``.
         inside: ``0 ≤ position < size``; ``below`` is ``position < size``.
         infinity: what a maximum of nothing is.
+        otherwise: what an element is where the conditions do not hold, behind them.
         equation: an equation: left, right, and the conditions under which a point contributes.
         where: these conditions; ``condition`` is one of them, ``also`` stands between two.
     """
@@ -80,6 +81,7 @@ class Hand:
     inside: str
     below: str
     infinity: str
+    otherwise: str
     where: str
     also: str
     exponent: Callable[[int], str] = str
@@ -180,6 +182,7 @@ HANDS = {
         wide_minus=" − ",
         below="%s < %s",
         infinity="∞",
+        otherwise="else %s",
         dot=" · ",
         comma=", ",
         space=" ",
@@ -205,6 +208,7 @@ HANDS = {
         power="%s^{%s}",
         below="%s < %s",
         infinity=r"\infty",
+        otherwise=r"\mathrm{else} \ \ %s",
         dot=r" \, ",
         comma=", ",
         space=r" \, ",
@@ -236,6 +240,7 @@ HANDS = {
         power="<msup>%s<mn>%s</mn></msup>",
         below="<mrow>%s<mo>&lt;</mo>%s</mrow>",
         infinity="<mi>∞</mi>",
+        otherwise='<mrow><mtext>else</mtext><mspace width="0.5em"/>%s</mrow>',
         dot='<mspace width="0.15em"/>',
         comma=COMMA,
         space='<mspace width="0.25em"/>',

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from math import prod
 
 from contractconv.calculus.collected import Collected
-from contractconv.calculus.derivation_steps import listed
+from contractconv.calculus.derivation_steps import broadcast_words, listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Divides, Equation, Inside
 from contractconv.calculus.gradient_derivatives import Second
@@ -19,6 +19,7 @@ from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places
 from contractconv.calculus.symbols import DOTS, in_words, split
 from contractconv.display.equations import write_local
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.extent_words import extents_said
 from contractconv.display.summed_gradient import SummedGradient
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.problem import Problem
@@ -29,7 +30,9 @@ from contractconv.reductions.table import REDUCTIONS
 
 def words(explanation: Explanation) -> str:
     """Say what happens to indices, and what the letters of a formula mean."""
-    return " ".join([*reduced_words(explanation.spec, explanation.forward), *_sizes(explanation)])
+    spec = explanation.spec
+    said = [*reduced_words(spec, explanation.forward), *_sizes(explanation), *extents_said(spec)]
+    return " ".join(said)
 
 
 def reduced_words(spec: Spec, equation: Equation) -> list[str]:
@@ -74,17 +77,28 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list
         >>> from contractconv.notation.parser import parse
         >>> spec = parse("b (2*i+k-1), k -> b i")
         >>> print(*said_of_sizes(spec, [forward_formula(spec)]))
-        N_i is the extent of index i; h runs along X's axis 1, whose size is N_h.
+        Each index runs through its extent, 0 ≤ k < N_k; h runs along X's axis 1, whose size is N_h.
     """
-    shown = set[str]()
+    shown, summed = set[str](), list[str]()
     for equation in equations:
+        summed += [index.name for index in equation.summed if index.name != DOTS]
         free = {symbol for axis in equation.left.axes for symbol in axis.free_symbols}
         positions = {symbol.name.rstrip("'") for symbol in free}
         shown |= {f"N_{name}" for name in positions.difference(spec.indices)}
         shown |= {guard.size.name for guard in equation.guards if isinstance(guard, Inside)}
-    said = ["N_i is the extent of index i"] * bool(shown)
+    said = [f"each index runs through its extent, {_range(name)}" for name in summed[:1]]
     said += _axes_said(spec, shown)
-    return [f"{'; '.join(said)}."] if said else []
+    return [f"{_capital('; '.join(said))}."] if said else []
+
+
+def _range(name: str) -> str:
+    """How far an index runs."""
+    return f"0 ≤ {in_words(Affine.index(name))} < {in_words(Affine.index(f'N_{name}'))}"
+
+
+def _capital(said: str) -> str:
+    """A sentence that begins with a word begins with a capital letter; a name stays as it is."""
+    return said[:1].upper() + said[1:] if said.startswith("each ") else said
 
 
 def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
@@ -139,7 +153,13 @@ def letters(gradient: Gradient) -> str:
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
     back = spelled(cotangent(forward))
-    said = [f"{back} is the cotangent, the gradient of a loss by {result(forward)}."]
+    name, made = gradient.name, result(forward)
+    slope = spelled(slope_of(name))
+    meaning = "" if slope == f"∂L/∂{name}" else f" = ∂L/∂{name}"
+    said = [
+        f"{slope}{meaning} is the gradient of a loss L; {back} = ∂L/∂{made} is the cotangent.",
+        *broadcast_words(gradient.formulas),
+    ]
     if not record.is_sum:
         local = local_formula(forward)
         formula = "" if local is None else f": {write_local(local, 'text')}"

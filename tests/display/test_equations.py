@@ -243,10 +243,10 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("(4-i) (h w) -> i w h", reduce="max"),
-        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d",
+        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d, else −∞",
         (
             r"Y_{i, w, h} = X_{4-i, (h \, w)}"
-            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d}"
+            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d},\ \mathrm{else} \ \ -\infty"
         ),
     ),
     (
@@ -549,6 +549,7 @@ class Formula:
         body, _, where = text.partition("   where ")
         self.left, _, right = body.partition(" = ")
         self.reduce, self.sizes, self.strict, self.room = reduce, sizes, strict, room
+        where, _, otherwise = where.partition(", else ")
         self.conditions = re.split(", ", where) if where else []
         scale, counted = _SCALE.match(right), _COUNT.match(right)
         self.scale = (scale["sizes"] or scale["size"]).split() if scale else []
@@ -560,6 +561,8 @@ class Formula:
         self.summed = [] if big is None else big.group(2).split(",")
         right = right[big.end() :] if big else right
         self.nothing = None if big else _NOTHING.get(right)
+        # Without a sign over indices, what nothing lands on is zero unless something else is said.
+        self.empty = _IDENTITY[reduce] if big else _NOTHING[otherwise or "0"]
         self.factors = right.split(" · ") if right and self.nothing is None else []
 
     def points(self, shape: tuple[int, ...]) -> dict[str, int]:
@@ -676,7 +679,7 @@ class Formula:
 
     def _reduced(self, values: Array, there: Array, landed: Array, kept: int) -> Array:
         along = tuple(range(kept, values.ndim))
-        shown = np.where(there, values, _IDENTITY[self.reduce])
+        shown = np.where(there, values, self.empty)
         divisor: Any = prod(self._power(size) for size in self.scale)
         if self.counted:
             divisor = np.maximum(1, landed.sum(along))
