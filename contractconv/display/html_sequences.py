@@ -36,11 +36,16 @@ def phase_parts(spec: Spec, equation: Equation, meaning: str) -> Iterator[str]:
 
 def again_parts(name: str, seconds: Iterable[Second], forward: Spec) -> Iterator[str]:
     """The derivatives of a gradient, below a title of their own."""
-    yield f"<h3>Differentiated again</h3>{note(f'With {again_words(name, forward)}.')}"
+    yield f"<h3>Differentiated again</h3>{note(_capital(again_words(name, forward)))}"
     for second in seconds:
         said_of = f"<p>by {escape(said(second.by))}: {_strings(second, forward)}</p>"
         shown = formula(written(second_equation(second, forward))) if not second.same_as else ""
         yield said_of + shown + note(second_remark(second, forward))
+
+
+def _capital(words: str) -> str:
+    """A sentence of its own."""
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _strings(second: Second, forward: Spec) -> str:

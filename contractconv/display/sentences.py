@@ -32,7 +32,14 @@ def words(explanation: Explanation) -> str:
     """Say what happens to indices, and what the letters of a formula mean."""
     spec = explanation.spec
     said = [*reduced_words(spec, explanation.forward), *_sizes(explanation), *extents_said(spec)]
-    return " ".join(said)
+    return " ".join([*said, *_parameters(spec)])
+
+
+def _parameters(spec: Spec) -> Iterator[str]:
+    """Say which letters are numbers."""
+    if spec.parameters:
+        are = "are numbers" if len(spec.parameters) > 1 else "is a number"
+        yield f"{listed([*spec.parameters])} {are}, given later."
 
 
 def reduced_words(spec: Spec, equation: Equation) -> list[str]:
@@ -76,7 +83,8 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list
         >>> from contractconv.calculus.backward import forward_formula
         >>> from contractconv.notation.parser import parse
         >>> spec = parse("b (2*i+k-1), k -> b i")
-        >>> print(*said_of_sizes(spec, [forward_formula(spec)]))
+        >>> (said,) = said_of_sizes(spec, [forward_formula(spec)])
+        >>> print(said.replace("\N{NO-BREAK SPACE}", " "))
         Each index runs through its extent, 0 ≤ k < N_k; h runs along X's axis 1, whose size is N_h.
     """
     shown, summed = set[str](), list[str]()
@@ -92,8 +100,9 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list
 
 
 def _range(name: str) -> str:
-    """How far an index runs."""
-    return f"0 ≤ {in_words(Affine.index(name))} < {in_words(Affine.index(f'N_{name}'))}"
+    """How far an index runs; it is not broken."""
+    index, extent = (in_words(Affine.index(symbol)) for symbol in (name, f"N_{name}"))
+    return f"0 ≤ {index} < {extent}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _capital(said: str) -> str:
@@ -217,7 +226,8 @@ def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) ->
 def again_words(name: str, forward: Spec) -> str:
     """Say what is differentiated where a gradient is differentiated again."""
     moved, slope = spelled(tangent(forward, name)), spelled(slope_of(name))
-    return f"{moved} being the cotangent of {slope}: the derivatives of ⟨{moved}, {slope}⟩"
+    product = f"⟨{moved}, {slope}⟩ = Σ {moved}·{slope}"
+    return f"the derivatives of {product}, {moved} being the cotangent of {slope}"
 
 
 def second_words(second: Second, forward: Spec) -> str:

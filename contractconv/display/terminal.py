@@ -116,7 +116,7 @@ def _derivation(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _again(name: str, seconds: Sequence[Second], forward: Spec) -> Iterator[str]:
-    yield from wrapped(f"differentiated again, {again_words(name, forward)}", "  ")
+    yield from wrapped(f"differentiated again: {again_words(name, forward)}", "  ")
     width = max(4, 1 + max(len(said(second.by)) for second in seconds))
     indent = " " * (7 + width)
     for second in seconds:

@@ -37,7 +37,7 @@ def test_names_stand_in_formulas_sentences_pictures_and_pages() -> None:
     assert "gradient by image" in text
     assert "L = Σ G·y, with y written out" in text
     assert "By one element of W_q" in text
-    assert "differentiated again, V being the cotangent of dimage" in text
+    assert "differentiated again: the derivatives of ⟨V, dimage⟩ = Σ V·dimage, V being the" in text
     assert "by W_q dW_q with V in place of image" in text
     assert "by image dimage with V in place of W_q" in text
     assert 'data-name="image"' in page
