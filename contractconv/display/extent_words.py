@@ -17,7 +17,7 @@ from contractconv.notation.spec import Composition, Place, Spec
 class _Window(NamedTuple):
     """An axis that determines the extent of one of its indices."""
 
-    index: str
+    name: str
     axis: Affine
     size: str
 
@@ -35,7 +35,7 @@ def extents_said(spec: Spec) -> Iterator[str]:
     solution = solve(spec, (), shaped=False, cotangent=False)
     asked = list(solution.arguments)
     windows = (_window(spec, name, places) for name, places in solution.found.items())
-    found = sorted((w for w in windows if w), key=lambda window: spec.indices.index(window.index))
+    found = sorted((w for w in windows if w), key=lambda window: spec.indices.index(window.name))
     counted = [text for window in found if (text := _counted(window))]
     formulas = listed(counted) if counted else ""
     if asked:
@@ -69,8 +69,8 @@ def _counted(window: _Window) -> str:
     As much as reaches below zero may reach past the end; of what runs backwards, the reverse.
     Nothing, if that depends on signs that symbols do not have.
     """
-    step = dict(window.axis.terms)[window.index]
-    others = [(name, number) for name, number in window.axis.terms if name != window.index]
+    step = dict(window.axis.terms)[window.name]
+    others = [(name, number) for name, number in window.axis.terms if name != window.name]
     if not all(_sign(number) for number in (step, *(number for _, number in others))):
         return ""
     low = high = Affine((), window.axis.offset)
@@ -81,7 +81,7 @@ def _counted(window: _Window) -> str:
     if _sign(step) < 0:
         low, high = last - high, last - low
     places = _places(last - high, low.scaled(-ONE), step if _sign(step) > 0 else -step)
-    return f"{size(window.index).name} = {places}"
+    return f"{size(window.name).name} = {places}"
 
 
 def _places(room: Affine, below: Affine, step: Polynomial) -> str:
