@@ -230,7 +230,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("b i, i o -> b o").curvature(1).kronecker("expand").output,
-        "B[o, o_] = 1/N_b Σ_{b} G[b, o] · G[b, o_]",
+        "B[o, o′] = 1/N_b Σ_{b} G[b, o] · G[b, o′]",
         r"B_{o, o'} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, o'}",
     ),
     (
@@ -243,10 +243,10 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("(4-i) (h w) -> i w h", reduce="max"),
-        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d",
+        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d, else −∞",
         (
             r"Y_{i, w, h} = X_{4-i, (h \, w)}"
-            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d}"
+            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d},\ \mathrm{else} \ \ -\infty"
         ),
     ),
     (
@@ -412,7 +412,7 @@ _COMMANDS = _GREEK | {
     ",": "", " ": "", "_": "",
 }  # fmt: skip
 _LATEX_TOKEN = re.compile(r"\\([a-zA-Z]+|.)|(.)", re.DOTALL)
-_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_$]")
+_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,;*·_$]")
 _SIGNS = str.maketrans(
     {"∑": "Σ", "∏": "Π", "−": "-", "′": "'", "∣": "|", "\u2062": None, "^": None}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789", strict=True))
@@ -422,18 +422,9 @@ _SIGNS = str.maketrans(
 def symbols_of_text(text: str) -> str:
     """Letters, numbers and signs in the order of reading."""
     text = re.sub(r"log Σ exp_\{(.*?)\}", r"log Σ_{\1} exp", text)
-    text = re.sub(r"\w+(?!\w|\{)", lambda word: _with_primes(word[0]), text.translate(_SIGNS))
+    text = text.translate(_SIGNS)
     text = re.sub(r"[^\W\d_]+", lambda word: _GREEK.get(word[0], word[0]), text)
     return _BRACKETS_AND_BLANKS.sub("", text)
-
-
-def _with_primes(word: str) -> str:
-    """The second copy of an index is written with a prime."""
-    if word.startswith("N_") and len(word) > len("N_"):
-        return "N_" + _with_primes(word[2:])
-    bare = word.rstrip("_")
-    name = bare.lstrip("0123456789")
-    return word if not name or name.startswith("_") else bare + "'" * (len(word) - len(bare))
 
 
 def symbols_of_latex(latex: str) -> str:
@@ -451,7 +442,7 @@ def _read_latex(tokens: Iterator[tuple[str, str]], closing: str = "") -> str:
             read += _read_latex(tokens, "}")
         elif command == "frac":
             read += f"{_argument(tokens)}/{_argument(tokens)}"
-        elif command == "mathrm":
+        elif command in ("mathrm", "text"):
             read += _argument(tokens)
         else:
             read += _COMMANDS[command] if command else character
@@ -558,6 +549,7 @@ class Formula:
         body, _, where = text.partition("   where ")
         self.left, _, right = body.partition(" = ")
         self.reduce, self.sizes, self.strict, self.room = reduce, sizes, strict, room
+        where, _, otherwise = where.partition(", else ")
         self.conditions = re.split(", ", where) if where else []
         scale, counted = _SCALE.match(right), _COUNT.match(right)
         self.scale = (scale["sizes"] or scale["size"]).split() if scale else []
@@ -569,6 +561,8 @@ class Formula:
         self.summed = [] if big is None else big.group(2).split(",")
         right = right[big.end() :] if big else right
         self.nothing = None if big else _NOTHING.get(right)
+        # Without a sign over indices, what nothing lands on is zero unless something else is said.
+        self.empty = _IDENTITY[reduce] if big else _NOTHING[otherwise or "0"]
         self.factors = right.split(" · ") if right and self.nothing is None else []
 
     def points(self, shape: tuple[int, ...]) -> dict[str, int]:
@@ -685,7 +679,7 @@ class Formula:
 
     def _reduced(self, values: Array, there: Array, landed: Array, kept: int) -> Array:
         along = tuple(range(kept, values.ndim))
-        shown = np.where(there, values, _IDENTITY[self.reduce])
+        shown = np.where(there, values, self.empty)
         divisor: Any = prod(self._power(size) for size in self.scale)
         if self.counted:
             divisor = np.maximum(1, landed.sum(along))

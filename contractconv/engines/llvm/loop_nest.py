@@ -22,7 +22,7 @@ from contractconv.engines.llvm.kernels.product_loops import (
     widest_tile,
 )
 from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
-from contractconv.engines.llvm.packing import are_neighbours
+from contractconv.engines.llvm.packing import FEW, are_neighbours
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
@@ -31,6 +31,8 @@ Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
 _COPY, _TAP = 1.0, 6.0
+# ... and where there are too few lines for squares.
+_POINT = 1.5
 # Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
 _SOME_LANES, _MASKED = 12.0, 64
 # A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
@@ -275,6 +277,8 @@ def _cycles_of_copy(
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
+    if together < FEW:
+        return _POINT
     crowded = 1 if steps.get(lane, 1) % _ALIKE else 2
     return _COPY * crowded * kind.lanes / min(kind.lanes, together)
 
