@@ -3,18 +3,24 @@
 What one can draw:
 
 - ``cases()``: any form of the notation, layers, any reduction; some with long names, with symbols
-  for strides, dilations and paddings, or with an ellipsis.
+  for strides, dilations and paddings, or with an ellipsis;
+- ``settled_cases()``: likewise, with the sizes that follow from extents by the notation's rule.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from convolution_strategies import convolutions
+from hypothesis import assume
 from hypothesis import strategies as st
+from oracle import Affine, Axis, read_spec
 from printed_claims import Case
+from printed_curvature import plain_name
 from printed_oracle import Elements, Place, Witness, places
 from strategies import Draw, Problem, Shape, filled, problems, windows
 
@@ -162,6 +168,46 @@ def _dotted(draw: Draw, seed: int, reduce: Reduction) -> Case:
     ]
     problem = Problem(spec, tuple(shapes[:-1]), extents, shapes[-1])
     return case(text, problem, reduce, seed)
+
+
+@st.composite
+def settled_cases(draw: Draw) -> Case:
+    """A contraction with arrays whose sizes the rule of extents makes.
+
+    An axis that determines an index is as long as that index needs; where other axes determine all
+    of its indices, it may have any size, and conditions have to say where it ends.
+    """
+    problem = draw(_ANY)
+    terms = read_spec(problem.spec)
+    holders = Counter(name for axis in {*chain(*terms.inputs)} for name in axis.names)
+    drawn: dict[Affine, int] = {}
+
+    def size(axis: Axis, before: int, is_output: bool = False) -> int:
+        if not isinstance(axis, Affine) or plain_name(axis):
+            return before
+        determines = is_output or any(holders[name] == 1 for name in axis.names)
+        reach = _reach(axis, problem.extents) if determines else None
+        return drawn.setdefault(axis, draw(st.integers(1, 6))) if reach is None else reach
+
+    shapes = [
+        tuple(map(size, term, shape))
+        for term, shape in zip(terms.inputs, problem.shapes, strict=True)
+    ]
+    made = tuple(
+        size(axis, before, is_output=True)
+        for axis, before in zip(terms.output, problem.output_shape, strict=True)
+    )
+    settled = Problem(problem.spec, tuple(shapes), problem.extents, made)
+    assume(small(settled))
+    return case(settled.spec, settled, draw(st.sampled_from(REDUCTIONS)), draw(st.integers(1, 99)))
+
+
+def _reach(axis: Affine, extents: Mapping[str, int]) -> int | None:
+    """How long an axis is that its indices run through; a fraction determines nothing."""
+    ends = [(c * (extents[name] - 1)) for name, c in axis.coefficients]
+    low, high = (axis.offset + sum(f(0, end) for end in ends) for f in (min, max))
+    whole = all(c.denominator == 1 for c in (axis.offset, *dict(axis.coefficients).values()))
+    return max(0, int(high + 1 + min(0, low))) if whole else None
 
 
 @st.composite

@@ -231,8 +231,8 @@ def _local(case: Case, text: str) -> Claim:
     w = case.witness
     y = nested(w.output_shape, w.result.__getitem__)
     if text.startswith("M"):
-        counts = {y: Fraction(1, max(1, len(points))) for y, points in w.landed.items()}
-        return case.claim("local derivative", text, w.output_shape, counts)
+        counts = {y: Fraction(1, len(points)) for y, points in w.landed.items() if points}
+        return case.claim("local derivative", text, w.output_shape, counts, partly=True)
     shape = tuple(w.extents[name] for name in w.read.indices)
     return case.claim("local derivative", text, shape, w.slopes(), arrays={"Y": y}, partly=True)
 
@@ -342,7 +342,7 @@ def seconds(case: Case, n: int) -> Iterator[Claim]:
             left, shape, expected = contraction.formula, w.output_shape, case.along(n)
         else:
             by = case.names.index(read(f"{second.by} = 0").name)
-            left, shape = contraction.grad(by).scatter.formula, w.shapes[by]
+            left, shape = contraction.grad(by).formula, w.shapes[by]
             expected = w.second(n, case.tangent(n), case.cotangent, by)
         text, _, _ = second.formula.partition(", Q being")
         arrays = {"V": v} | ({"Q": case.bends(n)} if text != second.formula else {})

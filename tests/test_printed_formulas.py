@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from printed_cases import case, cases, small
-from printed_claims import FAMILIES, Case, Claim, check, gradient, result
+from printed_cases import case, cases, settled_cases
+from printed_claims import FAMILIES, Case, Claim, check
 from printed_curvature import kronecker, products, rooted
 from printed_formulas import Unreadable
 from printed_values import evaluate
-from strategies import Problem, windows
+from strategies import Problem
 
 from contractconv import ContractionError
 
@@ -132,12 +132,14 @@ def test_printed_formulas_are_worth_what_they_say(
         check(claim)
 
 
-@settings(max_examples=max(30, settings().max_examples // 20))
-@given(problem=windows(layers=("conv", "depthwise")).filter(small), seed=st.integers(1, 99))
-def test_conditions_say_all_where_extents_follow_from_shapes(problem: Problem, seed: int) -> None:
-    printed = case(problem.spec, problem, "sum", seed)
-    told = [claim for family in (result, gradient) for n in (0, 1) for claim in family(printed, n)]
-    for claim in told:
+@settings(max_examples=max(100, settings().max_examples // 5))
+@given(printed=settled_cases(), family=st.sampled_from(ALL), data=st.data())
+def test_conditions_say_all_where_extents_follow_from_shapes(
+    printed: Case, family: Family, data: st.DataObject
+) -> None:
+    n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
+    note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
+    for claim in claims(printed, family, n):
         if not claim.what.startswith("step"):
             check(replace(claim, strict=True))
 

@@ -6,11 +6,13 @@ one, and the result: the softmax ``exp(X[b, i] - Y[b])`` of a logsumexp.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from contractconv.calculus.backward import element, forward_equation, shares_of
-from contractconv.calculus.equation import Element, Equation
+from contractconv.calculus.equation import Element, Equation, Guard
 from contractconv.calculus.local_derivative import counted, local_name, local_term
+from contractconv.calculus.read_conditions import OUTPUT, never_left, reads
 from contractconv.calculus.symbols import index
 from contractconv.notation.spec import Spec
 from contractconv.reductions.record import Template
@@ -27,6 +29,7 @@ class LocalFormula:
         point: what is reduced; its conditions are those under which the point is there.
         other: the same at another point, whose indices have a prime.
         result: the element of the result to which the point belongs.
+        there: the conditions under which the point is there and lands inside the result.
     """
 
     left: Element
@@ -34,6 +37,7 @@ class LocalFormula:
     point: Equation
     other: Equation
     result: Element
+    there: tuple[Guard, ...]
 
 
 def local_formula(forward: Spec) -> LocalFormula | None:
@@ -57,4 +61,12 @@ def local_formula(forward: Spec) -> LocalFormula | None:
         point,
         other,
         point.left.substituted(tied),
+        tuple(dict.fromkeys((*point.guards, *_landing(forward)))),
     )
+
+
+def _landing(forward: Spec) -> Iterator[Guard]:
+    """What must hold for a point to land inside the result."""
+    inside = never_left(forward)
+    found = (read for read in reads(forward) if read.term == OUTPUT and read.place not in inside)
+    return (guard for read in found for guard in read.guards)

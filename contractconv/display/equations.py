@@ -57,9 +57,16 @@ def local_sides(local: LocalFormula, script: str) -> tuple[str, str, list[str]]:
     right = hand.row % (template % parts)
     if not local.point.summed:  # the only point there is
         right = hand.row % (hand.number % 1)
-    is_compared = local.point.summed and "%(other)s" in template
-    conditions = other.meetings(local) if is_compared else []
-    return point.element(local.left), right, conditions
+    return point.element(local.left), right, _conditions(local, template, point, other)
+
+
+def _conditions(local: LocalFormula, template: str, point: Writer, other: Writer) -> list[str]:
+    """Under which conditions the elements in a local derivative are read."""
+    if not local.point.summed:
+        return []
+    if "%(other)s" in template:
+        return other.meetings(local)
+    return [point.guard(guard) for guard in local.there] if "%(point)s" in template else []
 
 
 def write_second(second: Second, forward: Spec) -> str:
