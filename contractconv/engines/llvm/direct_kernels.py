@@ -64,7 +64,7 @@ def prepared(
     """Make a leaf ready to run.
 
     Args:
-        problem: a leaf of two operands, summed.
+        problem: a leaf of two operands.
         strides: those of both operands and of the result, in bytes.
         finish: what is done to the result; a bias is along its last axis.
 
@@ -73,7 +73,7 @@ def prepared(
         kernel for it.
     """
     nest = nest_of(problem, strides, dtype)
-    if nest is None or not problem.reduced:
+    if nest is None:
         return None
     return _Leaf(problem, nest, strides, dtype, accumulate, finish, threads).program()
 

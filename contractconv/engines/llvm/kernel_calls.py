@@ -178,7 +178,7 @@ class Sums:
             # numbers.
             place = 0 if taps > 1 else len(loops)
             loops.insert(place, (self.extents[name] // taps, first, second))
-        return loops
+        return loops or [(1, 0, 0)]
 
     def _at_once(self, taps: list[Loop], run: Loop, tile: kernel.Tile, window: Along | None) -> int:
         """How many taps are summed before the next panel begins."""
