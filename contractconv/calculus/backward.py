@@ -258,13 +258,10 @@ def _names(sizes: dict[tuple[str, int], Size], spec: Spec, term: int) -> tuple[s
 
 def spoken(spec: Spec, equation: Equation) -> Spec:
     """A string whose operands and result are called as in the equation that says the same."""
-    names = tuple(_spoken(factor) for factor in equation.factors)
-    return replace(spec, names=names, result=str(equation.left.name))
-
-
-def _spoken(element: Element) -> str:
-    """A name that a user could have given."""
-    return element.name if element.name.isidentifier() else SHARE
+    names = tuple(factor.name for factor in equation.factors)
+    share = unused(replace(spec, names=names), SHARE)
+    called = tuple(share if f.over is not None else f.name for f in equation.factors)
+    return replace(spec, names=called, result=str(equation.left.name))
 
 
 def all_names(spec: Spec) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from contractconv.calculus.backward import element, forward_equation, shares_of
 from contractconv.calculus.equation import Element, Equation, Guard
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.read_conditions import OUTPUT, never_left, reads
-from contractconv.calculus.symbols import index
 from contractconv.notation.spec import Spec
 from contractconv.reductions.record import Template
 from contractconv.reductions.table import REDUCTIONS
@@ -47,11 +46,6 @@ def local_formula(forward: Spec) -> LocalFormula | None:
         return None  # one over an extent is written out where it stands
     point = forward_equation(forward)
     tied = {delta.position: delta.expression for delta in point.deltas}
-    primed = {symbol: index(f"{symbol.name}'") for symbol in point.summed}
-    other = replace(
-        point.substituted(primed),
-        summed=tuple(primed[symbol] for symbol in point.summed),
-    )
     left = element(local_name(forward), term, shares_of(forward))
     if point.counts_points:  # the points that land on an element are counted, at its position
         left = replace(left, axes=point.left.axes)
@@ -59,7 +53,7 @@ def local_formula(forward: Spec) -> LocalFormula | None:
         left,
         template,
         point,
-        other,
+        point.primed,
         point.left.substituted(tied),
         tuple(dict.fromkeys((*point.guards, *_landing(forward)))),
     )

@@ -32,8 +32,8 @@ def collected_recipes(recipes: Sequence[Recipe], forward: Spec) -> Collected:
 
 
 def second_equations(second: Second, forward: Spec) -> list[Equation | Collected]:
-    """What a second derivative is: an equation for each part, or one where parts are collected."""
-    if forward.is_tied and second.parts:
+    """What a second derivative is: one equation, in which several parts are collected, or none."""
+    if len(second.parts) > 1 or (forward.is_tied and second.parts):
         return [collected_recipes(second.parts, forward)]
     return [part.equation for part in second.parts]
 

@@ -45,6 +45,7 @@ class Hand:
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
+        scalar: an array without axes that is called like an index.
         held: around a name that has a subscript of its own, in front of axes.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
@@ -71,6 +72,7 @@ class Hand:
     power: str
     quotient: str
     element: str
+    scalar: str
     delta: str
     under: str
     between: str
@@ -191,11 +193,12 @@ HANDS = {
         size="N_%s",
         quotient="%s/%s",
         element="%s[%s]",
+        scalar="%s[]",
         delta="δ(%s, %s)",
         under="%s_{%s} %s",
         between=",",
         at_least_one="max(1, %s)",
-        mean="1/%s %s",
+        mean="1/%s · %s",
         divides="%s | %s",
         inside="0 ≤ %s < %s",
         where="   where %s",
@@ -217,6 +220,7 @@ HANDS = {
         quotient="%s / %s",
         fraction=r"\frac{%s}{%s}",
         element="%s_{%s}",
+        scalar="%s_{()}",
         held="{%s}",
         delta=r"\delta_{%s,\, %s}",
         under="%s_{%s} %s",
@@ -251,6 +255,7 @@ HANDS = {
         fraction="<mfrac>%s%s</mfrac>",
         composition="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
         element="<msub>%s<mrow>%s</mrow></msub>",
+        scalar="<msub>%s<mrow><mo>(</mo><mo>)</mo></mrow></msub>",
         delta=f"<msub><mi>δ</mi><mrow>%s{_COMMA}%s</mrow></msub>",
         under=f"<munder>%s<mrow>%s</mrow></munder>{_SPACE}%s",
         between=_COMMA,

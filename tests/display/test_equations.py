@@ -230,7 +230,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("b i, i o -> b o").curvature(1).kronecker("expand").output,
-        "B[o, o_] = 1/N_b Σ_{b} G[b, o] · G[b, o_]",
+        "B[o, o_] = 1/N_b · Σ_{b} G[b, o] · G[b, o_]",
         r"B_{o, o'} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, o'}",
     ),
     (
@@ -251,7 +251,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("batch (row+tap) -> batch row", reduce="mean"),
-        "Y[batch, row] = 1/N_tap Σ_{tap} X[batch, row + tap]",
+        "Y[batch, row] = 1/N_tap · Σ_{tap} X[batch, row + tap]",
         (
             r"Y_{\mathrm{batch}, \mathrm{row}} = \frac{1}{N_{\mathrm{tap}}} \sum_{\mathrm{tap}}"
             r" X_{\mathrm{batch}, \mathrm{row}+\mathrm{tap}}"
@@ -259,7 +259,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("(i+k-1) (2*j+l) -> i j", reduce="mean"),
-        "Y[i, j] = 1/(N_k N_l) Σ_{k,l} X[i+k−1, 2j+l]   where 0 ≤ i+k−1 < N_h",
+        "Y[i, j] = 1/(N_k N_l) · Σ_{k,l} X[i+k−1, 2j+l]   where 0 ≤ i+k−1 < N_h",
         (
             r"Y_{i, j} = \frac{1}{N_{k} \, N_{l}} \sum_{k, l} X_{i+k-1, 2j+l}"
             r" \quad \mathrm{where} \ \ 0 \leq i+k-1 < N_{h}"
@@ -267,7 +267,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("b (i+k-1) -> b i", reduce="mean").grad(0),
-        "dX[b, h] = 1/N_k Σ_{k} G[b, h−k+1]   where 0 ≤ h−k+1 < N_i",
+        "dX[b, h] = 1/N_k · Σ_{k} G[b, h−k+1]   where 0 ≤ h−k+1 < N_i",
         (
             r"\mathrm{d}X_{b, h} = \frac{1}{N_{k}} \sum_{k} G_{b, h-k+1}"
             r" \quad \mathrm{where} \ \ 0 \leq h-k+1 < N_{i}"
@@ -275,7 +275,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("i, k -> (i+k)", reduce="mean"),
-        "Y[h] = 1/max(1, Σ_{i,k} δ(h, i+k)) Σ_{i,k} X[i] · W[k] · δ(h, i+k)",
+        "Y[h] = 1/max(1, Σ_{i′,k′} δ(h, i′+k′)) · Σ_{i,k} X[i] · W[k] · δ(h, i+k)",
         (
             r"Y_{h} = \frac{1}{\max(1, \sum_{i, k} \delta_{h,\, i+k})}"
             r" \sum_{i, k} X_{i} \, W_{k} \, \delta_{h,\, i+k}"
@@ -899,7 +899,7 @@ def test_the_formulas_of_other_reductions_are_true(
 
 def test_a_mean_divides_by_all_its_points() -> None:
     mean = cc.Contraction("(i+k-1) -> i", reduce="mean")
-    assert mean.formula == "Y[i] = 1/N_k Σ_{k} X[i+k−1]   where 0 ≤ i+k−1 < N_h"
+    assert mean.formula == "Y[i] = 1/N_k · Σ_{k} X[i+k−1]   where 0 ≤ i+k−1 < N_h"
     said = Formula(mean.formula, "mean", {"i": 4, "k": 3}, strict=True)({"X": np.ones(4)}, (4,))
     np.testing.assert_allclose(said, [2 / 3, 1, 1, 2 / 3])
     np.testing.assert_allclose(mean(np.ones(4), k=3), said)
