@@ -5,6 +5,8 @@ What one can draw:
 - ``cases()``: any form of the notation, layers, any reduction; some with long names, with symbols
   for strides, dilations and paddings, or with an ellipsis;
 - ``settled_cases()``: likewise, with the sizes that follow from extents by the notation's rule.
+
+What one can know: ``layers()`` and ``reductions()``, contractions that people write.
 """
 
 from __future__ import annotations
@@ -216,3 +218,67 @@ def cases(draw: Draw) -> Case:
     kind = draw(st.sampled_from([_usual, _usual, _renamed, _symbolic, _dotted]))
     drawn: Case = draw(kind(draw(st.integers(1, 99)), draw(st.sampled_from(REDUCTIONS))))
     return drawn
+
+
+# --- what people write -----------------------------------------------------------------------
+
+# Its text, shapes, what is given, and how its ellipsis is spelled.
+_LAYERS: list[tuple[str, list[Shape], dict[str, int], str]] = [
+    ("i j, j k -> i k", [(2, 3), (3, 4)], {}, ""),
+    ("b (2*i+k-1) (j+2*l) c, k l c o -> b i j o", [(2, 5, 6, 2), (3, 2, 2, 2)], {}, ""),
+    ("b (i+k) g c, k g c o -> b i g o", [(1, 5, 2, 2), (3, 2, 2, 3)], {}, ""),
+    ("b i c, k c o -> b (2*i+k-1) o", [(2, 3, 2), (3, 2, 2)], {}, ""),
+    ("b h w c, (h w c) o -> b o", [(2, 2, 3, 2), (12, 3)], {}, ""),
+    ("b h q d, b h k d, b h k v -> b h q v", [(1, 2, 2, 3), (1, 2, 4, 3), (1, 2, 4, 2)], {}, ""),
+    ("b (s*i+d*k-p) c, k c o -> b i o", [(2, 9, 2), (3, 2, 2)], {"s": 2, "d": 2, "p": 1}, ""),
+    ("b (s*i+d*k-p) c, k c o -> b i o", [(1, 12, 2), (2, 2, 2)], {"s": 3, "d": 1, "p": 2}, ""),
+    ("(i-k), k -> i", [(4,), (3,)], {}, ""),
+    ("(4-i) -> i", [(5,)], {}, ""),
+    ("((h-k)/2), k -> h", [(4,), (3,)], {"h": 6}, ""),
+    ("(3) i -> i", [(5, 2)], {}, ""),
+    ("(h w) c -> c (w h)", [(6, 2)], {"h": 2}, ""),
+    ("i i -> i", [(3, 3)], {}, ""),
+    ("i -> i i", [(3,)], {}, ""),
+    ("i -> i r", [(3,)], {"r": 2}, ""),
+    (", i -> i", [(), (3,)], {}, ""),
+    ("i -> (2*i+1)", [(3,)], {}, ""),
+    ("(i+k), (i+k), k -> i", [(6,), (6,), (2,)], {}, ""),
+    ("batch (2*row-tap+1), tap channel -> batch row channel", [(2, 7), (3, 2)], {}, ""),
+    ("X W, W Y -> X Y", [(2, 3), (3, 4)], {}, ""),
+    ("... i, ... j -> ... i j", [(3, 2), (3, 4)], {}, "u"),
+    ("... i, i j -> ... j", [(3, 2), (2, 4)], {}, "u"),
+    ("... i, i j -> j", [(3, 2), (2, 4)], {}, "u"),
+]
+_REDUCED: list[tuple[str, list[Shape], dict[str, int], str]] = [
+    ("b (2*i+k) c -> b i c", [(2, 6, 2)], {"k": 2}, ""),
+    ("b (2*i+k-1) -> b i", [(2, 7)], {"k": 3}, ""),
+    ("i, i j -> j", [(3,), (3, 2)], {}, ""),
+    ("b i j ->", [(2, 2, 2)], {}, ""),
+    ("i -> i", [(3,)], {}, ""),
+    ("... i -> i", [(3, 2)], {}, "u"),
+    ("i, k -> (i+k)", [(3,), (2,)], {}, ""),
+    ("i -> (2*i+1)", [(3,)], {}, ""),
+    ("i -> i i", [(3,)], {}, ""),
+]
+
+
+def layers() -> list[Case]:
+    """Sums with the shapes that determine their extents."""
+    return [_known(*row, "sum") for row in _LAYERS]
+
+
+def reductions() -> list[Case]:
+    """The same of every reduction."""
+    return [_known(*row, reduce) for row in _REDUCED for reduce in dict.fromkeys(REDUCTIONS)]
+
+
+def _known(
+    text: str, shapes: list[Shape], given: dict[str, int], dots: str, reduce: Reduction
+) -> Case:
+    numbers = {name: given[name] for name in "sdp" if f"{name}*" in text or f"-{name})" in text}
+    spec = re.sub(r"\b[sdp]\b", lambda found: str(numbers.get(found[0], found[0])), text)
+    contraction = cc.Contraction(spec.replace("...", dots), reduce)
+    extents = contraction.extents(*shapes, **{n: e for n, e in given.items() if n not in numbers})
+    made = contraction.output_shape(*shapes, **extents)
+    problem = Problem(spec.replace("...", dots), tuple(shapes), extents, made)
+    return case(text, problem, reduce, 7, numbers)
