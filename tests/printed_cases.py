@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 from convolution_strategies import convolutions
 from hypothesis import assume
 from hypothesis import strategies as st
-from oracle import Affine, Axis, read_spec
+from oracle import Affine, Axis, Spec, read_spec
 from printed_claims import Case
 from printed_curvature import plain_name
 from printed_oracle import Elements, Place, Witness, places
@@ -72,7 +72,9 @@ def case(
         problem.spec, problem.shapes, problem.extents, problem.output_shape, reduce, operands
     )
     contraction = cc.Contraction(text, reduce=reduce, parameters=tuple(numbers or ()))
-    return Case(contraction, witness, dict(numbers or {}), seed)
+    count = len(operands)
+    names = ("X", "W")[:count] if count < 3 else tuple(f"T{n}" for n in range(count))
+    return Case(contraction, witness, dict(numbers or {}), seed, names)
 
 
 def _elements(shape: Place, seed: int) -> Elements:
@@ -172,44 +174,55 @@ def _dotted(draw: Draw, seed: int, reduce: Reduction) -> Case:
     return case(text, problem, reduce, seed)
 
 
-@st.composite
-def settled_cases(draw: Draw) -> Case:
-    """A contraction with arrays whose sizes the rule of extents makes.
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of axes by the notation's rule of extents.
 
     An axis that determines an index is as long as that index needs; where other axes determine all
     of its indices, it may have any size, and conditions have to say where it ends.
     """
+
+    spec: Spec
+    extents: Mapping[str, int]
+    draw: Draw
+    drawn: dict[Affine, int] = field(default_factory=dict)
+
+    def of(self, axis: Axis, is_output: bool = False) -> int:
+        """The size of an axis; a result is as long as what lands on it reaches."""
+        if not isinstance(axis, Affine):
+            return math.prod(self.extents[name] for name in axis.names)
+        reach = self._reach(axis) if is_output or self._determines(axis) else None
+        if reach is None:
+            return self.drawn.setdefault(axis, self.draw(st.integers(1, 6)))
+        return reach
+
+    def is_plain(self, axis: Axis) -> bool:
+        """Whether an axis consists of indices."""
+        return not isinstance(axis, Affine) or plain_name(axis) is not None
+
+    def _determines(self, axis: Affine) -> bool:
+        held = {name for other in {*chain(*self.spec.inputs)} - {axis} for name in other.names}
+        return self.is_plain(axis) or not held.issuperset(axis.names)
+
+    def _reach(self, axis: Affine) -> int | None:
+        """How long an axis is that its indices run through; a fraction determines nothing."""
+        ends = [c * (self.extents[name] - 1) for name, c in axis.coefficients]
+        low, high = (axis.offset + sum(f(0, end) for end in ends) for f in (min, max))
+        whole = all(c.denominator == 1 for c in (axis.offset, *dict(axis.coefficients).values()))
+        return max(0, int(high + 1 + min(0, low))) if whole else None
+
+
+@st.composite
+def settled_cases(draw: Draw) -> Case:
+    """A contraction with arrays whose sizes the rule of extents makes."""
     problem = draw(_ANY)
-    terms = read_spec(problem.spec)
-    holders = Counter(name for axis in {*chain(*terms.inputs)} for name in axis.names)
-    drawn: dict[Affine, int] = {}
-
-    def size(axis: Axis, before: int, is_output: bool = False) -> int:
-        if not isinstance(axis, Affine) or plain_name(axis):
-            return before
-        determines = is_output or any(holders[name] == 1 for name in axis.names)
-        reach = _reach(axis, problem.extents) if determines else None
-        return drawn.setdefault(axis, draw(st.integers(1, 6))) if reach is None else reach
-
-    shapes = [
-        tuple(map(size, term, shape))
-        for term, shape in zip(terms.inputs, problem.shapes, strict=True)
-    ]
-    made = tuple(
-        size(axis, before, is_output=True)
-        for axis, before in zip(terms.output, problem.output_shape, strict=True)
-    )
-    settled = Problem(problem.spec, tuple(shapes), problem.extents, made)
+    read = read_spec(problem.spec)
+    sizes = Sizes(read, problem.extents, draw)
+    shapes = tuple(tuple(map(sizes.of, term)) for term in read.inputs)
+    made = tuple(sizes.of(axis, is_output=True) for axis in read.output)
+    settled = Problem(problem.spec, shapes, problem.extents, made)
     assume(small(settled))
     return case(settled.spec, settled, draw(st.sampled_from(REDUCTIONS)), draw(st.integers(1, 99)))
-
-
-def _reach(axis: Affine, extents: Mapping[str, int]) -> int | None:
-    """How long an axis is that its indices run through; a fraction determines nothing."""
-    ends = [(c * (extents[name] - 1)) for name, c in axis.coefficients]
-    low, high = (axis.offset + sum(f(0, end) for end in ends) for f in (min, max))
-    whole = all(c.denominator == 1 for c in (axis.offset, *dict(axis.coefficients).values()))
-    return max(0, int(high + 1 + min(0, low))) if whole else None
 
 
 @st.composite

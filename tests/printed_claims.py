@@ -97,19 +97,15 @@ class Case:
         witness: the same contraction with numbers for parameters, and the arrays.
         numbers: the parameters.
         seed: of further arrays.
+        names: how operands are called.
     """
 
     contraction: cc.Contraction
     witness: Witness
     numbers: dict[str, int]
     seed: int = 0
+    names: tuple[str, ...] = ()
     made: dict[str, Elements] = field(default_factory=dict, compare=False)
-
-    @cached_property
-    def names(self) -> list[str]:
-        """How operands are called."""
-        count = len(self.witness.shapes)
-        return ["X", "W"][:count] if count < 3 else [f"T{n}" for n in range(count)]
 
     @cached_property
     def operands(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from printed_cases import case, cases, layers, reductions, settled_cases
 from printed_claims import FAMILIES, Case, Claim, check, gradient
 from printed_curvature import kronecker, products, rooted
 from printed_formulas import Unreadable
+from printed_ties import Tied, tied
+from printed_ties import claims as tied_claims
 from printed_values import evaluate
 from strategies import Problem
 
@@ -163,6 +165,17 @@ def test_conditions_say_all_where_extents_follow_from_shapes(
     n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
     note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
     for claim in claims(printed, family, n):
+        check(strictly(claim))
+
+
+@settings(max_examples=max(60, settings().max_examples // 10))
+@given(printed=tied(), data=st.data())
+def test_formulas_of_arrays_in_several_places_are_worth_what_they_say(
+    printed: Tied, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(printed.names))
+    note(f"{printed.case.contraction!r} {name}: {printed.case.witness}")
+    for claim in tied_claims(printed, name):
         check(strictly(claim))
 
 
