@@ -296,6 +296,66 @@ def test_formulas_word_by_word(thing: Shown, text: str, latex: str) -> None:
     assert thing._repr_latex_() == f"${latex}$"
 
 
+FIXED = cc.Contraction("(i+k), i, k -> i k")
+TIED = cc.Contraction("(i+k), k -> i", names="x x")
+BACK = cc.Contraction("(i-k), i, k -> i")
+STRIDED = cc.Contraction("(2*i-k), i, k -> i")
+
+
+@pytest.mark.parametrize(
+    ("thing", "condition"),
+    [
+        # i is as long as the second operand, which is in none of these
+        (FIXED.jacobian(1), "   where 0 ≤ i+k < N_h"),
+        (FIXED.jvp(1), "   where 0 ≤ i+k < N_h"),
+        (FIXED.grad(1), "   where 0 ≤ i+k < N_h"),
+        (FIXED.grad(1).gather, "   where 0 ≤ i+k < N_h"),
+        (FIXED.grad(2).seconds[1], "   where 0 ≤ h−i < N_k"),
+        (TIED.jacobian("x"), "x[h+i] · 1[0 ≤ h+i < N_k]"),
+        (BACK.grad(0).gather, "   where 0 ≤ h+k < N_w, 0 ≤ h+k < N_d"),
+        (STRIDED.grad(0).phases()[0], "   where 0 ≤ h+k < N_i, 0 ≤ 2k < N_k"),
+        # the window sees to it, in whatever is derived
+        (cc.Contraction("(2*i+k), k -> i").grad(1), "X[2i+k]"),
+        (cc.Contraction("(2*i+k) -> i", reduce="max").grad(0).seconds[0], "V[2i+k] · S[i, k]"),
+        (cc.Contraction("i, k -> (2*i+k)").grad(0).seconds[1], "V[i] · G[2i+k]"),
+        (cc.Contraction("i, k -> (2*i+k)").grad(0).gather, "G[2i+k] · W[k]"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_condition_is_said_unless_the_contraction_sees_to_it(thing: Any, condition: str) -> None:
+    assert thing.formula.endswith(condition)
+
+
+def test_a_condition_is_of_one_sum() -> None:
+    mean = cc.Contraction("(i-1), k -> (2*i+k)", reduce="mean")
+    assert mean.formula == (
+        "Y[h] = 1/max(1, Σ_{i′,k′} δ(h, 2i′+k′)) · Σ_{i,k} X[i−1] · W[k] · δ(h, 2i+k)"
+        "   where 0 ≤ i−1 < N_w"
+    )
+    parts = cc.Contraction("i, k -> (2*i+k-1)", reduce="logsumexp").grad(0).seconds[2].formula
+    assert parts.startswith(
+        "Σ_{i} (V[i] · P[i, k] + Q[i, k] · X[i]) · G[2i+k−1]   where 0 ≤ 2i+k−1"
+    )
+    assert TIED.grad("x").formula == (
+        "dx[h] = Σ_{k} G[h−k] · x[k] · 1[0 ≤ h−k < N_i] + Σ_{i} G[i] · x[h+i] · 1[0 ≤ h+i < N_k]"
+    )
+
+
+def test_a_scalar_is_told_from_an_index_of_its_name() -> None:
+    odd = cc.Contraction("row V, ->")
+    assert odd.jvp(1).formula == "JV = Σ_{row,V} X[row, V] · V[]"
+    assert odd.jvp(1).latex().endswith(r"X_{\mathrm{row}, V} \, V_{()}")
+    assert_core(odd.jvp(1).mathml())
+
+
+def test_the_share_of_a_mean_is_no_other_operand() -> None:
+    gather = cc.Contraction("b i, b i -> b", reduce="mean", names="M w").grad("w").gather
+    assert gather.formula == "dw[b, i] = G[b] · M_1 · M[b, i]"
+    assert (
+        cc.Contraction("... i -> ...", reduce="mean").grad(0).formula == "dX[…, i] = 1/N_i · G[…]"
+    )
+
+
 def test_mathml_word_by_word() -> None:
     comma = '<mo separator="true">,</mo>'
     assert cc.Contraction("i j -> i").grad(0).mathml() == (

@@ -29,7 +29,8 @@ def test_a_gradient_says_what_the_contraction_does_not_see_to(
 
 def gradients(spec: str) -> dict[str, str]:
     """The formulas of gradients through a function of the result, with their conditions."""
-    terms = [[f"a{n}" for n in range(len(t.split()))] for t in spec.split("->")[0].split(",")]
+    inputs, _, _ = spec.partition("->")
+    terms = [[f"a{n}" for n in range(len(term.split()))] for term in inputs.split(",")]
     arrays = [cc.tensor(name, " ".join(axes)) for name, axes in zip("XWV", terms, strict=False)]
     result = cc.contract(spec, *arrays, **EXTENTS.get(spec, {}))
     loss = cc.contract(f"{' '.join(result.axes)} ->", cc.exp(result))
