@@ -16,8 +16,8 @@ from contractconv.notation.spec import Spec
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
 TANGENT, ROOT, ONES, CHANGE = "V", "R", "1", "Q"
-# One over a number of points, where that is an operand.
-SHARE = "share"
+# One over a number of points, the same for every element, where that is an operand.
+SHARE = "M"
 
 
 class Letter(str):
