@@ -60,7 +60,7 @@ def _whole(
 
 def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], options: Options) -> Plan:
     """The plan of all parts together: each of them goes through the same steps."""
-    limit, order = options.memory_limit or 0, order_of(problem, options.optimize)
+    limit, order = options.memory_limit or 0, order_of(problem, options.search)
     numbers = working_dtype(problem, dtype)
     most = largest_block(problem, numbers, dtype, limit)
     cut = [block for block in blocks(problem, most) if block.contributes]

@@ -30,8 +30,8 @@ def facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "largest intermediate", f"{quantity(plan.largest_intermediate)} elements"
     if plan.missed is not None:
         yield "algorithm", f"{plan.missed!r} has nothing to work on here: direct"
-    if plan.source:
-        yield "order", plan.source
+    if plan.order.source:
+        yield "order", plan.order.source
     if plan.parts is not None:
         limit, count, cut = plan.parts
         sizes = ", ".join(f"{name}={size}" for name, size in cut)
@@ -72,9 +72,16 @@ def data(plan: Plan) -> dict[str, Any]:
         "result_shape": list(plan.problem.result_shape),
         "operations": plan.flops,
         "largest_intermediate": plan.largest_intermediate,
+        "order": _order_data(plan),
         "local_derivative": None if plan.forward is None else _local(plan),
         "steps": [] if once is not None else [_step_data(step) for step in plan.steps],
     }
+
+
+def _order_data(plan: Plan) -> dict[str, Any]:
+    pairs, source, minimize, proved = plan.order
+    path = [list(pair) for pair in pairs]
+    return {"path": path, "source": source, "minimize": minimize or None, "proved": proved}
 
 
 def _step_data(step: Step) -> dict[str, Any]:
