@@ -33,7 +33,7 @@ _here = local()
 _busy: dict[int, bool] = {}
 _entered: set[str] = set()
 # Packages whose modules we import when they are first needed.
-_OURS = ("contractconv", "numpy", "opt_einsum", "sympy", "llvmlite", "cotengra")
+_OURS = ("contractconv", "numpy", "opt_einsum", "sympy", "llvmlite")
 
 
 def begin(work: Callable[[], object]) -> None:

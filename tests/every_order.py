@@ -15,7 +15,7 @@ from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem
 from contractconv.planning.orders.objectives import cost_of
-from contractconv.planning.path import Minimize, Order
+from contractconv.planning.path import MINIMIZED, Minimize, Order
 from contractconv.planning.plan import steps_of
 
 Tree = int | tuple["Tree", "Tree"]
@@ -104,15 +104,15 @@ def path_of(tree: Tree, count: int) -> tuple[tuple[int, ...], ...]:
     return tuple(path) or ((0,),)
 
 
-def cost_of_path(
-    problem: Problem, path: tuple[tuple[int, ...], ...], minimize: Minimize = "seconds"
-) -> float:
-    """What the steps of a plan with this path cost together."""
-    return sum(cost_of(step, minimize) for _, step in steps_of(problem, Order(path, "")))
+def costs_of_path(problem: Problem, path: tuple[tuple[int, ...], ...]) -> dict[Minimize, float]:
+    """What the steps of a plan with this path cost together, by each measure."""
+    steps = [step for _, step in steps_of(problem, Order(path, ""))]
+    return {by: sum(cost_of(step, by) for step in steps) for by in MINIMIZED}
 
 
-def least_cost(problem: Problem, minimize: Minimize = "seconds") -> float:
-    """What the best of all orders costs."""
+def least_costs(problem: Problem) -> dict[Minimize, float]:
+    """What the best of all orders costs, by each measure."""
     count = len(problem.operands)
-    trees = every_tree(tuple(range(count)))
-    return min(cost_of_path(problem, path_of(tree, count), minimize) for tree in trees)
+    paths = (path_of(tree, count) for tree in every_tree(tuple(range(count))))
+    costs = [costs_of_path(problem, path) for path in paths]
+    return {by: min(cost[by] for cost in costs) for by in MINIMIZED}

@@ -9,6 +9,8 @@ read at least, is more than that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from contractconv.planning.orders.network import Network, Term
@@ -51,13 +53,27 @@ class Step(NamedTuple):
         return self._replace(halves=(names[one], names[two]))
 
 
-class _State(NamedTuple):
-    """A set of terms: what the cheapest order of them costs, and the sets of its last step."""
+@dataclass(slots=True)
+class _Set:
+    """A set of terms: what the cheapest order of them costs, and the sets of its last step.
+
+    Attributes:
+        cost: of the cheapest order that is known.
+        limit: what the orders of two halves cost together, if that could be of use.
+        read: what reading the terms takes at least.
+        floor: what a step takes at least that reads what is left of them, or makes it.
+        term: what is left of them.
+        indices: those of the result.
+        halves: the sets of the last step.
+    """
 
     cost: float
+    limit: float
+    read: float
+    floor: float
     term: Term
     indices: int
-    halves: tuple[int, int]
+    halves: tuple[int, int] = (0, 0)
 
 
 class TooManyError(Exception):
@@ -90,20 +106,23 @@ class _Search:
         self.network, self.part, self.outer = network, part, outer
         self.count = len(part.terms)
         self.left = pairs
+        self.most = most
         self.indices = [network.indices(term.labels) for term in part.terms]
-        self.floors = [self._floor(term) for term in part.terms]
-        self.states = {
-            1 << n: _State(0, term, names, (0, 0))
+        self.sets = {
+            1 << n: self._operand(term, names)
             for n, (term, names) in enumerate(zip(part.terms, self.indices, strict=True))
         }
-        self.most = most
-        # For each number of terms the sets of so many, by what is known of their whole orders.
-        self.levels: list[list[tuple[float, int]]] = [[], [(0.0, s) for s in self.states]]
+        # What a product of terms that share no index takes, by what they take themselves.
+        self.spread = 2 / least(network.minimize, 1)
+        # By so much an order may cost more than what reading all terms takes.
+        self.room = most - sum(found.read for found in self.sets.values())
+        # For each number of terms the sets of so many, by how much their orders cost more.
+        self.levels: list[list[tuple[float, int]]] = [[], [(0.0, s) for s in self.sets]]
 
-    def _floor(self, term: Term) -> float:
-        """What the step takes at least that reads a term."""
+    def _operand(self, term: Term, indices: int) -> _Set:
         size = min(term.size, self.network.volumes[term.labels])
-        return least(self.network.minimize, size)
+        floor = least(self.network.minimize, size)
+        return _Set(0.0, 0.0, floor, floor, term, indices)
 
     def found(self) -> list[Step] | None:
         for size in range(2, self.count):
@@ -112,51 +131,56 @@ class _Search:
 
     def _level(self, size: int) -> list[tuple[float, int]]:
         """The sets of so many terms that can be part of a cheaper order."""
-        room = self.most - sum(self.floors)
-        made: dict[int, _State] = {}
+        made: dict[int, _Set] = {}
         for few in range(1, size // 2 + 1):
-            self._join(few, size - few, room, made)
-        self.states.update(made)
-        ranked = ((self._excess(s, state), s) for s, state in made.items())
-        return sorted(pair for pair in ranked if pair[0] <= room)
+            self._join(few, size - few, made)
+        made = {s: found for s, found in made.items() if found.cost < inf}
+        self.sets.update(made)
+        ranked = ((found.cost + found.floor - found.read, s) for s, found in made.items())
+        return sorted(pair for pair in ranked if pair[0] <= self.room)
 
-    def _excess(self, members: int, state: _State) -> float:
-        """By how much a whole order costs more, at least, than what reading all terms takes."""
-        read = sum(floor for n, floor in enumerate(self.floors) if members >> n & 1)
-        return state.cost + self._floor(state.term) - read
-
-    def _join(self, few: int, many: int, room: float, made: dict[int, _State]) -> None:
+    def _join(self, few: int, many: int, made: dict[int, _Set]) -> None:
         """Pairs of sets of so many terms each."""
-        states, others, same, outer = self.states, self.levels[many], few == many, self.outer
+        sets, others, same, outer = self.sets, self.levels[many], few == many, self.outer
         for excess, one in self.levels[few]:
-            first, most = states[one], room - excess
+            first, most = sets[one], self.room - excess
             for more, two in others:
                 if more > most:
                     break
                 if one & two or (same and one > two):
                     continue
-                second, known = states[two], made.get(one | two)
-                if known is not None and first.cost + second.cost >= known.cost:
+                second, both = sets[two], made.get(one | two)
+                apart = not first.indices & second.indices
+                if apart and (not outer or self._is_large(first, second)):
                     continue
-                if outer or first.indices & second.indices:
-                    self._pair(one, two, known, made)
+                if both is None:
+                    both = made[one | two] = self._union(one | two, first, second)
+                if first.cost + second.cost < both.limit:
+                    self._improve(both, first, second, (one, two))
 
-    def _pair(self, one: int, two: int, known: _State | None, made: dict[int, _State]) -> None:
+    def _is_large(self, first: _Set, second: _Set) -> bool:
+        """Whether the outer product of two sets is too large to be of use."""
+        spent = first.cost - first.read + second.cost - second.read
+        return spent + first.floor * second.floor * self.spread > self.room
+
+    def _union(self, members: int, first: _Set, second: _Set) -> _Set:
+        """What is the same of a set, whatever its order."""
+        network, read = self.network, first.read + second.read
+        result = network.result(first.term.labels | second.term.labels, self._needed(members))
+        term = Term(result, network.volumes[result])
+        floor = least(network.minimize, term.size)
+        limit = self.room + read - 2 * floor
+        return _Set(inf, limit, read, floor, term, network.indices(result))
+
+    def _improve(self, both: _Set, first: _Set, second: _Set, halves: tuple[int, int]) -> None:
         self.left -= 1
         if self.left < 0:
             raise TooManyError
-        first, second, network = self.states[one], self.states[two], self.network
-        if known is None:
-            union = first.term.labels | second.term.labels
-            result = network.result(union, self._needed(one | two))
-        else:
-            result = known.term.labels
-        cost, size = network.step(first.term, second.term, result)
-        cost += first.cost + second.cost
-        if known is None:
-            made[one | two] = _State(cost, Term(result, size), network.indices(result), (one, two))
-        elif cost < known.cost:
-            made[one | two] = known._replace(cost=cost, halves=(one, two))
+        alone, _ = self.network.step(first.term, second.term, both.term.labels)
+        cost = alone + first.cost + second.cost
+        if cost < both.cost:
+            both.cost, both.halves = cost, halves
+            both.limit = min(both.limit, cost - both.floor)
 
     def _needed(self, members: int) -> int:
         found = self.part.outside
@@ -167,18 +191,18 @@ class _Search:
 
     def _last(self) -> list[Step] | None:
         """The cheapest last step that there is, and all before it."""
-        best, found = self.most / _ROUNDED, None
+        best, last = self.most / _ROUNDED, None
         everything = (1 << self.count) - 1
-        for one, first in self.states.items():
+        for one, first in self.sets.items():
             two = everything ^ one
-            second = self.states.get(two)
+            second = self.sets.get(two)
             if second is None or one > two or first.cost + second.cost >= best:
                 continue
             cost, term = self._last_step(first.term, second.term)
             cost += first.cost + second.cost
             if cost < best:
-                best, found = cost, _State(cost, term, 0, (one, two))
-        return None if found is None else self._steps(everything, found)
+                best, last = cost, _Set(cost, cost, 0.0, 0.0, term, 0, (one, two))
+        return None if last is None else self._steps(everything, last)
 
     def _last_step(self, first: Term, second: Term) -> tuple[float, Term]:
         network = self.network
@@ -188,19 +212,20 @@ class _Search:
             cost = network.last_step(first, second, result)
         return cost, Term(result, size)
 
-    def _steps(self, everything: int, last: _State) -> list[Step]:
-        self.states[everything] = last
+    def _steps(self, everything: int, last: _Set) -> list[Step]:
+        self.sets[everything] = last
         pending, order = [everything], []
         while pending:
             members = pending.pop()
             order.append(members)
-            pending += [s for s in self.states[members].halves if s & (s - 1)]
+            pending += [s for s in self.sets[members].halves if s & (s - 1)]
         order.reverse()
-        sets = [*(1 << n for n in range(self.count)), *order]
-        numbers = {members: n for n, members in enumerate(sets)}
+        listed = [*(1 << n for n in range(self.count)), *order]
+        numbers = {s: n for n, s in enumerate(listed)}
         return [self._step(members, numbers) for members in order]
 
     def _step(self, members: int, numbers: dict[int, int]) -> Step:
-        cost, term, _, (one, two) = self.states[members]
-        alone = cost - self.states[one].cost - self.states[two].cost
-        return Step((numbers[one], numbers[two]), term, alone)
+        found = self.sets[members]
+        one, two = found.halves
+        alone = found.cost - self.sets[one].cost - self.sets[two].cost
+        return Step((numbers[one], numbers[two]), found.term, alone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from importlib.util import find_spec
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -72,10 +71,9 @@ def _arguments(search: Callable[..., Any], plain: Plain) -> tuple[Any, ...]:
 
 def cotengra_path(problem: Problem) -> tuple[Pair, ...] | None:
     """The best of a few paths that cotengra finds, where it is installed."""
-    if find_spec("cotengra") is None:
+    try:
+        from cotengra import RandomGreedyOptimizer
+    except ImportError:
         return None
-    enter("cotengra")
-    from cotengra import RandomGreedyOptimizer
-
     optimizer = RandomGreedyOptimizer(max_repeats=_REPEATS, seed=0, parallel=False)
     return searched(optimizer, as_plain(problem))

@@ -22,6 +22,8 @@ from contractconv.planning.setting import COMMON
 # Up to here every order is compared, those included in which terms meet that share no index; up to
 # there only orders without them.
 _ALL, _CONNECTED = 12, 16
+# Of more operands fewer trees are compared.
+_FEW = 40
 _WORDS = {
     "seconds": "least predicted time",
     "operations": "fewest operations",
@@ -35,11 +37,12 @@ class Effort:
 
     Attributes:
         pairs: of sets of operands that are compared, before it is left to luck.
-        starts: trees that are found greedily beside the first one.
+        starts: trees of up to 40 operands that are found greedily; of more operands fewer.
         improved: how many of them are improved, the best ones.
         width: into how many terms a branch is divided that is ordered anew.
         wide: into how many in the end.
         worth: seconds of arithmetic, for each step, that are worth more than a greedy tree.
+        thorough: whether others are asked as well.
     """
 
     pairs: int
@@ -48,12 +51,13 @@ class Effort:
     width: int
     wide: int
     worth: float
+    thorough: bool
 
 
 # Of seven operands there are 966 pairs, of twelve 261,625.
 EFFORTS = {
-    "auto": Effort(4_000, 0, 1, 6, 6, COMMON.call),
-    "auto-hq": Effort(300_000, 24, 4, 6, 8, 0.0),
+    "auto": Effort(4_000, 4, 2, 6, 6, COMMON.call, False),
+    "auto-hq": Effort(300_000, 32, 8, 6, 8, COMMON.call / 20, True),
 }
 
 
@@ -87,27 +91,22 @@ class _Looking:
         self.problem, self.network, self.effort = problem, network, effort
         self.count = len(network.terms)
         self.tree = Tree.of(network, greedy(network))
-        self.source = ""
 
     def order(self) -> Order:
         """What is found."""
-        minimize = self.network.minimize
-        proved = self.count <= _ALL and self._compared()
+        minimize, count = self.network.minimize, self.count
+        # The best order without outer products is a bound for those that have some.
+        connected = count <= _CONNECTED and self._exact(outer=False)
+        proved = connected and count <= _ALL and self._exact(outer=True)
         if proved:
-            said = "all orders"
-        elif self.count <= _CONNECTED and self._compared_connected():
-            said = "all orders without outer products"
+            said = f"{_WORDS[minimize]} of all orders"
+        elif connected and self.network.is_connected():
+            said = f"{_WORDS[minimize]} of all orders without outer products"
+        elif self._is_cheap():
+            said = "greedy: starting the steps takes longer than what they compute"
         else:
-            said = self._improved()
-        words = f"{_WORDS[minimize]} of {said}"
-        return Order(as_path(self.tree.pairs(), self.count), words, minimize, proved)
-
-    def _compared(self) -> bool:
-        """Whether all orders could be compared; those without outer products give a bound."""
-        return self._exact(outer=False) and self._exact(outer=True)
-
-    def _compared_connected(self) -> bool:
-        return self.network.is_connected() and self._exact(outer=False)
+            said = f"{_WORDS[minimize]} of {self._improved()}"
+        return Order(as_path(self.tree.pairs(), count), said, minimize, proved)
 
     def _exact(self, outer: bool) -> bool:
         network, tree = self.network, self.tree
@@ -123,16 +122,14 @@ class _Looking:
     def _improved(self) -> str:
         """Take the best of trees that differ, once their branches are ordered anew; say of what."""
         effort = self.effort
-        if self._is_cheap():
-            return "one greedy order"
         starts = [self.tree, *self._starts()]
-        best = sorted(starts, key=lambda tree: tree.cost)[: effort.improved]
+        best = sorted(starts, key=lambda tree: tree.cost)[: self._many(effort.improved) or 1]
         for tree in best:
             tree.settle(effort.width, effort.pairs)
         self.tree = min(best, key=lambda tree: tree.cost)
         self.tree.settle(effort.wide, effort.pairs)
-        many = f"{len(starts)} greedy orders" if len(starts) > 1 else "one greedy order"
-        return f"{many}, all orders of {effort.wide} terms compared in each branch"
+        found = "greedy order" if len(starts) == 1 else f"{len(starts)} greedy orders"
+        return f"{found}, with the best order of any {effort.wide} terms that meet"
 
     def _is_cheap(self) -> bool:
         """Whether starting the steps takes longer than what they compute."""
@@ -141,11 +138,16 @@ class _Looking:
 
     def _starts(self) -> Iterator[Tree]:
         draw = Random(0)
-        for _ in range(self.effort.starts):
+        for _ in range(self._many(self.effort.starts)):
             yield Tree.of(self.network, greedy(self.network, disturbed(draw)))
-        path = cotengra_path(self.problem) if self.effort.starts else None
-        if path is not None:
-            yield Tree.of(self.network, _as_pairs(path, self.count))
+        if self.effort.thorough:
+            path = cotengra_path(self.problem)
+            if path is not None:
+                yield Tree.of(self.network, as_pairs(path, self.count))
+
+    def _many(self, count: int) -> int:
+        """So many of few operands; of many operands each takes longer."""
+        return min(count, count * _FEW // self.count)
 
 
 def as_path(pairs: Pairs, count: int) -> tuple[tuple[int, int], ...]:
@@ -160,7 +162,7 @@ def as_path(pairs: Pairs, count: int) -> tuple[tuple[int, int], ...]:
     return tuple(path)
 
 
-def _as_pairs(path: Sequence[Sequence[int]], count: int) -> Pairs:
+def as_pairs(path: Sequence[Sequence[int]], count: int) -> Pairs:
     """Positions in the list of those that are left as numbers of terms."""
     alive = list(range(count))
     pairs = []
