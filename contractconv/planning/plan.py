@@ -122,11 +122,13 @@ class Parts(NamedTuple):
         limit: bytes that temporary arrays may take.
         number: how many parts there are, about; each goes through all steps.
         sizes: for each index that is cut how many values a part has of it.
+        again: operations of all parts, over those of the whole.
     """
 
     limit: int
     number: int
     sizes: tuple[tuple[str, int], ...]
+    again: float = 1.0
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,6 +11,8 @@ from contractconv.planning.piece import Piece
 if TYPE_CHECKING:
     from contractconv.planning.plan import Plan, Step
 
+# What is done again in parts, where it is not worth a word.
+_HARDLY = 1.05
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 
@@ -33,9 +35,10 @@ def facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.order.source:
         yield "order", plan.order.source
     if plan.parts is not None:
-        limit, count, cut = plan.parts
+        limit, count, cut, again = plan.parts
         sizes = ", ".join(f"{name}={size}" for name, size in cut)
         parts = f"{count:,} parts" + f", of {sizes} each" * bool(cut) if count > 1 else "at once"
+        parts += f", {again:.1f} times the operations" * (again > _HARDLY)
         yield "memory limit", f"{limit:,} bytes: {parts}"
     if plan.forward is not None:
         yield f"local derivative of {plan.forward.reduce}", _local(plan)

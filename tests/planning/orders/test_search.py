@@ -173,6 +173,18 @@ def test_what_cannot_be_minimised(options: Any, said: str) -> None:
         cc.Contraction("i j, j k, k l -> i l").plan((2, 3), (3, 4), (4, 5), **options)
 
 
+def test_slicing_is_said_and_what_is_done_again() -> None:
+    """An inner index that is cut makes each part contract the channels anew."""
+    plan = cc.Contraction(SEPARABLE).plan(*SHAPES, memory_limit=200_000, dtype="float32")
+    assert "memory limit: 200,000 bytes: 98 parts, of i=2, r=8 each" in str(plan)
+    assert plan.parts is not None
+    # Two rows of results read four rows of the image, whose channels are contracted anew.
+    channels, *others = (step.flops for step in plan.steps[1:])
+    again = (channels * 49 * 4 / 100 + sum(others)) / (channels + sum(others))
+    assert plan.parts.again == pytest.approx(again, rel=1e-3)
+    assert f"each, {again:.1f} times the operations" in str(plan)
+
+
 def test_an_index_called_minimize_needs_a_mapping() -> None:
     with pytest.raises(cc.AlgorithmError, match="extents="):
         cc.Contraction("minimize j, j k -> minimize k").plan((2, 3), (3, 4), minimize=2)
