@@ -100,10 +100,9 @@ def plain(many: int, seed: int, optimize: str) -> Iterator[tuple[str, list[Compa
         for regularity in REGULARITIES:
             for _ in range(many):
                 count, kept = draw.randint(least, most), draw.randint(0, 2)
-                given = rand_equation(
-                    count, min(regularity, count - 1), n_out=kept, seed=draw.randrange(10**6)
-                )
-                found.append(compared(*given, optimize))
+                few, number = min(regularity, count - 1), draw.randrange(10**6)
+                spec, shapes = rand_equation(count, few, n_out=kept, seed=number)[:2]
+                found.append(compared(spec, shapes, optimize))
         yield f"{least} to {most}", found
 
 

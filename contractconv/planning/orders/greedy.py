@@ -78,7 +78,8 @@ class _Greedy:
 
     def _best(self) -> tuple[int, int]:
         while self.pairs:
-            _, first, second = heappop(self.pairs)
+            _, newest, first = heappop(self.pairs)
+            second = -newest
             if first in self.alive and second in self.alive:
                 return first, second
         # No two share an index any more.
@@ -122,7 +123,8 @@ class _Greedy:
     def _try(self, first: int, second: int) -> None:
         made = self._product(first, second).size
         rank = self.rank(made, self.alive[first].size, self.alive[second].size)
-        heappush(self.pairs, (rank, first, second))
+        # Of equals the newest: what was just made need not be kept for long.
+        heappush(self.pairs, (rank, -second, first))
 
     def _product(self, first: int, second: int) -> Term:
         network, names = self.network, (self.indices[first], self.indices[second])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
-from contractconv.notation.problem import Accesses, Problem, shape_of
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import is_direct, labels_of, overlaps
 from contractconv.planning.orders.objectives import OBJECTIVES, Volumes, Work
 from contractconv.planning.path import Minimize
@@ -49,7 +49,7 @@ class Network:
         self.plain = (1 << len(self._sizes)) - 1
         # For each axis that is carried along whole the indices that stand on it.
         self._opened: dict[int, int] = {}
-        whole: dict[object, int] = {}
+        whole: dict[Access, int] = {}
         self.terms = [self._term(term, problem, whole) for term in problem.operands]
         self.kept = sum(self._bits[name] for name in problem.kept)
         self.volumes = Volumes(self._sizes)
@@ -58,18 +58,18 @@ class Network:
         self._output = max(1, prod(shape_of(problem.output)))
         self._scatters = not is_direct(problem)
 
-    def _term(self, term: Accesses, problem: Problem, whole: dict[object, int]) -> Term:
+    def _term(self, term: Accesses, problem: Problem, whole: dict[Access, int]) -> Term:
         """An operand; axes that its first step would open anyhow are open from the beginning."""
         labels = 0
-        for access in term:
-            others = (name for a in term if a is not access for name in a.names)
+        for place, access in enumerate(term):
+            others = (name for a in (*term[:place], *term[place + 1 :]) for name in a.names)
             if overlaps(access, problem.extents) and not set(access.names) & set(others):
                 labels |= self._whole(access, whole)
             else:
                 labels |= self._of(access.names)
         return Term(labels, max(1, prod(shape_of(term))))
 
-    def _whole(self, access: object, whole: dict[object, int]) -> int:
+    def _whole(self, access: Access, whole: dict[Access, int]) -> int:
         if access not in whole:
             whole[access] = 1 << len(self._sizes)
             self._opened[whole[access]] = self._of(access.names)
