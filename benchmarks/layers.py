@@ -6,8 +6,9 @@ an image is batch x height x width x channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import Any, ClassVar, TypeVar, get_args
 
 from contractconv import Reduction
@@ -205,8 +206,145 @@ class Matmul:
         return f"matmul {self.size}x{self.size}x{self.size}"
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A convolution, or its transpose, in one to three dimensions.
+
+    Attributes:
+        family: of which kind of layers it was drawn.
+        batch: how many images there are.
+        sizes: of an image, without channels.
+        channels: of an image.
+        outputs: channels of the result.
+        kernel: points along each axis of the image.
+        stride: along each axis.
+        padding: at both ends of each axis; of a transposed layer what is cut off there.
+        dilation: along each axis.
+        groups: of channels that do not meet.
+        transposed: whether places of the image are those that a stride leads to.
+        channels_first: how memory is laid out.
+        dtype: of all numbers.
+    """
+
+    family: str
+    batch: int
+    sizes: Shape
+    channels: int
+    outputs: int
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+    dilation: Shape
+    groups: int = 1
+    transposed: bool = False
+    channels_first: bool = False
+    dtype: str = "float32"
+
+    directions: ClassVar = (FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Batch, sizes, channels."""
+        return (self.batch, *self.sizes, self.channels)
+
+    @property
+    def weight_shape(self) -> Shape:
+        """Points of the kernel, channels of one group, outputs of all groups."""
+        return (*self.kernel, self.channels // self.groups, self.outputs)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Batch, places, outputs."""
+        return (self.batch, *self.places, self.outputs)
+
+    @property
+    def places(self) -> Shape:
+        """How many results there are along each axis.
+
+        >>> layer = Drawn("", 1, (9,), 1, 1, kernel=(3,), stride=(2,), padding=(1,), dilation=(1,))
+        >>> layer.places, replace(layer, sizes=(5,), transposed=True).places
+        ((5,), (9,))
+        """
+        axes = zip(self.sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return tuple(
+            (size - 1) * step + far * (taps - 1) + 1 - 2 * cut
+            if self.transposed
+            else (size - far * (taps - 1) - 1 + 2 * cut) // step + 1
+            for size, taps, step, cut, far in axes
+        )
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications, padding included; the same number in each direction."""
+        placed = self.sizes if self.transposed else self.places
+        pairs = self.channels * self.outputs // self.groups
+        return 2 * self.batch * prod(placed) * prod(self.kernel) * pairs
+
+    def __str__(self) -> str:
+        image = "x".join(map(str, (self.batch, *self.sizes, self.channels)))
+        return " ".join(filter(None, (self.family, f"{image}-{self.outputs}", *self._extras())))
+
+    def _extras(self) -> Iterator[str]:
+        for letter, values, usual in (
+            ("k", self.kernel, None),
+            ("s", self.stride, 1),
+            ("p", self.padding, 0),
+            ("d", self.dilation, 1),
+        ):
+            if set(values) != {usual}:
+                same = len(set(values)) == 1
+                yield letter + (str(values[0]) if same else "x".join(map(str, values)))
+        yield f"g{self.groups}" * (self.groups > 1)
+        yield "channels first" * self.channels_first
+        yield self.dtype * (self.dtype != "float32")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A contraction of two operands without windows: attention, tensor networks.
+
+    Attributes:
+        family: of which kind it was drawn.
+        string: how it is written; each index stands in two of its three terms or in all.
+        shapes: of the two operands.
+        dtype: of all numbers.
+    """
+
+    family: str
+    string: str
+    shapes: tuple[Shape, Shape]
+    dtype: str = "float32"
+
+    directions: ClassVar = (FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT)
+
+    @property
+    def extents(self) -> dict[str, int]:
+        """How far each index runs."""
+        terms = self.string.split(" -> ")[0].split(", ")
+        return {
+            name: size
+            for term, shape in zip(terms, self.shapes, strict=True)
+            for name, size in zip(term.split(), shape, strict=True)
+        }
+
+    @property
+    def output_shape(self) -> Shape:
+        """Of the result."""
+        return tuple(self.extents[name] for name in self.string.split(" -> ")[1].split())
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications."""
+        return 2 * prod(self.extents.values())
+
+    def __str__(self) -> str:
+        sizes = ", ".join("x".join(map(str, shape)) for shape in self.shapes)
+        extra = self.dtype * (self.dtype != "float32")
+        return f"{self.family} {self.string} of {sizes} {extra}".strip()
+
+
 Batched = Convolution | Factorised | Pooling | Training | NetworkStep
-Case = Batched | Matmul
+Case = Batched | Drawn | Product | Matmul
 Kind = TypeVar("Kind", bound=Batched)
 
 
@@ -293,5 +431,10 @@ def from_json(data: dict[str, Any]) -> Measurement:
     True
     """
     kinds = {kind.__name__: kind for kind in get_args(Case)}
-    fields = dict(data["case"])
+    fields = {name: _frozen(value) for name, value in data["case"].items()}
     return Measurement(kinds[fields.pop("kind")](**fields), data["direction"])
+
+
+def _frozen(value: Any) -> Any:
+    """A value as it was before JSON made lists of tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

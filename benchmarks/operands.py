@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.layers import Convolution, Matmul, Pooling, Shape
+from benchmarks.layers import Convolution, Drawn, Matmul, Pooling, Product, Shape
 
 Array = NDArray[Any]
 
@@ -21,15 +21,21 @@ class Operands(NamedTuple):
     g: Array
 
 
-def operands(case: Convolution | Pooling) -> Operands:
+def operands(case: Convolution | Drawn | Pooling) -> Operands:
     """Draw the operands of a layer, always the same ones.
 
     >>> from benchmarks.layers import CONVOLUTIONS
     >>> [array.shape for array in operands(CONVOLUTIONS[1])]
     [(64, 28, 28, 1), (5, 5, 1, 6), (64, 28, 28, 6)]
     """
-    weight = case.weight_shape if isinstance(case, Convolution) else (0,)
-    return Operands(*_normal(case.input_shape, weight, case.output_shape))
+    weight = (0,) if isinstance(case, Pooling) else case.weight_shape
+    dtype = case.dtype if isinstance(case, Drawn) else "float32"
+    return Operands(*_normal(case.input_shape, weight, case.output_shape, dtype=dtype))
+
+
+def factors(case: Product) -> Operands:
+    """Draw both operands of a product, and a cotangent."""
+    return Operands(*_normal(*case.shapes, case.output_shape, dtype=case.dtype))
 
 
 def matrices(case: Matmul) -> tuple[Array, Array]:
@@ -38,16 +44,16 @@ def matrices(case: Matmul) -> tuple[Array, Array]:
     return left, right
 
 
-def _normal(*shapes: Shape) -> list[Array]:
+def _normal(*shapes: Shape, dtype: str = "float32") -> list[Array]:
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(out=_at_a_line(shape), dtype=np.float32) for shape in shapes]
+    return [rng.standard_normal(out=at_a_line(shape, dtype), dtype=dtype) for shape in shapes]
 
 
-def _at_a_line(shape: Shape) -> Array:
+def at_a_line(shape: Shape, dtype: str = "float32") -> Array:
     """An array that begins at a line of the cache, as those that the peers make themselves do.
 
-    >>> _at_a_line((5, 3)).ctypes.data % 64
+    >>> at_a_line((5, 3)).ctypes.data % 64
     0
     """
-    raw = np.empty(4 * prod(shape) + 64, np.uint8)
-    return np.ndarray(shape, np.float32, raw, -raw.ctypes.data % 64)
+    raw = np.empty(np.dtype(dtype).itemsize * prod(shape) + 64, np.uint8)
+    return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)

@@ -9,14 +9,17 @@ from benchmarks.layers import (
     FORWARD,
     INPUT_GRADIENT,
     Convolution,
+    Drawn,
     Factorised,
     Matmul,
     NetworkStep,
     Pooling,
+    Product,
     Training,
 )
 from benchmarks.operands import Array, Operands, matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.drawn_contraction import axis, drawn, product
 from benchmarks.peers.factorised_contraction import factorised
 from benchmarks.peers.lenet_contraction import lenet
 from benchmarks.peers.step_contraction import step
@@ -42,22 +45,15 @@ def string(case: Convolution | Pooling) -> str:
     'b (2*i+k) (2*j+l) c -> b i j c'
     """
     if isinstance(case, Pooling):
-        return f"b {axis(case.stride, 1, 0)} c -> b i j c"
+        return f"b {axes(case.stride, 1, 0)} c -> b i j c"
     read, weight, written = _channels(case)
-    places = axis(case.stride, case.dilation, case.padding)
+    places = axes(case.stride, case.dilation, case.padding)
     return f"b {places} {read}, k l {weight} -> b i j {written}"
 
 
-def axis(stride: int, dilation: int, padding: int) -> str:
+def axes(stride: int, dilation: int, padding: int) -> str:
     """Write the two axes of a window."""
-
-    def times(factor: int, index: str) -> str:
-        return index if factor == 1 else f"{factor}*{index}"
-
-    offset = f"-{padding}" if padding else ""
-    return " ".join(
-        f"({times(stride, place)}+{times(dilation, tap)}{offset})" for place, tap in ("ik", "jl")
-    )
+    return " ".join(axis(*names, stride, dilation, padding) for names in ("ik", "jl"))
 
 
 def _channels(case: Convolution) -> tuple[str, str, str]:
@@ -113,6 +109,8 @@ def _matmul(case: Matmul, direction: str, **options: Any) -> Prepared:
 
 KINDS = {
     Convolution: _convolution,
+    Drawn: drawn,
+    Product: product,
     Factorised: factorised,
     Pooling: _pooling,
     Training: lenet,

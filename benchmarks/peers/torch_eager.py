@@ -12,14 +12,17 @@ from benchmarks.layers import (
     FORWARD,
     INPUT_GRADIENT,
     Convolution,
+    Drawn,
     Factorised,
     Matmul,
     NetworkStep,
     Pooling,
+    Product,
     Training,
 )
 from benchmarks.operands import Array, matrices, operands
 from benchmarks.peers import Prepared
+from benchmarks.peers.drawn_torch import drawn, product
 from benchmarks.peers.factorised_torch import factorised
 from benchmarks.peers.lenet_torch import lenet
 from benchmarks.peers.step_torch import step
@@ -106,6 +109,8 @@ def _matmul(case: Matmul, direction: str, layout: str) -> Prepared:
 
 KINDS = {
     Convolution: _convolution,
+    Drawn: drawn,
+    Product: product,
     Factorised: factorised,
     Pooling: _pooling,
     Training: lenet,

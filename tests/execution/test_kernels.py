@@ -28,7 +28,7 @@ from contractconv.engines.llvm.kernels import copy_loops, native, product_loops,
 from contractconv.engines.llvm.kernels.emitter import Emitter
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.kernel_values import Vector
-from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
+from contractconv.engines.llvm.kernels.product_loops import Spread, Tile, fitting_tile
 from contractconv.engines.llvm.program import offsets
 from contractconv.tiles.decomposition import Matrix, decomposition
 
@@ -79,7 +79,8 @@ def every_tile() -> list[Tile]:
     """The tiles that are chosen for results of any width, and the least ones."""
     chosen = [fitting_tile(n, e) for n in range(1, 9) for e in (False, True)]
     halved = Tile(8, 1, halved=True), Tile(4, 2, halved=True)
-    return sorted({*chosen, Tile(1, 1), Tile(3, 2), *halved}, key=str)
+    uniform = Tile(9, 1, True, uniform=True), Tile(9, 2, True, uniform=True)
+    return sorted({*chosen, Tile(1, 1), Tile(3, 2), *halved, *uniform}, key=str)
 
 
 TILES = every_tile() if native.available() else []
@@ -98,6 +99,8 @@ def multiply(
     rows, depth, lanes = sizes
     scalars = integers((rows, depth, lanes) if tile.elementwise else (rows, depth), dtype)
     vectors, out = integers((depth, lanes), dtype, 2), Guarded(rows, lanes, dtype)
+    if tile.uniform:  # what lies beside the first number is never read
+        vectors[:, 1:] = GUARD
     out.inside[...] = np.nan if not add else np.arange(lanes)
     bias = np.arange(lanes, dtype=dtype) - lanes // 2
     call(
@@ -110,7 +113,7 @@ def multiply(
         run_scalars=scalars.strides[1], run_vectors=vectors.strides[0], accumulate=int(add),
         bias=bias,
     )  # fmt: skip
-    return out, scalars, vectors
+    return out, scalars, np.repeat(vectors[:, :1], lanes, 1) if tile.uniform else vectors
 
 
 def multiplied(scalars: Array, vectors: Array) -> Array:
@@ -197,6 +200,47 @@ def test_finished_sums(elementwise: bool, finish: Finish, dtype: str) -> None:
             wanted = wanted + np.arange(lanes) - lanes // 2
         if finish.relu:
             wanted = np.maximum(wanted, 0)
+        np.testing.assert_array_equal(out.inside, wanted)
+        out.check()
+
+
+SPREADS = (
+    # Read as whole vectors, as two, and one number at a time.
+    Tile(8, 1, spread=Spread(each=4, step=2)),
+    Tile(8, 1, spread=Spread(each=4, step=7)),
+    Tile(8, 1, spread=Spread(each=2, step=40)),
+    Tile(5, 3, spread=Spread(each=12, step=3)),
+    Tile(6, 3, spread=Spread(each=24, step=24)),
+    Tile(8, 1, spread=Spread(each=1, step=1)),
+    Tile(8, 1, halved=True, spread=Spread(each=2, step=3)),
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("tile", SPREADS, ids=lambda tile: tile.form)
+def test_kernels_spread_values_over_lanes(tile: Tile, dtype: str) -> None:
+    spread = tile.spread
+    assert spread is not None
+    lanes = tile.vectors * LANES[dtype] // (2 if tile.halved else 1)
+    if lanes % spread.each:
+        pytest.skip("so many lanes are no whole number of groups")
+    for rows, panels in ((1, 1), (tile.rows + 2, 2)):
+        wide, depth = lanes * panels, 3
+        values = (wide // spread.each - 1) * spread.step + 1
+        # Nothing behind the last value may be read: there lies what is no number.
+        scalars = np.full((rows, depth, values + 64), np.nan, dtype)
+        scalars[..., :values] = integers((rows, depth, values), dtype)
+        vectors, out = integers((depth, wide), dtype, 2), Guarded(rows, wide, dtype)
+        call(
+            product_loops.kernel(dtype, tile), product_loops,
+            scalars=scalars, vectors=vectors, out=out.inside, batch=1, batch_scalars=offsets(),
+            batch_vectors=offsets(), batch_out=offsets(), row_stop=rows, rows_at_once=rows,
+            row_scalars=offsets((rows, scalars.strides[0])), row_out=offsets((rows, out.step)),
+            lanes=wide, taps=1, taps_at_once=1, tap_scalars=offsets(), tap_vectors=offsets(),
+            run=depth, run_scalars=scalars.strides[1], run_vectors=vectors.strides[0],
+        )  # fmt: skip
+        places = np.arange(wide) // spread.each * spread.step
+        wanted = np.einsum("rkl,kl->rl", scalars[..., places], vectors)
         np.testing.assert_array_equal(out.inside, wanted)
         out.check()
 

@@ -13,8 +13,8 @@ import pytest
 import contractconv as cc
 from contractconv.engines.llvm import kernel_calls, loop_nest
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.kernels.product_loops import Tile
-from contractconv.engines.llvm.kernels.window_loops import Window, fitting
+from contractconv.engines.llvm.kernels.product_loops import Spread, Tile
+from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
 from contractconv.execution.products import recipe_of
 from contractconv.notation.problem import Access
 
@@ -115,7 +115,7 @@ def test_padded_weight_gradients_need_no_copies(padding: int, channels: int) -> 
 
 def test_tiles_know_the_places_outside() -> None:
     access = Access.of([("j", 1), ("l", 1)], -1, 1, 10)
-    found = loop_nest.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64)
+    found = loop_nest.Along(("j",), 10, "l", Tile(4, 1, True), Window(3, 1, 1), 64, 0.5)
     bounds = kernel_calls.Bounds(access, 64)
     edges = [
         (form.early, form.late)
@@ -142,15 +142,27 @@ def test_rows_and_taps_meet_where_they_are(unit: int, step: int) -> None:
 
 def test_tiles_fit_the_registers() -> None:
     registers = native.registers()[0]
-    for rows, lines, taps, wide, both in product(
-        (2, 3, 14, 100), (1, 3, 5), (2, 3, 16), (1, 2, 8), (False, True)
+    groups = [Spread(each=4, step=4), Spread(each=24, step=3), Spread(each=8, step=8)]
+    ways = [
+        Tile(1, 1),
+        Tile(1, 1, True),
+        Tile(1, 1, True, uniform=True),
+        *(Tile(1, s.period(16), spread=s) for s in groups),
+    ]
+    near = Reads(16, beside=1, first=3.0, other=0.2)
+    for rows, lines, taps, wide, like, reads in product(
+        (2, 3, 14, 100), (1, 3, 6), (2, 3, 16), (1, 2, 3, 8), ways, (Reads(16), near)
     ):
-        fit = fitting(rows, lines, taps, (1, 1), wide, both)
+        fit = fitting(rows, lines, taps, (1, 1), wide, like, reads)
         if fit is None:
             continue
         tile, window = fit.tile, fit.window
         assert tile.rows * tile.vectors < registers
-        assert window.lines in (1, lines)
+        assert window.lines in (1, lines) or reads is near
+        assert lines % window.lines == 0
+        if like.spread is not None:
+            assert tile.vectors % like.vectors == 0
+            assert wide % tile.vectors == 0
         assert window.rest == rows % (tile.rows // window.lines)
         assert window.lines == 1 or window.rest == 0
 

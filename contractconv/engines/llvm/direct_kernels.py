@@ -64,7 +64,7 @@ def prepared(
     """Make a leaf ready to run.
 
     Args:
-        problem: a leaf of two operands, summed.
+        problem: a leaf of two operands.
         strides: those of both operands and of the result, in bytes.
         finish: what is done to the result; a bias is along its last axis.
 
@@ -73,7 +73,7 @@ def prepared(
         kernel for it.
     """
     nest = nest_of(problem, strides, dtype)
-    if nest is None or not problem.reduced:
+    if nest is None:
         return None
     return _Leaf(problem, nest, strides, dtype, accumulate, finish, threads).program()
 
@@ -106,8 +106,7 @@ class _Leaf:
         # The operand and the axis outside of which tiles along a window read nothing.
         self.open: tuple[int, int] | None = None
         self.number = native.number(dtype)
-        both = nest.tile.elementwise
-        self.lanes = [nest.lane if both or nest.vectors == n else None for n in (0, 1)]
+        self.lanes = [nest.lanes if nest.has_lanes(n) else () for n in (0, 1)]
         self.whole = [self.read(problem, n) for n in (0, 1)]
         self.tables: dict[Any, Array] = {}
         # Where in shared memory the copies of operands lie that all blocks read.
@@ -138,7 +137,9 @@ class _Leaf:
     def _finishes(self, split: Cut) -> bool:
         """Whether every sum is complete when it is put where it belongs, along the last axis."""
         last = self.problem.output[-1].plain if self.problem.output else None
-        if last is None or split.private or split.sums or any(b[1:] for b in self.short.values()):
+        if last is None or self.nest.group is not None:
+            return False
+        if split.private or split.sums or any(b[1:] for b in self.short.values()):
             return False
         there, size = steps_of(self.problem.output, self.strides[2]), self.number.size
         if there[last] != size:
@@ -169,7 +170,7 @@ class _Leaf:
     def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) < 2:
-            return self._whole_cut()
+            return self._cut_adding() or self._whole_cut()
         # Piece by piece: what a part reads, its neighbours have brought into cache.
         pieces = apart(self.problem, self.nest, 0)
         return Cut(tuple(unpadded(piece, left_out=self.open) for (piece,) in pieces), False)
@@ -209,6 +210,12 @@ class _Leaf:
         ]
         return Cut(tuple(groups), split.private, sums=True) if all(groups) else None
 
+    def _cut_adding(self) -> Cut | None:
+        """A cut apart whose blocks add up and need no copies; ``None`` if that does not pay."""
+        pieces = apart(self.problem, self.nest, 0)
+        groups = tuple(self._without_copies(piece, adding=True) for (piece,) in pieces)
+        return Cut(groups, False, sums=True) if all(groups) else None
+
     def _without_copies(self, problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
         """The parts of a leaf that need no copies, if that is cheaper than padded copies."""
         copies = [self.read(problem, n).copy for n in (0, 1)]
@@ -239,7 +246,7 @@ class _Leaf:
         """Multiplications that parts of a leaf save: a few lanes take as long as a vector."""
 
         def taken(part: Problem) -> int:
-            lanes, width = part.extents[self.nest.lane], self.number.lanes
+            lanes, width = self.nest.width(part.extents), self.number.lanes
             return part.points // lanes * -(-lanes // width) * width
 
         return taken(problem) - sum(map(taken, parts))
@@ -286,8 +293,8 @@ class _Leaf:
         What is summed alone is added as a whole, not to its sums as they are made.
         """
         labels = (*self.nest.batch, *self.nest.rows)
-        there, lane = self.strides[2], self.nest.lane
-        target, aside = writing(part, there, self.number.size, lane, labels, tidy=alone)
+        there, lanes = self.strides[2], self.nest.lanes
+        target, aside = writing(part, there, self.number.size, lanes, labels, tidy=alone)
         used, places, steps = 0, [], []
         for n in (0, 1):
             read = self.read(part, n)
@@ -333,7 +340,7 @@ class _Leaf:
 
     def _put(self, calls: Calls, part: Problem, made: Factor, out: str, adding: bool) -> None:
         """Bring what was made aside to where it belongs."""
-        labels = (*self.nest.batch, *self.nest.rows, self.nest.lane)
+        labels = (*self.nest.batch, *self.nest.rows, *self.nest.lanes)
         there = steps_of(part.output, self.strides[2])
         start = start_of(part.output, self.strides[2])
         shape = tuple(part.extents[n] for n in labels)

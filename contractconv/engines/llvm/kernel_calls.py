@@ -11,6 +11,7 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native, window_loops
 from contractconv.engines.llvm.kernels import product_loops as kernel
 from contractconv.engines.llvm.kernels.epilogue_code import Finish
+from contractconv.engines.llvm.kernels.number_kinds import Number
 from contractconv.engines.llvm.kernels.window_loops import Window
 from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place
@@ -21,6 +22,8 @@ from contractconv.planning.cost import volume
 # Bytes of a panel of vectors: beside a small result it stays in the first level of cache,
 # a larger result is read again for every panel, so the panel fills half of the second level.
 _SMALL_PANEL, _LARGE_PANEL = 1 << 15, 1 << 18
+# Bytes that rows read and write before the next panel of groups does.
+_SOME_ROWS = 1 << 17
 # Products that are summed in one line, beside a small result and a large one, whose sums are
 # seldom long.
 _SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
@@ -103,7 +106,7 @@ class Sums:
         """Append the calls that make them."""
         number = native.number(self.dtype)
         window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
-        tile = self._fitting(self.nest.tile if window is None else window.tile, number.lanes)
+        tile = self._fitting(self.nest.tile if window is None else window.tile, number)
         rows = self.nest.rows if window is None else window.rows
         outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
         written = 1 if window is None else window.window.taps
@@ -130,9 +133,12 @@ class Sums:
             function = window_loops.kernel(self.dtype, tile, form, self.finish)
             calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
 
-    def _fitting(self, tile: kernel.Tile, lanes: int) -> kernel.Tile:
-        """A tile with vectors no wider than they have to be, of so many lanes at most."""
-        few = self.extents[self.nest.lane] <= lanes // 2
+    def _fitting(self, tile: kernel.Tile, number: Number) -> kernel.Tile:
+        """A tile with vectors no wider than they have to be, and values where they lie."""
+        few = self.nest.width(self.extents) <= number.lanes // 2
+        if tile.spread is not None:
+            step = self.scalars.steps[self.nest.lanes[0]] // number.size
+            tile = replace(tile, spread=replace(tile.spread, step=step))
         return replace(tile, halved=True) if few and not tile.elementwise else tile
 
     def _places(
@@ -158,15 +164,27 @@ class Sums:
 
     def _panels(self, tile: kernel.Tile) -> dict[int, Any]:
         """The loop over the lanes."""
-        lanes, rows = self.extents[self.nest.lane], volume(self.nest.rows, self.extents)
+        lanes, rows = self.nest.width(self.extents), volume(self.nest.rows, self.extents)
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
         long = lanes >= _LONG * native.number(self.dtype).lanes
         return {
-            # Elementwise nothing is used twice but by the next panel: it comes soon.
-            kernel.ROWS_AT_ONCE: tile.rows if tile.elementwise else rows,
+            kernel.ROWS_AT_ONCE: self._rows_at_once(tile, rows),
             kernel.LANES: lanes,
             kernel.ALIGNED: int(tile.elementwise and long and not any(s % _LINE for s in others)),
         }
+
+    def _rows_at_once(self, tile: kernel.Tile, rows: int) -> int:
+        """How many rows one panel goes through before the next one does."""
+        if tile.elementwise:
+            # Nothing is used twice but by the next panel: it comes soon.
+            return tile.rows
+        if tile.spread is None:
+            return rows
+        # Groups of all panels lie side by side in a row: they stay in cache for the next one.
+        size = native.number(self.dtype).size
+        bytes_a_row = self.nest.width(self.extents) * size
+        bytes_a_row += self.extents[self.nest.lanes[0]] * self.scalars.steps[self.nest.lanes[0]]
+        return max(1, _SOME_ROWS // (bytes_a_row * tile.rows)) * tile.rows
 
     def _loops(self, window: Along | None) -> list[Loop]:
         """The summed indices as loops, without the taps that are written out."""
@@ -178,11 +196,11 @@ class Sums:
             # numbers.
             place = 0 if taps > 1 else len(loops)
             loops.insert(place, (self.extents[name] // taps, first, second))
-        return loops
+        return loops or [(1, 0, 0)]
 
     def _at_once(self, taps: list[Loop], run: Loop, tile: kernel.Tile, window: Along | None) -> int:
         """How many taps are summed before the next panel begins."""
-        number, lanes = native.number(self.dtype), self.extents[self.nest.lane]
+        number, lanes = native.number(self.dtype), self.nest.width(self.extents)
         wide = tile.vectors * number.bytes
         rows = volume(self.nest.rows, self.extents)
         is_small = rows * lanes * number.size <= _LARGE_PANEL
@@ -190,7 +208,7 @@ class Sums:
         written = 1 if window is None else window.window.taps
         short = (_SMALL_CHUNK if is_small else _LARGE_CHUNK) // (run[0] * written)
         taken = min(panel // (run[0] * wide), short)
-        if tile.elementwise and taken * run[0] > _FEW_STEPS:
+        if tile.elementwise and not tile.uniform and taken * run[0] > _FEW_STEPS:
             # All lanes are met at some steps before the next ones: they are neighbours in memory.
             taken = min(_SMALL_PANEL // (run[0] * written * lanes * number.size), short)
         return max(1, taken)

@@ -31,6 +31,7 @@ from contractconv.engines.llvm.tile_kernels import layer_roles, tiled_product
 from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.planning.cost import is_direct
 from contractconv.planning.einsum import as_einsum
 from contractconv.planning.lowerings import (
     GRADIENT,
@@ -169,8 +170,11 @@ def _bring(problem: Problem, made: Array, work: Work) -> None:
 
 
 def _is_worth(piece: Piece, setting: Setting) -> bool:
-    enough = setting.asked or piece.problem.points >= _FEW
-    return enough and setting.machine.compiled and len(piece.problem.operands) == 2
+    problem = piece.problem
+    enough = setting.asked or problem.points >= _FEW
+    # Without a sum a ufunc does as well, but for one of the phases that are written in turns.
+    work = problem.reduced or not is_direct(problem)
+    return bool(work) and enough and setting.machine.compiled and len(problem.operands) == 2
 
 
 def _nests(piece: Piece, setting: Setting) -> bool:
@@ -180,7 +184,7 @@ def _nests(piece: Piece, setting: Setting) -> bool:
         return False
     strides = contiguous(piece.problem, native.number(kind).size)
     nest = direct_kernels.nest_of(*_fused(piece.problem, strides), kind)
-    return nest is not None and bool(piece.problem.reduced)
+    return nest is not None
 
 
 def _nested(piece: Piece, work: Work) -> _Program | None:

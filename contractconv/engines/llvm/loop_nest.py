@@ -8,15 +8,21 @@ lane too (then the product is elementwise along it, as in a depthwise convolutio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
 from typing import NamedTuple
 
-from contractconv.engines.llvm.kernels.native import number
+from contractconv.engines.llvm.kernels.native import number, registers
 from contractconv.engines.llvm.kernels.number_kinds import Number
-from contractconv.engines.llvm.kernels.product_loops import Tile, fitting_tile
-from contractconv.engines.llvm.kernels.window_loops import Window, fitting
+from contractconv.engines.llvm.kernels.product_loops import (
+    Spread,
+    Tile,
+    fitting_tile,
+    widest_tile,
+)
+from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
+from contractconv.engines.llvm.packing import are_neighbours
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
@@ -27,6 +33,11 @@ Steps = Sequence[Mapping[str, int]]
 _COPY, _TAP = 1.0, 6.0
 # Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
 _SOME_LANES, _MASKED = 12.0, 64
+# A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
+# addresses take registers, too; and a vector is read so many times at most for the groups in it.
+_LARGE_GROUP, _MOST_ROWS, _MANY_LOADS = 4, 8, 8
+# Bytes of a line of the cache, and cycles in which one comes from the second level.
+_LINE, _FETCHED = 64, 3.0
 # Bytes from one place to another that is kept in the same few lines of the cache.
 _ALIKE = 4096
 # Neighbours are at most so many places apart, and so many taps are written out.
@@ -43,9 +54,14 @@ class Nest:
     Attributes:
         vectors: which operand gives the vectors (0 or 1); the other one gives the scalars.
         lane: the index along the lanes.
+        group: an index of both operands along which lanes go on where those of ``lane`` end: so
+            several small groups share a vector. ``None`` if lanes are of one group.
         rows: indices of the scalars and the result.
         batch: other indices of the result.
         summed: indices that are summed, the innermost one last.
+        order: those of the result that are cut, those whose values lie farthest apart first, and
+            taps of a window last.
+        unit: values of ``group`` that are never cut: as many as fill a panel.
     """
 
     vectors: int
@@ -54,6 +70,24 @@ class Nest:
     batch: Labels
     summed: Labels
     tile: Tile
+    order: Labels
+    group: str | None = None
+    unit: int = 1
+
+    @property
+    def lanes(self) -> Labels:
+        """All indices along the lanes, the last one fastest."""
+        return (self.lane,) if self.group is None else (self.group, self.lane)
+
+    def has_lanes(self, which: int) -> bool:
+        """Whether an operand has numbers along the lanes."""
+        first = self.tile.elementwise
+        second = not self.tile.uniform
+        return second if which == self.vectors else first
+
+    def width(self, extents: Mapping[str, int]) -> int:
+        """How many lanes there are."""
+        return volume(self.lanes, extents)
 
 
 def choose(problem: Problem, steps: Steps, dtype: str) -> Nest | None:
@@ -84,7 +118,59 @@ def _candidates(problem: Problem, steps: Steps, dtype: str) -> Iterator[Nest]:
             needed = (0, 1) if elementwise else (vectors,)
             if all(_can_be_lane(lane, problem.operands[n]) for n in needed):
                 alone = tuple(n for n in rows if n != lane)
-                yield _nest(problem, steps, dtype, vectors, lane, alone, elementwise)
+                nest = _nest(problem, steps, dtype, vectors, lane, alone, elementwise)
+                yield nest
+                if not elementwise:
+                    yield from _grouped(nest, found.batch, problem, steps, dtype)
+                    yield _streamed(nest, names[vectors], problem, steps, dtype)
+
+
+def _streamed(nest: Nest, names: set[str], problem: Problem, steps: Steps, dtype: str) -> Nest:
+    """The same lanes, with rows of the operand that has them: each is multiplied by one number.
+
+    Args:
+        names: the indices of that operand.
+    """
+    other = problem.operands[1 - nest.vectors]
+    rows = names & problem.kept - {nest.lane, *labels_of([other])}
+    found = _nest(
+        problem, steps, dtype, 1 - nest.vectors, nest.lane,
+        tuple(n for n in problem.indices if n in rows), True,
+    )  # fmt: skip
+    return replace(found, tile=replace(found.tile, uniform=True))
+
+
+def _grouped(
+    nest: Nest, batch: Labels, problem: Problem, steps: Steps, dtype: str
+) -> Iterator[Nest]:
+    """The same nest, with lanes of several groups in each vector, if that fills them better."""
+    kind, each = number(dtype), problem.extents[nest.lane]
+    written = (problem.operands[nest.vectors], problem.output)
+    if each > _LARGE_GROUP * kind.lanes:
+        return
+    for group in batch:
+        width, step = each * problem.extents[group], steps[1 - nest.vectors].get(group, 0)
+        whole = width % kind.lanes == 0 or 2 * width == kind.lanes
+        if not whole or step <= 0 or step % kind.size:
+            continue
+        if not all(_are_axes((nest.lane, group), term, problem.extents) for term in written):
+            continue
+        spread = Spread(each, step // kind.size)
+        wide, period = -(-width // kind.lanes), spread.period(kind.lanes)
+        if spread.loads(period, kind.lanes) > _MANY_LOADS * period:
+            continue
+        others = tuple(n for n in nest.batch if n != group)
+        for panel in (n for n in range(period, widest_tile() + 1, period) if wide % n == 0):
+            rows = (registers()[0] - panel - 1) // panel
+            tile = Tile(min(rows, _MOST_ROWS), panel, spread=spread)
+            unit = max(1, panel * kind.lanes // each)
+            yield replace(nest, group=group, batch=others, tile=tile, unit=unit)
+
+
+def _are_axes(names: Labels, term: tuple[Access, ...], extents: Mapping[str, int]) -> bool:
+    """Whether each of some indices runs along a whole axis."""
+    axes = {(access.plain, access.size) for access in term}
+    return all((name, extents[name]) in axes for name in names)
 
 
 def _can_be_lane(lane: str, term: tuple[Access, ...]) -> bool:
@@ -109,18 +195,30 @@ def _nest(
         in_memory(batch, steps[2]),
         in_memory(problem.reduced, steps[1 - vectors]),
         tile,
+        _taps_last(in_memory((*batch, *rows), steps[2]), problem),
     )
+
+
+def _taps_last(labels: Labels, problem: Problem) -> Labels:
+    """Indices of the result, the shorter ones of windows last: cut there, all is read again."""
+    extents = problem.extents
+    windows = [a.names for term in problem.operands for a in term if len(a.names) > 1]
+
+    def is_tap(name: str) -> bool:
+        return any(name in w and extents[name] < max(extents[n] for n in w) for w in windows)
+
+    return tuple(sorted(labels, key=is_tap))
 
 
 def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
     kind, kept = number(dtype), volume(problem.kept, problem.extents)
     copies = [
-        (_cycles_of_copy(problem.operands[n], steps[n], nest.lane, kind), prod(sizes))
+        (_cycles_of_copy(nest, problem.operands[n], steps[n], problem, kind), prod(sizes))
         for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
-        if nest.tile.elementwise or n == nest.vectors
+        if nest.has_lanes(n)
     ]
-    copies.append((_cycles_of_copy(problem.output, steps[2], nest.lane, kind), kept))
+    copies.append((_cycles_of_copy(nest, problem.output, steps[2], problem, kind), kept))
     products = _cycles_of_products(nest, problem.extents, steps, kind)
     return products + sum(each * count for each, count in copies)
 
@@ -128,15 +226,29 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
 def _cycles_of_products(
     nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
 ) -> float:
-    tile, wide = nest.tile, -(-extents[nest.lane] // kind.lanes)
+    tile, wide = nest.tile, -(-nest.width(extents) // kind.lanes)
     rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
-    high = min(rows, tile.rows)
-    tiles = -(-wide // tile.vectors) * (rows / high) * batch
-    sums = high * tile.vectors
-    loads = tile.vectors + (sums if tile.elementwise else high)
-    step = max(sums / 2, loads / 2, 4.0) + _TAP / _run(nest.summed, extents, steps[:2])
-    masked = extents[nest.lane] % kind.lanes and kind.bytes < _MASKED
-    return tiles * volume(nest.summed, extents) * step + _SOME_LANES * rows * batch * bool(masked)
+    again = _TAP / _run(nest.summed, extents, steps[:2])
+    masked = nest.width(extents) % kind.lanes and kind.bytes < _MASKED
+    window = along(nest, extents, steps[1 - nest.vectors], kind.lanes)
+    if window is None:
+        full, rest = divmod(rows, tile.rows)
+        high = full * _cycles_of_step(tile.rows, tile, kind, again)
+        high += _cycles_of_step(rest, tile, kind, again) if rest else 0
+        cycles = -(-wide // tile.vectors) * high
+    else:
+        tiles = -(-rows // window.tile.rows) * -(-wide // window.tile.vectors)
+        cycles = rows * window.cycles + tiles * again / window.window.taps
+    return batch * (cycles * volume(nest.summed, extents) + _SOME_LANES * rows * bool(masked))
+
+
+def _cycles_of_step(rows: int, tile: Tile, kind: Number, again: float) -> float:
+    """What a product costs for each of so many rows of a tile."""
+    each = tile.vectors if tile.elementwise else 1
+    if tile.spread is not None:
+        each = tile.spread.loads(tile.vectors, kind.lanes)
+    second = 1 if tile.uniform else tile.vectors
+    return max(rows * tile.vectors / 2, (second + rows * each) / 2, 4.0) + again
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
@@ -150,12 +262,15 @@ def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
 
 
 def _cycles_of_copy(
-    term: tuple[Access, ...], steps: Mapping[str, int], lane: str, kind: Number
+    nest: Nest, term: tuple[Access, ...], steps: Mapping[str, int], problem: Problem, kind: Number
 ) -> float:
     """What it costs for each number of an array that they are no neighbours along the lanes."""
-    if steps.get(lane) == kind.size:
+    if are_neighbours(nest.lanes, steps, problem.extents, kind.size):
         return 0.0
+    if steps.get(nest.lane) == kind.size:  # those of each group are neighbours already
+        return _COPY * kind.lanes / min(kind.lanes, problem.extents[nest.lane])
     # Squares are turned, one side of which are neighbours along other axes: as many as there are.
+    lane = nest.lane
     axes = ((abs(steps[n]), a.size) for a in term if lane not in a.names for n in a.names)
     together = 1
     for stride, size in sorted(axes):
@@ -172,6 +287,7 @@ class Along(NamedTuple):
         length: how many results lie along it.
         tap: the index inside it.
         bytes_a_place: from one place of the window to the next.
+        cycles: roughly, of a row at a tap, over all lanes.
     """
 
     rows: tuple[str, ...]
@@ -180,6 +296,7 @@ class Along(NamedTuple):
     tile: Tile
     window: Window
     bytes_a_place: int
+    cycles: float
 
 
 def along(
@@ -194,34 +311,49 @@ def along(
     Returns:
         ``None`` if results share nothing, or too little.
     """
-    both = nest.tile.elementwise
+    spread = nest.tile.spread
+    both = nest.tile.elementwise or spread is not None
     if not (both or nest.tile.vectors == 1):
         return None
-    wide = -(-extents[nest.lane] // lanes)
+    wide = -(-nest.width(extents) // lanes)
     found = [
         one
         for row, tap in product(nest.rows, nest.summed)
         for line in (None, *(n for n in nest.rows if n != row))
-        for one in _along(nest, extents, scalars, wide, (line, row, tap))
+        for one in _along(nest, extents, scalars, lanes, (line, row, tap))
     ]
-    enough = [f for f in found if f[0] < wide * (_LOADED if both else _BROADCAST)]
+    enough = [f for f in found if f.cycles < wide * (_LOADED if both else _BROADCAST)]
     if not enough:
         return None
-    if both:
+    if nest.tile.elementwise:
         # Vectors come from memory: places that are close together come together.
-        return min(enough, key=lambda f: (abs(f[1].bytes_a_place), f[0]))[1]
+        return min(enough, key=lambda f: (abs(f.bytes_a_place), f.cycles))
     # Of two that cost the same, the one that leaves the longest run.
-    return min(enough, key=lambda f: (f[0], -abs(f[1].bytes_a_place)))[1]
+    return min(enough, key=lambda f: (f.cycles, -abs(f.bytes_a_place)))
+
+
+def _cycles_of_reads(run: int, beside: int) -> tuple[float, float]:
+    """Cycles in which a place comes from the second level of cache, in which it surely is.
+
+    Args:
+        run: bytes from a place to the one that is read there next.
+        beside: bytes from a line of a tile to the next one.
+
+    Returns:
+        For the first line of a tile, and for each other one.
+    """
+    first = _FETCHED * min(1.0, run / _LINE)
+    return first, first * min(1.0, beside / _LINE)
 
 
 def _along(
     nest: Nest,
     extents: Mapping[str, int],
     scalars: Mapping[str, int],
-    wide: int,
+    lanes: int,
     names: tuple[str | None, str, str],
-) -> Iterator[tuple[float, Along]]:
-    """Tiles for one window, each with its cycles for one row and one tap."""
+) -> Iterator[Along]:
+    """Tiles for one window."""
     line, row, tap = names
     apart, between = scalars.get(row, 0), scalars.get(tap, 0)
     if min(extents[row], extents[tap]) < 2 or not apart or not between:
@@ -232,8 +364,17 @@ def _along(
         return
     lines = 1 if line is None else extents[line]
     rows = (row,) if line is None else (line, row)
+    spread, wide = nest.tile.spread, -(-nest.width(extents) // lanes)
+    like = nest.tile if spread is None else replace(nest.tile, vectors=spread.period(lanes))
+    size = registers()[1] // lanes
+    beside = 0 if line is None else scalars.get(line, 0)
+    near = beside // size if spread is not None and beside > 0 and beside % size == 0 else 0
     for taps in (n for n in range(2, _MOST_TAPS + 1) if extents[tap] % n == 0):
-        fit = fitting(extents[row], lines, taps, places, wide, nest.tile.elementwise)
+        onward = [(n, extents[n]) for n in nest.summed if n != tap]
+        onward.append((tap, extents[tap] // taps))
+        run = min((abs(scalars.get(n, 0)) for n, size in onward if size > 1), default=_LINE)
+        reads = Reads(lanes, near, *_cycles_of_reads(run, abs(beside)))
+        fit = fitting(extents[row], lines, taps, places, wide, like, reads)
         if fit is not None and (line is None or fit.window.lines > 1):
             cost = fit.cycles / (taps * extents[row] * lines)
-            yield cost, Along(rows, extents[row], tap, fit.tile, fit.window, bytes_a_place)
+            yield Along(rows, extents[row], tap, fit.tile, fit.window, bytes_a_place, cost)

@@ -18,9 +18,12 @@ from contractconv.engines.llvm.maps.layouts import Layout
 from contractconv.engines.llvm.program import Calls, Place, offsets
 from contractconv.machine.work_sharing import evenly
 from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.roles import Labels
 from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
+# Fewer numbers are not worth a loop of their own, if there are more along another axis.
+_SHORT = 8
 # Numbers from which on a copy is made in parts.
 _SHARED = 1 << 13
 
@@ -91,7 +94,7 @@ def reading(
     accesses: Accesses,
     strides: Strides,
     itemsize: int,
-    lane: str | None,
+    lanes: Labels,
     entire: bool = False,
     left_out: int | None = None,
 ) -> Reading:
@@ -99,7 +102,7 @@ def reading(
 
     Args:
         strides: the strides of its array in bytes.
-        lane: an index along which numbers must be neighbours, if there is one.
+        lanes: indices along which numbers must be neighbours, the last one fastest.
         entire: whether a copy is of all the operand, so that other blocks can read it, too.
         left_out: an axis outside of which nothing will be read, whatever its accesses say.
     """
@@ -110,11 +113,11 @@ def reading(
     )
     if not outside:
         steps = steps_of(accesses, strides)
-        if lane is None or steps.get(lane) == itemsize:
+        if are_neighbours(lanes, steps, problem.extents, itemsize):
             return Reading(start_of(accesses, strides), steps, None)
     if entire and not outside:
         boxes = [(0, access.size - 1) for access in accesses]
-    order = _memory_order(accesses, strides, lane)
+    order = _memory_order(accesses, strides, lanes)
     shape = tuple(high - low + 1 for low, high in boxes)
     packed = dict(zip(order, gapless([shape[axis] for axis in order], itemsize), strict=True))
     copied = tuple(packed[axis] for axis in range(len(shape)))
@@ -131,7 +134,7 @@ def writing(
     problem: Problem,
     strides: Strides,
     itemsize: int,
-    lane: str,
+    lanes: Labels,
     labels: Sequence[str],
     *,
     tidy: bool = False,
@@ -140,18 +143,30 @@ def writing(
 
     Args:
         strides: those of the whole result in bytes.
-        lane: the index along which numbers are written side by side.
+        lanes: the indices along which numbers are written side by side, the last one fastest.
 
     Returns:
         Where its numbers go, and whether that is a tidy array (with the axes ``labels``, then
-        ``lane``) that is put into the result afterwards.
+        ``lanes``) that is put into the result afterwards.
     """
     steps = steps_of(problem.output, strides)
-    if steps[lane] == itemsize and not tidy:
+    if are_neighbours(lanes, steps, problem.extents, itemsize) and not tidy:
         return Reading(start_of(problem.output, strides), steps, None), False
-    names = (*labels, lane)
+    names = (*labels, *lanes)
     packed = gapless([problem.extents[name] for name in names], itemsize)
     return Reading(0, dict(zip(names, packed, strict=True)), None), True
+
+
+def are_neighbours(
+    lanes: Labels, steps: Mapping[str, int], extents: Mapping[str, int], itemsize: int
+) -> bool:
+    """Whether numbers lie side by side along some indices, the last one fastest."""
+    onward = itemsize
+    for name in reversed(lanes):
+        if steps.get(name) != onward:
+            return False
+        onward *= extents[name]
+    return True
 
 
 def start_of(accesses: Accesses, strides: Strides) -> int:
@@ -163,11 +178,12 @@ def _dot(numbers: Sequence[int], strides: Strides) -> int:
     return sum(number * stride for number, stride in zip(numbers, strides, strict=True))
 
 
-def _memory_order(accesses: Accesses, strides: Strides, lane: str | None) -> tuple[int, ...]:
-    """The axes as they lie in memory, but the one of the lanes last."""
+def _memory_order(accesses: Accesses, strides: Strides, lanes: Labels) -> tuple[int, ...]:
+    """The axes as they lie in memory, but those of the lanes last."""
 
-    def place(axis: int) -> tuple[bool, int]:
-        return lane in accesses[axis].names, -abs(strides[axis])
+    def place(axis: int) -> tuple[int, int]:
+        found = (1 + lanes.index(n) for n in accesses[axis].names if n in lanes)
+        return max(found, default=0), -abs(strides[axis])
 
     return tuple(sorted(range(len(accesses)), key=place))
 
@@ -244,8 +260,10 @@ class _Views(NamedTuple):
             return "runs", both[:1]
         if here and there:
             return "squares", [here[0], there[0]]
-        # Where they are finished, a bias is along the axis on which they go.
-        return "points", (here or sorted(self._axes, key=lambda n: -self.shape[n]))[:1]
+        # Where they are finished, a bias is along the axis on which they go; else a long axis is
+        # best along which numbers are near each other.
+        apart = sorted(self._axes, key=lambda n: (self.shape[n] < _SHORT, abs(self.target[n])))
+        return "points", (here or apart)[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, product
 from math import prod
+from types import MappingProxyType
 
 from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.work_sharing import evenly
@@ -85,7 +86,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
 def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    labels, pieces = (*nest.batch, *nest.rows), _pieces(problem)
+    labels, pieces = nest.order, _pieces(problem)
     larger = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
     panels, panel = _panels(problem, nest), nest.tile.vectors * 16
     if larger and panels > 1:
@@ -95,12 +96,13 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
             problem, nest.lane, panel * -(-problem.extents[nest.lane] // (panel * panels))
         )
         return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
+    unit = {} if nest.group is None else {nest.group: nest.unit}
     if labels:
         # As much for one as for the other: whole values of the first index, if they are enough.
         first = problem.extents[labels[0]]
         pieces = first if pieces < first <= 2 * pieces else pieces - pieces % min(pieces, first)
     pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
-    return tuple((part,) for part in _slices(problem, labels, pieces))
+    return tuple((part,) for part in _slices(problem, labels, pieces, unit))
 
 
 def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
@@ -171,14 +173,25 @@ def _panels(problem: Problem, nest: Nest) -> int:
     return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
 
 
-def _slices(problem: Problem, labels: Sequence[str], pieces: int) -> list[Problem]:
-    """Cut along the first of some indices, and along further ones if it is too short."""
+def _slices(
+    problem: Problem,
+    labels: Sequence[str],
+    pieces: int,
+    units: Mapping[str, int] = MappingProxyType({}),
+) -> list[Problem]:
+    """Cut along the first of some indices, and along further ones if it is too short.
+
+    Args:
+        units: values of an index that stay together, if it is not each by itself.
+    """
     cuts: list[list[tuple[str, int, int]]] = []
     for label in labels:
-        size = problem.extents[label]
+        unit = units.get(label, 1)
+        size = problem.extents[label] // unit
         count = min(size, pieces)
         if count > 1:
-            cuts.append([(label, some.start, len(some)) for some in evenly(size, count)])
+            parts = evenly(size, count)
+            cuts.append([(label, unit * some.start, unit * len(some)) for some in parts])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):

@@ -226,6 +226,29 @@ class Emitter:
             vector = self.builder.insert_element(vector, scalar, I32(lane))
         return Vector(self, vector)
 
+    def collected(self, address: Int, places: Sequence[int]) -> Vector:
+        """For each lane the number at some place after an address; each is read by itself."""
+        found = self.broadcast(address + places[0] * self.number.size)
+        for place in sorted({*places} - {places[0]}):
+            here = self.lanes_where([one == place for one in places])
+            there = self.broadcast(address + place * self.number.size)
+            found = self.select(here, there, found)
+        return found
+
+    def picked(self, address: Int, wanted: Sequence[Sequence[int]]) -> list[Vector]:
+        """The same for several vectors, from two neighbouring ones in memory at most, or one."""
+        lanes, first, last = self.number.lanes, min(map(min, wanted)), max(map(max, wanted))
+        parts = []
+        for start in range(first, last + 1, lanes):
+            needed = [place <= last for place in range(start, start + lanes)]
+            mask = None if all(needed) else self.lanes_where(needed)
+            parts.append(self.load(address + start * self.number.size, mask))
+        return [self.shuffled(parts[0], parts[-1], [p - first for p in one]) for one in wanted]
+
+    def lanes_where(self, chosen: Sequence[bool]) -> Any:
+        """The mask of some lanes."""
+        return ir.Constant(ir.VectorType(ir.IntType(1), len(chosen)), list(chosen))
+
     def scatter(self, vector: Vector, address: Int, step: Int, count: Int | None) -> None:
         """Write the first ``count`` lanes, or all, to numbers that are ``step`` bytes apart."""
         lanes = self.whole(self.number.lanes) if count is None else count

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish, finished
@@ -38,6 +39,47 @@ ARGUMENTS = _next()
 _CACHE_LINE = 64  # bytes
 
 
+# Vectors that are read whole for the sake of some of their numbers.
+_MOST_WHOLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A value of the first factor for some neighbouring lanes each: groups share out the lanes.
+
+    Attributes:
+        each: how many lanes share a value; so many divide those of a panel.
+        step: numbers from one value to the next, in memory.
+    """
+
+    each: int
+    step: int
+
+    def period(self, lanes: int) -> int:
+        """After how many vectors lanes meet values as at the first one."""
+        return lcm(self.each, lanes) // lanes
+
+    def places(self, vector: int, lanes: int) -> list[int]:
+        """For each lane of a vector of a panel how many numbers lie before its value."""
+        first = vector * lanes
+        return [(first + lane) // self.each * self.step for lane in range(lanes)]
+
+    def is_read_whole(self, places: Sequence[int]) -> bool:
+        """Whether vectors are read for the sake of some of their numbers; else one at a time."""
+        vectors = _spanned(places)
+        return vectors <= _MOST_WHOLE and vectors < len(set(places))
+
+    def loads(self, vectors: int, lanes: int) -> int:
+        """How often memory is read for some vectors of a panel."""
+        every = [self.places(vector, lanes) for vector in range(vectors)]
+        return sum(_spanned(one) if self.is_read_whole(one) else len(set(one)) for one in every)
+
+
+def _spanned(places: Sequence[int]) -> int:
+    """How many vectors hold the numbers for the lanes of one."""
+    return (places[-1] - places[0]) // len(places) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """The sums that stay in registers.
@@ -45,6 +87,9 @@ class Tile:
     Attributes:
         vectors: vectors of the tile; a panel is as wide.
         elementwise: whether the first factor has a value for each lane, instead of one a row.
+        spread: how the first factor has a value for some lanes each, if it has.
+        uniform: whether the second factor has one value for all lanes; then the first one is
+            elementwise.
         halved: whether vectors are half as wide as registers. Some processors multiply twice as
             many of these in the same time, so that lanes that nobody needs cost nothing.
     """
@@ -53,23 +98,32 @@ class Tile:
     vectors: int
     elementwise: bool = False
     halved: bool = False
+    spread: Spread | None = None
+    uniform: bool = False
 
     @property
     def form(self) -> str:
         """It, in a word."""
-        return f"{self.rows}x{self.vectors}{'e' * self.elementwise}{'h' * self.halved}"
+        ways = "e" * self.elementwise + "h" * self.halved + "u" * self.uniform
+        shared = "" if self.spread is None else f"s{self.spread.each}by{self.spread.step}"
+        return f"{self.rows}x{self.vectors}{ways}{shared}"
 
 
 def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
     """The tile that uses the registers best for a result that is so many vectors wide."""
     available = registers()[0]
-    widest = min(vectors, 2 if elementwise or available == 16 else 4)
+    widest = min(vectors, widest_tile(elementwise))
     # Panels of equal width waste no lanes: six vectors are two panels of three.
     wide = -(-vectors // -(-vectors // widest))
     # Beside the sums there are a row of vectors and what they are multiplied with.
     others = 2 * wide if elementwise else wide + 1
     # The address of each row takes a register of another kind, of which there are few.
     return Tile(min((available - others) // wide, 9 if elementwise else 8), wide, elementwise)
+
+
+def widest_tile(elementwise: bool = False) -> int:
+    """How many vectors a tile has at most."""
+    return 2 if elementwise or registers()[0] == 16 else 4
 
 
 @cache
@@ -133,6 +187,9 @@ class Nest:
             left = e.chosen(early, skew, a[LANES] - start)
             here = [base + self._moved(n, start) for n, base in enumerate(bases)]
             here.append(a[BIAS] + start * e.number.size)
+            if self.tile.spread is not None:  # lanes of groups fill all panels
+                self._rows(here, rows, taps, fresh, None)
+                return
             e.when(
                 left >= wide,
                 lambda: self._rows(here, rows, taps, fresh, None),
@@ -144,8 +201,14 @@ class Nest:
 
     def _moved(self, which: int, lane: Int) -> Int:
         """Bytes to a lane of the first factor, the second one, or the sums."""
-        along = which > 0 or self.tile.elementwise
-        return lane * self.e.number.size if along else self.e.whole(0)
+        if which == 1 and self.tile.uniform:
+            return self.e.whole(0)
+        if which > 0 or self.tile.elementwise:
+            return lane * self.e.number.size
+        spread = self.tile.spread
+        if spread is None:
+            return self.e.whole(0)
+        return lane // spread.each * (spread.step * self.e.number.size)
 
     def _skew(self, address: Int) -> Int:
         """How many lanes lie before a line of the cache, if that matters."""
@@ -268,10 +331,22 @@ class Nest:
         return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
 
     def _right(self, address: Int, masks: Any) -> list[Vector]:
+        if self.tile.uniform:
+            return [self.e.broadcast(address)] * self.tile.vectors
+        return self._lanes(address, masks)
+
+    def _lanes(self, address: Int, masks: Any) -> list[Vector]:
         e = self.e
         return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
 
     def _left(self, address: Int, masks: Any) -> list[Vector]:
         if self.tile.elementwise:
-            return self._right(address, masks)
-        return [self.e.broadcast(address)] * self.tile.vectors
+            return self._lanes(address, masks)
+        spread, e = self.tile.spread, self.e
+        if spread is None:
+            return [e.broadcast(address)] * self.tile.vectors
+        every = [spread.places(vector, e.number.lanes) for vector in range(self.tile.vectors)]
+        return [
+            e.picked(address, [one])[0] if spread.is_read_whole(one) else e.collected(address, one)
+            for one in every
+        ]

@@ -9,7 +9,7 @@ Several such lines of results share the vectors of the taps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
 
 # Multiplications that are written out for one tile.
-_MOST_WRITTEN = 192
+_MOST_WRITTEN = 320
+# Vectors of memory that are read for the sake of some of their numbers.
+_MOST_WHOLE = 2
 # Sums that a processor needs at the same time to be busy: it begins two with every cycle, and each
 # takes four.
 _BUSY = 8
@@ -43,6 +45,8 @@ class Window:
         rest: rows of the last tile, if it has fewer than the others; otherwise 0.
         early: places at the beginning of a tile that lie outside, where nothing is read.
         late: likewise at its end.
+        beside: numbers from one line to the next, if a few of them lie in one vector, which is read
+            once for all of them; otherwise 0.
     """
 
     taps: int
@@ -52,6 +56,7 @@ class Window:
     rest: int = 0
     early: int = 0
     late: int = 0
+    beside: int = 0
 
     def meetings(self, rows: int) -> Iterator[list[tuple[int, int]]]:
         """For each place in order the rows and taps that meet there."""
@@ -71,6 +76,23 @@ class Window:
         return max(0, -self.step * (self.taps - 1))
 
 
+class Reads(NamedTuple):
+    """How the first factor is read.
+
+    Attributes:
+        lanes: numbers of a vector.
+        beside: numbers from one line to the next, or 0 if they are far apart.
+        first: cycles that a place takes beside those of the first level of cache, for the first
+            line of a tile.
+        other: the same for each other line.
+    """
+
+    lanes: int
+    beside: int = 0
+    first: float = 0.0
+    other: float = 0.0
+
+
 class Fit(NamedTuple):
     """A tile for a window, and roughly the cycles that all results take at its taps."""
 
@@ -81,58 +103,95 @@ class Fit(NamedTuple):
 
 @kept(most=1024)
 def fitting(
-    rows: int, lines: int, taps: int, places: tuple[int, int], wide: int, elementwise: bool
+    rows: int,
+    lines: int,
+    taps: int,
+    places: tuple[int, int],
+    wide: int,
+    like: Tile,
+    reads: Reads,
 ) -> Fit | None:
     """The best tile of sums for a window.
 
     Args:
         rows: how many results lie along the window.
-        lines: how many such lines of results there are; a tile has all of them, or one.
+        lines: how many such lines of results there are; a tile has one, or a part of them.
         places: from one result to the next, and from one tap to the next.
-        elementwise: whether both factors have a value for each lane.
+        like: a tile that reads the first factor in the same way; if groups share out its lanes,
+            they begin anew after its vectors.
+        reads: how the first factor is read.
 
     Returns:
         ``None`` if none fits the registers.
     """
-    found = []
+    found, both = [], like.elementwise or like.spread is not None
     for vectors, high in product(range(1, min(wide, 4) + 1), range(2, min(rows, 16) + 1)):
+        # Lanes of groups fill whole panels, of as many vectors as they begin anew after.
+        if like.spread is not None and (vectors % like.vectors or wide % vectors):
+            continue
         # Lines that end within a tile would begin anew within it.
-        for together in {1, lines} if high == rows else {1}:
-            window = Window(taps, *places, together, rows % high)
-            tile = Tile(high * together, vectors, elementwise)
+        for together in _together(lines, reads) if high == rows else (1,):
+            tile = replace(like, rows=high * together, vectors=vectors)
+            near = reads.beside if _share_vectors(tile, together, reads) else 0
+            window = Window(taps, *places, together, rows % high, beside=near)
             # Beside the sums there are the taps that rows share, and what they are multiplied with.
-            others = min(high, taps) * vectors + (vectors if elementwise else 1)
+            others = min(high, taps) * (1 if like.uniform else vectors)
+            others += vectors if both else 1
             written = tile.rows * taps * vectors
             if tile.rows * vectors + others < registers()[0] and written <= _MOST_WRITTEN:
-                cycles = _cycles(rows, wide, tile, window) * (lines // together)
+                cycles = _cycles(rows, wide, tile, window, reads) * (lines // together)
                 found.append(Fit(tile, window, cycles))
     return min(found, key=lambda fit: fit.cycles, default=None)
 
 
-def _cycles(rows: int, wide: int, tile: Tile, window: Window) -> float:
-    """What some lines of results take, with everything in the first level of cache."""
+def _together(lines: int, reads: Reads) -> list[int]:
+    """How many lines a tile may have: where they are neighbours, any part of them."""
+    near = reads.other < reads.first
+    return [n for n in range(1, lines + 1) if lines % n == 0 and (near or n in (1, lines))]
+
+
+def _share_vectors(tile: Tile, lines: int, reads: Reads) -> bool:
+    """Whether lines of a tile read the same one or two vectors of memory."""
+    if tile.spread is None or lines == 1 or not reads.beside:
+        return False
+    further = (lines - 1) * reads.beside
+    panel = (tile.spread.places(vector, reads.lanes) for vector in range(tile.vectors))
+    return all((one[-1] + further - one[0]) // reads.lanes < _MOST_WHOLE for one in panel)
+
+
+def _cycles(rows: int, wide: int, tile: Tile, window: Window, reads: Reads) -> float:
+    """What some lines of results take."""
     full, rest = divmod(rows, tile.rows // window.lines)
-    one = full * _cycles_of_tile(tile.rows // window.lines, tile, window)
-    return -(-wide // tile.vectors) * (one + _cycles_of_tile(rest, tile, window))
+    one = full * _cycles_of_tile(tile.rows // window.lines, tile, window, reads)
+    return -(-wide // tile.vectors) * (one + _cycles_of_tile(rest, tile, window, reads))
 
 
-def _cycles_of_tile(high: int, tile: Tile, window: Window) -> float:
+def _cycles_of_tile(high: int, tile: Tile, window: Window, reads: Reads) -> float:
     if not high:
         return 0.0
     places = sum(1 for met in window.meetings(high) if met)
     # A vector that does not begin at a line of the cache takes two loads, of two in a cycle.
-    left = window.lines * places * (tile.vectors if tile.elementwise else 0.5)
-    loads = left + window.taps * tile.vectors
+    left = (1 if window.beside else window.lines) * places * _loads(tile)
+    loads = left + window.taps * (0.5 if tile.uniform else tile.vectors)
     sums = high * window.lines * tile.vectors
     products = sums * window.taps / min(1.0, sums / _BUSY)
-    return max(products / 2, loads) + 4.0
+    fetched = places * (reads.first + reads.other * (window.lines - 1))
+    fetched *= tile.vectors if tile.spread is not None else 1
+    return max(products / 2, loads, fetched) + 4.0
+
+
+def _loads(tile: Tile) -> float:
+    """Cycles in which the first factor of a row is read."""
+    if tile.spread is not None:
+        return tile.vectors
+    return tile.vectors if tile.elementwise else 0.5
 
 
 @cache
 def kernel(dtype: str, tile: Tile, window: Window, finish: Finish = RAW) -> Native:
     """The kernel for one kind of numbers, one tile, and one window."""
     form = f"{tile.form}_{window.taps}x{window.lines}"
-    form += f"_{window.early}to{window.late}"
+    form += f"_{window.early}to{window.late}" + f"by{window.beside}" * bool(window.beside)
     return build(
         f"window_{form}{finish.name}_{dtype}",
         dtype,
@@ -157,8 +216,18 @@ class _Windows(product_loops.Nest):
         step = rows // self.window.lines
         return [
             scalars + e.entry_of(a[product_loops.ROW_SCALARS], row + n * step) - before
-            for n in range(self.window.lines)
+            for n in range(1 if self.window.beside else self.window.lines)
         ]
+
+    def _lines(self, places: list[Int], masks: Any) -> list[list[Vector]]:
+        """What the first factor has at a place, for each line."""
+        spread, window, e = self.tile.spread, self.window, self.e
+        if spread is None or not window.beside:
+            return [self._left(place, masks) for place in places]
+        further = [line * window.beside for line in range(window.lines)]
+        panel = [spread.places(vector, e.number.lanes) for vector in range(self.tile.vectors)]
+        found = [e.picked(places[0], [[p + f for p in one] for f in further]) for one in panel]
+        return [list(line) for line in zip(*found, strict=True)]
 
     def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
         """Neighbours along a window have been read already."""
@@ -171,8 +240,8 @@ class _Windows(product_loops.Nest):
         places = [start + offset for start in starts]
         right: dict[int, list[Vector]] = {}
         for met in self.window.meetings(rows):
-            for line in range(lines if met else 0):
-                left = self._left(places[line], masks)
+            lefts = self._lines(places, masks) if met else []
+            for line, left in enumerate(lefts):
                 for row, tap in met:
                     if tap not in right:
                         right[tap] = self._right(weights + a[WINDOW_VECTORS] * tap, masks)
