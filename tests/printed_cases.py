@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from convolution_strategies import convolutions
 from hypothesis import assume
@@ -206,8 +207,9 @@ class Sizes:
 
     def _reach(self, axis: Affine) -> int | None:
         """How long an axis is that its indices run through; a fraction determines nothing."""
-        ends = [c * (self.extents[name] - 1) for name, c in axis.coefficients]
-        low, high = (axis.offset + sum(f(0, end) for end in ends) for f in (min, max))
+        ends = [int(c * (self.extents[name] - 1)) for name, c in axis.coefficients]
+        low = axis.offset + sum(min(0, end) for end in ends)
+        high = axis.offset + sum(max(0, end) for end in ends)
         whole = all(c.denominator == 1 for c in (axis.offset, *dict(axis.coefficients).values()))
         return max(0, int(high + 1 + min(0, low))) if whole else None
 
@@ -291,7 +293,8 @@ def _known(
     numbers = {name: given[name] for name in "sdp" if f"{name}*" in text or f"-{name})" in text}
     spec = re.sub(r"\b[sdp]\b", lambda found: str(numbers.get(found[0], found[0])), text)
     contraction = cc.Contraction(spec.replace("...", dots), reduce)
-    extents = contraction.extents(*shapes, **{n: e for n, e in given.items() if n not in numbers})
+    left: dict[str, Any] = {n: e for n, e in given.items() if n not in numbers}
+    extents = contraction.extents(*shapes, **left)
     made = contraction.output_shape(*shapes, **extents)
     problem = Problem(spec.replace("...", dots), tuple(shapes), extents, made)
     return case(text, problem, reduce, 7, numbers)
