@@ -207,9 +207,10 @@ class Sizes:
     def _reach(self, axis: Affine) -> int | None:
         """How long an axis is that its indices run through; a fraction determines nothing."""
         ends = [c * (self.extents[name] - 1) for name, c in axis.coefficients]
-        low, high = (axis.offset + sum(f(0, end) for end in ends) for f in (min, max))
+        low = math.floor(sum([end for end in ends if end < 0], axis.offset))
+        high = math.floor(sum([end for end in ends if end > 0], axis.offset))
         whole = all(c.denominator == 1 for c in (axis.offset, *dict(axis.coefficients).values()))
-        return max(0, int(high + 1 + min(0, low))) if whole else None
+        return max(0, high + 1 + min(0, low)) if whole else None
 
 
 @st.composite
@@ -291,7 +292,9 @@ def _known(
     numbers = {name: given[name] for name in "sdp" if f"{name}*" in text or f"-{name})" in text}
     spec = re.sub(r"\b[sdp]\b", lambda found: str(numbers.get(found[0], found[0])), text)
     contraction = cc.Contraction(spec.replace("...", dots), reduce)
-    extents = contraction.extents(*shapes, **{n: e for n, e in given.items() if n not in numbers})
-    made = contraction.output_shape(*shapes, **extents)
+    extents = contraction.extents(
+        *shapes, extents={n: e for n, e in given.items() if n not in numbers}
+    )
+    made = contraction.output_shape(*shapes, extents=extents)
     problem = Problem(spec.replace("...", dots), tuple(shapes), extents, made)
     return case(text, problem, reduce, 7, numbers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import contractconv as cc
@@ -35,6 +37,6 @@ def gradients(spec: str) -> dict[str, str]:
     result = cc.contract(spec, *arrays, **EXTENTS.get(spec, {}))
     loss = cc.contract(f"{' '.join(result.axes)} ->", cc.exp(result))
     made = cc.grad(loss, arrays)
-    named = {f"d{name}": d for name, d in zip("XWV", made, strict=False)}
+    named: dict[str, Any] = {f"d{name}": d for name, d in zip("XWV", made, strict=False)}
     explained = cc.program(**named).explain()
     return {line.name: explained.formulas("text").equation(line) for line in explained.lines.all()}
