@@ -141,6 +141,8 @@ SCRIPT = r"""(view) => {
     sizes: [size(element.children[0]), size(element.children[1])],
   });
   const pairs = (what) => all(page, what).filter(seen).map(pair);
+  const primes = all(page, 'mo').filter((sign) => seen(sign) && /^′+$/.test(sign.textContent)).map(
+    (sign) => ({sizes: [size(sign.previousElementSibling), size(sign)]}));
 
   return {
     width: view.innerWidth, reach: page.documentElement.scrollWidth, dark,
@@ -159,6 +161,7 @@ SCRIPT = r"""(view) => {
           color: ink(token, style(token).color, ground(token)), ground: ground(token)})),
     })),
     fractions: pairs('mfrac'), unders: pairs('munder'), subs: pairs('msub'), supers: pairs('msup'),
+    primes,
     pictures: all(page, 'svg').filter(seen).map((svg) => ({
       box: box(svg), ...shown(box(svg), svg.parentElement),
       wanted: svg.matches('.cc-diagram') ? parseFloat(svg.getAttribute('width')) : null,
@@ -268,6 +271,7 @@ def badly_typeset(report: Any) -> list[str]:
     faults += [
         "superscript" for s in report["supers"] if _middle(s["base"]) <= _middle(s["script"])
     ]
+    faults += ["prime" for p in report["primes"] if p["sizes"][1] < p["sizes"][0]]
     return faults
 
 

@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from printed_formulas import Name, Unreadable, read
-from printed_oracle import EMPTY, Elements, Place, Witness, places
+from printed_oracle import Elements, Place, Witness, places
 from printed_values import evaluate
 
 import contractconv as cc
@@ -39,7 +39,6 @@ class Claim:
     shape: Place
     expected: Elements
     numbers: Mapping[str, int]
-    empty: Any = 0
     partly: bool = False
     strict: bool = False
 
@@ -56,9 +55,7 @@ def check(claim: Claim) -> None:
 def worth(claim: Claim, extents: Mapping[str, int | range]) -> Any:
     """What the formula is worth."""
     try:
-        return evaluate(
-            claim.text, claim.arrays, extents, claim.shape, claim.numbers, claim.empty, claim.strict
-        )
+        return evaluate(claim.text, claim.arrays, extents, claim.shape, claim.numbers, claim.strict)
     except Unreadable as unreadable:
         raise AssertionError(f"{claim.what}: {claim.text}\n{unreadable}") from unreadable
 
@@ -190,8 +187,7 @@ class Case:
 def result(case: Case, n: int) -> Iterator[Claim]:
     """The formula of the contraction itself."""
     w = case.witness
-    empty = EMPTY[w.reduce]
-    yield case.claim("result", case.contraction.formula, w.output_shape, w.result, empty=empty)
+    yield case.claim("result", case.contraction.formula, w.output_shape, w.result)
 
 
 def gradient(case: Case, n: int) -> Iterator[Claim]:
@@ -316,7 +312,7 @@ def with_steps(case: Case, n: int, derived: Any, own: Claim) -> Iterator[Claim]:
     """A formula, and the steps to it: they begin with the result, its change, and the gradient."""
     w = case.witness
     parts = {
-        "Y": replace(own, shape=w.output_shape, expected=w.result, empty=EMPTY[w.reduce]),
+        "Y": replace(own, shape=w.output_shape, expected=w.result),
         "JV": replace(own, shape=w.output_shape, expected=case.along(n)),
         f"d{case.names[n]}": replace(own, shape=w.shapes[n], expected=case.gradient(n)),
         read(own.text).name: own,
@@ -341,8 +337,10 @@ def seconds(case: Case, n: int) -> Iterator[Claim]:
             expected = w.second(n, case.tangent(n), case.cotangent, by)
         text, _, _ = second.formula.partition(", Q being")
         arrays = {"V": v} | ({"Q": case.bends(n)} if text != second.formula else {})
-        whole = f"{left.split(' = ')[0]} = {text}"
-        yield case.claim(f"second by {second.by}", whole, shape, expected, arrays=arrays)
+        made = read(text)
+        assert made.name == f"∂⟨V,d{case.names[n]}⟩/∂{second.by}"
+        assert made.axes == read(left).axes, f"{left} has other letters than {text}"
+        yield case.claim(f"second by {second.by}", text, shape, expected, arrays=arrays)
 
 
 FAMILIES: list[Callable[[Case, int], Iterator[Claim]]] = [

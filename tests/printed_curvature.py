@@ -116,7 +116,7 @@ def _claims(case: Case, n: int, derived: Any, expected: Elements) -> Iterator[Cl
 def _copies(case: Case) -> dict[str, int]:
     """The extents of all that a formula may name: the result's axes, and second copies."""
     known = {**case.result_axes, **case.witness.extents}
-    copies = {name + "_" * more: size for name, size in known.items() for more in (2, 1)}
+    copies = {name + "′" * more: size for name, size in known.items() for more in (2, 1)}
     return copies | known
 
 
@@ -137,7 +137,7 @@ class _Moment:
     def at(self, point: Mapping[str, int]) -> Any:
         """An element; of an index without a second copy, both positions are one."""
         first = tuple(point[name] for name in self.names)
-        second = tuple(point.get(f"{name}_", point[name]) for name in self.names)
+        second = tuple(point.get(f"{name}′", point[name]) for name in self.names)
         pairs = ((row.get(first, 0), row.get(second, 0)) for row in self.rows.values())
         return self.scale * sum(a * b for a, b in pairs)
 

@@ -84,7 +84,8 @@ class _Speller:
         known = bound | {axis.text for axis in axes if isinstance(axis, Name)}
         used = {node.text for node in walk(body) if isinstance(node, Name)}
         missing = tuple(name for name in self.extents if name in used - known)
-        return Formula(formula.name, axes, Big("Σ", missing, body) if missing else body)
+        whole = Big("Σ", missing, body) if missing else body
+        return Formula(formula.name, axes, whole, formula.otherwise)
 
     def axes(self, axes: Sequence[Node], shape: Sequence[int]) -> Iterator[Node]:
         """Axes with an ellipsis among them, if there is one."""

@@ -104,11 +104,15 @@ Node = Number | Name | Composed | Together | Element | Operation | Big | Indicat
 
 @dataclass(frozen=True)
 class Formula:
-    """``name[axes] = body``; the conditions are in what they are said of."""
+    """``name[axes] = body``; the conditions are in what they are said of.
+
+    Where nothing contributes, an element is ``otherwise``.
+    """
 
     name: str
     axes: tuple[Node, ...]
     body: Node
+    otherwise: Node = Number(0)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -149,16 +153,24 @@ class _Reader:
     # -- one rule each ---------------------------------------------------------------------------
 
     def formula(self) -> Formula:
-        """``name[axes] = sum   where condition, condition``."""
+        """``name[axes] = sum   where condition, condition, else sum``."""
         name = self.take()
+        if name == "∂":
+            name += self.pairing()
         axes = self.axes() if self.next() == "[" else ()
         self.take("=")
         body = self.sum()
         conditions = self.conditions() if self.kind() == "where" and self.take() else ()
+        otherwise = self.sum() if conditions and self.skip("else") else Number(0)
         if self.next():
             raise Unreadable(f"{self.text!r}: nothing may follow, but {self.next()!r} does")
         self.check_scopes(body, conditions)
-        return Formula(name, axes, _confined(body, conditions))
+        return Formula(name, axes, _confined(body, conditions), otherwise)
+
+    def pairing(self) -> str:
+        """``⟨V, dX⟩/∂W`` behind the first ``∂``: what is differentiated, and by what."""
+        signs = ("⟨", "", ",", "", "⟩", "/", "")
+        return "".join(self.take(sign) for sign in signs)
 
     def check_scopes(self, body: Node, conditions: tuple[Condition, ...]) -> None:
         """Refuse a condition of which nobody says whose index it is about."""
@@ -173,7 +185,7 @@ class _Reader:
     def conditions(self) -> tuple[Condition, ...]:
         """Conditions, between commas."""
         found = [self.condition()]
-        while self.skip(","):
+        while self.skip(",") and self.next() != "else":
             found.append(self.condition())
         return tuple(found)
 

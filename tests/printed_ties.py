@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracle import read_spec
 from printed_cases import REDUCTIONS, Sizes, case
 from printed_claims import Case, Claim, nested
-from printed_oracle import EMPTY, Elements, Place
+from printed_oracle import Elements, Place
 from strategies import Draw, Problem
 
 import contractconv as cc
@@ -105,8 +105,7 @@ def claims(tied: Tied, name: str) -> Iterator[Claim]:
     """What is printed of it, and of its derivatives by an array."""
     case, contraction, shape = tied.case, tied.case.contraction, tied.shape(name)
     w = case.witness
-    empty = EMPTY[w.reduce]
-    yield case.claim("result", contraction.formula, w.output_shape, w.result, empty=empty)
+    yield case.claim("result", contraction.formula, w.output_shape, w.result)
     total = tied.added(name, case.gradient)
     derivation = contraction.grad(name)
     yield case.claim("gradient", derivation.formula, shape, total)

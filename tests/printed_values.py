@@ -77,7 +77,6 @@ def evaluate(
     extents: Mapping[str, Extent],
     shape: Sequence[int],
     numbers: Mapping[str, int] | None = None,
-    empty: Any = 0,
     strict: bool = False,
 ) -> Array:
     """The array that a formula says.
@@ -88,7 +87,6 @@ def evaluate(
         extents: how far indices run, or what they run through.
         shape: of the result.
         numbers: the parameters.
-        empty: what an element holds to which nothing is said to contribute.
         strict: where conditions hold, nothing may be read outside of an array.
 
     Raises:
@@ -104,8 +102,8 @@ def evaluate(
         place = tuple(meaning.value(axis, point) for axis in formula.axes)
         if all(0 <= n < size and n % 1 == 0 for n, size in zip(place, shape, strict=True)):
             value = meaning.value(formula.body, point)
-            result[place] = empty if value is None else value
-    return _nested(shape, result, empty, ())
+            result[place] = meaning.value(formula.otherwise, point) if value is None else value
+    return _nested(shape, result, ())
 
 
 def _range(extent: Extent) -> range:
@@ -115,13 +113,12 @@ def _range(extent: Extent) -> range:
 def _nested(
     shape: Sequence[int],
     elements: Mapping[tuple[int, ...], Any],
-    empty: Any,
     place: tuple[int, ...],
 ) -> Array:
     """The elements as nested lists."""
     if len(place) == len(shape):
-        return elements.get(place, empty)
-    return [_nested(shape, elements, empty, (*place, n)) for n in range(shape[len(place)])]
+        return elements.get(place, 0)
+    return [_nested(shape, elements, (*place, n)) for n in range(shape[len(place)])]
 
 
 def _points(ranges: Mapping[str, range]) -> Iterator[Point]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from math import prod
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.agreement import disagreements
 from benchmarks.commandline import parser
+from benchmarks.drawn import FAMILIES, draw
 from benchmarks.factors import FORMS, operands, result
 from benchmarks.frameworks import PAIRS, ours
 from benchmarks.kfac import Run, reached
@@ -33,10 +35,12 @@ from benchmarks.layers import (
     NETWORK_STEPS,
     WEIGHT_GRADIENT,
     Convolution,
+    Drawn,
     Factorised,
     Measurement,
     NetworkStep,
     Pooling,
+    Product,
     Training,
     from_json,
     measurements,
@@ -56,11 +60,12 @@ from benchmarks.report import (
     shortfalls,
     times,
 )
-from benchmarks.results import FASTER_TORCH, Record, Results, Turn
+from benchmarks.results import FASTER_TORCH, TORCH, Record, Results, Turn
 from benchmarks.scaling import series
 from benchmarks.session import Effort, Session
 from benchmarks.steps import NETWORKS, network
 from benchmarks.steps.network import drawn, movements
+from benchmarks.sweep import choices, distribution, forced, slowest, worst
 
 LAYERS: list[Convolution | Pooling | Training] = [
     Convolution(2, 9, 7, 3, 4, 3, padding=1),
@@ -86,6 +91,18 @@ STEPS = [
 ]
 FACTORED = "factorised convolutions"
 FACTORS = [Factorised(form, 2, 7, 3, 4, 5) for form in FORMS]
+AXES = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
+DRAWN: list[Drawn | Product] = [
+    Drawn("", 2, (9, 7), 3, 4, **AXES),
+    Drawn("", 2, (9, 7), 6, 4, **AXES, groups=2, channels_first=True),
+    Drawn("", 2, (9, 7), 4, 8, **AXES, groups=4),
+    Drawn("", 2, (9, 7), 4, 4, **AXES, groups=4, channels_first=True, dtype="float64"),
+    Drawn("", 2, (5, 7), 3, 4, (3, 2), (2, 1), (1, 0), (1, 1), transposed=True),
+    Drawn("", 2, (11,), 3, 4, (3,), (2,), (1,), (2,)),
+    Drawn("", 2, (4, 5, 6), 3, 2, (2, 3, 1), (1, 2, 1), (0, 1, 0), (1, 1, 1)),
+    Product("", "b h i d, b h j d -> b h i j", ((2, 3, 4, 5), (2, 3, 6, 5))),
+    Product("", "a i b j, j c i d -> a b c d", ((2, 3, 4, 5), (5, 2, 3, 6)), "float64"),
+]
 LAYER = Measurement(LAYERS[0], FORWARD)
 BRIEF = Effort(rounds=2, seconds=0.001)
 
@@ -110,7 +127,7 @@ def test_sizes_are_those_of_the_literature() -> None:
 
 
 @pytest.mark.parametrize(
-    "measurement", measurements([*CASES, *NETWORK_STEPS, *FACTORISED]), ids=str
+    "measurement", measurements([*CASES, *NETWORK_STEPS, *FACTORISED, *DRAWN]), ids=str
 )
 def test_a_measurement_survives_the_pipe(measurement: Measurement) -> None:
     assert from_json(json.loads(json.dumps(to_json(measurement)))) == measurement
@@ -148,6 +165,39 @@ def test_all_peers_agree(measurement: Measurement) -> None:
     assert {OURS, "torch channels-last", "torch channels-first"} <= set(results)
     if not isinstance(measurement.case, Training):
         assert {"jax", "numpy"} <= set(results)
+
+
+@pytest.mark.parametrize("measurement", measurements(DRAWN), ids=str)
+def test_drawn_layers_are_those_of_torch(measurement: Measurement) -> None:
+    pytest.importorskip("torch")
+    given = {name: result_of(name, measurement) for name in (OURS, *TORCH)}
+    results = {name: result for name, result in given.items() if result is not None}
+    assert len(results) > 1
+    assert disagreements(results, 1e-5) == {}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_drawn(family: str) -> None:
+    found = {draw(Random(seed), [family]) for seed in range(5)}
+    assert len(found) > 1
+    for layer in found:
+        assert min(layer.output_shape) > 0
+        assert draw(Random(1), [family]) == draw(Random(1), [family])
+
+
+def test_a_sweep_says_what_fell_behind_and_why() -> None:
+    measured = [Measurement(DRAWN[0], direction) for direction in DRAWN[0].directions]
+    times = {OURS: 2.0, TORCH[0]: 1.0, forced("direct"): 2.0, forced("toom-cook"): 1.5}
+    slow = Record(measured[0], {name: [Turn(t, 0)] for name, t in times.items()})
+    fast = Record(measured[1], {OURS: [Turn(1.0, 0)], TORCH[0]: [Turn(8.0, 0)]})
+    assert "| all " in distribution([slow, fast])
+    assert re.search(r"\| all +\| 2 +\| 2.00 +\| .* \| 0.50", distribution([slow, fast]))
+    assert worst([fast, slow]) == [slow, fast]
+    told = choices([slow, fast])
+    assert "in 0 of 1 measurements" in told
+    assert re.search(r"direct +\| toom-cook +\| 1.33", told)
+    table = slowest(Results({}, records=[fast, slow]))
+    assert "matmul on windows" in table
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,15 @@ def test_the_left_side_says_where() -> None:
     sizes = {"i": 2, "j": 3}
     assert evaluate("Y[(j i)] = X[i, j]", {"X": x}, sizes, (6,)) == [1, 4, 2, 5, 3, 6]
     assert evaluate("Y[i, i'] = Z[i] · δ(i', i)", {"Z": [7, 8]}, {}, (2, 2)) == [[7, 0], [0, 8]]
-    assert evaluate("Y[h] = X[0, h-1]", {"X": x}, {}, (2,), empty=-1) == [-1, 1]
+    assert evaluate(
+        "Y[h] = X[0, h-1]",
+        {"X": x},
+        {},
+        (2,),
+    ) == [0, 1]
     assert evaluate("Y[2h−1] = X[0, h]", {"X": x}, {}, (6,)) == [0, 2, 0, 3, 0, 0]
+    text = "Y[h] = X[0, h-1]   where 0 ≤ h-1, else −∞"
+    assert evaluate(text, {"X": x}, {}, (2,)) == [float("-inf"), 1]
     first = "S[i] = 1[i = argmin_{i′} X[0, i′]]   where 0 < i′"
     assert evaluate(first, {"X": x}, {"i": 3}, (3,)) == [0, 1, 0]
 

@@ -36,7 +36,7 @@ class Second(Called, Printed):
         by G it is i, i ->
         by X it is , i -> i
         >>> square.grad(0).seconds[1].formula
-        'G · Q[i], Q being the change along V of the product of all other points'
+        '∂⟨V, dX⟩/∂X[i] = G · Q[i], Q being the change along V of the product of all other points'
         >>> square.grad(0).seconds[1](np.array([1, 0, 0]), np.array(1), np.array([2, 3, 5]))
         array([0, 5, 3])
     """
@@ -77,10 +77,24 @@ class Second(Called, Printed):
 
     @property
     def formula(self) -> str:
-        """The right-hand side in index notation, with what ``Q`` stands for."""
+        """The index notation, ``∂⟨V, dX⟩/∂W[k] = ...``, with what ``Q`` stands for."""
         from contractconv.display.equations import write_second
 
         return write_second(self._found, self.forward._named)
+
+    def latex(self) -> str:
+        """The formula in LaTeX, without dollar signs."""
+        return self._written("latex")
+
+    def mathml(self) -> str:
+        """The formula in presentation MathML."""
+        return self._written("mathml")
+
+    def _written(self, script: str) -> str:
+        from contractconv.calculus.summed_steps import second_equation
+        from contractconv.display.equations import write
+
+        return write(second_equation(self._found, self.forward._named), script)
 
     def _made(self, call: Call) -> Any:
         first = self._places[0]

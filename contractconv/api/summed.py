@@ -173,9 +173,9 @@ class SummedDerivation(_Summed[Derivation], Derivation):
 
         Example:
             >>> for second in Contraction("i, i ->", names="x x").grad("x").seconds:
-            ...     print(second.by, "=", second.formula)
-            G = 2 · Σ_{i} V[i] · x[i]
-            x = 2 · V[i] · G
+            ...     print(second.formula)
+            ∂⟨V, dx⟩/∂G = 2 · Σ_{i} V[i] · x[i]
+            ∂⟨V, dx⟩/∂x[i] = 2 · V[i] · G
         """
         from contractconv.api.second_derivative import seconds
 

@@ -145,10 +145,7 @@ def _copy(symbol: Symbol, taken: Collection[Symbol]) -> Symbol:
 
 
 def _renamed(equation: Equation, left: Element, names: Renaming) -> Equation:
-    after = equation.substituted(names)
-    deltas = (replace(d, position=names.get(d.position, d.position)) for d in after.deltas)
-    summed = tuple(names.get(index, index) for index in equation.summed)
-    return _unguarded(replace(after, left=left, summed=summed, deltas=tuple(deltas)))
+    return _unguarded(replace(equation.renamed(names), left=left))
 
 
 def _unguarded(equation: Equation) -> Equation:

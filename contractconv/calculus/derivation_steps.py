@@ -5,7 +5,7 @@ Nothing is worked out here: every step shows an equation that the derivation pas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from contractconv.calculus.letters import cotangent, result, said, tangent
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.local_formula import LocalFormula, local_formula
 from contractconv.calculus.symbols import DOTS, in_words
-from contractconv.notation.spec import Spec
+from contractconv.notation.spec import Dots, Spec, Term
 from contractconv.reductions.table import REDUCTIONS
 
 
@@ -118,12 +118,11 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
     renamed = [e for e in formulas.eliminations if e.renames]
     scattered = renamed[-1].equation if renamed else formulas.derivative
     if renamed:
-        yield Step("eliminate", scattered, _of_renaming(renamed))
+        sentences = [_of_renaming(renamed), *broadcast_words(formulas)]
+        yield Step("eliminate", scattered, " ".join(sentences))
     if scattered.deltas:
         yield Step("read off", scattered, _of_scatter(scattered), formulas.scatter)
-    for elimination in formulas.eliminations:
-        if not elimination.renames:
-            yield from _elimination(elimination)
+    yield from _eliminations([e for e in formulas.eliminations if not e.renames])
     yield from _simplified(formulas)
     yield _end(formulas, scattered)
     if formulas.collected != formulas.gathered:
@@ -182,6 +181,19 @@ def _of_renaming(renamed: list[Elimination]) -> str:
     )
 
 
+def broadcast_words(formulas: Formulas) -> Iterator[str]:
+    """Say what becomes of axes of an ellipsis that the operand need not have."""
+    forward, n = formulas.forward, formulas.operand
+    others = [m for m, term in enumerate(forward.inputs) if m != n and _has_dots(term)]
+    if others and _has_dots(forward.inputs[n]):
+        name = forward.called[n]
+        yield f"Axes in the place of … that {name} lacks, or has with size 1, are summed as well."
+
+
+def _has_dots(term: Term) -> bool:
+    return any(isinstance(axis, Dots) for axis in term)
+
+
 def _of_scatter(scattered: Equation) -> str:
     tied = listed(
         [f"{_said(d.position, scattered)} = {_said(d.expression, scattered)}"
@@ -190,17 +202,54 @@ def _of_scatter(scattered: Equation) -> str:
     return f"Seen from a product, it is added where {tied}: that is the scatter form."
 
 
+def _eliminations(eliminations: Sequence[Elimination]) -> Iterator[Step]:
+    """What is new in its own steps; those that only say it of another axis, in one."""
+    told = set[type]()
+    alike: list[Elimination] = []
+    for number, elimination in enumerate(eliminations):
+        kinds = set(map(type, elimination.guards))
+        if number and kinds <= told:
+            alike.append(elimination)
+            continue
+        if alike:
+            yield _likewise(alike)
+        alike = []
+        told |= kinds
+        yield from _elimination(elimination)
+    if alike:
+        yield _likewise(alike)
+
+
+def _likewise(eliminations: Sequence[Elimination]) -> Step:
+    """The same as before, of other axes."""
+    said = listed([_of_solution(elimination) for elimination in eliminations])
+    return Step("eliminate", eliminations[-1].equation, f"Likewise, {said}.")
+
+
+def _of_solution(elimination: Elimination) -> str:
+    tied, index, solution = _solved(elimination)
+    whole = "a whole number " * any(isinstance(g, Divides) for g in elimination.guards)
+    must = f", which has to be {whole}in the range of {index}" * bool(elimination.guards)
+    return f"{tied} holds only for {index} = {solution}{must}"
+
+
+def _solved(elimination: Elimination) -> tuple[str, str, str]:
+    """What was solved, for which index, and what that is then."""
+    equation, delta = elimination.equation, elimination.delta
+    tied = f"{_said(delta.position, equation)} = {_said(delta.expression, equation)}"
+    return tied, _name(elimination.index.name), _said(elimination.solution, equation)
+
+
 def _elimination(elimination: Elimination) -> Iterator[Step]:
     """Solve for an index, then say what the solution must fulfil, one condition at a time."""
     equation, guards = elimination.equation, elimination.guards
     kept = len(equation.guards) - len(guards)
-    delta, index = elimination.delta, _name(elimination.index.name)
-    tied = f"{_said(delta.position, equation)} = {_said(delta.expression, equation)}"
+    tied, index, solution = _solved(elimination)
     yield Step(
         "eliminate",
         replace(equation, guards=equation.guards[:kept]),
-        f"Seen from the element, {tied} holds only for {index} = "
-        f"{_said(elimination.solution, equation)}, so the sum over {index} keeps at most one term.",
+        f"Seen from the element, {tied} holds only for {index} = {solution}, so the sum over "
+        f"{index} keeps at most one term.",
     )
     for number, guard in enumerate(guards, kept + 1):
         name = "congruence" if isinstance(guard, Divides) else "range"

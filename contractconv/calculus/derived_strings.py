@@ -7,8 +7,9 @@ the forward derivative and the Jacobian; :mod:`contractconv.calculus.curvature_s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from contractconv.calculus.backward import (
     Places,
@@ -32,6 +33,7 @@ from contractconv.calculus.letters import (
     tangent,
     unused,
 )
+from contractconv.calculus.symbols import PRIME, index
 from contractconv.calculus.textbook import textbook
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
@@ -51,7 +53,8 @@ class Recipe:
         roles: what to pass for each operand of the string.
         forward: the contraction that it was derived from.
         operand: the position of the operand that it is about.
-        copies: indices that run over the range of another one, as ``(copy, original)``.
+        copies: indices that run over the range of another one, as ``(copy, original)``; formulas
+            call them by that with a prime.
         result_axes: indices that run over an axis of the forward result, as ``(index, axis)``.
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
@@ -89,7 +92,7 @@ class Recipe:
         spec, named = replace(self._told, names=arrays), (*self._named, (ONES, self.ones))
         made = self.called or self.result
         string = forward_equation(spec, made, self.roles, self.shares, named, self._alike)
-        return simplified(replace(string, scale=self.scale))
+        return simplified(_primed(replace(string, scale=self.scale), self.copies))
 
     @property
     def _told(self) -> Spec:
@@ -119,6 +122,18 @@ class Recipe:
             taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
             names.append(f"{stem}_{taken + 1}" if taken else stem)
         return replace(self._told, names=tuple(names), result=str(self.called or self.result))
+
+
+def _primed(equation: Equation, copies: Sequence[tuple[str, str]]) -> Equation:
+    """The equation whose copies of indices are called after these, with as few primes as can be."""
+    taken, names = {*equation.names}, dict[Any, Any]()
+    for copy, original in copies:
+        name = original + PRIME
+        while name in taken:
+            name += PRIME
+        taken.add(name)
+        names[index(copy)] = index(name)
+    return equation.renamed(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from contractconv.calculus.symbols import DOTS, axis, index, joined
+from contractconv.calculus.symbols import DOTS, PRIME, axis, index, joined
 from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import SUM, Composition, Reduction, Spec, Term
@@ -29,8 +29,8 @@ class Size(sympy.Symbol):  # type: ignore[misc]
 
 
 def size(name: str) -> Size:
-    """The number of values of an index, or of elements of an axis: ``N_i``."""
-    return Size(f"N_{name}", integer=True, nonnegative=True)
+    """The number of values of an index, or of elements of an axis: ``N_i``, of ``i'`` as well."""
+    return Size(f"N_{name.rstrip(PRIME)}", integer=True, nonnegative=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,13 +269,13 @@ class Equation(Value):
             return found
         if found in self.typed:
             return self.typed[self.typed.index(found)]
-        names = {*found.names, *(name.rstrip("'") for name in found.names)}
+        names = {*found.names, *(name.rstrip(PRIME) for name in found.names)}
         alike = sorted(self.typed, key=lambda axis: -len(names.intersection(axis.names)))
         order = dict.fromkeys(name for axis in alike for name in axis.names)
         places = {name: n for n, name in enumerate(order)}
 
         def rank(name: str) -> tuple[int, int]:
-            typed = places.get(name, places.get(name.rstrip("'"), -1))
+            typed = places.get(name, places.get(name.rstrip(PRIME), -1))
             return typed, self._rank.get(name, -1)
 
         return found.ordered(rank)
@@ -300,4 +300,16 @@ class Equation(Value):
             factors=tuple(factor.substituted(values) for factor in self.factors),
             deltas=tuple(delta.substituted(values) for delta in self.deltas),
             guards=tuple(guard.substituted(values) for guard in self.guards),
+        )
+
+    def renamed(self, names: Substitution) -> Equation:
+        """Return the equation with indices and positions called otherwise, on both sides."""
+        after = self.substituted(names)
+        return replace(
+            after,
+            left=self.left.substituted(names),
+            summed=tuple(names.get(index, index) for index in self.summed),
+            deltas=tuple(
+                replace(d, position=names.get(d.position, d.position)) for d in after.deltas
+            ),
         )

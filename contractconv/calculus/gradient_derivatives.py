@@ -20,10 +20,12 @@ from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.letters import (
     CHANGE,
+    Letter,
     cotangent,
     gradient,
     result,
     said,
+    second,
     tangent,
     unused,
 )
@@ -37,12 +39,14 @@ class Second:
 
     Attributes:
         by: what it is differentiated by: ``G``, ``W``, ...
+        called: what it is called: ``∂⟨V, dX⟩/∂W``.
         parts: the contractions that add up to it; none if it is zero.
         same_as: what it is, ``Y`` or ``dW``; ``None`` for contractions of its own.
         roles: who plays which role in that, where it is not the same array: ``(("X", "V"),)``.
     """
 
     by: str
+    called: Letter
     parts: tuple[Recipe, ...]
     same_as: str | None = None
     roles: tuple[tuple[str, str], ...] = ()
@@ -101,10 +105,11 @@ def second_by(forward: Spec, places: tuple[int, ...], terms: tuple[int, ...] | N
     moved = tangent(forward, name)
     by = cotangent(forward) if terms is None else forward.called[terms[0]]
     parts = tuple(part for m in (terms or (None,)) for part in _parts(forward, places, moved, m))
+    called = second(forward, name, by)
     if not linear or len(places) > 1 or len(terms or ()) > 1:
-        return Second(by, parts)
+        return Second(by, called, parts)
     known = result(forward) if terms is None else gradient(by)
-    return Second(by, parts, known, ((name, moved),))
+    return Second(by, called, parts, known, ((name, moved),))
 
 
 def _changes(forward: Spec) -> bool:

@@ -6,6 +6,7 @@ when it is shown. An operand's own name goes first: where one is called ``G``, t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from unicodedata import normalize
@@ -23,31 +24,39 @@ class Letter(str):
     """A name in formulas that means something.
 
     Attributes:
-        meaning: ``"gradient"``, ``"cotangent"``, ``"tangent"`` or ``"change"``.
+        meaning: ``"gradient"``, ``"cotangent"``, ``"tangent"``, ``"change"`` or ``"second"``.
         of: the name of the array that it belongs to.
+        pair: of a second derivative, what was differentiated: a tangent and a gradient, multiplied.
 
     Example:
         >>> gradient("W"), gradient("W").of
         ('dW', 'W')
     """
 
-    __slots__ = ("meaning", "of")
+    __slots__ = ("meaning", "of", "pair")
     meaning: str
     of: str
+    pair: tuple[Letter, ...]
 
-    def __new__(cls, text: str, meaning: str, of: str) -> Letter:
+    def __new__(cls, text: str, meaning: str, of: str, pair: tuple[Letter, ...] = ()) -> Letter:
         """Make a name that remembers what it means."""
         made = super().__new__(cls, text)
-        made.meaning, made.of = meaning, of
+        made.meaning, made.of, made.pair = meaning, of, pair
         return made
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return str(self), self.meaning, self.of
+        return str(self), self.meaning, self.of, self.pair
 
 
 def gradient(name: str) -> Letter:
     """What the gradient of a loss by an array is called."""
     return Letter(f"d{name}", "gradient", name)
+
+
+def second(spec: Spec, name: str, by: str) -> Letter:
+    """What the derivative by an array of the gradient by ``name``, times its tangent, is called."""
+    pair = tangent(spec, name), gradient(name)
+    return Letter(f"∂⟨{pair[0]}, {pair[1]}⟩/∂{by}", "second", by, pair)
 
 
 def result(spec: Spec) -> str:
@@ -195,15 +204,25 @@ def marked(name: str, mark: str) -> str:
     return normalize("NFC", f"{name[:1]}{_MARKS[mark]}{name[1:]}")
 
 
-def said(name: str) -> str:
-    """A letter as sentences write it."""
+def said(name: str, written: Callable[[str], str] = str) -> str:
+    """A letter as sentences write it.
+
+    Args:
+        name: the letter.
+        written: how names are written that are no fractions.
+    """
     if not isinstance(name, Letter):
-        return name
+        return written(name)
     letters, of = chosen(), name.of
+    if name.meaning == "second":
+        moved, slope = (said(part, written) for part in name.pair)
+        return f"∂⟨{moved}, {slope}⟩/∂{said(of, written)}"
     if name.meaning == "gradient":
-        return str(name) if letters.gradient == DEFAULT.gradient else f"∂L/∂{of}"
+        plain = letters.gradient == DEFAULT.gradient
+        return written(str(name)) if plain else f"∂L/∂{written(of)}"
     if name.meaning == "cotangent":
-        return str(name) if letters.cotangent == DEFAULT.cotangent else marked(of, "bar")
+        plain = letters.cotangent == DEFAULT.cotangent
+        return written(str(name) if plain else marked(of, "bar"))
     if letters.tangent == DEFAULT.tangent:
-        return str(name)
-    return f"δ{of}" if letters.tangent == "δW" else marked(of, "dot")
+        return written(str(name))
+    return f"δ{written(of)}" if letters.tangent == "δW" else written(marked(of, "dot"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from contractconv.cache_register import kept
-from contractconv.calculus.backward import Formulas
+from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.collected import Collected, collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.derived_strings import Recipe
@@ -31,11 +31,14 @@ def collected_recipes(recipes: Sequence[Recipe], forward: Spec) -> Collected:
     return collected([recipe.equation for recipe in recipes], forward)
 
 
-def second_equations(second: Second, forward: Spec) -> list[Equation | Collected]:
-    """What a second derivative is: one equation, in which several parts are collected, or none."""
-    if len(second.parts) > 1 or (forward.is_tied and second.parts):
-        return [collected_recipes(second.parts, forward)]
-    return [part.equation for part in second.parts]
+def second_equation(second: Second, forward: Spec) -> Equation | Collected:
+    """What a second derivative is; what it is made of is collected."""
+    if not second.parts:  # by an operand, of an extreme
+        left = derive(forward, forward.called.index(second.by)).collected.left
+        return Equation(replace(left, name=second.called), (), (), empty=True)
+    alone = len(second.parts) == 1 and not forward.is_tied
+    made = second.parts[0].equation if alone else collected_recipes(second.parts, forward)
+    return replace(made, left=replace(made.left, name=second.called))
 
 
 def summed_steps(parts: Sequence[Formulas]) -> tuple[Step, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain, count
 
 import sympy
 
@@ -13,6 +14,8 @@ from contractconv.notation.spec import Axis, Composition, Dots, Spec, Term
 
 # The ellipsis takes part in a derivation like an index; no user can type this name.
 DOTS = "..."
+# Behind the name of another position of the same range; no user can type it either.
+PRIME = "'"
 
 # Names for the positions of an array, as one would choose them by hand.
 POSITION_NAMES = ("h", "w", "d", "y", "x", "z", "u", "v", "t", "p", "q", "r", "m", "n")
@@ -35,14 +38,15 @@ _SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
 def fresh_names(taken: Iterable[str]) -> Iterator[str]:
-    """Names for positions, without those that are taken."""
+    """Names for positions, without those that are taken, or whose size would have such a name.
+
+    Example:
+        >>> next(fresh_names(["h", "N_w"]))
+        'd'
+    """
     used = set(taken)
-    yield from (name for name in POSITION_NAMES if name not in used)
-    number = 0
-    while True:
-        number += 1
-        if f"m{number}" not in used:
-            yield f"m{number}"
+    names = chain(POSITION_NAMES, (f"m{number}" for number in count(1)))
+    return (name for name in names if used.isdisjoint((name, f"N_{name}")))
 
 
 def positions(

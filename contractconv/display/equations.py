@@ -7,9 +7,9 @@ from math import isfinite
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Delta, Divides, Element, Equation, Guard
 from contractconv.calculus.gradient_derivatives import Second
-from contractconv.calculus.letters import CHANGE, ONES, unused
+from contractconv.calculus.letters import CHANGE, ONES, said, unused
 from contractconv.calculus.local_formula import LocalFormula
-from contractconv.calculus.summed_steps import second_equations
+from contractconv.calculus.summed_steps import second_equation
 from contractconv.calculus.symbols import is_word
 from contractconv.display import names
 from contractconv.display.collected_formulas import CollectedWriter
@@ -69,16 +69,19 @@ def _conditions(local: LocalFormula, template: str, point: Writer, other: Writer
     return [point.guard(guard) for guard in local.there] if "%(point)s" in template else []
 
 
-def write_second(second: Second, forward: Spec) -> str:
-    """Write what a second derivative of a contraction is, as text, without its left side."""
-    equations = second_equations(second, forward)
-    written = [write(equation, "text").partition(" = ")[2] for equation in equations]
-    said = ""
+def second_remark(second: Second, forward: Spec) -> str:
+    """What a letter in a second derivative stands for, if it needs to be said."""
     letter = unused(forward, CHANGE)
-    if any(letter in part.roles for part in second.parts):
-        local = REDUCTIONS[forward.reduce].local
-        said = f", {letter} being {local.changed or f'the change along V of {local.meaning}'}"
-    return (" + ".join(written) or "0") + said
+    if not any(letter in part.roles for part in second.parts):
+        return ""
+    local, moved = REDUCTIONS[forward.reduce].local, said(second.called.pair[0])
+    return f"{letter} being {local.changed or f'the change along {moved} of {local.meaning}'}"
+
+
+def write_second(second: Second, forward: Spec) -> str:
+    """Write what a second derivative of a contraction is, as text."""
+    written = write(second_equation(second, forward), "text")
+    return ", ".join(filter(None, [written, second_remark(second, forward)]))
 
 
 class Writer:
@@ -99,7 +102,8 @@ class Writer:
 
     def sides(self) -> tuple[str, str, list[str]]:
         """The left side, the right side, and the conditions."""
-        return self.element(self.source.left), self.right(), self.conditions()
+        conditions = [*self.conditions(), *self.otherwise()]
+        return self.element(self.source.left), self.right(), conditions
 
     def right(self) -> str:
         """The right side."""
@@ -157,6 +161,12 @@ class Writer:
             return []
         ties = [self.tie(d) for d in source.deltas if not source.multiplies_deltas]
         return [*ties, *(self.guard(guard) for guard in source.guards)]
+
+    def otherwise(self) -> list[str]:
+        """What an element is to which nothing contributes, if no sign over indices says it."""
+        source = self.source
+        is_said = source.summed or not REDUCTIONS[source.reduce].identity
+        return [] if is_said or not self.conditions() else [self.hand.otherwise % self.nothing()]
 
     def names(self) -> list[str]:
         """The reduced indices."""

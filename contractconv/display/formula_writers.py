@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from contractconv.calculus.symbols import is_word
 from contractconv.display.formula_symbols import (
+    COMMA,
     latex_symbol,
     mathml_symbol,
     text_power,
@@ -45,8 +46,7 @@ class Hand:
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
-        scalar: an array without axes that is called like an index.
-        held: around a name that has a subscript of its own, in front of axes.
+         scalar: an array without axes that is called like an index.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
         between: stands between these indices.
@@ -56,6 +56,7 @@ class Hand:
         equal: ``left = right``.
         inside: ``0 ≤ position < size``; ``below`` is ``position < size``.
         infinity: what a maximum of nothing is.
+        otherwise: what an element is where the conditions do not hold, behind them.
         equation: an equation: left, right, and the conditions under which a point contributes.
         where: these conditions; ``condition`` is one of them, ``also`` stands between two.
     """
@@ -82,10 +83,10 @@ class Hand:
     inside: str
     below: str
     infinity: str
+    otherwise: str
     where: str
     also: str
     exponent: Callable[[int], str] = str
-    held: str = ""
     scaled: str = ""
     number: str = "%s"
     row: str = "%s"
@@ -136,10 +137,7 @@ class Hand:
 
     def met(self, name: str, axes: Sequence[str]) -> str:
         """An element of an array; a scalar has no axes."""
-        if not axes:
-            return name
-        held = self.held % name if self.held and "_{" in name else name
-        return self.element % (held, self.comma.join(axes))
+        return self.element % (name, self.comma.join(axes)) if axes else name
 
     def multiplied(self, factors: Sequence[str]) -> str:
         """A product of elements."""
@@ -169,7 +167,6 @@ class Hand:
         return self.equation % (left, right, self.where % said if conditions else "")
 
 
-_COMMA = '<mo separator="true">,</mo>'
 _SPACE = '<mspace width="0.2em"/>'
 
 HANDS = {
@@ -187,6 +184,7 @@ HANDS = {
         wide_minus=" − ",
         below="%s < %s",
         infinity="∞",
+        otherwise="else %s",
         dot=" · ",
         comma=", ",
         space=" ",
@@ -213,6 +211,7 @@ HANDS = {
         power="%s^{%s}",
         below="%s < %s",
         infinity=r"\infty",
+        otherwise=r"\mathrm{else} \ \ %s",
         dot=r" \, ",
         comma=", ",
         space=r" \, ",
@@ -221,7 +220,6 @@ HANDS = {
         fraction=r"\frac{%s}{%s}",
         element="%s_{%s}",
         scalar="%s_{()}",
-        held="{%s}",
         delta=r"\delta_{%s,\, %s}",
         under="%s_{%s} %s",
         between=", ",
@@ -246,8 +244,9 @@ HANDS = {
         power="<msup>%s<mn>%s</mn></msup>",
         below="<mrow>%s<mo>&lt;</mo>%s</mrow>",
         infinity="<mi>∞</mi>",
+        otherwise='<mrow><mtext>else</mtext><mspace width="0.5em"/>%s</mrow>',
         dot='<mspace width="0.15em"/>',
-        comma=_COMMA,
+        comma=COMMA,
         space='<mspace width="0.25em"/>',
         size="<msub><mi>N</mi>%s</msub>",
         group="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
@@ -255,11 +254,11 @@ HANDS = {
         fraction="<mfrac>%s%s</mfrac>",
         composition="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
         element="<msub>%s<mrow>%s</mrow></msub>",
+        delta=f"<msub><mi>δ</mi><mrow>%s{COMMA}%s</mrow></msub>",
         scalar="<msub>%s<mrow><mo>(</mo><mo>)</mo></mrow></msub>",
-        delta=f"<msub><mi>δ</mi><mrow>%s{_COMMA}%s</mrow></msub>",
         under=f"<munder>%s<mrow>%s</mrow></munder>{_SPACE}%s",
-        between=_COMMA,
-        at_least_one=f"<mrow><mi>max</mi><mo>(</mo><mn>1</mn>{_COMMA}%s<mo>)</mo></mrow>",
+        between=COMMA,
+        at_least_one=f"<mrow><mi>max</mi><mo>(</mo><mn>1</mn>{COMMA}%s<mo>)</mo></mrow>",
         mean=f"<mrow><mfrac><mn>1</mn>%s</mfrac>{_SPACE}%s</mrow>",
         divides='<mrow>%s<mo lspace="0.28em" rspace="0.28em">∣</mo>%s</mrow>',
         equal="<mrow>%s<mo>=</mo>%s</mrow>",

@@ -10,9 +10,10 @@ from contractconv.calculus.equation import Equation
 from contractconv.calculus.letters import said
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.diagram import diagram
-from contractconv.display.equations import write, write_second
+from contractconv.display.equations import write
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.html_formulas import formula
+from contractconv.display.html_sequences import again_parts
 from contractconv.display.html_steps import steps_list, written
 from contractconv.display.html_summed import summed_parts
 from contractconv.display.sentences import (
@@ -102,11 +103,7 @@ def _gradient_parts(gradient: Gradient | SummedGradient, spec: Spec) -> Iterator
 
 def _gradient(gradient: Gradient, spec: Spec) -> Iterator[str]:
     formulas = gradient.formulas
-    again = [
-        (f"again, by {said(s.by)}", code(s) if s.same_as is None and s.parts else escape(str(s)))
-        for s in gradient.seconds
-    ]
-    yield definitions([*_strings(gradient.forms), *again])
+    yield definitions(_strings(gradient.forms))
     made = f"{python(spec)}.grad({formulas.operand})"
     yield _formula(formulas.collected, made, str(formulas.gather))
     yield note(letters(gradient))
@@ -114,21 +111,20 @@ def _gradient(gradient: Gradient, spec: Spec) -> Iterator[str]:
     yield "<h3>Derivation</h3>"
     yield steps_list(gradient.steps)
     yield note(proof(gradient))
+    yield from again_parts(gradient.name, gradient.seconds, formulas.forward)
     yield _plan(gradient.plan, f"Plan of {said(formulas.collected.left.name)}")
 
 
 def _summed(gradient: SummedGradient, spec: Spec) -> Iterator[str]:
     """The gradient by an array that stands in several places."""
     forward = gradient.parts[0].formulas.forward
-    again = [
-        (f"again, by {said(s.by)}", escape(write_second(s, forward))) for s in gradient.seconds
-    ]
-    yield definitions([*_strings(gradient.forms), *again])
+    yield definitions(_strings(gradient.forms))
     yield _formula(gradient.formula, f"{python(spec)}.grad({gradient.name!r})")
     yield from summed_parts(gradient)
     yield "<h3>Derivation</h3>"
     yield steps_list(gradient.steps)
     yield note(proof(gradient))
+    yield from again_parts(gradient.name, gradient.seconds, forward)
     for name, plan in gradient.plans:
         yield _plan(plan, f"Plan of {name}")
 

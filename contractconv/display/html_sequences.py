@@ -10,9 +10,11 @@ from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second
 from contractconv.calculus.letters import said
-from contractconv.calculus.summed_steps import second_equations
+from contractconv.calculus.summed_steps import second_equation
+from contractconv.display.equations import second_remark
 from contractconv.display.html_formulas import formula
 from contractconv.display.html_steps import written
+from contractconv.display.sentences import again_words, second_words
 from contractconv.markup.parts import code, note
 from contractconv.notation.spec import Spec
 
@@ -32,11 +34,32 @@ def phase_parts(spec: Spec, equation: Equation, meaning: str) -> Iterator[str]:
     yield note(f"where {meaning}")
 
 
+def again_parts(name: str, seconds: Iterable[Second], forward: Spec) -> Iterator[str]:
+    """The derivatives of a gradient, below a title of their own."""
+    yield f"<h3>Differentiated again</h3>{note(_capital(again_words(name, forward)))}"
+    for second in seconds:
+        said_of = f"<p>by {escape(said(second.by))}: {_strings(second, forward)}</p>"
+        shown = formula(written(second_equation(second, forward))) if not second.same_as else ""
+        yield said_of + shown + note(second_remark(second, forward))
+
+
+def _capital(words: str) -> str:
+    """A sentence of its own."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _strings(second: Second, forward: Spec) -> str:
+    """What a second derivative is, its strings as such."""
+    if second.same_as or not second.parts:
+        return escape(second_words(second, forward))
+    return " + ".join(code(part.spec) for part in second.parts)
+
+
 def second_parts(second: Second, forward: Spec) -> Iterator[str]:
     """The derivative of a gradient of a contraction by something that it is made of."""
     yield f"<p>by {escape(said(second.by))}: {escape(str(second))}</p>"
-    for equation in second_equations(second, forward):
-        yield formula(written(equation))
+    yield formula(written(second_equation(second, forward)))
+    yield note(second_remark(second, forward))
 
 
 def named_parts(parts: Iterable[tuple[str, Spec, Equation | Collected]]) -> Iterator[str]:

@@ -18,6 +18,7 @@ TIGHT, ROOMY = 15.0, 30.0
 _BESIDE, _UNDER, _LEAST, _SIGN = 5.0, 0.5, 4.0, 1.5
 
 _BEFORE = frozenset("+−-±=≤<≥>∣·×∧∨")
+_PRIME = "\N{PRIME}"
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _INVISIBLE = frozenset("\u2061\u2062\u2063\u2064")
 _SMALLER = 0.8  # scripts, against what they stand at
@@ -96,7 +97,7 @@ def _parts(elements: Iterable[Element], room: float) -> list[Element]:
 def _opened(element: Element, room: float) -> Iterator[Element]:
     wide = _width(element) > room
     match element.tag:
-        case "mrow" if wide or not _is_fenced(element):
+        case "mrow" if (wide or not _is_fenced(element)) and not _is_primed(element):
             yield from _parts(element, room)
         case "mfrac" if wide:
             yield from _parts(_on_one_line(element), room)
@@ -119,6 +120,10 @@ def _opened(element: Element, room: float) -> Iterator[Element]:
 
 def _is_fenced(row: Element) -> bool:
     return any(child.tag == "mo" and (child.text or "") in _OPENING for child in row)
+
+
+def _is_primed(row: Element) -> bool:
+    return len(row) > 1 and (row[-1].text or "").startswith(_PRIME)
 
 
 def _on_one_line(fraction: Element) -> list[Element]:

@@ -1,29 +1,19 @@
 r"""Names of arrays as mathematics writes them.
 
-One letter is a letter, more of them are a word that stands upright; what follows a letter and an
-underscore is a subscript; ``alpha`` is a letter, too. A gradient, a cotangent and a tangent are
-written as :func:`contractconv.letters` says. Text keeps the names as they are, so that they can be
-found again in programs.
+They are taken apart as all names are, see :mod:`contractconv.display.formula_symbols`; subscripts
+of a name and positions stand beside each other. A gradient, a cotangent and a tangent are written
+as :func:`contractconv.letters` says. Text keeps the names as they are, so that they can be found
+again in programs.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from contractconv.calculus.letters import DEFAULT, Letter, chosen, said
-from contractconv.display.formula_symbols import GREEK, latex_word, mathml_word
+from contractconv.display.formula_symbols import COMMA, GREEK, Name, latex_word, mathml_word
 from contractconv.display.formula_writers import Hand
-
-_PARTS = re.compile(r"(?P<stem>[^\W\d_]+)(?:_(?P<sub>\w+))?")
-
-
-class _Parts(NamedTuple):
-    """A name, taken apart."""
-
-    stem: str
-    subscripts: tuple[str, ...]
 
 
 class _Symbol(NamedTuple):
@@ -58,9 +48,13 @@ def element(hand: Hand, name: str, positions: Sequence[str]) -> str:
         W_{q;\, i, j} W_q[i]
     """
     if hand.script == "text":
-        return hand.met(hand.symbol(said(name)), positions)
+        return hand.met(said(name, hand.symbol), positions)
+    if not positions and not isinstance(name, Letter):
+        return hand.symbol(name)
     if isinstance(name, Letter) and _is_fraction(name):
-        return _FRACTIONS[hand.script] % element(hand, name.of, positions)
+        above = [array(hand, part) for part in name.pair]
+        whole = _PAIRS[hand.script] % tuple(above) if above else _LOSS[hand.script]
+        return _FRACTIONS[hand.script] % (whole, element(hand, name.of, positions))
     symbol = _symbol(hand, name)
     if not symbol.subscripts:
         return hand.met(symbol.stem, positions)
@@ -75,30 +69,29 @@ _BETWEEN = {"latex": r";\, ", "mathml": '<mo separator="true">;</mo>'}
 def _symbol(hand: Hand, name: str) -> _Symbol:
     if isinstance(name, Letter):
         return _LETTERED[name.meaning](hand, name)
-    parts = _taken_apart(name)
-    if parts is None:
-        return _Symbol(hand.symbol(name))
+    parts = Name.of(name)
     write = latex_word if hand.script == "latex" else mathml_word
-    return _Symbol(write(parts.stem), tuple(map(write, parts.subscripts)))
+    if parts.before or not parts.below:
+        return _Symbol(hand.symbol(name))
+    return _Symbol(write(parts.stem), tuple(map(write, parts.below)))
 
 
 def _is_fraction(name: Letter) -> bool:
-    return name.meaning == "gradient" and chosen().gradient != DEFAULT.gradient
-
-
-def _taken_apart(name: str) -> _Parts | None:
-    found = _PARTS.fullmatch(name)
-    if found is None or (len(found["stem"]) > 1 and found["stem"] not in GREEK and found["sub"]):
-        return None  # words of several parts stay words
-    subscripts = tuple(filter(None, (found["sub"] or "").split("_")))
-    return _Parts(found["stem"], subscripts)
+    if name.meaning == "gradient":
+        return chosen().gradient != DEFAULT.gradient
+    return name.meaning == "second"
 
 
 # -- letters with a meaning ------------------------------------------------------------------------
 
 _FRACTIONS = {
-    "latex": r"\frac{\partial L}{\partial %s}",
-    "mathml": "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>%s</mrow></mfrac>",
+    "latex": r"\frac{\partial %s}{\partial %s}",
+    "mathml": "<mfrac><mrow><mo>∂</mo>%s</mrow><mrow><mo>∂</mo>%s</mrow></mfrac>",
+}
+_LOSS = {"latex": "L", "mathml": "<mi>L</mi>"}
+_PAIRS = {
+    "latex": r"\langle %s, %s \rangle",
+    "mathml": f"<mrow><mo>⟨</mo>%s{COMMA}%s<mo>⟩</mo></mrow>",
 }
 _BEFORE = {
     "d": {"latex": r"\mathrm{d}%s",
@@ -124,10 +117,13 @@ def _over(hand: Hand, sign: str, name: str) -> _Symbol:
 
 
 def _gradient(hand: Hand, name: Letter) -> _Symbol:
-    of, found = name.of, _before(hand, "d", name.of)
-    if len(of) == 1 or found.subscripts or of in GREEK or isinstance(of, Letter):
-        return found
-    return _before(hand, "d ", of)  # a word needs a space
+    return _before(hand, "d " if _is_word(name.of) else "d", name.of)
+
+
+def _is_word(name: str) -> bool:
+    """Whether a sign in front of a name needs a space."""
+    stem = Name.of(name).stem
+    return not isinstance(name, Letter) and len(stem) > 1 and stem not in GREEK
 
 
 def _cotangent(hand: Hand, name: Letter) -> _Symbol:

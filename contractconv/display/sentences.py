@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from math import prod
 
 from contractconv.calculus.collected import Collected
-from contractconv.calculus.derivation_steps import listed
+from contractconv.calculus.derivation_steps import broadcast_words, listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Divides, Equation, Inside
-from contractconv.calculus.letters import cotangent, result
+from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import cotangent, result, tangent
+from contractconv.calculus.letters import gradient as slope_of
 from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
 from contractconv.calculus.local_formula import local_formula
@@ -17,6 +19,7 @@ from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places
 from contractconv.calculus.symbols import DOTS, in_words, split
 from contractconv.display.equations import write_local
 from contractconv.display.explanation import Explanation, Gradient
+from contractconv.display.extent_words import extents_said
 from contractconv.display.summed_gradient import SummedGradient
 from contractconv.notation.affine import ONE, Affine
 from contractconv.notation.problem import Problem
@@ -27,7 +30,16 @@ from contractconv.reductions.table import REDUCTIONS
 
 def words(explanation: Explanation) -> str:
     """Say what happens to indices, and what the letters of a formula mean."""
-    return " ".join([*reduced_words(explanation.spec, explanation.forward), *_sizes(explanation)])
+    spec = explanation.spec
+    said = [*reduced_words(spec, explanation.forward), *_sizes(explanation), *extents_said(spec)]
+    return " ".join([*said, *_parameters(spec)])
+
+
+def _parameters(spec: Spec) -> Iterator[str]:
+    """Say which letters are numbers."""
+    if spec.parameters:
+        are = "are numbers" if len(spec.parameters) > 1 else "is a number"
+        yield f"{listed([*spec.parameters])} {are}, given later."
 
 
 def reduced_words(spec: Spec, equation: Equation) -> list[str]:
@@ -71,18 +83,31 @@ def said_of_sizes(spec: Spec, equations: Iterable[Equation | Collected]) -> list
         >>> from contractconv.calculus.backward import forward_formula
         >>> from contractconv.notation.parser import parse
         >>> spec = parse("b (2*i+k-1), k -> b i")
-        >>> print(*said_of_sizes(spec, [forward_formula(spec)]))
-        N_i is the extent of index i; h runs along X's axis 1, whose size is N_h.
+        >>> (said,) = said_of_sizes(spec, [forward_formula(spec)])
+        >>> print(said.replace("\N{NO-BREAK SPACE}", " "))
+        Each index runs through its extent, 0 ≤ k < N_k; h runs along X's axis 1, whose size is N_h.
     """
-    shown = set[str]()
+    shown, summed = set[str](), list[str]()
     for equation in equations:
+        summed += [index.name for index in equation.summed if index.name != DOTS]
         free = {symbol for axis in equation.left.axes for symbol in axis.free_symbols}
         positions = {symbol.name.rstrip("'") for symbol in free}
         shown |= {f"N_{name}" for name in positions.difference(spec.indices)}
         shown |= {guard.size.name for guard in equation.guards if isinstance(guard, Inside)}
-    said = ["N_i is the extent of index i"] * bool(shown)
+    said = [f"each index runs through its extent, {_range(name)}" for name in summed[:1]]
     said += _axes_said(spec, shown)
-    return [f"{'; '.join(said)}."] if said else []
+    return [f"{_capital('; '.join(said))}."] if said else []
+
+
+def _range(name: str) -> str:
+    """How far an index runs; it is not broken."""
+    index, extent = (in_words(Affine.index(symbol)) for symbol in (name, f"N_{name}"))
+    return f"0 ≤ {index} < {extent}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _capital(said: str) -> str:
+    """A sentence that begins with a word begins with a capital letter; a name stays as it is."""
+    return said[:1].upper() + said[1:] if said.startswith("each ") else said
 
 
 def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
@@ -137,7 +162,13 @@ def letters(gradient: Gradient) -> str:
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
     back = spelled(cotangent(forward))
-    said = [f"{back} is the cotangent, the gradient of a loss by {result(forward)}."]
+    name, made = gradient.name, result(forward)
+    slope = spelled(slope_of(name))
+    meaning = "" if slope == f"∂L/∂{name}" else f" = ∂L/∂{name}"
+    said = [
+        f"{slope}{meaning} is the gradient of a loss L; {back} = ∂L/∂{made} is the cotangent.",
+        *broadcast_words(gradient.formulas),
+    ]
     if not record.is_sum:
         local = local_formula(forward)
         formula = "" if local is None else f": {write_local(local, 'text')}"
@@ -190,6 +221,19 @@ def _of_divisor(guard: Divides, axis: Affine, divisor: str, summed: set[str]) ->
             else (f"Only {every} {counted[0]} counts.")
         )
     return f"Only terms in which {divisor} divides {in_words(axis)} are there."
+
+
+def again_words(name: str, forward: Spec) -> str:
+    """Say what is differentiated where a gradient is differentiated again."""
+    moved, slope = spelled(tangent(forward, name)), spelled(slope_of(name))
+    product = f"⟨{moved}, {slope}⟩ = Σ {moved}·{slope}"
+    return f"the derivatives of {product}, {moved} being the cotangent of {slope}"
+
+
+def second_words(second: Second, forward: Spec) -> str:
+    """Say what the derivative of a gradient is."""
+    itself = " (the layer itself)" if second.same_as == result(forward) else ""
+    return f"{second}{itself}"
 
 
 def proof(gradient: Gradient | SummedGradient) -> str:

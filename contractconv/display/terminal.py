@@ -10,15 +10,17 @@ from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second
 from contractconv.calculus.letters import gradient as gradient_name
-from contractconv.calculus.letters import result, said, tangent
+from contractconv.calculus.letters import said
 from contractconv.display.algorithms import ROLES, Fast
 from contractconv.display.equations import write, write_local, write_second
 from contractconv.display.explanation import Explanation, Gradient
 from contractconv.display.sentences import (
+    again_words,
     counts,
     forward_forms,
     letters,
     proof,
+    second_words,
     words,
 )
 from contractconv.display.summed_gradient import SummedGradient
@@ -114,14 +116,14 @@ def _derivation(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _again(name: str, seconds: Sequence[Second], forward: Spec) -> Iterator[str]:
-    again, slope = said(tangent(forward, name)), said(gradient_name(name))
-    yield f"  differentiated again, {again} being the cotangent of {slope}"
+    yield from wrapped(f"differentiated again: {again_words(name, forward)}", "  ")
     width = max(4, 1 + max(len(said(second.by)) for second in seconds))
+    indent = " " * (7 + width)
     for second in seconds:
-        itself = " (the layer itself)" if second.same_as == result(forward) else ""
-        yield f"    by {said(second.by):{width}}{second}{itself}"
-        if second.same_as is None and second.parts:
-            yield from wrapped(glued(write_second(second, forward)), " " * (7 + width))
+        by = f"    by {said(second.by):{width}}"
+        yield from wrapped(second_words(second, forward), indent, by)
+        if second.same_as is None:
+            yield from wrapped(glued(write_second(second, forward)), indent + "    ", indent)
     yield ""
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from katex import refused
+from mathml_rules import assert_core
 from oracle import evaluate, gradient, natural_output_shape
 from strategies import Array, Problem, Shape, filled, problems, seeds, windows
 
@@ -120,7 +122,7 @@ def test_an_extreme_is_constant_almost_everywhere(reduce: Reduction) -> None:
     assert str(by_cotangent) == "b (2*i+k) c, b i c k -> b i c"
     assert by_cotangent.operands == (("V", "S"),)
     assert (by_array.by, str(by_array), by_array.contractions) == ("X", "0 almost everywhere", ())
-    assert by_array.formula == "0"
+    assert by_array.formula == "∂⟨V, dX⟩/∂X[b, h, c] = 0"
 
 
 @pytest.mark.parametrize("reduce", ["prod", "logsumexp"])
@@ -133,7 +135,34 @@ def test_a_local_derivative_that_changes_is_differentiated(reduce: Reduction) ->
         (("V", "G", "P"), ("G", "Q", "X")),
     ]
     assert str(found[2]) == "b i, b o, b o i -> b i o  +  b o, b o i, b i -> b i o"
-    assert found[1].formula.startswith("Σ_{o} G[b, o] · Q[b, o, i] · W[b, i, o], Q being ")
+    by_array, by_weight = (second.formula.split(", Q being ")[0] for second in found[1:])
+    assert by_array == "∂⟨V, dX⟩/∂X[b, i] = Σ_{o} G[b, o] · Q[b, o, i] · W[b, i, o]"
+    assert by_weight == (
+        "∂⟨V, dX⟩/∂W[b, i, o] = (V[b, i] · P[b, o, i] + Q[b, o, i] · X[b, i]) · G[b, o]"
+    )
+
+
+def test_a_second_derivative_is_a_whole_equation_in_every_script() -> None:
+    by_cotangent, by_weight = cc.Contraction("b (2*i+k-1), k -> b i", names="x w_1").grad(0).seconds
+    assert by_cotangent.formula == (
+        "∂⟨V, dx⟩/∂G[b, i] = Σ_{k} V[b, 2i+k−1] · w_1[k]   where 0 ≤ 2i+k−1 < N_h"
+    )
+    left = r"\frac{\partial \langle V, \mathrm{d}x \rangle}{\partial w_{1;\, k}} = "
+    assert by_weight.latex().startswith(left)
+    assert refused([by_cotangent.latex(), by_weight.latex()]) == []
+    assert_core(by_weight.mathml())
+    with cc.letters(gradient="∂L/∂W", tangent="Ẇ", cotangent="Ȳ"):
+        assert by_cotangent.formula.startswith("∂⟨ẋ, ∂L/∂x⟩/∂Ȳ[b, i] = Σ_{k} ẋ[b, 2i+k−1]")
+        assert refused([by_cotangent.latex(), by_weight.latex()]) == []
+
+
+def test_second_derivatives_have_the_letters_of_the_gradients() -> None:
+    first = cc.Contraction("(2), ((-3*m+3*l+3)/3), i ->")
+    assert first.grad(1).formula.startswith("dT₁[w] = ")
+    assert first.grad(0).seconds[1].formula.startswith("∂⟨V, dT₀⟩/∂T₁[w] = ")
+    diagonal = cc.Contraction(", (-j) i l l, (j k) k k ->")
+    assert diagonal.grad(1).formula.startswith("dT₁[h, i, l, l′] = ")
+    assert diagonal.grad(2).seconds[2].formula.startswith("∂⟨V, dT₂⟩/∂T₁[h, i, l, l′] = ")
 
 
 def test_what_is_derived_is_a_value() -> None:

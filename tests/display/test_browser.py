@@ -135,7 +135,7 @@ def test_there_is_something_to_judge(name: str) -> None:
     assert len(report["formulas"]) > 10
     assert len(report["prose"]) > 20
     assert report["unders"]
-    assert report["supers"]
+    assert report["primes"]
     assert len(report["subs"]) > 10
     operands = len(EXPLAINED[name][0]._spec.inputs)
     assert len(report["pictures"]) == 1 + operands

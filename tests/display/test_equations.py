@@ -228,7 +228,7 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("b i, i o -> b o").curvature(1).kronecker("expand").output,
-        "B[o, o_] = 1/N_b · Σ_{b} G[b, o] · G[b, o_]",
+        "B[o, o′] = 1/N_b · Σ_{b} G[b, o] · G[b, o′]",
         r"B_{o, o'} = \frac{1}{N_{b}} \sum_{b} G_{b, o} \, G_{b, o'}",
     ),
     (
@@ -241,10 +241,10 @@ WORDS: list[tuple[Shown, str, str]] = [
     ),
     (
         cc.Contraction("(4-i) (h w) -> i w h", reduce="max"),
-        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d",
+        "Y[i, w, h] = X[4−i, (h w)]   where 0 ≤ 4−i < N_d, else −∞",
         (
             r"Y_{i, w, h} = X_{4-i, (h \, w)}"
-            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d}"
+            r" \quad \mathrm{where} \ \ 0 \leq 4-i < N_{d},\ \mathrm{else} \ \ -\infty"
         ),
     ),
     (
@@ -275,7 +275,7 @@ WORDS: list[tuple[Shown, str, str]] = [
         cc.Contraction("i, k -> (i+k)", reduce="mean"),
         "Y[h] = 1/max(1, Σ_{i′,k′} δ(h, i′+k′)) · Σ_{i,k} X[i] · W[k] · δ(h, i+k)",
         (
-            r"Y_{h} = \frac{1}{\max(1, \sum_{i, k} \delta_{h,\, i+k})}"
+            r"Y_{h} = \frac{1}{\max(1, \sum_{i', k'} \delta_{h,\, i'+k'})}"
             r" \sum_{i, k} X_{i} \, W_{k} \, \delta_{h,\, i+k}"
         ),
     ),
@@ -334,7 +334,7 @@ def test_a_condition_is_of_one_sum() -> None:
     )
     parts = cc.Contraction("i, k -> (2*i+k-1)", reduce="logsumexp").grad(0).seconds[2].formula
     assert parts.startswith(
-        "Σ_{i} (V[i] · P[i, k] + Q[i, k] · X[i]) · G[2i+k−1]   where 0 ≤ 2i+k−1"
+        "∂⟨V, dX⟩/∂W[k] = Σ_{i} (V[i] · P[i, k] + Q[i, k] · X[i]) · G[2i+k−1]   where 0 ≤ 2i+k−1"
     )
     assert TIED.grad("x").formula == (
         "dx[h] = Σ_{k} G[h−k] · x[k] · 1[0 ≤ h−k < N_i] + Σ_{i} G[i] · x[h+i] · 1[0 ≤ h+i < N_k]"
@@ -470,7 +470,7 @@ _COMMANDS = _GREEK | {
     ",": "", " ": "", "_": "",
 }  # fmt: skip
 _LATEX_TOKEN = re.compile(r"\\([a-zA-Z]+|.)|(.)", re.DOTALL)
-_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,*·_$]")
+_BRACKETS_AND_BLANKS = re.compile(r"[][(){}\s,;*·_$]")
 _SIGNS = str.maketrans(
     {"∑": "Σ", "∏": "Π", "−": "-", "′": "'", "∣": "|", "\u2062": None, "^": None}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789", strict=True))
@@ -480,18 +480,9 @@ _SIGNS = str.maketrans(
 def symbols_of_text(text: str) -> str:
     """Letters, numbers and signs in the order of reading."""
     text = re.sub(r"log Σ exp_\{(.*?)\}", r"log Σ_{\1} exp", text)
-    text = re.sub(r"\w+(?!\w|\{)", lambda word: _with_primes(word[0]), text.translate(_SIGNS))
+    text = text.translate(_SIGNS)
     text = re.sub(r"[^\W\d_]+", lambda word: _GREEK.get(word[0], word[0]), text)
     return _BRACKETS_AND_BLANKS.sub("", text)
-
-
-def _with_primes(word: str) -> str:
-    """The second copy of an index is written with a prime."""
-    if word.startswith("N_") and len(word) > len("N_"):
-        return "N_" + _with_primes(word[2:])
-    bare = word.rstrip("_")
-    name = bare.lstrip("0123456789")
-    return word if not name or name.startswith("_") else bare + "'" * (len(word) - len(bare))
 
 
 def symbols_of_latex(latex: str) -> str:
@@ -509,7 +500,7 @@ def _read_latex(tokens: Iterator[tuple[str, str]], closing: str = "") -> str:
             read += _read_latex(tokens, "}")
         elif command == "frac":
             read += f"{_argument(tokens)}/{_argument(tokens)}"
-        elif command == "mathrm":
+        elif command in ("mathrm", "text"):
             read += _argument(tokens)
         else:
             read += _COMMANDS[command] if command else character

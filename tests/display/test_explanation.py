@@ -105,8 +105,8 @@ STRIDED = """\
 (2*i+k), k -> i
 
   Y[i] = Σ_{k} X[2i+k] · W[k]
-  k is not in the result, so it is summed. N_i is the extent of index i; h runs along X's axis 0,
-  whose size is N_h.
+  k is not in the result, so it is summed. Each index runs through its extent, 0 ≤ k < N_k; h runs
+  along X's axis 0, whose size is N_h. If nothing else is given, N_i = ⌊(N_h−N_k)/2⌋+1.
   Shapes (9,), (3,) make (4,). Each of its 4 elements sums 3 products.
 
   plan
@@ -487,14 +487,30 @@ def test_the_extra_operand_of_a_reduction_is_explained(reduce: Reduction) -> Non
         "prod": "P is the product of all other points",
         "logsumexp": "P is the softmax over the reduced points",
         "mean": "1/N_i is one over the number of points",
-        "sum": "G is the cotangent",
+        "sum": "dX = ∂L/∂X is the gradient of a loss L; G = ∂L/∂Y is the cotangent",
     }[reduce]
     assert meaning in text
 
 
 def test_sizes_are_explained_where_they_occur_and_only_there() -> None:
-    assert "N_i is the extent" in str(cc.Contraction("(2*i+k), k -> i").explain())
-    assert "N_i is the extent" not in str(cc.Contraction("i j, j -> i").explain())
+    assert "whose size is N_h" in str(cc.Contraction("(2*i+k), k -> i").explain())
+    product = str(cc.Contraction("i j, j -> i").explain())
+    assert "Each index runs through its extent, 0 ≤ j < N_j." in product
+    assert "whose size" not in product
+    assert "N_i =" not in product
+
+
+def test_axes_of_an_ellipsis_that_are_summed_too_are_spoken_of() -> None:
+    said = "Axes in the place of … that W lacks, or has with size 1, are summed as well."
+    dense = cc.Contraction("... i j, ... j -> ... i")
+    assert said in as_one_line(dense.explain(wrt=1, proof=False))
+    assert said in dense.grad(1).steps[2].sentence
+    for alone in (cc.Contraction("... i, i -> ..."), cc.Contraction("b i, i -> b")):
+        assert "as well" not in as_one_line(alone.explain(proof=False))
+
+
+def as_one_line(explanation: object) -> str:
+    return " ".join(str(explanation).split())
 
 
 # --- fast algorithms --------------------------------------------------------------------------

@@ -5,28 +5,37 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from katex import refused
 
 import contractconv as cc
 from contractconv.calculus.equation import Element, Equation
 from contractconv.calculus.symbols import expression, in_words
 from contractconv.display.equations import Writer
-from contractconv.display.formula_symbols import latex_symbol, mathml_symbol, text_symbol
+from contractconv.display.formula_symbols import COMMA, latex_symbol, mathml_symbol, text_symbol
 from contractconv.display.formula_writers import HANDS
+from contractconv.display.names import array
 from contractconv.notation.affine import Affine, Polynomial
 
 
 @pytest.mark.parametrize(("name", "text", "latex", "mathml"), [
     ("k", "k", "k", "<mi>k</mi>"),
-    ("k''", "k′′", "k''", "<msup><mi>k</mi><mo>′′</mo></msup>"),
+    ("k''", "k′′", "k''", "<mrow><mi>k</mi><mo>′′</mo></mrow>"),
     ("tap", "tap", r"\mathrm{tap}", "<mi>tap</mi>"),
     ("p0", "p₀", "p_{0}", "<msub><mi>p</mi><mn>0</mn></msub>"),
-    ("p0'", "p₀′", "p_{0}'", "<msubsup><mi>p</mi><mn>0</mn><mo>′</mo></msubsup>"),
+    ("p0'", "p₀′", "p_{0}'", "<mrow><msub><mi>p</mi><mn>0</mn></msub><mo>′</mo></mrow>"),
     ("x_1", "x_1", "x_{1}", "<msub><mi>x</mi><mn>1</mn></msub>"),
     ("in_1", "in_1", r"\mathrm{in}_{1}", "<msub><mi>in</mi><mn>1</mn></msub>"),
     ("x_max", "x_max", r"x_{\mathrm{max}}", "<msub><mi>x</mi><mi>max</mi></msub>"),
     ("at_least", "at_least", r"\mathrm{at\_least}", "<mi>at_least</mi>"),
     ("d_W", "d_W", r"\mathrm{d\_W}", "<mi>d_W</mi>"),
-    ("k_", "k_", "k'", "<msup><mi>k</mi><mo>′</mo></msup>"),
+    ("k_", "k_", r"\mathrm{k\_}", "<mi>k_</mi>"),
+    ("x_1_2", "x_1_2", "x_{1, 2}",
+     f"<msub><mi>x</mi><mrow><mn>1</mn>{COMMA}<mn>2</mn></mrow></msub>"),
+    ("beta_q", "beta_q", r"\beta_{q}", "<msub><mi>β</mi><mi>q</mi></msub>"),
+    ("N_i", "N_i", r"\mathrm{N\_i}", "<mi>N_i</mi>"),
+    ("é", "é", r"\text{é}", "<mi>é</mi>"),
+    ("ß_ñu", "ß_ñu", r"\text{ß}_{\text{ñu}}", "<msub><mi>ß</mi><mi>ñu</mi></msub>"),
+    ("Δt", "Δt", r"\Delta \text{t}", "<mi>Δt</mi>"),
     ("_", "_", r"\mathrm{\_}", "<mi>_</mi>"),
     ("_w", "_w", r"\mathrm{\_w}", "<mi>_w</mi>"),
     ("sigma", "sigma", r"\sigma", "<mi>σ</mi>"),
@@ -68,10 +77,10 @@ def test_words_have_space_around_them() -> None:
     assert "X_{s i+d k-3}" in letters.latex()
 
 
-def test_an_array_with_a_subscript_is_held_together() -> None:
-    chain = cc.Contraction("a b, b c, c d -> a d")
-    assert "{T_{0}}_{a, b}" in chain.latex()
-    assert "T₀[a, b] · T₁[b, c]" in chain.formula
+def test_arrays_and_indices_are_taken_apart_alike() -> None:
+    names = ("W_q", "W1", "alpha_1", "image_1", "at_least", "d_k", "x_1_2", "é")
+    for hand in (HANDS["latex"], HANDS["mathml"]):
+        assert [array(hand, name) for name in names] == [*map(hand.symbol, names)]
 
 
 def test_sizes_are_raised_to_powers() -> None:
@@ -80,6 +89,31 @@ def test_sizes_are_raised_to_powers() -> None:
     assert r"\frac{1}{N_{i}^{2}}" in factors.input.latex()
     image = cc.Contraction("b (i+k) (j+l) c, k l c o -> b i j o").curvature(1).kronecker("reduce")
     assert "1/(N_i² N_j²) · Σ" in image.input.formula
+
+
+LETTERS = ["é", "ß", "größe", "ñandú_x", "ä_1", "Δt", "ы", "語", "ℓ", "Α", "øre2", "d_é"]
+
+
+@pytest.mark.parametrize(
+    "how", ["%s", "X_{%s}", r"\sum_{%s} X", r"\dot{%s}", "%s'", r"\frac{%s}{2}"]
+)
+def test_katex_compiles_letters_of_other_alphabets(how: str) -> None:
+    assert refused([how % latex_symbol(name) for name in LETTERS]) == []
+
+
+def test_mathtext_compiles_letters_of_other_alphabets() -> None:
+    reader = pytest.importorskip("matplotlib.mathtext").MathTextParser("agg")
+    for name in set(LETTERS) - {"語"}:  # for which its font has no picture
+        reader.parse(f"$X_{{{latex_symbol(name)}, k}}$")
+
+
+def test_no_size_is_called_like_an_index() -> None:
+    layer = cc.Contraction("(2*W+N_h-1), N_h N_d -> W N_d")
+    assert layer.formula.endswith("X[2W+N_h−1] · W[N_h, N_d]   where 0 ≤ 2W+N_h−1 < N_w")
+    assert r"X_{2W+\mathrm{N\_h}-1}" in layer.latex()
+    assert layer.grad(0).formula.startswith("dX[w] = ")
+    symbolic = cc.Contraction("(N_h*i+k-N_w), k -> i", parameters="N_h N_w")
+    assert symbolic.formula.endswith("< N_d")
 
 
 @given(

@@ -28,7 +28,7 @@ def row(*parts: str) -> str:
 
 
 def test_a_product_may_be_broken_between_factors_but_not_behind_its_sign() -> None:
-    assert read(pieces(right("i k, k j, j -> i"), TIGHT)) == ["∑k,jT0i,k", "T1k,j", "T2j"]
+    assert read(pieces(right("i k, k j, j -> i"), TIGHT)) == ["∑k,jT0;i,k", "T1;k,j", "T2;j"]
 
 
 def test_a_sum_may_be_broken_before_its_signs() -> None:

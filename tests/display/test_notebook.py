@@ -291,7 +291,7 @@ def squeezed(report: Any) -> list[str]:
         item["text"]
         for item in report["lists"]
         if item["float"] != "none"
-        or item["width"] < 0.4 * item["size"] * min(item["longest"], 8)
+        or item["width"] < 0.35 * item["size"] * min(item["longest"], 8)
         or (item["name"] == "dt" and item["height"] > 2.2 * item["size"])
     ]
 

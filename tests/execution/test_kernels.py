@@ -79,7 +79,8 @@ def every_tile() -> list[Tile]:
     """The tiles that are chosen for results of any width, and the least ones."""
     chosen = [fitting_tile(n, e) for n in range(1, 9) for e in (False, True)]
     halved = Tile(8, 1, halved=True), Tile(4, 2, halved=True)
-    return sorted({*chosen, Tile(1, 1), Tile(3, 2), *halved}, key=str)
+    uniform = Tile(9, 1, True, uniform=True), Tile(9, 2, True, uniform=True)
+    return sorted({*chosen, Tile(1, 1), Tile(3, 2), *halved, *uniform}, key=str)
 
 
 TILES = every_tile() if native.available() else []
@@ -98,6 +99,8 @@ def multiply(
     rows, depth, lanes = sizes
     scalars = integers((rows, depth, lanes) if tile.elementwise else (rows, depth), dtype)
     vectors, out = integers((depth, lanes), dtype, 2), Guarded(rows, lanes, dtype)
+    if tile.uniform:  # what lies beside the first number is never read
+        vectors[:, 1:] = GUARD
     out.inside[...] = np.nan if not add else np.arange(lanes)
     bias = np.arange(lanes, dtype=dtype) - lanes // 2
     call(
@@ -110,7 +113,7 @@ def multiply(
         run_scalars=scalars.strides[1], run_vectors=vectors.strides[0], accumulate=int(add),
         bias=bias,
     )  # fmt: skip
-    return out, scalars, vectors
+    return out, scalars, np.repeat(vectors[:, :1], lanes, 1) if tile.uniform else vectors
 
 
 def multiplied(scalars: Array, vectors: Array) -> Array:

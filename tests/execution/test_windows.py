@@ -143,7 +143,12 @@ def test_rows_and_taps_meet_where_they_are(unit: int, step: int) -> None:
 def test_tiles_fit_the_registers() -> None:
     registers = native.registers()[0]
     groups = [Spread(each=4, step=4), Spread(each=24, step=3), Spread(each=8, step=8)]
-    ways = [Tile(1, 1), Tile(1, 1, True), *(Tile(1, s.period(16), spread=s) for s in groups)]
+    ways = [
+        Tile(1, 1),
+        Tile(1, 1, True),
+        Tile(1, 1, True, uniform=True),
+        *(Tile(1, s.period(16), spread=s) for s in groups),
+    ]
     near = Reads(16, beside=1, first=3.0, other=0.2)
     for rows, lines, taps, wide, like, reads in product(
         (2, 3, 14, 100), (1, 3, 6), (2, 3, 16), (1, 2, 3, 8), ways, (Reads(16), near)

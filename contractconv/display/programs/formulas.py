@@ -125,6 +125,7 @@ class Formulas:
             meaning = REDUCTIONS[node.spec.reduce].local.meaning
             right = _OF[self.script] % (self._said(meaning), right)
         conditions = [*writer.conditions(), *self._ranges(source), *self._told(source)]
+        conditions += [] if node.local else writer.otherwise()
         # Two operands may be read at one place.
         return Written(writer.left(name), right, tuple(dict.fromkeys(conditions)))
 

@@ -41,9 +41,11 @@ def applied(function: str, arguments: Sequence[Formula], script: str) -> Formula
         >>> from contractconv.programs.text.operators import SUM
         >>> applied("multiply", [Formula("x"), Formula("y + 1", SUM)], "latex").text
         'x \\cdot \\left(y + 1\\right)'
+        >>> applied("multiply", [Formula("x"), Formula("y + 1", SUM)], "text").text
+        'x · (y + 1)'
     """
     record = MAPS[function]
-    text = record.text.replace("-", HANDS["text"].minus)
+    text = record.text.replace("-", HANDS["text"].minus).replace(" * ", HANDS["text"].dot)
     template = {"text": text, "latex": record.latex, "mathml": record.mathml}[script]
     levels = _levels(record, template)
     given = (a.within(level, script) for a, level in zip(arguments, levels, strict=True))

@@ -106,8 +106,7 @@ class _Leaf:
         # The operand and the axis outside of which tiles along a window read nothing.
         self.open: tuple[int, int] | None = None
         self.number = native.number(dtype)
-        both = nest.tile.elementwise
-        self.lanes = [nest.lanes if both or nest.vectors == n else () for n in (0, 1)]
+        self.lanes = [nest.lanes if nest.has_lanes(n) else () for n in (0, 1)]
         self.whole = [self.read(problem, n) for n in (0, 1)]
         self.tables: dict[Any, Array] = {}
         # Where in shared memory the copies of operands lie that all blocks read.

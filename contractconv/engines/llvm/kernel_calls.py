@@ -208,7 +208,7 @@ class Sums:
         written = 1 if window is None else window.window.taps
         short = (_SMALL_CHUNK if is_small else _LARGE_CHUNK) // (run[0] * written)
         taken = min(panel // (run[0] * wide), short)
-        if tile.elementwise and taken * run[0] > _FEW_STEPS:
+        if tile.elementwise and not tile.uniform and taken * run[0] > _FEW_STEPS:
             # All lanes are met at some steps before the next ones: they are neighbours in memory.
             taken = min(_SMALL_PANEL // (run[0] * written * lanes * number.size), short)
         return max(1, taken)

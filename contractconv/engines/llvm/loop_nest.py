@@ -22,7 +22,7 @@ from contractconv.engines.llvm.kernels.product_loops import (
     widest_tile,
 )
 from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
-from contractconv.engines.llvm.packing import are_neighbours
+from contractconv.engines.llvm.packing import FEW, are_neighbours
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
@@ -31,6 +31,8 @@ Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
 _COPY, _TAP = 1.0, 6.0
+# ... and where there are too few lines for squares.
+_POINT = 1.5
 # Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
 _SOME_LANES, _MASKED = 12.0, 64
 # A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
@@ -79,6 +81,12 @@ class Nest:
         """All indices along the lanes, the last one fastest."""
         return (self.lane,) if self.group is None else (self.group, self.lane)
 
+    def has_lanes(self, which: int) -> bool:
+        """Whether an operand has numbers along the lanes."""
+        first = self.tile.elementwise
+        second = not self.tile.uniform
+        return second if which == self.vectors else first
+
     def width(self, extents: Mapping[str, int]) -> int:
         """How many lanes there are."""
         return volume(self.lanes, extents)
@@ -116,6 +124,22 @@ def _candidates(problem: Problem, steps: Steps, dtype: str) -> Iterator[Nest]:
                 yield nest
                 if not elementwise:
                     yield from _grouped(nest, found.batch, problem, steps, dtype)
+                    yield _streamed(nest, names[vectors], problem, steps, dtype)
+
+
+def _streamed(nest: Nest, names: set[str], problem: Problem, steps: Steps, dtype: str) -> Nest:
+    """The same lanes, with rows of the operand that has them: each is multiplied by one number.
+
+    Args:
+        names: the indices of that operand.
+    """
+    other = problem.operands[1 - nest.vectors]
+    rows = names & problem.kept - {nest.lane, *labels_of([other])}
+    found = _nest(
+        problem, steps, dtype, 1 - nest.vectors, nest.lane,
+        tuple(n for n in problem.indices if n in rows), True,
+    )  # fmt: skip
+    return replace(found, tile=replace(found.tile, uniform=True))
 
 
 def _grouped(
@@ -194,7 +218,7 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     copies = [
         (_cycles_of_copy(nest, problem.operands[n], steps[n], problem, kind), prod(sizes))
         for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
-        if nest.tile.elementwise or n == nest.vectors
+        if nest.has_lanes(n)
     ]
     copies.append((_cycles_of_copy(nest, problem.output, steps[2], problem, kind), kept))
     products = _cycles_of_products(nest, problem.extents, steps, kind)
@@ -225,7 +249,8 @@ def _cycles_of_step(rows: int, tile: Tile, kind: Number, again: float) -> float:
     each = tile.vectors if tile.elementwise else 1
     if tile.spread is not None:
         each = tile.spread.loads(tile.vectors, kind.lanes)
-    return max(rows * tile.vectors / 2, (tile.vectors + rows * each) / 2, 4.0) + again
+    second = 1 if tile.uniform else tile.vectors
+    return max(rows * tile.vectors / 2, (second + rows * each) / 2, 4.0) + again
 
 
 def _run(summed: Labels, extents: Mapping[str, int], steps: Steps) -> int:
@@ -252,6 +277,8 @@ def _cycles_of_copy(
     together = 1
     for stride, size in sorted(axes):
         together *= size if stride == together * kind.size else 1
+    if together < FEW:
+        return _POINT
     crowded = 1 if steps.get(lane, 1) % _ALIKE else 2
     return _COPY * crowded * kind.lanes / min(kind.lanes, together)
 

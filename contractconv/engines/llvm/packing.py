@@ -24,6 +24,8 @@ from contractconv.planning.trimming import reaches_outside
 Strides = tuple[int, ...]
 # Fewer numbers are not worth a loop of their own, if there are more along another axis.
 _SHORT = 8
+# Squares that have fewer lines are not worth being turned.
+FEW = 4
 # Numbers from which on a copy is made in parts.
 _SHARED = 1 << 13
 
@@ -220,7 +222,7 @@ def add_copy(
     views = _Views(shape, source.strides, target.strides)
     if not finish.bias:  # each axis has one of its own
         views = views.joined()
-    how, inner = views.inner(4 if dtype == "float32" else 8)
+    how, inner = views.inner(4 if dtype == "float32" else 8, finish.bias)
     places = {
         copy_loops.SOURCE: source.place,
         copy_loops.TARGET: target.place,
@@ -248,7 +250,7 @@ class _Views(NamedTuple):
     def _axes(self) -> list[int]:
         return [n for n, extent in enumerate(self.shape) if extent > 1]
 
-    def inner(self, size: int) -> tuple[str, list[int]]:
+    def inner(self, size: int, biased: bool) -> tuple[str, list[int]]:
         """Which kernel copies numbers of this size, and the axes of its innermost loops.
 
         The first axis is the one along which they go, the last the one along which they come.
@@ -258,12 +260,12 @@ class _Views(NamedTuple):
         both = [n for n in here if n in there]
         if both:
             return "runs", both[:1]
-        if here and there:
+        if here and there and (biased or min(self.shape[here[0]], self.shape[there[0]]) >= FEW):
             return "squares", [here[0], there[0]]
-        # Where they are finished, a bias is along the axis on which they go; else a long axis is
-        # best along which numbers are near each other.
+        # A bias is along the axis on which they go; else a long axis is best along which numbers
+        # are near each other.
         apart = sorted(self._axes, key=lambda n: (self.shape[n] < _SHORT, abs(self.target[n])))
-        return "points", (here or apart)[:1]
+        return "points", (here if biased else apart)[:1]
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""

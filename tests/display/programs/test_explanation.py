@@ -93,12 +93,12 @@ def test_a_scatter_is_told_as_what_each_element_collects() -> None:
 FORMULAS = {
     "a - (b - c)": "a − (b − c)",
     "a - b - c": "a − b − c",
-    "(a + b) * c": "(a + b) * c",
-    "a + b * c": "a + b * c",
+    "(a + b) * c": "(a + b) · c",
+    "a + b * c": "a + b · c",
     "-(a + b) ** 2": "−(a + b) ** 2",
     "(-a) ** 2": "(−a) ** 2",
     "a / (b / c)": "a / (b / c)",
-    "a * (b / c)": "a * (b / c)",
+    "a * (b / c)": "a · (b / c)",
     "exp(a + b) ** (b + c)": "exp(a + b) ** (b + c)",
     "where((a < b) & ~(b < c), a, -2)": "where((a < b) & ~(b < c), a, −2)",
 }

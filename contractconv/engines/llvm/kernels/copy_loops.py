@@ -104,8 +104,14 @@ class _Copies:
             source, target = self._ends(entry)
 
             def point(n: Int) -> None:
-                number = e.broadcast(source + n * a[SOURCE_STEP])
-                self._put(number, target + n * a[TARGET_STEP], n, first)
+                number, where = (
+                    e.broadcast(source + n * a[SOURCE_STEP]),
+                    target + n * a[TARGET_STEP],
+                )
+                if self.adding:
+                    number = number + e.broadcast(where)
+                bias = a[BIAS] + n * e.number.size
+                e.put_first(finished(e, self.finish, number, bias, first), where)
 
             e.repeat(0, a[ALONG_TARGET], point)
 
@@ -140,13 +146,16 @@ class _Copies:
     def _turn(self, source: Int, target: Int, n: Int, sides: tuple[Int, Int] | None) -> None:
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
 
-        def mask(line: int, lines: int) -> object:
-            """Of one line of the square: its lanes that exist, or none if it does not itself."""
-            if sides is None:
-                return None
-            there = e.whole(line) < sides[lines]
-            return e.first_lanes(e.chosen(there, sides[1 - lines], e.whole(0)))
-
-        rows = [e.load(source + a[SOURCE_STEP] * line, mask(line, 0)) for line in range(lanes)]
+        if sides is None:
+            rows = [e.load(source + a[SOURCE_STEP] * line) for line in range(lanes)]
+            for r, vector in enumerate(e.turned(rows)):
+                self._put(vector, target + a[TARGET_STEP] * r, n)
+            return
+        high, wide = sides
+        read, written = e.first_lanes(wide), e.first_lanes(high)
+        # Of a line that does not exist the first one is read: masks without lanes are slow.
+        lines = (e.chosen(e.whole(n) < high, a[SOURCE_STEP] * n, e.whole(0)) for n in range(lanes))
+        rows = [e.load(source + line, read) for line in lines]
         for r, vector in enumerate(e.turned(rows)):
-            self._put(vector, target + a[TARGET_STEP] * r, n, mask(r, 1))
+            with e.builder.if_then(e.whole(r) < wide):
+                self._put(vector, target + a[TARGET_STEP] * r, n, written)

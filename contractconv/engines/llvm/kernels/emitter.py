@@ -203,6 +203,10 @@ class Emitter:
         pointer = self._pointer(address, scalar.type)
         self.builder.store(scalar, pointer, align=_BYTES[scalar.type])
 
+    def put_first(self, vector: Vector, address: Int) -> None:
+        """Write the first lane to memory."""
+        self.put_scalar(self.builder.extract_element(vector.value, I32(0)), address)
+
     def _pointer(self, address: Int, kind: Any) -> Any:
         return self.builder.inttoptr(address.value, kind.as_pointer())
 

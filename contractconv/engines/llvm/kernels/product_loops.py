@@ -88,6 +88,8 @@ class Tile:
         vectors: vectors of the tile; a panel is as wide.
         elementwise: whether the first factor has a value for each lane, instead of one a row.
         spread: how the first factor has a value for some lanes each, if it has.
+        uniform: whether the second factor has one value for all lanes; then the first one is
+            elementwise.
         halved: whether vectors are half as wide as registers. Some processors multiply twice as
             many of these in the same time, so that lanes that nobody needs cost nothing.
     """
@@ -97,12 +99,14 @@ class Tile:
     elementwise: bool = False
     halved: bool = False
     spread: Spread | None = None
+    uniform: bool = False
 
     @property
     def form(self) -> str:
         """It, in a word."""
+        ways = "e" * self.elementwise + "h" * self.halved + "u" * self.uniform
         shared = "" if self.spread is None else f"s{self.spread.each}by{self.spread.step}"
-        return f"{self.rows}x{self.vectors}{'e' * self.elementwise}{'h' * self.halved}{shared}"
+        return f"{self.rows}x{self.vectors}{ways}{shared}"
 
 
 def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
@@ -197,6 +201,8 @@ class Nest:
 
     def _moved(self, which: int, lane: Int) -> Int:
         """Bytes to a lane of the first factor, the second one, or the sums."""
+        if which == 1 and self.tile.uniform:
+            return self.e.whole(0)
         if which > 0 or self.tile.elementwise:
             return lane * self.e.number.size
         spread = self.tile.spread
@@ -325,12 +331,17 @@ class Nest:
         return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
 
     def _right(self, address: Int, masks: Any) -> list[Vector]:
+        if self.tile.uniform:
+            return [self.e.broadcast(address)] * self.tile.vectors
+        return self._lanes(address, masks)
+
+    def _lanes(self, address: Int, masks: Any) -> list[Vector]:
         e = self.e
         return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
 
     def _left(self, address: Int, masks: Any) -> list[Vector]:
         if self.tile.elementwise:
-            return self._right(address, masks)
+            return self._lanes(address, masks)
         spread, e = self.tile.spread, self.e
         if spread is None:
             return [e.broadcast(address)] * self.tile.vectors

@@ -135,7 +135,8 @@ def fitting(
             near = reads.beside if _share_vectors(tile, together, reads) else 0
             window = Window(taps, *places, together, rows % high, beside=near)
             # Beside the sums there are the taps that rows share, and what they are multiplied with.
-            others = min(high, taps) * vectors + (vectors if both else 1)
+            others = min(high, taps) * (1 if like.uniform else vectors)
+            others += vectors if both else 1
             written = tile.rows * taps * vectors
             if tile.rows * vectors + others < registers()[0] and written <= _MOST_WRITTEN:
                 cycles = _cycles(rows, wide, tile, window, reads) * (lines // together)
@@ -171,7 +172,7 @@ def _cycles_of_tile(high: int, tile: Tile, window: Window, reads: Reads) -> floa
     places = sum(1 for met in window.meetings(high) if met)
     # A vector that does not begin at a line of the cache takes two loads, of two in a cycle.
     left = (1 if window.beside else window.lines) * places * _loads(tile)
-    loads = left + window.taps * tile.vectors
+    loads = left + window.taps * (0.5 if tile.uniform else tile.vectors)
     sums = high * window.lines * tile.vectors
     products = sums * window.taps / min(1.0, sums / _BUSY)
     fetched = places * (reads.first + reads.other * (window.lines - 1))
