@@ -239,11 +239,11 @@ def cases(draw: Draw) -> Case:
 # Its text, shapes, what is given, and how its ellipsis is spelled.
 _LAYERS: list[tuple[str, list[Shape], dict[str, int], str]] = [
     ("i j, j k -> i k", [(2, 3), (3, 4)], {}, ""),
-    ("b (2*i+k-1) (j+2*l) c, k l c o -> b i j o", [(2, 5, 6, 2), (3, 2, 2, 2)], {}, ""),
-    ("b (i+k) g c, k g c o -> b i g o", [(1, 5, 2, 2), (3, 2, 2, 3)], {}, ""),
+    ("b (2*i+k-1) (j+2*l) c, k l c o -> b i j o", [(1, 3, 4, 1), (3, 2, 1, 2)], {}, ""),
+    ("b (i+k) g c, k g c o -> b i g o", [(1, 4, 2, 1), (2, 2, 1, 2)], {}, ""),
     ("b i c, k c o -> b (2*i+k-1) o", [(2, 3, 2), (3, 2, 2)], {}, ""),
-    ("b h w c, (h w c) o -> b o", [(2, 2, 3, 2), (12, 3)], {}, ""),
-    ("b h q d, b h k d, b h k v -> b h q v", [(1, 2, 2, 3), (1, 2, 4, 3), (1, 2, 4, 2)], {}, ""),
+    ("b h w c, (h w c) o -> b o", [(2, 2, 1, 2), (4, 2)], {}, ""),
+    ("b h q d, b h k d, b h k v -> b h q v", [(1, 2, 2, 1), (1, 2, 3, 1), (1, 2, 3, 2)], {}, ""),
     ("b (s*i+d*k-p) c, k c o -> b i o", [(2, 9, 2), (3, 2, 2)], {"s": 2, "d": 2, "p": 1}, ""),
     ("b (s*i+d*k-p) c, k c o -> b i o", [(1, 12, 2), (2, 2, 2)], {"s": 3, "d": 1, "p": 2}, ""),
     ("(i-k), k -> i", [(4,), (3,)], {}, ""),
