@@ -246,8 +246,8 @@ def said(name: str, written: Callable[[str], str] = str) -> str:
         usual = letters.gradient == DEFAULT.gradient
         return written(plain) if usual else f"∂L/∂{said(of, written)}"
     if name.meaning == "cotangent":
-        plain = letters.cotangent == DEFAULT.cotangent
-        return written(str(name) if plain else marked(said(of), "bar"))
+        usual = letters.cotangent == DEFAULT.cotangent
+        return written(str(name) if usual else marked(said(of), "bar"))
     return _said_tangent(name, written)
 
 

@@ -15,7 +15,7 @@ from contractconv.cache_register import kept
 from contractconv.calculus.equation import Divides, Guard, Inside, Size, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Axis, Place, Spec, Term
+from contractconv.notation.spec import Axis, AxisPlace, Spec, Term
 
 OUTPUT = -1
 
@@ -29,7 +29,7 @@ class Read:
         guards: its conditions: a whole number (for a fraction), inside the axis.
     """
 
-    place: Place
+    place: AxisPlace
     guards: tuple[Guard, ...]
 
     @property
@@ -104,7 +104,7 @@ def _guards(axis: Affine, length: Size) -> tuple[Guard, ...]:
     return Divides(expression(Affine((), axis.divisor)), number), inside
 
 
-def never_left(spec: Spec, given: Collection[str] = ()) -> frozenset[Place]:
+def never_left(spec: Spec, given: Collection[str] = ()) -> frozenset[AxisPlace]:
     """The computed axes whose conditions hold at every point: the extents see to it.
 
     A contraction that was derived from another one has its extents, whether or not it has the
@@ -123,7 +123,7 @@ def never_left(spec: Spec, given: Collection[str] = ()) -> frozenset[Place]:
 
 
 @kept(most=1024)
-def _own(spec: Spec, given: frozenset[str]) -> frozenset[Place]:
+def _own(spec: Spec, given: frozenset[str]) -> frozenset[AxisPlace]:
     return frozenset(
         (term, at)
         for term in (*range(len(spec.inputs)), OUTPUT)
@@ -133,7 +133,7 @@ def _own(spec: Spec, given: frozenset[str]) -> frozenset[Place]:
     )
 
 
-def _never_leaves(axis: Affine, place: Place, spec: Spec, given: frozenset[str]) -> bool:
+def _never_leaves(axis: Affine, place: AxisPlace, spec: Spec, given: frozenset[str]) -> bool:
     """Whether the extent rule keeps every point of an axis inside it.
 
     An expression without a minus is never negative. Its other end is kept inside where nothing but
@@ -150,7 +150,7 @@ def _never_leaves(axis: Affine, place: Place, spec: Spec, given: frozenset[str])
     )
 
 
-def _is_fixed_elsewhere(axis: Affine, place: Place, spec: Spec) -> bool:
+def _is_fixed_elsewhere(axis: Affine, place: AxisPlace, spec: Spec) -> bool:
     """Whether the array has that axis in another place, where something else is read of it."""
     term, at = place
     others = (

@@ -72,6 +72,8 @@ Axis = Affine | Composition | Dots
 Term = tuple[Axis, ...]
 Place = tuple[int, int | None]
 """Where something stands: the term's number (-1: the output) and the axis within it."""
+AxisPlace = tuple[int, int]
+"""The same of an axis."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Spec(Value):
     parameters: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     result: str = ""
-    inside: frozenset[Place] | None = field(default=None, compare=False)
+    inside: frozenset[AxisPlace] | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         return self._hash

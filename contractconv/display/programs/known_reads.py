@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contractconv.calculus.read_conditions import OUTPUT, never_left
 from contractconv.notation.affine import Affine
 from contractconv.notation.extents import bind
-from contractconv.notation.spec import Place, Spec, unique_names
+from contractconv.notation.spec import AxisPlace, Spec, unique_names
 from contractconv.programs.nodes import Contract, Node
 from contractconv.programs.origins import origin
 from contractconv.programs.sizes import Extent, Size
@@ -26,7 +26,7 @@ def known_reads(nodes: Iterable[Node]) -> frozenset[Read]:
     return frozenset(read for node in contractions for read in _inside(node))
 
 
-def inside(node: Contract, spec: Spec, known: frozenset[Read]) -> frozenset[Place]:
+def inside(node: Contract, spec: Spec, known: frozenset[Read]) -> frozenset[AxisPlace]:
     """The axes of a contraction that no point leaves.
 
     Args:
@@ -61,7 +61,7 @@ def _inside(node: Contract) -> Iterator[Read]:
     return (_read(node, spec, place) for place in _places(node, spec) if place in own)
 
 
-def _places(node: Contract, spec: Spec) -> Iterator[Place]:
+def _places(node: Contract, spec: Spec) -> Iterator[AxisPlace]:
     """The computed axes of arrays whose sizes are known."""
     for term in (*range(len(spec.inputs)), *([] if node.local else [OUTPUT])):
         owner = node if term == OUTPUT else node.operands[term]
@@ -71,9 +71,8 @@ def _places(node: Contract, spec: Spec) -> Iterator[Place]:
                 yield term, at
 
 
-def _read(node: Contract, spec: Spec, place: Place) -> Read:
+def _read(node: Contract, spec: Spec, place: AxisPlace) -> Read:
     term, at = place
-    assert at is not None
     owner = node if term == OUTPUT else node.operands[term]
     axis = spec.terms[term][at]
     assert isinstance(axis, Affine)
