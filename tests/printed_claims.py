@@ -94,19 +94,15 @@ class Case:
         witness: the same contraction with numbers for parameters, and the arrays.
         numbers: the parameters.
         seed: of further arrays.
+        names: how operands are called.
     """
 
     contraction: cc.Contraction
     witness: Witness
     numbers: dict[str, int]
     seed: int = 0
+    names: tuple[str, ...] = ()
     made: dict[str, Elements] = field(default_factory=dict, compare=False)
-
-    @cached_property
-    def names(self) -> list[str]:
-        """How operands are called."""
-        count = len(self.witness.shapes)
-        return ["X", "W"][:count] if count < 3 else [f"T{n}" for n in range(count)]
 
     @cached_property
     def operands(self) -> dict[str, Any]:
@@ -226,8 +222,8 @@ def _local(case: Case, text: str) -> Claim:
     w = case.witness
     y = nested(w.output_shape, w.result.__getitem__)
     if text.startswith("M"):
-        counts = {y: Fraction(1, max(1, len(points))) for y, points in w.landed.items()}
-        return case.claim("local derivative", text, w.output_shape, counts)
+        counts = {y: Fraction(1, len(points)) for y, points in w.landed.items() if points}
+        return case.claim("local derivative", text, w.output_shape, counts, partly=True)
     shape = tuple(w.extents[name] for name in w.read.indices)
     return case.claim("local derivative", text, shape, w.slopes(), arrays={"Y": y}, partly=True)
 

@@ -52,7 +52,7 @@ def kronecker(case: Case, n: int) -> Iterator[Claim]:
     """The factors ``A`` and ``B`` of a weight's curvature."""
     w = case.witness
     indices = [name for axis in w.read.inputs[n] for name in axis.names]
-    plain = [_plain(axis) for axis in w.read.output]
+    plain = [plain_name(axis) for axis in w.read.output]
     if not plain or plain[0] is None or plain[0] in indices or w.reduce != "sum":
         return
     others = {
@@ -89,7 +89,7 @@ def _root(case: Case) -> Elements:
     return case.array("R", (ROOTS, *case.witness.output_shape))
 
 
-def _plain(axis: Affine | Composition) -> str | None:
+def plain_name(axis: Affine | Composition) -> str | None:
     """The index that an axis consists of."""
     if isinstance(axis, Affine) and axis.offset == 0 and [c for _, c in axis.coefficients] == [1]:
         return axis.names[0]
@@ -98,7 +98,7 @@ def _plain(axis: Affine | Composition) -> str | None:
 
 def _is_example(case: Case) -> bool:
     """Whether the first axis of the result is an index that numbers examples."""
-    first = _plain(case.witness.read.output[0])
+    first = plain_name(case.witness.read.output[0])
     return first is not None and sum(first in a.names for a in case.witness.read.output) == 1
 
 
@@ -164,7 +164,9 @@ def _signals(case: Case, shared: list[str], kind: str) -> _Moment:
     free, spots = _free_axes(case, shared, kind)
     rows: dict[Place, Elements] = {}
     for y, g in case.cotangent.items():
-        point = {_plain(axis): position for axis, position in zip(w.read.output, y, strict=True)}
+        point = {
+            plain_name(axis): position for axis, position in zip(w.read.output, y, strict=True)
+        }
         key = tuple(point[name] for name in shared)
         row = rows.setdefault(tuple(y[axis] for axis in free), {})
         row[key] = row.get(key, 0) + g
@@ -176,7 +178,7 @@ def _signals(case: Case, shared: list[str], kind: str) -> _Moment:
 def _free_axes(case: Case, indices: list[str], kind: str) -> tuple[list[int], int]:
     """The axes of the result that number the rows, and at how many places a weight is used."""
     w = case.witness
-    axes = [k for k, axis in enumerate(w.read.output) if _plain(axis) not in indices]
+    axes = [k for k, axis in enumerate(w.read.output) if plain_name(axis) not in indices]
     return axes if kind == "expand" else axes[:1], math.prod(w.output_shape[k] for k in axes[1:])
 
 

@@ -6,6 +6,7 @@ Nothing here is shared with the library or with the oracle.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -91,7 +92,14 @@ class Condition:
     relations: tuple[str, ...]
 
 
-Node = Number | Name | Composed | Together | Element | Operation | Big
+@dataclass(frozen=True)
+class Indicator:
+    """``1[0 ≤ h-k < N_i]``: one where all conditions hold, zero elsewhere."""
+
+    conditions: tuple[Condition, ...]
+
+
+Node = Number | Name | Composed | Together | Element | Operation | Big | Indicator
 
 
 @dataclass(frozen=True)
@@ -156,12 +164,23 @@ class _Reader:
         otherwise = self.sum() if conditions and self.skip("else") else Number(0)
         if self.next():
             raise Unreadable(f"{self.text!r}: nothing may follow, but {self.next()!r} does")
+        self.check_scopes(body, conditions)
         return Formula(name, axes, _confined(body, conditions), otherwise)
 
     def pairing(self) -> str:
         """``⟨V, dX⟩/∂W`` behind the first ``∂``: what is differentiated, and by what."""
         signs = ("⟨", "", ",", "", "⟩", "/", "")
         return "".join(self.take(sign) for sign in signs)
+
+    def check_scopes(self, body: Node, conditions: tuple[Condition, ...]) -> None:
+        """Refuse a condition of which nobody says whose index it is about."""
+        bound = Counter(
+            name for node in walk(body) if isinstance(node, Big) for name in node.indices
+        )
+        said = {name for condition in conditions for name in letters(condition)}
+        unclear = [name for name in said if bound[name] > 1]
+        if unclear:
+            raise Unreadable(f"{self.text!r}: of which {unclear[0]} is the condition?")
 
     def conditions(self) -> tuple[Condition, ...]:
         """Conditions, between commas."""
@@ -181,8 +200,10 @@ class _Reader:
         return Condition(tuple(parts), tuple(relations))
 
     def axes(self) -> tuple[Node, ...]:
-        """``[axis, axis]``."""
+        """``[axis, axis]``; none of a scalar that is called like an index."""
         self.take("[")
+        if self.skip("]"):
+            return ()
         found = [self.axis()]
         while self.skip(","):
             found.append(self.axis())
@@ -220,6 +241,8 @@ class _Reader:
         while True:
             if self.skip("/"):
                 factors.append(Operation("/", (factors.pop(), self.power())))
+                if self.begins_factor():
+                    raise Unreadable(f"{self.text!r}: is {self.next()!r} below the stroke, too?")
             elif self.skip("·") or self.begins_factor():
                 factors.append(self.power())
             else:
@@ -254,25 +277,26 @@ class _Reader:
 
     def named(self, token: str) -> Node:
         """A name or a number, with what belongs to it."""
-        if token == "1" and self.next() == "[" and (said := self.indicator()):
-            return said
+        if token == "1" and self.next() == "[":
+            return self.indicator()
         if self.next() == "[":
             return Element(token, self.axes())
         if self.is_function(token):
             return Operation(token, self.arguments())
         return Number(int(token)) if token.isdecimal() else Name(token)
 
-    def indicator(self) -> Node | None:
-        """``[k = argmax_{k'} ...]``: whether both sides agree; nothing is taken if it is none."""
-        start = self.place
+    def indicator(self) -> Node:
+        """``[k = argmax_{k'} ...]``, whether both sides agree; ``[0 ≤ i < N_h]``, if it holds."""
         self.take("[")
+        start = self.place
         left = self.positions()
-        if left is None or not self.skip("="):
+        if left is not None and self.skip("=") and self.next().startswith("arg"):
+            found: Node = Operation("agree", (left, self.sum()))
+        else:
             self.place = start
-            return None
-        right = self.sum()
+            found = Indicator(self.conditions())
         self.take("]")
-        return Operation("agree", (left, right))
+        return found
 
     def positions(self) -> Together | None:
         """``k`` or ``(i,k)``."""
@@ -352,6 +376,16 @@ def read(text: str) -> Formula:
     return _Reader(text).formula()
 
 
+def letters(condition: Condition) -> set[str]:
+    """All names in a condition."""
+    found: set[str] = set()
+    for part in condition.parts:
+        for node in walk(part):
+            found.update([node.text] if isinstance(node, Name) else ())
+            found.update(node.names if isinstance(node, Composed | Together) else ())
+    return found
+
+
 def walk(node: Node) -> Iterator[Node]:
     """An expression and all that is in it, what conditions say included."""
     yield node
@@ -362,5 +396,7 @@ def walk(node: Node) -> Iterator[Node]:
         inner = node.parts
     elif isinstance(node, Big):
         inner = (node.body, *(part for condition in node.conditions for part in condition.parts))
+    elif isinstance(node, Indicator):
+        inner = tuple(part for condition in node.conditions for part in condition.parts)
     for part in inner:
         yield from walk(part)

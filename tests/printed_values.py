@@ -26,12 +26,14 @@ from printed_formulas import (
     Condition,
     Element,
     Formula,
+    Indicator,
     Name,
     Node,
     Number,
     Operation,
     Together,
     Unreadable,
+    letters,
     read,
     walk,
 )  # fmt: skip
@@ -173,7 +175,7 @@ def _bounded_size(formula: Formula, name: str, meaning: _Meaning) -> int:
     positions = {
         condition.parts[-2]
         for node in walk(formula.body)
-        if isinstance(node, Big)
+        if isinstance(node, Big | Indicator)
         for condition in node.conditions
         if condition.parts[-1] == Name(name)
     }
@@ -208,7 +210,13 @@ class _Meaning:
 
     def operation(self, node: Operation, point: Point) -> Any:
         """A function of its parts, if all of them are there."""
+        if node.sign == "·" and not all(self.value(part, point) for part in _indicators(node)):
+            return 0
         parts = [self.value(part, point) for part in node.parts]
+        if node.sign == "+":  # what is not there adds nothing
+            parts = [part for part in parts if part is not None] or [None]
+        if node.sign == "exp" and None in (self.value(e, point) for e in _elements(node)):
+            return None
         return None if None in parts else _FUNCTIONS[node.sign](*parts)
 
     def named(self, name: str, point: Point) -> Any:
@@ -228,8 +236,6 @@ class _Meaning:
     def element(self, node: Element, point: Point) -> Any:
         """An element, if it is there."""
         positions = [self.value(axis, point) for axis in node.axes]
-        if node.array == "1":
-            return 1
         inside = self.named(node.array, {})
         for position in positions:
             if position is None or position % 1 or not 0 <= position < len(inside):
@@ -273,7 +279,7 @@ class _Meaning:
         bound = {*node.indices} - known
         for name in ("", *node.indices):
             bound.discard(name)
-            ready = [c for c in left if not any(name in bound for name in _letters(c))]
+            ready = [c for c in left if not any(name in bound for name in letters(c))]
             left = [c for c in left if c not in ready]
             yield ready
 
@@ -292,17 +298,22 @@ _RULES: dict[type, Callable[[_Meaning, Any, Point], Any]] = {
     Element: _Meaning.element,
     Operation: _Meaning.operation,
     Big: _Meaning.reduced,
+    Indicator: lambda meaning, node, point: int(
+        all(meaning.holds(c, point) for c in node.conditions)
+    ),
 }
 
 
-def _letters(condition: Condition) -> set[str]:
-    """All names in a condition."""
-    found: set[str] = set()
-    for part in condition.parts:
-        for node in walk(part):
-            found.update([node.text] if isinstance(node, Name) else ())
-            found.update(node.names if isinstance(node, Composed | Together) else ())
-    return found
+def _elements(node: Node) -> Iterator[Element]:
+    """The elements that are read."""
+    return (part for part in walk(node) if isinstance(part, Element))
+
+
+def _indicators(product: Operation) -> Iterator[Node]:
+    """The factors that are one or zero: beside a zero nothing is read."""
+    for part in product.parts:
+        if isinstance(part, Indicator) or (isinstance(part, Operation) and part.sign == "δ"):
+            yield part
 
 
 def _deltas(body: Node) -> Iterator[Condition]:

@@ -21,6 +21,9 @@ SCATTER = cc.Contraction("b i, k -> b (i+k)")
 rng = np.random.default_rng(0)
 X, W = rng.integers(-4, 5, (3, 6)), rng.integers(-4, 5, 2)
 NATURAL, LARGER = (3, 7), (3, 9)
+PLANNED = {
+    "output_shape", "algorithm", "memory_limit", "dtype", "extents", "optimize", "path", "minimize",
+}  # fmt: skip
 EVERYTHING = {
     "output_shape", "algorithm", "memory_limit", "dtype", "casting", "out", "progress", "extents",
 }  # fmt: skip
@@ -113,12 +116,12 @@ CASES: dict[str, Case] = {
     "plan": Case(
         lambda kind, /, **o: SCATTER.plan(*SHAPES, **({"dtype": kind} | o)),
         cc.Contraction.plan,
-        {"output_shape", "algorithm", "memory_limit", "dtype", "extents", "optimize", "path"},
+        PLANNED,
     ),
     "compile": Case(
         lambda kind, /, **o: SCATTER.compile(*SHAPES, **({"dtype": kind} | o)),
         cc.Contraction.compile,
-        {"output_shape", "algorithm", "memory_limit", "dtype", "extents", "optimize", "path"},
+        PLANNED,
     ),
     "extents": Case(
         lambda kind, /, **o: SCATTER.extents(*SHAPES, **o),

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from printed_cases import case, cases, small
-from printed_claims import FAMILIES, Case, Claim, check, gradient, result
+from printed_cases import case, cases, layers, reductions, settled_cases
+from printed_claims import FAMILIES, Case, Claim, check, gradient
 from printed_curvature import kronecker, products, rooted
 from printed_formulas import Unreadable
+from printed_ties import Tied, tied
+from printed_ties import claims as tied_claims
 from printed_values import evaluate
-from strategies import Problem, windows
+from strategies import Problem
 
 from contractconv import ContractionError
 
@@ -37,9 +39,9 @@ ALL: list[Family] = [*FAMILIES, products, rooted, kronecker]
         ("Y = Σ_{i} X[i]", 60),
         ("Y = Σ_{i,k} X[i+k] · W[k]", 60 + 2 * 50),
         ("Y = Σ_{i,k} X[i + k] W[k]   where 0 ≤ i+k < 2", 10 + 2 * 20 + 20),
-        ("Y = 1/N_i Σ_{i} X[i]", 20),
-        ("Y = 1/(N_i*N_k) Σ_{i,k} X[i] · W[k]", 30),
-        ("Y = 1/(N_i N_k²) Σ_{i,k} X[i] · W[k]", 15),
+        ("Y = 1/N_i · Σ_{i} X[i]", 20),
+        ("Y = 1/(N_i*N_k) · Σ_{i,k} X[i] · W[k]", 30),
+        ("Y = 1/(N_i N_k²) · Σ_{i,k} X[i] · W[k]", 15),
         ("Y = 2*3-4", 2),
         ("Y = 2·3−4", 2),
         ("Y = -1-1", -2),
@@ -49,17 +51,21 @@ ALL: list[Family] = [*FAMILIES, products, rooted, kronecker]
         ("Y = Π_{i} X[i]", 6000),
         ("Y = log Σ_{i} exp(0)", 1.0986122886681098),
         ("Y = max(1, Σ_{i} (δ(i, 1) + δ(i, 2)))", 2),
-        ("Y = 1/max(1, Σ_{i} δ(1, i)) Σ_{i} X[i]", 60),
+        ("Y = 1/max(1, Σ_{i} δ(1, i)) · Σ_{i} X[i]", 60),
+        ("Y = 1/max(1, Σ_{i′} δ(1, i′)) · Σ_{i} X[i]   where i < 2", 30),
+        ("Y = Σ_{i} (X[i-1] · 1[0 ≤ i-1 < N_i, i < 3] + 2 · X[i]) · W[0]", 30 + 120),
+        ("Y = X[0] · 1[0 < 0] + X[1]", 20),
+        ("Y = Σ_{i} X[i] · k[]", 60),
         ("Y = Σ_{i} X[i/2]", 30),
         ("Y = Σ_{i} X[i]   where 2 | i", 40),
         ("Y = Σ_{i} X[i]   where i = 1, 2 ∣ i-1", 20),
         ("Y = Σ_{i′} X[i']   where i' ≠ 1", 40),
-        ("Y = Σ_{i} 1[i]", 3),
+        ("Y = Σ_{i} 1", 3),
         ("Y = Σ_{i,k} X[(k)] · Z[(k i)]", 10 * 3 + 20 * 12),
         ("Y = Σ_{i} X[i-1]   where 0 ≤ i-1 < N_h", 30),
         ("Y = Σ_{_,k_} X[_] · W[k_]", 180),
         ("Y = Σ_{…} X[…]", 60),
-        ("Y = 1/N_… Σ_{…} X[…]", 20),
+        ("Y = 1/N_… · Σ_{…} X[…]", 20),
         ("Y = Σ_{i} s·X[s·i-p₀]", 40),
         ("Y = Σ_{where} X[2where − 1]   where 1 < N_i", 20),
         ("Y = Π_{i ≠ k} X[i]", 300),
@@ -118,6 +124,8 @@ def test_an_ellipsis_is_broadcast() -> None:
         "Y = X[q]", "Y = Σ_{q} X[0]", "Y = Q[0]", "Y = Σ_{i} X[i]   where 0 ≤ i-1 < N_q", "Y = ⊗",
         "Y[i] = 1",
         "Y = Σ_{i} X[i]   where 0 ≤ i < 2 + Σ_{i} X[i]   where i = 1",
+        "Y = 1/N_i X[0]", "Y = 1/max(1, Σ_{i} δ(1, i)) · Σ_{i} X[i]   where i < 2", "Y = 1[i]",
+        "Y = Σ_{i} X[i] + Σ_{i} X[i]   where i = 1",
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(text: str) -> None:
@@ -126,6 +134,23 @@ def test_what_means_nothing_is_refused(text: str) -> None:
 
 
 # --- what is printed -------------------------------------------------------------------------
+
+
+def _text(printed: Case) -> str:
+    return f"{printed.contraction} {printed.witness.reduce}"
+
+
+@pytest.mark.parametrize("printed", [*layers(), *reductions()], ids=_text)
+def test_formulas_of_layers_are_worth_what_they_say(printed: Case) -> None:
+    for family in ALL:
+        for n in range(len(printed.witness.shapes)):
+            for claim in claims(printed, family, n):
+                check(strictly(claim))
+
+
+def strictly(claim: Claim) -> Claim:
+    """Conditions say all; but for steps, which find them one after the other."""
+    return replace(claim, strict=not claim.what.startswith("step"))
 
 
 @settings(max_examples=max(100, settings().max_examples // 5))
@@ -139,14 +164,26 @@ def test_printed_formulas_are_worth_what_they_say(
         check(claim)
 
 
-@settings(max_examples=max(30, settings().max_examples // 20))
-@given(problem=windows(layers=("conv", "depthwise")).filter(small), seed=st.integers(1, 99))
-def test_conditions_say_all_where_extents_follow_from_shapes(problem: Problem, seed: int) -> None:
-    printed = case(problem.spec, problem, "sum", seed)
-    told = [claim for family in (result, gradient) for n in (0, 1) for claim in family(printed, n)]
-    for claim in told:
-        if not claim.what.startswith("step"):
-            check(replace(claim, strict=True))
+@settings(max_examples=max(100, settings().max_examples // 5))
+@given(printed=settled_cases(), family=st.sampled_from(ALL), data=st.data())
+def test_conditions_say_all_where_extents_follow_from_shapes(
+    printed: Case, family: Family, data: st.DataObject
+) -> None:
+    n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
+    note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
+    for claim in claims(printed, family, n):
+        check(strictly(claim))
+
+
+@settings(max_examples=max(60, settings().max_examples // 10))
+@given(printed=tied(), data=st.data())
+def test_formulas_of_arrays_in_several_places_are_worth_what_they_say(
+    printed: Tied, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(printed.names))
+    note(f"{printed.case.contraction!r} {name}: {printed.case.witness}")
+    for claim in tied_claims(printed, name):
+        check(strictly(claim))
 
 
 def claims(printed: Case, family: Family, n: int) -> Iterator[Claim]:
@@ -165,7 +202,7 @@ _CONV = Problem(
 _WRONG = [
     (r"\+1\)/2", "-1)/2"), (r"\+k", ""), ("k-1", "k"), ("-k", "+k"), (r"2 \| ", "4 | "),
     ("< N_i", "< N_i-1"), ("0 ≤", "4 ≤"), (r" · W\[k, o\]", ""), (r"Σ_{o,k}", "max_{o,k}"),
-    ("1/N_k ", ""), ("1/N_k", "1/N_i"), ("max_", "min_"), ("Π_", "Σ_"), ("log ", ""),
+    ("1/N_k · ", ""), ("1/N_k", "1/N_i"), ("max_", "min_"), ("Π_", "Σ_"), ("log ", ""),
     (r"δ\(h, 2\*i", "δ(h, 3*i"), (r"δ\(b', b\)", "δ(b', o)"), (r"G\[b, ", "G[0, "),
     (r"V\[k, ", "V[0, "), (r" \* ", " + "),
 ]  # fmt: skip
@@ -184,6 +221,24 @@ def test_wrong_formulas_are_noticed(reduce: Any) -> None:
     assert len(wrong) > 40
     unnoticed = [claim.text for claim in wrong if _holds(claim)]
     assert not unnoticed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "dX[h] = Σ_{k} G[(h−k)/2] · W[k]   where 2 | h−k, 0 ≤ (h−k)/2 < N_i",
+        "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_k",
+        "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1",
+        "dX[h] = Σ_{i,k} G[i] · W[k]",
+        "dX[h] = 1/N_k · Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i",
+    ],
+)
+def test_a_condition_that_is_missing_or_wrong_is_noticed(wrong: str) -> None:
+    conv = Problem("(2*i+k-1), k -> i", ((8,), (3,)), {"i": 4, "k": 3}, (4,))
+    right = next(gradient(case(conv.spec, conv, "sum", 3), 0))
+    check(strictly(right))
+    assert right.text == "dX[h] = Σ_{k} G[(h−k+1)/2] · W[k]   where 2 | h−k+1, 0 ≤ (h−k+1)/2 < N_i"
+    assert not _holds(replace(strictly(right), text=wrong))
 
 
 def _holds(claim: Claim) -> bool:

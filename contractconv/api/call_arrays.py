@@ -89,6 +89,5 @@ class ForeignArrays(CallArrays):
 
     def inside(self, options: Options, converted: Sequence[Any]) -> Options:
         """Their library has memory of its own: there is no limit, but for each block of many."""
-        if self.library.contraction is None:
-            return Options(optimize=options.optimize)
-        return Options(optimize=options.optimize, memory_limit=options.memory_limit)
+        limit = None if self.library.contraction is None else options.memory_limit
+        return Options(optimize=options.optimize, minimize=options.minimize, memory_limit=limit)

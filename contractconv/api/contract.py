@@ -14,6 +14,7 @@ from contractconv.notation.parser import as_reduction, parameter_names, parse
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.notation.sublists import from_sublists
 from contractconv.planning.options import Optimize
+from contractconv.planning.path import Minimize
 from contractconv.planning.setting import Algorithm
 from contractconv.tensor_types import are_of_torch
 
@@ -39,6 +40,7 @@ def contract(
     memory_limit: float | None = None,
     optimize: Optimize | None = None,
     path: Optimize | None = None,
+    minimize: Minimize | None = None,
     algorithm: Algorithm = "auto",
     out: Array | None = None,
     dtype: Any = None,
@@ -61,6 +63,7 @@ def contract(
     memory_limit: float | None = None,
     optimize: Optimize | None = None,
     path: Optimize | None = None,
+    minimize: Minimize | None = None,
     algorithm: Algorithm = "auto",
     out: Array | None = None,
     dtype: Any = None,
@@ -88,12 +91,14 @@ def contract(
         memory_limit: bytes that temporary arrays may take beyond operands and result; of arrays
             in files (:class:`numpy.memmap`) all that may be in memory at once. Other libraries
             have memory of their own: it is refused with their arrays, but for Dask's.
-        optimize: who chooses the order in which more than two operands meet: a name of
-            opt_einsum's searches (``"auto"`` compares several, by operations and by elements
-            moved; ``"auto-hq"`` more of them), a path as a list of tuples of positions, or an
-            optimizer of opt_einsum or cotengra. Of windows opt_einsum knows nothing: there every
-            name means the search of this library.
+        optimize: who chooses the order in which more than two operands meet: ``"auto"`` compares
+            every order of few operands, and improves a greedy one of many; ``"auto-hq"`` looks
+            harder; other names are those of opt_einsum's searches; a path is a list of tuples of
+            positions; or an optimizer of opt_einsum or cotengra. Of windows opt_einsum knows
+            nothing: there every name means a search of this library.
         path: another name of ``optimize``.
+        minimize: what the order makes small: predicted ``"seconds"``, the default,
+            ``"operations"``, or ``"bytes"`` that are read and written.
         algorithm: ``"auto"`` chooses by predicted time, and stays within 1e-4 of the result's
             scale in float32 (2e-13 in float64); ``"direct"`` sums products as the definition
             does, exactly so for integers; ``"toom-cook"`` and ``"fft"`` take fewer
@@ -125,7 +130,7 @@ def contract(
     """
     listed = not isinstance(spec, (str, Contraction))
     plain = algorithm == "auto" and not listed
-    if plain and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+    if plain and are_of_torch(operands, memory_limit, optimize, path, minimize, out, dtype):
         from contractconv.api.torch_calls import contracted
 
         said = {"output_shape": output_shape, "bias": bias, "activation": activation}
@@ -139,8 +144,9 @@ def contract(
         contraction = as_contraction(spec, reduce, parameters)
     return called(
         contraction, "contract", operands, named, extents, output_shape=output_shape,
-        memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
-        dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
+        memory_limit=memory_limit, optimize=optimize, path=path, minimize=minimize,
+        algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
+        activation=activation, progress=progress,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from contractconv.notation.problem import Problem, Shape, as_shape
 from contractconv.notation.shift import block_spec
 from contractconv.notation.spec import Reduction, Spec
 from contractconv.planning.options import Optimize, Options
+from contractconv.planning.path import Minimize
 from contractconv.planning.setting import Algorithm
 from contractconv.tensor_types import are_of_torch
 
@@ -199,6 +200,7 @@ class Contraction(Written):
         memory_limit: float | None = None,
         optimize: Optimize | None = None,
         path: Optimize | None = None,
+        minimize: Minimize | None = None,
         algorithm: Algorithm = "auto",
         out: Array | None = None,
         dtype: Any = None,
@@ -217,6 +219,7 @@ class Contraction(Written):
         memory_limit: float | None = None,
         optimize: Optimize | None = None,
         path: Optimize | None = None,
+        minimize: Minimize | None = None,
         algorithm: Algorithm = "auto",
         out: Array | None = None,
         dtype: Any = None,
@@ -228,15 +231,17 @@ class Contraction(Written):
         **named: Any,
     ) -> Any:
         """Contract arrays; see :func:`contract`."""
-        if algorithm == "auto" and are_of_torch(operands, memory_limit, optimize, path, out, dtype):
+        unsaid = memory_limit, optimize, path, minimize, out, dtype
+        if algorithm == "auto" and are_of_torch(operands, *unsaid):
             from contractconv.api.torch_calls import contracted
 
             said = {"output_shape": output_shape, "bias": bias, "activation": activation}
             return contracted(self, operands, "sum", None, extents, named, said)
         return called(
             self, "a contraction", operands, named, extents, output_shape=output_shape,
-            memory_limit=memory_limit, optimize=optimize, path=path, algorithm=algorithm, out=out,
-            dtype=dtype, casting=casting, bias=bias, activation=activation, progress=progress,
+            memory_limit=memory_limit, optimize=optimize, path=path, minimize=minimize,
+            algorithm=algorithm, out=out, dtype=dtype, casting=casting, bias=bias,
+            activation=activation, progress=progress,
         )  # fmt: skip
 
     def grad(self, n: int | str) -> Derivation:
@@ -388,6 +393,7 @@ class Contraction(Written):
         memory_limit: float | None = None,
         optimize: Optimize | None = None,
         path: Optimize | None = None,
+        minimize: Minimize | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
@@ -401,6 +407,7 @@ class Contraction(Written):
             memory_limit: likewise; the plan says in how many parts that is done.
             optimize: likewise; the plan says where its order comes from.
             path: another name of ``optimize``.
+            minimize: see :func:`contract`.
             output_shape: the shape of the result, where the rules should not choose it.
             extents: extents of indices and values of parameters, by name.
             **named: the same by keyword.
@@ -412,7 +419,7 @@ class Contraction(Written):
 
         options = self._options(
             "plan", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            algorithm=algorithm, optimize=optimize, path=path,
+            algorithm=algorithm, optimize=optimize, path=path, minimize=minimize,
         )  # fmt: skip
         problem = self._problem(self._spread(shapes), options)
         numbers = result_dtype(self.reduce, as_dtype(dtype, self._spec.indices))
@@ -427,6 +434,7 @@ class Contraction(Written):
         memory_limit: float | None = None,
         optimize: Optimize | None = None,
         path: Optimize | None = None,
+        minimize: Minimize | None = None,
         output_shape: Sequence[int] | None = None,
         extents: Mapping[str, int] | None = None,
         **named: int,
@@ -443,7 +451,7 @@ class Contraction(Written):
 
         options = self._options(
             "compile", named, extents, output_shape=output_shape, memory_limit=memory_limit,
-            algorithm=algorithm, optimize=optimize, path=path, dtype=dtype,
+            algorithm=algorithm, optimize=optimize, path=path, minimize=minimize, dtype=dtype,
         )  # fmt: skip
         problem, sized, concrete = self._fitted(shapes, options)
         compiled = Compiled(concrete, problem, sized, options, self._named.names)

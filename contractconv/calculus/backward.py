@@ -7,7 +7,7 @@ what the deltas say is read off twice. Left in place they are a *scatter*; elimi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import sympy
@@ -16,6 +16,7 @@ from contractconv.cache_register import kept
 from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import Elimination, eliminate, solvable
 from contractconv.calculus.equation import Delta, Element, Equation, Size, size
+from contractconv.calculus.known_axes import knowing
 from contractconv.calculus.letters import (
     CHANGE,
     LOSS,
@@ -30,7 +31,7 @@ from contractconv.calculus.letters import (
 )
 from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
-from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, places, reads
+from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, never_left, places, reads
 from contractconv.calculus.symbols import DOTS, expression, in_words, index, split
 from contractconv.calculus.textbook import spread, textbook
 from contractconv.errors import ContractionError
@@ -108,7 +109,9 @@ class Formulas(Value):
 
     def within(self, equation: Equation) -> Equation:
         """Return it without conditions that hold because extents follow the notation's rule."""
-        idle = {g for read in reads(self.forward, self.operand) if read.idle for g in read.guards}
+        inside = never_left(self.forward)
+        found = reads(self.forward, self.operand)
+        idle = {g for read in found if read.place in inside for g in read.guards}
         return replace(equation, guards=tuple(g for g in equation.guards if g not in idle))
 
 
@@ -127,23 +130,25 @@ def derive(forward: Spec, operand: int, solved: tuple[str, ...] = ()) -> Formula
         ContractionError: the gradient cannot be solved for an index.
     """
     order = tuple(axis.names for axis in forward.typed)
-    return _derived(forward, operand, solved, (order, meanings(forward)))
+    return _derived(forward, operand, solved, (order, forward.inside, meanings(forward)))
 
 
 @kept(most=1024)
-def _derived(forward: Spec, operand: int, solved: tuple[str, ...], _written: object) -> Formulas:
+def _derived(forward: Spec, operand: int, solved: tuple[str, ...], _told: Hashable) -> Formulas:
     # Contractions that are typed in another order, or whose names mean something else, are equal,
-    # and derived anew all the same.
+    # and derived anew all the same; so are those of which something else is known.
     loss = _loss(forward, operand)
     derivative = _differentiate(loss, forward, operand)
     eliminations = tuple(eliminate(derivative, fixed_indices(forward), solved))
     _check_solved(solved, eliminations, derivative, forward)
     last = eliminations[-1].equation if eliminations else derivative
     said = all(elimination.sayable for elimination in eliminations)
-    gather = last.spec if said else derivative.spec
-    return Formulas(
-        forward, operand, loss, derivative, eliminations, derivative.spec, gather, solved
+    roles = [factor.name for factor in derivative.factors]
+    scatter, gather = (
+        knowing(spec, roles, forward, operand)
+        for spec in (derivative.spec, last.spec if said else derivative.spec)
     )
+    return Formulas(forward, operand, loss, derivative, eliminations, scatter, gather, solved)
 
 
 def _check_solved(
@@ -191,8 +196,9 @@ def forward_equation(
     made = result_name(spec) if result is None else result
     left = Element(made, _positions(spec, named, like), spec.output)
     held = zip(left.axes, (expression(axis) for axis in split(spec.output)), strict=True)
-    computed = reads(spec, lengths=_lengths(spec, called, named))
-    guards = (g for r in computed if r.term != OUTPUT and not r.idle for g in r.guards)
+    computed = [r for r in reads(spec, lengths=_lengths(spec, called, named)) if r.term != OUTPUT]
+    inside = never_left(spec)
+    guards = (g for read in computed if read.place not in inside for g in read.guards)
     return Equation(
         left,
         tuple(element(n, term, shares) for n, term in zip(called, spec.inputs, strict=True)),
@@ -253,13 +259,10 @@ def _names(sizes: dict[tuple[str, int], Size], spec: Spec, term: int) -> tuple[s
 
 def spoken(spec: Spec, equation: Equation) -> Spec:
     """A string whose operands and result are called as in the equation that says the same."""
-    names = tuple(_spoken(factor) for factor in equation.factors)
-    return replace(spec, names=names, result=equation.left.name)
-
-
-def _spoken(element: Element) -> str:
-    """A name that a user could have given."""
-    return element.name if element.name.isidentifier() else SHARE
+    names = tuple(factor.name for factor in equation.factors)
+    share = unused(replace(spec, names=names), SHARE)
+    called = tuple(share if f.over is not None else f.name for f in equation.factors)
+    return replace(spec, names=called, result=equation.left.name)
 
 
 def all_names(spec: Spec) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from contractconv.calculus.backward import (
     derive,
     element,
     fixed_indices,
-    places_of,
     roles_of,
     shares_of,
 )
@@ -68,8 +67,7 @@ class Layer:
         self.spec = replace(
             gathered(forward) or forward, names=forward.names, result=forward.result
         )
-        self.n = n
-        self.named = places_of(forward, n, *self._rank.names)
+        self.forward, self.n = forward, n
         self.others: Roles = roles_of(self.spec)
         self.name, self.target = self.others.pop(n - len(forward.inputs))
         self.kept = unique_names((self.spec.output,))
@@ -279,10 +277,9 @@ class Layer:
         spec = Spec(inputs, output, SUM, self.spec.parameters)
         copies = tuple((copy, name) for name, copy in prime.items() if copy in spec.indices)
         like = () if result in ("A", "B") else ("operand",)
-        shares = shares_of(self.spec)
         return Recipe(
-            result, like, spec, roles, copies, self.result_axes, shares=shares, named=self.named,
-            called=called or unused(self.spec, result), tied=self.spec.is_tied,
+            result, like, spec, roles, self.forward, self.n, copies, self.result_axes,
+            rank=self._rank.names[0], called=called or unused(self.spec, result),
         )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from contractconv.calculus.backward import (
 from contractconv.calculus.conditions import simplified
 from contractconv.calculus.deltas import eliminate
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.known_axes import knowing
 from contractconv.calculus.letters import (
     ONES,
     SHARE,
@@ -50,29 +51,34 @@ class Recipe:
             of both one after the other; nothing if the string says it all.
         spec: the string; indices that the forward contraction has keep their extents.
         roles: what to pass for each operand of the string.
+        forward: the contraction that it was derived from.
+        operand: the position of the operand that it is about.
         copies: indices that run over the range of another one, as ``(copy, original)``; formulas
             call them by that with a prime.
         result_axes: indices that run over an axis of the forward result, as ``(index, axis)``.
         scale: the indices by whose extents the result is divided, with repetition.
         ones: the indices whose extents are the shape of an operand of ones.
-        shares: operands that are one over the extents of some indices.
-        named: after what the sizes of the roles' axes are called.
+        rank: the index of the columns of a root.
         called: what the result is called in formulas, if not so.
-        tied: whether one array stands in several places of the forward contraction.
     """
 
     result: str
     like: tuple[str, ...]
     spec: Spec
     roles: tuple[str, ...]
+    forward: Spec
+    operand: int
     copies: tuple[tuple[str, str], ...] = ()
     result_axes: tuple[tuple[str, int], ...] = ()
     scale: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
-    shares: Shares = ()
-    named: Places = ()
+    rank: str = "r"
     called: str = ""
-    tied: bool = False
+
+    @property
+    def shares(self) -> Shares:
+        """Operands that are one over the extents of some indices."""
+        return shares_of(self.forward)
 
     @property
     def equation(self) -> Equation:
@@ -82,18 +88,28 @@ class Recipe:
     @property
     def said(self) -> Equation:
         """The string as an equation."""
-        arrays = tuple(map(array_of, self.roles)) if self.tied else ()
-        spec, named = replace(self.spec, names=arrays), (*self.named, (ONES, self.ones))
+        arrays = tuple(map(array_of, self.roles)) if self.forward.is_tied else ()
+        spec, named = replace(self._told, names=arrays), (*self._named, (ONES, self.ones))
         made = self.called or self.result
         string = forward_equation(spec, made, self.roles, self.shares, named, self._alike)
         return simplified(_primed(replace(string, scale=self.scale), self.copies))
+
+    @property
+    def _told(self) -> Spec:
+        """The string, which knows which axes no point leaves."""
+        return knowing(self.spec, self.roles, self.forward, copies=self.copies)
+
+    @property
+    def _named(self) -> Places:
+        """After what the sizes of the roles' axes are called."""
+        return places_of(self.forward, self.operand, self.rank)
 
     @property
     def _alike(self) -> tuple[str, ...]:
         """The roles whose axes, one after the other, the result has."""
         if isinstance(self.result, Letter):
             return (self.result.of,)
-        letters = {role.meaning: role for role, _ in self.named if isinstance(role, Letter)}
+        letters = {role.meaning: role for role, _ in self._named if isinstance(role, Letter)}
         meanings = {"result": "cotangent", "operand": "tangent"}
         return tuple(letters[meanings[part]] for part in self.like)
 
@@ -105,7 +121,7 @@ class Recipe:
             stem = role if role.isidentifier() else "ones" if role == ONES else SHARE
             taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
             names.append(f"{stem}_{taken + 1}" if taken else stem)
-        return replace(self.spec, names=tuple(names), result=self.called or self.result)
+        return replace(self._told, names=tuple(names), result=self.called or self.result)
 
 
 def _primed(equation: Equation, copies: Sequence[tuple[str, str]]) -> Equation:
@@ -160,10 +176,7 @@ def jvp(forward: Spec, n: int) -> Recipe:
     roles = (*names[:place], moved, *names[place:][1:])
     spec = Spec(terms, forward.output, SUM, forward.parameters)
     called = change(forward, names[place])
-    return Recipe(
-        "JV", ("result",), spec, roles, shares=shares_of(forward), named=places_of(forward, n),
-        called=called, tied=forward.is_tied,
-    )  # fmt: skip
+    return Recipe("JV", ("result",), spec, roles, forward, n, called=called)
 
 
 def jacobian(forward: Spec, n: int) -> Recipe:
@@ -180,10 +193,7 @@ def jacobian(forward: Spec, n: int) -> Recipe:
     names, terms = zip(*(pairs or [(ONES, ())]), strict=True)
     spec = Spec(terms, (*forward.output, *target), SUM, forward.parameters)
     called = unused(forward, "J")
-    return Recipe(
-        "J", ("result", "operand"), spec, names, shares=shares_of(forward),
-        named=places_of(forward, n), called=called, tied=forward.is_tied,
-    )  # fmt: skip
+    return Recipe("J", ("result", "operand"), spec, names, forward, n, called=called)
 
 
 def refuse_dots(forward: Spec) -> None:

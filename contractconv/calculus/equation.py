@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
-from contractconv.calculus.symbols import DOTS, PRIME, axis, joined
+from contractconv.calculus.symbols import DOTS, PRIME, axis, index, joined
 from contractconv.lazy import Value, remembered
 from contractconv.notation.affine import Affine
 from contractconv.notation.spec import SUM, Composition, Reduction, Spec, Term
@@ -232,6 +232,11 @@ class Equation(Value):
         found = positions | tied | {index.name for index in self.summed} | {DOTS}
         return frozenset(found.difference(self.parameters))
 
+    @property
+    def letters(self) -> frozenset[str]:
+        """All that stands for a number by itself: indices and parameters."""
+        return self.names.union(self.parameters)
+
     @remembered
     def spec(self) -> Spec:
         """The axes as the notation writes them: factors as inputs, the left side as output."""
@@ -281,6 +286,12 @@ class Equation(Value):
         tied = [delta.position.name for delta in self.deltas]
         names = dict.fromkeys([*tied, *self._unordered.prominence])
         return {name: n for n, name in enumerate(names)}
+
+    @property
+    def primed(self) -> Equation:
+        """The same at another point: the reduced indices have a prime."""
+        other = {symbol: index(f"{symbol.name}'") for symbol in self.summed}
+        return replace(self.substituted(other), summed=tuple(other.values()))
 
     def substituted(self, values: Substitution) -> Equation:
         """Return the equation with indices on its right side replaced."""

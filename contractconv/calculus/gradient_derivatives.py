@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contractconv.calculus.backward import Formulas, derive, places_of, shares_of
+from contractconv.calculus.backward import Formulas, derive
 from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.letters import (
     CHANGE,
@@ -127,10 +127,7 @@ def _parts(forward: Spec, places: tuple[int, ...], moved: str, m: int | None) ->
         changed = derive(forward, m)
         found = [factor.name for factor in changed.derivative.factors]
         found[1] = unused(forward, CHANGE)  # in the place of the local derivative
-        yield Recipe(
-            made, (), changed.scatter, tuple(found), named=places_of(forward, places[0]),
-            tied=forward.is_tied,
-        )  # fmt: skip
+        yield Recipe(made, (), changed.scatter, tuple(found), forward, places[0])
 
 
 def _beside(formulas: Formulas, made: str, moved: str, m: int | None) -> Recipe:
@@ -139,11 +136,7 @@ def _beside(formulas: Formulas, made: str, moved: str, m: int | None) -> Recipe:
     place = 0 if m is None else _place(formulas, m)
     again = derive(formulas.scatter, place)
     taken = (moved, *(role for k, role in enumerate(roles) if k != place))
-    forward = formulas.forward
-    return Recipe(
-        made, (), again.scatter, taken, shares=shares_of(forward),
-        named=places_of(forward, formulas.operand), tied=forward.is_tied,
-    )  # fmt: skip
+    return Recipe(made, (), again.scatter, taken, formulas.forward, formulas.operand)
 
 
 def _place(formulas: Formulas, m: int) -> int:

@@ -16,8 +16,8 @@ from contractconv.notation.spec import Spec
 
 COTANGENT, RESULT, LOSS = "G", "Y", "L"
 TANGENT, ROOT, ONES, CHANGE = "V", "R", "1", "Q"
-# One over a number of points, where that is an operand.
-SHARE = "share"
+# One over a number of points, the same for every element, where that is an operand.
+SHARE = "M"
 
 
 class Letter(str):
@@ -246,8 +246,8 @@ def said(name: str, written: Callable[[str], str] = str) -> str:
         usual = letters.gradient == DEFAULT.gradient
         return written(plain) if usual else f"∂L/∂{said(of, written)}"
     if name.meaning == "cotangent":
-        plain = letters.cotangent == DEFAULT.cotangent
-        return written(str(name) if plain else marked(said(of), "bar"))
+        usual = letters.cotangent == DEFAULT.cotangent
+        return written(str(name) if usual else marked(said(of), "bar"))
     return _said_tangent(name, written)
 
 

@@ -6,6 +6,7 @@ that position is a whole number inside the axis.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import sympy
@@ -14,7 +15,7 @@ from contractconv.cache_register import kept
 from contractconv.calculus.equation import Divides, Guard, Inside, Size, size
 from contractconv.calculus.symbols import expression, fresh_names, positions, split
 from contractconv.notation.affine import Affine
-from contractconv.notation.spec import Axis, Spec
+from contractconv.notation.spec import Axis, AxisPlace, Spec, Term
 
 OUTPUT = -1
 
@@ -24,14 +25,17 @@ class Read:
     """A computed position on an axis of one term.
 
     Attributes:
-        term: the operand, or :data:`OUTPUT`.
+        place: the operand, or :data:`OUTPUT`, and the axis of its term.
         guards: its conditions: a whole number (for a fraction), inside the axis.
-        idle: whether they hold at every point if the extents follow the notation's rule.
     """
 
-    term: int
+    place: AxisPlace
     guards: tuple[Guard, ...]
-    idle: bool
+
+    @property
+    def term(self) -> int:
+        """The operand, or :data:`OUTPUT`."""
+        return self.place[0]
 
 
 @kept(most=1024)
@@ -67,11 +71,16 @@ def reads(
         return lengths[term][number] if lengths else mine[spec.called[term], number]
 
     return tuple(
-        Read(term, _guards(axis, length(term, number)), _never_leaves(axis, term, spec))
+        Read((term, at), _guards(axis, length(term, number)))
         for term in (*range(len(spec.inputs)), OUTPUT)
-        for number, axis in enumerate(split(spec.terms[term]))
+        for number, (at, axis) in enumerate(_split_places(spec.terms[term]))
         if axis.plain is None
     )
+
+
+def _split_places(term: Term) -> Iterator[tuple[int, Affine]]:
+    """Each axis of :func:`split`, and where it stands in the term."""
+    return ((at, part) for at, axis in enumerate(term) for part in split((axis,)))
 
 
 def axis_sizes(spec: Spec, first: int = OUTPUT) -> dict[tuple[str, int], Size]:
@@ -95,27 +104,59 @@ def _guards(axis: Affine, length: Size) -> tuple[Guard, ...]:
     return Divides(expression(Affine((), axis.divisor)), number), inside
 
 
-def _never_leaves(axis: Affine, term: int, spec: Spec) -> bool:
+def never_left(spec: Spec, given: Collection[str] = ()) -> frozenset[AxisPlace]:
+    """The computed axes whose conditions hold at every point: the extents see to it.
+
+    A contraction that was derived from another one has its extents, whether or not it has the
+    operands that determine them, so it knows these axes from there.
+
+    Args:
+        spec: the contraction.
+        given: indices whose extents are given, or determined by what is none of its operands.
+
+    Example:
+        >>> from contractconv.notation.parser import parse
+        >>> never_left(parse("(i+k), k -> i")), never_left(parse("(i+k), k -> i"), given="i")
+        (frozenset({(0, 0)}), frozenset())
+    """
+    return _own(spec, frozenset(given)) if spec.inside is None else spec.inside
+
+
+@kept(most=1024)
+def _own(spec: Spec, given: frozenset[str]) -> frozenset[AxisPlace]:
+    return frozenset(
+        (term, at)
+        for term in (*range(len(spec.inputs)), OUTPUT)
+        for at, axis in enumerate(spec.terms[term])
+        if isinstance(axis, Affine) and axis.plain is None
+        if _never_leaves(axis, (term, at), spec, given)
+    )
+
+
+def _never_leaves(axis: Affine, place: AxisPlace, spec: Spec, given: frozenset[str]) -> bool:
     """Whether the extent rule keeps every point of an axis inside it.
 
     An expression without a minus is never negative. Its other end is kept inside where nothing but
     this axis determines one of its indices, and where it determines its own size, as in the output.
     """
     numbers = (axis.offset, *(coefficient for _, coefficient in axis.terms))
-    if term != OUTPUT and _is_fixed_elsewhere(axis, term, spec):
-        return False
     if axis.fractional or any(value < 0 for number in numbers for _, value in number.terms):
         return False
-    return term == OUTPUT or any(_holders(name, spec) == {axis} for name in axis.names)
+    if place[0] == OUTPUT:
+        return True
+    free = (name for name in axis.names if name not in given)
+    return not _is_fixed_elsewhere(axis, place, spec) and any(
+        _holders(name, spec) == {axis} for name in free
+    )
 
 
-def _is_fixed_elsewhere(axis: Affine, term: int, spec: Spec) -> bool:
+def _is_fixed_elsewhere(axis: Affine, place: AxisPlace, spec: Spec) -> bool:
     """Whether the array has that axis in another place, where something else is read of it."""
-    number = split(spec.inputs[term]).index(axis)
+    term, at = place
     others = (
         t for name, t in zip(spec.called, spec.inputs, strict=True) if name == spec.called[term]
     )
-    return any(len(split(t)) > number and split(t)[number] != axis for t in others)
+    return any(len(other) > at and other[at] != axis for other in others)
 
 
 def _holders(name: str, spec: Spec) -> set[Axis]:

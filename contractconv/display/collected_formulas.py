@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,10 @@ class CollectedWriter:
         self.source, self.hand = source, hand
         self.numbers = [number for number, _ in source.terms]
         self.writers = [writer(term, hand) for _, term in source.terms]
+        divided = {(_over(term), term.scale) for _, term in source.terms}
+        summed = {frozenset(term.summed) for _, term in source.terms}
+        self.is_one_sum = len(summed) == len(divided) == 1
+        self.stands_alone = summed == {frozenset()} and divided == {((), ())}
         self.conditions = self._shared_conditions()
         self.factors = [self._factors(one) for one in self.writers]
 
@@ -74,8 +78,7 @@ class CollectedWriter:
         terms = [term for _, term in self.source.terms]
         if terms[0].empty:
             return self.writers[0].nothing()
-        divided = {(_over(term), term.scale) for term in terms}
-        if len({frozenset(term.summed) for term in terms}) == len(divided) == 1:
+        if self.is_one_sum:
             return self.writers[0].divided(self._together())
         parts = [
             writer.divided(self._product(number, factors, writer.source.summed))
@@ -86,9 +89,14 @@ class CollectedWriter:
         return self.hand.row % PLUS[self.hand.script].join(parts)
 
     def _shared_conditions(self) -> list[Any]:
-        """The conditions of every term: the others stand beside what they are about."""
+        """The conditions of every term: the others stand beside what they are about.
+
+        So does what is said of the indices of one sum among several.
+        """
         first, *others = (term for _, term in self.source.terms)
-        return [g for g in first.guards if all(g in other.guards for other in others)]
+        shared = [g for g in first.guards if all(g in other.guards for other in others)]
+        bound = {symbol for term in (first, *others) for symbol in term.summed}
+        return [g for g in shared if self.is_one_sum or bound.isdisjoint(g.sympy.free_symbols)]
 
     def _factors(self, writer: Writer) -> list[_Factor]:
         source = writer.source
@@ -116,7 +124,11 @@ class CollectedWriter:
                 else:
                     rest.append(factor)
             rests.append(rest)
-        left, brackets = common.copy(), self._brackets(rests)
+        most = gcd(*self.numbers)
+        different = self._different(rests, most)
+        if self.stands_alone and most == 1 and not common and len(rests) > 1:
+            return self.hand.row % different.text
+        left, brackets = common.copy(), self._brackets(different) if len(rests) > 1 else None
         for factor in self.factors[0]:
             if left[factor.key] > 0:
                 left[factor.key] -= 1
@@ -125,21 +137,19 @@ class CollectedWriter:
                 shared.append(brackets)
         if brackets is not None and brackets not in shared:
             shared.append(brackets)
-        number = gcd(*self.numbers) if brackets is not None else self.numbers[0]
-        return self._product(number, shared, self.writers[0].source.summed)
+        return self._product(most, shared, self.writers[0].source.summed)
 
-    def _brackets(self, rests: Sequence[Sequence[_Factor]]) -> _Factor | None:
-        """What the terms do not have in common; nothing where there is one term."""
-        if len(rests) == 1:
-            return None
-        most = gcd(*self.numbers)
+    def _different(self, rests: Sequence[Sequence[_Factor]], most: int) -> _Factor:
+        """What the terms do not have in common, added."""
         parts = [
             self._multiplied(number // most, [factor.text for factor in rest])
             for number, rest in zip(self.numbers, rests, strict=True)
         ]
-        script = self.hand.script
         symbols = frozenset(s for rest in rests for factor in rest for s in factor.symbols)
-        return _Factor(None, BRACKETS[script] % PLUS[script].join(parts), symbols)
+        return _Factor(None, PLUS[self.hand.script].join(parts), symbols)
+
+    def _brackets(self, different: _Factor) -> _Factor:
+        return replace(different, text=BRACKETS[self.hand.script] % different.text)
 
     def _product(self, number: int, factors: Sequence[_Factor], summed: Sequence[Any]) -> str:
         """A number, what does not depend on the summed indices, and the sum over the rest."""

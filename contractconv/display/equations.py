@@ -57,9 +57,16 @@ def local_sides(local: LocalFormula, script: str) -> tuple[str, str, list[str]]:
     right = hand.row % (template % parts)
     if not local.point.summed:  # the only point there is
         right = hand.row % (hand.number % 1)
-    is_compared = local.point.summed and "%(other)s" in template
-    conditions = other.meetings(local) if is_compared else []
-    return point.element(local.left), right, conditions
+    return point.element(local.left), right, _conditions(local, template, point, other)
+
+
+def _conditions(local: LocalFormula, template: str, point: Writer, other: Writer) -> list[str]:
+    """Under which conditions the elements in a local derivative are read."""
+    if not local.point.summed:
+        return []
+    if "%(other)s" in template:
+        return other.meetings(local)
+    return [point.guard(guard) for guard in local.there] if "%(point)s" in template else []
 
 
 def second_remark(second: Second, forward: Spec) -> str:
@@ -131,6 +138,10 @@ class Writer:
         found = hand.big(REDUCTIONS[SUM], self.names(), hand.multiplied(deltas))
         return hand.at_least_one % found
 
+    def counted(self) -> Writer:
+        """The writer of the count beside a sum: conditions are about that sum's indices alone."""
+        return Writer(self.source.primed, self.hand)
+
     def meetings(self, local: LocalFormula) -> list[str]:
         """When this point lands where another one does, and what it must fulfil."""
         ties = [
@@ -165,7 +176,7 @@ class Writer:
         """What is reduced, divided by the numbers of points that are averaged."""
         source, hand = self.source, self.hand
         if source.counts_points:
-            return hand.mean % (self.count(), body)
+            return hand.mean % (self.counted().count(), body)
         sizes = [name for factor in source.factors for name in factor.over or ()]
         if REDUCTIONS[source.reduce].averages:
             sizes += [index.name for index in source.summed]
@@ -177,8 +188,10 @@ class Writer:
         return self.hand.sizes([self.size(f"N_{name}") for name in names])
 
     def element(self, element: Element) -> str:
-        """An element of an array."""
-        return names.element(self.hand, element.name, self.positions(element))
+        """An element of an array; it is told from an index of its name by its axes."""
+        written = names.element(self.hand, element.name, self.positions(element))
+        like_index = not element.axes and element.name in self.source.letters
+        return self.hand.scalar % written if like_index else written
 
     def positions(self, element: Element) -> list[str]:
         """Where an element is read, axis by axis."""

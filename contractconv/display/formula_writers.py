@@ -46,6 +46,7 @@ class Hand:
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
+         scalar: an array without axes that is called like an index.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
         between: stands between these indices.
@@ -72,6 +73,7 @@ class Hand:
     power: str
     quotient: str
     element: str
+    scalar: str
     delta: str
     under: str
     between: str
@@ -189,11 +191,12 @@ HANDS = {
         size="N_%s",
         quotient="%s/%s",
         element="%s[%s]",
+        scalar="%s[]",
         delta="δ(%s, %s)",
         under="%s_{%s} %s",
         between=",",
         at_least_one="max(1, %s)",
-        mean="1/%s %s",
+        mean="1/%s · %s",
         divides="%s | %s",
         inside="0 ≤ %s < %s",
         where="   where %s",
@@ -216,6 +219,7 @@ HANDS = {
         quotient="%s / %s",
         fraction=r"\frac{%s}{%s}",
         element="%s_{%s}",
+        scalar="%s_{()}",
         delta=r"\delta_{%s,\, %s}",
         under="%s_{%s} %s",
         between=", ",
@@ -251,6 +255,7 @@ HANDS = {
         composition="<mrow><mo>(</mo>%s<mo>)</mo></mrow>",
         element="<msub>%s<mrow>%s</mrow></msub>",
         delta=f"<msub><mi>δ</mi><mrow>%s{COMMA}%s</mrow></msub>",
+        scalar="<msub>%s<mrow><mo>(</mo><mo>)</mo></mrow></msub>",
         under=f"<munder>%s<mrow>%s</mrow></munder>{_SPACE}%s",
         between=COMMA,
         at_least_one=f"<mrow><mi>max</mi><mo>(</mo><mn>1</mn>{COMMA}%s<mo>)</mo></mrow>",

@@ -18,8 +18,11 @@ from contractconv.execution.memory_slices import blocks
 from contractconv.execution.products import are_ready, recipe_within
 from contractconv.execution.run import largest_block, planned, whole_plans
 from contractconv.notation.problem import Problem, shape_of
+from contractconv.notation.shift import part_of
+from contractconv.planning.cost import flops
 from contractconv.planning.options import Options, beside
-from contractconv.planning.plan import Parts, Plan, order_of, plan_afresh
+from contractconv.planning.path import Order
+from contractconv.planning.plan import Parts, Plan, order_of, plan_afresh, steps_of
 from contractconv.planning.setting import DIRECT
 
 
@@ -60,7 +63,7 @@ def _whole(
 
 def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], options: Options) -> Plan:
     """The plan of all parts together: each of them goes through the same steps."""
-    limit, order = options.memory_limit or 0, order_of(problem, options.optimize)
+    limit, order = options.memory_limit or 0, order_of(problem, options.search)
     numbers = working_dtype(problem, dtype)
     most = largest_block(problem, numbers, dtype, limit)
     cut = [block for block in blocks(problem, most) if block.contributes]
@@ -73,4 +76,15 @@ def _cut(problem: Problem, arrays: Sequence[Array], dtype: np.dtype[Any], option
     slicing = parts_of(block, views, out, room, order).slicing
     parts = prod(-(-block.extents[name] // chunk) for name, chunk in slicing.chunks)
     whole = plan_afresh(problem, DIRECT, order)
-    return replace(whole, parts=Parts(limit, len(cut) * parts, slicing.chunks))
+    again = _done_again(whole, slicing.typical(block), order)
+    return replace(whole, parts=Parts(limit, len(cut) * parts, slicing.chunks, again))
+
+
+def _done_again(whole: Plan, part: Problem, order: Order) -> float:
+    """Operations of all parts over those of the whole: each point belongs to one part."""
+    reached = part_of(part)
+    if reached is None:
+        return 1.0
+    taken = sum(flops(step) for _, step in steps_of(reached.problem, order))
+    ratio = whole.problem.points / max(1, part.points)
+    return max(1.0, taken * ratio / max(1, whole.flops))

@@ -80,7 +80,7 @@ def _run_within(
             made = run_within(steps, operands, limit)
             if made is not None:
                 return made
-    return _run_parts(problem, operands, dtype, limit, order_of(problem, options.optimize))
+    return _run_parts(problem, operands, dtype, limit, order_of(problem, options.search))
 
 
 def whole_plans(problem: Problem, dtype: str, options: Options) -> Iterator[Plan]:
@@ -148,9 +148,9 @@ def planned(
     from contractconv.execution.calibration import measured, setting
 
     if options.algorithm == "measure":
-        return plan(problem, measured(problem, operands, dtype), options.optimize)
+        return plan(problem, measured(problem, operands, dtype), options.search)
     here = setting(problem.points, dtype, options.algorithm)
-    return plan(problem, replace(here, lenient=True) if lenient else here, options.optimize)
+    return plan(problem, replace(here, lenient=True) if lenient else here, options.search)
 
 
 def run(

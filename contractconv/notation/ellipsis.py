@@ -39,7 +39,8 @@ def expand_dots(
     if output_shape is not None:
         told = _dots_sizes(spec.output, tuple(output_shape))
         output = spelled(spec.output, told) if len(told) <= len(names) else output
-    return replace(spec, inputs=tuple(map(spelled, spec.inputs, sizes)), output=output)
+    inputs = tuple(map(spelled, spec.inputs, sizes))
+    return replace(spec, inputs=inputs, output=output, inside=None)
 
 
 def dots_labels(spec: Spec, spelled: Spec) -> dict[str, str]:

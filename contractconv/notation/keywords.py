@@ -10,8 +10,8 @@ from contractconv.errors import ParameterError
 # Every keyword of a call that takes extents.
 KEYWORDS = frozenset({
     "activation", "algorithm", "bias", "casting", "dtype", "engines", "extents",
-    "memory_limit", "optimize", "out", "output_shape", "parameters", "path", "progress", "proof",
-    "reduce", "wrt",
+    "memory_limit", "minimize", "optimize", "out", "output_shape", "parameters", "path", "progress",
+    "proof", "reduce", "wrt",
 })  # fmt: skip
 
 # What numpy's and opt_einsum's calls take besides, and what to do here.

@@ -158,7 +158,7 @@ def block_spec(spec: Spec, name: str) -> Spec:
         return Affine.of(axis.terms, offset, axis.divisor)
 
     named = (*spec.parameters, begin, *starts)
-    return replace(spec.mapped(shifted), parameters=named)
+    return replace(spec.mapped(shifted), parameters=named, inside=None)
 
 
 def _unused(name: str, taken: Collection[str]) -> str:

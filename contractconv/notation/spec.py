@@ -8,7 +8,7 @@ written with its summands in the order in which they were typed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
 
 from contractconv.lazy import Value, remembered
@@ -70,6 +70,10 @@ class Dots(_Whole):
 
 Axis = Affine | Composition | Dots
 Term = tuple[Axis, ...]
+Place = tuple[int, int | None]
+"""Where something stands: the term's number (-1: the output) and the axis within it."""
+AxisPlace = tuple[int, int]
+"""The same of an axis."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Spec(Value):
         parameters: names of the symbolic coefficients that are still unbound, sorted.
         names: what each operand is called; nothing if they have no names of their own.
         result: what the result is called, if it has a name of its own.
+        inside: the computed axes that no point leaves, where that is known from the contraction
+            that it was derived from; by default its own extents say it.
     """
 
     inputs: tuple[Term, ...]
@@ -91,6 +97,7 @@ class Spec(Value):
     parameters: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     result: str = ""
+    inside: frozenset[AxisPlace] | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         return self._hash
@@ -166,7 +173,8 @@ class Spec(Value):
     @property
     def unnamed(self) -> Spec:
         """The same contraction, whose operands have no names: plans and caches know none."""
-        return replace(self, names=(), result="") if self.names or self.result else self
+        told = self.names or self.result or self.inside is not None
+        return replace(self, names=(), result="", inside=None) if told else self
 
     @property
     def has_dots(self) -> bool:
@@ -222,10 +230,6 @@ def composed_names(terms: Iterable[Term]) -> frozenset[str]:
 def has_dots(term: Term) -> bool:
     """Whether a term has an ellipsis."""
     return any(isinstance(axis, Dots) for axis in term)
-
-
-Place = tuple[int, int | None]
-"""Where something stands: the term's number (-1: the output) and the axis within it."""
 
 
 def render(spec: Spec) -> tuple[str, dict[Place, tuple[int, int]]]:

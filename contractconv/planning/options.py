@@ -17,7 +17,7 @@ from contractconv.errors import (
 from contractconv.notation.keywords import KEYWORDS, Casting, meant, merged
 from contractconv.notation.problem import Shape, as_shape
 from contractconv.notation.spec import Spec
-from contractconv.planning.path import as_path
+from contractconv.planning.path import MINIMIZED, Minimize, Search, as_path
 from contractconv.planning.setting import ALGORITHMS, Algorithm
 
 ACTIVATIONS = ("relu",)
@@ -42,6 +42,7 @@ class Options:
         output_shape: the shape of the result, where the rules should not choose it.
         algorithm: how products are summed, or who chooses that.
         optimize: who chooses the order of the operands: a name, a path of pairs, a path optimizer.
+        minimize: what the order makes small: predicted seconds, operations, or bytes moved.
         memory_limit: bytes that temporary arrays may take beyond operands and result.
         dtype: what the operands are converted to.
         casting: what may be converted into what.
@@ -55,6 +56,7 @@ class Options:
     output_shape: Shape | None = None
     algorithm: Algorithm = "auto"
     optimize: Any = "auto"
+    minimize: Minimize = "seconds"
     memory_limit: int | None = None
     dtype: Any = None
     casting: Casting = "safe"
@@ -91,11 +93,17 @@ class Options:
         for name in _CHECKS.keys() & said:
             said[name] = _CHECKS[name](said[name], spec)
         made = Options(values, **said)
+        _check_search(made.search)
         if made.memory_limit is not None and made.algorithm not in ("auto", "direct"):
             raise AlgorithmError(
                 f"memory_limit goes with 'auto' or 'direct', not {made.algorithm!r}"
             )
         return made
+
+    @property
+    def search(self) -> Search:
+        """Who looks for the order of the operands, and for which."""
+        return Search(self.optimize, self.minimize)
 
     def inside(self, taken: int, what: str) -> Options:
         """How a contraction is carried out whose caller takes some of the memory itself.
@@ -199,6 +207,25 @@ def _as_optimize(optimize: Any, spec: Spec) -> Any:
     return as_path(optimize)
 
 
+def _as_minimize(minimize: Any, spec: Spec) -> Any:
+    """What an order makes small."""
+    if minimize is None:
+        return DEFAULTS.minimize
+    return _one_of("minimize", MINIMIZED, AlgorithmError)(minimize, spec)
+
+
+def _check_search(search: Search) -> None:
+    """What is to be minimised is said to searches of this library alone."""
+    if search.minimize == DEFAULTS.minimize or search.optimize in ("auto", "auto-hq"):
+        return
+    named = isinstance(search.optimize, str)
+    what = f"optimize={search.optimize!r}" if named else "an order that is given"
+    raise AlgorithmError(
+        f"minimize={search.minimize!r} is for the searches of this library, optimize='auto' "
+        f"or 'auto-hq': it says nothing to {what}"
+    )
+
+
 def _as_bias(bias: Any, spec: Spec) -> Any:
     """What is added; an index of that name has not been meant."""
     hint = meant("bias", bias, spec.indices)
@@ -218,6 +245,7 @@ _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
     "output_shape": _as_result_shape,
     "algorithm": _one_of("algorithm", ALGORITHMS, AlgorithmError),
     "optimize": _as_optimize,
+    "minimize": _as_minimize,
     "memory_limit": as_bytes,
     "casting": _one_of("casting", get_args(Casting), OperandError),
     "bias": _as_bias,
@@ -227,4 +255,4 @@ _CHECKS: dict[str, Callable[[Any, Spec], Any]] = {
 # What a call has not been told; compared by identity, since arrays are among the options.
 _UNSAID = {name: getattr(DEFAULTS, name) for name in Options.__slots__}
 # What signatures have in their place.
-_LEFT = {**_UNSAID, "optimize": None, "path": None}
+_LEFT = {**_UNSAID, "optimize": None, "path": None, "minimize": None}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from contractconv.cache_register import Shelf, kept
 from contractconv.errors import AlgorithmError
@@ -21,7 +21,9 @@ from contractconv.planning.choice import Choice, choose
 from contractconv.planning.cost import flops, labels_of
 from contractconv.planning.einsum import arranged
 from contractconv.planning.lowerings import Lowering, described, gradient_lowering, lowering_of
-from contractconv.planning.path import Merge, Order, Pair, checked_path, contraction_order, merge
+from contractconv.planning.merges import Merge, merge
+from contractconv.planning.orders.search import contraction_order
+from contractconv.planning.path import AUTO, NO_ORDER, Order, Pair, Search, checked_path
 from contractconv.planning.piece import Piece
 from contractconv.planning.report import data, report
 from contractconv.planning.result_coverage import complete, disjoint
@@ -121,11 +123,13 @@ class Parts(NamedTuple):
         limit: bytes that temporary arrays may take.
         number: how many parts there are, about; each goes through all steps.
         sizes: for each index that is cut how many values a part has of it.
+        again: operations of all parts, over those of the whole.
     """
 
     limit: int
     number: int
     sizes: tuple[tuple[str, int], ...]
+    again: float = 1.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,7 +145,7 @@ class Plan(Printed, Value):
         setting: what algorithms are chosen by.
         forward: the contraction of which this is the gradient, if its reduction has a local
             derivative, which comes first.
-        source: where the order of its steps comes from; empty if there was nothing to choose.
+        order: in which its operands meet, and where that comes from.
         parts: how it is cut, if there is a memory limit.
         ready: what execution keeps for operands that lie in memory as earlier ones did.
     """
@@ -150,7 +154,7 @@ class Plan(Printed, Value):
     steps: tuple[Step, ...]
     setting: Setting
     forward: Problem | None = None
-    source: str = ""
+    order: Order = NO_ORDER
     parts: Parts | None = None
     ready: Shelf = field(default_factory=Shelf, init=False, repr=False, compare=False)
 
@@ -229,22 +233,22 @@ class Plan(Printed, Value):
         return report(self)
 
 
-def plan(problem: Problem, setting: Setting = DIRECT, optimize: Any = "auto") -> Plan:
+def plan(problem: Problem, setting: Setting = DIRECT, search: Search = AUTO) -> Plan:
     """Plan a contraction; equal problems share one plan.
 
     Args:
         problem: the contraction.
         setting: what algorithms are chosen by.
-        optimize: who chooses the order, see :func:`order_of`.
+        search: who chooses the order, see :func:`order_of`.
     """
-    if isinstance(optimize, Hashable):
-        return _plan(problem, setting, optimize)
-    return plan_afresh(problem, setting, order_of(problem, optimize))
+    if isinstance(search.optimize, Hashable):
+        return _plan(problem, setting, search)
+    return plan_afresh(problem, setting, order_of(problem, search))
 
 
 @kept(most=1024)
-def _plan(problem: Problem, setting: Setting, optimize: Any) -> Plan:
-    return plan_afresh(problem, setting, order_of(problem, optimize))
+def _plan(problem: Problem, setting: Setting, search: Search) -> Plan:
+    return plan_afresh(problem, setting, order_of(problem, search))
 
 
 def plan_afresh(problem: Problem, setting: Setting = DIRECT, order: Order | None = None) -> Plan:
@@ -259,7 +263,7 @@ def plan_afresh(problem: Problem, setting: Setting = DIRECT, order: Order | None
     problem = apart(problem)
     steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem, order))
     _check(problem, steps, setting)
-    return Plan(problem, steps, setting, source=order.source)
+    return Plan(problem, steps, setting, order=order)
 
 
 def _check(problem: Problem, steps: tuple[Step, ...], setting: Setting) -> None:
@@ -286,12 +290,12 @@ def _misses(steps: tuple[Step, ...], asked: str) -> bool:
     return asked in FAST and not any(step.choice.chosen.algorithm == asked for step in steps)
 
 
-def order_of(problem: Problem, optimize: Any = "auto") -> Order:
+def order_of(problem: Problem, search: Search = AUTO) -> Order:
     """In which order the operands meet, once each is summed over what it alone has.
 
     Args:
         problem: the contraction.
-        optimize: a path of its operands, or what :func:`contraction_order` takes.
+        search: who chooses: a path of the operands, or what :func:`contraction_order` takes.
 
     Raises:
         AlgorithmError: it is no path of these operands, or there is no order to choose.
@@ -302,25 +306,31 @@ def order_of(problem: Problem, optimize: Any = "auto") -> Order:
         >>> order_of(resolve(parse("i j, j k, k -> i"), [(9, 9), (9, 9), (9,)], {})).pairs
         ((1, 2), (0, 1))
     """
+    optimize = search.optimize
     if not REDUCTIONS[problem.reduce].linear:
         if optimize not in ("auto", "auto-hq"):
             raise AlgorithmError(
                 f"reduce={problem.reduce!r} reads all operands at once: there is no order to choose"
             )
-        return Order((), "")
+        return NO_ORDER
     if isinstance(optimize, tuple):
         return Order(checked_path(optimize, len(problem.operands), _places(problem)), "as given")
-    search = _chosen if isinstance(optimize, Hashable) else _chosen_afresh
-    return search(problem, optimize)
+    choose = _chosen if isinstance(optimize, Hashable) else _chosen_afresh
+    return choose(problem, search)
 
 
 @kept(most=1024)
-def _chosen(problem: Problem, optimize: Any) -> Order:
-    return _chosen_afresh(problem, optimize)
+def _chosen(problem: Problem, search: Search) -> Order:
+    return _chosen_afresh(problem, search)
 
 
-def _chosen_afresh(problem: Problem, optimize: Any) -> Order:
-    return contraction_order(_of_operands(problem, _reduced_terms(problem)), optimize)
+def _chosen_afresh(problem: Problem, search: Search) -> Order:
+    return contraction_order(reduced(problem), search)
+
+
+def reduced(problem: Problem) -> Problem:
+    """What is left when each operand is summed over what it alone has."""
+    return _of_operands(problem, _reduced_terms(problem))
 
 
 def steps_of(problem: Problem, order: Order) -> list[tuple[Pair, Problem]]:

@@ -97,7 +97,7 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     moved += volume(leaf.kept, leaf.extents)
     if not machine.compiled:
         moved += max(rows, columns) * batch * inner
-    seconds = _matrix_seconds(sizes, setting)
+    seconds = matrix_seconds(sizes, setting)
     if min(rows, columns) == 1 and windows(leaf) and not _go_together(leaf, batch, setting):
         seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
@@ -119,7 +119,7 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
         -(-extents[w.result] // m) for w, m in zip(found, piece.outputs, strict=True)
     )
     height, depth = (channels, tiles) if kernel else (tiles, channels)
-    multiplied = _matrix_seconds((batch * prod(products), height, columns, depth), setting)
+    multiplied = matrix_seconds((batch * prod(products), height, columns, depth), setting)
     on_data, on_results, on_taps = (
         _transform_work(sides, products) for sides in (products, piece.outputs, taps)
     )
@@ -154,7 +154,7 @@ def seconds_of_transforms(piece: Piece, setting: Setting) -> float:
     transforms = batch * (rows * inner + rows * columns + inner * columns)
     # By numpy, in complex numbers, on one thread; the products on all of them.
     moved = transforms * points * (2 * log2(tile + 1) + 8) / min(machine.move, _NUMPY)
-    multiplied = 2 * _matrix_seconds((batch * points, rows, columns, inner), setting)
+    multiplied = 2 * matrix_seconds((batch * points, rows, columns, inner), setting)
     return 20 * machine.call + 4 * moved + 4 * multiplied
 
 
@@ -166,7 +166,7 @@ def _sizes(leaf: Problem, without: Sequence[Window] = ()) -> Sizes:
     return batch, rows, columns, inner
 
 
-def _matrix_seconds(sizes: Sizes, setting: Setting) -> float:
+def matrix_seconds(sizes: Sizes, setting: Setting) -> float:
     """A batch of matrix products: short sides leave registers and lanes idle."""
     batch, rows, columns, inner = sizes
     machine = setting.machine

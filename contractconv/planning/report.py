@@ -11,6 +11,8 @@ from contractconv.planning.piece import Piece
 if TYPE_CHECKING:
     from contractconv.planning.plan import Plan, Step
 
+# What is done again in parts, where it is not worth a word.
+_HARDLY = 1.05
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 
@@ -30,12 +32,13 @@ def facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "largest intermediate", f"{quantity(plan.largest_intermediate)} elements"
     if plan.missed is not None:
         yield "algorithm", f"{plan.missed!r} has nothing to work on here: direct"
-    if plan.source:
-        yield "order", plan.source
+    if plan.order.source:
+        yield "order", plan.order.source
     if plan.parts is not None:
-        limit, count, cut = plan.parts
+        limit, count, cut, again = plan.parts
         sizes = ", ".join(f"{name}={size}" for name, size in cut)
         parts = f"{count:,} parts" + f", of {sizes} each" * bool(cut) if count > 1 else "at once"
+        parts += f", {again:.1f} times the operations" * (again > _HARDLY)
         yield "memory limit", f"{limit:,} bytes: {parts}"
     if plan.forward is not None:
         yield f"local derivative of {plan.forward.reduce}", _local(plan)
@@ -72,9 +75,16 @@ def data(plan: Plan) -> dict[str, Any]:
         "result_shape": list(plan.problem.result_shape),
         "operations": plan.flops,
         "largest_intermediate": plan.largest_intermediate,
+        "order": _order_data(plan),
         "local_derivative": None if plan.forward is None else _local(plan),
         "steps": [] if once is not None else [_step_data(step) for step in plan.steps],
     }
+
+
+def _order_data(plan: Plan) -> dict[str, Any]:
+    pairs, source, minimize, proved = plan.order
+    path = [list(pair) for pair in pairs]
+    return {"path": path, "source": source, "minimize": minimize or None, "proved": proved}
 
 
 def _step_data(step: Step) -> dict[str, Any]:

@@ -620,7 +620,7 @@ def test_formulas() -> None:
     assert conv.jvp(0).formula == "JV[b, i, o] = Σ_{k,c} V[b, i+k, c] · W[k, c, o]"
     assert conv.jacobian(1).formula == "J[b, i, o, k, c, o′] = X[b, i+k, c] · δ(o′, o)"
     assert factors.input.formula == ("A[(k c), (k′ c′)] = Σ_{b,i} X[b, i+k, c] · X[b, i+k′, c′]")
-    assert factors.output.formula == "B[o, o′] = 1/(N_b N_i) Σ_{b,i} G[b, i, o] · G[b, i, o′]"
+    assert factors.output.formula == "B[o, o′] = 1/(N_b N_i) · Σ_{b,i} G[b, i, o] · G[b, i, o′]"
 
 
 def test_no_condition_of_a_formula_is_written_twice() -> None:

@@ -85,10 +85,10 @@ def test_arrays_and_indices_are_taken_apart_alike() -> None:
 
 def test_sizes_are_raised_to_powers() -> None:
     factors = cc.Contraction("b (i+k) c, k c o -> b i o").curvature(1).kronecker("reduce")
-    assert "1/N_i² Σ" in factors.input.formula
+    assert "1/N_i² · Σ" in factors.input.formula
     assert r"\frac{1}{N_{i}^{2}}" in factors.input.latex()
     image = cc.Contraction("b (i+k) (j+l) c, k l c o -> b i j o").curvature(1).kronecker("reduce")
-    assert "1/(N_i² N_j²) Σ" in image.input.formula
+    assert "1/(N_i² N_j²) · Σ" in image.input.formula
 
 
 LETTERS = ["é", "ß", "größe", "ñandú_x", "ä_1", "Δt", "ы", "語", "ℓ", "Α", "øre2", "d_é"]

@@ -14,7 +14,7 @@ from contractconv.calculus.read_conditions import places
 from contractconv.display.equations import Writer
 from contractconv.display.formula_writers import Hand
 from contractconv.display.names import element as written
-from contractconv.notation.extents import bind
+from contractconv.display.programs.known_reads import Read, bound, inside
 from contractconv.notation.spec import Composition, Spec, lone_names
 from contractconv.programs.nodes import Contract, Node
 from contractconv.programs.sizes import Extent
@@ -56,10 +56,16 @@ class Contraction:
         return _Written(self, hand, factor, sizes)
 
 
-def contraction_of(node: Contract) -> Contraction:
-    """Find the formula of a contraction."""
-    spec = _bound(node)
-    spec = _called((not node.local and gathered(spec)) or spec, node)
+def contraction_of(node: Contract, known: frozenset[Read] = frozenset()) -> Contraction:
+    """Find the formula of a contraction.
+
+    Args:
+        node: the contraction.
+        known: what is read inside of its array at every point, as other lines know.
+    """
+    typed = bound(node)
+    spec = (not node.local and gathered(typed)) or typed
+    spec = _called(replace(spec, inside=inside(node, spec, known)), node)
     names = [str(n) for n in range(len(node.operands))]
     equation = forward_equation(spec, "", names)
     ends = _ends(node, spec)
@@ -67,13 +73,6 @@ def contraction_of(node: Contract) -> Contraction:
     equation = simplified(replace(equation, guards=guards))
     told = {f"N_{n}.{extent.name}": extent for (n, _), extent in ends.items()}
     return Contraction(node, spec, equation, told)
-
-
-def _bound(node: Contract) -> Spec:
-    """The string with the numbers of its parameters, where these are numbers."""
-    numbers = {n: s.number for n, s in node.extents if n in node.spec.parameters}
-    known = {name: number for name, number in numbers.items() if number is not None}
-    return bind(node.spec, known) if known else node.spec
 
 
 def _called(spec: Spec, node: Contract) -> Spec:

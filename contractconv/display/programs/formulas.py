@@ -11,6 +11,7 @@ from contractconv.calculus.letters import Letter
 from contractconv.display.formula_writers import HANDS
 from contractconv.display.names import element
 from contractconv.display.programs.contraction_formulas import Contraction, contraction_of
+from contractconv.display.programs.known_reads import Read, known_reads
 from contractconv.display.programs.known_sizes import KnownSizes
 from contractconv.display.programs.lines import Line, Lines
 from contractconv.display.programs.map_formulas import Formula, applied
@@ -81,7 +82,7 @@ class Formulas:
         node, hand = line.node, HANDS[self.script]
         name = self._letter(line.name)
         if isinstance(node, Contract) and not line.is_other:
-            return self._contraction(name, contraction_of(node))
+            return self._contraction(name, contraction_of(node, self._known))
         at = {axis: hand.symbol(axis) for axis in node.axes}
         left = element(hand, name, list(at.values()))
         if line.is_input:
@@ -103,6 +104,11 @@ class Formulas:
         """A name; that of what comes back to a value is a gradient's."""
         back = name.startswith("d_") and name in self._back
         return Letter(name, "gradient", self._letter(name[2:])) if back else name
+
+    @remembered
+    def _known(self) -> frozenset[Read]:
+        """What is read inside of arrays at every point."""
+        return known_reads(line.node for line in self.lines.all())
 
     @remembered
     def _back(self) -> frozenset[str]:

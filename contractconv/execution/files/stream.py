@@ -82,7 +82,7 @@ class Job:
             "version": VERSION, "problem": self.problem,
             "dtypes": (self.dtype.name, self.result.name),
             "casting": asked.casting, "algorithm": asked.algorithm, "limit": asked.memory_limit,
-            "order": None if callable(order) else order,
+            "order": None if callable(order) else order, "minimize": asked.minimize,
             "activation": None if self.ending is None else self.ending.activation,
             "out": (self.out.shape, self.out.strides, self.out.dtype.name),
         }  # fmt: skip
@@ -153,7 +153,10 @@ def _cut(job: Job, search: Search, mark: Mark | None) -> tuple[Cut, int]:
 
 def _inner(job: Job, limit: int) -> Options:
     asked = job.options
-    return Options(algorithm=asked.algorithm, optimize=asked.optimize, memory_limit=limit)
+    return Options(
+        algorithm=asked.algorithm, optimize=asked.optimize, minimize=asked.minimize,
+        memory_limit=limit,
+    )  # fmt: skip
 
 
 class _Step(NamedTuple):

@@ -20,6 +20,7 @@ from contractconv.execution.local_weights import landing_points
 from contractconv.notation.problem import Problem, Shape, shape_of
 from contractconv.notation.spec import SUM
 from contractconv.planning.options import DEFAULTS, Options
+from contractconv.planning.path import Search
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.reductions.table import REDUCTIONS
 
@@ -57,8 +58,8 @@ def contracted(problem: Problem, operands: Sequence[Any], options: Options = DEF
     if library.contraction is not None:
         return library.contraction(problem, operands, options)
     arrays = joined(operands, library, like)
-    search = _kept if isinstance(options.optimize, Hashable) else _prepared
-    return search(problem, library, library.promoted(arrays), options.optimize)(arrays, like)
+    prepare = _kept if isinstance(options.optimize, Hashable) else _prepared
+    return prepare(problem, library, library.promoted(arrays), options.search)(arrays, like)
 
 
 def ready(
@@ -75,20 +76,20 @@ def ready(
     whole = library.contraction
     if whole is not None:
         return lambda operands: whole(problem, operands, DEFAULTS)
-    carry = _kept(problem, library, dtype, DEFAULTS.optimize)
+    carry = _kept(problem, library, dtype, DEFAULTS.search)
     return lambda operands: carry(operands, operands[0], alike)
 
 
 @kept(most=1024)
-def _kept(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
-    return _prepared(problem, library, common, optimize)
+def _kept(problem: Problem, library: Library, common: str, search: Search) -> Carry:
+    return _prepared(problem, library, common, search)
 
 
-def _prepared(problem: Problem, library: Library, common: str, optimize: Any) -> Carry:
+def _prepared(problem: Problem, library: Library, common: str, search: Search) -> Carry:
     """Decide, once for operands that meet in a dtype, what carries a contraction out."""
     arithmetic = Arithmetic.of(library, common, problem.reduce)
     shapes, shape = [*map(shape_of, problem.operands)], problem.result_shape
-    work, count = _steps(problem, arithmetic, optimize), _divisor(problem)
+    work, count = _steps(problem, arithmetic, search), _divisor(problem)
     numbers, result, cast = arithmetic.numbers, arithmetic.result, library.cast
     copied = library.copied if _is_view(problem) else None
 
@@ -124,14 +125,14 @@ def _divisor(problem: Problem) -> Any:
     return np.maximum(landing_points(problem), 1)
 
 
-def _steps(problem: Problem, arithmetic: Arithmetic, optimize: Any) -> Work:
+def _steps(problem: Problem, arithmetic: Arithmetic, search: Search) -> Work:
     """One step after the other; each takes some of what is there, and its result is put behind."""
     record = REDUCTIONS[problem.reduce]
     if record.averages:
         problem = replace(problem, reduce=SUM)
     steps = [
         (positions, prepared(step, arithmetic)[1])
-        for positions, step in steps_of(problem, order_of(problem, optimize))
+        for positions, step in steps_of(problem, order_of(problem, search))
     ]
     if len(steps) == 1:
         return steps[0][1]

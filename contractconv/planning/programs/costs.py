@@ -7,7 +7,7 @@ from math import prod
 
 from contractconv.cache_register import kept
 from contractconv.notation.problem import Problem, shape_of
-from contractconv.planning.path import MOVED
+from contractconv.planning.orders.objectives import MOVED
 from contractconv.planning.plan import order_of, steps_of
 from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.planning.programs.row_loops import RowLoop

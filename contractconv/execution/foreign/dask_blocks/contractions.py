@@ -47,7 +47,7 @@ def contracted(problem: Problem, operands: Sequence[Array], options: Options = D
     summand = replace(problem, reduce=SUM) if averages else problem
     arrays = [split(a, shape_of(t)) for a, t in zip(operands, problem.operands, strict=True)]
     many = len(arrays) > _AT_ONCE
-    steps = steps_of(summand, order_of(summand, options.optimize)) if many else []
+    steps = steps_of(summand, order_of(summand, options.search)) if many else []
     for taken, step in steps[:-1]:
         given = [arrays[n] for n in taken]
         arrays = [array for n, array in enumerate(arrays) if n not in taken]
