@@ -64,7 +64,8 @@ def setting(points: int, dtype: str, algorithm: str) -> Setting:
 
 @cache
 def _common(dtype: str, algorithm: str, threads: int, compiled: bool) -> Setting:
-    return Setting(dtype, algorithm, replace(COMMON, threads=threads, compiled=compiled))
+    machine = replace(COMMON, threads=threads, compiled=compiled, wide=_are_wide(compiled))
+    return Setting(dtype, algorithm, machine)
 
 
 def machine(compiled: bool) -> Machine:
@@ -80,8 +81,15 @@ def machine(compiled: bool) -> Machine:
         found = _machine(compiled)
     except native.UnfitError:
         found = _machine(False)
-    asked = _asked[compiled] = replace(found, threads=processors())
+    asked = replace(found, threads=processors(), wide=_are_wide(found.compiled))
+    _asked[compiled] = asked
     return asked
+
+
+def _are_wide(compiled: bool) -> bool:
+    """Whether kernels have wider vectors than the library that multiplies for numpy."""
+    known = blas.vector_bytes()
+    return compiled and known is not None and known < native.registers()[1]
 
 
 Figures = list[dict[str, Any]]

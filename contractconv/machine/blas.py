@@ -28,6 +28,15 @@ _OPENMP = 2
 _PRODUCTS = {"float32": "cblas_sgemm", "float64": "cblas_dgemm"}
 
 
+# Bytes of a vector, by the processors for which OpenBLAS has products: those of x86.
+_VECTORS = {
+    **dict.fromkeys(("skylakex", "cooperlake", "sapphirerapids"), 64),
+    **dict.fromkeys(("sandybridge", "haswell", "zen", "bulldozer", "piledriver"), 32),
+    **dict.fromkeys(("steamroller", "excavator"), 32),
+    **dict.fromkeys(("core2", "penryn", "dunnington", "nehalem", "barcelona", "bobcat"), 16),
+}
+
+
 class Product(NamedTuple):
     """What multiplies matrices.
 
@@ -103,6 +112,11 @@ def core() -> str:
     """The kind of processor that the library multiplies for, which need not be the one it is on."""
     pool = _pool()
     return "" if pool is None else pool.core().decode()
+
+
+def vector_bytes() -> int | None:
+    """How wide the vectors are that it multiplies with; ``None`` if that is unknown."""
+    return _VECTORS.get(core().lower())
 
 
 def product(dtype: str) -> Product | None:

@@ -15,6 +15,8 @@ from contractconv.reductions.table import REDUCTIONS
 # Points at which a kernel is worth its call. More in matrices one by one are for kernels, too: they
 # share them among threads, which numpy does not.
 _WORTH_A_KERNEL, _MOST_ONE_BY_ONE = 1 << 16, 1 << 20
+# Points from which on wider vectors are worth a kernel, up to what BLAS alone cuts for every cache.
+_WORTH_WIDE, _HUGE_WIDE = 1 << 19, 1 << 32
 # Up to so many points of a matrix product BLAS works in one thread; beyond, it wakes threads of its
 # own, and they and ours wait for each other to let the processors go.
 _ALONE = 1 << 18
@@ -81,12 +83,13 @@ class Way(Enum):
     KERNEL = auto()
 
 
-def way(problem: Problem, compiled: bool) -> Way | None:
+def way(problem: Problem, compiled: bool, wide: bool = False) -> Way | None:
     """How a step is carried out; ``None`` if it is empty, or no einsum of one or two operands.
 
     Args:
         problem: the step.
         compiled: whether there are kernels for its numbers.
+        wide: whether these have wider vectors than BLAS.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -112,10 +115,10 @@ def way(problem: Problem, compiled: bool) -> Way | None:
     found = roles(first, second, problem.kept, problem.indices)
     if not found.summed:
         return Way.MULTIPLY
-    return _of_products(step, found, problem, compiled)
+    return _of_products(step, found, problem, compiled, wide)
 
 
-def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -> Way:
+def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool, wide: bool) -> Way:
     batch, rows, columns, summed = (volume(names, problem.extents) for names in found)
     matrix, tiny = min(rows, columns) > 1, rows * columns * summed <= _TINY_PRODUCT
     together = batch > 1 and _innermost(step, problem) in found.batch and (tiny or not matrix)
@@ -123,9 +126,10 @@ def _of_products(step: Einsum, found: Roles, problem: Problem, compiled: bool) -
         # Where each number is read once, no kernel is faster than memory is.
         again = together and rows * columns > 1
         each = rows * columns * summed
-        few = each <= (_ALONE if batch > 1 else _LONG)
+        few = each <= (_HUGE_WIDE if wide else _ALONE if batch > 1 else _LONG)
         fits = matrix and (few or (each < _HUGE and _fills_vectors(step, problem)))
-        if again or (fits and not _for_blas(step, found, problem)):
+        alone = _for_blas(step, found, problem) and not (wide and problem.points >= _WORTH_WIDE)
+        if again or (fits and not alone):
             return Way.KERNEL
     return Way.ELEMENTWISE if together else Way.MATRIX
 

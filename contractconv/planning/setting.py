@@ -21,6 +21,8 @@ class Machine:
         multiply: multiply-adds a second, of one thread, in matrix products.
         move: numbers a second that one thread loads, changes by a few operations and stores.
         call: seconds that pass before a step gets going.
+        wide: whether vectors of kernels are wider than those of the library that multiplies for
+            numpy, which may not know the processor.
     """
 
     threads: int
@@ -28,6 +30,7 @@ class Machine:
     multiply: float
     move: float
     call: float
+    wide: bool = False
 
     @property
     def lanes(self) -> int:

@@ -164,7 +164,7 @@ def _whole(name: str, *ways: Way) -> Lowering:
     """A way for steps without windows, each by one operation."""
 
     def applies(piece: Piece, setting: Setting) -> bool:
-        return way(piece.problem, setting.machine.compiled) in ways
+        return way(piece.problem, setting.machine.compiled, setting.machine.wide) in ways
 
     def describe(piece: Piece) -> str:
         return products_of(piece) if _multiplies(piece) else reduction_of(piece)
