@@ -12,6 +12,7 @@ from benchmarks.layers import (
     Product,
     Shape,
 )
+from contractconv import Reduction
 
 # What is drawn has so many multiply-adds, and no array of more elements.
 LEAST_WORK, MOST_WORK = 1e6, 1.5e9
@@ -64,6 +65,7 @@ SIDES = (
     150,
     224,
 )
+POOLS: tuple[Reduction, ...] = ("max", "mean")
 BATCHES = (1, 1, 2, 4, 8, 8, 16, 32, 64)
 
 
@@ -277,7 +279,7 @@ def _product(family: str, string: str, sizes: dict[str, int], dtype: str) -> Pro
 
 def _pooling(rng: Random, family: str, dtype: str) -> Pooling:
     size, stride = rng.choice(((2, 2), (3, 2), (3, 1), (3, 3), (2, 1), (5, 3)))
-    side, reduce = rng.choice(SIDES), rng.choice(("max", "mean"))
+    side, reduce = rng.choice(SIDES), rng.choice(POOLS)
     batch, channels = rng.choice(BATCHES), rng.choice(CHANNELS)
     return Pooling(reduce, batch, side, side, channels, size, stride)
 

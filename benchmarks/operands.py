@@ -46,7 +46,8 @@ def matrices(case: Matmul) -> tuple[Array, Array]:
 
 def _normal(*shapes: Shape, dtype: str = "float32") -> list[Array]:
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(out=at_a_line(shape, dtype), dtype=dtype) for shape in shapes]
+    kind: Any = dtype
+    return [rng.standard_normal(out=at_a_line(shape, dtype), dtype=kind) for shape in shapes]
 
 
 def at_a_line(shape: Shape, dtype: str = "float32") -> Array:

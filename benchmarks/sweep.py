@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.commandline import add_effort, effort, parser, show, table_of_peers
 from benchmarks.drawn import FAMILIES, draw
-from benchmarks.layers import Measurement, Pooling, measurements
+from benchmarks.layers import Drawn, Measurement, Product, measurements
 from benchmarks.machine import machine
 from benchmarks.peers import OURS, Peer
 from benchmarks.report import (
@@ -70,7 +70,7 @@ def planned(measurement: Measurement) -> Planned | None:
     """What is planned; nothing for a pooling, whose gradient has no steps."""
     from benchmarks.peers.drawn_contraction import plan  # noqa: PLC0415 - after threads are set
 
-    if isinstance(measurement.case, Pooling):
+    if not isinstance(measurement.case, Drawn | Product):
         return None
     steps = plan(measurement.case, measurement.direction).steps
     dearest = max(steps, key=lambda step: step.choice.chosen.seconds)

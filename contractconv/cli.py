@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import unquote
 
 from contractconv.api.contraction import Contraction
 from contractconv.display.explanation import Explanation, explain
-from contractconv.errors import ContractionError, ShapeError
+from contractconv.errors import ContractionError, ShapeError, SpecError
 from contractconv.notation.carets import operand_position
 from contractconv.notation.problem import as_shape
 from contractconv.notation.spec import REDUCTIONS
@@ -36,7 +37,8 @@ _EXAMPLES = """examples:
   contractconv explain layer.py --wrt W --shape x=8x3 --shape W=3x4 --shape bias=4
   contractconv grad layer.py --wrt W --wrt bias
   contractconv check layer.py
-  contractconv play "b (i+k) (j+l) c, k l c o -> b i j o"
+  contractconv play "b (i+k) (j+l) c, k l c o -> b i j o" --open 0.steps
+  contractconv play "i, i j, j ->" --names "x A x" --shape 5 --shape 5x5
   contractconv run layer.py --input x=x.npy --input W=W.npy --input bias=bias.npy --output y.npy
 """
 
@@ -88,21 +90,7 @@ def _add_explain(commands: Any) -> None:
         help="only the gradient by operand N, a position or a name; of a program, the gradients by "
         "values of these names",
     )  # fmt: skip
-    explain.add_argument(
-        "--shape", action="append", default=[], metavar="8x28x28x3",
-        help="the shape of the next operand ('' for a scalar); with all of them, plans are shown; "
-        "of a program, NAME=8x28x28x3 is that of an input",
-    )  # fmt: skip
-    explain.add_argument(
-        "--let", action="append", default=[], metavar="NAME=NUMBER",
-        help="the extent of an index, or the value of a parameter",
-    )  # fmt: skip
-    explain.add_argument("--reduce", default="sum", choices=REDUCTIONS)
-    explain.add_argument("--parameters", default="", metavar="'s d p'", help="names of numbers")
-    explain.add_argument(
-        "--names", metavar="'x A x'",
-        help="what the operands are called; equal names are one array, which has one --shape",
-    )  # fmt: skip
+    _add_fields(explain, "; of a program, NAME=8x28x28x3 is that of an input")
     explain.add_argument(
         "--no-proof", action="store_true", help="do not verify the gradients, which takes longest"
     )
@@ -111,21 +99,74 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+def _add_fields(parser: argparse.ArgumentParser, of_programs: str = "") -> None:
+    """Let a parser of arguments ask what else there is to say of a contraction."""
+    parser.add_argument(
+        "--shape", action="append", default=[], metavar="8x28x28x3",
+        help="the shape of the next operand ('' for a scalar); with all of them, plans are shown"
+        + of_programs,
+    )  # fmt: skip
+    parser.add_argument(
+        "--output-shape", metavar="8x14x14x16",
+        help="the shape of the result, where the rules should not choose it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--let", action="append", default=[], metavar="NAME=NUMBER",
+        help="the extent of an index, or the value of a parameter",
+    )  # fmt: skip
+    parser.add_argument("--reduce", default="sum", choices=REDUCTIONS)
+    parser.add_argument("--parameters", default="", metavar="'s d p'", help="names of numbers")
+    parser.add_argument(
+        "--names", metavar="'x A x'",
+        help="what the operands are called; equal names are one array, which has one --shape",
+    )  # fmt: skip
+
+
 def _add_play(commands: Any) -> None:
     play = commands.add_parser(
         "play", help="open the playground: a page on which one types a string and reads formulas"
     )
     play.set_defaults(action=_play)
-    play.add_argument("spec", metavar="SPEC", nargs="?", help="the string to begin with")
+    play.add_argument("spec", metavar="SPEC", nargs="?", default="", help="the string")
+    _add_fields(play)
+    play.add_argument(
+        "--open", action="append", default=[], metavar="0.steps",
+        help="what is shown of a card: of the layer, layer.plan; of the gradient by operand 0, "
+        "0.steps",
+    )  # fmt: skip
     play.add_argument("--port", type=int, default=0, help="where to serve it; any free port")
     play.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
 def _play(asked: argparse.Namespace) -> None:
-    from contractconv.playground import examples
     from contractconv.playground.server import play
 
-    play(examples.address(asked.spec) if asked.spec else "", asked.port, not asked.no_browser)
+    play(_address(asked), asked.port, not asked.no_browser)
+
+
+def _address(asked: argparse.Namespace) -> str:
+    """What stands behind the playground's address: nothing, if no string is asked for."""
+    from contractconv.playground.examples import address
+
+    if is_program(asked.spec):
+        raise SpecError(
+            f"{asked.spec} is a file: the playground takes strings; contractconv explain takes both"
+        )
+    found = address(
+        asked.spec, asked.shape, reduce=asked.reduce, parameters=asked.parameters,
+        names=asked.names or "", output_shape=asked.output_shape or "",
+        values=" ".join(asked.let), panels=dict(map(_panel, asked.open)),
+    )  # fmt: skip
+    if not asked.spec and found != "#":
+        raise SpecError(f"there is no SPEC that {unquote(found[1:])} could be said of")
+    return found if asked.spec else ""
+
+
+def _panel(text: str) -> tuple[str, str]:
+    card, dot, panel = text.partition(".")
+    if not dot:
+        raise SpecError(f"{text!r} is no panel of a card: write --open 0.steps, or layer.plan")
+    return card, panel
 
 
 def _explain(asked: argparse.Namespace) -> None:
@@ -148,6 +189,7 @@ def _explained_contraction(asked: argparse.Namespace) -> Explanation:
     contraction = Contraction(asked.spec, asked.reduce, asked.parameters, asked.names)
     shapes = [_shape(text) for text in asked.shape]
     extents = _extents(asked.let)
+    result = None if asked.output_shape is None else as_shape(_shape(asked.output_shape))
     wrt = operand_position(contraction._named, _operand(asked.wrt)) if asked.wrt else None
     with _Progress() as report:
         return explain(
@@ -155,7 +197,7 @@ def _explained_contraction(asked: argparse.Namespace) -> Explanation:
             list(map(as_shape, contraction._spread(shapes) if shapes else ())),
             extents,
             wrt,
-            None,
+            result,
             not asked.no_proof,
             report,
         )

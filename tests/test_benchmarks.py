@@ -91,12 +91,12 @@ STEPS = [
 ]
 FACTORED = "factorised convolutions"
 FACTORS = [Factorised(form, 2, 7, 3, 4, 5) for form in FORMS]
-AXES = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
+AXES = ((3, 2), (2, 1), (1, 0), (1, 2))  # kernel, stride, padding, dilation
 DRAWN: list[Drawn | Product] = [
-    Drawn("", 2, (9, 7), 3, 4, **AXES),
-    Drawn("", 2, (9, 7), 6, 4, **AXES, groups=2, channels_first=True),
-    Drawn("", 2, (9, 7), 4, 8, **AXES, groups=4),
-    Drawn("", 2, (9, 7), 4, 4, **AXES, groups=4, channels_first=True, dtype="float64"),
+    Drawn("", 2, (9, 7), 3, 4, *AXES),
+    Drawn("", 2, (9, 7), 6, 4, *AXES, groups=2, channels_first=True),
+    Drawn("", 2, (9, 7), 4, 8, *AXES, groups=4),
+    Drawn("", 2, (9, 7), 4, 4, *AXES, groups=4, channels_first=True, dtype="float64"),
     Drawn("", 2, (5, 7), 3, 4, (3, 2), (2, 1), (1, 0), (1, 1), transposed=True),
     Drawn("", 2, (11,), 3, 4, (3,), (2,), (1,), (2,)),
     Drawn("", 2, (4, 5, 6), 3, 2, (2, 3, 1), (1, 2, 1), (0, 1, 0), (1, 1, 1)),

@@ -53,7 +53,7 @@ def string(case: Convolution | Pooling) -> str:
 
 def axes(stride: int, dilation: int, padding: int) -> str:
     """Write the two axes of a window."""
-    return " ".join(axis(*names, stride, dilation, padding) for names in ("ik", "jl"))
+    return " ".join(axis(*names, stride, dilation, padding) for names in (("i", "k"), ("j", "l")))
 
 
 def _channels(case: Convolution) -> tuple[str, str, str]:

@@ -97,6 +97,7 @@ def _back(array: Array, whole: str, term: str, shape: Shape) -> Array:
 
 def compiled(case: Drawn | Product, **options: Any) -> tuple[Any, list[Array]]:
     """What runs a case, and its arrays."""
+    extents: dict[str, Any]
     if isinstance(case, Product):
         spec, given, extents = case.string, list(factors(case)), {}
     else:

@@ -79,7 +79,7 @@ def channels_last(image: Any) -> Array:
 
 def _taps_first(slope: Any, case: Drawn) -> Array:
     outputs, channels = (1, 0) if case.transposed else (0, 1)
-    return slope.numpy().transpose(*range(2, slope.ndim), channels, outputs)
+    return np.asarray(slope).transpose(*range(2, slope.ndim), channels, outputs)
 
 
 def product(case: Product, direction: str, layout: str) -> Prepared | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import contractconv as cc
 from benchmarks.layers import FORWARD, INPUT_GRADIENT, Convolution
-from benchmarks.peers.contraction import axis
+from benchmarks.peers.contraction import axes
 
 # How the axes of images and weights lie, by the names of torch's layouts, and of JAX's way.
 LAYOUTS = {
@@ -26,7 +26,7 @@ def string(case: Convolution, layout: str) -> str:
     """
     image, weight = LAYOUTS[layout]
     inner, outer = ("(g c)", "(g o)") if case.groups > 1 else ("c", "o")
-    read = image.format(y=axis(case.stride, case.dilation, case.padding), c=inner)
+    read = image.format(y=axes(case.stride, case.dilation, case.padding), c=inner)
     taps = weight.format(i="c", o=outer)
     return f"{read}, {taps} -> {image.format(y='i j', c=outer)}"
 

@@ -25,6 +25,7 @@ from contractconv.calculus.letters import (
     array_of,
     cotangent,
     gradient,
+    meanings,
     tangent,
     unused,
 )
@@ -129,13 +130,13 @@ def derive(forward: Spec, operand: int, solved: tuple[str, ...] = ()) -> Formula
         ContractionError: the gradient cannot be solved for an index.
     """
     order = tuple(axis.names for axis in forward.typed)
-    return _derived(forward, operand, solved, (order, forward.inside))
+    return _derived(forward, operand, solved, (order, forward.inside, meanings(forward)))
 
 
 @kept(most=1024)
 def _derived(forward: Spec, operand: int, solved: tuple[str, ...], _told: Hashable) -> Formulas:
-    # Contractions that are typed in another order are equal, and derived anew all the same; so are
-    # those of which something else is known.
+    # Contractions that are typed in another order, or whose names mean something else, are equal,
+    # and derived anew all the same; so are those of which something else is known.
     loss = _loss(forward, operand)
     derivative = _differentiate(loss, forward, operand)
     eliminations = tuple(eliminate(derivative, fixed_indices(forward), solved))
@@ -269,7 +270,7 @@ def spoken(spec: Spec, equation: Equation) -> Spec:
     names = tuple(factor.name for factor in equation.factors)
     share = unused(replace(spec, names=names), SHARE)
     called = tuple(share if f.over is not None else f.name for f in equation.factors)
-    return replace(spec, names=called, result=str(equation.left.name))
+    return replace(spec, names=called, result=equation.left.name)
 
 
 def all_names(spec: Spec) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def _tell(formulas: Formulas) -> Iterator[Step]:
 def _loss(formulas: Formulas) -> Step:
     forward = formulas.forward
     record = REDUCTIONS[forward.reduce]
-    back, made = said(cotangent(forward)), result(forward)
+    back, made = said(cotangent(forward)), said(result(forward))
     if record.linear:
         written = f", with {made} written out"
         written += ": a mean is a sum, divided by the number of its points" * record.averages
@@ -154,7 +154,7 @@ def _loss(formulas: Formulas) -> Step:
 
 def _differentiated(formulas: Formulas) -> Step:
     equation, target = formulas.derivative, formulas.derivative.left
-    name = target.name.removeprefix("d")
+    name = said(formulas.forward.called[formulas.operand])
     if not target.axes:
         sentence = f"By {name}, which has no axes: it is a factor of every term."
         return Step("differentiate", equation, sentence)

@@ -121,7 +121,7 @@ class Recipe:
             stem = role if role.isidentifier() else "ones" if role == ONES else SHARE
             taken = names.count(stem) + sum(name.startswith(f"{stem}_") for name in names)
             names.append(f"{stem}_{taken + 1}" if taken else stem)
-        return replace(self._told, names=tuple(names), result=str(self.called or self.result))
+        return replace(self._told, names=tuple(names), result=self.called or self.result)
 
 
 def _primed(equation: Equation, copies: Sequence[tuple[str, str]]) -> Equation:

@@ -61,7 +61,7 @@ class Second:
 
     def __str__(self) -> str:
         if self.same_as is not None:
-            swapped = ", ".join(f"{said(new)} in place of {old}" for old, new in self.roles)
+            swapped = ", ".join(f"{said(new)} in place of {said(old)}" for old, new in self.roles)
             return f"{said(self.same_as)} with {swapped}"
         if not self.parts:
             return "0 almost everywhere"

@@ -65,8 +65,11 @@ def result(spec: Spec) -> str:
 
 
 def cotangent(spec: Spec) -> Letter:
-    """What comes back to the result: the gradient of a loss by it."""
-    return Letter(unused(spec, COTANGENT, TANGENT, "U"), "cotangent", result(spec))
+    """What comes back to the result: a gradient of a loss, or a tangent if the result is one."""
+    made, letter = result(spec), unused(spec, COTANGENT, TANGENT, "U")
+    if isinstance(made, Letter) and made.meaning == "gradient":
+        return Letter(letter, "tangent", made.of)
+    return Letter(letter, "cotangent", made)
 
 
 def tangent(spec: Spec, name: str) -> Letter:
@@ -103,6 +106,27 @@ def array_of(name: str) -> str:
     """
     sized = isinstance(name, Letter) and name.meaning in ("gradient", "tangent")
     return name.of if isinstance(name, Letter) and sized else name
+
+
+Meaning = tuple["Meaning", ...] | str
+
+
+def meanings(spec: Spec) -> tuple[Meaning, ...]:
+    """What the names of a contraction mean: equal names may be written otherwise.
+
+    Example:
+        >>> from contractconv.notation.parser import parse
+        >>> dense = replace(parse("i ->"), names=(cotangent(parse("b i, i -> b")),))
+        >>> meanings(dense)
+        (('cotangent', 'Y'), '')
+    """
+    return tuple(map(_meaning, (*spec.names, spec.result)))
+
+
+def _meaning(name: str) -> Meaning:
+    if not isinstance(name, Letter):
+        return name
+    return name.meaning, *map(_meaning, (name.of, *name.pair))
 
 
 # -- how they are written --------------------------------------------------------------------------
@@ -218,11 +242,17 @@ def said(name: str, written: Callable[[str], str] = str) -> str:
         moved, slope = (said(part, written) for part in name.pair)
         return f"∂⟨{moved}, {slope}⟩/∂{said(of, written)}"
     if name.meaning == "gradient":
-        plain = letters.gradient == DEFAULT.gradient
-        return written(str(name)) if plain else f"∂L/∂{written(of)}"
+        plain = f"d{said(of)}" if isinstance(of, Letter) else str(name)  # of programs it is d_W
+        usual = letters.gradient == DEFAULT.gradient
+        return written(plain) if usual else f"∂L/∂{said(of, written)}"
     if name.meaning == "cotangent":
-        plain = letters.cotangent == DEFAULT.cotangent
-        return written(str(name) if plain else marked(of, "bar"))
-    if letters.tangent == DEFAULT.tangent:
+        usual = letters.cotangent == DEFAULT.cotangent
+        return written(str(name) if usual else marked(said(of), "bar"))
+    return _said_tangent(name, written)
+
+
+def _said_tangent(name: Letter, written: Callable[[str], str]) -> str:
+    kind = chosen().tangent
+    if kind == DEFAULT.tangent:
         return written(str(name))
-    return f"δ{written(of)}" if letters.tangent == "δW" else written(marked(of, "dot"))
+    return f"δ{said(name.of, written)}" if kind == "δW" else written(marked(said(name.of), "dot"))

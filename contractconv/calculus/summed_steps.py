@@ -13,16 +13,17 @@ from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.derived_strings import Recipe
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.letters import meanings, said
 from contractconv.notation.spec import Spec
 
 
 def collected_gradient(parts: Sequence[Formulas]) -> Collected:
     """The sum of the gradients by each place of an array, as one formula."""
-    return _collected_gradient(tuple(parts))
+    return _collected_gradient(tuple(parts), meanings(parts[0].forward))
 
 
 @kept(most=256)
-def _collected_gradient(parts: tuple[Formulas, ...]) -> Collected:
+def _collected_gradient(parts: tuple[Formulas, ...], _written: object) -> Collected:
     return collected([part.collected for part in parts], parts[0].forward)
 
 
@@ -47,7 +48,8 @@ def summed_steps(parts: Sequence[Formulas]) -> tuple[Step, ...]:
 
 
 def _told(parts: Sequence[Formulas]) -> Iterator[Step]:
-    name, count = parts[0].derivative.left.name.removeprefix("d"), len(parts)
+    forward, count = parts[0].forward, len(parts)
+    name = said(forward.called[parts[0].operand])
     first = steps(parts[0])[0]
     rule = (
         f" {name} stands in {count} places: by the product rule its gradient is the sum of those "

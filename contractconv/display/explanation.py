@@ -11,6 +11,7 @@ from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
 from contractconv.calculus.gradient_derivatives import Second, second_derivatives, seconds_of
+from contractconv.calculus.letters import gradient, said
 from contractconv.calculus.local_formula import LocalFormula
 from contractconv.display.algorithms import Fast, fast
 from contractconv.display.equations import write, write_local, write_second
@@ -79,7 +80,7 @@ class Gradient:
     def plans(self) -> Iterator[tuple[str, Plan]]:
         """How it is executed, if shapes are known."""
         if self.plan is not None:
-            yield f"d{self.name}", self.plan
+            yield said(gradient(self.name)), self.plan
 
     @property
     def name(self) -> str:

@@ -50,7 +50,7 @@ def explanation_parts(explanation: Explanation, alone: bool) -> Iterator[str]:
     spec, plan, fast = explanation.spec, explanation.plan, explanation.fast
     yield f"<h1>{code(spec)}</h1>"
     if alone:
-        titles = {_anchor(g): f"Gradient by {g.name}" for g in explanation.gradients}
+        titles = {_anchor(g): f"Gradient by {said(g.name)}" for g in explanation.gradients}
         yield contents(titles | ({_FAST: "Fast algorithm"} if fast else {}))
     yield definitions(_strings(forward_forms(spec)))
     yield _formula(explanation.forward, python(spec), str(spec))
@@ -61,7 +61,7 @@ def explanation_parts(explanation: Explanation, alone: bool) -> Iterator[str]:
     for gradient in explanation.gradients:
         parts = _gradient_parts(gradient, spec)
         anchor = _anchor(gradient) if alone else ""
-        yield section(f"Gradient by {gradient.name}", parts, anchor)
+        yield section(f"Gradient by {said(gradient.name)}", parts, anchor)
     if fast is not None:
         yield section("Fast algorithm", _fast(fast), _FAST if alone else "")
 

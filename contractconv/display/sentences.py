@@ -10,7 +10,7 @@ from contractconv.calculus.derivation_steps import broadcast_words, listed
 from contractconv.calculus.derived_strings import gathered
 from contractconv.calculus.equation import Divides, Equation, Inside
 from contractconv.calculus.gradient_derivatives import Second
-from contractconv.calculus.letters import cotangent, result, tangent
+from contractconv.calculus.letters import Letter, cotangent, result, tangent
 from contractconv.calculus.letters import gradient as slope_of
 from contractconv.calculus.letters import said as spelled
 from contractconv.calculus.local_derivative import local_name
@@ -119,7 +119,8 @@ def _axes_said(spec: Spec, shown: Collection[str]) -> Iterator[str]:
                 own = f"N_{position.name}"
                 length = own if term == OUTPUT else sizes[called[term], number].name
                 yield (
-                    f"{position.name} runs along {called[term]}'s axis {number}, whose size is "
+                    f"{position.name} runs along {spelled(called[term])}'s axis {number}, whose "
+                    f"size is "
                     f"{length}"
                 )
 
@@ -162,11 +163,14 @@ def letters(gradient: Gradient) -> str:
     forward = gradient.formulas.forward
     record = REDUCTIONS[forward.reduce]
     back = spelled(cotangent(forward))
-    name, made = gradient.name, result(forward)
-    slope = spelled(slope_of(name))
+    name, made = spelled(gradient.name), result(forward)
+    slope = spelled(slope_of(gradient.name))
     meaning = "" if slope == f"∂L/∂{name}" else f" = ∂L/∂{name}"
+    known = f"{back} = ∂L/∂{made} is the cotangent"
+    if isinstance(made, Letter):  # a fraction below a fraction is hard to read
+        known = f"{back} is the cotangent of {spelled(made)}"
     said = [
-        f"{slope}{meaning} is the gradient of a loss L; {back} = ∂L/∂{made} is the cotangent.",
+        f"{slope}{meaning} is the gradient of a loss L; {known}.",
         *broadcast_words(gradient.formulas),
     ]
     if not record.is_sum:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
 from contractconv.calculus.gradient_derivatives import Second
-from contractconv.calculus.letters import said
+from contractconv.calculus.letters import gradient, said
 from contractconv.calculus.summed_steps import collected_gradient, summed_steps
 from contractconv.display.diagram import diagram
 from contractconv.display.diagram_sum import side_by_side
@@ -65,7 +65,7 @@ class SummedGradient:
         """How each part is executed, if shapes are known."""
         for number, part in enumerate(self.parts, 1):
             if part.plan is not None:
-                yield f"part {number} of d{self.name}", part.plan
+                yield f"part {number} of {said(gradient(self.name))}", part.plan
 
     @property
     def matrix(self) -> str | None:
@@ -80,8 +80,8 @@ class SummedGradient:
     @property
     def reason(self) -> str:
         """Say why there are parts."""
-        count = len(self.parts)
-        return f"{self.name} stands in {count} places, so its gradient is the sum of {count} parts."
+        name, count = said(self.name), len(self.parts)
+        return f"{name} stands in {count} places, so its gradient is the sum of {count} parts."
 
     def picture(self) -> str:
         """The diagrams of the parts, side by side."""

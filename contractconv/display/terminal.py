@@ -71,7 +71,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 def _summed(gradient: SummedGradient) -> Iterator[str]:
     """The gradient by an array that stands in several places."""
     forward = gradient.parts[0].formulas.forward
-    yield f"gradient by {gradient.name}"
+    yield f"gradient by {said(gradient.name)}"
     yield from (f"  {name:10}{text}" for name, text in gradient.forms)
     yield ""
     yield from _formula(gradient.formula, "  ")
@@ -86,7 +86,7 @@ def _summed(gradient: SummedGradient) -> Iterator[str]:
 
 def _gradient(gradient: Gradient) -> Iterator[str]:
     formulas = gradient.formulas
-    yield f"gradient by {gradient.name}"
+    yield f"gradient by {said(gradient.name)}"
     yield from (f"  {name:10}{spec}" for name, spec in gradient.forms)
     yield ""
     yield from _formula(formulas.collected, "  ")

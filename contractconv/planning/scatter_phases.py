@@ -109,9 +109,9 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
         return None
     steps = dict(access.terms)
     solved = max(guards, key=lambda name: (problem.extents[name], abs(steps[name])))
-    fewest = min(guards, key=lambda name: _points_each(access, name, problem.extents))
-    few, others = (_points_each(access, name, problem.extents) for name in (fewest, solved))
-    solved = fewest if _WORTH_PHASES * few < others else solved
+    points = {name: _points_each(access, name, problem.extents) for name in guards}
+    fewest = min(points, key=lambda name: points[name])
+    solved = fewest if _WORTH_PHASES * points[fewest] < points[solved] else solved
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)
 
 

@@ -63,7 +63,7 @@ def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         subject, notice = Subject.of(asked), None
     except FieldError as error:
-        if error.field not in ("shapes", "values"):
+        if error.field not in ("shapes", "output_shape", "values"):
             raise
         subject, notice = Subject.of(asked.without_sizes()), error
     return _overview(subject) | {"notice": None if notice is None else notice.as_dict()}

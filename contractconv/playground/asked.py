@@ -15,6 +15,7 @@ from contractconv.notation.spec import Term
 # A string of the notation is a line, not a book: what is longer only keeps a reader waiting.
 LONGEST = 1_000
 _MOST_DIGITS = 12
+_TEXTS = ("spec", "parameters", "names", "output_shape", "values")
 _SIZE = re.compile(r"[x×*,;\s()\[\]]+")
 
 
@@ -22,8 +23,8 @@ class FieldError(ContractionError):
     """What is wrong with a field.
 
     Attributes:
-        field: which one: ``"spec"``, ``"reduce"``, ``"parameters"``, ``"names"``, ``"shapes"`` or
-            ``"values"``.
+        field: which one: ``"spec"``, ``"reduce"``, ``"parameters"``, ``"names"``, ``"shapes"``,
+            ``"output_shape"`` or ``"values"``.
         spans: where in its text, if that is known.
     """
 
@@ -46,6 +47,7 @@ class Asked:
         parameters: names in the string that are numbers.
         names: of operands; equal ones are one array.
         shapes: a text for each array; those of others may be left from another string.
+        output_shape: that of the result, where the rules should not choose it.
         values: extents and parameters: ``"k=2 l=2"``.
     """
 
@@ -54,6 +56,7 @@ class Asked:
     parameters: str = ""
     names: str = ""
     shapes: tuple[str, ...] = ()
+    output_shape: str = ""
     values: str = ""
 
     @classmethod
@@ -63,7 +66,7 @@ class Asked:
         Raises:
             FieldError: a field is no text, or too long.
         """
-        texts = {name: _text(request, name) for name in ("spec", "parameters", "names", "values")}
+        texts = {name: _text(request, name) for name in _TEXTS}
         shapes = request.get("shapes", ())
         if not isinstance(shapes, list | tuple):
             raise FieldError("shapes", "shapes are a list of texts")
@@ -96,7 +99,7 @@ class Asked:
 
     def without_sizes(self) -> Asked:
         """The same without shapes and numbers."""
-        return replace(self, shapes=(), values="")
+        return replace(self, shapes=(), output_shape="", values="")
 
     def sizes(self, terms: Sequence[Term]) -> tuple[Shape, ...]:
         """The shapes of operands with these terms; none as long as one is missing.
@@ -106,9 +109,18 @@ class Asked:
         """
         given = [text.strip() for text in self.shapes[: len(terms)]]
         given += [""] * (len(terms) - len(given))
-        shapes = tuple(map(_shape, given))
+        shapes = tuple(_shape("shapes", text) for text in given)
         missing = any(term and not text for term, text in zip(terms, given, strict=True))
         return () if missing else shapes
+
+    def result_shape(self) -> Shape | None:
+        """The shape of the result, if the field says one.
+
+        Raises:
+            FieldError: a text that is no shape.
+        """
+        text = self.output_shape.strip()
+        return _shape("output_shape", text) if text else None
 
     def numbers(self) -> dict[str, int]:
         """Extents and parameters by name.
@@ -139,11 +151,11 @@ def _limited(field: str, text: Any) -> str:
     return text
 
 
-def _shape(text: str) -> Shape:
+def _shape(field: str, text: str) -> Shape:
     """A shape as people write it: ``8x28x28x3``, ``8, 28``, ``(5,)``; ``()`` is a scalar's."""
     sizes = [_integer(size) for size in _SIZE.split(text.strip()) if size]
     if None in sizes:
-        raise FieldError("shapes", f"{text!r} is not a shape: write sizes as in 8x28x28x3")
+        raise FieldError(field, f"{text!r} is not a shape: write sizes as in 8x28x28x3")
     return tuple(size for size in sizes if size is not None)
 
 

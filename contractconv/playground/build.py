@@ -1,8 +1,9 @@
-"""The page without a server: itself, Python for browsers, and the library in byte code.
+"""The page without a server: itself, Python for browsers, and the library in Python's memory.
 
 Python comes from npm, pinned and checked, and is kept; sympy, mpmath and opt_einsum are those that
-are installed. Byte code is written by that Python itself, run by node, so it fits whatever Python
-builds the page; browsers do not compile what they load.
+are installed. That Python itself, run by node, compiles and imports them, and answers the examples;
+what its memory holds then is a file, with which it goes on in a browser: nothing is imported there
+before the first answer. Modules that the memory lacks come after it, as byte code.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,8 +32,10 @@ _SHA512 = (
     "4e462b52ff66f1099f2260032919a9c19ba52f8f04d2e51a0523be76f4502b20"
     "09734aa1f60bbb8e7f1bb721cf8773599b5af6207d98ac9848afb43607dbab03"
 )
-_RUNTIME = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+_RUNTIME = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm")
 _LIBRARIES = ("mpmath", "opt_einsum", "sympy")
+_ARCHIVES = ("libraries.zip", "contractconv.zip")
+_STANDARD = "python313.zip"  # where Pyodide looks for the standard library
 # Parts of sympy that no other part needs.
 _ASIDE = {"categories", "crypto", "diffgeom", "holonomic", "liealgebras", "physics", "stats",
           "vector"}  # fmt: skip
@@ -63,21 +66,23 @@ def build(out: str | Path) -> Path:
     return folder / "index.html"
 
 
-def _packed(name: str, content: bytes) -> str:
+def _packed(name: str, compressed: bytes) -> str:
     """A script that holds a file: a page that was opened from a disk can load nothing else."""
-    text = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
-    return f'PACKED["{name}"] = "{text}";\n'
+    return f'PACKED["{name}"] = "{base64.b64encode(compressed).decode()}";\n'
 
 
 def _packed_files() -> Iterator[tuple[str, bytes]]:
     with _unpacked() as pyodide:
         for name in _RUNTIME:
-            yield name, (pyodide / name).read_bytes()
+            yield name, _compressed((pyodide / name).read_bytes())
         # Of all packages that Pyodide knows the page wants none.
         lock = json.loads((pyodide / "pyodide-lock.json").read_text("utf-8"))
-        yield "pyodide-lock.json", json.dumps(lock | {"packages": {}}).encode()
-        yield "libraries.zip", _byte_code(pyodide, _library_sources())
-        yield "contractconv.zip", _byte_code(pyodide, _sources("contractconv"))
+        yield "pyodide-lock.json", _compressed(json.dumps(lock | {"packages": {}}).encode())
+        yield from _memory(pyodide)
+
+
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, 9, mtime=0)
 
 
 # --- Python for browsers -----------------------------------------------------------------------
@@ -121,25 +126,41 @@ def _run(program: str, *arguments: str, cwd: str | Path) -> None:
         raise BuildError(f"{program} {arguments[0]} failed:\n{done.stderr.strip()[-2000:]}")
 
 
-# --- byte code ---------------------------------------------------------------------------------
+# --- modules, and a memory that holds them -------------------------------------------------------
 
 
 def _byte_code(pyodide: Path, sources: Iterable[tuple[str, Path]]) -> bytes:
     """A zip of modules that Pyodide's Python imports without compiling them."""
-    packed = io.BytesIO()
-    with ZipFile(packed, "w") as archive:
+    with ZipFile(pyodide / "sources.zip", "w") as archive:
         for name, path in sorted(sources):
             archive.writestr(ZipInfo(name), path.read_bytes())  # of no date: equal if its files are
-    compiler = Path(__file__).parent / "static" / "byte_code.mjs"
-    said = hashlib.sha256(packed.getvalue() + compiler.read_bytes()).hexdigest()
-    name = f"byte-code-{PYODIDE}-{said[:32]}.zip"
-    found = kept(name)
-    if found is None:
-        (pyodide / "sources.zip").write_bytes(packed.getvalue())
-        shutil.copy(compiler, pyodide)
-        _run("node", compiler.name, "sources.zip", "modules.zip", cwd=pyodide)
-        found = (pyodide / "modules.zip").read_bytes()
-        keep(name, found)
+    (made,) = _by_node(pyodide, "byte_code.mjs", ["sources.zip"], ["modules.zip"])
+    return gzip.decompress(made)
+
+
+def _memory(pyodide: Path) -> Iterator[tuple[str, bytes]]:
+    """A memory in which all that the page wants is imported, and the modules that it lacks."""
+    (pyodide / "libraries.zip").write_bytes(_byte_code(pyodide, _library_sources()))
+    (pyodide / "contractconv.zip").write_bytes(_byte_code(pyodide, _sources("contractconv")))
+    made = ["memory.bin", *(f"rest/{name}" for name in (*_ARCHIVES, _STANDARD))]
+    for name, content in zip(made, _by_node(pyodide, "memory.mjs", _ARCHIVES, made), strict=True):
+        yield Path(name).name, content
+
+
+def _by_node(pyodide: Path, program: str, given: Sequence[str], made: Sequence[str]) -> list[bytes]:
+    """Files, compressed, that a program makes of others beside Pyodide; they are kept."""
+    script = Path(__file__).parent / "static" / program
+    digest = hashlib.sha256(script.read_bytes())
+    for name in given:
+        digest.update((pyodide / name).read_bytes())
+    names = [f"{PYODIDE}-{digest.hexdigest()[:32]}-{Path(name).name}.gz" for name in made]
+    found = [content for content in map(kept, names) if content is not None]
+    if len(found) < len(names):
+        shutil.copy(script, pyodide)
+        _run("node", program, *given, cwd=pyodide)
+        found = [_compressed((pyodide / name).read_bytes()) for name in made]
+        for name, content in zip(names, found, strict=True):
+            keep(name, content)
     return found
 
 

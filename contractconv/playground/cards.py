@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.letters import said
 from contractconv.display.explanation import Gradient
 from contractconv.display.html_formulas import formula
 from contractconv.display.html_page import picture
@@ -52,13 +53,13 @@ def layer_card(subject: Subject) -> Card:
     explanation = subject.explanation
     spec, plan = explanation.spec, explanation.plan
     forms = [("string", spec), *forward_forms(spec)]
-    said = "" if plan is None else counts(explanation, plan), words(explanation)
-    return Card(None, "Layer", _shown(forms, explanation.forward, spec, *said))
+    sentences = "" if plan is None else counts(explanation, plan), words(explanation)
+    return Card(None, "Layer", _shown(forms, explanation.forward, spec, *sentences))
 
 
 def gradient_card(number: int, gradient: Gradient | SummedGradient) -> Card:
     """The gradient by one array, given its number."""
-    title = f"Gradient by {gradient.name}"
+    title = f"Gradient by {said(gradient.name)}"
     if isinstance(gradient, SummedGradient):
         parts = definitions((name, code(spec)) for name, spec in gradient.forms)
         shown = formula(written(gradient.formula)) + parts + "".join(summed_parts(gradient))
@@ -70,6 +71,6 @@ def gradient_card(number: int, gradient: Gradient | SummedGradient) -> Card:
 def _shown(
     forms: Iterable[tuple[str, Spec]], equation: Equation, drawn: Spec, *sentences: str
 ) -> str:
-    said = "".join(map(note, sentences))
+    notes = "".join(map(note, sentences))
     strings = definitions((name, code(spec)) for name, spec in forms)
-    return f"{formula(written(equation))}{strings}{said}{picture(drawn, equation)}"
+    return f"{formula(written(equation))}{strings}{notes}{picture(drawn, equation)}"

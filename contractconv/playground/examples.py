@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ class Example:
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
         names: of operands; equal ones are one array.
+        output_shape: that of the result, where the rules should not choose it.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Example:
     reduce: str = "sum"
     parameters: str = ""
     names: str = ""
+    output_shape: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -85,21 +87,30 @@ def address(
     *,
     reduce: str = "sum",
     parameters: str = "",
+    names: str = "",
+    output_shape: str = "",
     values: str = "",
+    panels: Mapping[int | str, str] | None = None,
 ) -> str:
     """What stands behind the page's address to open it with a string.
 
     Args:
         spec: the string.
-        shapes: the shape of each operand: ``"8x28x28x3"``.
+        shapes: the shape of each array: ``"8x28x28x3"``.
         reduce: how contributions combine.
         parameters: names in the string that are numbers.
+        names: of operands; equal ones are one array.
+        output_shape: that of the result, where the rules should not choose it.
         values: extents and parameters: ``"k=2 l=2"``.
+        panels: what is open, by card: ``{"layer": "plan", 0: "steps"}``.
 
     Example:
-        >>> address("(2*i+k) -> i", ["8"], reduce="max", values="k=2")
-        '#spec=%282%2Ai%2Bk%29%20-%3E%20i&reduce=max&shapes=8&values=k%3D2'
+        >>> address("(2*i+k) -> i", ["8"], reduce="max", values="k=2", panels={0: "steps"})
+        '#spec=%282%2Ai%2Bk%29%20-%3E%20i&reduce=max&shapes=8&values=k%3D2&open=0.steps'
     """
+    opened = " ".join(f"{card}.{panel}" for card, panel in (panels or {}).items())
     said = {"spec": spec, "reduce": reduce * (reduce != "sum"), "parameters": parameters,
-            "shapes": ";".join(shapes), "values": values}  # fmt: skip
-    return "#" + "&".join(f"{name}={quote(text, safe='')}" for name, text in said.items() if text)
+            "names": names, "shapes": ";".join(shapes), "output_shape": output_shape,
+            "values": values, "open": opened}  # fmt: skip
+    given = {name: text for name, text in said.items() if text.replace(";", "")}
+    return "#" + "&".join(f"{name}={quote(text, safe='')}" for name, text in given.items())

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from contractconv.api.derivation import Derivation
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.letters import gradient as slope_by
+from contractconv.calculus.letters import said, tangent
 from contractconv.display.equations import write
 from contractconv.display.explanation import Gradient
 from contractconv.display.html_page import python
@@ -72,12 +74,12 @@ def _has_phases(subject: Subject, operand: Operand) -> bool:
         found = _derivation(subject, operand).phases(**subject.parameters)
     except ContractionError:
         return False  # a symbol in a division, a composition in the way, or too many of them
-    return len(found) > 1
+    return len(found) > len(_gradient(subject, operand).parts)
 
 
 def _phases(subject: Subject, operand: Operand) -> str:
     found = _derivation(subject, operand).phases(**subject.parameters)
-    said = (
+    counted = (
         f"{len(found)} contractions without a division, whose results add up to the gradient: "
         f"one for each residue."
     )
@@ -85,14 +87,14 @@ def _phases(subject: Subject, operand: Operand) -> str:
         "".join(phase_parts(phase._shown_spec(), phase._shown_equation(), phase.meaning))
         for phase in found
     )
-    return f"{note(said)}<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
+    return f"{note(counted)}<ol>{''.join(f'<li>{item}</li>' for item in items)}</ol>"
 
 
 def _again(subject: Subject, operand: Operand) -> str:
     gradient = _gradient(subject, operand)
-    said = note(f"V is the cotangent of d{gradient.name}.")
     forward = subject.explanation.spec
-    return said + "".join(
+    back, slope = said(tangent(forward, gradient.name)), said(slope_by(gradient.name))
+    return note(f"{back} is the cotangent of {slope}.") + "".join(
         part for second in gradient.seconds for part in second_parts(second, forward)
     )
 
@@ -105,12 +107,12 @@ def _planned(subject: Subject, operand: Operand) -> str:
     plans = [subject.explanation.plan]
     if operand is not None:
         plans = [plan for _, plan in _gradient(subject, operand).plans]
-    said = (
+    predicted = (
         "What is predicted for a machine like many, in float32."
         if find_spec("numpy") is not None
         else "What is predicted for a machine like many, in float32; nothing is carried out here."
     )
-    return "".join(part for plan in plans if plan for part in plan_parts(plan)) + note(said)
+    return "".join(part for plan in plans if plan for part in plan_parts(plan)) + note(predicted)
 
 
 def _certificate(subject: Subject, operand: Operand) -> str:
@@ -118,16 +120,16 @@ def _certificate(subject: Subject, operand: Operand) -> str:
     if find_spec("numpy") is None:
         from contractconv.verification.exact_proof import prove
 
-        said = "In Python's integers; engines, which need numpy, are not compared here."
+        where = "In Python's integers; engines, which need numpy, are not compared here."
         gradient = _gradient(subject, operand)
         proofs = [str(prove(part.formulas, subject.parameters)) for part in gradient.parts]
-        return preformatted("\n".join(proofs)) + note(said)
+        return preformatted("\n".join(proofs)) + note(where)
     return preformatted(str(derivation.verify(extents=subject.parameters, engines=False)))
 
 
 def _source(library: str, subject: Subject, operand: Operand) -> str:
     subject_of_code = subject.contraction if operand is None else _derivation(subject, operand)
-    return preformatted(subject_of_code.code(library, *subject.shapes, extents=subject.values))
+    return preformatted(subject_of_code.code(library, *subject.shapes, **subject.given))
 
 
 def _copied(subject: Subject, operand: Operand) -> str:

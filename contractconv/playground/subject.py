@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from contractconv.api.contraction import Contraction
 from contractconv.display.explanation import Explanation
@@ -19,13 +20,13 @@ class Subject:
     Attributes:
         contraction: the contraction.
         shapes: those of its operands, if all are known.
-        values: extents and parameters.
+        given: what else a call says: extents, parameters, the shape of the result.
         explanation: everything there is to say, but proofs.
     """
 
     contraction: Contraction
     shapes: tuple[Shape, ...]
-    values: Mapping[str, int]
+    given: Mapping[str, Any]
     explanation: Explanation
 
     @classmethod
@@ -35,16 +36,21 @@ class Subject:
         Raises:
             FieldError: one of them is wrong.
         """
-        contraction, values = asked.contraction(), asked.numbers()
+        contraction = asked.contraction()
+        # Any: a checker takes what is given for a candidate of every keyword.
+        given: dict[str, Any] = {
+            "extents": asked.numbers(), "output_shape": asked.result_shape(),
+        }  # fmt: skip
         shapes = asked.sizes([*contraction._named.array_terms.values()])
         try:
-            explanation = contraction.explain(*shapes, extents=values, proof=False)
+            explanation = contraction.explain(*shapes, **given, proof=False)
         except ContractionError as error:
             raise of_shapes(error) from None
-        return cls(contraction, shapes, values, explanation)
+        return cls(contraction, shapes, given, explanation)
 
     @property
     def parameters(self) -> dict[str, int]:
         """The numbers that are given for parameters."""
         names = self.contraction.parameters
-        return {name: value for name, value in self.values.items() if name in names}
+        numbers = self.given["extents"]
+        return {name: value for name, value in numbers.items() if name in names}

@@ -18,6 +18,8 @@ from contractconv.arrays.views import Array
 from contractconv.calculus.backward import Formulas
 from contractconv.calculus.gather_phases import phases
 from contractconv.calculus.letters import cotangent as cotangent_letter
+from contractconv.calculus.letters import said
+from contractconv.calculus.letters import tangent as tangent_letter
 from contractconv.calculus.read_conditions import places
 from contractconv.calculus.symbols import scaling
 from contractconv.errors import ContractionError, ParameterError, ShapeError
@@ -194,11 +196,17 @@ def _checks(formulas: Formulas, case: Case, terms: int) -> Iterator[Check]:
     yield judge.array("gradient = brute force", result)
     tangent = drawn.integers(case.shapes[n])
     image = _image(n, case, brute, operands, tangent)
-    dot = "⟨G, c(…, V, …)⟩ = ⟨d(G, …), V⟩"
+    back, along = letters_of(case.forward, n)
+    dot = f"⟨{back}, c(…, {along}, …)⟩ = ⟨d({back}, …), {along}⟩"
     forward = sum(given[at] * v for at, v in image.items())
     products = result * tangent
     judge.expect(dot, products.sum().item(), forward, (), float(np.abs(products).sum()))
     yield Check(dot, 1, exact, 1)
+
+
+def letters_of(forward: Spec, n: int) -> tuple[str, str]:
+    """The cotangent, and a tangent of an operand, as they are written."""
+    return said(cotangent_letter(forward)), said(tangent_letter(forward, forward.called[n]))
 
 
 def _fitted(judge: Judge, formulas: Formulas, form: str, spec: Spec) -> Problem:

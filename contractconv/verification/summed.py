@@ -21,13 +21,22 @@ from contractconv.calculus import summed_steps
 from contractconv.calculus.backward import Formulas
 from contractconv.calculus.derived_strings import Subject
 from contractconv.calculus.letters import cotangent as cotangent_letter
+from contractconv.calculus.letters import gradient as gradient_letter
+from contractconv.calculus.letters import said
 from contractconv.calculus.read_conditions import places
 from contractconv.execution.gradient import gradient
 from contractconv.notation.problem import shape_of
 from contractconv.reductions.table import REDUCTIONS
 from contractconv.verification.brute_force import BruteForce, added
 from contractconv.verification.cases import Case, cases, spelled
-from contractconv.verification.certificate import TERMS, Certificate, certify, tally, tried
+from contractconv.verification.certificate import (
+    TERMS,
+    Certificate,
+    certify,
+    letters_of,
+    tally,
+    tried,
+)
 from contractconv.verification.comparison import Check, Judge, numbers_of, sizes_of
 from contractconv.verification.derived_forms import certify_derived
 from contractconv.verification.drawn_arrays import Drawn
@@ -36,9 +45,6 @@ _COMPARED = (
     "the collected formula and the computed gradient equal brute force over the definition, and so "
     "does each of the parts"
 )
-
-
-_SLOPE = "⟨dx, V⟩ = slope of ⟨G, c(…, x+tV, …)⟩"
 
 
 def certify_sum(
@@ -91,7 +97,7 @@ def _checks(parts: Sequence[Formulas], case: Case, terms: int) -> Iterator[Check
     exact = REDUCTIONS[case.forward.reduce].exact
     shape = shape_of(case.problem.operands[first.operand])
     expected = added(item for n in places_of for item in drawn.brute.gradient(n, given).items())
-    subject = f"the gradient of '{first.forward}' by {first.forward.called[first.operand]}"
+    subject = f"the gradient of '{first.forward}' by {said(first.forward.called[first.operand])}"
     judge = Judge(subject, case, expected, shape, exact)
 
     arrays = drawn.named(**{cotangent_letter(case.forward): cotangent})
@@ -112,8 +118,16 @@ def _checks(parts: Sequence[Formulas], case: Case, terms: int) -> Iterator[Check
         slope = _slope(case, drawn.operands, places_of, tangent, given)
         products = total * tangent
         scale = float(np.abs(products).sum())
-        judge.expect(_SLOPE, products.sum().item(), slope, (), scale)
-        yield Check(_SLOPE, 1, exact, 1)
+        statement = _statement(first)
+        judge.expect(statement, products.sum().item(), slope, (), scale)
+        yield Check(statement, 1, exact, 1)
+
+
+def _statement(part: Formulas) -> str:
+    name = part.forward.called[part.operand]
+    back, along = letters_of(part.forward, part.operand)
+    made = said(gradient_letter(name))
+    return f"⟨{made}, {along}⟩ = slope of ⟨{back}, c(…, {name}+t{along}, …)⟩"
 
 
 def _slope(

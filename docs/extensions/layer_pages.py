@@ -66,8 +66,9 @@ def _call(layer: Layer) -> str:
         said.append(f'reduce="{layer.reduce}"')
     if layer.parameters:
         said.append(f'parameters="{layer.parameters}"')
+    said.append(f'names="{layer.called}"')
     given = ", ".join([*layer.shapes, *(f"{name}={value}" for name, value in layer.given.items())])
-    return f"layer = cc.Contraction({', '.join(said)})\ny = layer({given})"
+    return f"layer = cc.Contraction({', '.join(said)})\n{layer.result} = layer({given})"
 
 
 def _gradient(derivation: cc.Derivation) -> Iterator[str]:

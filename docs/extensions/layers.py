@@ -68,8 +68,18 @@ class Layer:
 
     @cached_property
     def contraction(self) -> cc.Contraction:
-        """The string, understood."""
-        return cc.Contraction(self.string, self.reduce, self.parameters)
+        """The string, understood, its operands and its result called as on the page."""
+        return cc.Contraction(self.string, self.reduce, self.parameters, self.called)
+
+    @property
+    def called(self) -> str:
+        """Names of the operands and of the result."""
+        return f"{' '.join(self.shapes)} -> {self.result}"
+
+    @property
+    def result(self) -> str:
+        """What the result is called: a letter that no operand has."""
+        return next(letter for letter in "yzY" if letter not in self.shapes)
 
     @cached_property
     def given(self) -> dict[str, Any]:

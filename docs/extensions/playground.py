@@ -32,7 +32,9 @@ def opened_with(layer: Layer) -> str:
     """Where the playground opens a layer's string, seen from a page of the gallery."""
     shapes = ["x".join(map(str, shape)) for shape in layer.shapes.values()]
     values = " ".join(f"{name}={value}" for name, value in layer.extents.items())
-    given = {"reduce": layer.reduce, "parameters": layer.parameters, "values": values}
+    result = "x".join(map(str, layer.output_shape or ()))
+    given = {"reduce": layer.reduce, "parameters": layer.parameters, "names": layer.called,
+             "values": values, "output_shape": result}  # fmt: skip
     return f"../playground/index.html{address(layer.string, shapes, **given)}"
 
 

@@ -19,6 +19,7 @@ from contractconv import Reduction
 from contractconv.cli import main
 from contractconv.notation.spec import REDUCTIONS
 from contractconv.playground import server
+from contractconv.playground.examples import address
 
 CONV = "b (2*i+k-1) c, k c o -> b i o"
 SHAPES = [(8, 28, 3), (3, 3, 16)]
@@ -295,7 +296,62 @@ def test_the_examples_of_the_help_work(
         assert main(arguments) == 0
     made = {path.name for path in tmp_path.iterdir()} - {"layer.py", "x.npy", "W.npy", "bias.npy"}
     assert made == {"pool.html", "y.npy"}
-    assert len(served) == 1
+    assert len(served) == 2
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What stands behind the addresses at which the playground is opened."""
+    found: list[str] = []
+    monkeypatch.setattr(server, "play", lambda fragment, *_: found.append(fragment))
+    return found
+
+
+def test_the_playground_is_opened_with_all_that_was_asked(opened: list[str]) -> None:
+    fields = ["--reduce", "max", "--parameters", "s", "--names", "x -> y", "--shape", "9x2",
+              "--output-shape", "7 2", "--let", "s=2", "--let", "k=3", "--open", "0.steps",
+              "--open", "layer.plan"]  # fmt: skip
+    assert main(["play", "(s*i+k) c -> i c", *fields]) == 0
+    assert opened == [
+        address("(s*i+k) c -> i c", ["9x2"], reduce="max", parameters="s", names="x -> y",
+                output_shape="7 2", values="s=2 k=3", panels={0: "steps", "layer": "plan"})
+    ]  # fmt: skip
+    assert main(["play"]) == 0
+    assert opened[1:] == [""]
+
+
+def test_what_explains_and_what_plays_are_asked_alike(capsys: Capture) -> None:
+    options: dict[str, set[str]] = {}
+    for command in ("explain", "play"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        usage = capsys.readouterr().out.partition("\n\n")[0]
+        options[command] = set(re.findall(r"--[a-z-]+", usage))
+    of_text = {"--wrt", "--no-proof", "--html", "--json", "--function"}
+    assert options["explain"] - options["play"] == of_text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--names", "x"], "there is no SPEC that names=x could be said of"),
+        (["i ->", "--open", "steps"], "'steps' is no panel of a card"),
+        (["layer.py"], "layer.py is a file: the playground takes strings"),
+    ],
+)
+def test_what_the_playground_cannot_open_is_told(
+    capsys: Capture, opened: list[str], arguments: list[str], message: str
+) -> None:
+    assert main(["play", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert opened == []
+
+
+def test_the_shape_of_the_result_may_be_chosen(capsys: Capture) -> None:
+    asked = ["i -> (2*i+1)", "--shape", "4", "--no-proof"]
+    assert "(8,)" in said(capsys, *asked)
+    assert "(9,)" in said(capsys, *asked, "--output-shape", "9")
+    assert "'x9y' is not a shape" in refused(capsys, *asked, "--output-shape", "x9y")
 
 
 # --- as a program -----------------------------------------------------------------------------

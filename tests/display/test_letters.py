@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -179,6 +180,87 @@ def test_letters_reach_every_script() -> None:
         assert "by W_q ∂L/∂W_q with i̇mage in place of image" in text
         assert "G[" not in text
     assert CONV.grad("W_q").formula.startswith("dW_q[k, c, o] = Σ_{b,i} G[")
+
+
+PRINTED = [
+    CONV,
+    cc.Contraction("b (2*i+k), k -> b i"),
+    cc.Contraction("b (2*i+k) -> b i", "max", names="image -> y"),
+    cc.Contraction("i k -> i", "prod"),
+    cc.Contraction("(2*i+k), k, k -> i", names="x w w"),
+    cc.Contraction("i k -> i", "logsumexp"),
+]
+CHOSEN = [
+    {"gradient": gradient, "tangent": tangent, "cotangent": cotangent}
+    for gradient in ("dW", "∂L/∂W")
+    for tangent in ("V", "Ẇ", "δW")
+    for cotangent in ("G", "Ȳ")
+]
+# How each letter is written in any script, sentence or page.
+WRITTEN = {
+    "G": r"\bG\b",
+    "V": r"\bJ?V\b",
+    "dW": r"\bd[XxWw]|\bdimage|\bdy\b|mathrm\{d\}|normal\">d<",
+    "Ȳ": "[Ȳȳ]|\\\\bar|¯",
+    "Ẇ": "[ẊẋẆẇ]|i̇|\\\\dot\\b|˙",
+    "δW": r"δ[XxWwYy]|δimage|\\delta [XxWwYy]|\\delta \\mathrm|<mi>δ</mi><mi>(?!L<)",
+    "∂L/∂W": r"∂L/∂\w+\[|frac\{\\partial L\}|<mi>L</mi></mrow><mrow><mo>∂",
+}
+
+
+def derived(c: cc.Contraction) -> Iterator[str]:
+    """Everything that is printed of gradients, in words, scripts, pictures and pages."""
+    explanation = c.explain(proof=False)
+    yield from (str(explanation), explanation.html())
+    for name in c.arrays:
+        whole = c.grad(name)
+        parts = getattr(whole, "parts", (whole,))
+        for derivation in {whole, *parts}:
+            yield from scripts(derivation)
+            yield from (f"{step.formula} {step.sentence}" for step in derivation.steps)
+            yield from (second.formula for second in derivation.seconds)
+        for part in parts:
+            for one in (part.scatter, part.gather, *phases(part)):
+                yield from scripts(one)
+            yield str(part.scatter.explain(proof=False))
+        yield from scripts(c.jvp(name))
+        yield from (f"{step.formula} {step.sentence}" for step in c.jvp(name).steps)
+
+
+def scripts(one: Any) -> Iterator[str]:
+    """A formula in every script, and what a notebook shows."""
+    yield from (str(one.formula), one.latex(), one.mathml(), one._repr_html_())
+
+
+def phases(part: cc.Derivation) -> Any:
+    """The phases of a gradient that a stride splits."""
+    return part.phases() if "/" in str(part.gather) else ()
+
+
+@pytest.mark.parametrize("c", PRINTED, ids=str)
+def test_one_letter_stands_everywhere(c: cc.Contraction) -> None:
+    for letters in CHOSEN:
+        others = {letter for one in CHOSEN for letter in one.values()} - {*letters.values()}
+        with cc.letters(**letters):  # type: ignore[arg-type]
+            printed = [*derived(c)]
+        for letter in others:
+            wrong = [text for text in printed if re.search(WRITTEN[letter], text)]
+            assert not wrong, (letters, letter, re.search(WRITTEN[letter], wrong[0]), wrong[0])
+        for letter in letters.values():
+            assert any(re.search(WRITTEN[letter], text) for text in printed), letter
+
+
+def test_names_that_are_equal_may_mean_something_else() -> None:
+    """A gradient's string has operands that are called as somebody else's own."""
+    mine = cc.Contraction("b i, k -> b (2*i+k-1)", names="G w -> dx")
+    for named in ("x w", "x w -> y"):
+        scatter = cc.Contraction("b (2*i+k-1), k -> b i", names=named).grad("x").scatter
+        assert scatter.names == mine.names
+        with cc.letters(cotangent="Ȳ"):
+            found = as_one_line(scatter.explain(proof=False))
+            assert ("ȳ" if "y" in named else "Ȳ") in found
+            assert ("Ȳ" if "y" in named else "ȳ") not in found
+            assert "·G[" in as_one_line(mine.explain(proof=False)).replace(" ", "")
 
 
 def test_letters_hold_until_they_are_changed() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
+from extensions.layer_pages import _call
 from extensions.layers import GALLERY, TOLERANCES, Layer, compared, is_there, names, read
+from extensions.playground import opened_with
 
 import contractconv as cc
+from contractconv.playground.asked import Asked
+from contractconv.playground.subject import Subject
 
 LAYERS = {name: read(GALLERY / f"{name}.toml") for name in names()}
 PAIRS = [(name, library) for name, layer in LAYERS.items() for library in layer.same]
@@ -56,3 +62,36 @@ def test_a_wrong_gradient_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     right = cc.Derivation.__call__
     monkeypatch.setattr(cc.Derivation, "__call__", lambda *given, **more: 2 * right(*given, **more))
     assert compared(dense, "torch").difference > 0.1
+
+
+STRINGS = [layer for layer in LAYERS.values() if layer.string]
+
+
+def test_an_array_has_one_name_on_its_page() -> None:
+    """In the call, headings, formulas, sources and diagrams, and where the playground opens it."""
+    assert len(STRINGS) > 50
+    for layer in STRINGS:
+        contraction, names = layer.contraction, [*layer.shapes]
+        assert [*contraction.names] == names
+        assert f'names="{layer.called}"' in _call(layer)
+        assert f"\n{layer.result} = layer(" in _call(layer)
+        assert str(contraction.formula).startswith(layer.result)
+        for name, derivation in zip(names, contraction.grads(), strict=True):
+            assert str(derivation.formula).startswith(f"d{name}")
+        assert set(re.findall(r'data-name="([^"]*)"', contraction.svg())) == {*names, layer.result}
+        opened = parse_qs(opened_with(layer).partition("#")[2])
+        assert opened["names"] == [layer.called]
+
+
+def test_what_the_playground_opens_is_what_the_page_shows() -> None:
+    for layer in STRINGS:
+        fields = parse_qs(opened_with(layer).partition("#")[2])
+        said = {name: text for name, (text,) in fields.items()}
+        asked = Asked.of(said | {"shapes": said["shapes"].split(";")})
+        subject = Subject.of(asked)
+        assert subject.contraction == layer.contraction
+        assert subject.shapes == (*layer.shapes.values(),)
+        assert (
+            subject.explanation.plan
+            == layer.contraction.explain(*subject.shapes, **layer.given, wrt=0, proof=False).plan
+        )

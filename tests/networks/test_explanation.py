@@ -177,7 +177,7 @@ dense_1
   no b: the same weights serve for all 3 b.
   bias is one number for each o.
   It takes 60 multiply-adds, 60 backward.
-    d_s[b, c] = d_dense_1[b, c] * (1 − dense_1[b, c] * dense_1[b, c])
+    d_s[b, c] = d_dense_1[b, c] · (1 − dense_1[b, c] · dense_1[b, c])
     d_z[b, o] = d_s[b, o]
   what comes back to W: b o, b c -> c o
     d_W[c, o] = Σ_{b} d_z[b, o] · x[b, c]

@@ -58,6 +58,9 @@ def test_phases_are_there_where_a_stride_splits_them() -> None:
     assert (0, "phases") in panels(answer(CONV))
     assert panel(CONV, 0, "phases").count("<li>") == 2
     assert (0, "phases") not in panels(answer({"spec": "b (i+k), k -> b i"}))
+    tied = {"spec": "i, i j, j ->", "names": "x A x"}
+    assert (0, "phases") not in panels(answer(tied))
+    assert (0, "phases") in panels(answer({"spec": "(2*i+k), k, k -> i", "names": "x w w"}))
     symbolic = {"spec": "(s*i+k), k -> i", "parameters": "s"}
     assert (0, "phases") not in panels(answer(symbolic))
     assert (0, "phases") in panels(answer(symbolic | {"values": "s=3"}))
@@ -117,6 +120,18 @@ def test_formulas_stay_where_only_numbers_are_wrong(
     assert answered["notice"]["field"] in (field, "shapes")
     assert message in answered["notice"]["message"]
     assert len(answered["cards"]) == 3
+
+
+def test_the_shape_of_the_result_may_be_chosen() -> None:
+    request = {"spec": "i -> (2*i+1)", "shapes": ["4"], "output_shape": "9"}
+    answered = answer(request)
+    assert answered["notice"] is None
+    assert "(9,)" in answered["cards"][0]["html"]
+    assert "output_shape=(9,)" in panel(request, "layer", "numpy")
+    for text in ("9x1", "nine"):
+        wrong = answer(request | {"output_shape": text})
+        assert wrong["notice"]["field"] in ("shapes", "output_shape")
+        assert len(wrong["cards"]) == 2
 
 
 @pytest.mark.parametrize("text", ["8x28x3", "8, 28, 3", "(8, 28, 3)", "[8 28 3]", "8×28×3"])

@@ -177,7 +177,7 @@ def test_panels_open_in_their_card_and_in_the_address(tab: Tab) -> None:
         assert f"open=0.{panel}" in tab.run("(view) => view.location.hash")
     tab.run("(view) => view.document.querySelector('#card-0 [data-panel=copy]').click()")
     assert tab.run("(view) => view.document.getElementById('panel-0').hidden")
-    asked(tab, address(EXAMPLES[0].spec) + "&open=1.jax")
+    asked(tab, address(EXAMPLES[0].spec, panels={1: "jax"}))
     until(tab, "page.querySelector('#panel-1 pre')?.textContent.includes('import jax')")
 
 
@@ -191,6 +191,24 @@ def test_fields_are_kept_in_the_address_and_come_from_it(tab: Tab) -> None:
     until(tab, "!page.getElementById('notice').hidden")
     assert "operand 0 has 2 axes" in text(tab, "#notice")[0]
     assert len(text(tab, ".card")) == 2
+
+
+def test_the_page_and_the_library_say_the_same_address(tab: Tab) -> None:
+    given = {"spec": "b (i+1) (s*j) -> b i j", "reduce": "max", "parameters": "s",
+             "names": "x! -> (y)'", "shapes": ["2x5x9"], "output_shape": "2x9x3",
+             "values": "s=2"}  # fmt: skip
+    for fields in (given, *(example.as_dict() for example in EXAMPLES)):
+        said = {name: value for name, value in fields.items() if name != "title"}
+        typing = "".join(
+            f"view.document.getElementById({name!r}).value = {value!r};"
+            for name, value in said.items()
+            if name != "shapes"
+        )
+        tab.run(f"(view) => {{ {typing} shapes = {[*said['shapes']]!r}; open = {{}};"
+                " intoAddress(); }")  # fmt: skip
+        assert tab.run("(view) => view.location.hash") == address(**said)
+        tab.run("(view) => { show({}); fromAddress(); intoAddress(); }")
+        assert tab.run("(view) => view.location.hash") == address(**said)
 
 
 def test_an_example_fills_the_fields(tab: Tab) -> None:
@@ -228,7 +246,7 @@ def test_the_page_goes_on_while_python_works(tab: Tab) -> None:
 
 
 def test_nothing_is_clipped_or_faint_at_any_width(tab: Tab) -> None:
-    asked(tab, address(EXAMPLES[0].spec, EXAMPLES[0].shapes) + "&open=0.steps%201.plan")
+    asked(tab, address(EXAMPLES[0].spec, EXAMPLES[0].shapes, panels={0: "steps", 1: "plan"}))
     until(tab, "page.querySelector('#panel-0 ol') && page.querySelector('#panel-1 table')")
     own = tab.run("(view) => view.location.href.replace(/[^/]*$/, '')")
     assert faults_of(tab, own) == []

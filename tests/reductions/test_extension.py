@@ -85,7 +85,7 @@ NORM = Record(
     at_once=at_once, portable=portable, definition=definition, source=source,
     local=Local(
         "P", "each point over the norm", derivative, exact, source_of_derivative, change,
-        "(v - P · Σ P·v) / Y, with v a point's product with V in it",
+        "(v - P · Σ P·v) / Y, with v the change of a point's product",
     ),
 )  # fmt: skip
 BARE = Record("bare", 0, "hypot", SUM, "norm", ordered=True, exact=False, at_once=at_once,

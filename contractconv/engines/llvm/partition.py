@@ -190,8 +190,8 @@ def _slices(
         size = problem.extents[label] // unit
         count = min(size, pieces)
         if count > 1:
-            parts = evenly(size, count)
-            cuts.append([(label, unit * some.start, unit * len(some)) for some in parts])
+            spans = evenly(size, count)
+            cuts.append([(label, unit * some.start, unit * len(some)) for some in spans])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):

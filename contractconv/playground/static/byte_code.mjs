@@ -1,11 +1,11 @@
-// Writes the byte code of a zip of modules, by the Python that will import it: node byte_code.mjs FROM TO
+// Writes the byte code of a zip of modules, by the Python that will import it: node byte_code.mjs ZIP
+// writes modules.zip.
 import { loadPyodide } from "./pyodide.mjs";
 
-const [from, to] = process.argv.slice(2);
 const pyodide = await loadPyodide();
 pyodide.FS.mkdir("/here");
 pyodide.FS.mount(pyodide.FS.filesystems.NODEFS, { root: "." }, "/here");
-pyodide.globals.set("names", pyodide.toPy([`/here/${from}`, `/here/${to}`]));
+pyodide.globals.set("names", pyodide.toPy([`/here/${process.argv[2]}`, "/here/modules.zip"]));
 pyodide.runPython(`
 from importlib._bootstrap_external import _code_to_hash_pyc
 from zipfile import ZipFile, ZipInfo

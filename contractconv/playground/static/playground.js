@@ -63,7 +63,7 @@ const conversation = new Conversation(engine);
 
 // --- fields, and the address that holds them ---------------------------------------------------
 
-const FIELDS = ["spec", "reduce", "parameters", "names", "values"];
+const FIELDS = ["spec", "reduce", "parameters", "names", "output_shape", "values"];
 let shapes = []; // also those of operands that the string has no more: it may be half typed
 let open = {}; // by card, the panel that is open
 
@@ -72,10 +72,9 @@ function request() {
   return { ...said, shapes };
 }
 
-function show({ spec = "", reduce = "sum", parameters = "", names = "", values = "", shapes: sizes = [] }) {
-  Object.entries({ spec, reduce, parameters, names, values }).forEach(([name, text]) => {
-    element(name).value = text;
-  });
+function show({ shapes: sizes = [], ...said }) {
+  FIELDS.forEach((name) => element(name).value = said[name] ?? "");
+  element("reduce").value = REDUCTIONS.includes(said.reduce) ? said.reduce : "sum";
   shapes = [...sizes];
   grow();
 }
@@ -91,14 +90,19 @@ function fromAddress() {
 let address = "";
 
 function intoAddress() {
-  const { spec, reduce, parameters, values } = request();
+  const { spec, reduce, parameters, names, output_shape, values } = request();
   const said = {
-    spec, reduce: reduce === "sum" ? "" : reduce, parameters, shapes: shapes.join(";"), values,
+    spec, reduce: reduce === "sum" ? "" : reduce, parameters, names, shapes: shapes.join(";"), output_shape, values,
     open: Object.entries(open).map((pair) => pair.join(".")).join(" "),
   };
   const given = Object.entries(said).filter(([, text]) => text.replaceAll(";", ""));
-  address = "#" + given.map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
+  address = "#" + given.map(([name, text]) => `${name}=${escaped(text)}`).join("&");
   history.replaceState(null, "", address);
+}
+
+// Brackets, too: other programs think that an address ends at one.
+function escaped(text) {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt().toString(16).toUpperCase()}`);
 }
 
 // A line of text grows with what is typed, instead of scrolling it away.
@@ -109,7 +113,7 @@ function grow() {
 }
 
 function showOperands(operands) {
-  const place = element("shapes").lastElementChild;
+  const place = element("arrays");
   const fields = [...place.children];
   fields.slice(operands.length).forEach((field) => field.remove());
   operands.forEach(({ name, term }, n) => {
@@ -133,7 +137,8 @@ function shapeField(n) {
 
 // --- mistakes ----------------------------------------------------------------------------------
 
-const wrongIn = { spec: "fault", reduce: "fault", parameters: "notice", names: "notice", shapes: "notice", values: "notice" };
+const wrongIn = { spec: "fault", reduce: "fault", parameters: "notice", names: "notice", shapes: "notice",
+  output_shape: "notice", values: "notice" };
 
 function showFault(fault) {
   ["fault", "notice"].forEach((id) => {

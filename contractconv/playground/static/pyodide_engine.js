@@ -2,11 +2,12 @@
 // The engine of a page without a server: Python itself, in a worker.
 //
 // Its files are scripts that put texts into PACKED, since a page that was opened from a disk may
-// load scripts and nothing else. So the page works wherever its folder lies.
+// load scripts and nothing else. So the page works wherever its folder lies. Python begins with a
+// memory that holds what the page wants; modules that it may want besides come later.
 
 const PACKED = {};
-const FILES = ["pyodide.asm.wasm", "pyodide.asm.js", "pyodide.js", "python_stdlib.zip", "pyodide-lock.json",
-  "libraries.zip", "contractconv.zip"];
+const FIRST = ["memory.bin", "pyodide.asm.wasm", "pyodide.asm.js", "pyodide.js", "pyodide-lock.json"];
+const LATER = ["python313.zip", "libraries.zip", "contractconv.zip"];
 
 // What the worker does; it knows nothing but what it is sent.
 function work() {
@@ -26,70 +27,91 @@ function work() {
   }
 
   async function start(packed) {
-    const files = Object.fromEntries(
-      await Promise.all(Object.entries(packed).map(async ([name, text]) => [name, await unpacked(text)])));
+    const files = Object.fromEntries(Object.entries(packed).map(([name, text]) => [name, unpacked(text)]));
     // Pyodide fetches its files from an address: they are here.
     self.fetch = async (address) => {
       const name = String(address).split("/").pop();
-      return new Response(files[name], { headers: { "Content-Type": name.endsWith(".wasm") ? "application/wasm" : "" } });
+      return new Response(await files[name], { headers: { "Content-Type": name.endsWith(".wasm") ? "application/wasm" : "" } });
     };
-    run(files["pyodide.asm.js"]);
-    run(files["pyodide.js"]);
-    const pyodide = await loadPyodide({ indexURL: "https://packed.invalid/" });
-    for (const name of ["libraries.zip", "contractconv.zip"]) pyodide.FS.writeFile(`/${name}`, files[name]);
-    return pyodide.runPython(`
-      import sys
-      sys.path[:0] = ["/contractconv.zip", "/libraries.zip"]
-      from contractconv.playground.answers import answer_json
-      answer_json`);
+    run(await files["pyodide.asm.js"]);
+    run(await files["pyodide.js"]);
+    python = await loadPyodide({ indexURL: "https://packed.invalid/", _loadSnapshot: files["memory.bin"] });
   }
 
-  self.onmessage = async ({ data }) => {
+  async function add(packed) {
+    for (const [name, text] of Object.entries(packed)) python.FS.writeFile(`/lib/${name}`, await unpacked(text));
+    python.runPython("import importlib; importlib.invalidate_caches()");
+  }
+
+  const tasks = {
+    start,
+    add,
+    answer: (request) => python.globals.get("answer_json")(request),
+  };
+
+  self.onmessage = async ({ data: { number, task, given } }) => {
     try {
-      if (data.packed) {
-        python = await start(data.packed);
-        postMessage({ started: true });
-      } else {
-        postMessage({ answer: python(data.request) });
-      }
+      postMessage({ number, answer: await tasks[task](given) });
     } catch (fault) {
-      postMessage({ failed: String(fault.message ?? fault).trim().split("\n").pop() });
+      postMessage({ number, failed: String(fault.message ?? fault).trim().split("\n").pop() });
     }
   };
 }
 
-const loaded = Promise.all(FILES.map((name) => new Promise((found, missed) => {
-  const script = document.createElement("script");
-  script.src = `packed/${name}.js`;
-  script.onload = found;
-  script.onerror = () => missed(new Error(`packed/${name}.js is missing`));
-  document.head.append(script);
-})));
+// The texts of files by name.
+async function packed(names) {
+  await Promise.all(names.map((name) => new Promise((found, missed) => {
+    const script = document.createElement("script");
+    script.src = `packed/${name}.js`;
+    script.onload = found;
+    script.onerror = () => missed(new Error(`packed/${name}.js is missing`));
+    document.head.append(script);
+  })));
+  return Object.fromEntries(names.map((name) => [name, PACKED[name]]));
+}
+
+const first = packed(FIRST);
+let others = null;
+const later = () => (others ??= packed(LATER));
 
 const engine = {
+  asked: 0,
+  waiting: new Map(),
   start() {
     const source = URL.createObjectURL(new Blob([`(${work})()`], { type: "text/javascript" }));
     this.worker = new Worker(source);
-    this.ready = loaded.then(() => this.told({ packed: PACKED }));
-    this.ready.catch(() => {}); // whoever asks is told
+    this.worker.onmessage = ({ data }) => this.heard(data);
+    this.worker.onerror = (event) => this.giveUp(event.message);
+    this.ready = first.then((files) => this.told("start", files));
+    this.whole = this.ready.then(later).then((files) => this.told("add", files));
+    [this.ready, this.whole].forEach((promise) => promise.catch(() => {})); // whoever asks is told
   },
-  // One question at a time: the next message is its answer.
-  told(message) {
-    return new Promise((answered, refused) => {
-      this.refused = refused;
-      this.worker.onmessage = ({ data }) => (data.failed ? refused(new Error(data.failed)) : answered(data));
-      this.worker.onerror = (event) => refused(new Error(event.message));
-      this.worker.postMessage(message);
-    });
+  told(task, given) {
+    this.asked += 1;
+    this.worker.postMessage({ number: this.asked, task, given });
+    return new Promise((answered, refused) => this.waiting.set(this.asked, { answered, refused }));
+  },
+  heard({ number, answer, failed }) {
+    const { answered, refused } = this.waiting.get(number);
+    this.waiting.delete(number);
+    if (failed) refused(new Error(failed));
+    else answered(answer);
+  },
+  giveUp(said) {
+    this.waiting.forEach(({ refused }) => refused(new Error(said)));
+    this.waiting.clear();
   },
   async ask(request) {
     for (let ready = null; ready !== this.ready; await ready) ready = this.ready; // it may start anew
-    const { answer } = await this.told({ request: JSON.stringify(request) });
-    return JSON.parse(answer);
+    const text = JSON.stringify(request), whole = this.whole;
+    const answer = JSON.parse(await this.told("answer", text));
+    if (!answer.failed) return answer;
+    await whole; // it may have wanted a module that comes later
+    return JSON.parse(await this.told("answer", text));
   },
   restart(said) {
     this.worker.terminate();
-    this.refused?.(new Error(said));
+    this.giveUp(said);
     this.start();
   },
 };

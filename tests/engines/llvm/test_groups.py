@@ -91,7 +91,7 @@ def by_groups(layer: Layer, x: Array, w: Array) -> tuple[Array, tuple[Array, Arr
         return image[(slice(None), *along)][:, :places, :places]
 
     y = np.zeros((layer.batch, places, places, layer.groups, layer.outputs), int)
-    g = np.random.default_rng(2).integers(-4, 5, y.shape)
+    g = np.asarray(np.random.default_rng(2).integers(-4, 5, y.shape))
     back, dw = np.zeros_like(padded), np.zeros_like(w)
     for at in np.ndindex(layer.window, layer.window):
         here = seen(padded, *at)
