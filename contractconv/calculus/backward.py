@@ -32,7 +32,7 @@ from contractconv.calculus.letters import (
 from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, never_left, places, reads
-from contractconv.calculus.symbols import DOTS, expression, in_words, index, split
+from contractconv.calculus.symbols import DOTS, PRIME, expression, in_words, index, split
 from contractconv.calculus.textbook import spread, textbook
 from contractconv.errors import ContractionError
 from contractconv.lazy import Value, remembered
@@ -214,14 +214,21 @@ def forward_equation(
 def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Symbol, ...]:
     """The positions of the result; a computed one is called as the axis of whose size it is.
 
-    That of an array in several places may be called after an index, which is another position.
+    Where that is called after an index, which is another position, it has a prime.
     """
     mine, known = places(spec)[OUTPUT], dict(named)
     names = [name for role in like for name in known[role]] or [p.name for p in mine]
-    return tuple(
-        position if axis.plain or name in spec.indices else index(name)
-        for axis, position, name in zip(split(spec.output), mine, names, strict=True)
-    )
+    taken, found = {*spec.indices, *(p.name for p in mine)}, list[sympy.Symbol]()
+    for axis, position, wish in zip(split(spec.output), mine, names, strict=True):
+        if axis.plain or wish == position.name:
+            found.append(position)
+            continue
+        name = wish
+        while name in taken:
+            name += PRIME
+        taken.add(name)
+        found.append(index(name))
+    return tuple(found)
 
 
 def forward_formula(spec: Spec) -> Equation:
@@ -238,7 +245,8 @@ def phase_formula(formulas: Formulas, phase: Spec) -> Equation:
     if forward.is_tied:
         phase = replace(phase, names=tuple(map(array_of, names)))
     named = places_of(forward, formulas.operand)
-    phased = forward_equation(phase, gather.left.name, names, shares_of(forward), named)
+    like = (forward.called[formulas.operand],)
+    phased = forward_equation(phase, gather.left.name, names, shares_of(forward), named, like)
     return simplified(spread(phased))
 
 

@@ -298,6 +298,7 @@ def test_formulas_word_by_word(thing: Shown, text: str, latex: str) -> None:
 
 FIXED = cc.Contraction("(i+k), i, k -> i k")
 TIED = cc.Contraction("(i+k), k -> i", names="x x")
+ODD = cc.Contraction("(0), ((i+1)/2) ((1-i)/2), i i ->")
 BACK = cc.Contraction("(i-k), i, k -> i")
 STRIDED = cc.Contraction("(2*i-k), i, k -> i")
 
@@ -311,9 +312,11 @@ STRIDED = cc.Contraction("(2*i-k), i, k -> i")
         (FIXED.grad(1), "   where 0 ≤ i+k < N_h"),
         (FIXED.grad(1).gather, "   where 0 ≤ i+k < N_h"),
         (FIXED.grad(2).seconds[1], "   where 0 ≤ h−i < N_k"),
-        (TIED.jacobian("x"), "x[h+i] · 1[0 ≤ h+i < N_k]"),
+        (TIED.jacobian("x"), "x[i+k′] · 1[0 ≤ i+k′ < N_k]"),
         (BACK.grad(0).gather, "   where 0 ≤ h+k < N_w, 0 ≤ h+k < N_d"),
         (STRIDED.grad(0).phases()[0], "   where 0 ≤ h+k < N_i, 0 ≤ 2k < N_k"),
+        # no position of the result is called as the size of another array's axis is
+        (ODD.grad(2).phases()[0], "δ(i′′, 2i+1)   where 0 < N_h, 0 ≤ i+1 < N_w, 0 ≤ −i < N_d"),
         # the window sees to it, in whatever is derived
         (cc.Contraction("(2*i+k), k -> i").grad(1), "X[2i+k]"),
         (cc.Contraction("(2*i+k) -> i", reduce="max").grad(0).seconds[0], "V[2i+k] · S[i, k]"),
