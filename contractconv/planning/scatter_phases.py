@@ -25,9 +25,6 @@ from contractconv.reductions.table import REDUCTIONS
 Place = tuple[int, int]
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
-# The shorter index is solved for, which makes more phases, if that leaves so many times fewer
-# points.
-_WORTH_PHASES = 2
 
 
 # --- scatters and divisions --------------------------------------------------------------------
@@ -40,12 +37,12 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
     write disjoint elements, as different ``r`` meet different residues of ``y``; some point
     reaches each of them, and elements that no point reaches are in no phase.
 
-    Solved for is the longer of the two indices, or the other one if that leaves far fewer points,
-    if an operand has it on an axis of its own: reads outside that axis are then the values outside
-    its extent. It gives its name to ``q``, and the other one, which is summed, to ``k'``; an index
-    of which one value is left is gone. Several axes have the product of their phases. Phases have
-    more points than the scatter where a dilation is not far below the extent, as most of what a
-    window reads is then outside.
+    Solved for is the index that leaves fewer points, of equals the longer one, if an operand has it
+    on an axis of its own: reads outside that axis are then the values outside its extent. It gives
+    its name to ``q``, and the other one, which is summed, to ``k'``; an index of which one value is
+    left is gone. Several axes have the product of their phases. Phases have more points than the
+    scatter where a dilation is not far below the extent, as most of what a window reads is then
+    outside.
 
     Args:
         problem: a sum or a mean (of which the phases are the sums, not yet divided).
@@ -108,20 +105,22 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     if not guards or not alone or len(access.terms) > 2:
         return None
     steps = dict(access.terms)
-    solved = max(guards, key=lambda name: (problem.extents[name], abs(steps[name])))
-    points = {name: _points_each(access, name, problem.extents) for name in guards}
-    fewest = min(points, key=lambda name: points[name])
-    solved = fewest if _WORTH_PHASES * points[fewest] < points[solved] else solved
+    extents = problem.extents
+
+    def cost(name: str) -> tuple[float, int, int]:
+        return _points_each(access, name, extents), -extents[name], -abs(steps[name])
+
+    solved = min(guards, key=cost)
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)
 
 
 def _points_each(access: Access, solved: str, extents: Mapping[str, int]) -> float:
-    """How many points there are for each element of an axis that is solved for an index."""
+    """How many points there are for an element of an axis that is solved for an index."""
     steps = dict(access.terms)
     (other,) = (name for name in access.names if name != solved)
     if abs(steps[other]) > extents[solved]:  # nothing is summed
         return 1.0
-    return extents[other] / abs(steps[solved])
+    return max(1.0, extents[other] / abs(steps[solved]))
 
 
 def _guards(problem: Problem, access: Access) -> dict[str, Place]:
