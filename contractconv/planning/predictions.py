@@ -141,7 +141,26 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     if not machine.compiled:
         multiplied *= 1 + _FEW_TILES / tiles
         moved *= _APART if _lies_apart(part) else 1
+    if machine.compiled:
+        moved += _laid_anew(part, found) / (machine.move * machine.threads)
     return 2 * machine.call * batch + multiplied + moved
+
+
+def _laid_anew(part: Problem, found: Sequence[Window]) -> int:
+    """Numbers that are copied as kernels run along channels, which are not the last axis."""
+    hidden, which = {n for w in found for n in (w.result, w.tap)}, found[0].operand
+    data, other = part.operands[which], part.operands[1 - which]
+    seen = [{n for a in term for n in a.names} - hidden for term in (data, other, part.output)]
+    columns = (seen[1] & seen[2]) - seen[0]
+    if found[0].role == "kernel":
+        sides = [(data, (seen[0] & seen[2]) - seen[1]), (other, columns), (part.output, columns)]
+    else:
+        sides = [(data, (seen[0] & seen[1]) - seen[2]), (part.output, columns)]
+    return sum(
+        prod(shape_of(term))
+        for term, lanes in sides
+        if lanes and term and lanes.isdisjoint(term[-1].names)
+    )
 
 
 def seconds_of_transforms(piece: Piece, setting: Setting) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.precision import accumulator, working_dtype
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array, contiguous, output_view, put, steps_of
+from contractconv.arrays.views import Array, contiguous, output_view, steps_of
 from contractconv.arrays.workspace import Making, Work
 from contractconv.cache_register import weighed
 from contractconv.engines.llvm import direct_kernels
@@ -27,7 +27,9 @@ from contractconv.engines.llvm.pooling.gradient_kernel import (
     pool_gradient,
 )
 from contractconv.engines.llvm.program import Prepared, Program
+from contractconv.engines.llvm.relayout import relay
 from contractconv.engines.llvm.tile_kernels import layer_roles, tiled_product
+from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
@@ -166,7 +168,7 @@ class _Program(NamedTuple):
 def _bring(problem: Problem, made: Array, work: Work) -> None:
     """Put what a piece has made where it belongs."""
     view, part = output_view(work.out, problem).array, output_view(made, problem).array
-    put(part, view, work.accumulate)
+    relay(part, view, adding=work.accumulate)
 
 
 def _is_worth(piece: Piece, setting: Setting) -> bool:
@@ -296,7 +298,7 @@ def _neighbours(work: Work, number: int, accesses: Accesses, lane: Collection[st
     key = number, _order(accesses, lane)
     if key not in work.copies:
         work.copies[key] = _moved(array, key[1])
-        work.copies[key][...] = array
+        relay(array, work.copies[key])
     copy: Array = work.copies[key]
     return copy
 
@@ -336,7 +338,7 @@ def _order(accesses: Accesses, lane: Collection[str]) -> tuple[int, ...]:
 
 def _moved(like: Array, order: tuple[int, ...]) -> Array:
     """An empty array of the same shape and dtype whose axes lie in memory in some order."""
-    empty = np.empty([like.shape[n] for n in order], like.dtype)
+    empty = memory.empty(tuple(like.shape[n] for n in order), like.dtype)
     return empty.transpose(np.argsort(order))
 
 
