@@ -39,7 +39,7 @@ def _parts(access: Access, problem: Problem) -> Iterator[Access]:
         (long, step), (short, one) = sorted(access.terms, key=lambda term: -term[1])
         extents = problem.extents
         elsewhere = [n for a in problem.output if a is not access for n in a.names]
-        filled = step == extents[short] and access.size == step * extents[long]
+        filled = 1 < step == extents[short] and access.size == step * extents[long]
         if one == 1 and filled and not {long, short} & {*elsewhere}:
             yield Access.along(long, extents[long])
             yield Access.along(short, extents[short])

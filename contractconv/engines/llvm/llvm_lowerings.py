@@ -214,9 +214,11 @@ def _fused(
         strides: those of both operands and of the result, in bytes.
         bias: whether something is added along the last axis of the result.
     """
-    step = as_einsum(problem)
-    if step is None:
+    found = _without_ones(problem, strides, bias)
+    step = None if found is None else as_einsum(found[0])
+    if step is None or found is None:
         return problem, strides
+    problem, strides = found
     terms = (*step.terms, step.output)
     if any(len(set(term)) < len(term) for term in terms):
         return problem, strides
@@ -233,6 +235,29 @@ def _fused(
     sizes = tuple((n, extents[n]) for n in problem.indices if n in extents)
     whole = Problem(tuple(operands), output, sizes, problem.reduce, shape_of(output))
     return whole, tuple(tuple(step for n, step in s.items() if n in extents) for s in steps)
+
+
+def _without_ones(
+    problem: Problem, strides: tuple[Strides, ...], bias: bool
+) -> tuple[Problem, tuple[Strides, ...]] | None:
+    """The same sum without indices of one value, and without the axes that are theirs alone.
+
+    Returns:
+        ``None`` if such an index has moved its axis.
+    """
+    ones = {name for name, extent in problem.sizes if extent == 1}
+    terms, steps = [], []
+    for term, lie in zip((*problem.operands, problem.output), strides, strict=True):
+        here = [(a.fixed(dict.fromkeys(ones, 0)), step) for a, step in zip(term, lie, strict=True)]
+        left = [(access, step) for access, step in here if access.terms or access.size > 1]
+        if any(not access.terms for access, _ in left) or (bias and left[-1:] != here[-1:]):
+            return None
+        terms.append(tuple(access for access, _ in left))
+        steps.append(tuple(step for _, step in left))
+    *operands, output = terms
+    sizes = tuple((name, extent) for name, extent in problem.sizes if name not in ones)
+    whole = Problem(tuple(operands), output, sizes, problem.reduce, shape_of(output))
+    return whole, tuple(steps)
 
 
 def _tiles(piece: Piece, setting: Setting) -> bool:

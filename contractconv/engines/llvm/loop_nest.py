@@ -216,13 +216,19 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     """What a nest costs, roughly: multiplying, going from tap to tap, and copying."""
     kind, kept = number(dtype), volume(problem.kept, problem.extents)
     copies = [
-        (_cycles_of_copy(nest, problem.operands[n], steps[n], problem, kind), prod(sizes))
-        for n, sizes in enumerate([a.size for a in term] for term in problem.operands)
+        (_cycles_of_copy(nest, problem.operands[n], steps[n], problem, kind), count)
+        for n, count in enumerate(_reached(term, problem.extents) for term in problem.operands)
         if nest.has_lanes(n)
     ]
     copies.append((_cycles_of_copy(nest, problem.output, steps[2], problem, kind), kept))
     products = _cycles_of_products(nest, problem.extents, steps, kind)
     return products + sum(each * count for each, count in copies)
+
+
+def _reached(term: tuple[Access, ...], extents: Mapping[str, int]) -> int:
+    """How many elements of an operand are read, gaps included."""
+    reaches = (access.reach(extents) for access in term)
+    return prod(high - low + 1 for low, high in reaches)
 
 
 def _cycles_of_products(
