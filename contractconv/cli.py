@@ -146,13 +146,13 @@ def _play(asked: argparse.Namespace) -> None:
 
 def _address(asked: argparse.Namespace) -> str:
     """What stands behind the playground's address: nothing, if no string is asked for."""
-    from contractconv.playground.examples import address
+    from contractconv.playground import examples
 
     if is_program(asked.spec):
         raise SpecError(
             f"{asked.spec} is a file: the playground takes strings; contractconv explain takes both"
         )
-    found = address(
+    found = examples.address(
         asked.spec, asked.shape, reduce=asked.reduce, parameters=asked.parameters,
         names=asked.names or "", output_shape=asked.output_shape or "",
         values=" ".join(asked.let), panels=dict(map(_panel, asked.open)),

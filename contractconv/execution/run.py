@@ -30,6 +30,7 @@ from contractconv.planning.options import DEFAULTS, Options, beside
 from contractconv.planning.path import Order
 from contractconv.planning.plan import Plan, order_of, plan
 from contractconv.planning.setting import DIRECT
+from contractconv.planning.side_by_side import apart
 from contractconv.planning.workspace import NONE, Workspace
 from contractconv.reductions.table import REDUCTIONS
 
@@ -147,6 +148,8 @@ def planned(
     # It runs contractions.
     from contractconv.execution.calibration import measured, setting
 
+    if options.memory_limit is None:  # parts are cut along axes as they are
+        problem = apart(problem)
     if options.algorithm == "measure":
         return plan(problem, measured(problem, operands, dtype), options.search)
     here = setting(problem.points, dtype, options.algorithm)

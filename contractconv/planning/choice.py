@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contractconv.cache_register import kept
@@ -165,8 +165,10 @@ def _cheaper(plain: Piece, made: list[Piece], setting: Setting) -> list[Piece]:
     return made or [plain]
 
 
-def _seconds(pieces: Iterable[Piece], setting: Setting) -> float:
-    return sum(seconds_of(piece, setting) for piece in pieces)
+def _seconds(pieces: Sequence[Piece], setting: Setting) -> float:
+    first, others = pieces[:1], pieces[1:]
+    seconds = sum(seconds_of(piece, setting) for piece in first)
+    return seconds + sum(seconds_of(piece, setting.together) for piece in others)
 
 
 def _candidate(

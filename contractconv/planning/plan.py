@@ -28,7 +28,6 @@ from contractconv.planning.piece import Piece
 from contractconv.planning.report import data, report
 from contractconv.planning.result_coverage import complete, disjoint
 from contractconv.planning.setting import DIRECT, FAST, Setting
-from contractconv.planning.side_by_side import apart
 from contractconv.planning.strided_leaves import is_leaf, is_tight, leaves
 from contractconv.planning.tilings import far_apart, long_windows
 from contractconv.planning.trimming import trimmed
@@ -260,7 +259,6 @@ def plan_afresh(problem: Problem, setting: Setting = DIRECT, order: Order | None
         order: in which its operands meet, as :func:`order_of` says; the best one if not given.
     """
     order = order_of(problem) if order is None else order
-    problem = apart(problem)
     steps = tuple(Step(positions, part, setting) for positions, part in _steps(problem, order))
     _check(problem, steps, setting)
     return Plan(problem, steps, setting, order=order)

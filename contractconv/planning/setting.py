@@ -44,6 +44,9 @@ FAST: tuple[Algorithm, ...] = ("toom-cook", "fft")
 # Contractions of fewer points are carried out directly: nothing else would be worth its while.
 FEW = 1 << 18
 
+# The share of a call that a piece takes which has none of its own.
+_OF_A_CALL = 1 / 16
+
 # A machine like many, for plans that no run depends on.
 COMMON = Machine(threads=2, compiled=True, multiply=1e11, move=4e9, call=2e-5)
 
@@ -80,6 +83,14 @@ class Setting:
     def real(self) -> str:
         """The kind of the numbers' parts, by which rounding errors are estimated."""
         return "float32" if self.dtype in ("float32", "complex64") else "float64"
+
+    @property
+    def together(self) -> Setting:
+        """The same for a piece that kernels carry out in one go with others, without a call."""
+        machine = self.machine
+        if not machine.compiled:
+            return self
+        return replace(self, machine=replace(machine, call=_OF_A_CALL * machine.call))
 
     @property
     def slowness(self) -> float:

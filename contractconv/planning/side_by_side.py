@@ -27,7 +27,8 @@ def apart(problem: Problem) -> Problem:
         >>> print(apart(problem), apart(problem).output_sizes, apart(problem).result_shape)
         i c, k c -> i k (5, 4) (20,)
     """
-    if not REDUCTIONS[problem.reduce].linear or prod(problem.output_sizes) == 0:
+    summed = REDUCTIONS[problem.reduce].linear and bool(problem.reduced)
+    if not summed or prod(problem.output_sizes) == 0:
         return problem
     output = tuple(part for access in problem.output for part in _parts(access, problem))
     return replace(problem, output=output) if len(output) > len(problem.output) else problem

@@ -383,7 +383,8 @@ def _along(
         onward = [(n, extents[n]) for n in nest.summed if n != tap]
         onward.append((tap, extents[tap] // taps))
         run = min((abs(scalars.get(n, 0)) for n, size in onward if size > 1), default=_LINE)
-        reads = Reads(lanes, near, *_cycles_of_reads(run, abs(beside)))
+        # Vectors are no wider than they have to be.
+        reads = Reads(min(lanes, nest.width(extents)), near, *_cycles_of_reads(run, abs(beside)))
         fit = fitting(extents[row], lines, taps, places, wide, like, reads)
         if fit is not None and (line is None or fit.window.lines > 1):
             cost = fit.cycles / (taps * extents[row] * lines)

@@ -332,5 +332,6 @@ def offsets(*loops: tuple[int, int]) -> Array:
     """The bytes to add for every combination of loops (size, step), the last one fastest."""
     total = np.zeros((), np.int64)
     for size, step in loops:
-        total = np.add.outer(total, np.arange(size, dtype=np.int64) * step)
+        # From a single value there is no step, however large it would be.
+        total = np.add.outer(total, np.arange(size, dtype=np.int64) * (step if size > 1 else 0))
     return np.ascontiguousarray(total).reshape(-1)

@@ -63,6 +63,10 @@ LAYERS = (
     Layer(5, 6, 3, 5, 7, 3, padding=1),
     Layer(1, 12, 16, 16, 16, 3, stride=2, padding=1),
     Layer(2, 30, 8, 8, 8, 5, padding=2),
+    # Half a vector, channels read together.
+    Layer(2, 12, 2, 4, 4, 3, padding=1),
+    Layer(2, 12, 2, 2, 2, 3, padding=1),
+    Layer(2, 12, 4, 2, 2, 3, padding=1),
 )
 CHANNELS_LAST, CHANNELS_FIRST = (0, 1, 2, 3, 4), (0, 3, 4, 1, 2)
 
