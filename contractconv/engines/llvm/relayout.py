@@ -42,10 +42,10 @@ def _prepared(
     pieces = []
     for some in evenly(shape[axis], min(count, shape[axis])):
         calls, part = Calls(), tuple(len(some) if n == axis else s for n, s in enumerate(shape))
-        ends = (
+        start, target = (
             End(Place(region, some.start * lie[axis]), lie)
             for region, lie in zip(("source", "out"), strides, strict=True)
         )
-        add_copy(calls, dtype, part, *ends, adding=adding)
+        add_copy(calls, dtype, part, start, target, adding)
         pieces.append(calls)
     return Prepared(Program([pieces]))
