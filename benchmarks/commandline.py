@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from benchmarks.peers import PEERS, Peer, with_algorithm
@@ -24,7 +24,7 @@ def parser(description: str | None, peers: Sequence[str]) -> argparse.ArgumentPa
     )
     made.add_argument(
         "--peers",
-        type=_names,
+        type=listed("peer", PEERS),
         default=list(peers),
         metavar="A,B",
         help=f"some of: {', '.join(PEERS)}",
@@ -65,10 +65,15 @@ def show(text: str, args: argparse.Namespace) -> None:
         args.markdown.write_text(text)
 
 
-def _names(text: str) -> list[str]:
-    """Names of peers, separated by commas."""
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in PEERS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no peer {unknown[0]!r}: choose of {', '.join(PEERS)}")
+def listed(kind: str, known: Collection[str]) -> Callable[[str], list[str]]:
+    """What reads names of some kind, separated by commas."""
+
+    def names(text: str) -> list[str]:
+        found = [name.strip() for name in text.split(",")]
+        unknown = [name for name in found if name not in known]
+        if unknown:
+            choices = ", ".join(known)
+            raise argparse.ArgumentTypeError(f"no {kind} {unknown[0]!r}: choose of {choices}")
+        return found
+
     return names

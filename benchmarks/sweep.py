@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ import numpy as np
 # These scripts are a package, too: the peers' processes import parts of it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.commandline import add_effort, effort, parser, show, table_of_peers
+from benchmarks.commandline import add_effort, effort, listed, parser, show, table_of_peers
 from benchmarks.drawn import FAMILIES, draw
 from benchmarks.layers import Drawn, Measurement, Product, measurements
 from benchmarks.machine import machine
@@ -66,6 +67,7 @@ class Planned:
     lowering: str
 
 
+@cache
 def planned(measurement: Measurement) -> Planned | None:
     """What is planned; nothing for a pooling, whose gradient has no steps."""
     from benchmarks.peers.drawn_contraction import plan  # noqa: PLC0415 - after threads are set
@@ -91,21 +93,17 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     options.set_defaults(rounds=3, repeat_seconds=0.1)
     options.add_argument("--layers", type=int, default=300)
     options.add_argument(
-        "--families", type=_families, default=[], metavar="A,B", help=", ".join(FAMILIES)
+        "--families",
+        type=listed("family", FAMILIES),
+        default=[],
+        metavar="A,B",
+        help=", ".join(FAMILIES),
     )
     options.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     options.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     options.add_argument("--forced", action="store_true", help="force each algorithm everywhere")
     options.add_argument("--results", type=Path, metavar="FILE", help="report on these of --json")
     return options.parse_args(given)
-
-
-def _families(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in FAMILIES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no family {unknown[0]!r}: one of {', '.join(FAMILIES)}")
-    return names
 
 
 def drawn(args: argparse.Namespace) -> list[Measurement]:
@@ -238,8 +236,8 @@ def regret(record: Record) -> Regret | None:
     code varies from turn to turn is no matter of the choice.
     """
     times = {n: t for n in ALGORITHMS if (t := record.seconds(forced(n))) is not None}
-    plan = planned(record.measurement)
-    if plan is None or plan.algorithm not in times or len(times) < 2:
+    plan = planned(record.measurement) if len(times) > 1 else None
+    if plan is None or plan.algorithm not in times:
         return None
     best = min(times, key=lambda name: times[name])
     return Regret(plan.algorithm, best, times[plan.algorithm] / times[best])

@@ -153,14 +153,19 @@ def strictly(claim: Claim) -> Claim:
     return replace(claim, strict=not claim.what.startswith("step"))
 
 
+def drawn_claims(printed: Case, family: Family, data: st.DataObject) -> Iterator[Claim]:
+    """What is printed of a case about one of its operands."""
+    n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
+    note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
+    yield from claims(printed, family, n)
+
+
 @settings(max_examples=max(100, settings().max_examples // 5))
 @given(printed=cases(), family=st.sampled_from(ALL), data=st.data())
 def test_printed_formulas_are_worth_what_they_say(
     printed: Case, family: Family, data: st.DataObject
 ) -> None:
-    n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
-    note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
-    for claim in claims(printed, family, n):
+    for claim in drawn_claims(printed, family, data):
         check(claim)
 
 
@@ -169,9 +174,7 @@ def test_printed_formulas_are_worth_what_they_say(
 def test_conditions_say_all_where_extents_follow_from_shapes(
     printed: Case, family: Family, data: st.DataObject
 ) -> None:
-    n = data.draw(st.integers(0, len(printed.witness.shapes) - 1))
-    note(f"{printed.contraction!r} {family.__name__} {n}: {printed.witness}")
-    for claim in claims(printed, family, n):
+    for claim in drawn_claims(printed, family, data):
         check(strictly(claim))
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import contractconv as cc
-from benchmarks.layers import FORWARD, INPUT_GRADIENT, Drawn, Product, Shape
+from benchmarks.layers import (
+    FORWARD,
+    INPUT_GRADIENT,
+    WEIGHT_GRADIENT,
+    Drawn,
+    Product,
+    Shape,
+)
 from benchmarks.operands import Array, at_a_line, factors, operands
 from benchmarks.peers import Prepared
 
 # Of an image's axes, and of a kernel's.
 PLACES, TAPS = "ijm", "kln"
+# Which operand a gradient is by.
+OPERANDS = {INPUT_GRADIENT: 0, WEIGHT_GRADIENT: 1}
 
 Terms = tuple[str, str, str]
 """Axes of the image, the kernel and the result, a letter each."""
@@ -111,27 +121,26 @@ def compiled(case: Drawn | Product, **options: Any) -> tuple[Any, list[Array]]:
 
 def drawn(case: Drawn, direction: str, **options: Any) -> Prepared:
     """Compile a layer that was drawn."""
-    run, (x, w, g) = compiled(case, **options)
-    n, shape = 2, case.output_shape
-    if direction != FORWARD:
-        n, shape = (0, case.input_shape) if direction == INPUT_GRADIENT else (1, case.weight_shape)
+    call = _call(*compiled(case, **options), direction)
+    n = OPERANDS.get(direction, 2)
+    shape = (case.input_shape, case.weight_shape, case.output_shape)[n]
     whole, term = _whole(case)[n], terms(case)[n]
-    call = (lambda: run(x, w)) if n == 2 else (lambda: run.vjp(n, g, x, w))
     return Prepared(call, lambda found: _back(found, whole, term, shape))
 
 
 def product(case: Product, direction: str, **options: Any) -> Prepared:
     """Compile a product."""
-    run, (x, w, g) = compiled(case, **options)
+    return Prepared(_call(*compiled(case, **options), direction), lambda found: found)
+
+
+def _call(run: Any, given: list[Array], direction: str) -> Callable[[], Array]:
+    x, w, g = given
     if direction == FORWARD:
-        return Prepared(lambda: run(x, w), lambda y: y)
-    n = 0 if direction == INPUT_GRADIENT else 1
-    return Prepared(lambda: run.vjp(n, g, x, w), lambda slope: slope)
+        return lambda: run(x, w)
+    return lambda: run.vjp(OPERANDS[direction], g, x, w)
 
 
 def plan(case: Drawn | Product, direction: str, **options: Any) -> Any:
     """What is planned for a case."""
     run, _ = compiled(case, **options)
-    if direction == FORWARD:
-        return run.plan
-    return run.vjp_plan(0 if direction == INPUT_GRADIENT else 1)
+    return run.plan if direction == FORWARD else run.vjp_plan(OPERANDS[direction])

@@ -32,7 +32,7 @@ from contractconv.calculus.letters import (
 from contractconv.calculus.letters import result as result_name
 from contractconv.calculus.local_derivative import counted, local_name, local_term
 from contractconv.calculus.read_conditions import OUTPUT, axis_sizes, never_left, places, reads
-from contractconv.calculus.symbols import DOTS, PRIME, expression, in_words, index, split
+from contractconv.calculus.symbols import DOTS, distinct, expression, in_words, index, split
 from contractconv.calculus.textbook import spread, textbook
 from contractconv.errors import ContractionError
 from contractconv.lazy import Value, remembered
@@ -223,9 +223,7 @@ def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Sy
         if axis.plain or wish == position.name:
             found.append(position)
             continue
-        name = wish
-        while name in taken:
-            name += PRIME
+        name = distinct(wish, taken)
         taken.add(name)
         found.append(index(name))
     return tuple(found)

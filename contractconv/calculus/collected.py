@@ -8,7 +8,7 @@ common as they can, which is allowed where the ranges are the same: the axes of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
@@ -17,7 +17,7 @@ import sympy
 from sympy import Symbol
 
 from contractconv.calculus.equation import Element, Equation, Guard, Inside, Size, size
-from contractconv.calculus.symbols import index
+from contractconv.calculus.symbols import PRIME, distinct, index
 from contractconv.lazy import Value, remembered
 from contractconv.notation.spec import Composition, Spec
 from contractconv.notation.ties import same_extents
@@ -124,8 +124,9 @@ def _renamings(
 ) -> Iterator[Renaming]:
     moved = dict(zip(equation.left.axes, left.axes, strict=True))
     back = {new: old for old, new in moved.items()}
-    taken = {*left.axes, *equation.summed}
-    yield moved | {i: _copy(i, taken) for i in equation.summed if i in back}
+    # A summed index whose name is now that of a position is a second one of the same range.
+    taken = {str(symbol) for symbol in (*left.axes, *equation.summed)}
+    yield moved | {i: index(distinct(i.name + PRIME, taken)) for i in equation.summed if i in back}
     if len(equation.summed) != len(base.summed) or len(base.summed) >= _MOST_TRIED:
         return
 
@@ -136,12 +137,6 @@ def _renamings(
         pairs = list(zip(equation.summed, wanted, strict=True))
         if back.keys().isdisjoint(wanted) and all(extent(old) == extent(new) for old, new in pairs):
             yield moved | dict(pairs)
-
-
-def _copy(symbol: Symbol, taken: Collection[Symbol]) -> Symbol:
-    """A second index of the same range, where the name is now that of a position."""
-    copy = index(f"{symbol.name}'")
-    return _copy(copy, taken) if copy in taken else copy
 
 
 def _renamed(equation: Equation, left: Element, names: Renaming) -> Equation:

@@ -33,7 +33,7 @@ from contractconv.calculus.letters import (
     tangent,
     unused,
 )
-from contractconv.calculus.symbols import PRIME, index
+from contractconv.calculus.symbols import PRIME, distinct, index
 from contractconv.calculus.textbook import textbook
 from contractconv.errors import SpecError
 from contractconv.notation.spec import SUM, Spec
@@ -128,9 +128,7 @@ def _primed(equation: Equation, copies: Sequence[tuple[str, str]]) -> Equation:
     """The equation whose copies of indices are called after these, with as few primes as can be."""
     taken, names = {*equation.names}, dict[Any, Any]()
     for copy, original in copies:
-        name = original + PRIME
-        while name in taken:
-            name += PRIME
+        name = distinct(original + PRIME, taken)
         taken.add(name)
         names[index(copy)] = index(name)
     return equation.renamed(names)

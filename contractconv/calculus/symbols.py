@@ -37,6 +37,18 @@ _LETTERS = re.compile(r"_*([^\W\d_]+)")
 _SIGN = re.compile(r"(?<=[\w)′])([+−])")
 
 
+def distinct(name: str, taken: Collection[str]) -> str:
+    """The name, with as few primes as tell it from those that are taken.
+
+    Example:
+        >>> distinct("k", ["i", "k", "k'"])
+        "k''"
+    """
+    while name in taken:
+        name += PRIME
+    return name
+
+
 def fresh_names(taken: Iterable[str]) -> Iterator[str]:
     """Names for positions, without those that are taken, or whose size would have such a name.
 

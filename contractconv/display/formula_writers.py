@@ -46,7 +46,7 @@ class Hand:
         fraction: one of two lines; nothing where all fractions are on one.
         composition: several indices on one axis.
         element: an element of an array, its name and its axes.
-         scalar: an array without axes that is called like an index.
+        scalar: an array without axes that is called like an index.
         delta: one where both are equal, zero elsewhere.
         under: a sign over indices, and what it is about.
         between: stands between these indices.

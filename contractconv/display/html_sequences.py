@@ -38,9 +38,7 @@ def again_parts(name: str, seconds: Iterable[Second], forward: Spec) -> Iterator
     """The derivatives of a gradient, below a title of their own."""
     yield f"<h3>Differentiated again</h3>{note(_capital(again_words(name, forward)))}"
     for second in seconds:
-        said_of = f"<p>by {escape(said(second.by))}: {_strings(second, forward)}</p>"
-        shown = formula(written(second_equation(second, forward))) if not second.same_as else ""
-        yield said_of + shown + note(second_remark(second, forward))
+        yield from _second(second, forward, _strings(second, forward), not second.same_as)
 
 
 def _capital(words: str) -> str:
@@ -57,8 +55,13 @@ def _strings(second: Second, forward: Spec) -> str:
 
 def second_parts(second: Second, forward: Spec) -> Iterator[str]:
     """The derivative of a gradient of a contraction by something that it is made of."""
-    yield f"<p>by {escape(said(second.by))}: {escape(str(second))}</p>"
-    yield formula(written(second_equation(second, forward)))
+    yield from _second(second, forward, escape(str(second)), shown=True)
+
+
+def _second(second: Second, forward: Spec, told: str, shown: bool) -> Iterator[str]:
+    yield f"<p>by {escape(said(second.by))}: {told}</p>"
+    if shown:
+        yield formula(written(second_equation(second, forward)))
     yield note(second_remark(second, forward))
 
 

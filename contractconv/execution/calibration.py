@@ -86,6 +86,7 @@ def machine(compiled: bool) -> Machine:
     return asked
 
 
+@cache
 def _are_wide(compiled: bool) -> bool:
     """Whether kernels have wider vectors than the library that multiplies for numpy."""
     known = blas.vector_bytes()

@@ -13,7 +13,7 @@ from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.piece import Piece
-from contractconv.planning.roles import roles
+from contractconv.planning.roles import Roles, roles
 from contractconv.planning.scatter_phases import Window, windows
 from contractconv.planning.setting import Setting
 from contractconv.tiles.rounding import (
@@ -148,18 +148,19 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
 
 def _laid_anew(part: Problem, found: Sequence[Window]) -> int:
     """Numbers that are copied as kernels run along channels, which are not the last axis."""
-    hidden, which = {n for w in found for n in (w.result, w.tap)}, found[0].operand
-    data, other = part.operands[which], part.operands[1 - which]
-    seen = [{n for a in term for n in a.names} - hidden for term in (data, other, part.output)]
-    columns = (seen[1] & seen[2]) - seen[0]
+    which, labels = found[0].operand, _labels(part, found)
+    channels, columns = labels.rows, labels.columns
+    if which == 1:
+        channels, columns = columns, channels
+    sides = [(part.output, columns)]
     if found[0].role == "kernel":
-        sides = [(data, (seen[0] & seen[2]) - seen[1]), (other, columns), (part.output, columns)]
+        sides += [(part.operands[which], channels), (part.operands[1 - which], columns)]
     else:
-        sides = [(data, (seen[0] & seen[1]) - seen[2]), (part.output, columns)]
+        sides.append((part.operands[which], labels.summed))
     return sum(
         prod(shape_of(term))
         for term, lanes in sides
-        if lanes and term and lanes.isdisjoint(term[-1].names)
+        if lanes and term and set(lanes).isdisjoint(term[-1].names)
     )
 
 
@@ -178,11 +179,16 @@ def seconds_of_transforms(piece: Piece, setting: Setting) -> float:
 
 
 def _sizes(leaf: Problem, without: Sequence[Window] = ()) -> Sizes:
-    hidden = {n for w in without for n in (w.result, w.tap)}
-    names = [{n for a in term for n in a.names} - hidden for term in leaf.operands]
-    found = roles(names[0], names[-1], leaf.kept, leaf.indices)
+    found = _labels(leaf, without)
     batch, rows, columns, inner = (volume(labels, leaf.extents) for labels in found)
     return batch, rows, columns, inner
+
+
+def _labels(leaf: Problem, without: Sequence[Window]) -> Roles:
+    """The indices of no window by their roles."""
+    hidden = {n for w in without for n in (w.result, w.tap)}
+    names = [{n for a in term for n in a.names} - hidden for term in leaf.operands]
+    return roles(names[0], names[-1], leaf.kept, leaf.indices)
 
 
 def matrix_seconds(sizes: Sizes, setting: Setting) -> float:

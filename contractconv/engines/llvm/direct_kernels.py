@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.number_kinds import DTYPES
-from contractconv.engines.llvm.loop_nest import Nest, along, choose
+from contractconv.engines.llvm.loop_nest import Nest, along, choose, exists
 from contractconv.engines.llvm.packing import (
     Copy,
     End,
@@ -80,9 +80,17 @@ def prepared(
 
 def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:
     """The loop nest for a leaf; ``None`` if there is none."""
+    return choose(problem, _steps(problem, strides), dtype)
+
+
+def has_nest(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> bool:
+    """Whether there is a loop nest for a leaf."""
+    return exists(problem, _steps(problem, strides), dtype)
+
+
+def _steps(problem: Problem, strides: tuple[Strides, ...]) -> tuple[dict[str, int], ...]:
     terms = (*problem.operands, problem.output)
-    steps = tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
-    return choose(problem, steps, dtype)
+    return tuple(steps_of(t, s) for t, s in zip(terms, strides, strict=True))
 
 
 class _Leaf:
@@ -170,10 +178,14 @@ class _Leaf:
     def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) < 2:
-            return self._cut_adding() or self._whole_cut()
+            return self._adding(self._pieces(), private=False) or self._whole_cut()
         # Piece by piece: what a part reads, its neighbours have brought into cache.
-        pieces = apart(self.problem, self.nest, 0)
-        return Cut(tuple(unpadded(piece, left_out=self.open) for (piece,) in pieces), False)
+        pieces = (unpadded(piece, left_out=self.open) for piece in self._pieces())
+        return Cut(tuple(pieces), False)
+
+    def _pieces(self) -> Iterator[Problem]:
+        """Parts that write different elements, none of which is copied for."""
+        return (piece for (piece,) in apart(self.problem, self.nest, 0))
 
     def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
         """The axis along which windows of a part leave out what lies outside, if there is one."""
@@ -204,17 +216,17 @@ class _Leaf:
 
     def _cut_sums(self, split: Cut) -> Cut | None:
         """A cut of what is summed whose blocks need no copies; ``None`` if that does not pay."""
-        groups = [
-            self._without_copies(part, adding=True)
-            for part in shares(self.problem, self.nest, len(split.groups))
-        ]
-        return Cut(tuple(groups), split.private, sums=True) if all(groups) else None
+        return self._adding(shares(self.problem, self.nest, len(split.groups)), split.private)
 
-    def _cut_adding(self) -> Cut | None:
-        """A cut apart whose blocks add up and need no copies; ``None`` if that does not pay."""
-        pieces = apart(self.problem, self.nest, 0)
-        groups = tuple(self._without_copies(piece, adding=True) for (piece,) in pieces)
-        return Cut(groups, False, sums=True) if all(groups) else None
+    def _adding(self, pieces: Iterable[Problem], private: bool) -> Cut | None:
+        """A cut in which the blocks of each piece add up and need no copies, if that pays."""
+        groups = []
+        for piece in pieces:
+            blocks = self._without_copies(piece, adding=True)
+            if not blocks:
+                return None
+            groups.append(blocks)
+        return Cut(tuple(groups), private, sums=True)
 
     def _without_copies(self, problem: Problem, adding: bool = False) -> tuple[Problem, ...]:
         """The parts of a leaf that need no copies, if that is cheaper than padded copies."""

@@ -15,6 +15,7 @@ from contractconv.engines.llvm.kernels.number_kinds import Number
 from contractconv.engines.llvm.kernels.window_loops import Window
 from contractconv.engines.llvm.loop_nest import Along, Nest, along
 from contractconv.engines.llvm.program import Calls, Place
+from contractconv.machine.placement import LINE
 from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access
 from contractconv.planning.cost import volume
@@ -29,8 +30,8 @@ _SOME_ROWS = 1 << 17
 _SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
 # Steps of a run whose panel of vectors stays in cache.
 _LONG_RUN = 256
-# Bytes of a line of the cache, and vectors that are worth one more so that they begin at one.
-_LINE, _LONG = 64, 4
+# Vectors that are worth one more so that they begin at a line of the cache.
+_LONG = 4
 # Calls for the tiles along a window that are written alike.
 _MOST_CALLS = 64
 # Steps of a sum that are worth a read and a write of its result.
@@ -168,12 +169,12 @@ class Sums:
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
         long = lanes >= _LONG * native.number(self.dtype).lanes
         return {
-            kernel.ROWS_AT_ONCE: self._rows_at_once(tile, rows),
+            kernel.ROWS_AT_ONCE: self._rows_a_panel(tile, rows),
             kernel.LANES: lanes,
-            kernel.ALIGNED: int(tile.elementwise and long and not any(s % _LINE for s in others)),
+            kernel.ALIGNED: int(tile.elementwise and long and not any(s % LINE for s in others)),
         }
 
-    def _rows_at_once(self, tile: kernel.Tile, rows: int) -> int:
+    def _rows_a_panel(self, tile: kernel.Tile, rows: int) -> int:
         """How many rows one panel goes through before the next one does."""
         if tile.elementwise:
             # Nothing is used twice but by the next panel: it comes soon.

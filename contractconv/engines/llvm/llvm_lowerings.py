@@ -185,8 +185,7 @@ def _nests(piece: Piece, setting: Setting) -> bool:
     if not _is_worth(piece, setting) or kind is None:
         return False
     strides = contiguous(piece.problem, native.number(kind).size)
-    nest = direct_kernels.nest_of(*_fused(piece.problem, strides), kind)
-    return nest is not None
+    return direct_kernels.has_nest(*_fused(piece.problem, strides), kind)
 
 
 def _nested(piece: Piece, work: Work) -> _Program | None:

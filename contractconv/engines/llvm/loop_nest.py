@@ -23,6 +23,7 @@ from contractconv.engines.llvm.kernels.product_loops import (
 )
 from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
 from contractconv.engines.llvm.packing import FEW, are_neighbours
+from contractconv.machine.placement import LINE
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
@@ -38,8 +39,8 @@ _SOME_LANES, _MASKED = 12.0, 64
 # A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
 # addresses take registers, too; and a vector is read so many times at most for the groups in it.
 _LARGE_GROUP, _MOST_ROWS, _MANY_LOADS = 4, 8, 8
-# Bytes of a line of the cache, and cycles in which one comes from the second level.
-_LINE, _FETCHED = 64, 3.0
+# Cycles in which a line of the cache comes from the second level.
+_FETCHED = 3.0
 # Bytes from one place to another that is kept in the same few lines of the cache.
 _ALIKE = 4096
 # Neighbours are at most so many places apart, and so many taps are written out.
@@ -90,6 +91,11 @@ class Nest:
     def width(self, extents: Mapping[str, int]) -> int:
         """How many lanes there are."""
         return volume(self.lanes, extents)
+
+
+def exists(problem: Problem, steps: Steps, dtype: str) -> bool:
+    """Whether any index of the result can run along the lanes; which is best takes long to say."""
+    return any(True for _ in _candidates(problem, steps, dtype))
 
 
 def choose(problem: Problem, steps: Steps, dtype: str) -> Nest | None:
@@ -321,9 +327,8 @@ def along(
     Returns:
         ``None`` if results share nothing, or too little.
     """
-    spread = nest.tile.spread
-    both = nest.tile.elementwise or spread is not None
-    if not (both or nest.tile.vectors == 1):
+    varies = nest.tile.varies
+    if not (varies or nest.tile.vectors == 1):
         return None
     wide = -(-nest.width(extents) // lanes)
     found = [
@@ -332,7 +337,7 @@ def along(
         for line in (None, *(n for n in nest.rows if n != row))
         for one in _along(nest, extents, scalars, lanes, (line, row, tap))
     ]
-    enough = [f for f in found if f.cycles < wide * (_LOADED if both else _BROADCAST)]
+    enough = [f for f in found if f.cycles < wide * (_LOADED if varies else _BROADCAST)]
     if not enough:
         return None
     if nest.tile.elementwise:
@@ -352,8 +357,8 @@ def _cycles_of_reads(run: int, beside: int) -> tuple[float, float]:
     Returns:
         For the first line of a tile, and for each other one.
     """
-    first = _FETCHED * min(1.0, run / _LINE)
-    return first, first * min(1.0, beside / _LINE)
+    first = _FETCHED * min(1.0, run / LINE)
+    return first, first * min(1.0, beside / LINE)
 
 
 def _along(
@@ -382,7 +387,7 @@ def _along(
     for taps in (n for n in range(2, _MOST_TAPS + 1) if extents[tap] % n == 0):
         onward = [(n, extents[n]) for n in nest.summed if n != tap]
         onward.append((tap, extents[tap] // taps))
-        run = min((abs(scalars.get(n, 0)) for n, size in onward if size > 1), default=_LINE)
+        run = min((abs(scalars.get(n, 0)) for n, size in onward if size > 1), default=LINE)
         # Vectors are no wider than they have to be.
         reads = Reads(min(lanes, nest.width(extents)), near, *_cycles_of_reads(run, abs(beside)))
         fit = fitting(extents[row], lines, taps, places, wide, like, reads)

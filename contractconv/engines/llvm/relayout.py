@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, put
 from contractconv.cache_register import weighed
 from contractconv.engines.llvm.packing import End, Strides, add_copy
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
@@ -21,7 +19,7 @@ _PART, _PARTS = 1 << 13, 16
 def relay(source: Array, target: Array, adding: bool = False) -> None:
     """Write the numbers of an array, or add them, to another one of the same shape and dtype."""
     if source.size < _PART:
-        np.copyto(target, source + target if adding else source)
+        put(source, target, adding)
         return
     strides, dtype = (source.strides, target.strides), target.dtype.name
     known = _prepared(source.shape, strides, dtype, adding, get_num_threads())

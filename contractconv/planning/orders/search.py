@@ -80,7 +80,7 @@ def contraction_order(problem: Problem, search: Search = AUTO) -> Order:
         return Order(named(optimize, as_plain(problem)), f"{optimize!r} of opt_einsum")
     network = Network(problem, search.minimize)
     if optimize == "greedy":
-        return Order(as_path(greedy(network), count), "greedy", search.minimize)
+        return Order(as_positions(greedy(network), count), "greedy", search.minimize)
     return _Looking(problem, network, EFFORTS.get(optimize, EFFORTS["auto-hq"])).order()
 
 
@@ -106,7 +106,7 @@ class _Looking:
             said = "greedy: starting the steps takes longer than what they compute"
         else:
             said = f"{_WORDS[minimize]} of {self._improved()}"
-        return Order(as_path(self.tree.pairs(), count), said, minimize, proved)
+        return Order(as_positions(self.tree.pairs(), count), said, minimize, proved)
 
     def _exact(self, outer: bool) -> bool:
         network, tree = self.network, self.tree
@@ -143,14 +143,14 @@ class _Looking:
         if self.effort.thorough:
             path = cotengra_path(self.problem)
             if path is not None:
-                yield Tree.of(self.network, as_pairs(path, self.count))
+                yield Tree.of(self.network, as_numbers(path, self.count))
 
     def _many(self, count: int) -> int:
         """So many of few operands; of many operands each takes longer."""
         return min(count, count * _FEW // self.count)
 
 
-def as_path(pairs: Pairs, count: int) -> tuple[tuple[int, int], ...]:
+def as_positions(pairs: Pairs, count: int) -> tuple[tuple[int, int], ...]:
     """Numbers of terms as positions in the list of those that are left."""
     alive = list(range(count))
     path = []
@@ -162,7 +162,7 @@ def as_path(pairs: Pairs, count: int) -> tuple[tuple[int, int], ...]:
     return tuple(path)
 
 
-def as_pairs(path: Sequence[Sequence[int]], count: int) -> Pairs:
+def as_numbers(path: Sequence[Sequence[int]], count: int) -> Pairs:
     """Positions in the list of those that are left as numbers of terms."""
     alive = list(range(count))
     pairs = []

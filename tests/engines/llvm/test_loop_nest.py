@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from square_layers import SquareLayer
 
 import contractconv as cc
 from contractconv.arrays.views import contiguous
@@ -18,46 +19,15 @@ from contractconv.notation.parser import parse
 Array = NDArray[Any]
 
 
-class Layer(NamedTuple):
-    """A convolution of square images and windows."""
-
-    batch: int
-    side: int
-    channels: int
-    outputs: int
-    window: int
-    stride: int
-    padding: int
-    dilation: int
-
-    @property
-    def images(self) -> str:
-        """How windows meet images."""
-        i, j = (f"({self.stride}*{n}+{self.dilation}*{t}-{self.padding})" for n, t in ("ik", "jl"))
-        return f"b {i} {j} c"
-
-    @property
-    def places(self) -> int:
-        """How many windows there are along a side."""
-        reach = self.dilation * (self.window - 1) + 1 - 2 * self.padding
-        return (self.side - reach) // self.stride + 1
-
-    def seen(self, padded: Array, down: int, along: int) -> Array:
-        """What windows have at one of their places."""
-        first, second = ((n * self.dilation) for n in (down, along))
-        end = self.stride * (self.places - 1) + 1
-        return padded[:, first : first + end : self.stride, second : second + end : self.stride]
-
-
 LAYERS = (
     # batch, side, channels, outputs; window, stride, padding, dilation
-    Layer(17, 16, 1, 6, 5, 1, 2, 1),
-    Layer(3, 21, 3, 4, 3, 1, 1, 1),
-    Layer(17, 9, 6, 2, 5, 1, 0, 1),
-    Layer(3, 16, 8, 1, 3, 1, 1, 2),
-    Layer(3, 21, 3, 8, 4, 2, 2, 1),
-    Layer(1, 35, 2, 3, 2, 2, 1, 2),
-    Layer(33, 8, 4, 5, 1, 1, 0, 1),
+    SquareLayer(17, 16, 1, 6, 5, 1, 2, 1),
+    SquareLayer(3, 21, 3, 4, 3, 1, 1, 1),
+    SquareLayer(17, 9, 6, 2, 5, 1, 0, 1),
+    SquareLayer(3, 16, 8, 1, 3, 1, 1, 2),
+    SquareLayer(3, 21, 3, 8, 4, 2, 2, 1),
+    SquareLayer(1, 35, 2, 3, 2, 2, 1, 2),
+    SquareLayer(33, 8, 4, 5, 1, 1, 0, 1),
 )
 # In which order axes lie in memory.
 ORDERS = (0, 1, 2, 3), (3, 0, 1, 2), (1, 3, 0, 2)
@@ -75,36 +45,34 @@ def numbers(shape: tuple[int, ...], seed: int, order: tuple[int, ...]) -> Array:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("biased", "activation"), [(False, None), (True, "relu")])
 def test_few_channels_are_exact(
-    layer: Layer, dtype: str, order: tuple[int, ...], biased: bool, activation: Any
+    layer: SquareLayer, dtype: str, order: tuple[int, ...], biased: bool, activation: Any
 ) -> None:
-    places, taps = range(layer.places), range(layer.window)
+    places, taps, images = range(layer.places), range(layer.window), f"b {layer.axes} c"
     x = numbers((layer.batch, layer.side, layer.side, layer.channels), 1, order)
     w = numbers((layer.window, layer.window, layer.channels, layer.outputs), 2, order[::-1])
     g = numbers((layer.batch, len(places), len(places), layer.outputs), 3, order)
-    edge = (layer.padding, layer.padding)
-    padded = np.pad(x, ((0, 0), edge, edge, (0, 0)))
+    padded = layer.padded(x)
     made, back, dw = np.zeros(g.shape, int), np.zeros(padded.shape, int), np.zeros(w.shape, int)
     for at in product(taps, taps):
         here = layer.seen(padded, *at)
         made += here @ w[at]
         layer.seen(back, *at)[...] += g @ w[at].T
         dw[at] = np.einsum("bijc,bijo->co", here, g)
-    inside = slice(layer.padding, layer.padding + layer.side)
     bias = np.arange(layer.outputs) - 2
     ended = made + bias * biased
     ended = np.maximum(ended, 0) if activation else ended
     x, w, g, bias = (array.astype(dtype) for array in (x, w, g, bias))
     found = cc.contract(
-        f"{layer.images}, k l c o -> b i j o", x, w, i=len(places), j=len(places),
+        f"{images}, k l c o -> b i j o", x, w, i=len(places), j=len(places),
         bias=bias if biased else None, activation=activation, algorithm="direct",
     )  # fmt: skip
     assert np.array_equal(found, ended)
     found = cc.contract(
-        f"b i j o, k l c o -> {layer.images}", g, w, output_shape=x.shape, algorithm="direct"
+        f"b i j o, k l c o -> {images}", g, w, output_shape=x.shape, algorithm="direct"
     )
-    assert np.array_equal(found, back[:, inside, inside])
+    assert np.array_equal(found, layer.inside(back))
     found = cc.contract(
-        f"b i j o, {layer.images} -> k l c o", g, x, k=len(taps), l=len(taps), algorithm="direct"
+        f"b i j o, {images} -> k l c o", g, x, k=len(taps), l=len(taps), algorithm="direct"
     )
     assert np.array_equal(found, dw)
 

@@ -20,7 +20,7 @@ from contractconv.notation.parser import parse
 from contractconv.planning.orders.exact import Part, TooManyError, cheapest
 from contractconv.planning.orders.greedy import disturbed, greedy
 from contractconv.planning.orders.network import Network
-from contractconv.planning.orders.search import as_path
+from contractconv.planning.orders.search import as_positions
 from contractconv.planning.orders.tree import Tree
 from contractconv.planning.path import MINIMIZED, Minimize, Search
 from contractconv.planning.plan import order_of, reduced
@@ -75,7 +75,7 @@ def test_what_a_search_counts_is_what_the_plan_does(minimize: Minimize) -> None:
         problem = reduced(network.problem)
         found = Network(problem, minimize)
         pairs = greedy(found, disturbed(draw))
-        path = as_path(pairs, len(problem.operands))
+        path = as_positions(pairs, len(problem.operands))
         seen = costs_of_path(problem, path)[minimize]
         assert Tree.of(found, pairs).cost == pytest.approx(seen, rel=1e-9), network
 

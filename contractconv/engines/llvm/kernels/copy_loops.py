@@ -8,6 +8,7 @@ squares of both axes are turned. All other axes are tables of offsets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
@@ -67,11 +68,15 @@ class _Copies:
 
     def _put(self, vector: Vector, address: Int, place: Int, mask: object = None) -> None:
         """Write a vector, the first number of which is the ``place``-th along the target's axis."""
+        self.e.store(self._ended(vector, address, place, mask), address, mask)
+
+    def _ended(self, vector: Vector, address: Int, place: Int, mask: object) -> Vector:
+        """What is written instead: with what is there, or finished."""
         e = self.e
         if self.adding:
             vector = vector + e.load(address, mask)
         bias = self.arguments[BIAS] + place * e.number.size
-        e.store(finished(e, self.finish, vector, bias, mask), address, mask)
+        return finished(e, self.finish, vector, bias, mask)
 
     def runs(self) -> None:
         """Neighbours on both sides."""
@@ -104,14 +109,9 @@ class _Copies:
             source, target = self._ends(entry)
 
             def point(n: Int) -> None:
-                number, where = (
-                    e.broadcast(source + n * a[SOURCE_STEP]),
-                    target + n * a[TARGET_STEP],
-                )
-                if self.adding:
-                    number = number + e.broadcast(where)
-                bias = a[BIAS] + n * e.number.size
-                e.put_first(finished(e, self.finish, number, bias, first), where)
+                where = target + n * a[TARGET_STEP]
+                number = e.broadcast(source + n * a[SOURCE_STEP])
+                e.put_first(self._ended(number, where, n, first), where)
 
             e.repeat(0, a[ALONG_TARGET], point)
 
@@ -146,16 +146,14 @@ class _Copies:
     def _turn(self, source: Int, target: Int, n: Int, sides: tuple[Int, Int] | None) -> None:
         a, e, lanes = self.arguments, self.e, self.e.number.lanes
 
-        if sides is None:
-            rows = [e.load(source + a[SOURCE_STEP] * line) for line in range(lanes)]
-            for r, vector in enumerate(e.turned(rows)):
-                self._put(vector, target + a[TARGET_STEP] * r, n)
-            return
-        high, wide = sides
-        read, written = e.first_lanes(wide), e.first_lanes(high)
-        # Of a line that does not exist the first one is read: masks without lanes are slow.
-        lines = (e.chosen(e.whole(n) < high, a[SOURCE_STEP] * n, e.whole(0)) for n in range(lanes))
+        high, wide = sides or (None, None)
+        read, written = e.mask(wide), e.mask(high)
+        lines = [a[SOURCE_STEP] * line for line in range(lanes)]
+        if high is not None:
+            # Of a line that does not exist the first one is read: masks without lanes are slow.
+            lines = [e.chosen(e.whole(m) < high, line, e.whole(0)) for m, line in enumerate(lines)]
         rows = [e.load(source + line, read) for line in lines]
         for r, vector in enumerate(e.turned(rows)):
-            with e.builder.if_then(e.whole(r) < wide):
+            there = nullcontext() if wide is None else e.builder.if_then(e.whole(r) < wide)
+            with there:
                 self._put(vector, target + a[TARGET_STEP] * r, n, written)

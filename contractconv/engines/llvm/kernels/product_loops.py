@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build, registers
+from contractconv.machine.placement import LINE
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
@@ -36,9 +37,6 @@ BIAS = _next()  # the address of one number for each lane, if results are finish
 # Bytes from one place of a window to the next, and between vectors from tap to tap.
 WINDOW_SCALARS, WINDOW_VECTORS = _next(), _next()
 ARGUMENTS = _next()
-_CACHE_LINE = 64  # bytes
-
-
 # Vectors that are read whole for the sake of some of their numbers.
 _MOST_WHOLE = 2
 
@@ -69,15 +67,20 @@ class Spread:
         vectors = _spanned(places)
         return vectors <= _MOST_WHOLE and vectors < len(set(places))
 
+    def is_shared(self, vectors: int, lanes: int, further: int) -> bool:
+        """Whether vectors of memory that are read whole have what lies so many numbers further."""
+        every = (self.places(vector, lanes) for vector in range(vectors))
+        return all(_spanned(one, further) <= _MOST_WHOLE for one in every)
+
     def loads(self, vectors: int, lanes: int) -> int:
         """How often memory is read for some vectors of a panel."""
         every = [self.places(vector, lanes) for vector in range(vectors)]
         return sum(_spanned(one) if self.is_read_whole(one) else len(set(one)) for one in every)
 
 
-def _spanned(places: Sequence[int]) -> int:
-    """How many vectors hold the numbers for the lanes of one."""
-    return (places[-1] - places[0]) // len(places) + 1
+def _spanned(places: Sequence[int], further: int = 0) -> int:
+    """How many vectors hold the numbers for the lanes of one, and those so much further on."""
+    return (places[-1] + further - places[0]) // len(places) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,11 @@ class Tile:
     halved: bool = False
     spread: Spread | None = None
     uniform: bool = False
+
+    @property
+    def varies(self) -> bool:
+        """Whether lanes of a row differ in the first factor; if not, a single number is read."""
+        return self.elementwise or self.spread is not None
 
     @property
     def form(self) -> str:
@@ -215,7 +223,7 @@ class Nest:
         if not self.tile.elementwise:
             return self.e.whole(0)
         size = self.e.number.size
-        before = (self.e.whole(_CACHE_LINE) - address % _CACHE_LINE) % _CACHE_LINE // size
+        before = (self.e.whole(LINE) - address % LINE) % LINE // size
         early = before.least(self.arguments[LANES])
         return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), early)
 
@@ -262,7 +270,7 @@ class Nest:
                 self._fetch_row(start, bytes_a_row)
 
     def _fetch_row(self, start: Int, size: Int) -> None:
-        self.e.repeat(0, size, lambda at: self.e.prefetch(start + at), _CACHE_LINE)
+        self.e.repeat(0, size, lambda at: self.e.prefetch(start + at), LINE)
 
     def _tile(
         self,

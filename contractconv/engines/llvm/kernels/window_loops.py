@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # Multiplications that are written out for one tile.
 _MOST_WRITTEN = 320
-# Vectors of memory that are read for the sake of some of their numbers.
-_MOST_WHOLE = 2
 # Sums that a processor needs at the same time to be busy: it begins two with every cycle, and each
 # takes four.
 _BUSY = 8
@@ -124,23 +122,24 @@ def fitting(
     Returns:
         ``None`` if none fits the registers.
     """
-    found, both = [], like.elementwise or like.spread is not None
+    found = []
     for vectors, high in product(range(1, min(wide, 4) + 1), range(2, min(rows, 16) + 1)):
         # Lanes of groups fill whole panels, of as many vectors as they begin anew after.
         if like.spread is not None and (vectors % like.vectors or wide % vectors):
             continue
         # Lines that end within a tile would begin anew within it.
         for together in _together(lines, reads) if high == rows else (1,):
+            # Beside the sums there are the taps that rows share, and what they are multiplied with.
+            others = min(high, taps) * (1 if like.uniform else vectors)
+            others += vectors if like.varies else 1
+            sums = high * together * vectors
+            if sums + others >= registers()[0] or sums * taps > _MOST_WRITTEN:
+                continue
             tile = replace(like, rows=high * together, vectors=vectors)
             near = reads.beside if _share_vectors(tile, together, reads) else 0
             window = Window(taps, *places, together, rows % high, beside=near)
-            # Beside the sums there are the taps that rows share, and what they are multiplied with.
-            others = min(high, taps) * (1 if like.uniform else vectors)
-            others += vectors if both else 1
-            written = tile.rows * taps * vectors
-            if tile.rows * vectors + others < registers()[0] and written <= _MOST_WRITTEN:
-                cycles = _cycles(rows, wide, tile, window, reads) * (lines // together)
-                found.append(Fit(tile, window, cycles))
+            cycles = _cycles(rows, wide, tile, window, reads) * (lines // together)
+            found.append(Fit(tile, window, cycles))
     return min(found, key=lambda fit: fit.cycles, default=None)
 
 
@@ -154,9 +153,7 @@ def _share_vectors(tile: Tile, lines: int, reads: Reads) -> bool:
     """Whether lines of a tile read the same one or two vectors of memory."""
     if tile.spread is None or lines == 1 or not reads.beside:
         return False
-    further = (lines - 1) * reads.beside
-    panel = (tile.spread.places(vector, reads.lanes) for vector in range(tile.vectors))
-    return all((one[-1] + further - one[0]) // reads.lanes < _MOST_WHOLE for one in panel)
+    return tile.spread.is_shared(tile.vectors, reads.lanes, (lines - 1) * reads.beside)
 
 
 def _cycles(rows: int, wide: int, tile: Tile, window: Window, reads: Reads) -> float:
@@ -169,9 +166,9 @@ def _cycles(rows: int, wide: int, tile: Tile, window: Window, reads: Reads) -> f
 def _cycles_of_tile(high: int, tile: Tile, window: Window, reads: Reads) -> float:
     if not high:
         return 0.0
-    places = sum(1 for met in window.meetings(high) if met)
+    places = _places_met(high, window.taps, window.unit, window.step)
     # A vector that does not begin at a line of the cache takes two loads, of two in a cycle.
-    left = (1 if window.beside else window.lines) * places * _loads(tile)
+    left = (1 if window.beside else window.lines) * places * (tile.vectors if tile.varies else 0.5)
     loads = left + window.taps * (0.5 if tile.uniform else tile.vectors)
     sums = high * window.lines * tile.vectors
     products = sums * window.taps / min(1.0, sums / _BUSY)
@@ -180,11 +177,10 @@ def _cycles_of_tile(high: int, tile: Tile, window: Window, reads: Reads) -> floa
     return max(products / 2, loads, fetched) + 4.0
 
 
-def _loads(tile: Tile) -> float:
-    """Cycles in which the first factor of a row is read."""
-    if tile.spread is not None:
-        return tile.vectors
-    return tile.vectors if tile.elementwise else 0.5
+@cache
+def _places_met(rows: int, taps: int, unit: int, step: int) -> int:
+    """At how many places rows and taps meet: searches ask for the same few again and again."""
+    return len({unit * row + step * tap for row in range(rows) for tap in range(taps)})
 
 
 @cache
