@@ -69,8 +69,12 @@ def test_what_is_missing_would_be_noticed() -> None:
 # What the package and the extra `test` bring, beside Python itself.
 BROUGHT = {
     "contractconv", "numpy", "opt_einsum", "sympy", "mpmath", "llvmlite", "matplotlib", "mlxtend",
-    "tqdm", "pytest", "hypothesis", "benchmarks", "extensions",
+    "tqdm", "pytest", "hypothesis",
 }  # fmt: skip
+# Where the modules lie that tests share with the site and the benchmarks: they are followed.
+FOLLOWED = {"extensions": ROOT / "docs", "benchmarks": ROOT} | {
+    path.stem: path.parent for path in (ROOT / "examples").glob("*.py")
+}
 # What tests that skip begin as processes of their own.
 SCRIPTS = {"on_devices.py", "two_processes.py", "sharding_processes.py"}
 TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if path.name not in SCRIPTS)
@@ -78,14 +82,25 @@ OURS = {part for path in TESTS for part in path.relative_to(ROOT / "tests").with
 
 
 def needed(text: str) -> Iterator[str]:
-    """The packages that a module imports as it is imported itself."""
+    """The packages that a module imports as it is imported itself, and what those import."""
+    for module in _imported(text):
+        package = module.split(".")[0]
+        if package not in FOLLOWED:
+            yield package
+        elif (file := FOLLOWED[package].joinpath(*module.split("."))).with_suffix(".py").exists():
+            yield from needed(file.with_suffix(".py").read_text(encoding="utf-8"))
+
+
+def _imported(text: str) -> Iterator[str]:
+    """The modules that a text imports, and names that may be modules."""
     left: list[ast.AST] = [ast.parse(text)]
     while left:
         node = left.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         if not for_checkers and not isinstance(node, ast.FunctionDef | ast.Lambda):
             left.extend(ast.iter_child_nodes(node))
@@ -100,3 +115,5 @@ def test_no_peer_is_needed_to_collect_tests(path: Path) -> None:
 def test_what_is_needed_would_be_noticed() -> None:
     text = "if TYPE_CHECKING:\n import a\ntry:\n import b.c\nfinally: pass\ndef f():\n import d"
     assert set(needed(text + "\nfrom e.f import g")) == {"b", "e"}
+    assert "docutils" in set(needed("from extensions.layer_pages import LayerParser"))
+    assert "docutils" in set(needed("from extensions import layer_pages"))

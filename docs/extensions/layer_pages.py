@@ -14,7 +14,6 @@ from sphinx.util import logging
 import contractconv as cc
 from extensions.layers import PREAMBLES, TOLERANCES, Compared, Layer, compared, is_there, made
 from extensions.markup import card, fence, forms, raw, shown_string, steps_of
-from extensions.playground import opened_with
 
 _COTANGENT = "`G` is the cotangent: the gradient of a loss by the result."
 _LOG = logging.getLogger(__name__)
@@ -46,8 +45,8 @@ def _page(layer: Layer, document: nodes.document) -> Iterator[str]:
 def _string(layer: Layer) -> Iterator[str]:
     contraction = layer.contraction
     shapes = [*layer.shapes.values()]
-    yield raw(shown_string(contraction, opened_with(layer)))
-    yield fence(_call(layer), "python")
+    yield raw(shown_string(contraction, layer.opened))
+    yield fence(layer.call, "python")
     yield raw(card(contraction))
     result = contraction.output_shape(*shapes, **layer.given)
     yield f"Of shapes {', '.join(map(_shape, shapes))} it makes {_shape(result)}."
@@ -58,17 +57,6 @@ def _string(layer: Layer) -> Iterator[str]:
         yield from _gradient(derivation)
     yield "## Plan"
     yield raw(contraction.plan(*shapes, **layer.given)._repr_html_())
-
-
-def _call(layer: Layer) -> str:
-    said = [f'"{layer.string}"']
-    if layer.reduce != "sum":
-        said.append(f'reduce="{layer.reduce}"')
-    if layer.parameters:
-        said.append(f'parameters="{layer.parameters}"')
-    said.append(f'names="{layer.called}"')
-    given = ", ".join([*layer.shapes, *(f"{name}={value}" for name, value in layer.given.items())])
-    return f"layer = cc.Contraction({', '.join(said)})\n{layer.result} = layer({given})"
 
 
 def _gradient(derivation: cc.Derivation) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import contractconv as cc
+from contractconv.playground.examples import address
 
 GALLERY = Path(__file__).parent.parent / "gallery"
 Arrays = dict[str, Any]
@@ -86,6 +87,29 @@ class Layer:
         """What a call says beside the operands."""
         said = {} if self.output_shape is None else {"output_shape": self.output_shape}
         return {**self.extents, **said}
+
+    @property
+    def call(self) -> str:
+        """The two lines that make the contraction and call it."""
+        said = [f'"{self.string}"']
+        if self.reduce != "sum":
+            said.append(f'reduce="{self.reduce}"')
+        if self.parameters:
+            said.append(f'parameters="{self.parameters}"')
+        said.append(f'names="{self.called}"')
+        given = [*self.shapes, *(f"{name}={value}" for name, value in self.given.items())]
+        made = f"layer = cc.Contraction({', '.join(said)})"
+        return f"{made}\n{self.result} = layer({', '.join(given)})"
+
+    @property
+    def opened(self) -> str:
+        """Where the playground opens the string, seen from a page of the gallery."""
+        shapes = ["x".join(map(str, shape)) for shape in self.shapes.values()]
+        values = " ".join(f"{name}={value}" for name, value in self.extents.items())
+        result = "x".join(map(str, self.output_shape or ()))
+        given = {"reduce": self.reduce, "parameters": self.parameters, "names": self.called,
+                 "values": values, "output_shape": result}  # fmt: skip
+        return f"../playground/index.html{address(self.string, shapes, **given)}"
 
     @cached_property
     def tensor(self) -> cc.Tensor:

@@ -15,7 +15,6 @@ from sphinx.util.docutils import SphinxDirective
 from contractconv.errors import ContractionError
 from contractconv.playground.build import build
 from contractconv.playground.examples import address
-from extensions.layers import Layer
 
 _LOG = logging.getLogger(__name__)
 _ABSENT = """<!DOCTYPE html>
@@ -26,16 +25,6 @@ max-width: 40rem; margin: 3rem auto; padding: 0 1rem; line-height: 1.6 }</style>
 <body><h1>Playground</h1><p>It was not built with this site. On your own machine,
 <code>contractconv play</code> opens it.</p><p><a href="../index.html">Back</a></p></body></html>
 """
-
-
-def opened_with(layer: Layer) -> str:
-    """Where the playground opens a layer's string, seen from a page of the gallery."""
-    shapes = ["x".join(map(str, shape)) for shape in layer.shapes.values()]
-    values = " ".join(f"{name}={value}" for name, value in layer.extents.items())
-    result = "x".join(map(str, layer.output_shape or ()))
-    given = {"reduce": layer.reduce, "parameters": layer.parameters, "names": layer.called,
-             "values": values, "output_shape": result}  # fmt: skip
-    return f"../playground/index.html{address(layer.string, shapes, **given)}"
 
 
 class Playground(SphinxDirective):

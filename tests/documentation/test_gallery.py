@@ -7,9 +7,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
-from extensions.layer_pages import _call
 from extensions.layers import GALLERY, TOLERANCES, Layer, compared, is_there, names, read
-from extensions.playground import opened_with
 
 import contractconv as cc
 from contractconv.playground.asked import Asked
@@ -73,19 +71,19 @@ def test_an_array_has_one_name_on_its_page() -> None:
     for layer in STRINGS:
         contraction, names = layer.contraction, [*layer.shapes]
         assert [*contraction.names] == names
-        assert f'names="{layer.called}"' in _call(layer)
-        assert f"\n{layer.result} = layer(" in _call(layer)
+        assert f'names="{layer.called}"' in layer.call
+        assert f"\n{layer.result} = layer(" in layer.call
         assert str(contraction.formula).startswith(layer.result)
         for name, derivation in zip(names, contraction.grads(), strict=True):
             assert str(derivation.formula).startswith(f"d{name}")
         assert set(re.findall(r'data-name="([^"]*)"', contraction.svg())) == {*names, layer.result}
-        opened = parse_qs(opened_with(layer).partition("#")[2])
+        opened = parse_qs(layer.opened.partition("#")[2])
         assert opened["names"] == [layer.called]
 
 
 def test_what_the_playground_opens_is_what_the_page_shows() -> None:
     for layer in STRINGS:
-        fields = parse_qs(opened_with(layer).partition("#")[2])
+        fields = parse_qs(layer.opened.partition("#")[2])
         said = {name: text for name, (text,) in fields.items()}
         asked = Asked.of(said | {"shapes": said["shapes"].split(";")})
         subject = Subject.of(asked)
