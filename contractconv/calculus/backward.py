@@ -217,13 +217,12 @@ def _positions(spec: Spec, named: Places, like: Sequence[str]) -> tuple[sympy.Sy
     Where that is called after an index, which is another position, it has a prime.
     """
     mine, known = places(spec)[OUTPUT], dict(named)
-    names = [name for role in like for name in known[role]] or [p.name for p in mine]
-    taken, found = {*spec.indices, *(p.name for p in mine)}, list[sympy.Symbol]()
-    for axis, position, wish in zip(split(spec.output), mine, names, strict=True):
-        if axis.plain or wish == position.name:
-            found.append(position)
-            continue
-        name = distinct(wish, taken)
+    wishes = [name for role in like for name in known[role]] or [p.name for p in mine]
+    pairs = [*zip(mine, wishes, split(spec.output), strict=True)]
+    stay = {p.name for p, wish, axis in pairs if axis.plain or wish == p.name}
+    taken, found = {*spec.indices, *stay}, list[sympy.Symbol]()
+    for position, wish, _ in pairs:
+        name = position.name if position.name in stay else distinct(wish, taken)
         taken.add(name)
         found.append(index(name))
     return tuple(found)

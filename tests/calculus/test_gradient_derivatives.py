@@ -163,6 +163,9 @@ def test_second_derivatives_have_the_letters_of_the_gradients() -> None:
     diagonal = cc.Contraction(", (-j) i l l, (j k) k k ->")
     assert diagonal.grad(1).formula.startswith("dT₁[h, i, l, l′] = ")
     assert diagonal.grad(2).seconds[2].formula.startswith("∂⟨V, dT₂⟩/∂T₁[h, i, l, l′] = ")
+    shifted = cc.Contraction("(i+1) j, (i+1) (0) -> j")  # V's axis has no letter of its own
+    assert shifted.grad(1).formula.startswith("dW[w, d] = ")
+    assert shifted.grad(0).seconds[1].formula.startswith("∂⟨V, dX⟩/∂W[w, d] = ")
 
 
 def test_what_is_derived_is_a_value() -> None:
