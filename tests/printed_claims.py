@@ -140,18 +140,18 @@ class Case:
     def local(self) -> dict[str, Any]:
         """The local derivative, by the letters that stand for it; strange where nothing is read."""
         w = self.witness
-        slopes = w.slopes()
-        everything = [w.extents[name] for name in w.read.indices]
-        at_points = nested(everything, lambda place: slopes.get(place, 1000))
+        at_points = self.nested_at_points(w.slopes())
         counts = nested(w.output_shape, lambda y: Fraction(1, max(1, len(w.landed[y]))))
         return {"S": at_points, "P": at_points, "M": counts}
 
     def bends(self, n: int) -> Any:
         """How it changes along ``V``."""
-        w = self.witness
-        bends = w.bends(n, self.tangent(n))
-        everything = [w.extents[name] for name in w.read.indices]
-        return nested(everything, lambda place: bends.get(place, 1000))
+        return self.nested_at_points(self.witness.bends(n, self.tangent(n)))
+
+    def nested_at_points(self, numbers: Elements) -> Any:
+        """A number for each point; a strange one where nothing is read."""
+        everything = [self.witness.extents[name] for name in self.witness.read.indices]
+        return nested(everything, lambda place: numbers.get(place, 1000))
 
     def claim(self, what: str, text: str, shape: Place, expected: Elements, **more: Any) -> Claim:
         """A claim about arrays of this case."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from oracle import read_spec
 from printed_cases import REDUCTIONS, Sizes, case
 from printed_claims import Case, Claim, nested
+from printed_formulas import read
 from printed_oracle import Elements, Place
 from strategies import Draw, Problem
 
@@ -114,13 +116,40 @@ def claims(tied: Tied, name: str) -> Iterator[Claim]:
     whole = {(*y, *x): slope for (y, x), slope in slopes.items()}
     text = contraction.jacobian(name).formula
     yield case.claim("jacobian", text, (*w.output_shape, *shape), whole)
-    yield _along(tied, name, slopes)
-
-
-def _along(tied: Tied, name: str, slopes: dict[tuple[Place, Place], Any]) -> Claim:
-    case = tied.case
-    v: Elements = case.tangent(tied.places(name)[0])
+    v = _tangent(tied, name)
     along = _added((y, slope * v[x]) for (y, x), slope in slopes.items())
-    arrays = {"V": nested(tied.shape(name), v.__getitem__)}
-    text, shape = case.contraction.jvp(name).formula, case.witness.output_shape
-    return case.claim("jvp", text, shape, along, arrays=arrays)
+    arrays = {"V": nested(shape, v.__getitem__)}
+    yield case.claim("jvp", contraction.jvp(name).formula, w.output_shape, along, arrays=arrays)
+    for second in derivation.seconds:
+        yield _second(tied, name, second, along)
+
+
+def _second(tied: Tied, name: str, second: Any, along: Elements) -> Claim:
+    """A derivative of the gradient: in each place of one array, and of the other."""
+    case = tied.case
+    text, _, _ = second.formula.partition(", Q being")
+    arrays = {"V": nested(tied.shape(name), _tangent(tied, name).__getitem__)}
+    if text != second.formula:
+        arrays["Q"] = case.nested_at_points(tied.added(name, partial(_bends, tied, name)))
+    assert read(text).name == f"∂⟨V,d{name}⟩/∂{second.by}"
+    if second.by == "G":
+        shape, expected = case.witness.output_shape, along
+    else:
+        shape = tied.shape(second.by)
+        expected = tied.added(second.by, partial(_moved, tied, name))
+    return case.claim(f"second by {second.by}", text, shape, expected, arrays=arrays)
+
+
+def _moved(tied: Tied, name: str, by: int) -> Elements:
+    """The derivative by one place of ``Σ G·∂Y``, ``∂`` along ``V`` in all places of an array."""
+    case, v = tied.case, _tangent(tied, name)
+    return tied.added(name, lambda n: case.witness.second(n, v, case.cotangent, by))
+
+
+def _bends(tied: Tied, name: str, n: int) -> Elements:
+    return tied.case.witness.bends(n, _tangent(tied, name))
+
+
+def _tangent(tied: Tied, name: str) -> Elements:
+    """``V``, one for all places of an array."""
+    return tied.case.tangent(tied.places(name)[0])

@@ -97,7 +97,7 @@ _RECORDS = (
         local=Local(
             "P", "the softmax over the reduced points", late(f"{_NUMBERS}softmax"),
             exact.softmax, source.softmax, late(f"{_NUMBERS}change_of_softmax"),
-            "P·(v − Σ P·v), with v the change of a point's product",
+            "P·(δ − Σ P·δ), with δ the change of a point's product",
             portable.softmax, portable.change_of_softmax, _SOFTMAX,
         ),
     ),
