@@ -120,21 +120,38 @@ def phases(gather: Spec) -> tuple[Phase, ...]:
     fractions = _fractions(gather)
     if not fractions:
         return (Phase((), gather),)
+    splitting = _Splitting.of(gather, fractions)
+    part = splitting.part()
+    residues = _residues(gather, splitting, part)
+    return tuple(splitting.phase(gather, residue, part) for residue in sorted(residues))
+
+
+def count_phases(gather: Spec) -> int:
+    """How many phases there are, without making them.
+
+    Raises:
+        ContractionError: as for :func:`phases`, but for the length of numbers.
+    """
+    fractions = _fractions(gather)
+    if not fractions:
+        return 1
+    splitting = _Splitting.of(gather, fractions)
+    return len([*_residues(gather, splitting, splitting.part())])
+
+
+def _residues(gather: Spec, splitting: _Splitting, part: Lattice) -> Iterable[Vector]:
+    """Where the phases begin."""
     if REDUCTIONS[gather.reduce].averages:
         raise ReductionError(
             f"a mean divides by all its points, those that the divisions of '{gather}' leave out "
             "too: its phases do not add up"
         )
-    splitting = _Splitting.of(gather, fractions)
     solutions = solve(splitting.congruences, len(splitting.names))
     if solutions is None:
         return ()
-    part = splitting.part()
     _check_compositions(gather, splitting.names, part)
     _check_count(gather, solutions, part)
-    return tuple(
-        splitting.phase(gather, residue, part) for residue in sorted(solutions.split(part))
-    )
+    return solutions.split(part)
 
 
 def _fractions(spec: Spec) -> list[Affine]:

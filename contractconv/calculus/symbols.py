@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, count
+from math import lcm
 
 import sympy
 
@@ -179,10 +180,10 @@ def axis(formula: sympy.Expr, names: Collection[str]) -> Affine:
     """Read a sympy expression, affine in the indices ``names``, as an axis."""
     if formula.is_Symbol and formula.name in names:
         return Affine.index(formula.name)
-    numerator, denominator = sympy.fraction(sympy.together(formula))
+    summands, denominator = _over_one(formula)
     terms: list[tuple[str, Polynomial]] = []
     offset = Polynomial()
-    for summand in sympy.Add.make_args(sympy.expand(numerator)):
+    for summand in summands:
         factors = sympy.Mul.make_args(summand)
         found = [factor.name for factor in factors if factor.is_Symbol and factor.name in names]
         number = _polynomial(sympy.Mul(*(f for f in factors if str(f) not in found)))
@@ -190,7 +191,19 @@ def axis(formula: sympy.Expr, names: Collection[str]) -> Affine:
             terms.append((found[0], number))
         else:
             offset += number
-    return Affine.of(terms, offset, _polynomial(sympy.expand(denominator)))
+    return Affine.of(terms, offset, _polynomial(denominator))
+
+
+def _over_one(formula: sympy.Expr) -> tuple[tuple[sympy.Expr, ...], sympy.Expr]:
+    """What is added up over one denominator, and that; both expanded."""
+    summands = sympy.Add.make_args(sympy.expand(formula))
+    numbers = [summand.as_coeff_Mul() for summand in summands]
+    if all(factor.is_Pow is False for _, rest in numbers for factor in sympy.Mul.make_args(rest)):
+        # sympy.together, which looks for common factors as well, takes many times as long.
+        common = lcm(*(number.q for number, _ in numbers))
+        return tuple(common * number * rest for number, rest in numbers), sympy.Integer(common)
+    numerator, denominator = map(sympy.expand, sympy.fraction(sympy.together(formula)))
+    return sympy.Add.make_args(numerator), denominator
 
 
 def _polynomial(formula: sympy.Expr) -> Polynomial:

@@ -10,7 +10,7 @@ from contractconv.calculus.backward import Formulas, derive, forward_formula
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step, steps
 from contractconv.calculus.equation import Equation
-from contractconv.calculus.gradient_derivatives import Second, second_derivatives, seconds_of
+from contractconv.calculus.gradient_derivatives import Second, second_derivatives
 from contractconv.calculus.letters import gradient, said
 from contractconv.calculus.local_formula import LocalFormula
 from contractconv.display.algorithms import Fast, fast
@@ -37,14 +37,12 @@ class Gradient:
 
     Attributes:
         formulas: the derivation.
-        seconds: its own derivatives.
         certificate: the proof; ``None`` if none was asked for.
         plan: how it is executed, if shapes are known.
         simplified: its scatter form for these shapes, if they make it simpler.
     """
 
     formulas: Formulas
-    seconds: tuple[Second, ...]
     certificate: Certificate | None
     plan: Plan | None = None
     simplified: Spec | None = None
@@ -75,6 +73,11 @@ class Gradient:
     def steps(self) -> tuple[Step, ...]:
         """The derivation, told."""
         return steps(self.formulas)
+
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """Its own derivatives."""
+        return second_derivatives(self.formulas)
 
     @property
     def plans(self) -> Iterator[tuple[str, Plan]]:
@@ -217,10 +220,7 @@ def _explained_parts(
     """The gradient by an array, which may stand in several places."""
     if not parts[1:]:
         return _explained(parts[0], proof, shapes, problem)
-    forward = parts[0].forward
-    found = tuple(_explained(part, None, shapes, problem) for part in parts)
-    seconds = seconds_of(forward, tuple(part.operand for part in parts))
-    return SummedGradient(found, seconds, proof)
+    return SummedGradient(tuple(_explained(part, None, shapes, problem) for part in parts), proof)
 
 
 def _explained(
@@ -230,7 +230,7 @@ def _explained(
     problem: Problem | None,
 ) -> Gradient:
     spec, n = formulas.forward, formulas.operand
-    found = Gradient(formulas, second_derivatives(formulas), proof)
+    found = Gradient(formulas, proof)
     if problem is None:
         return found
     concrete = expand_dots(spec, shapes, problem.result_shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.derivation_steps import Step
-from contractconv.calculus.gradient_derivatives import Second
+from contractconv.calculus.gradient_derivatives import Second, seconds_of
 from contractconv.calculus.letters import gradient, said
 from contractconv.calculus.summed_steps import collected_gradient, summed_steps
 from contractconv.display.diagram import diagram
@@ -28,12 +28,10 @@ class SummedGradient:
 
     Attributes:
         parts: what there is to say about each of them.
-        seconds: its own derivatives.
         certificate: the proof; ``None`` if none was asked for.
     """
 
     parts: tuple[Gradient, ...]
-    seconds: tuple[Second, ...]
     certificate: Certificate | None
 
     @property
@@ -59,6 +57,12 @@ class SummedGradient:
     def steps(self) -> tuple[Step, ...]:
         """The derivation, told."""
         return summed_steps([part.formulas for part in self.parts])
+
+    @property
+    def seconds(self) -> tuple[Second, ...]:
+        """Its own derivatives."""
+        formulas = [part.formulas for part in self.parts]
+        return seconds_of(formulas[0].forward, tuple(part.operand for part in formulas))
 
     @property
     def plans(self) -> Iterator[tuple[str, Plan]]:

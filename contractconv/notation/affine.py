@@ -70,6 +70,8 @@ class Polynomial:
         return bool(self.terms)
 
     def __add__(self, other: Polynomial) -> Polynomial:
+        if not (self.terms and other.terms):  # as a rule nothing is added to
+            return self if self.terms else other
         return Polynomial.collect(self.terms + other.terms)
 
     def __neg__(self) -> Polynomial:
@@ -79,6 +81,8 @@ class Polynomial:
         return self + -other
 
     def __mul__(self, other: Polynomial) -> Polynomial:
+        if ONE in (self, other):  # nearly every divisor is
+            return other if self == ONE else self
         return Polynomial.collect(
             (tuple(sorted(left + right)), x * y)
             for left, x in self.terms

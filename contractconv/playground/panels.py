@@ -8,8 +8,10 @@ from functools import partial
 from importlib.util import find_spec
 
 from contractconv.api.derivation import Derivation
+from contractconv.calculus.backward import derive
 from contractconv.calculus.collected import Collected
 from contractconv.calculus.equation import Equation
+from contractconv.calculus.gather_phases import count_phases
 from contractconv.calculus.letters import gradient as slope_by
 from contractconv.calculus.letters import said, tangent
 from contractconv.display.equations import write
@@ -70,11 +72,13 @@ def _derived(subject: Subject, operand: Operand) -> str:
 def _has_phases(subject: Subject, operand: Operand) -> bool:
     if operand is None:
         return False
+    forward = subject.contraction.bind(**subject.parameters)._named
+    places = [part.formulas.operand for part in _gradient(subject, operand).parts]
     try:
-        found = _derivation(subject, operand).phases(**subject.parameters)
+        found = sum(count_phases(derive(forward, place).gather) for place in places)
     except ContractionError:
         return False  # a symbol in a division, a composition in the way, or too many of them
-    return len(found) > len(_gradient(subject, operand).parts)
+    return found > len(places)
 
 
 def _phases(subject: Subject, operand: Operand) -> str:

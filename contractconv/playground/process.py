@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 from multiprocessing import get_context
@@ -76,6 +77,7 @@ class Answering:
 def _answer_all(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted is the server, which ends us
     answer_json(json.dumps({"spec": "b (2*i+k), k -> b i", "shapes": ["1x8", "3"]}))  # warm
+    gc.freeze()  # what is there now is never looked through again
     while True:
         try:
             pipe.send(answer_json(pipe.recv()))
