@@ -13,7 +13,10 @@ from contractconv.arrays.conversion import copied
 from contractconv.arrays.precision import accumulator, common_dtype, settled, towards
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels.native import UnfitError
+from contractconv.engines.llvm.llvm_lowerings import UNPOOL
+from contractconv.engines.llvm.pooling.gradient_kernel import gradient_program
 from contractconv.execution.calibration import setting
+from contractconv.execution.launches import Kernels, kernels_of
 from contractconv.execution.local_weights import change_bytes, derivative_weights, weights_bytes
 from contractconv.execution.run import carry_out, run
 from contractconv.notation.problem import Problem, Shape, shape_of
@@ -260,6 +263,28 @@ def ready_gradient(
         return None if made is None else made.reshape(whole)
 
     return carry
+
+
+def gradient_kernels(
+    problem: Problem, cotangent: Array, operands: Sequence[Array]
+) -> Kernels | None:
+    """The kernels that make the whole gradient of such arrays: a cotangent, and the operand.
+
+    Returns:
+        ``None`` if there is more than one operand, or another way; see :func:`ready_gradient`.
+    """
+    shapes = problem.output_sizes, shape_of(problem.operands[0])
+    if len(operands) != 1 or (cotangent.shape, operands[0].shape) != shapes:
+        return None
+    (array,), numbers = operands, cotangent.dtype
+    if array.dtype != numbers or accumulator(numbers) != numbers or not array.size:
+        return None
+    if way_of(problem, numbers) is not UNPOOL:
+        return None
+    program = gradient_program(problem, array, cotangent)
+    if program is None:
+        return None
+    return kernels_of(program, {"result": 0, "operand": 1}, array)
 
 
 def _at_once(

@@ -11,6 +11,7 @@ from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import native
+from contractconv.execution.launches import Kernels
 from contractconv.machine.threads import get_num_threads
 from contractconv.planning.workspace import Workspace
 
@@ -34,6 +35,7 @@ class Ready(NamedTuple):
         compiled: whether kernels take part.
         workspace: the memory that it takes beside operands and result.
         lent: whether the memory of the result is lent, if it is large.
+        kernels: the kernels that do all of it, if it is nothing else, and short.
     """
 
     carry: Carry
@@ -41,6 +43,11 @@ class Ready(NamedTuple):
     compiled: bool = False
     workspace: Workspace = Workspace()
     lent: bool = True
+    kernels: Kernels | None = None
+
+    def instead(self, carry: Carry, **others: Any) -> Ready:
+        """The same, carried out in another way, with what else differs."""
+        return self._replace(carry=carry, kernels=None, **others)
 
 
 def key_of(operands: Sequence[Any], ending: Ending | None = None) -> tuple[Hashable, ...] | None:

@@ -13,10 +13,11 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.direct_kernels import KINDS, kind
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, can_pool, pool
+from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, can_pool, pool, pooling
+from contractconv.execution.launches import kernels_of
 from contractconv.execution.local_weights import BYTES_COUNTED, as_divisor, divide, landing_points
 from contractconv.execution.memory_limit import add_within, within
 from contractconv.execution.memory_slices import blocks
@@ -244,7 +245,9 @@ def _made_ready(
     begun = begun._replace(workspace=_converted(begun.workspace, operands, numbers))
     ready = _closed(begun, steps, numbers, dtype)
     straight = not any(takes) and operands[0].dtype in KINDS
-    return _or_pooled(ready, steps) if straight and steps.is_reduction else ready
+    if not (straight and steps.is_reduction):
+        return ready
+    return _or_pooled(ready, steps, arrays[0], ending)
 
 
 def _taken(operand: Array, shape: Shape, numbers: np.dtype[Any]) -> Callable[[Array], Array] | None:
@@ -269,7 +272,7 @@ def _begun(ready: Ready, takes: Sequence[Callable[[Array], Array] | None]) -> Re
         pairs = zip(takes, given, strict=True)
         return ready.carry([a if take is None else take(a) for take, a in pairs], ending)
 
-    return ready._replace(carry=carry)
+    return ready.instead(carry)
 
 
 def _converted(
@@ -307,12 +310,12 @@ def _closed(ready: Ready, steps: Plan, numbers: np.dtype[Any], dtype: np.dtype[A
 
     size = ready.size + (0 if divisor is None else divisor.nbytes)
     if numbers == dtype:
-        return ready._replace(carry=carry, size=size)
+        return ready.instead(carry, size=size)
     rounding = ready.workspace.with_beside(prod(problem.output_sizes) * numbers.itemsize)
-    return ready._replace(carry=carry, size=size, workspace=rounding, lent=False)
+    return ready.instead(carry, size=size, workspace=rounding, lent=False)
 
 
-def _or_pooled(ready: Ready, steps: Plan) -> Ready:
+def _or_pooled(ready: Ready, steps: Plan, operand: Array, ending: Ending | None) -> Ready:
     """The same, but a mean is divided, and a result rectified, as it is reduced by a kernel."""
     problem = steps.problem
     if steps.steps[0].making is not None or not steps.setting.machine.compiled:
@@ -320,22 +323,32 @@ def _or_pooled(ready: Ready, steps: Plan) -> Ready:
     if not can_pool(problem, kind(np.dtype(steps.setting.dtype))) or _is_counted(problem):
         return ready
 
+    alone = ending is not None and ending.bias is None and ending.activation == "relu"
+
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
-        alone = ending is not None and ending.bias is None and ending.activation == "relu"
         made = _pooled(problem, given[0], alone)
         if made is None:
             return ready.carry(given, ending)
         return made if alone else ended(made, ending)
 
-    return ready._replace(carry=carry, compiled=True, workspace=NONE, lent=True)
+    kernels = None
+    if ending is None or alone:
+        out = unread(problem.output_sizes, None, operand.dtype)
+        program = pooling(problem, operand, out, _end(problem, alone))
+        if program is not None:
+            kernels = kernels_of(program.program, {"operand": 0}, out)
+    return ready.instead(carry, compiled=True, workspace=NONE, lent=True)._replace(kernels=kernels)
 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
     if _is_counted(problem):
         return None
-    divided = REDUCTIONS[problem.reduce].averages
     made = memory.empty(problem.output_sizes, operand.dtype)
-    return made if pool(problem, operand, made, End(divided, rectified)) else None
+    return made if pool(problem, operand, made, _end(problem, rectified)) else None
+
+
+def _end(problem: Problem, rectified: bool) -> End:
+    return End(REDUCTIONS[problem.reduce].averages, rectified)
 
 
 def _is_counted(problem: Problem) -> bool:

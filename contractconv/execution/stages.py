@@ -17,6 +17,7 @@ from contractconv.engines.llvm.pooling.forward import can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.memory_estimate import of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
+from contractconv.execution.launches import kernels_of
 from contractconv.execution.pieces import run_pieces, workspace_of
 from contractconv.execution.products import new, recipe_of
 from contractconv.execution.ready import Carry, Ready
@@ -159,7 +160,11 @@ def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Rea
             ending.apply(out)
         return out
 
-    return Ready(carry, weight(known), True, known.program.workspace(out.nbytes))
+    work = known.program.workspace(out.nbytes)
+    kernels = None
+    if step.complete and (ending is None or known.ends):
+        kernels = kernels_of(known.program.program, known.regions, out)
+    return Ready(carry, weight(known), True, work, kernels=kernels)
 
 
 def _in_pieces(step: Step, arrays: Sequence[Array]) -> Ready:

@@ -106,12 +106,12 @@ class Table:
 
     def lend(self, column: int, targets: Sequence[Target]) -> None:
         """Let columns, from one on, lead to one target each until something else is lent."""
-        self.write(column, _places_of(targets))
+        self.write(column, addresses(targets))
         self._lent[column] = targets
 
     def scatter(self, places: Array, targets: Sequence[Target]) -> None:
         """Let integers at some places lead to one target each until something else is lent."""
-        self.numbers[places] = _places_of(targets)
+        self.numbers[places] = addresses(targets)
         self._lent[-1] = targets
 
     def lend_alike(self, columns: range, target: Target, offset: int) -> None:
@@ -133,7 +133,8 @@ class Table:
 Target = Array | Table | Native
 
 
-def _places_of(targets: Sequence[Target]) -> list[int]:
+def addresses(targets: Sequence[Target]) -> list[int]:
+    """Where arrays, tables or functions begin."""
     # Nearly all of them are arrays.
     return [address(t) if type(t) is np.ndarray else _place_of(t) for t in targets]
 
@@ -216,8 +217,11 @@ def lent(size: int) -> int:
 def take(size: int) -> Array:
     """Lend so many bytes, or some more; anything lies there."""
     planned = None if _lending.lender is None else _lending.lender.scratch(size)
-    if planned is not None:
-        return planned
+    return spare(size) if planned is None else planned
+
+
+def spare(size: int) -> Array:
+    """Lend so many bytes, or some more, whatever was planned; anything lies there."""
     # Threads meet here: each step on a list is one that no other thread can divide.
     whole = lent(size)
     try:

@@ -14,13 +14,14 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import dispatch as kernel
 from contractconv.engines.llvm.kernels.native import Native
 from contractconv.engines.llvm.parallel_program import carry_out
-from contractconv.machine.memory import Table, address, give, lent, lines, take
+from contractconv.machine.memory import Table, address, give, lent, lines, spare, take
 from contractconv.machine.placement import LINE
 from contractconv.machine.threads import get_num_threads
 from contractconv.planning.workspace import Loan, Workspace
 
 # Regions of every program: of each thread, and of all.
 _OWN, _COMMON = ("scratch", "trash"), ("shared", "zeros")
+_NOT_OURS = (*_OWN, *_COMMON)
 # The number of the first region that is the caller's; that of an argument that is none is 0.
 _OURS = 1 + len(_OWN) + len(_COMMON)
 
@@ -100,6 +101,19 @@ class Calls:
             moved.listed.append(call._replace(arguments=given))
         return moved
 
+    def renamed(self, behind: str) -> Calls:
+        """The same calls, with something behind the names of the caller's regions."""
+        made = Calls()
+        for call in self.listed:
+            given = {
+                n: Place(value.region + behind, value.offset)
+                if isinstance(value, Place) and value.region not in _NOT_OURS
+                else value
+                for n, value in call.arguments.items()
+            }
+            made.listed.append(call._replace(arguments=given))
+        return made
+
 
 def _steps(one: Call, two: Call) -> dict[int, int]:
     """By how much the numbers and places of a call change from one time to the next."""
@@ -177,6 +191,43 @@ class Program:
             max(p.copies for p in programs),
         )
 
+    @staticmethod
+    def in_turn(programs: Sequence[Program]) -> Program:
+        """One program after the other, each on arrays of its own.
+
+        Behind the names of the regions of each of them stands its number: ``"out.0"``, ``"0.1"``.
+        """
+        stages = [
+            [calls.renamed(f".{n}") for calls in stage]
+            for n, program in enumerate(programs)
+            for stage in program.stages
+        ]
+        return Program(
+            stages,
+            max(p.shared for p in programs),
+            max(p.scratch for p in programs),
+            max(p.blank for p in programs),
+            alone=any(p.alone for p in programs),
+        )
+
+    def copies_of(self, out: Array) -> dict[str, Array]:
+        """The further results that are summed, by the names of their regions."""
+        # Like the result in memory too: the same offsets lead into all of them.
+        return {f"out{n}": np.zeros_like(out) for n in range(1, self.copies)}
+
+    @property
+    def size(self) -> int:
+        """How many calls it makes."""
+        return sum(map(len, chain(*self.stages)))
+
+
+def add_copies(out: Array, others: Iterable[Array]) -> None:
+    """Add to a result what other threads have made of it."""
+    # Other pieces of the result may not have been written yet: anything lies there.
+    with np.errstate(invalid="ignore"):
+        for other in others:
+            np.add(out, other, out=out)
+
 
 class Prepared:
     """A program for so many threads as there are, with everything as the machine reads it.
@@ -200,14 +251,27 @@ class Prepared:
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the calls do."""
-        # Like the result in memory too: the same offsets lead into all of them.
-        extra = [np.zeros_like(out) for _ in range(self.program.copies - 1)]
-        given = {f"out{n}": array for n, array in enumerate(extra, 1)} if extra else {}
-        given |= operands
-        given["out"] = out
+        given, extra = {**operands, "out": out}, self.program.copies_of(out)
+        given |= extra
+        self.run_on([given[name] for name in self.regions], take)
+        if extra:
+            add_copies(out, extra.values())
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The names of the caller's regions."""
+        return self._tables.regions
+
+    def run_on(self, arrays: Sequence[Array], take: Callable[[int], Array] = spare) -> None:
+        """Do what the calls do.
+
+        Args:
+            arrays: the caller's regions, in order; copies of the result among them.
+            take: what lends memory for the rest.
+        """
         heads, bases, counters = state = self._taken()
         counters.fill(0)
-        bases.lend(_OURS, [given[name] for name in self._tables.regions])
+        bases.lend(_OURS, arrays)
         memory = take(self.reserved) if self.reserved else None
         try:
             if memory is not None:
@@ -218,11 +282,6 @@ class Prepared:
                 give(memory)
         bases.let_go()
         self._idle.append(state)
-        # Other pieces of the result may not have been written yet: anything lies there.
-        if extra:
-            with np.errstate(invalid="ignore"):
-                for array in extra:
-                    np.add(out, array, out=out)
 
     def extra(self, result: int) -> int:
         """Bytes that one run takes beyond operands and result, given the bytes of the result."""

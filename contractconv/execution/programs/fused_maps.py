@@ -14,6 +14,7 @@ from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.maps.compiled_groups import compiled
+from contractconv.execution.launches import Launch, Room, launch_of_maps
 from contractconv.execution.programs.block_operations import BlockOperations
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
@@ -103,6 +104,25 @@ class FusedMaps:
         made = self.room()
         sums = self.compiled.run([np.asarray(array) for array in leaves], made)
         return None if sums is None else [*self.in_order(made), *sums]
+
+    def launch(self, leaves: Sequence[Array], sums: int = 0) -> Launch | None:
+        """The same as calls of a kernel for arrays that lie like these, if that is all.
+
+        Args:
+            sums: how many sums come behind the outputs.
+        """
+        if self.compiled is None or 0 in self._sizes:
+            return None
+        loop, rooms = self.compiled.shared_loop(leaves), self.rooms
+        if loop is None:
+            return None
+        return launch_of_maps(loop, len(leaves), rooms, range(len(rooms) + sums))
+
+    @property
+    def rooms(self) -> list[Room]:
+        """The arrays of its outputs."""
+        pairs = zip(self._made, self._orders, strict=True)
+        return [Room(self._sizes, dtype, tuple(order)) for dtype, order in pairs]
 
     def room(self) -> list[Array]:
         """New arrays for the outputs, with axes as they lie in memory."""

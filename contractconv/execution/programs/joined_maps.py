@@ -10,6 +10,7 @@ import numpy as np
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.joined_groups import JoinedGroups
+from contractconv.execution.launches import Launch, launch_of_groups
 from contractconv.execution.programs.fused_maps import COMPILED, FusedMaps, StandIn
 from contractconv.planning.programs.joined_results import JoinedResults
 from contractconv.programs.dtypes import Typed
@@ -57,6 +58,19 @@ class JoinedMaps:
         done = len(self._joined) > 1 and self._made_at_once(arrays, made)
         for n in self._apart if done else range(len(self._parts)):
             self._parts[n].fill([arrays[number] for number in self._taken[n]], made[n])
+        return self._in_order(made)
+
+    def launch(self, given: Sequence[Array]) -> Launch | None:
+        """The same as calls of kernels for arrays that lie like these, if that is all."""
+        if self._apart or len(self._joined) < 2:
+            return None
+        loops = self._call.joined_loops([given[number] for number in self._together])
+        if loops is None:
+            return None
+        rooms = [room for part in self._parts for room in part.rooms]
+        return launch_of_groups(loops, self._together, len(given), rooms)
+
+    def _in_order(self, made: Sequence[list[Array]]) -> list[Array]:
         return [
             array
             for part, one in zip(self._parts, made, strict=True)

@@ -10,7 +10,8 @@ import numpy as np
 from contractconv.arrays.views import Array
 from contractconv.cache_register import Shelf
 from contractconv.engines.llvm.kernels import native
-from contractconv.execution.gradient import gradient, ready_gradient
+from contractconv.execution.gradient import gradient, gradient_kernels, ready_gradient
+from contractconv.execution.launches import Launch
 from contractconv.execution.ready import key_of
 from contractconv.planning.programs.steps import ReductionGradient
 from contractconv.programs.dtypes import Typed
@@ -48,6 +49,20 @@ class BackThroughReduction:
             spec = step.forward.spec
             made = gradient(spec, step.operand, step.problem, cotangent, operands)
         return [made]
+
+    def launch(self, given: Sequence[Array]) -> Launch | None:
+        """The same as calls of kernels for arrays that lie like these, if it is nothing else."""
+        step = self._step
+        nodes = [step.node.operands[0], *step.forward.operands]
+        if any(isinstance(node, Number) for node in nodes):
+            return None
+        numbers = [step.reads.index(node) for node in nodes]
+        cotangent, *operands = (given[n] for n in numbers)
+        found = gradient_kernels(step.problem, cotangent, operands)
+        if found is None:
+            return None
+        regions = {name: numbers[n] for name, n in found.regions.items()}
+        return found._replace(regions=regions).launch(len(given))
 
     def _at_once(self, cotangent: Any, operands: Sequence[Any]) -> Array | None:
         key = key_of([cotangent, *operands])

@@ -10,6 +10,7 @@ import numpy as np
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.compiled_rows import compiled_rows
+from contractconv.execution.launches import Launch, Room, launch_of_maps
 from contractconv.execution.programs.fused_maps import StandIn
 from contractconv.machine import memory
 from contractconv.planning.programs.row_loops import RowLoop
@@ -74,22 +75,45 @@ class RowMaps:
 
     def _row_by_row(self, leaves: Sequence[Any]) -> list[Array] | None:
         assert self._compiled is not None
-        results = [
-            memory.empty(self._sizes[: len(node.axes)], dtype)
-            for node, dtype in zip(self._outputs, self._dtypes, strict=True)
-        ]
+        results = [memory.empty(room.shape, room.dtype) for room in self._rooms]
         sums = self._compiled.run([np.asarray(array) for array in leaves], results)
         if sums is None:
             return None
-        found: dict[Node, Array] = dict(zip(self._sums, sums, strict=True))
-        for node, array in zip(self._outputs, results, strict=True):
-            found[node] = self._turned(node, array)
-        return [found[node] for node in self._loop.makes]
+        pairs = zip(self._outputs, results, strict=True)
+        made = [*(self._turned(node, array) for node, array in pairs), *sums]
+        return [made[n] for n in self._order]
+
+    def launch(self, leaves: Sequence[Array]) -> Launch | None:
+        """The same as calls of a kernel for arrays that lie like these, if that is all."""
+        if self._compiled is None or 0 in self._sizes:
+            return None
+        loop = self._compiled.shared_loop(leaves)
+        if loop is None:
+            return None
+        return launch_of_maps(loop, len(leaves), self._rooms, self._order)
+
+    @property
+    def _rooms(self) -> list[Room]:
+        """The arrays of its outputs, with axes in the order of the loop."""
+        pairs = zip(self._outputs, self._dtypes, strict=True)
+        return [
+            Room(self._sizes[: len(node.axes)], dtype, tuple(self._axes(node)))
+            for node, dtype in pairs
+        ]
+
+    @property
+    def _order(self) -> list[int]:
+        """The place of each result among the outputs and the sums behind them."""
+        nodes = [*self._outputs, *self._sums]
+        return [nodes.index(node) for node in self._loop.makes]
+
+    def _axes(self, node: Node) -> list[int]:
+        names = [name for name in self._loop.axes if name in node.axes]
+        return [names.index(name) for name in node.axes]
 
     def _turned(self, node: Node, array: Array) -> Array:
         """An array whose axes are in the order of the loop, in that of its node."""
-        names = [name for name in self._loop.axes if name in node.axes]
-        return array.transpose([names.index(name) for name in node.axes])
+        return array.transpose(self._axes(node))
 
     def _one_by_one(self, leaves: Sequence[Any]) -> list[Any]:
         if self._parts is None:

@@ -12,10 +12,13 @@ import numpy as np
 
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.matrix_products import multiplied_by
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
+from contractconv.cache_register import Shelf
 from contractconv.engines.llvm import blas_products
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution.calibration import machine
+from contractconv.execution.launches import Launch
 from contractconv.execution.local_weights import derivative_weights
 from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.joined_maps import JoinedMaps
@@ -24,8 +27,11 @@ from contractconv.execution.programs.reduction_gradients import BackThroughReduc
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
 from contractconv.execution.programs.step_memory import StepMemory
+from contractconv.execution.programs.step_run import Line, Numbers, Run, Work
+from contractconv.execution.programs.stretch_layout import Joining
+from contractconv.execution.programs.stretches import Stretch, stretches
 from contractconv.execution.programs.summed_maps import SummedMaps
-from contractconv.execution.ready import Ready
+from contractconv.execution.ready import Ready, key_of
 from contractconv.execution.run import made_ready, planned, run
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
@@ -33,7 +39,8 @@ from contractconv.notation.problem import Problem, shape_of
 from contractconv.planning.plan import Plan
 from contractconv.planning.programs.boxes import slice_of
 from contractconv.planning.programs.joined_results import JoinedResults, joined_results
-from contractconv.planning.programs.memory_plan import MemoryPlan, memory_plan
+from contractconv.planning.programs.lives import Taken
+from contractconv.planning.programs.memory_plan import MemoryPlan, Span, memory_plan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
@@ -46,30 +53,12 @@ from contractconv.planning.programs.steps import (
     ViewStep,
     steps_of,
 )
+from contractconv.planning.workspace import NONE
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Position
 
 # Runs of which a profile takes the median.
 _ROUNDS = 5
-
-Work = Callable[[Sequence[Any]], Sequence[Any]]
-Numbers = tuple[int, ...]
-
-
-class _Line(NamedTuple):
-    """A step as it is carried out; arrays have numbers.
-
-    Attributes:
-        reads: the arrays that it reads.
-        work: what carries it out.
-        makes: the arrays that it makes.
-        gone: those that are not there any more behind it.
-    """
-
-    reads: Numbers
-    work: Work
-    makes: Numbers
-    gone: Numbers
 
 
 class _Planned(NamedTuple):
@@ -78,14 +67,18 @@ class _Planned(NamedTuple):
     Attributes:
         memory: where arrays lie.
         lines: the steps in order.
+        parts: the same, where steps in a row that are nothing but kernels are one.
+        gone: for each step the arrays that are not there any more behind it.
         given: the names of the inputs, whose arrays have the first numbers.
         returned: of each output the number of its array, and whether that is the caller's.
     """
 
     memory: MemoryPlan
-    lines: tuple[_Line, ...]
-    given: tuple[str, ...]
-    returned: tuple[tuple[int, bool], ...]
+    lines: Sequence[Line]
+    parts: Sequence[Stretch | Line]
+    gone: Sequence[Numbers]
+    given: Sequence[str]
+    returned: Sequence[tuple[int, bool]]
 
 
 class Runner:
@@ -113,7 +106,7 @@ class Runner:
         self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
         self._limit = limit
         # For each number of threads, whose kernels take more memory the more there are.
-        self._planned: dict[int, _Planned] = {}
+        self._planned = Shelf()
         if limit is not None:
             self._ready()
 
@@ -143,28 +136,55 @@ class Runner:
     def _ready(self) -> _Planned:
         """What is done in which order, and where arrays lie."""
         threads = get_num_threads()
-        found = self._planned.get(threads)
+        found: _Planned | None = self._planned.get(threads)
         if found is None:
-            found = self._planned[threads] = self._with_memory()
+            found = self._with_memory()
+            kept = sum(part.size for part in found.parts if isinstance(part, Stretch))
+            self._planned.put(threads, found, kept)
         return found
 
     def _with_memory(self) -> _Planned:
-        stand_ins = StepMemory(self.program)
-        pairs = zip(self.steps, self._works, strict=True)
-        taken = [stand_ins.of(step, work) for step, work in pairs]
-        plan = memory_plan(self.program, taken, self._lent, self._limit)
+        stand_ins, taken, joining = StepMemory(self.program), [], []
+        for step, work in zip(self.steps, self._works, strict=True):
+            taken.append(stand_ins.of(step, work))
+            joining.append(stand_ins.joining(taken[-1], work) if self._limit is None else None)
         numbers = _numbers(self._inputs, self.steps)
 
         def of(nodes: Iterable[Node]) -> Numbers:
             return tuple(numbers[node] for node in nodes)
 
-        lines = (
-            _Line(of(self.steps[n].reads), self._works[n], of(self.steps[n].makes), of(gone))
-            for n, gone in zip(plan.order, plan.gone, strict=True)
-        )
-        names = tuple(node.name for node in self._inputs)
+        def line(place: int, n: int) -> Line:
+            step = self.steps[n]
+            return Line(place, of(step.reads), self._works[n], of(step.makes))
+
+        def parts(order: Sequence[int]) -> list[Stretch | Line]:
+            lines = [line(place, n) for place, n in enumerate(order)]
+            return stretches(lines, [joining[n] for n in order])
+
+        plan, together = self._plan_of(taken, joining, parts)
+        lines = [line(place, n) for place, n in enumerate(plan.order)]
+        names = [node.name for node in self._inputs]
         returned = zip(of(self.program.graph.wanted), self._lent, strict=True)
-        return _Planned(plan, tuple(lines), names, tuple(returned))
+        gone, carried = [*map(of, plan.gone)], lines if self._limit is not None else together
+        return _Planned(plan, lines, carried, gone, names, [*returned])
+
+    def _plan_of(
+        self,
+        taken: Sequence[Taken],
+        joining: Sequence[Joining | None],
+        parts: Callable[[Sequence[int]], list[Stretch | Line]],
+    ) -> tuple[MemoryPlan, list[Stretch | Line]]:
+        """Where arrays lie, and what is carried out; parts follow from the order of the steps."""
+        pairs = zip(taken, joining, strict=True)
+        taken = [one if how is None else one._replace(workspace=NONE) for one, how in pairs]
+        together: list[Stretch | Line] = []
+
+        def spans(order: Sequence[int]) -> list[Span]:
+            together[:] = parts(order)
+            found = [part for part in together if isinstance(part, Stretch)]
+            return [Span(one.first, one.last, one.workspace) for one in found]
+
+        return memory_plan(self.program, taken, self._lent, self._limit, spans), together
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
@@ -172,8 +192,8 @@ class Runner:
         runs: list[list[float]] = [[] for _ in range(_ROUNDS)]
         planned = self._ready()
         for spent in runs:
-            timed = (line._replace(work=_timed(line.work, spent)) for line in planned.lines)
-            self._carry_out(arrays, planned._replace(lines=tuple(timed)))
+            timed = [line._replace(work=_timed(line.work, spent)) for line in planned.lines]
+            self._carry_out(arrays, planned._replace(parts=timed))
         return replace(
             self.plan, seconds=tuple(sorted(one)[_ROUNDS // 2] for one in zip(*runs, strict=True))
         )
@@ -196,19 +216,11 @@ class Runner:
 
     def _carry_out(self, arrays: Mapping[str, Array], planned: _Planned) -> list[Array]:
         held: dict[int, Any] = {n: arrays[name] for n, name in enumerate(planned.given)}
+        together = native.available() and not trace.listening
         with self._settled(planned.memory) as lender:
-            for n, (reads, work, makes, gone) in enumerate(planned.lines):
-                lender.begin(n)
-                made = work([held[number] for number in reads])
-                for number, array in zip(makes, made, strict=True):
-                    held[number] = array
-                del made, array  # nothing here leads any more to what is gone
-                for number in gone:
-                    if lender.takes_back:
-                        self._pool.give(held.pop(number))
-                    else:
-                        del held[number]
-                lender.end(n)
+            run = Run(held, planned.gone, self._pool, lender)
+            for part in planned.parts if together else planned.lines:
+                part.carry_out(run)
         return [held[number].copy() if lent else held[number] for number, lent in planned.returned]
 
 
@@ -259,6 +271,17 @@ class _Contraction:
 
     def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
         return [run(self.plan, *self._split(given))]
+
+    def launch(self, given: Sequence[Array]) -> Launch | None:
+        """The same as calls of kernels, if it was done by nothing else for arrays like these."""
+        operands, ending = self._split(given)
+        found: Ready | None = self.plan.ready.get(key_of(operands, ending))
+        if found is None or found.kernels is None or self._numbers:
+            return None
+        bias = None if ending is None else ending.bias
+        if bias is not None and (bias is not given[-1] or bias.dtype != self._dtype):
+            return None  # kernels do not read it where it lies
+        return found.kernels.launch(len(given))
 
     def ready(self, given: Sequence[Array]) -> Ready:
         """What carries it out for arrays that lie in memory like these, which nobody reads."""

@@ -17,6 +17,7 @@ from contractconv.engines.llvm.kernels.native import UnfitError
 from contractconv.execution.gradient import way_of
 from contractconv.execution.local_weights import weights_bytes
 from contractconv.execution.programs.rows import rows_bytes
+from contractconv.execution.programs.stretch_layout import Joining, Lie
 from contractconv.execution.ready import Ready
 from contractconv.machine import memory
 from contractconv.notation.problem import Shape, shape_of
@@ -69,6 +70,29 @@ class StepMemory:
             ViewStep: self._view,
         }
         return rules[type(step)](step, work)
+
+    def joining(self, taken: Taken, work: Any) -> Joining | None:
+        """How a step is carried out together with others; ``None`` if it is not.
+
+        Args:
+            taken: the step, and what it takes.
+            work: what carries it out.
+        """
+        step = taken.step
+        given = [self._held.get(node) for node in step.reads]
+        arrays = [array for array in given if array is not None]
+        if len(arrays) < len(given):  # a number
+            return None
+        lie = [Lie(array.dtype, array.strides) for array in arrays]
+        if isinstance(step, ViewStep):
+            copied = step.reads and taken.made[0].viewed is None
+            return None if copied else Joining(lie, None)
+        launching = getattr(work, "launch", None)
+        try:
+            launch = None if launching is None else launching(arrays)
+        except UnfitError:
+            return None
+        return None if launch is None else Joining(lie, launch)
 
     def _plain(self, node: Node) -> Array:
         return self._like(self._program.shapes[node], np.dtype(self._program.dtypes[node]))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contractconv.arrays.run_trace import trace
+from contractconv.arrays.views import Array
+from contractconv.execution.launches import Launch
 from contractconv.execution.programs.fused_maps import COMPILED, FusedMaps, StandIn
 from contractconv.planning.programs.fusion import Fused
 from contractconv.programs.dtypes import Typed
@@ -56,6 +58,10 @@ class SummedMaps:
         with trace.of(self.way):
             made = self._together.with_sums(leaves)
         return made or self._one_by_one(leaves)
+
+    def launch(self, leaves: Sequence[Array]) -> Launch | None:
+        """The same as calls of a kernel for arrays that lie like these, if that is all."""
+        return self._together.launch(leaves, len(self._group.sums))
 
     def _one_by_one(self, leaves: Sequence[Any]) -> list[Any]:
         maps, sums = self._parts()

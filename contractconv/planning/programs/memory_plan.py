@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from contractconv.errors import MemoryLimitError
 from contractconv.machine.placement import LINE, Place, Placement
@@ -25,6 +26,20 @@ _SPARE, _PART, _LARGEST_PART = 1 << 15, 64, 16
 _STAGES = 64
 
 
+class Span(NamedTuple):
+    """Memory that several steps in a row take together.
+
+    Attributes:
+        first: the number of the first one, in their order.
+        last: that of the last one.
+        size: bytes.
+    """
+
+    first: int
+    last: int
+    size: int
+
+
 @dataclass(frozen=True)
 class MemoryPlan:
     """The memory of a program.
@@ -36,6 +51,7 @@ class MemoryPlan:
             its own, which is given back with it.
         alive: for each step the bytes of all arrays that are there, and of what it takes.
         peak: bytes that are taken at once, at most.
+        spans: what several steps in a row take together, as they are carried out by one call.
     """
 
     order: tuple[int, ...]
@@ -43,6 +59,7 @@ class MemoryPlan:
     placement: Placement | None
     alive: tuple[int, ...]
     peak: int
+    spans: tuple[Span, ...] = ()
 
 
 def memory_plan(
@@ -50,6 +67,7 @@ def memory_plan(
     taken: Sequence[Taken],
     lent: Sequence[bool],
     limit: int | None = None,
+    spans: Callable[[Sequence[int]], Sequence[Span]] = lambda order: (),
 ) -> MemoryPlan:
     """Plan the memory of a program.
 
@@ -58,6 +76,7 @@ def memory_plan(
         taken: its steps with what each of them takes.
         lent: for each result whether it would be an array of the caller's, and is copied.
         limit: bytes that may be taken at once.
+        spans: what several steps in a row take together, given the order of all; without a limit.
 
     Raises:
         MemoryLimitError: more are needed, even if steps come again.
@@ -68,7 +87,7 @@ def memory_plan(
     plain = plain_orders(taken, wanted)
     best, _ = min(plain, key=lambda one: one[1])
     if limit is None:
-        return _planned(taken, best, wanted, copies)
+        return _planned(taken, best, wanted, copies, spans=spans(best))
     room = limit - min(limit // _LARGEST_PART, limit // _PART + _SPARE)
     least = min(plain, key=lambda one: one[1])
     for order, most in chain(plain, orders(taken, costs_of(steps, program), wanted, best)):
@@ -96,22 +115,27 @@ def _planned(
     wanted: Sequence[Node],
     copies: int,
     together: bool = True,
+    spans: Sequence[Span] = (),
 ) -> MemoryPlan:
     steps = [taken[n] for n in order]
     gone = last_reads([one.step for one in steps], wanted)
     found = lives(steps, gone)
     sizes, last = alive(steps, found), sum(life.made.size for life in found if life.returned)
-    placement = _placement(steps, found) if together else None
+    for span in spans:
+        for n in range(span.first, span.last + 1):
+            sizes[n] += span.size
+    placement = _placement(steps, found, spans) if together else None
     peak = max([*sizes, last + copies])
     if placement is not None:
         whole = placement.size + LINE + _BYTES_A_PLACE * len(placement.places)
         peak = whole + max([*_beside(steps, found), last + copies])
-    return MemoryPlan(tuple(order), tuple(map(tuple, gone)), placement, tuple(sizes), peak)
+    reads_last = tuple(map(tuple, gone))
+    return MemoryPlan(tuple(order), reads_last, placement, tuple(sizes), peak, tuple(spans))
 
 
-def _placement(steps: Sequence[Taken], found: Sequence[Life]) -> Placement:
+def _placement(steps: Sequence[Taken], found: Sequence[Life], spans: Sequence[Span]) -> Placement:
     """Places of all arrays that are not returned, and of what is lent within steps."""
-    asked = [*_within(steps), *_between(steps, found)]
+    asked = [*_within(steps), *_across(spans), *_between(steps, found)]
     asked.sort(key=lambda pair: pair[1].first)
     offsets, size = placed([block for block, _ in asked])
     places = (place._replace(offset=at) for (_, place), at in zip(asked, offsets, strict=True))
@@ -124,6 +148,12 @@ def _within(steps: Sequence[Taken]) -> Iterator[tuple[Block, Place]]:
         for loan in taken.workspace.loans:
             block = _block(loan.size, (n, loan.first), (n, loan.last))
             yield block, Place(loan.size, 0, n, n, loan.scratch)
+
+
+def _across(spans: Sequence[Span]) -> Iterator[tuple[Block, Place]]:
+    """What is lent to several steps in a row."""
+    for first, last, size in spans:
+        yield _block(size, (first, 0), (last, _STAGES)), Place(size, 0, first, last, True)
 
 
 def _between(steps: Sequence[Taken], found: Sequence[Life]) -> Iterator[tuple[Block, Place]]:

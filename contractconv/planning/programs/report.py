@@ -50,6 +50,7 @@ class Line:
             takes beside them.
         predicted: seconds that it is expected to take.
         again: whether it was done before, and what it made was let go of to save memory.
+        together: whether the call that carries the step before out carries this one out, too.
     """
 
     makes: str
@@ -60,6 +61,7 @@ class Line:
     alive: int
     predicted: float = 0.0
     again: bool = False
+    together: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,13 +94,19 @@ class ProgramPlan(Printed):
         """Seconds that all steps are expected to take."""
         return sum(line.predicted for line in self.lines)
 
+    @property
+    def calls(self) -> int:
+        """How often Python begins something: steps in a row that are all kernels are one call."""
+        return sum(not line.together for line in self.lines)
+
     def to_json(self) -> str:
         """The plan as JSON."""
         return json.dumps([asdict(line) for line in self.lines], indent=2, ensure_ascii=False)
 
     def _whole(self) -> str:
         """The figures of all steps together."""
-        whole = f"{len(self.lines)} steps, {quantity(self.operations)} operations, "
+        calls = f" in {self.calls} calls" if self.calls < len(self.lines) else ""
+        whole = f"{len(self.lines)} steps{calls}, {quantity(self.operations)} operations, "
         whole += f"{in_bytes(self.moved)} moved, {in_bytes(self.peak)} at most at once, "
         whole += f"{written(self.predicted)} expected"
         if self.seconds:
@@ -152,13 +160,17 @@ def planned_lines(
     lines: list[Line] = []
     seen: set[int] = set()
     called = {node: name for name, node in program.graph.outputs}
-    for number, alive in zip(memory.order, memory.alive, strict=True):
+    joined = {n for first, last, _ in memory.spans for n in range(first + 1, last + 1)}
+    for place, (number, alive) in enumerate(zip(memory.order, memory.alive, strict=True)):
         step = steps[number]
         makes, plan = ", ".join(called.get(n) or name_of(n) for n in step.makes), plans.get(step)
         way, operations = ways.get(step) or _way(step, plan), _operations(step, plan, program)
         moved = 0 if isinstance(step, ViewStep) else _moved(step, program)
         predicted, again = seconds_of(step, plan, program, machine), number in seen
-        lines.append(Line(makes, does(step), way, operations, moved, alive, predicted, again))
+        together = place in joined
+        lines.append(
+            Line(makes, does(step), way, operations, moved, alive, predicted, again, together)
+        )
         seen.add(number)
     return ProgramPlan(tuple(lines), memory.peak)
 

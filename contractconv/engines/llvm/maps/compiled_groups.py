@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from contractconv.engines.llvm.maps.straight_code import (
     translated,
 )
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
+from contractconv.machine import memory
 from contractconv.machine.memory import Native, Table, code_of
 from contractconv.machine.threads import get_num_threads
 from contractconv.machine.work_sharing import evenly
@@ -40,7 +41,6 @@ WORTH_SHARING = 1 << 20
 PIECES = 4
 
 Shape = tuple[int, ...]
-Run = Callable[[Sequence[Array]], list[Array]]
 
 
 def compiled(
@@ -143,27 +143,24 @@ class CompiledMaps:
             no numbers of theirs begin, are for numpy, and so is everything if no kernel can be made
             after all.
         """
+        ready = self.shared_loop(leaves)
+        return None if ready is None else ready.run([*leaves, *results])
+
+    def shared_loop(self, leaves: Sequence[Array]) -> SharedLoop | None:
+        """The kernel for leaves that lie in one way; ``None`` if nothing could be done."""
         threads = self._threads
         key = (threads, *[leaf.strides for leaf in leaves])
         if not all(map(fits, leaves, self.dtypes)):
             return None
-        ready: Run | None = self._ready.get(key)
+        ready: SharedLoop | None = self._ready.get(key)
         if ready is None:
+            shares = _shares(threads)
             try:
-                ready, size = self._prepared(leaves, threads)
+                ready = SharedLoop(self.loop(leaves, shares), shares)
             except native.UnfitError:
                 return None
-            self._ready.put(key, ready, size)
-        return ready([*leaves, *results])
-
-    def _prepared(self, leaves: Sequence[Array], threads: int) -> tuple[Run, int]:
-        """What carries out the kernel for leaves that lie in one way, and the bytes it keeps."""
-        shares = _shares(threads)
-        loop = self.loop(leaves, shares)
-        run, size = _shared_run(loop, shares), loop.table.numbers.nbytes
-        if loop.rows.repeated:
-            return lambda arrays: run(loop.rows.taken(arrays)), size
-        return run, size
+            self._ready.put(key, ready, ready.size)
+        return ready
 
     def loop(self, leaves: Sequence[Array], shares: int) -> Loop:
         """The kernel for leaves that lie in one way, cut into so many shares at least."""
@@ -224,35 +221,84 @@ def _shares(threads: int) -> int:
     return PIECES * threads if threads > 1 else 1
 
 
-def _shared_run(loop: Loop, shares: int) -> Run:
-    """What carries out a kernel for arrays that lie in one way."""
-    work, table, sums, _ = loop
-    pieces, row = table.numbers.shape[0], table.numbers.strides[0]
+class OpenTable(NamedTuple):
+    """Arguments of kernels but for the addresses of arrays.
 
-    program = Prepared(Program([[_some(work, run, row) for run in evenly(pieces, shares)]]))
-    idle: list[Table] = []
+    Attributes:
+        numbers: the arguments.
+        places: where the address of each array stands: a row for each piece.
+    """
 
-    def taken() -> Table:
+    numbers: Array
+    places: Array
+
+
+class SharedLoop:
+    """A kernel for arrays that lie in one way, whose pieces threads share.
+
+    Args:
+        loop: the kernel.
+        shares: how many shares its pieces are cut into.
+
+    Attributes:
+        program: the calls of it, whose region ``"out"`` is its table.
+        repeated: the numbers of the arrays that are repeated before they are read.
+    """
+
+    def __init__(self, loop: Loop, shares: int) -> None:
+        self._work, self._table, self._sums, self._rows = loop
+        self._pieces, row = self._table.numbers.shape[0], self._table.row_bytes
+        parts = evenly(self._pieces, shares)
+        self.program = Program([[_some(self._work, run, row) for run in parts]])
+        self._prepared: Prepared | None = None
+        self._idle: list[Table] = []
+        self.repeated = self._rows.repeated
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps."""
+        return self._table.numbers.nbytes
+
+    def open_table(self, arrays: int) -> OpenTable:
+        """The table for so many arrays, parts of sums among them."""
+        pieces, width = self._table.numbers.shape
+        rows = width * np.arange(pieces)[:, None]
+        return OpenTable(self._table.numbers.reshape(-1), rows + ARRAYS + np.arange(arrays))
+
+    @property
+    def parts(self) -> list[tuple[Shape, np.dtype[Any]]]:
+        """Shapes and dtypes of the parts of its sums, which are zeros before."""
+        return self._sums.parts(self._pieces)
+
+    def repeat(self, array: Array) -> Array:
+        """An array as often as it is read as one."""
+        return self._rows.repeat(array)
+
+    def totals(self, parts: Sequence[Array]) -> list[Array]:
+        """The sums, from their parts."""
+        return self._sums.totals(parts)
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Carry it out; return the sums."""
+        own, parts = self._taken(), [memory.zeros(*one) for one in self.parts]
+        own.lend(ARRAYS, [*self._rows.taken(arrays), *parts])
+        if self._pieces == 1:
+            self._work(own.address)
+        else:
+            self._prepared = self._prepared or Prepared(self.program)
+            self._prepared.run({}, own.numbers)
+        own.let_go()
+        if self._pieces == 1:
+            self._idle.append(own)
+        return self.totals(parts)
+
+    def _taken(self) -> Table:
         # A kernel counts rows in its table: all of them bring it to where it began, and so that of
         # an earlier run serves again, unless another run is using it; those of a piece do not.
-        if pieces == 1:
+        if self._pieces == 1:
             with suppress(IndexError):
-                return idle.pop()
-        return table.copy()
-
-    def run(arrays: Sequence[Array]) -> list[Array]:
-        own, parts = taken(), sums.parts(pieces)
-        own.lend(ARRAYS, [*arrays, *parts])
-        if pieces == 1:
-            work(own.address)
-        else:
-            program.run({}, own.numbers)
-        own.let_go()
-        if pieces == 1:
-            idle.append(own)
-        return sums.totals(parts)
-
-    return run
+                return self._idle.pop()
+        return self._table.copy()
 
 
 def _some(work: Native, pieces: range, row: int) -> Calls:

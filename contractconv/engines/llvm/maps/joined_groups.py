@@ -15,6 +15,7 @@ from contractconv.engines.llvm.maps.compiled_groups import (
     WORTH_SHARING,
     CompiledMaps,
     Loop,
+    OpenTable,
     fits,
 )
 from contractconv.engines.llvm.maps.long_rows import LongRows
@@ -22,8 +23,6 @@ from contractconv.engines.llvm.maps.map_loops import ARRAYS
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
 from contractconv.machine.memory import Table, code_of
 from contractconv.machine.threads import get_num_threads
-
-Run = Callable[[list[Array]], None]
 
 
 class JoinedGroups:
@@ -45,44 +44,36 @@ class JoinedGroups:
         Returns:
             Whether that was possible; see :meth:`CompiledMaps.run`.
         """
-        if not all(map(fits, leaves, self._dtypes)):
+        ready = self.joined_loops(leaves)
+        if ready is None:
             return False
-        key = (get_num_threads(), *[leaf.strides for leaf in leaves])
-        run: Run | None = self._ready.get(key)
-        if run is None:
-            try:
-                run, size = self._prepared(leaves)
-            except native.UnfitError:
-                return False
-            self._ready.put(key, run, size)
-        run([*leaves, *results])
+        ready.run([*leaves, *results])
         return True
 
-    def _prepared(self, leaves: Sequence[Array]) -> tuple[Run, int]:
-        """What carries out all kernels for leaves that lie in one way, and the bytes it keeps."""
+    def joined_loops(self, leaves: Sequence[Array]) -> JoinedLoops | None:
+        """The kernels for leaves that lie in one way; ``None`` if nothing could be done."""
+        if not all(map(fits, leaves, self._dtypes)):
+            return None
+        key = (get_num_threads(), *[leaf.strides for leaf in leaves])
+        ready: JoinedLoops | None = self._ready.get(key)
+        if ready is None:
+            try:
+                ready = self._prepared(leaves)
+            except native.UnfitError:
+                return None
+            self._ready.put(key, ready, ready.size)
+        return ready
+
+    def _prepared(self, leaves: Sequence[Array]) -> JoinedLoops:
+        """What carries out all kernels for leaves that lie in one way."""
         given = iter(leaves)
         loops = [one.loop(list(islice(given, len(one.dtypes))), 1) for one in self._groups]
         begins = list(accumulate((loop.table.numbers.size for loop in loops), initial=0))
         table = Table((begins[-1],))
         table.numbers[...] = np.concatenate([loop.table.numbers.reshape(-1) for loop in loops])
         calls = [_call(loop, begin) for loop, begin in zip(loops, begins, strict=False)]
-        program = Prepared(Program([calls if self._shared else [_in_turn(calls)]]))
-        places, repeated = self._places(begins), self._repeated(loops)
-        idle: list[Table] = []
-
-        def run(arrays: list[Array]) -> None:
-            for n, rows in repeated:
-                arrays[n] = rows.repeat(arrays[n])
-            try:
-                own = idle.pop()  # that of an earlier run, unless another run is using it
-            except IndexError:
-                own = table.copy()
-            own.scatter(places, arrays)
-            program.run({}, own.numbers)
-            own.let_go()
-            idle.append(own)
-
-        return run, table.numbers.nbytes
+        program = Program([calls if self._shared else [_in_turn(calls)]])
+        return JoinedLoops(program, table, self._places(begins), self._repeated(loops))
 
     def _places(self, begins: Sequence[int]) -> Array:
         """Where in the table of all loops, which begin somewhere, each array stands."""
@@ -99,6 +90,55 @@ class JoinedGroups:
 
     def _with(self, others: Sequence[Any]) -> Iterator[tuple[CompiledMaps, Any]]:
         return zip(self._groups, others, strict=False)
+
+
+class JoinedLoops:
+    """Kernels for arrays that lie in one way.
+
+    Args:
+        program: the calls, on a region ``"out"``: a table.
+        table: it but for the arrays.
+        places: where each array stands in it.
+        repeated: the arrays that are laid out anew before, and how.
+
+    Attributes:
+        program: the same.
+    """
+
+    def __init__(
+        self, program: Program, table: Table, places: Array, repeated: list[tuple[int, LongRows]]
+    ) -> None:
+        self.program, self._prepared = program, Prepared(program)
+        self._table, self._places, self._repeated = table, places, repeated
+        self._idle: list[Table] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes that it keeps."""
+        return self._table.numbers.nbytes
+
+    @property
+    def open_table(self) -> OpenTable:
+        """The table, in which leaves come before results."""
+        return OpenTable(self._table.numbers, self._places)
+
+    @property
+    def repeats(self) -> dict[int, Callable[[Array], Array]]:
+        """The numbers of the leaves that are repeated before they are read, and how."""
+        return {n: rows.repeat for n, rows in self._repeated}
+
+    def run(self, arrays: list[Array]) -> None:
+        """Carry them out."""
+        for n, repeat in self.repeats.items():
+            arrays[n] = repeat(arrays[n])
+        try:
+            own = self._idle.pop()  # that of an earlier run, unless another run is using it
+        except IndexError:
+            own = self._table.copy()
+        own.scatter(self._places, arrays)
+        self._prepared.run({}, own.numbers)
+        own.let_go()
+        self._idle.append(own)
 
 
 def _call(loop: Loop, begin: int) -> Calls:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from math import isqrt, prod
 from operator import mul
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from contractconv.arrays.views import Array
 from contractconv.engines.llvm.maps.layouts import Steps, contiguous
 from contractconv.engines.llvm.maps.long_rows import LongRows
 from contractconv.engines.llvm.maps.map_loops import Places
-from contractconv.machine import memory
 from contractconv.machine.memory import Table
 from contractconv.planning.programs.outer_sums import OuterSum
 
@@ -93,12 +93,9 @@ class PartialSums:
         for n, (room, size) in enumerate(zip(self._rooms, self.itemsizes, strict=True)):
             table.numbers[:, places.offsets + first + n] += pieces * room * size
 
-    def parts(self, pieces: int) -> list[Array]:
-        """Room for the parts of so many pieces."""
-        if not self._dtypes:
-            return []
-        rooms = zip(self._rooms, self._dtypes, strict=True)
-        return [memory.zeros((pieces, room), dtype) for room, dtype in rooms]
+    def parts(self, pieces: int) -> list[tuple[Shape, np.dtype[Any]]]:
+        """Shapes and dtypes of the parts of so many pieces, which are zeros before."""
+        return [((pieces, room), d) for room, d in zip(self._rooms, self._dtypes, strict=True)]
 
     def totals(self, parts: Sequence[Array]) -> list[Array]:
         """The sums, from their parts."""

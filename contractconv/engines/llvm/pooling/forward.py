@@ -74,14 +74,19 @@ def pool(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
         array([[2., 3.],
                [6., 7.]])
     """
-    dtype = kind(array.dtype)
-    if dtype is None or out.dtype != array.dtype:
-        return False
-    program = _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
+    program = pooling(problem, array, out, end)
     if program is None:
         return False
     trace.run(POOLING, problem, lambda: program.run({"operand": array}, out))
     return True
+
+
+def pooling(problem: Problem, array: Array, out: Array, end: End = _RAW) -> Prepared | None:
+    """What :func:`pool` runs on a region ``"operand"``, for arrays that lie like these."""
+    dtype = kind(array.dtype)
+    if dtype is None or out.dtype != array.dtype:
+        return None
+    return _prepared(problem, (array.strides, out.strides), dtype, end, get_num_threads())
 
 
 def can_pool(problem: Problem, dtype: str | None) -> bool:

@@ -85,6 +85,16 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array | N
     return made
 
 
+def gradient_program(problem: Problem, array: Array, cotangent: Array) -> Program | None:
+    """What :func:`pool_gradient` calls on regions ``"operand"`` and ``"result"``, for such arrays.
+
+    Returns:
+        ``None`` if there is no kernel for it, or if the gradient has to be zero before.
+    """
+    ready = _ready(problem, array, cotangent)
+    return None if ready is None or ready.adds else ready.program.program
+
+
 def gradient_workspace(problem: Problem, array: Array, cotangent: Array) -> Workspace:
     """What :func:`pool_gradient` takes beside the gradient, for arrays that lie like these."""
     ready = _ready(problem, array, cotangent)
