@@ -15,6 +15,8 @@ import pytest
 
 import contractconv as cc
 from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.dispatch import AWAKE, BEGUN
+from contractconv.machine.threads import team
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="kernels are not compiled")
 
@@ -54,6 +56,33 @@ def test_many_turns_at_every_distance() -> None:
     for n in range(300):
         time.sleep((n % 30) * 2e-5)  # helpers fall asleep somewhere within
         assert np.array_equal(run(x, w), right)
+
+
+def test_a_helper_that_fell_asleep_while_python_was_busy_is_woken() -> None:
+    """It cannot say so to Python as long as somebody has its lock."""
+    cc.set_num_threads(2)
+    run = cc.Contraction("i k, k j -> i j").compile((700, 700), (700, 700), dtype="float32")
+    one = np.ones((700, 700), np.float32)
+    run(one, one)
+    helpers = team().take()
+    assert helpers is not None
+    rows = helpers.kept._rows.numbers
+    team().give(helpers)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(30)
+    try:
+        took_part = 0
+        for _ in range(9):
+            run(one, one)
+            begun, until = int(rows[0, BEGUN]), time.perf_counter() + 0.03
+            while time.perf_counter() < until:  # nobody else gets the lock
+                pass
+            assert not rows[0, AWAKE]
+            run(one, one)
+            took_part += int(rows[0, BEGUN]) - begun
+        assert took_part  # not always, where others have the processors
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_several_python_threads_share_the_helpers() -> None:

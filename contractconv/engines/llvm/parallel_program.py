@@ -53,25 +53,22 @@ def _call(function: Native, table: Table, alone: bool) -> None:
 
 
 class _Crew:
-    """What helpers and whoever leads them read, and whether helpers are awake."""
+    """What helpers and whoever leads them read."""
 
     def __init__(self, helpers: Helpers) -> None:
         self._rows = Table((len(helpers), kernel.WORDS))
         self._rows.numbers[:, kernel.PATIENCE] = _PATIENCE
         self._leader = Table((kernel.LEADER,))
         self._leader.point(kernel.TABLES, self._rows)
-        self._awake = [False] * len(helpers)
         self._lead, serve = kernel.lead(), kernel.serve()
-        self._calls = [
-            partial(_watch, serve, self._rows, n, self._awake) for n in range(len(helpers))
-        ]
+        self._calls = [partial(_watch, serve, self._rows, n) for n in range(len(helpers))]
 
     def run(self, helpers: Helpers, heads: Table, alone: bool) -> None:
         """Carry out a program in this thread and those of helpers."""
         count = min(len(helpers), len(heads.numbers) - 1)
         for n in range(count):
             # One that falls asleep in between misses the program: then others do its work.
-            if not self._awake[n] and helpers.inboxes[n].empty():
+            if not self._rows.numbers[n, kernel.AWAKE] and helpers.inboxes[n].empty():
                 helpers.inboxes[n].put(self._calls[n])
         self._leader.write(kernel.HELPERS, (count, heads.row_bytes))
         self._leader.lend(kernel.HEADS, (heads,))
@@ -79,7 +76,5 @@ class _Crew:
         self._leader.let_go()
 
 
-def _watch(serve: Native, rows: Table, n: int, awake: list[bool]) -> None:
-    awake[n] = True
-    serve(rows.address + n * rows.numbers.strides[0])
-    awake[n] = False
+def _watch(serve: Native, rows: Table, n: int) -> None:
+    serve(rows.address + n * rows.row_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -378,13 +378,23 @@ def _tables(program: Program, own: Array) -> _Tables:
     heads = Table((len(own), kernel.OWN + 1 + len(names)))
     heads.numbers[:, kernel.OWN + 1 : kernel.OWN + _OURS] = own
     heads.numbers[:, kernel.STAGES] = len(program.stages)
+    heads.numbers[:, kernel.SHARES] = len(own)
+    heads.numbers[:, kernel.SHARE] = np.arange(len(own))
+    shares = [len(run) for stage in program.stages for run in _shares(len(stage), len(own))]
     for column, table in (
-        (kernel.PIECES, np.cumsum([0, *map(len, program.stages)])),
+        (kernel.PIECES, np.cumsum([0, *shares])),
         (kernel.CALLS, np.cumsum([0, *map(len, pieces)])),
         (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
     ):  # fmt: skip
         heads.point((slice(None), column), table)
-    return _Tables(heads, tuple(names[_OURS - 1 :]), kernel.COUNTED * len(program.stages))
+    counters = kernel.COUNTER * (len(own) + 1) * len(program.stages)
+    return _Tables(heads, tuple(names[_OURS - 1 :]), counters)
+
+
+def _shares(pieces: int, threads: int) -> list[range]:
+    """The pieces of a stage that each thread takes first."""
+    cuts = [pieces * n // threads for n in range(threads + 1)]
+    return [range(*pair) for pair in pairwise(cuts)]
 
 
 def offsets(*loops: tuple[int, int]) -> Array:

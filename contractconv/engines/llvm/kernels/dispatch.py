@@ -1,8 +1,10 @@
 """Programs in machine code: threads share out lists of kernel calls among themselves.
 
-A *program* is a list of stages, a stage a list of pieces, a piece a list of kernel calls. Threads
-take the pieces of a stage one by one, and begin the next stage when all are done; whoever comes
-late takes what is left, and nobody waits for a thread that has not begun.
+A *program* is a list of stages, a stage a list of pieces, a piece a list of kernel calls. Each
+thread has a share of the pieces of a stage, which it takes one by one, and then what is left of the
+others' shares; the next stage begins when all are done. So what a thread reads is what it made in
+the stage before, as a rule, which is still in its cache; and nobody waits for a thread that has not
+begun.
 
 A thread that waits for its turn in Python sleeps, and waking it takes longer than many a
 contraction. So a helper stays awake in machine code for a moment after its work, and watches.
@@ -34,18 +36,20 @@ WIDTH = max(
     room.ARGUMENTS
     for room in (copy_loops, foreign_calls, pooling_loops, product_loops, tile_transforms)
 )
-# A program as one thread sees it, its head: how many stages there are, and the addresses of these
-# tables: the first piece of each stage, and of the one after the last; the first call of each
-# piece, likewise; for each call its kernel; its arguments; the number of the region of memory in
-# which each argument is an address; counters; and where the regions begin, the same for all
-# threads: the first one at 0, for arguments that are no addresses. Then the bytes into each region
-# at which begins what the thread has of it.
-STAGES, PIECES, CALLS, KERNELS, ARGUMENTS, REGIONS, COUNTERS, BASES, OWN = range(9)
-# For each stage the pieces that were taken, and those that are done: each on a line of the cache.
-TAKEN, DONE, COUNTED = 0, 8, 16
+# A program as one thread sees it, its head: how many stages there are, how many shares a stage has,
+# which of them is its own, and the addresses of these tables: the first piece of each share, and of
+# the one after the last; the first call of each piece, likewise; for each call its kernel; its
+# arguments; the number of the region of memory in which each argument is an address; counters; and
+# where the regions begin, the same for all threads: the first one at 0, for arguments that are no
+# addresses. Then the bytes into each region at which begins what the thread has of it.
+STAGES, SHARES, SHARE, PIECES, CALLS, KERNELS, ARGUMENTS, REGIONS, COUNTERS, BASES, OWN = range(11)
+# A counter, alone on a line of the cache: for each stage one of the pieces that were taken of each
+# share, and one of those that are done.
+COUNTER = 8
 # The table of a helper: the head of a program that it may take part in, how many it took part in,
-# how many it took, and how often it looks before it sleeps. Two helpers share no line.
-JOB, LEFT, BEGUN, PATIENCE, WORDS = 0, 8, 9, 10, 16
+# how many it took, how often it looks before it sleeps, and whether it looks. Two helpers share no
+# line.
+JOB, LEFT, BEGUN, PATIENCE, AWAKE, WORDS = 0, 8, 9, 10, 11, 16
 # The table of a leader: how many helpers there are, the addresses of their tables and of all
 # heads, its own first, and the bytes from one head to the next.
 TABLES, HEADS, HELPERS, HEAD_BYTES, LEADER = range(5)
@@ -73,22 +77,34 @@ def _perform(e: Emitter, head: Int) -> None:
     pieces, counters = e.entry_of(head, PIECES), e.entry_of(head, COUNTERS)
     arguments = e.scratch(WIDTH)
 
+    shares, mine = e.entry_of(head, SHARES), e.entry_of(head, SHARE)
+
     def stage(which: Int) -> None:
-        first = e.entry_of(pieces, which)
-        count = e.entry_of(pieces, which + 1) - first
-        own = counters + which * (COUNTED * 8)
+        first = which * shares
+        own = counters + which * (shares + 1) * (COUNTER * 8)
+        done = own + shares * (COUNTER * 8)
 
-        def another() -> tuple[object, Int]:
-            taken = e.increased(own, TAKEN)
-            return taken < count, taken
+        def share(turn: Int) -> None:
+            number = mine + turn
+            number = e.chosen(number < shares, number, number - shares)
+            begin = e.entry_of(pieces, first + number)
+            count = e.entry_of(pieces, first + number + 1) - begin
+            counter = own + number * (COUNTER * 8)
 
-        def piece(taken: Int | None) -> None:
-            assert taken is not None
-            _piece(e, head, first + taken, arguments)
-            e.increased(own, DONE)
+            def another() -> tuple[object, Int]:
+                taken = e.increased(counter, 0)
+                return taken < count, taken
 
-        e.as_long_as(another, piece)
-        e.as_long_as(lambda: (e.watched(own, DONE) < count, None), lambda _: e.pause())
+            def piece(taken: Int | None) -> None:
+                assert taken is not None
+                _piece(e, head, begin + taken, arguments)
+                e.increased(done, 0)
+
+            e.as_long_as(another, piece)
+
+        e.repeat(0, shares, share)
+        whole = e.entry_of(pieces, first + shares) - e.entry_of(pieces, first)
+        e.as_long_as(lambda: (e.watched(done, 0) < whole, None), lambda _: e.pause())
 
     e.repeat(0, e.entry_of(head, STAGES), stage)
 
@@ -150,6 +166,7 @@ def _write_serve(e: Emitter) -> None:
     own, looks = e.own(), e.scratch(1)
     patience = e.entry_of(own, PATIENCE)
     e.set_entry(looks, 0, patience)
+    e.announce(own, AWAKE, e.whole(1))
 
     def test() -> tuple[object, None]:
         left = e.entry_of(looks, 0) - 1
@@ -167,3 +184,6 @@ def _write_serve(e: Emitter) -> None:
             e.set_entry(looks, 0, patience)
 
     e.as_long_as(test, look)
+    # Whoever leads sees it at once, and not when Python's lock is free again: he would go on alone.
+    e.announce(own, AWAKE, e.whole(0))
+    look(None)
