@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ import contractconv as cc
 from contractconv import disk_cache
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution import calibration
+from contractconv.machine.processor import kinds
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
 
 NAME = "something-2.json"
 CONTENT = b"some bytes \x00 of content"
@@ -272,6 +276,105 @@ def test_damaged_figures_are_measured_again(
         assert calibration._read(disk_cache.kept(file.name), False) is not None
     finally:
         calibration._machine.cache_clear()
+
+
+@pytest.fixture
+def in_another_process(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """What lets us forget all but what is kept, and refuses to measure from then on."""
+
+    def refused(*_: object) -> float:
+        raise AssertionError("it is measured again")
+
+    def forget() -> None:
+        calibration._found.clear()
+        monkeypatch.setattr(calibration, "least", refused)
+
+    calibration._found.clear()
+    return forget
+
+
+LAYER = resolve(parse("b (i+k) (j+l) c, k l c o -> b i j o"), [(1, 34, 34, 16), (3, 3, 16, 16)], {})
+
+
+def test_the_fastest_algorithm_is_known_to_the_next_process(
+    in_another_process: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(calibration._settings(LAYER, "float32")) > 1
+    found = calibration.measured(LAYER, None, "float32")
+    in_another_process()
+    assert calibration.measured(LAYER, None, "float32") == found
+    for where, others in (
+        (calibration, {"get_num_threads": lambda: 7}),
+        (calibration, {"kinds": lambda: ("another processor",)}),
+        (calibration, {"VERSION": "0.0.1"}),
+    ):
+        with monkeypatch.context() as changed:
+            for name, value in others.items():
+                changed.setattr(where, name, value)
+            calibration._found.clear()
+            with pytest.raises(AssertionError, match="measured again"):
+                calibration.measured(LAYER, None, "float32")
+    with pytest.raises(AssertionError, match="measured again"):
+        calibration.measured(LAYER, None, "float64")
+
+
+@pytest.mark.parametrize("damage", ["empty", "one bit of the content", "text"])
+def test_a_damaged_choice_is_measured_again(
+    place: Path, damage: str, in_another_process: Callable[[], None]
+) -> None:
+    calibration.measured(LAYER, None, "float32")
+    (file,) = place.glob("fastest-*.txt")
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    in_another_process()
+    with pytest.raises(AssertionError, match="measured again"):
+        calibration.measured(LAYER, None, "float32")
+
+
+def test_a_choice_that_is_none_is_measured_again(
+    place: Path, in_another_process: Callable[[], None]
+) -> None:
+    calibration.measured(LAYER, None, "float32")
+    (file,) = place.glob("fastest-*.txt")
+    disk_cache.keep(file.name, b"by magic")
+    in_another_process()
+    with pytest.raises(AssertionError, match="measured again"):
+        calibration.measured(LAYER, None, "float32")
+
+
+# --- which machine it is ---------------------------------------------------------------------
+
+
+def system(root: Path, model: str = "A 1", most: str = "3000000", count: int = 2) -> Path:
+    """The files of a system with so many processors."""
+    block = "processor\t: {}\nmodel name\t: {}\nstepping\t: 1\ncpu MHz\t\t: {}.1\n"
+    (root / "proc").mkdir(parents=True)
+    listed = "\n".join(block.format(n, model, 1000 + n) for n in range(count))
+    (root / "proc/cpuinfo").write_text(listed)
+    for n in range(count):
+        folder = root / f"sys/devices/system/cpu/cpu{n}/cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_max_freq").write_text(f"{most}\n")
+    return root
+
+
+def test_another_processor_and_another_frequency_are_noticed(tmp_path: Path) -> None:
+    same = kinds(system(tmp_path / "one"))
+    assert kinds(system(tmp_path / "two", count=3)) == same  # and at another speed just now
+    assert kinds(system(tmp_path / "three", model="A 2")) != same
+    assert kinds(system(tmp_path / "four", most="2000000")) != same
+    assert kinds(tmp_path / "nothing there") == (platform.machine(), platform.processor())
+
+
+def test_figures_are_those_of_this_machine(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprints = {calibration._fingerprint(False)}
+    for name, value in (
+        ("kinds", lambda: ("another processor",)),
+        ("processors", lambda: 77),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(calibration, name, value)
+            fingerprints.add(calibration._fingerprint(False))
+    assert len(fingerprints) == 3
 
 
 # --- kernels ---------------------------------------------------------------------------------

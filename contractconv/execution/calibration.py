@@ -31,6 +31,7 @@ from contractconv.errors import AlgorithmError
 from contractconv.execution.pieces import run_pieces
 from contractconv.execution.run import run
 from contractconv.machine import blas
+from contractconv.machine.processor import kinds
 from contractconv.machine.threads import get_num_threads, processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
@@ -41,7 +42,10 @@ from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FAST, FEW, Machine, Setting
 from contractconv.uninterrupted import undisturbed
+from contractconv.version import VERSION
 
+# A contraction, the dtype in which its operands meet, and the number of threads.
+_Key = tuple[Problem, str, int]
 _ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
@@ -124,7 +128,8 @@ def chosen_by(told: Figures) -> Iterator[None]:
 def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Setting:
     """The setting whose plan took the least time on some operands.
 
-    What was found is remembered, for the same contraction in the same process.
+    What was found is kept, for the same contraction in this process and in the next ones on this
+    machine.
 
     Args:
         problem: the contraction.
@@ -134,16 +139,36 @@ def measured(problem: Problem, operands: Sequence[Any] | None, dtype: str) -> Se
     key = (problem, dtype, get_num_threads())
     found: Setting | None = _found.get(key)
     if found is None:
-        if operands is None:
-            draw = np.random.default_rng(0).standard_normal
-            operands = [draw(shape_of(term)).astype(dtype) for term in problem.operands]
-        given = operands
-        found = min(
-            _settings(problem, dtype),
-            key=lambda tried: least(lambda: run(plan(problem, tried), given), _FEW_ROUNDS),
-        )
+        tried = _settings(problem, dtype)
+        found = _known(key, tried) or _fastest(key, tried, operands)
         _found.put(key, found, 0)
     return found
+
+
+def _known(key: _Key, tried: Sequence[Setting]) -> Setting | None:
+    """The one of some settings that was found to be the fastest before."""
+    if len(tried) == 1:
+        return tried[0]
+    name = disk.kept(_name_of(key, tried))
+    return next((one for one in tried if name == one.algorithm.encode()), None)
+
+
+def _fastest(key: _Key, tried: Sequence[Setting], operands: Sequence[Any] | None) -> Setting:
+    """The one of some settings that is the fastest now."""
+    problem, dtype, _ = key
+    if operands is None:
+        draw = np.random.default_rng(0).standard_normal
+        operands = [draw(shape_of(term)).astype(dtype) for term in problem.operands]
+    given = operands
+    found = min(tried, key=lambda one: least(lambda: run(plan(problem, one), given), _FEW_ROUNDS))
+    disk.keep(_name_of(key, tried), found.algorithm.encode())
+    return found
+
+
+def _name_of(key: _Key, tried: Sequence[Setting]) -> str:
+    """Under which name the fastest of some settings is kept."""
+    machine = _fingerprint(tried[0].machine.compiled)
+    return f"fastest-{machine}-{_digits(key, [s.algorithm for s in tried], VERSION)}.txt"
 
 
 def _settings(problem: Problem, dtype: str) -> list[Setting]:
@@ -183,9 +208,14 @@ def _plausible(found: Machine) -> bool:
 
 
 def _fingerprint(compiled: bool) -> str:
-    parts = (platform.node(), platform.machine(), platform.processor(), np.__version__)
-    text = repr((*parts, compiled, native.registers() if compiled else blas.core()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """What is another one as soon as figures do not hold any more."""
+    # Kernels are measured in one thread, numpy in all that it takes.
+    way = native.registers() if compiled else (blas.core(), processors())
+    return _digits(platform.node(), kinds(), np.__version__, compiled, way)
+
+
+def _digits(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _read(content: bytes | None, compiled: bool) -> Machine | None:
