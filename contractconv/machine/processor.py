@@ -13,6 +13,16 @@ _NAMES = (
 )  # fmt: skip
 
 
+def is_arm() -> bool:
+    """Whether it is a 64-bit ARM processor, all of which have vectors and numbers of 16 bits."""
+    return platform.machine().lower() in ("arm64", "aarch64")
+
+
+def is_x86() -> bool:
+    """Whether it is a processor like Intel's and AMD's."""
+    return platform.machine().lower() in ("x86_64", "amd64", "i686")
+
+
 def kinds(root: Path = Path("/")) -> tuple[str, ...]:
     """The kinds of processors, and how fast they go at most, as far as the system tells.
 

@@ -29,8 +29,8 @@ from unittest import mock
 import numpy as np
 import numpy.fft
 import numpy.ma  # which numpy imports late, and then reads np.empty's documentation
-from llvmlite import binding
 from numpy.typing import NDArray
+from processor_targets import aim
 
 import contractconv as cc
 from contractconv.engines.llvm import program as programs
@@ -41,27 +41,6 @@ from contractconv.machine import memory
 Array = NDArray[Any]
 PAGE = mmap.PAGESIZE
 MOST_POINTS = 40_000
-
-# For each kind of processors a name that LLVM knows, and beginnings of features that it lacks.
-TARGETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
-    "avx512": (None, ("avx10", "amx")),
-    "avx2": ("haswell", ("avx10", "amx", "avx512", "evex512")),
-    "sse": ("nehalem", ("avx", "amx", "evex512", "fma", "f16c", "xop", "vaes", "vpclmul", "sm3",
-                        "sha512", "gfni")),
-}  # fmt: skip
-
-
-def aim(target: str) -> None:
-    """Compile for a kind of processors that this one can stand in for."""
-    name, missing = TARGETS[target]
-    features = {
-        feature: has and not feature.startswith(missing)
-        for feature, has in binding.get_host_cpu_features().items()
-    }
-    binding.get_host_cpu_features = lambda: features
-    if name is not None:
-        binding.get_host_cpu_name = lambda: name
-
 
 # --- memory --------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ entries of a matrix are zero) costs nothing in the kernel.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,9 +15,12 @@ from llvmlite import ir
 
 from contractconv.engines.llvm.kernels.kernel_values import Int, Vector
 from contractconv.engines.llvm.kernels.number_kinds import Number
+from contractconv.machine.processor import is_arm, is_x86
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _NOTHING = ir.VoidType()
+# The only kind of barrier that ARM has for instructions.
+_WHOLE_SYSTEM = 15
 _ELEMENTS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 _BYTES = {
     I8: 1, I32: 4, I64: 8, ir.HalfType(): 2, _ELEMENTS["float32"]: 4, _ELEMENTS["float64"]: 8,
@@ -102,8 +104,10 @@ class Emitter:
 
     def pause(self) -> None:
         """Let the processor know that this thread is only waiting."""
-        if platform.machine().lower() in ("x86_64", "amd64", "i686"):
+        if is_x86():
             self.intrinsic("llvm.x86.sse2.pause", _NOTHING)
+        elif is_arm():  # a hint would take no time at all, and a helper be asleep at once
+            self.intrinsic("llvm.aarch64.isb", _NOTHING, ir.Constant(I32, _WHOLE_SYSTEM))
 
     def scratch(self, count: int) -> Int:
         """The address of room for ``count`` 64-bit integers on the stack."""

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import os
 import pkgutil
-import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from contractconv import disk_cache, notices
 from contractconv.engines.llvm.kernels import self_check
 from contractconv.engines.llvm.kernels.number_kinds import Number
+from contractconv.machine.processor import is_arm
 from contractconv.uninterrupted import enter, hold_while_forking, undisturbed
 
 if TYPE_CHECKING:
@@ -133,13 +133,12 @@ def registers() -> tuple[int, int]:
         return 32, 64
     if features.get("avx2") or features.get("avx"):
         return 16, 32
-    return (32, 16) if features.get("neon") or sys.platform == "darwin" else (16, 16)
+    return (32, 16) if is_arm() else (16, 16)
 
 
 def converts_halves() -> bool:
     """Whether the processor converts numbers of half precision; if not, a library would have to."""
-    arm = platform.machine().lower() in ("arm64", "aarch64")
-    return arm or any(_features().get(name, False) for name in ("f16c", "avx512f"))
+    return is_arm() or any(_features().get(name, False) for name in ("f16c", "avx512f"))
 
 
 def number(dtype: str) -> Number:

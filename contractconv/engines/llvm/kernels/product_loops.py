@@ -189,7 +189,7 @@ class Nest:
         wide, skew = self.tile.vectors * e.number.lanes, self._skew(bases[0])
 
         def panel(place: Int) -> None:
-            # The lanes before the first line of the cache have a panel of their own.
+            # The lanes before the first whole vector have a panel of their own.
             early = place < 0
             start = e.chosen(early, e.whole(0), skew + place * wide)
             left = e.chosen(early, skew, a[LANES] - start)
@@ -219,11 +219,15 @@ class Nest:
         return lane // spread.each * (spread.step * self.e.number.size)
 
     def _skew(self, address: Int) -> Int:
-        """How many lanes lie before a line of the cache, if that matters."""
+        """How many lanes lie before vectors that lie on one line of the cache, if that matters.
+
+        They are fewer than a vector has, so that one panel has room for them.
+        """
         if not self.tile.elementwise:
             return self.e.whole(0)
         size = self.e.number.size
-        before = (self.e.whole(LINE) - address % LINE) % LINE // size
+        vector = size * self.e.number.lanes
+        before = (self.e.whole(vector) - address % vector) % vector // size
         early = before.least(self.arguments[LANES])
         return self.e.chosen(self.arguments[ALIGNED].equals(0), self.e.whole(0), early)
 
