@@ -64,7 +64,7 @@ def stretches(run: CompiledProgram) -> list[Stretch]:
     return [part for part in runner._ready().parts if isinstance(part, Stretch)]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_are_the_same_together(name: str, threads: int) -> None:
     set_num_threads(threads)
