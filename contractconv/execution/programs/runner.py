@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.matrix_products import multiplied_by
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array
@@ -18,29 +17,22 @@ from contractconv.cache_register import Shelf
 from contractconv.engines.llvm import blas_products
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution.calibration import machine
-from contractconv.execution.launches import Launch
-from contractconv.execution.local_weights import derivative_weights
+from contractconv.execution.programs.contractions import PlannedContraction, contraction
 from contractconv.execution.programs.fused_maps import FusedMaps
 from contractconv.execution.programs.joined_maps import JoinedMaps
 from contractconv.execution.programs.parts import placed, taken
-from contractconv.execution.programs.reduction_gradients import BackThroughReduction, arrays_of
+from contractconv.execution.programs.planned_run import PlannedRun, planned_run
+from contractconv.execution.programs.reduction_gradients import BackThroughReduction
 from contractconv.execution.programs.row_maps import RowMaps
 from contractconv.execution.programs.rows import rows_of
-from contractconv.execution.programs.step_memory import StepMemory
-from contractconv.execution.programs.step_run import Line, Numbers, Run, Work
-from contractconv.execution.programs.stretch_layout import Joining
-from contractconv.execution.programs.stretches import Stretch, stretches
+from contractconv.execution.programs.step_run import Run, Work
 from contractconv.execution.programs.summed_maps import SummedMaps
-from contractconv.execution.ready import Ready, key_of
-from contractconv.execution.run import made_ready, planned, run
 from contractconv.machine import memory
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Problem, shape_of
-from contractconv.planning.plan import Plan
 from contractconv.planning.programs.boxes import slice_of
 from contractconv.planning.programs.joined_results import JoinedResults, joined_results
-from contractconv.planning.programs.lives import Taken
-from contractconv.planning.programs.memory_plan import MemoryPlan, Span, memory_plan
+from contractconv.planning.programs.memory_plan import MemoryPlan
 from contractconv.planning.programs.report import ProgramPlan, planned_lines
 from contractconv.planning.programs.row_loops import RowLoop, row_loops
 from contractconv.planning.programs.steps import (
@@ -53,32 +45,11 @@ from contractconv.planning.programs.steps import (
     ViewStep,
     steps_of,
 )
-from contractconv.planning.workspace import NONE
 from contractconv.programs.dtypes import Typed
 from contractconv.programs.nodes import Contract, Input, Named, Node, Number, Position
 
 # Runs of which a profile takes the median.
 _ROUNDS = 5
-
-
-class _Planned(NamedTuple):
-    """The steps of a program as they are carried out.
-
-    Attributes:
-        memory: where arrays lie.
-        lines: the steps in order.
-        parts: the same, where steps in a row that are nothing but kernels are one.
-        gone: for each step the arrays that are not there any more behind it.
-        given: the names of the inputs, whose arrays have the first numbers.
-        returned: of each output the number of its array, and whether that is the caller's.
-    """
-
-    memory: MemoryPlan
-    lines: Sequence[Line]
-    parts: Sequence[Stretch | Line]
-    gone: Sequence[Numbers]
-    given: Sequence[str]
-    returned: Sequence[tuple[int, bool]]
 
 
 class Runner:
@@ -102,7 +73,6 @@ class Runner:
         if limit is None:  # what waits for others takes memory meanwhile
             self.steps = joined_results(program, self.steps)
         self._works = [_RULES[type(step)](program, step) for step in self.steps]
-        self._inputs = [node for node in program.graph.nodes if isinstance(node, Input)]
         self._lent = [_is_lent(node, self.steps) for node in program.graph.wanted]
         self._limit = limit
         # For each number of threads, whose kernels take more memory the more there are.
@@ -121,7 +91,7 @@ class Runner:
         plans = {
             step: work.plan
             for step, work in zip(self.steps, self._works, strict=True)
-            if isinstance(work, _Contraction)
+            if isinstance(work, PlannedContraction)
         }
         ways: dict[Step, str] = {
             step: f"{len(step.group.nodes) or ''} {work.way}".strip()
@@ -133,58 +103,14 @@ class Runner:
         here = replace(machine(native.available()), threads=get_num_threads())
         return planned_lines(self.program, self.steps, plans, ways, self._ready().memory, here)
 
-    def _ready(self) -> _Planned:
+    def _ready(self) -> PlannedRun:
         """What is done in which order, and where arrays lie."""
         threads = get_num_threads()
-        found: _Planned | None = self._planned.get(threads)
+        found: PlannedRun | None = self._planned.get(threads)
         if found is None:
-            found = self._with_memory()
-            kept = sum(part.size for part in found.parts if isinstance(part, Stretch))
-            self._planned.put(threads, found, kept)
+            found = planned_run(self.program, self.steps, self._works, self._lent, self._limit)
+            self._planned.put(threads, found, found.size)
         return found
-
-    def _with_memory(self) -> _Planned:
-        stand_ins, taken, joining = StepMemory(self.program), [], []
-        for step, work in zip(self.steps, self._works, strict=True):
-            taken.append(stand_ins.of(step, work))
-            joining.append(stand_ins.joining(taken[-1], work) if self._limit is None else None)
-        numbers = _numbers(self._inputs, self.steps)
-
-        def of(nodes: Iterable[Node]) -> Numbers:
-            return tuple(numbers[node] for node in nodes)
-
-        def line(place: int, n: int) -> Line:
-            step = self.steps[n]
-            return Line(place, of(step.reads), self._works[n], of(step.makes))
-
-        def parts(order: Sequence[int]) -> list[Stretch | Line]:
-            lines = [line(place, n) for place, n in enumerate(order)]
-            return stretches(lines, [joining[n] for n in order])
-
-        plan, together = self._plan_of(taken, joining, parts)
-        lines = [line(place, n) for place, n in enumerate(plan.order)]
-        names = [node.name for node in self._inputs]
-        returned = zip(of(self.program.graph.wanted), self._lent, strict=True)
-        gone, carried = [*map(of, plan.gone)], lines if self._limit is not None else together
-        return _Planned(plan, lines, carried, gone, names, [*returned])
-
-    def _plan_of(
-        self,
-        taken: Sequence[Taken],
-        joining: Sequence[Joining | None],
-        parts: Callable[[Sequence[int]], list[Stretch | Line]],
-    ) -> tuple[MemoryPlan, list[Stretch | Line]]:
-        """Where arrays lie, and what is carried out; parts follow from the order of the steps."""
-        pairs = zip(taken, joining, strict=True)
-        taken = [one if how is None else one._replace(workspace=NONE) for one, how in pairs]
-        together: list[Stretch | Line] = []
-
-        def spans(order: Sequence[int]) -> list[Span]:
-            together[:] = parts(order)
-            found = [part for part in together if isinstance(part, Stretch)]
-            return [Span(one.first, one.last, one.workspace) for one in found]
-
-        return memory_plan(self.program, taken, self._lent, self._limit, spans), together
 
     def profile(self, arrays: Mapping[str, Array]) -> ProgramPlan:
         """The plan, with the time that each step took: the median of some runs."""
@@ -214,7 +140,7 @@ class Runner:
         with lending as lender, multiplied_by(blas_products.multiply):
             yield lender
 
-    def _carry_out(self, arrays: Mapping[str, Array], planned: _Planned) -> list[Array]:
+    def _carry_out(self, arrays: Mapping[str, Array], planned: PlannedRun) -> list[Array]:
         held: dict[int, Any] = {n: arrays[name] for n, name in enumerate(planned.given)}
         together = native.available() and not trace.listening
         with self._settled(planned.memory) as lender:
@@ -236,12 +162,6 @@ def _timed(work: Work, spent: list[float]) -> Work:
     return timed
 
 
-def _numbers(inputs: Sequence[Node], steps: Sequence[Step]) -> dict[Node, int]:
-    """A number for each array, those of inputs first."""
-    nodes = dict.fromkeys((*inputs, *(node for step in steps for node in step.makes)))
-    return {node: n for n, node in enumerate(nodes)}
-
-
 def _is_lent(node: Node, steps: Sequence[Step]) -> bool:
     """Whether a result would be an array of the caller's, under other names or turned."""
     views = {step.node for step in steps if isinstance(step, ViewStep) and step.reads}
@@ -250,73 +170,13 @@ def _is_lent(node: Node, steps: Sequence[Step]) -> bool:
     return isinstance(node, Input)
 
 
-def _contraction(program: Typed, step: ContractStep) -> Work:
-    if step.node.local:
-        return lambda given: [_local(program, step, given)]
-    return _Contraction(step, program.dtypes[step.node])
-
-
-class _Contraction:
-    """A contraction, ready for operands that lie in memory as they did before."""
-
-    def __init__(self, step: ContractStep, dtype: str) -> None:
-        self.plan: Plan = planned(step.problem, dtype)
-        self._dtype = np.dtype(dtype)
-        self._ended = step.ended
-        self._numbers = [
-            (n, self._dtype.type(o.value))
-            for n, o in enumerate(step.node.operands)
-            if isinstance(o, Number)
-        ]
-
-    def __call__(self, given: Sequence[Any]) -> Sequence[Any]:
-        return [run(self.plan, *self._split(given))]
-
-    def launch(self, given: Sequence[Array]) -> Launch | None:
-        """The same as calls of kernels, if it was done by nothing else for arrays like these."""
-        operands, ending = self._split(given)
-        found: Ready | None = self.plan.ready.get(key_of(operands, ending))
-        if found is None or found.kernels is None or self._numbers:
-            return None
-        bias = None if ending is None else ending.bias
-        if bias is not None and (bias is not given[-1] or bias.dtype != self._dtype):
-            return None  # kernels do not read it where it lies
-        return found.kernels.launch(len(given))
-
-    def ready(self, given: Sequence[Array]) -> Ready:
-        """What carries it out for arrays that lie in memory like these, which nobody reads."""
-        return made_ready(self.plan, *self._split(given))
-
-    def _split(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
-        """The operands, and what is done to their product at the end."""
-        operands, ending = self._ending(given)
-        for n, number in self._numbers:
-            operands.insert(n, np.asarray(number))
-        return operands, ending
-
-    def _ending(self, given: Sequence[Any]) -> tuple[list[Any], Ending | None]:
-        if self._ended is None:
-            return list(given), None
-        *operands, last = given
-        if self._ended.bias is None:
-            return list(given), Ending(None, self._ended.activation)
-        return operands, Ending(np.ascontiguousarray(last), self._ended.activation)
-
-
-def _local(program: Typed, step: ContractStep, given: Sequence[Any]) -> Array:
-    held = dict(zip(step.reads, given, strict=True))
-    operands = arrays_of(step.node.operands, held, program.dtypes[step.node])
-    made = derivative_weights(step.problem, operands)
-    return np.asarray(made, program.dtypes[step.node])
-
-
 def _maps(program: Typed, step: MapStep) -> Work:
     if not step.group.sums:
         return FusedMaps(step.group, program.shapes, program.dtypes)
 
     def alone(node: Contract) -> Work:
         step = ContractStep((node,), node.operands, node, program.problems[node])
-        return _contraction(program, step)
+        return contraction(program, step)
 
     return SummedMaps(step.group, program, alone)
 
@@ -364,7 +224,7 @@ def _view(program: Typed, step: ViewStep) -> Work:
 
 
 _RULES: dict[type[Step], Callable[[Typed, Any], Work]] = {
-    ContractStep: _contraction,
+    ContractStep: contraction,
     ReductionGradient: BackThroughReduction,
     MapStep: _maps,
     RowLoop: _row_loop,
