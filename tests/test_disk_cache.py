@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from contractconv import disk_cache
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution import calibration
 from contractconv.machine.processor import kinds
+from contractconv.machine.threads import processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
+from contractconv.planning.piece import Piece
+from contractconv.planning.setting import Machine
 
 NAME = "something-2.json"
 CONTENT = b"some bytes \x00 of content"
@@ -375,6 +379,30 @@ def test_figures_are_those_of_this_machine(place: Path, monkeypatch: pytest.Monk
             changed.setattr(calibration, name, value)
             fingerprints.add(calibration._fingerprint(False))
     assert len(fingerprints) == 3
+
+
+@pytest.mark.parametrize("slower", [(10, 1), (1, 10)], ids=["products", "calls"])
+def test_figures_of_a_busy_machine_are_measured_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, slower: tuple[int, int]
+) -> None:
+    found = Machine(1, False, multiply=1e11, move=1e10, call=1e-5)
+    products, calls = slower
+    busy = replace(found, multiply=found.multiply / products, call=found.call * calls)
+    measured = iter([busy, found])
+
+    def seconds(piece: Piece, compiled: bool, rounds: int) -> float:
+        """What a machine takes that is not busy."""
+        points = piece.problem.points if piece.problem == calibration._PRODUCT else 0
+        return found.call + points / (found.multiply * processors())
+
+    monkeypatch.setattr(calibration, "_measured", lambda compiled: next(measured))
+    monkeypatch.setattr(calibration, "_seconds", seconds)
+    try:
+        for wanted in (busy, found, found):
+            calibration._machine.cache_clear()
+            assert calibration._machine(False) == wanted
+    finally:
+        calibration._machine.cache_clear()
 
 
 # --- kernels ---------------------------------------------------------------------------------

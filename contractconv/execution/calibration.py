@@ -49,6 +49,8 @@ _Key = tuple[Problem, str, int]
 _ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
+# So many times faster than its figures say a machine is not by chance.
+_CLEARLY = 1.3
 # The settings that took the least time.
 _found = Shelf()
 # Of the machine with kernels, and without: what was asked for here, and what was said instead.
@@ -96,6 +98,15 @@ def _are_wide(compiled: bool) -> bool:
     known = blas.vector_bytes()
     return compiled and known is not None and known < native.registers()[1]
 
+
+def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
+    return resolve(parse(spec), shapes, {})
+
+
+# What is timed.
+_PRODUCT = _problem("i k, k j -> i j", (384, 512), (512, 384))
+_TINY = _problem("i k, k j -> i j", (16, 16), (16, 16))
+_LAYER = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
 
 Figures = list[dict[str, Any]]
 """What there is to know of machines, in JSON."""
@@ -191,7 +202,7 @@ def _settings(problem: Problem, dtype: str) -> list[Setting]:
 def _machine(compiled: bool) -> Machine:
     name = f"machine-{_fingerprint(compiled)}.json"
     known = _read(disk.kept(name), compiled)
-    if known is not None:
+    if known is not None and not undisturbed(lambda: _is_outdone(known, compiled)):
         return known
     # A thread of our own has no helpers, and is not interrupted.
     found = undisturbed(lambda: _measured(compiled))
@@ -199,6 +210,19 @@ def _machine(compiled: bool) -> Machine:
         return replace(COMMON, compiled=compiled, threads=1)
     disk.keep(name, json.dumps([found.multiply, found.move, found.call]).encode())
     return found
+
+
+def _is_outdone(known: Machine, compiled: bool) -> bool:
+    """Whether the machine is clearly faster than it was when its figures were measured.
+
+    Then it was busy with something else; that it is slower now may be because it is busy now.
+    """
+    call = _seconds(Piece(_TINY), compiled, _FEW_ROUNDS)
+    took = max(_seconds(Piece(_PRODUCT), compiled, _FEW_ROUNDS) - call, 1e-9)
+    threads = 1 if compiled else processors()
+    return (
+        call * _CLEARLY < known.call or _PRODUCT.points / took / threads > _CLEARLY * known.multiply
+    )
 
 
 def _plausible(found: Machine) -> bool:
@@ -228,16 +252,13 @@ def _read(content: bytes | None, compiled: bool) -> Machine | None:
 
 
 def _measured(compiled: bool) -> Machine:
-    product = _problem("i k, k j -> i j", (384, 512), (512, 384))
-    tiny = _problem("i k, k j -> i j", (16, 16), (16, 16))
-    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
-    call = _seconds(Piece(tiny), compiled)
-    took = max(_seconds(Piece(product), compiled) - call, 1e-9)
+    call = _seconds(Piece(_TINY), compiled)
+    took = max(_seconds(Piece(_PRODUCT), compiled) - call, 1e-9)
     # numpy multiplies on all threads by itself, whatever we say.
     threads = 1 if compiled else processors()
-    guess = Machine(1, compiled, product.points / took / threads, COMMON.move, call)
+    guess = Machine(1, compiled, _PRODUCT.points / took / threads, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
-    tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
+    tiles = Piece(_LAYER, "toom-cook", windows(_LAYER), (4, 4))
     took = _seconds(tiles, compiled)
     still = seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
     moving = seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
@@ -248,17 +269,13 @@ def _of(machine: Machine) -> Setting:
     return Setting("float32", "toom-cook", machine)
 
 
-def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
-    return resolve(parse(spec), shapes, {})
-
-
-def _seconds(piece: Piece, compiled: bool) -> float:
+def _seconds(piece: Piece, compiled: bool, rounds: int = _ROUNDS) -> float:
     """The least time that a piece takes, in one thread: what else runs disturbs it less."""
     asked = Setting("float32", piece.algorithm, replace(COMMON, compiled=compiled))
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
-    return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), _ROUNDS)
+    return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), rounds)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

@@ -15,7 +15,7 @@ from contractconv.planning.cost import volume
 from contractconv.planning.piece import Piece
 from contractconv.planning.roles import Roles, roles
 from contractconv.planning.scatter_phases import Window, windows
-from contractconv.planning.setting import Setting
+from contractconv.planning.setting import Machine, Setting
 from contractconv.tiles.rounding import (
     EPSILON,
     Growth,
@@ -36,6 +36,9 @@ _MASKED = 3
 # numbers that lie apart so many times slower.
 _FEW_TILES = 64
 _APART = 3.0
+# The share of a call that each of a batch takes in one program of kernels, where no more numbers
+# than that are read and written.
+_OF_A_BATCH, _CACHED = 1 / 64, 1 << 19
 # numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
 _ALONE = 8.0
 # Numbers a second that numpy moves at most, where that is not a mere copy.
@@ -143,7 +146,20 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
         moved *= _APART if _lies_apart(part) else 1
     if machine.compiled:
         moved += _laid_anew(part, found) / (machine.move * machine.threads)
-    return 2 * machine.call * batch + multiplied + moved
+    return machine.call * _calls(part, batch, machine) + multiplied + moved
+
+
+def _calls(part: Problem, batch: int, machine: Machine) -> float:
+    """How many calls tiles take as much as, beside what they multiply and move."""
+    if batch == 1 or not machine.compiled or _numbers(part) > _CACHED:
+        return 2 * batch
+    # All of a batch is one program; where it is not in cache, what lies apart takes long to come.
+    return 1.3 + _OF_A_BATCH * batch
+
+
+def _numbers(part: Problem) -> int:
+    """How many numbers are read and written."""
+    return sum(prod(access.size for access in term) for term in (*part.operands, part.output))
 
 
 def _laid_anew(part: Problem, found: Sequence[Window]) -> int:
