@@ -122,8 +122,9 @@ def phases(gather: Spec) -> tuple[Phase, ...]:
         return (Phase((), gather),)
     splitting = _Splitting.of(gather, fractions)
     part = splitting.part()
-    residues = _residues(gather, splitting, part)
-    return tuple(splitting.phase(gather, residue, part) for residue in sorted(residues))
+    solutions = _solutions(gather, splitting, part)
+    residues = () if solutions is None else sorted(solutions.split(part))
+    return tuple(splitting.phase(gather, residue, part) for residue in residues)
 
 
 def count_phases(gather: Spec) -> int:
@@ -136,22 +137,23 @@ def count_phases(gather: Spec) -> int:
     if not fractions:
         return 1
     splitting = _Splitting.of(gather, fractions)
-    return len([*_residues(gather, splitting, splitting.part())])
+    part = splitting.part()
+    solutions = _solutions(gather, splitting, part)
+    return 0 if solutions is None else solutions.count(part)
 
 
-def _residues(gather: Spec, splitting: _Splitting, part: Lattice) -> Iterable[Vector]:
-    """Where the phases begin."""
+def _solutions(gather: Spec, splitting: _Splitting, part: Lattice) -> Coset | None:
+    """Where the divisions of a contraction are whole together; ``None`` if they never are."""
     if REDUCTIONS[gather.reduce].averages:
         raise ReductionError(
             f"a mean divides by all its points, those that the divisions of '{gather}' leave out "
             "too: its phases do not add up"
         )
     solutions = solve(splitting.congruences, len(splitting.names))
-    if solutions is None:
-        return ()
-    _check_compositions(gather, splitting.names, part)
-    _check_count(gather, solutions, part)
-    return solutions.split(part)
+    if solutions is not None:
+        _check_compositions(gather, splitting.names, part)
+        _check_count(gather, solutions, part)
+    return solutions
 
 
 def _fractions(spec: Spec) -> list[Affine]:

@@ -99,15 +99,6 @@ def _are_wide(compiled: bool) -> bool:
     return compiled and known is not None and known < native.registers()[1]
 
 
-def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
-    return resolve(parse(spec), shapes, {})
-
-
-# What is timed.
-_PRODUCT = _problem("i k, k j -> i j", (384, 512), (512, 384))
-_TINY = _problem("i k, k j -> i j", (16, 16), (16, 16))
-_LAYER = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
-
 Figures = list[dict[str, Any]]
 """What there is to know of machines, in JSON."""
 
@@ -217,12 +208,8 @@ def _is_outdone(known: Machine, compiled: bool) -> bool:
 
     Then it was busy with something else; that it is slower now may be because it is busy now.
     """
-    call = _seconds(Piece(_TINY), compiled, _FEW_ROUNDS)
-    took = max(_seconds(Piece(_PRODUCT), compiled, _FEW_ROUNDS) - call, 1e-9)
-    threads = 1 if compiled else processors()
-    return (
-        call * _CLEARLY < known.call or _PRODUCT.points / took / threads > _CLEARLY * known.multiply
-    )
+    multiply, call = _speed(compiled, _FEW_ROUNDS)
+    return multiply > _CLEARLY * known.multiply or call * _CLEARLY < known.call
 
 
 def _plausible(found: Machine) -> bool:
@@ -252,24 +239,36 @@ def _read(content: bytes | None, compiled: bool) -> Machine | None:
 
 
 def _measured(compiled: bool) -> Machine:
-    call = _seconds(Piece(_TINY), compiled)
-    took = max(_seconds(Piece(_PRODUCT), compiled) - call, 1e-9)
-    # numpy multiplies on all threads by itself, whatever we say.
-    threads = 1 if compiled else processors()
-    guess = Machine(1, compiled, _PRODUCT.points / took / threads, COMMON.move, call)
+    multiply, call = _speed(compiled, _ROUNDS)
+    guess = Machine(1, compiled, multiply, COMMON.move, call)
     # What a layer takes beyond its multiplications goes into moving numbers.
-    tiles = Piece(_LAYER, "toom-cook", windows(_LAYER), (4, 4))
-    took = _seconds(tiles, compiled)
+    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
+    tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
+    took = _seconds(tiles, compiled, _ROUNDS)
     still = seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
     moving = seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
     return replace(guess, move=moving / max(took - still, took / 4))
+
+
+def _speed(compiled: bool, rounds: int) -> tuple[float, float]:
+    """Multiplications a second on one thread, and the seconds of a call."""
+    product = _problem("i k, k j -> i j", (384, 512), (512, 384))
+    call = _seconds(Piece(_problem("i k, k j -> i j", (16, 16), (16, 16))), compiled, rounds)
+    took = max(_seconds(Piece(product), compiled, rounds) - call, 1e-9)
+    # numpy multiplies on all threads by itself, whatever we say.
+    threads = 1 if compiled else processors()
+    return product.points / took / threads, call
 
 
 def _of(machine: Machine) -> Setting:
     return Setting("float32", "toom-cook", machine)
 
 
-def _seconds(piece: Piece, compiled: bool, rounds: int = _ROUNDS) -> float:
+def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
+    return resolve(parse(spec), shapes, {})
+
+
+def _seconds(piece: Piece, compiled: bool, rounds: int) -> float:
     """The least time that a piece takes, in one thread: what else runs disturbs it less."""
     asked = Setting("float32", piece.algorithm, replace(COMMON, compiled=compiled))
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]

@@ -84,11 +84,11 @@ class Kernels(NamedTuple):
 
     def launch(self, reads: int) -> Launch:
         """It as a launch that reads so many arrays."""
-        regions, copies = {**self.regions, "out": reads}, self.program.copies
-        if copies == 1:
+        regions, further = {**self.regions, "out": reads}, self.program.further
+        if not further:
             return Launch(self.program, regions, [self.room])
-        regions |= {f"out{n}": reads + n for n in range(1, copies)}
-        zeros = [(self.room.shape, self.room.dtype)] * (copies - 1)
+        regions |= {name: reads + n for n, name in enumerate(further, 1)}
+        zeros = [(self.room.shape, self.room.dtype)] * len(further)
 
         def left(arrays: Given) -> Sequence[Array]:
             add_copies(arrays[reads], arrays[reads + 1 :])

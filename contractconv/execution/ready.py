@@ -45,9 +45,9 @@ class Ready(NamedTuple):
     lent: bool = True
     kernels: Kernels | None = None
 
-    def instead(self, carry: Carry, **others: Any) -> Ready:
+    def instead(self, carry: Carry, kernels: Kernels | None = None, **others: Any) -> Ready:
         """The same, carried out in another way, with what else differs."""
-        return self._replace(carry=carry, kernels=None, **others)
+        return self._replace(carry=carry, kernels=kernels, **others)
 
 
 def key_of(operands: Sequence[Any], ending: Ending | None = None) -> tuple[Hashable, ...] | None:

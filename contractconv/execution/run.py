@@ -337,7 +337,7 @@ def _or_pooled(ready: Ready, steps: Plan, operand: Array, ending: Ending | None)
         program = pooling(problem, operand, out, _end(problem, alone))
         if program is not None:
             kernels = kernels_of(program.program, {"operand": 0}, out)
-    return ready.instead(carry, compiled=True, workspace=NONE, lent=True)._replace(kernels=kernels)
+    return ready.instead(carry, kernels, compiled=True, workspace=NONE, lent=True)
 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:

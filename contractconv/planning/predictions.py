@@ -151,15 +151,11 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
 
 def _calls(part: Problem, batch: int, machine: Machine) -> float:
     """How many calls tiles take as much as, beside what they multiply and move."""
-    if batch == 1 or not machine.compiled or _numbers(part) > _CACHED:
+    numbers = sum(prod(shape_of(term)) for term in (*part.operands, part.output))
+    if batch == 1 or not machine.compiled or numbers > _CACHED:
         return 2 * batch
     # All of a batch is one program; where it is not in cache, what lies apart takes long to come.
     return 1.3 + _OF_A_BATCH * batch
-
-
-def _numbers(part: Problem) -> int:
-    """How many numbers are read and written."""
-    return sum(prod(access.size for access in term) for term in (*part.operands, part.output))
 
 
 def _laid_anew(part: Problem, found: Sequence[Window]) -> int:

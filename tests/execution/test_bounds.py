@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
+import kernel_processes
 import pytest
 from hypothesis import settings
+from kernel_processes import NEEDED
 
 from contractconv.engines.llvm.kernels import native
 
@@ -19,8 +20,6 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-# What a processor must have to stand in for one of each kind.
-NEEDED = {"avx512": "avx512vl", "avx2": "avx2", "sse": "sse4.2"}
 BYTES = {"avx512": 64, "avx2": 32, "sse": 16}
 MENUS = {"avx512": "float32", "avx2": "float64", "sse": "float32"}
 DEEP = settings().max_examples > 1000
@@ -28,12 +27,7 @@ DEEP = settings().max_examples > 1000
 
 def run(target: str, *arguments: object, cache: Path | None = None) -> tuple[int, str]:
     """The status of a process that runs problems, and what it says."""
-    paths = os.pathsep.join([str(HERE.parent), *filter(None, sys.path)])
-    given = os.environ | {"PYTHONPATH": paths}
-    if cache is not None:
-        given["CONTRACTCONV_CACHE"] = str(cache)
-    command = [sys.executable, str(HERE / "bounds.py"), target, *map(str, arguments)]
-    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    done = kernel_processes.run(HERE / "bounds.py", target, *arguments, cache=cache)
     return done.returncode, f"{done.stdout}{done.stderr}"
 
 

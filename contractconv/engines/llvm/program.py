@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -210,10 +210,10 @@ class Program:
             alone=any(p.alone for p in programs),
         )
 
-    def copies_of(self, out: Array) -> dict[str, Array]:
-        """The further results that are summed, by the names of their regions."""
-        # Like the result in memory too: the same offsets lead into all of them.
-        return {f"out{n}": np.zeros_like(out) for n in range(1, self.copies)}
+    @property
+    def further(self) -> list[str]:
+        """The regions of further results that are added to it."""
+        return [f"out{n}" for n in range(1, self.copies)]
 
     @property
     def size(self) -> int:
@@ -251,8 +251,9 @@ class Prepared:
 
     def run(self, operands: Mapping[str, Array], out: Array) -> None:
         """Write to ``out``, or add to it, as the calls do."""
-        given, extra = {**operands, "out": out}, self.program.copies_of(out)
-        given |= extra
+        # Like the result in memory too: the same offsets lead into all of them.
+        extra = {name: np.zeros_like(out) for name in self.program.further}
+        given = {**operands, "out": out, **extra}
         self.run_on([given[name] for name in self.regions], take)
         if extra:
             add_copies(out, extra.values())
@@ -380,21 +381,17 @@ def _tables(program: Program, own: Array) -> _Tables:
     heads.numbers[:, kernel.STAGES] = len(program.stages)
     heads.numbers[:, kernel.SHARES] = len(own)
     heads.numbers[:, kernel.SHARE] = np.arange(len(own))
-    shares = [len(run) for stage in program.stages for run in _shares(len(stage), len(own))]
+    sizes = np.array(list(map(len, program.stages)), np.int64)
+    # The first piece of each share of each stage, and the one after the last.
+    shares = (np.cumsum(sizes) - sizes)[:, None] + sizes[:, None] * np.arange(len(own)) // len(own)
     for column, table in (
-        (kernel.PIECES, np.cumsum([0, *shares])),
+        (kernel.PIECES, np.append(shares, sizes.sum())),
         (kernel.CALLS, np.cumsum([0, *map(len, pieces)])),
         (kernel.KERNELS, kernels), (kernel.ARGUMENTS, arguments), (kernel.REGIONS, regions),
     ):  # fmt: skip
         heads.point((slice(None), column), table)
     counters = kernel.COUNTER * (len(own) + 1) * len(program.stages)
     return _Tables(heads, tuple(names[_OURS - 1 :]), counters)
-
-
-def _shares(pieces: int, threads: int) -> list[range]:
-    """The pieces of a stage that each thread takes first."""
-    cuts = [pieces * n // threads for n in range(threads + 1)]
-    return [range(*pair) for pair in pairwise(cuts)]
 
 
 def offsets(*loops: tuple[int, int]) -> Array:

@@ -38,7 +38,10 @@ class RowMaps:
         self._sizes = tuple(sizes[name] for name in loop.axes)
         self._sums = [one.node for one in loop.sums]
         self._outputs = [node for node in loop.makes if node not in self._sums]
-        self._dtypes = [np.dtype(program.dtypes[node]) for node in self._outputs]
+        self._rooms = [self._room(node, program.dtypes[node]) for node in self._outputs]
+        nodes = [*self._outputs, *self._sums]
+        # The place of each result among the outputs and the sums behind them.
+        self._order = [nodes.index(node) for node in loop.makes]
         made = {node for step in loop.parts for node in step.makes}
         self._between = sum(map(program.nbytes, made.difference(loop.makes)))
         self._compiled = compiled_rows(loop, self._sizes, program.dtypes)
@@ -58,10 +61,7 @@ class RowMaps:
 
     def results(self, like: StandIn) -> list[Array]:
         """Arrays that lie in memory as those of the outputs will."""
-        return [
-            self._turned(node, like(self._sizes[: len(node.axes)], dtype))
-            for node, dtype in zip(self._outputs, self._dtypes, strict=True)
-        ]
+        return [like(room.shape, room.dtype).transpose(room.order) for room in self._rooms]
 
     def __call__(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """Make the arrays that others read."""
@@ -79,8 +79,8 @@ class RowMaps:
         sums = self._compiled.run([np.asarray(array) for array in leaves], results)
         if sums is None:
             return None
-        pairs = zip(self._outputs, results, strict=True)
-        made = [*(self._turned(node, array) for node, array in pairs), *sums]
+        pairs = zip(self._rooms, results, strict=True)
+        made = [*(array.transpose(room.order) for room, array in pairs), *sums]
         return [made[n] for n in self._order]
 
     def launch(self, leaves: Sequence[Array]) -> Launch | None:
@@ -92,28 +92,11 @@ class RowMaps:
             return None
         return launch_of_maps(loop, len(leaves), self._rooms, self._order)
 
-    @property
-    def _rooms(self) -> list[Room]:
-        """The arrays of its outputs, with axes in the order of the loop."""
-        pairs = zip(self._outputs, self._dtypes, strict=True)
-        return [
-            Room(self._sizes[: len(node.axes)], dtype, tuple(self._axes(node)))
-            for node, dtype in pairs
-        ]
-
-    @property
-    def _order(self) -> list[int]:
-        """The place of each result among the outputs and the sums behind them."""
-        nodes = [*self._outputs, *self._sums]
-        return [nodes.index(node) for node in self._loop.makes]
-
-    def _axes(self, node: Node) -> list[int]:
+    def _room(self, node: Node, dtype: str) -> Room:
+        """The array of an output, whose axes lie in memory in the order of the loop."""
         names = [name for name in self._loop.axes if name in node.axes]
-        return [names.index(name) for name in node.axes]
-
-    def _turned(self, node: Node, array: Array) -> Array:
-        """An array whose axes are in the order of the loop, in that of its node."""
-        return array.transpose(self._axes(node))
+        order = tuple(names.index(name) for name in node.axes)
+        return Room(self._sizes[: len(node.axes)], np.dtype(dtype), order)
 
     def _one_by_one(self, leaves: Sequence[Any]) -> list[Any]:
         if self._parts is None:

@@ -142,10 +142,9 @@ class Layout:
         for place, work in launch.copied.items():
             self.copied.append(Copied(here[place], work, self._new()))
             here[place] = self.own
-        places = np.atleast_2d(table.places)
         begin = sum(one.size for _, one in self.tables)
-        self.places.append((begin + places).reshape(-1))
-        self.which.append(np.tile(len(self.lent) + np.arange(len(here)), len(places)))
+        self.places.append((begin + table.places).reshape(-1))
+        self.which.append(np.tile(len(self.lent) + np.arange(len(here)), len(table.places)))
         self.lent += here
         self.tables.append((self._new(), table.numbers))
         return self.own

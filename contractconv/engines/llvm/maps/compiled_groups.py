@@ -23,6 +23,7 @@ from contractconv.engines.llvm.maps.straight_code import (
     translated,
 )
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
+from contractconv.lazy import remembered
 from contractconv.machine import memory
 from contractconv.machine.memory import Native, Table, code_of
 from contractconv.machine.threads import get_num_threads
@@ -250,7 +251,6 @@ class SharedLoop:
         self._pieces, row = self._table.numbers.shape[0], self._table.row_bytes
         parts = evenly(self._pieces, shares)
         self.program = Program([[_some(self._work, run, row) for run in parts]])
-        self._prepared: Prepared | None = None
         self._idle: list[Table] = []
         self.repeated = self._rows.repeated
 
@@ -258,6 +258,10 @@ class SharedLoop:
     def size(self) -> int:
         """Bytes that it keeps."""
         return self._table.numbers.nbytes
+
+    @remembered
+    def _prepared(self) -> Prepared:
+        return Prepared(self.program)
 
     def open_table(self, arrays: int) -> OpenTable:
         """The table for so many arrays, parts of sums among them."""
@@ -285,7 +289,6 @@ class SharedLoop:
         if self._pieces == 1:
             self._work(own.address)
         else:
-            self._prepared = self._prepared or Prepared(self.program)
             self._prepared.run({}, own.numbers)
         own.let_go()
         if self._pieces == 1:

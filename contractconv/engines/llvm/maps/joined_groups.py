@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from typing import Any
 
@@ -21,6 +21,7 @@ from contractconv.engines.llvm.maps.compiled_groups import (
 from contractconv.engines.llvm.maps.long_rows import LongRows
 from contractconv.engines.llvm.maps.map_loops import ARRAYS
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
+from contractconv.lazy import remembered
 from contractconv.machine.memory import Table, code_of
 from contractconv.machine.threads import get_num_threads
 
@@ -103,14 +104,19 @@ class JoinedLoops:
 
     Attributes:
         program: the same.
+        repeats: the numbers of the leaves that are repeated before they are read, and how.
     """
 
     def __init__(
         self, program: Program, table: Table, places: Array, repeated: list[tuple[int, LongRows]]
     ) -> None:
-        self.program, self._prepared = program, Prepared(program)
-        self._table, self._places, self._repeated = table, places, repeated
+        self.program, self._table, self._places = program, table, places
+        self.repeats = {n: rows.repeat for n, rows in repeated}
         self._idle: list[Table] = []
+
+    @remembered
+    def _prepared(self) -> Prepared:
+        return Prepared(self.program)
 
     @property
     def size(self) -> int:
@@ -120,12 +126,7 @@ class JoinedLoops:
     @property
     def open_table(self) -> OpenTable:
         """The table, in which leaves come before results."""
-        return OpenTable(self._table.numbers, self._places)
-
-    @property
-    def repeats(self) -> dict[int, Callable[[Array], Array]]:
-        """The numbers of the leaves that are repeated before they are read, and how."""
-        return {n: rows.repeat for n, rows in self._repeated}
+        return OpenTable(self._table.numbers, self._places[None])
 
     def run(self, arrays: list[Array]) -> None:
         """Carry them out."""
