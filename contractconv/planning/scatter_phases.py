@@ -23,6 +23,8 @@ from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
+# Points that take as long as copying a number.
+_COPIED = 16
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
 
@@ -38,7 +40,8 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
     reaches each of them, and elements that no point reaches are in no phase.
 
     Solved for is the index that leaves fewer points, of equals the longer one, if an operand has it
-    on an axis of its own: reads outside that axis are then the values outside its extent. It gives
+    on an axis of its own: reads outside that axis are then the values outside its extent. Where
+    there is no stride, the operand counts as well, as it is copied with room for them. It gives
     its name to ``q``, and the other one, which is summed, to ``k'``; an index of which one value is
     left is gone. Several axes have the product of their phases. Phases have more points than the
     scatter where a dilation is not far below the extent, as most of what a window reads is then
@@ -107,8 +110,13 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     steps = dict(access.terms)
     extents = problem.extents
 
+    rest = volume(extents.keys() - access.names, extents) * access.size
+
     def cost(name: str) -> tuple[float, int, int]:
-        return _points_each(access, name, extents), -extents[name], -abs(steps[name])
+        work = rest * _points_each(access, name, extents)
+        if set(map(abs, steps.values())) == {1}:
+            work += _COPIED * prod(shape_of(problem.operands[guards[name][0]]))
+        return work, -extents[name], -abs(steps[name])
 
     solved = min(guards, key=cost)
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)

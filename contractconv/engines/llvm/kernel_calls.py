@@ -136,11 +136,14 @@ class Sums:
 
     def _fitting(self, tile: kernel.Tile, number: Number) -> kernel.Tile:
         """A tile with vectors no wider than they have to be, and values where they lie."""
-        few = self.nest.width(self.extents) <= number.lanes // 2
+        width = self.nest.width(self.extents)
         if tile.spread is not None:
             step = self.scalars.steps[self.nest.lanes[0]] // number.size
             tile = replace(tile, spread=replace(tile.spread, step=step))
-        return replace(tile, halved=True) if few and not tile.elementwise else tile
+        elif width <= number.lanes * (tile.vectors - 1):  # a block at the edge of a result
+            own = kernel.fitting_tile(-(-width // number.lanes), tile.elementwise)
+            tile = replace(tile, rows=own.rows, vectors=own.vectors)
+        return replace(tile, halved=width <= number.lanes // 2 and not tile.elementwise)
 
     def _places(
         self, outer: tuple[str, ...], rows: tuple[str, ...], tables: Tables

@@ -23,6 +23,7 @@ from contractconv.engines.llvm.kernels.product_loops import (
 )
 from contractconv.engines.llvm.kernels.window_loops import Reads, Window, fitting
 from contractconv.engines.llvm.packing import FEW, are_neighbours
+from contractconv.engines.llvm.tile_reads import Read, cycles_of_reads
 from contractconv.machine.placement import LINE
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import labels_of, volume
@@ -31,9 +32,9 @@ from contractconv.planning.roles import Labels, roles
 Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
-_COPY, _TAP = 1.0, 6.0
+_COPY, _TAP = 0.5, 6.0
 # ... and where there are too few lines for squares.
-_POINT = 1.5
+_POINT = 3.0
 # Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
 _SOME_LANES, _MASKED = 12.0, 64
 # A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
@@ -228,7 +229,8 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
     ]
     copies.append((_cycles_of_copy(nest, problem.output, steps[2], problem, kind), kept))
     products = _cycles_of_products(nest, problem.extents, steps, kind)
-    return products + sum(each * count for each, count in copies)
+    reads = _cycles_of_tile_reads(nest, problem.extents, steps, kind)
+    return products + reads + sum(each * count for each, count in copies)
 
 
 def _reached(term: tuple[Access, ...], extents: Mapping[str, int]) -> int:
@@ -254,6 +256,59 @@ def _cycles_of_products(
         tiles = -(-rows // window.tile.rows) * -(-wide // window.tile.vectors)
         cycles = rows * window.cycles + tiles * again / window.window.taps
     return batch * (cycles * volume(nest.summed, extents) + _SOME_LANES * rows * bool(masked))
+
+
+def _cycles_of_tile_reads(
+    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+) -> float:
+    """What reading costs because of where numbers lie, for all tiles."""
+    scalars = _as_read(nest, extents, steps, 1 - nest.vectors, kind)
+    window = along(nest, extents, steps[1 - nest.vectors], kind.lanes)
+    tile = nest.tile if window is None else window.tile
+    wide, rows = -(-nest.width(extents) // kind.lanes), volume(nest.rows, extents)
+    tiles = volume(nest.batch, extents) * -(-wide // tile.vectors) * -(-rows // tile.rows)
+    summed = {name: extents[name] for name in nest.summed}
+    lanes = tile.vectors * kind.bytes
+    products = tile.rows * tile.vectors * volume(nest.summed, extents)
+    taps = 1 if window is None else window.window.taps
+    return tiles * cycles_of_reads(
+        Read.of(
+            {**summed, **_rows_of(tile, nest.rows, extents)},
+            scalars,
+            lanes if tile.elementwise else kind.size,
+        ),
+        Read.of(
+            summed,
+            _as_read(nest, extents, steps, nest.vectors, kind),
+            kind.size if tile.uniform else lanes,
+        ),
+        products // taps if tile.elementwise else 0,
+        kind.bytes,
+    )
+
+
+def _rows_of(tile: Tile, rows: Labels, extents: Mapping[str, int]) -> dict[str, int]:
+    """How many values of each index the rows of one tile have."""
+    found, left = {}, tile.rows
+    for name in reversed(rows):
+        found[name] = min(extents[name], left)
+        left = max(1, left // found[name])
+    return found
+
+
+def _as_read(
+    nest: Nest, extents: Mapping[str, int], steps: Steps, which: int, kind: Number
+) -> Mapping[str, int]:
+    """The steps of an operand where kernels read it: a copy is packed."""
+    there = steps[which]
+    if not nest.has_lanes(which) or are_neighbours(nest.lanes, there, extents, kind.size):
+        return there
+    found, onward = {}, kind.size
+    others = sorted((n for n in there if n not in nest.lanes), key=lambda n: abs(there[n]))
+    for name in (*reversed(nest.lanes), *others):
+        found[name] = onward if there.get(name) else 0
+        onward *= extents[name] if there.get(name) else 1
+    return found
 
 
 def _cycles_of_step(rows: int, tile: Tile, kind: Number, again: float) -> float:

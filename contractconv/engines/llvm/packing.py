@@ -16,8 +16,9 @@ from contractconv.engines.llvm.kernels import copy_loops
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.maps.layouts import Layout
 from contractconv.engines.llvm.program import Calls, Place, offsets
+from contractconv.machine.placement import LINE
 from contractconv.machine.work_sharing import evenly
-from contractconv.notation.problem import Accesses, Problem
+from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.roles import Labels
 from contractconv.planning.trimming import reaches_outside
 
@@ -26,6 +27,9 @@ Strides = tuple[int, ...]
 _SHORT = 8
 # Squares that have fewer lines are not worth being turned.
 FEW = 4
+# Bytes from one number to the next, at least and in multiples of what, whose lines have few places
+# in the first level of cache.
+_FAR, _ALIKE = 1 << 11, 1 << 9
 # Numbers from which on a copy is made in parts.
 _SHARED = 1 << 13
 
@@ -36,6 +40,7 @@ class Copy:
 
     Attributes:
         shape: its shape, axes as in memory.
+        strides: how many numbers lie from one to the next along each axis.
         order: which axis of the array each of its axes is.
         into: the part of the copy that lies inside the array.
         outof: the same part of the array.
@@ -43,6 +48,7 @@ class Copy:
     """
 
     shape: tuple[int, ...]
+    strides: Strides
     order: tuple[int, ...]
     into: tuple[slice, ...]
     outof: tuple[slice, ...]
@@ -50,13 +56,8 @@ class Copy:
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
-        return prod(self.shape)
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """How many numbers lie from one to the next along each axis."""
-        return gapless(self.shape)
+        """How many numbers it holds, those included that lie between its own."""
+        return self.shape[0] * self.strides[0] if self.shape else 1
 
     def shares(self, count: int) -> Iterator[Copy]:
         """Parts of the copy that can be made at the same time."""
@@ -121,15 +122,37 @@ def reading(
         boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lanes)
     shape = tuple(high - low + 1 for low, high in boxes)
-    packed = dict(zip(order, gapless([shape[axis] for axis in order], itemsize), strict=True))
-    copied = tuple(packed[axis] for axis in range(len(shape)))
+    ordered = tuple(shape[axis] for axis in order)
+    tidy = _tidy_strides(ordered, itemsize, sum(_is_along(accesses[n], lanes) for n in order))
+    packed = dict(zip(order, tidy, strict=True))
+    copied = tuple(packed[axis] * itemsize for axis in range(len(shape)))
     first = _dot([a.offset - low for a, (low, _) in zip(accesses, boxes, strict=True)], copied)
     both = [overlap(*box, access.size) for box, access in zip(boxes, accesses, strict=True)]
     copy = Copy(
-        tuple(shape[axis] for axis in order), order, tuple(both[axis][0] for axis in order),
+        ordered, tidy, order, tuple(both[axis][0] for axis in order),
         tuple(outof for _, outof in both), outside,
     )  # fmt: skip
     return Reading(first, steps_of(accesses, copied), copy)
+
+
+def _is_along(access: Access, lanes: Labels) -> bool:
+    return any(name in lanes for name in access.names)
+
+
+def _tidy_strides(shape: tuple[int, ...], itemsize: int, lanes: int) -> Strides:
+    """The strides of a copy in numbers, the last axes being those of the lanes, without gaps.
+
+    What lies so far apart that all of it is kept in the same few lines of the cache is moved apart
+    by one line more.
+    """
+    strides, step = list[int](), 1
+    for n, size in enumerate(reversed(shape)):
+        bytes_apart = step * itemsize
+        if n >= lanes and size > 1 and bytes_apart >= _FAR and bytes_apart % _ALIKE == 0:
+            step += LINE // itemsize
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
 
 
 def writing(

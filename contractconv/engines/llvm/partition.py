@@ -96,13 +96,22 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
             problem, nest.lane, panel * -(-problem.extents[nest.lane] // (panel * panels))
         )
         return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
-    unit = {} if nest.group is None else {nest.group: nest.unit}
+    unit = _units(problem, nest)
     if labels:
         # As much for one as for the other: whole values of the first index, if they are enough.
-        first = problem.extents[labels[0]]
+        first = max(1, problem.extents[labels[0]] // unit.get(labels[0], 1))
         pieces = first if pieces < first <= 2 * pieces else pieces - pieces % min(pieces, first)
     pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces, unit))
+
+
+def _units(problem: Problem, nest: Nest) -> dict[str, int]:
+    """Values of an index that stay together, as they fill a panel or the rows of a tile."""
+    units, inside = {} if nest.group is None else {nest.group: nest.unit}, 1
+    for name in reversed(nest.rows):
+        units[name] = min(problem.extents[name], -(-nest.tile.rows // inside))
+        inside *= problem.extents[name]
+    return units
 
 
 def shares(problem: Problem, nest: Nest, pieces: int) -> list[Problem]:
@@ -187,11 +196,11 @@ def _slices(
     cuts: list[list[tuple[str, int, int]]] = []
     for label in labels:
         unit = units.get(label, 1)
-        size = problem.extents[label] // unit
-        count = min(size, pieces)
+        size = problem.extents[label]
+        count = min(size // unit, pieces)
         if count > 1:
-            spans = evenly(size, count)
-            cuts.append([(label, unit * some.start, unit * len(some)) for some in spans])
+            starts = [unit * some.start for some in evenly(size // unit, count)]
+            cuts.append([(label, a, b - a) for a, b in pairwise((*starts, size))])
             pieces = -(-pieces // count)
     parts = []
     for choice in product(*cuts):
