@@ -23,8 +23,10 @@ from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
-# Points that take as long as copying a number.
-_COPIED = 16
+# Phases that read nothing but padding beside are not better unless they are so many times fewer.
+_MOST_PADDED = 8.0
+# A part takes as long as so many numbers are copied; of fewer it does not matter.
+_A_PART, _LARGE = 1 << 11, 1 << 14
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
 
@@ -39,9 +41,10 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
     write disjoint elements, as different ``r`` meet different residues of ``y``; some point
     reaches each of them, and elements that no point reaches are in no phase.
 
-    Solved for is the index that leaves fewer points, of equals the longer one, if an operand has it
-    on an axis of its own: reads outside that axis are then the values outside its extent. Where
-    there is no stride, the operand counts as well, as it is copied with room for them. It gives
+    Solved for is the index that leaves less work, of equals the longer one, if an operand has it
+    on an axis of its own: reads outside that axis are then the values outside its extent. The same
+    points lie inside, whichever it is: what differs is how many parts they are in, and how large
+    the operand is that is copied with room for what is outside. It gives
     its name to ``q``, and the other one, which is summed, to ``k'``; an index of which one value is
     left is gone. Several axes have the product of their phases. Phases have more points than the
     scatter where a dilation is not far below the extent, as most of what a window reads is then
@@ -110,13 +113,13 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     steps = dict(access.terms)
     extents = problem.extents
 
-    rest = volume(extents.keys() - access.names, extents) * access.size
+    points = {name: _points_each(access, name, extents) for name in guards}
 
-    def cost(name: str) -> tuple[float, int, int]:
-        work = rest * _points_each(access, name, extents)
-        if set(map(abs, steps.values())) == {1}:
-            work += _COPIED * prod(shape_of(problem.operands[guards[name][0]]))
-        return work, -extents[name], -abs(steps[name])
+    def cost(name: str) -> tuple[bool, float, float, int, int]:
+        copied = prod(shape_of(problem.operands[guards[name][0]]))
+        work = _parts_each(access, name, extents) * _A_PART + (copied if copied > _LARGE else 0)
+        many = points[name] > _MOST_PADDED * min(points.values())
+        return many, work, points[name], -extents[name], -abs(steps[name])
 
     solved = min(guards, key=cost)
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)
@@ -129,6 +132,15 @@ def _points_each(access: Access, solved: str, extents: Mapping[str, int]) -> flo
     if abs(steps[other]) > extents[solved]:  # nothing is summed
         return 1.0
     return max(1.0, extents[other] / abs(steps[solved]))
+
+
+def _parts_each(access: Access, solved: str, extents: Mapping[str, int]) -> float:
+    """How many parts the axis is cut into that are solved for an index and meet no padding."""
+    steps = dict(access.terms)
+    (other,) = (name for name in access.names if name != solved)
+    phases = min(abs(steps[solved]) // gcd(*steps.values()), extents[other])
+    # A part begins where a value of the other index begins to be inside, or ceases to be.
+    return phases * (2 * extents[other] / phases - 1)
 
 
 def _guards(problem: Problem, access: Access) -> dict[str, Place]:

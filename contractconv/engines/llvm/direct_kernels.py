@@ -43,8 +43,8 @@ _COPIED_A_CALL = 1 << 11
 _MOST_SHARED = 1 << 20
 # Bytes of a result that is made aside before it is added.
 _MOST_ALONE = 1 << 21
-# Multiplications by zero that are worth one more call.
-_SAVED_A_CALL = 1 << 15
+# Multiplications by zero that are worth one more call, and a number more that is copied.
+_SAVED_A_CALL, _SAVED_A_NUMBER = 1 << 15, 64
 
 
 def kind(dtype: np.dtype[Any]) -> str | None:
@@ -244,12 +244,14 @@ class _Leaf:
         """The parts of the leaf that meet no padding, if much of it is zeros, read from copies."""
         parts = unpadded(self.problem, left_out=self.open)
         saved = self._saved(self.problem, parts)
+        # What lies outside is met by no part: only lanes that are no neighbours need a copy.
         copied = sum(
             prod(access.size for access in self.problem.operands[n])
-            for n, read in enumerate(self.whole)
-            if read.copy is not None
+            for n in (0, 1)
+            if self.read(parts[0], n).copy is not None
         )
-        if saved < len(parts) * _SAVED_A_CALL or copied * self.number.size > _MOST_SHARED:
+        most = max(_MOST_SHARED // self.number.size, saved // _SAVED_A_NUMBER)
+        if saved < len(parts) * _SAVED_A_CALL or copied > most:
             return ()
         self.entire = True
         return parts
