@@ -49,6 +49,9 @@ _Key = tuple[Problem, str, int]
 _ROUNDS, _FEW_ROUNDS = 30, 3
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
+# Before a step gets going other threads have to, and its tables come into cache: so many times as
+# long as it takes alone, again and again.
+_OF_A_RUN = 4
 # So many times faster than its figures say a machine is not by chance.
 _CLEARLY = 1.3
 # The settings that took the least time.
@@ -222,7 +225,7 @@ def _fingerprint(compiled: bool) -> str:
     """What is another one as soon as figures do not hold any more."""
     # Kernels are measured in one thread, numpy in all that it takes.
     way = native.registers() if compiled else (blas.core(), processors())
-    return _digits(platform.node(), kinds(), np.__version__, compiled, way)
+    return _digits(platform.node(), kinds(), np.__version__, VERSION, compiled, way)
 
 
 def _digits(*parts: object) -> str:
@@ -253,8 +256,10 @@ def _measured(compiled: bool) -> Machine:
 def _speed(compiled: bool, rounds: int) -> tuple[float, float]:
     """Multiplications a second on one thread, and the seconds of a call."""
     product = _problem("i k, k j -> i j", (384, 512), (512, 384))
-    call = _seconds(Piece(_problem("i k, k j -> i j", (16, 16), (16, 16))), compiled, rounds)
-    took = max(_seconds(Piece(product), compiled, rounds) - call, 1e-9)
+    small = Piece(_problem("i k, k j -> i j", (16, 16), (16, 16)))
+    ready = _seconds(small, compiled, rounds)
+    took = max(_seconds(Piece(product), compiled, rounds) - ready, 1e-9)
+    call = _OF_A_RUN * _seconds_of_run(rounds) if compiled else ready
     # numpy multiplies on all threads by itself, whatever we say.
     threads = 1 if compiled else processors()
     return product.points / took / threads, call
@@ -275,6 +280,14 @@ def _seconds(piece: Piece, compiled: bool, rounds: int) -> float:
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
     return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), rounds)
+
+
+def _seconds_of_run(rounds: int) -> float:
+    """The least time that kernels take whose work is next to nothing, in one thread."""
+    layer = _problem("b (i+k) c, k c o -> b i o", (1, 8, 16), (3, 16, 16))
+    made = plan(layer, Setting("float32", "direct", replace(COMMON, compiled=True)))
+    arrays = [np.ones(shape_of(term), np.float32) for term in layer.operands]
+    return least(lambda: run(made, arrays), rounds)
 
 
 def least(work: Callable[[], object], rounds: int) -> float:

@@ -30,12 +30,17 @@ from contractconv.tiles.rounding import (
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
 _SHORT_SUM = 12
+# Kernels transform taps once a call: these are not in cache.
+_COLD = 2
 # A vector of which only some lanes count takes as long as so many others.
 _MASKED = 3
 # numpy lays out all taps anew at every point of a tile, which so many tiles pay for; and it moves
 # numbers that lie apart so many times slower.
 _FEW_TILES = 64
 _APART = 3.0
+# Numbers of an array that is still in cache when it is read, and how many times longer those of a
+# larger one take.
+_NEAR, _FROM_AFAR = 1 << 21, 12
 # The share of a call that each of a batch takes in one program of kernels, where no more numbers
 # than that are read and written.
 _OF_A_BATCH, _CACHED = 1 / 64, 1 << 19
@@ -96,9 +101,11 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     if len(leaf.operands) != 2:
         return machine.call + leaf.points / (machine.move * machine.threads)
     batch, rows, columns, inner = sizes = _sizes(leaf)
-    moved = sum(prod(shape_of(term)) for term in leaf.operands)
-    moved += volume(leaf.kept, leaf.extents)
-    if not machine.compiled:
+    arrays = [*(prod(shape_of(term)) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
+    moved = float(sum(arrays))
+    if machine.compiled:
+        moved += _FROM_AFAR * sum(numbers for numbers in arrays if numbers > _NEAR)
+    else:
         moved += max(rows, columns) * batch * inner
     seconds = matrix_seconds(sizes, setting)
     if min(rows, columns) == 1 and windows(leaf) and not _go_together(leaf, batch, setting):
@@ -134,7 +141,7 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     # Gradients of kernels are summed part by part, and their tiles transformed for each part.
     again, also = (-(-n // _PART) if kernel else 1 for n in (columns, channels))
     # numpy transforms taps in one thread.
-    alone = 1 if machine.compiled else machine.threads
+    alone = _COLD if machine.compiled else machine.threads
     work = (
         again * tiles * vectors(channels) * on_data
         + also * tiles * vectors(columns) * on_results
@@ -170,10 +177,14 @@ def _laid_anew(part: Problem, found: Sequence[Window]) -> int:
     else:
         sides.append((part.operands[which], labels.summed))
     return sum(
-        prod(shape_of(term))
-        for term, lanes in sides
-        if lanes and term and set(lanes).isdisjoint(term[-1].names)
+        prod(shape_of(term)) for term, lanes in sides if term and _lie_apart(lanes, term[-1], part)
     )
+
+
+def _lie_apart(lanes: Sequence[str], last: Access, part: Problem) -> bool:
+    """Whether indices of several values have none on the last axis of an array."""
+    several = {name for name in lanes if part.extents[name] > 1}
+    return bool(several) and several.isdisjoint(last.names)
 
 
 def seconds_of_transforms(piece: Piece, setting: Setting) -> float:

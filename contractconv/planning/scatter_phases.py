@@ -18,15 +18,15 @@ from math import gcd, lcm, prod
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.strided_leaves import leaves, progression, tap_indices, tied_indices
-from contractconv.planning.trimming import trimmed
+from contractconv.planning.trimming import reaches_outside, trimmed
 from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
 # Phases that read nothing but padding beside are not better unless they are so many times fewer.
-_MOST_PADDED = 8.0
-# A part takes as long as so many numbers are copied; of fewer it does not matter.
-_A_PART, _LARGE = 1 << 11, 1 << 14
+_MOST_PADDED = 5.0
+# A part takes as long as so many numbers are copied; of fewer for each point it does not matter.
+_A_PART, _OF_POINTS = 1 << 11, 64
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
 
@@ -114,12 +114,19 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     extents = problem.extents
 
     points = {name: _points_each(access, name, extents) for name in guards}
+    least = min(points.values())
+    some = least * access.size * volume(extents.keys() - access.names, extents) / _OF_POINTS
 
     def cost(name: str) -> tuple[bool, float, float, int, int]:
         copied = prod(shape_of(problem.operands[guards[name][0]]))
-        work = _parts_each(access, name, extents) * _A_PART + (copied if copied > _LARGE else 0)
-        many = points[name] > _MOST_PADDED * min(points.values())
-        return many, work, points[name], -extents[name], -abs(steps[name])
+        work = _parts_each(access, name, extents) * _A_PART + (copied if copied > some else 0)
+        return (
+            points[name] > _MOST_PADDED * least,
+            work,
+            points[name],
+            -extents[name],
+            -abs(steps[name]),
+        )
 
     solved = min(guards, key=cost)
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)
@@ -138,6 +145,8 @@ def _parts_each(access: Access, solved: str, extents: Mapping[str, int]) -> floa
     """How many parts the axis is cut into that are solved for an index and meet no padding."""
     steps = dict(access.terms)
     (other,) = (name for name in access.names if name != solved)
+    if abs(steps[other]) > extents[solved]:  # nothing is summed
+        return extents[other]
     phases = min(abs(steps[solved]) // gcd(*steps.values()), extents[other])
     # A part begins where a value of the other index begins to be inside, or ceases to be.
     return phases * (2 * extents[other] / phases - 1)
@@ -281,6 +290,15 @@ def windows(problem: Problem) -> tuple[Window, ...]:
     by_size = sorted((0, 1), key=lambda n: -prod(shape_of(problem.operands[n])))
     found = (_windows_of(problem, number) for number in by_size)
     return next(filter(None, found), ())
+
+
+def pads_beside(problem: Problem, windows: Iterable[Window]) -> bool:
+    """Whether an operand is read outside of itself along an axis of none of some windows."""
+    opened = {(w.operand, w.axis) for w in windows}
+    return any(
+        place not in opened and reaches_outside(access, problem.extents)
+        for place, access in _places(problem)
+    )
 
 
 def _windows_of(problem: Problem, number: int) -> tuple[Window, ...]:

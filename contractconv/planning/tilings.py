@@ -11,7 +11,13 @@ from contractconv.notation.problem import Problem
 from contractconv.planning.lowerings import error_of, seconds_of
 from contractconv.planning.piece import Piece
 from contractconv.planning.predictions import summed
-from contractconv.planning.scatter_phases import Window, unit_count, unit_windows, windows
+from contractconv.planning.scatter_phases import (
+    Window,
+    pads_beside,
+    unit_count,
+    unit_windows,
+    windows,
+)
 from contractconv.planning.setting import Setting
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
@@ -52,6 +58,8 @@ def decomposed(leaf: Problem, algorithm: str, setting: Setting, careful: bool) -
             pieces.append(Piece(part))
         elif algorithm == "fft":
             pieces.append(Piece(part, "fft", kept))
+        elif careful and setting.machine.compiled and pads_beside(part, kept):
+            pieces.append(Piece(part))  # numpy makes room for it, which takes longer
         else:
             pieces.append(_best_tiles(part, kept, setting, careful))
     return pieces

@@ -22,8 +22,7 @@ from contractconv.lazy import remembered
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
-from contractconv.planning.scatter_phases import Window
-from contractconv.planning.trimming import reaches_outside
+from contractconv.planning.scatter_phases import Window, pads_beside
 from contractconv.tiles.decomposition import Decomposition, decomposition
 
 # Values of indices that all three sides have: each of them has calls of its own.
@@ -120,7 +119,7 @@ class Layer:
         :func:`contractconv.engines.llvm.tile_kernels.tiled_product.prepared`.
         """
         groups = _groups(problem, windows)
-        if groups is None or _pads(problem, windows):
+        if groups is None or pads_beside(problem, windows):
             return None
         if volume(groups.batch, problem.extents) > _MOST_BATCHES:
             return None
@@ -203,16 +202,22 @@ class Layer:
 
 
 def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] | None:
-    """The indices that kernels run along: the channels and the columns.
+    """The indices that kernels run along: the channels and the columns, of several values each.
 
     Args:
         windows: its windows, all of one operand and of one role.
 
     Returns:
-        Both; ``None`` if an index has no place in the scheme.
+        Both; ``None`` if an index has no place in the scheme, or padding none.
     """
     groups = _groups(problem, windows)
-    return None if groups is None else (groups.channels, groups.columns)
+    if groups is None or pads_beside(problem, windows):
+        return None
+    channels, columns = (
+        tuple(n for n in labels if problem.extents[n] > 1)
+        for labels in (groups.channels, groups.columns)
+    )
+    return channels, columns
 
 
 class _Groups(NamedTuple):
@@ -239,16 +244,6 @@ def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
 
 def _opened(windows: Sequence[Window]) -> set[str]:
     return {name for window in windows for name in (window.result, window.tap)}
-
-
-def _pads(problem: Problem, windows: Sequence[Window]) -> bool:
-    """Whether an operand is read outside of itself along an axis that is not decomposed."""
-    opened = {(w.operand, w.axis) for w in windows}
-    return any(
-        (number, axis) not in opened and reaches_outside(access, problem.extents)
-        for number, term in enumerate(problem.operands)
-        for axis, access in enumerate(term)
-    )
 
 
 def _sides(
