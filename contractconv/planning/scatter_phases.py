@@ -23,10 +23,9 @@ from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
-# Phases that read nothing but padding beside are not better unless they are so many times fewer.
-_MOST_PADDED = 5.0
-# A part takes as long as so many numbers are copied; of fewer for each point it does not matter.
-_A_PART, _OF_POINTS = 1 << 11, 64
+# Phases that read nothing but padding beside are not better unless they are so many times fewer;
+# and an operand so many times as large as the result is not copied with room around it.
+_MOST_PADDED, _MANY_TIMES = 5.0, 4
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
 
@@ -43,8 +42,8 @@ def by_phases(problem: Problem) -> tuple[Problem, ...] | None:
 
     Solved for is the index that leaves less work, of equals the longer one, if an operand has it
     on an axis of its own: reads outside that axis are then the values outside its extent. The same
-    points lie inside, whichever it is: what differs is how many parts they are in, and how large
-    the operand is that is copied with room for what is outside. It gives
+    points lie inside, whichever it is: what differs is how many parts they are in, and whether the
+    operand that is copied with room for what is outside is a large one. It gives
     its name to ``q``, and the other one, which is summed, to ``k'``; an index of which one value is
     left is gone. Several axes have the product of their phases. Phases have more points than the
     scatter where a dilation is not far below the extent, as most of what a window reads is then
@@ -114,19 +113,15 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     extents = problem.extents
 
     points = {name: _points_each(access, name, extents) for name in guards}
-    least = min(points.values())
-    some = least * access.size * volume(extents.keys() - access.names, extents) / _OF_POINTS
+    most = _MOST_PADDED * min(points.values())
+    large = _MANY_TIMES * prod(problem.result_shape)
 
-    def cost(name: str) -> tuple[bool, float, float, int, int]:
-        copied = prod(shape_of(problem.operands[guards[name][0]]))
-        work = _parts_each(access, name, extents) * _A_PART + (copied if copied > some else 0)
+    def cost(name: str) -> tuple[bool, bool, float, float, int, int]:
+        copied, parts = problem.operands[guards[name][0]], _parts_each(access, name, extents)
         return (
-            points[name] > _MOST_PADDED * least,
-            work,
-            points[name],
-            -extents[name],
-            -abs(steps[name]),
-        )
+            points[name] > most, prod(shape_of(copied)) > large, parts,
+            points[name], -extents[name], -abs(steps[name]),
+        )  # fmt: skip
 
     solved = min(guards, key=cost)
     return _by_residues(_solved(problem, axis, solved), guards[solved], solved)

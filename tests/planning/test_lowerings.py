@@ -18,6 +18,7 @@ from contractconv.planning import lowerings
 from contractconv.planning.lowerings import GRADIENT, Lowering, register, withdraw
 from contractconv.planning.workspace import Workspace
 
+FIRST = "b c (i+k) (j+l), o c k l -> b o i j"
 CONV = "b (i+k-1) (j+l-1) c, k l c o -> b i j o"
 POOL = "b (2*i+k) (2*j+l) c -> b i j c"
 CASES: dict[str, tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = {
@@ -33,6 +34,10 @@ CASES: dict[str, tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "few channels": (CONV, ((1, 20, 20, 2), (3, 3, 2, 3)), {}),
     "one result": ("(i+k) (j+l), k l -> i j", ((40, 40), (9, 9)), {}),
     "stride": (CONV.replace("(i", "(2*i"), ((1, 32, 32, 8), (3, 3, 8, 8)), {}),
+    "a column of taps": (FIRST, ((1, 16, 40, 40), (16, 16, 5, 1)), {}),
+    "a row of taps": (FIRST, ((1, 16, 40, 40), (16, 16, 1, 5)), {}),
+    "few rows, padded": ("b o i j, o c k l -> b c (i+k) (j+l)", ((2, 8, 2, 90), (8, 8, 3, 3)), {}),
+    "many groups": ("b (i+k) g c, k g c o -> b i g o", ((1, 34, 140, 4), (3, 140, 4, 4)), {}),
     "depthwise": ("b (i+k-1) (j+l-1) c, k l c -> b i j c", ((2, 32, 32, 8), (3, 3, 8)), {}),
     "transposed": ("b i j c, k l c o -> b (2*i+k-1) (2*j+l-1) o",
                    ((2, 12, 12, 8), (3, 3, 8, 8)), {}),

@@ -169,6 +169,25 @@ def test_there_are_as_few_phases_as_can_be(spec: str, i: int, k: int, count: int
     assert len(phases_of(problem_of(spec, (i,), (k,)))) == count
 
 
+@pytest.mark.parametrize(
+    ("spec", "i", "k"),
+    [
+        ("b i o, k c o -> b (i+8*k) c", (8, 12, 224), (3, 112, 224)),  # a dilation
+        ("b i o, k c o -> b (i+8*k) c", (1, 20, 512), (11, 112, 512)),
+        ("b i o, k c o -> b (i+4*k-4) c", (8, 8, 112), (3, 320, 112)),
+        ("b i o, k c o -> b (i+k-2) c", (1, 4, 160), (5, 160, 160)),  # a kernel like the image
+        ("b i o, k c o -> b (i+k-3) c", (8, 4, 384), (7, 384, 384)),
+    ],
+)
+def test_the_large_kernel_is_not_the_one_with_room_around_it(
+    spec: str, i: tuple[int, ...], k: tuple[int, ...]
+) -> None:
+    """The image is read through windows, in one phase, and the taps where they lie."""
+    (phase,) = phases_of(problem_of(spec, i, k))
+    _, kernel = phase.operands
+    assert all(access.plain is not None for access in kernel), str(phase)
+
+
 def test_a_phase_reads_as_a_contraction() -> None:
     problem = problem_of("b i c, k c o -> b (2*i+k-1) o", (2, 5, 3), (4, 3, 7))
     odd, even = phases_of(problem)

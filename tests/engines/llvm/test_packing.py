@@ -5,13 +5,18 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from contractconv.arrays.views import contiguous
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
-from contractconv.engines.llvm.packing import End, add_copy
+from contractconv.engines.llvm.packing import End, add_copy, reading
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program
+from contractconv.machine.placement import LINE
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
 
 Array = NDArray[np.floating]
 GUARD = 77.0
@@ -68,3 +73,29 @@ def test_what_is_finished_has_a_bias_along_its_last_axis(
         return
     copied(source, out, adding, Finish(biased, relu=True), bias)
     assert np.array_equal(out, np.maximum(source + adding + biased * bias, 0))
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("side", [16, 32, 36, 66])
+def test_lines_of_a_copy_do_not_share_few_places_in_cache(side: int, itemsize: int) -> None:
+    """The images lie side by side, channel by channel: each of these would begin alike."""
+    problem = resolve(
+        parse("b c (i+k) (j+l), o c k l -> b o i j"), [(64, 40, side, side), (8, 40, 2, 2)], {}
+    )
+    term, strides = problem.operands[0], contiguous(problem, itemsize)[0]
+    copy = reading(problem, term, strides, itemsize, ("b",)).copy
+    assert copy is not None
+    assert copy.order[-1] == 0
+    assert copy.strides[-1] == 1
+    apart = [stride * itemsize for stride in copy.strides[:-1]]
+    assert all(step < 2048 or step % 512 for step in apart)
+    assert all(step % LINE == 0 for step in apart)
+    assert copy.elements <= 1.05 * prod(copy.shape)
+
+
+def test_a_copy_has_no_gaps_along_its_lanes() -> None:
+    problem = resolve(parse("g b c j, g c o -> b j g o"), [(64, 3, 16, 9), (64, 16, 16)], {})
+    term, strides = problem.operands[1], contiguous(problem, 4)[1]
+    read = reading(problem, term, strides, 4, ("g", "o"))
+    assert read.copy is not None
+    assert (read.steps["o"], read.steps["g"]) == (4, 64)

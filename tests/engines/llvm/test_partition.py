@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contractconv.engines.llvm.partition import unpadded
+from contractconv.arrays.views import contiguous
+from contractconv.engines.llvm.direct_kernels import nest_of
+from contractconv.engines.llvm.partition import apart, unpadded
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
 from contractconv.notation.problem import Access, Problem
+from contractconv.planning.cost import volume
 
 Point = tuple[int, ...]
 
@@ -60,3 +65,28 @@ def test_a_row_at_the_edge_has_one_part(row: int) -> None:
     whole = window(10, 14, 5, (1, -1), 0)
     (part,) = unpadded(whole.restricted("i", row, 1))
     assert part.points == min(row + 1, 5, 14 - row)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("spec", "shapes"),
+    [
+        ("b c (i+k) (j+l), o c k l -> b o i j", ((64, 24, 17, 17), (24, 24, 3, 3))),
+        ("b c (i+k) (j+l), o c k l -> b o i j", ((1, 16, 66, 66), (40, 16, 3, 3))),
+        ("b c j, o c -> b o j", ((2, 64, 700), (96, 64))),
+        ("b (i+k) (j+l) c, k l c o -> b i j o", ((8, 30, 30, 64), (3, 3, 64, 128))),
+        ("i k, k j -> i j", ((600, 300), (300, 500))),
+    ],
+)
+def test_pieces_of_work_have_whole_tiles_of_rows(
+    spec: str, shapes: tuple[tuple[int, ...], ...], dtype: str
+) -> None:
+    """A tile of fewer rows loads the same vectors for fewer products."""
+    problem = resolve(parse(spec), list(shapes), {})
+    nest = nest_of(problem, contiguous(problem, 4 if dtype == "float32" else 8), dtype)
+    assert nest is not None
+    parts = [part for (part,) in apart(problem, nest, 0)]
+    assert len(parts) > 1
+    assert sum(part.points for part in parts) == problem.points
+    rows = [volume(nest.rows, part.extents) for part in parts]
+    assert min(rows) >= min(nest.tile.rows, volume(nest.rows, problem.extents))

@@ -119,9 +119,7 @@ class Layer:
         :func:`contractconv.engines.llvm.tile_kernels.tiled_product.prepared`.
         """
         groups = _groups(problem, windows)
-        if groups is None or pads_beside(problem, windows):
-            return None
-        if volume(groups.batch, problem.extents) > _MOST_BATCHES:
+        if groups is None:
             return None
         which, role = windows[0].operand, windows[0].role
         data, other, out = _sides(problem, windows, strides)
@@ -208,10 +206,11 @@ def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] 
         windows: its windows, all of one operand and of one role.
 
     Returns:
-        Both; ``None`` if an index has no place in the scheme, or padding none.
+        Both; ``None`` if there is no place in the scheme for an index, for padding along other axes
+        or for so many batches.
     """
     groups = _groups(problem, windows)
-    if groups is None or pads_beside(problem, windows):
+    if groups is None:
         return None
     channels, columns = (
         tuple(n for n in labels if problem.extents[n] > 1)
@@ -230,12 +229,16 @@ class _Groups(NamedTuple):
 
 
 def _groups(problem: Problem, windows: Sequence[Window]) -> _Groups | None:
+    if pads_beside(problem, windows):
+        return None
     which, opened = windows[0].operand, _opened(windows)
     data, other = ({*labels_of([problem.operands[n]])} - opened for n in (which, 1 - which))
     order = [n for n in problem.indices if n not in opened]
     batch, rows, columns, summed = roles(data, other, problem.kept, order)
     placed = {*batch, *rows, *columns, *summed} == {*order}
     if not placed or any((n in data) != (n in other) for n in summed):
+        return None
+    if volume(batch, problem.extents) > _MOST_BATCHES:
         return None
     if windows[0].role == "forward":
         return _Groups(rows, batch, summed, columns)
