@@ -45,7 +45,7 @@ FAST: tuple[Algorithm, ...] = ("toom-cook", "fft")
 FEW = 1 << 18
 
 # The share of a call that a piece takes which has none of its own.
-_OF_A_CALL = 1 / 16
+_OF_A_CALL = 1 / 2
 
 # A machine like many, for plans that no run depends on.
 COMMON = Machine(threads=2, compiled=True, multiply=1e11, move=4e9, call=2e-5)
