@@ -41,9 +41,8 @@ _APART = 3.0
 # Numbers of an array that is still in cache when it is read, and how many times longer those of a
 # larger one take.
 _NEAR, _FROM_AFAR = 1 << 21, 12
-# The share of a call that each of a batch takes in one program of kernels, where no more numbers
-# than that are read and written.
-_OF_A_BATCH, _CACHED = 1 / 64, 1 << 19
+# The share of a call that each of a batch takes in one program of kernels.
+_OF_A_BATCH = 1 / 64
 # numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
 _ALONE = 8.0
 # Numbers a second that numpy moves at most, where that is not a mere copy.
@@ -153,16 +152,14 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
         moved *= _APART if _lies_apart(part) else 1
     if machine.compiled:
         moved += _laid_anew(part, found) / (machine.move * machine.threads)
-    return machine.call * _calls(part, batch, machine) + multiplied + moved
+    return machine.call * _calls(batch, machine) + multiplied + moved
 
 
-def _calls(part: Problem, batch: int, machine: Machine) -> float:
+def _calls(batch: int, machine: Machine) -> float:
     """How many calls tiles take as much as, beside what they multiply and move."""
-    numbers = sum(prod(shape_of(term)) for term in (*part.operands, part.output))
-    if batch == 1 or not machine.compiled or numbers > _CACHED:
+    if batch == 1 or not machine.compiled:
         return 2 * batch
-    # All of a batch is one program; where it is not in cache, what lies apart takes long to come.
-    return 1.3 + _OF_A_BATCH * batch
+    return 1.3 + _OF_A_BATCH * batch  # all of them are one program
 
 
 def _laid_anew(part: Problem, found: Sequence[Window]) -> int:

@@ -47,6 +47,9 @@ FEW = 1 << 18
 # The share of a call that a piece takes which has none of its own.
 _OF_A_CALL = 1 / 2
 
+# How many times slower multiplications are than in float32.
+_SLOWNESS = {"float32": 1.0, "float64": 2.0, "complex64": 4.0, "complex128": 8.0}
+
 # A machine like many, for plans that no run depends on.
 COMMON = Machine(threads=2, compiled=True, multiply=1e11, move=4e9, call=2e-5)
 
@@ -95,9 +98,7 @@ class Setting:
     @property
     def slowness(self) -> float:
         """How many times slower than in float32 multiplications are."""
-        return {"float32": 1.0, "float64": 2.0, "complex64": 4.0, "complex128": 8.0}.get(
-            self.dtype, 8.0
-        )
+        return _SLOWNESS.get(self.dtype, 8.0)
 
 
 DIRECT = Setting("float64", "direct", COMMON)
