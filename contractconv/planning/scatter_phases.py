@@ -23,8 +23,8 @@ from contractconv.reductions.table import REDUCTIONS
 
 # The number of an operand, and of one of its axes.
 Place = tuple[int, int]
-# Phases that read nothing but padding beside are not better unless they are so many times fewer;
-# and an operand so many times as large as the result is not copied with room around it.
+# An index that leaves so many times as many points, padding included, is not solved for; nor one
+# for which an operand so many times as large as the result is copied with room around it.
 _MOST_PADDED, _MANY_TIMES = 5.0, 4
 # Each phase is planned by itself: more of them than this are not made.
 _MOST_PHASES = 1024
@@ -116,7 +116,7 @@ def _gathered(problem: Problem, axis: int) -> list[Problem] | None:
     most = _MOST_PADDED * min(points.values())
     large = _MANY_TIMES * prod(problem.result_shape)
 
-    def cost(name: str) -> tuple[bool, bool, float, float, int, int]:
+    def cost(name: str) -> tuple[bool, bool, int, float, int, int]:
         copied, parts = problem.operands[guards[name][0]], _parts_each(access, name, extents)
         return (
             points[name] > most, prod(shape_of(copied)) > large, parts,
@@ -136,15 +136,16 @@ def _points_each(access: Access, solved: str, extents: Mapping[str, int]) -> flo
     return max(1.0, extents[other] / abs(steps[solved]))
 
 
-def _parts_each(access: Access, solved: str, extents: Mapping[str, int]) -> float:
+def _parts_each(access: Access, solved: str, extents: Mapping[str, int]) -> int:
     """How many parts the axis is cut into that are solved for an index and meet no padding."""
     steps = dict(access.terms)
     (other,) = (name for name in access.names if name != solved)
     if abs(steps[other]) > extents[solved]:  # nothing is summed
         return extents[other]
     phases = min(abs(steps[solved]) // gcd(*steps.values()), extents[other])
-    # A part begins where a value of the other index begins to be inside, or ceases to be.
-    return phases * (2 * extents[other] / phases - 1)
+    # A part begins where a value of the other index begins to be inside, or ceases to be: in each
+    # phase at both ends of each of its values, of which the first part has one.
+    return 2 * extents[other] - phases
 
 
 def _guards(problem: Problem, access: Access) -> dict[str, Place]:

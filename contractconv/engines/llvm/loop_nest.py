@@ -228,8 +228,9 @@ def _cycles(nest: Nest, problem: Problem, steps: Steps, dtype: str) -> float:
         if nest.has_lanes(n)
     ]
     copies.append((_cycles_of_copy(nest, problem.output, steps[2], problem, kind), kept))
-    products = _cycles_of_products(nest, problem.extents, steps, kind)
-    reads = _cycles_of_tile_reads(nest, problem.extents, steps, kind)
+    window = along(nest, problem.extents, steps[1 - nest.vectors], kind.lanes)
+    products = _cycles_of_products(nest, window, problem.extents, steps, kind)
+    reads = _cycles_of_tile_reads(nest, window, problem.extents, steps, kind)
     return products + reads + sum(each * count for each, count in copies)
 
 
@@ -240,13 +241,12 @@ def _reached(term: tuple[Access, ...], extents: Mapping[str, int]) -> int:
 
 
 def _cycles_of_products(
-    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+    nest: Nest, window: Along | None, extents: Mapping[str, int], steps: Steps, kind: Number
 ) -> float:
     tile, wide = nest.tile, -(-nest.width(extents) // kind.lanes)
     rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
     again = _TAP / _run(nest.summed, extents, steps[:2])
     masked = nest.width(extents) % kind.lanes and kind.bytes < _MASKED
-    window = along(nest, extents, steps[1 - nest.vectors], kind.lanes)
     if window is None:
         full, rest = divmod(rows, tile.rows)
         high = full * _cycles_of_step(tile.rows, tile, kind, again)
@@ -259,11 +259,10 @@ def _cycles_of_products(
 
 
 def _cycles_of_tile_reads(
-    nest: Nest, extents: Mapping[str, int], steps: Steps, kind: Number
+    nest: Nest, window: Along | None, extents: Mapping[str, int], steps: Steps, kind: Number
 ) -> float:
     """What reading costs because of where numbers lie, for all tiles."""
     scalars = _as_read(nest, extents, steps, 1 - nest.vectors, kind)
-    window = along(nest, extents, steps[1 - nest.vectors], kind.lanes)
     tile = nest.tile if window is None else window.tile
     wide, rows = -(-nest.width(extents) // kind.lanes), volume(nest.rows, extents)
     tiles = volume(nest.batch, extents) * -(-wide // tile.vectors) * -(-rows // tile.rows)
