@@ -13,7 +13,7 @@ Range = tuple[str, int, int]
 
 
 def boxes(shape: Sequence[int], labels: Sequence[str], most: int) -> Iterator[tuple[Range, ...]]:
-    """Cut a box into boxes of at most ``most`` elements, along its first axes.
+    """Cut a box into boxes of about one size, at most ``most`` elements, along its first axes.
 
     Args:
         shape: its extents.
@@ -25,7 +25,7 @@ def boxes(shape: Sequence[int], labels: Sequence[str], most: int) -> Iterator[tu
 
     Example:
         >>> list(boxes((2, 6), ("i", "j"), 4))[:2]
-        [(('i', 0, 1), ('j', 0, 4)), (('i', 0, 1), ('j', 4, 6))]
+        [(('i', 0, 1), ('j', 0, 3)), (('i', 0, 1), ('j', 3, 6))]
     """
     cuts: list[list[Range]] = []
     rest = prod(shape)
@@ -33,7 +33,8 @@ def boxes(shape: Sequence[int], labels: Sequence[str], most: int) -> Iterator[tu
         if rest <= most:
             break
         rest //= max(size, 1)
-        chunk = max(1, min(size, most // max(rest, 1)))
+        pieces = -(-size // max(1, min(size, most // max(rest, 1))))
+        chunk = -(-size // pieces)
         cuts.append([(label, n, min(n + chunk, size)) for n in range(0, size, chunk)])
         if chunk > 1:
             break

@@ -11,10 +11,14 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from contractconv.machine.work_sharing import carried_out, evenly
 from contractconv.notation.problem import Accesses, Problem, shape_of
 
 Array = NDArray[Any]
 Labels = tuple[str, ...]
+
+# Numbers of a padded copy that are written at once, and how many multiplications each is worth.
+_SLAB, _MOVE = 1 << 18, 16
 
 
 class Labelled(NamedTuple):
@@ -193,9 +197,19 @@ def _padded(array: Array, reaches: list[tuple[int, int]], fill: Any) -> Array:
     shape = [high - low + 1 for low, high in reaches]
     if fill is None:
         return unread(shape, None, array.dtype)
-    buffer = np.full(shape, fill, array.dtype)
-    there = [overlap(*reach, size) for reach, size in zip(reaches, array.shape, strict=True)]
-    buffer[tuple(into for into, _ in there)] = array[tuple(outof for _, outof in there)]
+    buffer = np.empty(shape, array.dtype)
+    (first, _), *others = reaches
+
+    def fill_in(slabs: Sequence[range]) -> None:
+        for slab in slabs:
+            part = buffer[slab.start : slab.stop]
+            part[...] = fill
+            ends = (first + slab.start, first + slab.stop - 1)
+            there = [overlap(*r, n) for r, n in zip((ends, *others), array.shape, strict=True)]
+            part[tuple(into for into, _ in there)] = array[tuple(outof for _, outof in there)]
+
+    # Slab by slab, so that what is filled is still in cache when it is written over.
+    carried_out(fill_in, evenly(len(buffer), -(-buffer.size // _SLAB)), _MOVE * buffer.size)
     return buffer
 
 

@@ -31,6 +31,8 @@ class Helpers:
 
     Attributes:
         inboxes: where each of them finds what to do.
+        stand_in: where one more does who works in the caller's place while he waits. Where a thread
+            is begun for that, the system may put it on the processor of another one.
         kept: what whoever has taken them keeps for the next one.
 
     Raises:
@@ -39,24 +41,30 @@ class Helpers:
 
     def __init__(self, number: int) -> None:
         self.inboxes: list[Inbox] = []
+        self.stand_in: Inbox = SimpleQueue()
         self.kept: Any = None
+        self._begun: list[Inbox] = []
         self._gone: SimpleQueue[None] = SimpleQueue()
         try:
             for _ in range(number):
-                # Each knows its own queue, not this object, which would never be let go otherwise.
-                inbox: Inbox = SimpleQueue()
-                begin(partial(_help, inbox, self._gone))
-                self.inboxes.append(inbox)
+                self.inboxes.append(self._begin(SimpleQueue()))
+            self._begin(self.stand_in)
         except BaseException:
             self.leave()
             raise
+
+    def _begin(self, inbox: Inbox) -> Inbox:
+        # Each knows its own queue, not this object, which would never be let go otherwise.
+        begin(partial(_help, inbox, self._gone))
+        self._begun.append(inbox)
+        return inbox
 
     def __len__(self) -> int:
         return len(self.inboxes)
 
     def dismiss(self) -> None:
         """Send them home."""
-        for inbox in self.inboxes:
+        for inbox in self._begun:
             inbox.put(None)
 
     __del__ = dismiss
@@ -65,7 +73,7 @@ class Helpers:
         """Send them home, and see that they have gone, unless they are busy for a long time."""
         self.dismiss()
         with suppress(Empty):
-            for _ in self.inboxes:
+            for _ in self._begun:
                 self._gone.get(timeout=1)
 
 

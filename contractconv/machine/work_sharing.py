@@ -11,14 +11,14 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from contractconv.machine import blas
-from contractconv.machine.threads import Inbox, get_num_threads, team
+from contractconv.machine.threads import Helpers, get_num_threads, team
 from contractconv.uninterrupted import is_ours, undisturbed
 
 Part = TypeVar("Part")
 Made = TypeVar("Made")
 
 # Multiplications that are worth waking another thread.
-WORTH = 1 << 24
+WORTH = 3 << 23
 # Threads that share one contraction: each has a block of its own, all of them a bounded memory.
 _MOST = 8
 
@@ -77,7 +77,7 @@ def together(work: Callable[[Sequence[Part]], Made], runs: Sequence[Sequence[Par
     job, lenders = _Job(work, runs), team()
     helpers = lenders.take() if len(runs) > 1 else None
     try:
-        job.carry_out([] if helpers is None else helpers.inboxes)
+        job.carry_out(helpers)
     finally:
         if helpers is not None:
             lenders.give(helpers)
@@ -103,12 +103,15 @@ class _Job(Generic[Part, Made]):
         self._stopped: list[None] = []
         self._wakening: SimpleQueue[None] = SimpleQueue()
 
-    def carry_out(self, inboxes: Sequence[Inbox]) -> None:
-        """Do all runs together with helpers; whoever comes late takes what is left."""
+    def carry_out(self, helpers: Helpers | None) -> None:
+        """Let helpers do all runs; whoever comes late takes what is left."""
         try:
-            for inbox in inboxes[: self._total - 1]:
-                inbox.put(self._help)
-            undisturbed(self._help)
+            if helpers is None:
+                undisturbed(self._help)
+            else:
+                for inbox in (helpers.stand_in, *helpers.inboxes)[: self._total]:
+                    inbox.put(self._help)
+                self._wakening.get()  # when the first one stops, nothing is left to be taken
         finally:
             # Come what may: they write to memory that is used for other things afterwards.
             self._finish()

@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 from oracle import evaluate
 
 import contractconv as cc
 from contractconv import Algorithm
 from contractconv.arrays.index_boxes import boxes
 from contractconv.arrays.views import Labelled, output_view
-from contractconv.engines.numpy import depthwise, matrix_product, shift_and_add, tile_product
+from contractconv.engines.numpy import depthwise, product_blocks, shift_and_add, tile_product
 from contractconv.engines.numpy.depthwise import is_elementwise
 from contractconv.engines.numpy.matrix_product import add_leaf, sum_leaf
 from contractconv.engines.numpy.shift_and_add import few_results
+from contractconv.engines.numpy.short_rows import short_rows
 from contractconv.execution import calibration
 from contractconv.machine import blas, work_sharing
 from contractconv.notation.extents import resolve
@@ -45,6 +47,10 @@ ELEMENTWISE = {
     "kernel first": leaf("k c, (i+k) c -> i c", (3, 4), (9, 4)),
     "turned": leaf("b (i+k) c, c k -> c i b", (2, 9, 4), (4, 3)),
     "channels first": leaf("b c (i+k), c k -> b c i", (2, 3, 40), (3, 2)),
+    "short rows": leaf("b c (i+k) (j+l), c k l -> b c i j", (2, 3, 18, 19), (3, 3, 2)),
+    "short padded rows": leaf("b c (i+k-1) (j+l-1), c k l -> b c i j", (2, 3, 17, 15), (3, 3, 3)),
+    "short rows of a stride": leaf("c (2*i+k) (2*j+l), c k l -> c i j", (5, 31, 29), (5, 3, 3)),
+    "short rows in jumps": leaf("c (i+k) (3*j+l), c k l -> c i j", (5, 12, 43), (5, 2, 3)),
     "of the kernel": leaf("b (i+k) (j+l) c, b i j c -> k l c", (2, 6, 7, 3), (2, 4, 6, 3)),
     "of a padded kernel": leaf("b (i+k-1) c, b i c -> k c", (2, 6, 3), (2, 6, 3)),
     "of a strided kernel": leaf("b (2*i+k) c, b i c -> c k", (3, 9, 4), (3, 4, 4)),
@@ -95,7 +101,7 @@ def cutting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param != "whole":
         for module, name, value in (
             (depthwise, "_LANE", 6), (depthwise, "BESIDE", 40), (depthwise, "TERMS", 10),
-            (shift_and_add, "_MOST", 60), (matrix_product, "BLOCK", 48),
+            (shift_and_add, "_MOST", 60), (product_blocks, "BLOCK", 48),
         ):  # fmt: skip
             monkeypatch.setattr(module, name, value)
     if request.param == "shared":
@@ -183,6 +189,25 @@ def test_strided_windows_with_few_results_are_not() -> None:
 
 def labelled(labels: str, *shape: int) -> Labelled:
     return Labelled(np.ones(shape), tuple(labels.split()))
+
+
+def test_short_rows_and_what_lies_between_them_are_one_lane() -> None:
+    image, kernel = np.arange(2 * 6 * 9.0).reshape(2, 6, 9), labelled("c k l", 2, 2, 3)
+    # Rows of seven results, one every nine numbers.
+    strides = (image.strides[0], *image.strides[1:], *image.strides[1:])
+    window = Labelled(as_strided(image, (2, 5, 7, 2, 3), strides), tuple("cijkl"))
+    found = short_rows("j", window, kernel, ("c", "i", "j"))
+    assert found == ("i", "j", 5, 9, 7)
+    lane = found.as_lane(window)
+    assert lane.labels == tuple("cjkl")
+    assert lane.array.shape == (2, 4 * 9 + 7, 2, 3)
+    rows = found.as_rows(lane)
+    assert rows.labels == tuple("cijkl")
+    assert np.array_equal(rows.array, window.array)
+    # Nothing lies between these, or far more than the rows themselves.
+    assert short_rows("j", labelled("c i j", 2, 5, 7), kernel, ("c", "i", "j")) is None
+    apart = Labelled(np.ones((2, 5, 99))[:, :, :7], tuple("cij"))
+    assert short_rows("j", apart, kernel, ("c", "i", "j")) is None
 
 
 def test_what_is_elementwise() -> None:

@@ -2,13 +2,14 @@
 
 The innermost loop runs along a *lane*: the index whose elements lie side by side in the larger
 operand, and the one that follows it in memory. Where the smaller operand does not have the latter,
-it is repeated; where the result does not have it, it is summed in the end.
+it is repeated; where the result does not have it, it is summed in the end. Short rows of a window
+are one lane with what lies between them, of which the results are left out in the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from math import prod
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from contractconv.arrays.index_boxes import Range, boxes, within
 from contractconv.arrays.summation import TERMS, added, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
+from contractconv.engines.numpy.short_rows import short_rows
 from contractconv.machine.work_sharing import carried_out, evenly, portions
 from contractconv.planning.roles import roles
 
@@ -35,7 +37,7 @@ def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
     if (found.rows and found.columns) or not found.batch:
         return False
     big, small = _by_size(left, right)
-    lane = _innermost(big)
+    lane = _lane(big, small, labels)
     if lane not in labels or lane in small.labels:
         return lane in labels
     terms = prod(size for n, size in big.sizes.items() if n not in labels)
@@ -45,7 +47,7 @@ def is_elementwise(left: Labelled, right: Labelled, labels: Labels) -> bool:
 def add_elementwise(left: Labelled, right: Labelled, out: Labelled, accumulate: bool) -> None:
     """Write sums of products, or add them to what is there."""
     big, small = _by_size(left, right)
-    lane = _innermost(big)
+    lane = _lane(big, small, out.labels)
     name, most = _joined(lane, big, small, out)
     if name in out.labels:
         for part, other, target in _lanes(big, small, out, (name, lane), most):
@@ -78,10 +80,20 @@ def _by_size(left: Labelled, right: Labelled) -> tuple[Labelled, Labelled]:
     return (left, right) if left.array.size >= right.array.size else (right, left)
 
 
-def _innermost(view: Labelled) -> str:
-    """The index along which elements are neighbours; of several, the longest one."""
+def _lane(view: Labelled, small: Labelled, labels: Labels) -> str:
+    """The index along which elements are neighbours; of several, the longest one.
+
+    If that is one of few taps, which jump: the nearest of results.
+    """
     sizes, steps = view.sizes, view.steps
-    return min(view.labels, key=lambda n: (sizes[n] == 1, abs(steps[n]), -sizes[n]))
+
+    def nearest(names: Sequence[str]) -> str:
+        return min(names, key=lambda n: (sizes[n] == 1, abs(steps[n]), -sizes[n]))
+
+    found = nearest(view.labels)
+    kept = [n for n in view.labels if n in labels and n not in small.labels]
+    terms = prod(size for n, size in sizes.items() if n not in labels)
+    return nearest(kept) if kept and found not in labels and terms <= _MOST_TERMS else found
 
 
 def _joined(lane: str, big: Labelled, small: Labelled, out: Labelled) -> tuple[str, int]:
@@ -122,13 +134,24 @@ def _add_blocks(big: Labelled, small: Labelled, out: Labelled, accumulate: bool)
 
     def work(run: Sequence[tuple[Range, ...]]) -> None:
         for box in run:
-            target = within(out, box).arranged(labels)
-            made = None if accumulate else target
-            made = _swept(within(big, box), within(small, box), labels, made)
-            if accumulate:
-                np.add(target, made, out=target)
+            part, other, target = (within(view, box) for view in (big, small, out))
+            _add_block(part, other, target, labels, accumulate)
 
     carried_out(work, list(boxes(shape, labels, most)), points)
+
+
+def _add_block(
+    big: Labelled, small: Labelled, out: Labelled, labels: Labels, accumulate: bool
+) -> None:
+    target, rows = out.arranged(labels), short_rows(_lane(big, small, labels), big, small, labels)
+    if rows is not None:
+        names = tuple(n for n in labels if n != rows.rows)
+        made = Labelled(_swept(rows.as_lane(big), small, names), names)
+        put(rows.as_rows(made).arranged(labels), target, accumulate)
+    elif accumulate:
+        np.add(target, _swept(big, small, labels), out=target)
+    else:
+        _swept(big, small, labels, target)
 
 
 def _sum(
@@ -194,6 +217,32 @@ def _sums_of_blocks(
 
 
 def _at_once(big: Labelled, small: Labelled, labels: Labels, out: Array | None = None) -> Array:
+    """Sums of products in one sweep, or one for each tap that lies nearer than the lane."""
+    near = _nearer(big, small, labels)
+    if not near:
+        return _einsum(big, small, labels, out)
+    total, term = out, None
+    for number, values in enumerate(product(*(range(big.sizes[n]) for n in near))):
+        tap = dict(zip(near, values, strict=True))
+        factors = big.at(tap), small.at(tap)
+        if number == 0 or total is None:
+            total = _einsum(*factors, labels, total)
+        else:
+            term = _einsum(*factors, labels, term)
+            np.add(total, term, out=total)
+    assert total is not None, "there is at least one tap"
+    return total
+
+
+def _nearer(big: Labelled, small: Labelled, labels: Labels) -> list[str]:
+    """Few indices that are summed, along which numpy would run instead of along the lane."""
+    steps, sizes, lane = big.steps, big.sizes, _lane(big, small, labels)
+    near = [n for n in big.labels if n not in labels and abs(steps[n]) <= abs(steps[lane])]
+    few = prod(sizes[n] for n in near) <= TERMS
+    return [n for n in near if sizes[n] > 1] if few and lane in labels else []
+
+
+def _einsum(big: Labelled, small: Labelled, labels: Labels, out: Array | None) -> Array:
     numbers = {name: n for n, name in enumerate(dict.fromkeys((*big.labels, *small.labels)))}
     one, two, kept = ([numbers[n] for n in names] for names in (big.labels, small.labels, labels))
     made: Array = np.einsum(big.array, one, small.array, two, kept, out=out)

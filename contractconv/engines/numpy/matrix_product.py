@@ -8,18 +8,20 @@ matrices block by block, in blocks that stay in cache, so that the matrix of all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from contractconv.arrays.index_boxes import Range, boxes, within
+from contractconv.arrays.index_boxes import within
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view, put, stand_ins
 from contractconv.engines.numpy import shift_and_add
 from contractconv.engines.numpy.depthwise import add_elementwise, is_elementwise
+from contractconv.engines.numpy.product_blocks import Blocks, Box, of_packed, of_result
 from contractconv.engines.numpy.reducing import tap_by_tap
 from contractconv.machine import memory
 from contractconv.machine.work_sharing import carried_out, evenly, portions
@@ -28,8 +30,6 @@ from contractconv.planning.cost import labels_of
 from contractconv.planning.roles import roles
 from contractconv.planning.strided_leaves import by_taps
 
-# Elements of a packed block: 1 MiB of float32, half of a common second-level cache.
-BLOCK = 1 << 18
 # Blocks whose products are added one after the other.
 _FEW_BLOCKS = 32
 
@@ -170,62 +170,74 @@ class _Product:
     def run(self) -> None:
         """Multiply block by block, and sum where blocks share their results."""
         points = prod({**self.left.sizes, **self.right.sizes}.values())
-        cuts = self._cuts(portions(points))
-        cut = {label for label, _, _ in cuts[0]}
-        # What all blocks read is packed once.
-        self.known = [
-            self._factor(n, ()) if cut.isdisjoint(view.labels) else None
-            for n, view in enumerate((self.left, self.right))
-        ]
-        if not cut.isdisjoint(self.summed):
-            self._run_sums(cuts, points)
+        blocks = self._blocks(portions(points))
+        self._lay_out(blocks)
+        if blocks.sums:
+            self._run_sums(blocks.depth, points)
         else:
-            carried_out(self._run_blocks, cuts, points)
+            work = partial(self._run_rows, blocks.depth)
+            carried_out(work, blocks.rows, points)
 
-    def _cuts(self, parts: int) -> list[tuple[Range, ...]]:
-        """Blocks of what must be packed; if nothing must, so many parts."""
-        packed = self._packed()
-        if packed is None:
-            view, most = self.out, -(-self.out.array.size // parts)
-            order = view.by_stride
-        else:
-            # Where threads share the work, each of them has a block of its own.
-            view, most = packed, BLOCK if parts == 1 else BLOCK // 2
-            order = _cut_order(view, self.out)
-        return list(boxes([view.sizes[label] for label in order], order, most))
-
-    def _packed(self) -> Labelled | None:
-        """The operand that must be packed, if it is larger than a block."""
-        packed = [
-            view
-            for view, groups in ((self.left, (self.rows, self.summed)),
-                                 (self.right, (self.summed, self.columns)))
-            if view.array.size > BLOCK and not view.merges(*groups)
+    def _blocks(self, parts: int) -> Blocks:
+        sides = [
+            (view, other)
+            for view, other, groups in ((self.left, self.right, (self.rows, self.summed)),
+                                        (self.right, self.left, (self.summed, self.columns)))
+            if not view.merges(*groups)
         ]  # fmt: skip
-        return max(packed, key=lambda view: view.array.size, default=None)
+        if not sides:
+            return of_result(self.out, parts)
+        packed, other = max(sides, key=lambda side: side[0].array.size)
+        return of_packed(packed, other, self.out, self.summed, parts)
 
-    def _run_blocks(self, cuts: Sequence[tuple[Range, ...]]) -> None:
-        for box in cuts:
-            self._block(box, within(self.out, box), self.accumulate)
+    def _lay_out(self, blocks: Blocks) -> None:
+        """Pack once what all blocks read whole, or many of them in part."""
+        cut = {label for boxes in (blocks.rows, blocks.depth) for label, _, _ in boxes[0]}
+        again = {label for label, _, _ in blocks.rows[0]}
+        for which, view in enumerate((self.left, self.right)):
+            if cut.isdisjoint(view.labels):
+                self.known[which] = self._factor(which, ())
+            elif again and again.isdisjoint(view.labels):
+                self._straighten(which)
 
-    def _run_sums(self, cuts: Sequence[tuple[Range, ...]], points: int) -> None:
+    def _straighten(self, which: int) -> None:
+        """Copy an operand such that parts of it are matrices as they lie."""
+        if which == 0:
+            groups = (self.rows, self.summed)
+            if not self.left.merges(*groups):
+                self.left = self._straight(self.left, groups)
+        elif not self.right.merges(self.summed, self.columns):
+            self.right = self._straight(self.right, (self.summed, self.columns))
+
+    def _straight(self, view: Labelled, groups: tuple[Labels, Labels]) -> Labelled:
+        """A copy of a view without gaps, its longer runs in memory innermost."""
+        first, second = groups[::-1] if view.runs_along(*groups) else groups
+        labels = (*self.batch, *first, *second)
+        return Labelled(np.ascontiguousarray(view.arranged(labels)), labels)
+
+    def _run_rows(self, depth: Sequence[Box], rows: Sequence[Box]) -> None:
+        for box in rows:
+            out = within(self.out, box)
+            for number, part in enumerate(depth):
+                self._block((*box, *part), out, self.accumulate or number > 0)
+
+    def _run_sums(self, depth: Sequence[Box], points: int) -> None:
         """Sum some blocks at a time; all sums are added in the end."""
-        out, parts = self.out.array, portions(points)
-        groups = [cuts[some.start : some.stop] for some in evenly(len(cuts), parts)]
-        put(added(chain(*carried_out(self._sums, groups, points))), out, self.accumulate)
+        groups = [depth[some.start : some.stop] for some in evenly(len(depth), portions(points))]
+        put(added(chain(*carried_out(self._sums, groups, points))), self.out.array, self.accumulate)
 
-    def _sums(self, groups: Sequence[Sequence[tuple[Range, ...]]]) -> list[Array]:
-        return [added(self._few(cuts)) for cuts in groups]
+    def _sums(self, groups: Sequence[Sequence[Box]]) -> list[Array]:
+        return [added(self._few(depth)) for depth in groups]
 
-    def _few(self, cuts: Sequence[tuple[Range, ...]]) -> Iterator[Array]:
+    def _few(self, depth: Sequence[Box]) -> Iterator[Array]:
         """Sums of a few blocks each."""
-        for start in range(0, len(cuts), _FEW_BLOCKS):
-            total = Labelled(np.zeros_like(self.out.array), self.out.labels)
-            for box in cuts[start : start + _FEW_BLOCKS]:
-                self._block(box, within(total, box), accumulate=True)
+        for start in range(0, len(depth), _FEW_BLOCKS):
+            total = Labelled(np.empty_like(self.out.array), self.out.labels)
+            for number, box in enumerate(depth[start : start + _FEW_BLOCKS]):
+                self._block(box, total, number > 0)
             yield total.array
 
-    def _block(self, box: tuple[Range, ...], out: Labelled, accumulate: bool) -> None:
+    def _block(self, box: Box, out: Labelled, accumulate: bool) -> None:
         a, b = self._factor(0, box), self._factor(1, box)
         target = out.arranged((*self.batch, *self.rows, *self.columns))
         if not accumulate and out.merges(self.rows, self.columns):
@@ -233,7 +245,7 @@ class _Product:
         else:
             put(multiplied(a, b).reshape(target.shape), target, accumulate)
 
-    def _factor(self, which: int, box: tuple[Range, ...]) -> Array:
+    def _factor(self, which: int, box: Box) -> Array:
         known = self.known[which]
         if known is not None:
             return known
@@ -254,10 +266,3 @@ _ADDING: dict[str, Callable[[Labelled, Labelled, Labelled, bool], None]] = {
     DEPTHWISE: add_elementwise,
     PRODUCT: lambda left, right, out, accumulate: _Product(left, right, out, accumulate).run(),
 }
-
-
-def _cut_order(view: Labelled, out: Labelled) -> Labels:
-    """Cut in the order of memory; but adding up a large result again and again costs more."""
-    if out.array.size <= BLOCK:
-        return view.by_stride
-    return tuple(sorted(view.by_stride, key=lambda label: label not in out.labels))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import prod
 
-from contractconv.engines.numpy import depthwise, reducing, shift_and_add
-from contractconv.engines.numpy.matrix_product import BLOCK
+from contractconv.engines.numpy import depthwise, reducing, shift_and_add, short_rows
+from contractconv.engines.numpy.product_blocks import BLOCK
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.path import Pair
@@ -134,7 +134,8 @@ class _Leaf:
         if any(shared) and not all(shared):
             # Perhaps no matrices: an operand is repeated, and lanes are summed in the end.
             taken += 2 * min(max(views), depthwise.BESIDE)
-            taken += min(self.result, depthwise.BESIDE)
+            # And sums of taps with what lies between short rows, of all taps and of one.
+            taken += 2 * short_rows.MOST * min(self.result, depthwise.BESIDE)
         return taken + (0 if self.taps else shift_and_add.temporary_elements(problem))
 
     def _alone(self, mine: Sequence[str], other: Sequence[str]) -> bool:

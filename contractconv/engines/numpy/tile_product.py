@@ -24,15 +24,16 @@ from numpy.lib.stride_tricks import as_strided
 from contractconv.arrays.index_boxes import boxes
 from contractconv.arrays.summation import added, multiplied, summed
 from contractconv.arrays.views import Array, Labelled, Labels, put
-from contractconv.engines.numpy.matrix_product import BLOCK
 from contractconv.errors import ShapeError
 from contractconv.machine.work_sharing import carried_out, evenly, portions
 from contractconv.planning.roles import roles
 
 # Elements of the transformed taps that are kept while the tiles pass by.
-MOST_TAPS = 8 * BLOCK
+MOST_TAPS = 1 << 21
 # Elements of a block of transformed tiles: enough rows for matrix products to run at full speed.
-MOST_TILES = 2 * BLOCK
+MOST_TILES = 1 << 20
+# Elements of transformed taps that no thread minds reading by itself.
+_FEW_TAPS = 1 << 18
 # Rows beside which it is no matter that each thread reads all taps.
 _ROWS = 256
 # Products of rows that are added one after the other.
@@ -201,7 +202,7 @@ class TiledProduct:
     def _worth(self, transform: Transform) -> int:
         """The multiplications that are shared: none, if reading or adding the taps is slower."""
         rows, fixed = prod(self._rows.values()), prod(self._fixed.values())
-        enough = transform.size * fixed <= BLOCK or (self._is_forward and rows >= _ROWS)
+        enough = transform.size * fixed <= _FEW_TAPS or (self._is_forward and rows >= _ROWS)
         return transform.points * rows * fixed if enough else 0
 
     def run(self, accumulate: bool) -> None:
