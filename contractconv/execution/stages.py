@@ -224,11 +224,18 @@ def _reduced(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any], pooled
         if result.shape == problem.output_sizes and result.flags.c_contiguous:
             return result
         return np.broadcast_to(result, problem.output_sizes).copy()
-    out = identities(problem, dtype)
-    combine = ufunc(REDUCTIONS[problem.reduce])
+    return _by_leaves(step, arrays, dtype)
+
+
+def _by_leaves(step: Step, arrays: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
+    """A result that is put together, or added up, from leaves."""
+    problem, combine = step.problem, ufunc(REDUCTIONS[step.problem.reduce])
+    once = step.complete
+    out = memory.empty(problem.output_sizes, dtype) if once else identities(problem, dtype)
     for part in step.leaves():
         view = output_view(out, part)
-        combine(view.array, seen(part, arrays, view.labels), out=view.array)
+        made = seen(part, arrays, view.labels)
+        np.copyto(view.array, made) if once else combine(view.array, made, out=view.array)
     return out
 
 

@@ -74,7 +74,8 @@ def is_leaf(problem: Problem) -> bool:
 
 def is_tight(problem: Problem) -> bool:
     """Whether it is a leaf of which nothing can be left out, and that needs little padding."""
-    return is_leaf(problem) and trimmed(problem) is problem and not out_of_proportion(problem)
+    # Not "is": what is kept of an earlier call belongs to an equal problem.
+    return is_leaf(problem) and trimmed(problem) == problem and not out_of_proportion(problem)
 
 
 def _inside_bounds(problem: Problem) -> Problem | None:

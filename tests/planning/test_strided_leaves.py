@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import contractconv as cc
 from contractconv.notation.problem import Access, Problem
-from contractconv.planning.strided_leaves import leaves, progression, tap_indices
+from contractconv.planning.strided_leaves import is_tight, leaves, progression, tap_indices
 
 
 def problem_of(
@@ -112,3 +113,9 @@ def test_a_lowering_is_named() -> None:
     assert lowering("(i+k) -> i", (9,), k=3) == "sum of slices (numpy)"
     assert lowering("i j -> j", (9, 3)) == "sum (numpy)"
     assert lowering("i j -> j i", (9, 3)) == "copy (numpy)"
+
+
+def test_whether_a_problem_is_tight_is_no_matter_of_who_asked_first() -> None:
+    problem = problem_of("b (2*i+k) c -> b i c", (2, 8, 3), k=2)
+    assert is_tight(problem)
+    assert is_tight(replace(problem))

@@ -11,8 +11,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Labelled, operand_view, output_view, put
-from contractconv.arrays.workspace import Work
-from contractconv.engines.numpy import fft, toom_cook
+from contractconv.arrays.workspace import Making, Work
+from contractconv.engines.numpy import fft, pooling_gradient, toom_cook
 from contractconv.engines.numpy.einsum.prepared_step import prepared
 from contractconv.engines.numpy.matrix_product import (
     DEPTHWISE,
@@ -25,7 +25,7 @@ from contractconv.engines.numpy.matrix_product import (
 from contractconv.engines.numpy.memory_estimate import of_leaf
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.planning.einsum import Way, way
-from contractconv.planning.lowerings import Lowering, products_of, reduction_of
+from contractconv.planning.lowerings import GRADIENT, Lowering, products_of, reduction_of
 from contractconv.planning.piece import Piece
 from contractconv.planning.predictions import (
     error_of_tiles,
@@ -160,6 +160,10 @@ def _reduces(piece: Piece, _: Setting) -> bool:
     return not _multiplies(piece)
 
 
+def _pools_back(piece: Piece, setting: Setting) -> bool:
+    return setting.dtype in ("float32", "float64") and pooling_gradient.is_pooling(piece.problem)
+
+
 def _whole(name: str, *ways: Way) -> Lowering:
     """A way for steps without windows, each by one operation."""
 
@@ -178,9 +182,18 @@ EINSUM = (
     _whole(PRODUCT, Way.MATRIX),
     _whole("einsum", Way.ELEMENTWISE),
 )
+UNPOOL = Lowering(
+    pooling_gradient.NAME, _pools_back,
+    lambda *_: None, reduction_of, takes=GRADIENT,
+    makes=lambda problem, arrays: Making(
+        lambda given: pooling_gradient.pool_gradient(problem, *given),
+        pooling_gradient.workspace(problem, arrays[0]),
+    ),
+)  # fmt: skip
 BY_NUMPY = (
     _fast("tiles by BLAS", _toom_cook, seconds_of_tiles, error_of_tiles, "toom-cook"),
     _fast("numpy", _fft, seconds_of_transforms, error_of_transforms, "fft"),
     *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
     Lowering("numpy", _reduces, lambda *_: None, reduction_of),
+    UNPOOL,
 )

@@ -13,6 +13,7 @@ from contractconv.arrays.index_boxes import Range, boxes, within
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.summation import summed
 from contractconv.arrays.views import Array, Labelled, Labels, operand_view
+from contractconv.machine.work_sharing import carried_out
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.strided_leaves import MOST_TAPS
@@ -22,6 +23,10 @@ from contractconv.reductions.table import REDUCTIONS
 
 # Elements of a block of products; a product of several operands has no view of its own.
 BLOCK = 1 << 20
+
+# Results of windows that are made at once, and how many multiplications of matrices take as long as
+# a number of a window.
+_PART, _SLOWNESS = 1 << 20, 16
 
 # Points of a problem that is reduced faster than its view is made.
 _SMALL = 1 << 12
@@ -48,10 +53,10 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
     if axes is not None:
         # Of all axes, numpy makes a number that is no array.
         return np.asarray(ufunc(record).reduce(arrays[0], axis=axes, dtype=arrays[0].dtype))
-    out = np.empty(sizes, arrays[0].dtype)
     if len(arrays) == 1:
-        out[...] = _reduced(_one_view(problem, arrays[0]), labels, record)
-        return out
+        made = _reduced(_one_view(problem, arrays[0]), labels, record)
+        return made if made.base is None else made.copy()
+    out = np.empty(sizes, arrays[0].dtype)
     for leading in _blocks(problem, labels):
         part = problem
         for label, start, stop in leading:
@@ -108,12 +113,24 @@ def _reduced(view: Labelled, labels: Labels, record: Record) -> Array:
 
 def tap_by_tap(combine: np.ufunc, view: Labelled, labels: Labels) -> Array:
     """Reduce over the indices that are not among some, one value of them after the other."""
-    sizes = {n: size for n, size in view.sizes.items() if n not in labels}
-    taps = (dict(zip(sizes, v, strict=True)) for v in product(*map(range, sizes.values())))
-    result = view.at(next(taps)).arranged(labels).copy()
-    for tap in taps:
-        combine(result, view.at(tap).arranged(labels), out=result)
-    return result
+    sizes = view.sizes
+    gone = [n for n in view.labels if n not in labels]
+    taps = [dict(zip(gone, at, strict=True)) for at in product(*(range(sizes[n]) for n in gone))]
+    # An index that the operand lacks is of size one.
+    result = Labelled(np.empty([sizes.get(n, 1) for n in labels], view.array.dtype), labels)
+    order = tuple(n for n in view.by_stride if n in labels)
+
+    def work(parts: Sequence[tuple[Range, ...]]) -> None:
+        for box in parts:
+            part, made = within(view, box), within(result, box).array
+            np.copyto(made, part.at(taps[0]).arranged(labels))
+            for tap in taps[1:]:
+                combine(made, part.at(tap).arranged(labels), out=made)
+
+    # Each part is in cache from its first tap to its last one.
+    parts = boxes([sizes[n] for n in order], order, _PART)
+    carried_out(work, list(parts), _SLOWNESS * view.array.size)
+    return result.array
 
 
 def _product_of_operands(
