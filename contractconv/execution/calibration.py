@@ -223,8 +223,7 @@ def _plausible(found: Machine) -> bool:
 
 def _fingerprint(compiled: bool) -> str:
     """What is another one as soon as figures do not hold any more."""
-    # Kernels are measured in one thread, numpy in all that it takes.
-    way = native.registers() if compiled else (blas.core(), processors())
+    way = native.registers() if compiled else blas.core()
     return _digits(platform.node(), kinds(), np.__version__, VERSION, compiled, way)
 
 
@@ -260,9 +259,7 @@ def _speed(compiled: bool, rounds: int) -> tuple[float, float]:
     ready = _seconds(small, compiled, rounds)
     took = max(_seconds(Piece(product), compiled, rounds) - ready, 1e-9)
     call = _OF_A_RUN * _seconds_of_run(rounds) if compiled else ready
-    # numpy multiplies on all threads by itself, whatever we say.
-    threads = 1 if compiled else processors()
-    return product.points / took / threads, call
+    return product.points / took, call
 
 
 def _of(machine: Machine) -> Setting:
@@ -279,7 +276,8 @@ def _seconds(piece: Piece, compiled: bool, rounds: int) -> float:
     shapes = [tuple(a.size for a in term) for term in piece.problem.operands]
     arrays = tuple(np.ones(shape, np.float32) for shape in shapes)
     out = np.empty(piece.problem.output_sizes, np.float32)
-    return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), rounds)
+    with blas.single():
+        return least(lambda: run_pieces([piece], Work(arrays, out, False, asked)), rounds)
 
 
 def _seconds_of_run(rounds: int) -> float:

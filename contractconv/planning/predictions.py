@@ -36,13 +36,15 @@ _COLD = 2
 _MASKED = 3
 # numpy lays out all taps anew at every point of a tile, which so many tiles pay for; and it moves
 # numbers that lie apart so many times slower.
-_FEW_TILES = 64
+_FEW_TILES = 32
 _APART = 3.0
 # Numbers of an array that is still in cache when it is read, and how many times longer those of a
 # larger one take.
 _NEAR, _FROM_AFAR = 1 << 21, 12
 # The share of a call that each of a batch takes in one program of kernels.
 _OF_A_BATCH = 1 / 64
+# Threads of Python wait for each other: all that numpy does in them takes so many times as long.
+_TURNS = 1.35
 # numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
 _ALONE = 8.0
 # Numbers a second that numpy moves at most, where that is not a mere copy.
@@ -102,11 +104,12 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     batch, rows, columns, inner = sizes = _sizes(leaf)
     arrays = [*(prod(shape_of(term)) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
     moved = float(sum(arrays))
+    seconds = matrix_seconds(sizes, setting)
     if machine.compiled:
         moved += _FROM_AFAR * sum(numbers for numbers in arrays if numbers > _NEAR)
     else:
         moved += max(rows, columns) * batch * inner
-    seconds = matrix_seconds(sizes, setting)
+        seconds *= _TURNS
     if min(rows, columns) == 1 and windows(leaf) and not _go_together(leaf, batch, setting):
         seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
@@ -148,8 +151,8 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     )
     moved = batch * work / (machine.move * machine.threads)
     if not machine.compiled:
-        multiplied *= 1 + _FEW_TILES / tiles
-        moved *= _APART if _lies_apart(part) else 1
+        multiplied *= _TURNS * (1 + _FEW_TILES / tiles)
+        moved *= _TURNS * (_APART if _lies_apart(part) else 1)
     if machine.compiled:
         moved += _laid_anew(part, found) / (machine.move * machine.threads)
     return machine.call * _calls(batch, machine) + multiplied + moved
