@@ -8,6 +8,7 @@ an axis does, so that nothing is padded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -16,7 +17,8 @@ import numpy as np
 
 from contractconv.arrays.index_boxes import Range, boxes
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, put
+from contractconv.cache_register import kept
 from contractconv.machine import memory
 from contractconv.machine.work_sharing import carried_out, portions
 from contractconv.notation.contributing import inside
@@ -83,9 +85,24 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array:
         >>> pool_gradient(problem, np.array([1.0, 3.0, 3.0, 2.0]), np.ones(3))
         array([0., 2., 1., 0.])
     """
-    made = memory.zeros(array.shape, array.dtype)
+    make = memory.empty if _meets_once(problem) else memory.zeros
+    made = make(array.shape, array.dtype)
     trace.run(NAME, problem, lambda: _Gradient(problem, array, cotangent, made).run())
     return made
+
+
+@kept(most=512)
+def _meets_once(problem: Problem) -> bool:
+    """Whether windows meet every element of the operand, and each of them once."""
+    return all(_is_met_once(access, problem.extents) for access in problem.operands[0])
+
+
+def _is_met_once(access: Access, extents: Mapping[str, int]) -> bool:
+    if volume(access.names, extents) != access.size:
+        return False
+    steps = (step * np.arange(extents[name]) for name, step in access.terms)
+    places = reduce(np.add.outer, steps, np.asarray(access.offset))
+    return bool((np.sort(places, axis=None) == np.arange(access.size)).all())
 
 
 class _Gradient:
@@ -100,6 +117,7 @@ class _Gradient:
         self.array, self.made = array, made
         self.cotangent = cotangent.transpose([order.index(name) for name in self.kept])
         self.taps = list(self._taps())
+        self.adding = not _meets_once(problem)
 
     def run(self) -> None:
         """Add all cotangents."""
@@ -127,8 +145,7 @@ class _Gradient:
     def _share(self, cotangent: Array, made: Array) -> None:
         share = cotangent / made.dtype.type(volume(self.problem.reduced, self.problem.extents))
         for tap in self.taps:
-            place = made[tap.elements]
-            np.add(place, share[tap.results], out=place)
+            put(share[tap.results], made[tap.elements], self.adding)
 
     def _choose(self, part: Array, cotangent: Array, made: Array) -> None:
         chosen, bits = self._chosen(part, cotangent.shape), _bits(cotangent.dtype)
@@ -141,8 +158,7 @@ class _Gradient:
             np.negative(hit, out=hit)
             np.copyto(mask, hit)
             np.bitwise_and(cotangent[tap.results].view(bits), mask, out=some)
-            place = made[tap.elements]
-            np.add(place, some.view(made.dtype), out=place)
+            put(some.view(made.dtype), made[tap.elements], self.adding)
 
     def _chosen(self, part: Array, shape: tuple[int, ...]) -> Array:
         """The number of the tap that each result is from, counted from one; zero for none."""
