@@ -76,6 +76,7 @@ def withdraw(entries: Iterable[Lowering]) -> None:
     clear_caches()
 
 
+@kept(most=4096)
 def _ways(piece: Piece, setting: Setting) -> list[Lowering]:
     """The ways that take such pieces, the fastest first; of equals the first in the table."""
     ways = [entry for entry in table if entry.takes == piece.algorithm]

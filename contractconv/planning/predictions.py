@@ -102,11 +102,11 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     if len(leaf.operands) != 2:
         return machine.call + leaf.points / (machine.move * machine.threads)
     batch, rows, columns, inner = sizes = _sizes(leaf)
-    arrays = [*(prod(shape_of(term)) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
+    arrays = _numbers(leaf)
     moved = float(sum(arrays))
     seconds = matrix_seconds(sizes, setting)
     if machine.compiled:
-        moved += _FROM_AFAR * sum(numbers for numbers in arrays if numbers > _NEAR)
+        moved += _FROM_AFAR * _far(arrays)
     else:
         moved += max(rows, columns) * batch * inner
         seconds *= _TURNS
@@ -115,6 +115,16 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     if machine.compiled:
         seconds *= _inside(leaf)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _numbers(leaf: Problem) -> list[int]:
+    """Those of both operands and of the result."""
+    return [*(prod(shape_of(term)) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
+
+
+def _far(arrays: Sequence[int]) -> int:
+    """Numbers of the arrays that are out of cache when they are read."""
+    return sum(numbers for numbers in arrays if numbers > _NEAR)
 
 
 def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
@@ -155,6 +165,8 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
         moved *= _TURNS * (_APART if _lies_apart(part) else 1)
     if machine.compiled:
         moved += _laid_anew(part, found) / (machine.move * machine.threads)
+        far = _FROM_AFAR * _far(_numbers(part)) / machine.lanes
+        moved += far / (machine.move * machine.threads)
     return machine.call * _calls(batch, machine) + multiplied + moved
 
 

@@ -37,9 +37,18 @@ class Machine:
         """Numbers that are worked on together."""
         return 16 if self.compiled else 1
 
+    @property
+    def uncompiled(self) -> Machine:
+        """What is left of it for pieces that no kernel can carry out."""
+        slower = _BY_BLAS if self.wide else 1.0
+        return replace(self, compiled=False, multiply=self.multiply * slower)
+
 
 # Those that decompose windows, and round otherwise than the definition.
 FAST: tuple[Algorithm, ...] = ("toom-cook", "fft")
+
+# How fast a library multiplies whose vectors are half as wide as those of kernels.
+_BY_BLAS = 0.5
 
 # Contractions of fewer points are carried out directly: nothing else would be worth its while.
 FEW = 1 << 18

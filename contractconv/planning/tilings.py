@@ -11,13 +11,7 @@ from contractconv.notation.problem import Problem
 from contractconv.planning.lowerings import error_of, seconds_of
 from contractconv.planning.piece import Piece
 from contractconv.planning.predictions import summed
-from contractconv.planning.scatter_phases import (
-    Window,
-    pads_beside,
-    unit_count,
-    unit_windows,
-    windows,
-)
+from contractconv.planning.scatter_phases import Window, unit_count, unit_windows, windows
 from contractconv.planning.setting import Setting
 
 # Typical errors that "auto" accepts, in units of roundoff and relative to a result whose terms
@@ -58,8 +52,6 @@ def decomposed(leaf: Problem, algorithm: str, setting: Setting, careful: bool) -
             pieces.append(Piece(part))
         elif algorithm == "fft":
             pieces.append(Piece(part, "fft", kept))
-        elif careful and setting.machine.compiled and pads_beside(part, kept):
-            pieces.append(Piece(part))  # numpy makes room for it, which takes longer
         else:
             pieces.append(_best_tiles(part, kept, setting, careful))
     return pieces
@@ -101,7 +93,8 @@ def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, care
     pieces = sorted(_tilings(part, found, setting, limit), key=lambda p: seconds_of(p, setting))
     for piece in pieces:
         if _absolute_error(piece, setting) <= limit:
-            return piece
+            slower = careful and seconds_of(piece, setting) > seconds_of(plain, setting)
+            return plain if slower else piece
     if careful or not pieces:
         return plain
     return min(pieces, key=lambda p: error_of(p, setting))

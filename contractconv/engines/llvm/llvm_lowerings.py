@@ -12,12 +12,19 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.precision import accumulator, working_dtype
 from contractconv.arrays.run_trace import trace
-from contractconv.arrays.views import Array, contiguous, output_view, steps_of
+from contractconv.arrays.views import Array, contiguous
 from contractconv.arrays.workspace import Making, Work
 from contractconv.cache_register import weighed
 from contractconv.engines.llvm import direct_kernels
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
+from contractconv.engines.llvm.moved_axes import (
+    RESULT,
+    Moved,
+    between_copies,
+    lanes_last,
+    lie_side_by_side,
+)
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.pooling.forward import POOLING, can_pool
 from contractconv.engines.llvm.pooling.gradient_kernel import (
@@ -27,12 +34,10 @@ from contractconv.engines.llvm.pooling.gradient_kernel import (
     pool_gradient,
 )
 from contractconv.engines.llvm.program import Prepared, Program
-from contractconv.engines.llvm.relayout import relay
 from contractconv.engines.llvm.tile_kernels import layer_roles, tiled_product
-from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
-from contractconv.notation.problem import Access, Accesses, Problem, shape_of
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct
 from contractconv.planning.einsum import as_einsum
 from contractconv.planning.lowerings import (
@@ -49,6 +54,8 @@ from contractconv.planning.setting import Setting
 from contractconv.planning.strided_leaves import is_leaf
 from contractconv.planning.workspace import Workspace
 
+# The number of the result, behind those of two operands.
+_RESULT = 2
 # Fewer multiplications than this are not worth compiling a kernel for.
 _FEW = 1 << 12
 
@@ -90,7 +97,7 @@ def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
 
     Returns:
         The recipe, for these arrays and all that lie in memory like them; ``None`` if it takes
-        more than one program, or copies of the operands.
+        more than one program.
     """
     found = _all_ready(pieces, work) if work.ending is not None else None
     ends = found is not None
@@ -99,12 +106,11 @@ def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
     if not found:
         return None
     first = found[0]
-    regions = {name: n for name, n in first.regions.items() if isinstance(n, int)}
-    alike = all(first.goes_with(one) for one in found)
-    if not alike or first.target is not work.out or len(regions) < len(first.regions):
+    if not all(first.goes_with(one) for one in found):
         return None
-    program = _as_one(tuple(one.program for one in found))
-    return Recipe(program, regions, ends, first.way, tuple(one.problem for one in found))
+    program = first.joined(found, work)
+    problems = tuple(one.problem for one in found)
+    return Recipe(program, first.regions, ends, first.way, problems)
 
 
 def _all_ready(pieces: Sequence[Piece], work: Work) -> list[_Program] | None:
@@ -122,53 +128,44 @@ class _Program(NamedTuple):
 
     Attributes:
         program: what is done.
-        regions: what it reads, by the names of its regions: an operand's number, or a copy. The
-            bias is the operand after the last.
+        regions: what it reads, by the names of its regions: an operand's number. The bias is the
+            operand after the last.
         problem: the piece.
-        target: the result, or an array of its shape whose lanes are neighbours.
         way: what it is told as when it runs.
+        moved: the arrays that it sees with their axes in another order.
     """
 
     program: Program
-    regions: Mapping[str, int | Array]
+    regions: Mapping[str, int]
     problem: Problem
-    target: Array
     way: str
+    moved: tuple[Moved, ...] = ()
 
     def goes_with(self, other: object) -> bool:
         """Whether both can be one program: they read and write the same memory."""
-        if not isinstance(other, _Program) or self.way != other.way:
+        if not isinstance(other, _Program):
             return False
-        one, two = self.regions, other.regions
-        same = one.keys() == two.keys() and all(one[name] is two[name] for name in one)
-        return same and self.target is other.target
+        return (self.way, self.regions, self.moved) == (other.way, other.regions, other.moved)
+
+    def joined(self, together: Sequence[_Program], work: Work) -> Prepared:
+        """Pieces that go with each other, this one among them, as one program."""
+        programs = tuple(one.program for one in together)
+        problems = tuple(one.problem for one in together)
+        dtype = direct_kernels.kind(work.out.dtype)
+        assert dtype is not None, "there is a program for these numbers"
+        around = (self.moved, problems, dtype, work.accumulate) if self.moved else None
+        return _as_one(programs, around, get_num_threads())
 
     def workspace(self, together: Sequence[_Program], work: Work) -> Workspace:
-        """What pieces take as one program: copies of operands, and of the result, too."""
-        program = _as_one(tuple(piece.program for piece in together))
-        copies = sum(what.nbytes for what in self.regions.values() if isinstance(what, np.ndarray))
-        copies += 0 if self.target is work.out else self.target.nbytes
-        return program.workspace(work.out.nbytes).with_beside(copies)
+        """What pieces take as one program."""
+        return self.joined(together, work).workspace(work.out.nbytes)
 
     def run(self, together: Sequence[_Program], work: Work) -> None:
         """Run pieces as one program."""
         given = work.arrays if work.ending is None else (*work.arrays, _bias(work.ending, work.out))
-        regions = {
-            name: given[what] if isinstance(what, int) else what
-            for name, what in self.regions.items()
-        }
-        program = _as_one(tuple(piece.program for piece in together))
+        regions = {name: given[number] for name, number in self.regions.items()}
         with trace.of(self.way, *(piece.problem for piece in together)):
-            program.run(regions, self.target)
-        if self.target is not work.out:
-            for piece in together:
-                _bring(piece.problem, self.target, work)
-
-
-def _bring(problem: Problem, made: Array, work: Work) -> None:
-    """Put what a piece has made where it belongs."""
-    view, part = output_view(work.out, problem).array, output_view(made, problem).array
-    relay(part, view, adding=work.accumulate)
+            self.joined(together, work).run(regions, work.out)
 
 
 def _is_worth(piece: Piece, setting: Setting) -> bool:
@@ -200,7 +197,7 @@ def _nested(piece: Piece, work: Work) -> _Program | None:
     if not program:
         return None
     regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
-    return _Program(program, regions, piece.problem, work.out, KERNEL.name)
+    return _Program(program, regions, piece.problem, KERNEL.name)
 
 
 def _fused(
@@ -261,8 +258,9 @@ def _without_ones(
 
 def _tiles(piece: Piece, setting: Setting) -> bool:
     """Whether a piece becomes tiles in cache."""
-    known = _is_worth(piece, setting) and _kind(setting) is not None
-    return known and layer_roles.lanes(piece.problem, piece.windows) is not None
+    kind = _kind(setting)
+    known = _is_worth(piece, setting) and kind is not None
+    return known and layer_roles.fits(piece.problem, piece.windows, kind or "")
 
 
 def _tiled(piece: Piece, work: Work) -> _Program | None:
@@ -273,27 +271,41 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
     kind = direct_kernels.kind(out.dtype)
     if kind is None or lanes is None:
         return None
-    tidy = _are_neighbours(out, problem.output, lanes[1])
+    which, role = windows[0].operand, windows[0].role
+    along = {which: lanes[0], _RESULT: lanes[1]}
+    if role == "kernel":
+        along[1 - which] = lanes[1]
+    moved = tuple(
+        found for number, lane in along.items()
+        if (found := _moved(problem, work, number, lane)) is not None
+    )  # fmt: skip
+    tidy = all(one.region != RESULT for one in moved)
     if work.ending is not None and not tidy:
         return None
-    which = windows[0].operand
-    data = _neighbours(work, which, problem.operands[which], lanes[0])
-    other: int | Array = 1 - which
-    if windows[0].role == "kernel":
-        other = _neighbours(work, 1 - which, problem.operands[1 - which], lanes[1])
-    target = out if tidy else _target(work, problem.output, lanes[1])
+    seen = {one.region: one.seen for one in moved}
+    first, second, third = (
+        seen.get(region, array.strides)
+        for region, array in zip(("0", "1", RESULT), (*work.arrays, out), strict=True)
+    )
     finish = _finish(work.ending)
-    operands = (data, other) if which == 0 else (other, data)
-    laid = (*(work.arrays[x] if isinstance(x, int) else x for x in operands), target)
-    first, second, third = (array.strides for array in laid)
     program = tiled_product.prepared(
         problem, tuple(windows), tuple(piece.outputs), (first, second, third), kind,
         work.accumulate and tidy, finish, get_num_threads(),
     )  # fmt: skip
     if program is None:
         return None
-    regions = {"0": operands[0], "1": operands[1]} | ({"bias": 2} if finish.bias else {})
-    return _Program(program, regions, problem, target, TILES.name)
+    regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
+    return _Program(program, regions, problem, TILES.name, moved)
+
+
+def _moved(problem: Problem, work: Work, number: int, lane: Collection[str]) -> Moved | None:
+    """How an operand, or the result, has to lie; ``None`` if it lies side by side along a lane."""
+    accesses = problem.output if number == _RESULT else problem.operands[number]
+    array = work.out if number == _RESULT else work.arrays[number]
+    if lie_side_by_side(accesses, array.strides, lane, array.itemsize):
+        return None
+    region = RESULT if number == _RESULT else str(number)
+    return Moved(region, array.shape, array.strides, lanes_last(accesses, lane), array.itemsize)
 
 
 def _pools(piece: Piece, setting: Setting) -> bool:
@@ -314,28 +326,6 @@ def _kind(setting: Setting, problem: Problem | None = None) -> str | None:
     )
 
 
-def _neighbours(work: Work, number: int, accesses: Accesses, lane: Collection[str]) -> int | Array:
-    """An operand's number, or a copy whose numbers lie side by side along some indices."""
-    array = work.arrays[number]
-    if _are_neighbours(array, accesses, lane):
-        return number
-    key = number, _order(accesses, lane)
-    if key not in work.copies:
-        work.copies[key] = _moved(array, key[1])
-        relay(array, work.copies[key])
-    copy: Array = work.copies[key]
-    return copy
-
-
-def _target(work: Work, accesses: Accesses, lane: Collection[str]) -> Array:
-    """An array like the result in which numbers lie side by side along some indices."""
-    key = len(work.arrays), _order(accesses, lane)
-    if key not in work.copies:
-        work.copies[key] = _moved(work.out, key[1])
-    target: Array = work.copies[key]
-    return target
-
-
 def _finish(ending: Ending | None) -> Finish:
     """What kernels know of an ending."""
     if ending is None:
@@ -348,27 +338,16 @@ def _bias(ending: Ending, out: Array) -> Array:
     return out if ending.bias is None else np.ascontiguousarray(ending.bias, out.dtype)
 
 
-def _are_neighbours(array: Array, accesses: Accesses, lane: Collection[str]) -> bool:
-    """Whether numbers lie side by side along the last of some indices."""
-    steps = steps_of(accesses, array.strides)
-    found = [steps[name] for name in lane if name in steps]
-    return not found or min(found, key=abs) == array.itemsize
-
-
-def _order(accesses: Accesses, lane: Collection[str]) -> tuple[int, ...]:
-    """The axes, those of some indices last."""
-    return tuple(sorted(range(len(accesses)), key=lambda n: bool(set(accesses[n].names) & {*lane})))
-
-
-def _moved(like: Array, order: tuple[int, ...]) -> Array:
-    """An empty array of the same shape and dtype whose axes lie in memory in some order."""
-    empty = memory.empty(tuple(like.shape[n] for n in order), like.dtype)
-    return empty.transpose(np.argsort(order))
-
-
 @weighed(weight)
-def _as_one(programs: tuple[Program, ...]) -> Prepared:
-    return Prepared(programs[0] if len(programs) == 1 else Program.joined(programs))
+def _as_one(
+    programs: tuple[Program, ...],
+    around: tuple[tuple[Moved, ...], tuple[Problem, ...], str, bool] | None,
+    threads: int,
+) -> Prepared:
+    program = programs[0] if len(programs) == 1 else Program.joined(programs)
+    if around is not None:
+        program = between_copies(program, *around, threads)
+    return Prepared(program)
 
 
 KERNEL = Lowering("compiled kernel", _nests, _nested, products_of, ends=True)

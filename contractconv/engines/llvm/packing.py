@@ -242,7 +242,7 @@ def add_copy(
     """
     if not prod(shape):
         return
-    views = _Views(shape, source.strides, target.strides)
+    views = Views(shape, source.strides, target.strides)
     if not finish.bias:  # each axis has one of its own
         views = views.joined()
     how, inner = views.inner(4 if dtype == "float32" else 8, finish.bias)
@@ -255,19 +255,19 @@ def add_copy(
     calls.call(copy_loops.kernel(dtype, how, adding, finish), arguments)
 
 
-class _Views(NamedTuple):
+class Views(NamedTuple):
     """Two views of one shape, by their strides."""
 
     shape: tuple[int, ...]
     source: Strides
     target: Strides
 
-    def joined(self) -> _Views:
+    def joined(self) -> Views:
         """The same, with axes as one that lie like one in both: squares are filled then."""
         order = sorted(range(len(self.shape)), key=lambda n: -abs(self.target[n]))
         sizes, source, target = (tuple(one[n] for n in order) for one in self)
         layout = Layout.of(sizes, (source, target))
-        return _Views(layout.sizes, *layout.steps)
+        return Views(layout.sizes, *layout.steps)
 
     @property
     def _axes(self) -> list[int]:

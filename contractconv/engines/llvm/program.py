@@ -101,6 +101,19 @@ class Calls:
             moved.listed.append(call._replace(arguments=given))
         return moved
 
+    def placed(self, region: str, places: Mapping[str, int]) -> Calls:
+        """The same calls, with some other regions in one, each so many bytes from its beginning."""
+        made = Calls()
+        for call in self.listed:
+            given = {
+                n: Place(region, places[value.region] + value.offset)
+                if isinstance(value, Place) and value.region in places
+                else value
+                for n, value in call.arguments.items()
+            }
+            made.listed.append(call._replace(arguments=given))
+        return made
+
     def renamed(self, behind: str) -> Calls:
         """The same calls, with something behind the names of the caller's regions."""
         made = Calls()

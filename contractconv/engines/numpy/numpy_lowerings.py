@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,6 +183,14 @@ EINSUM = (
     _whole(PRODUCT, Way.MATRIX),
     _whole("einsum", Way.ELEMENTWISE),
 )
+
+
+def _seconds_of_tiles(piece: Piece, setting: Setting) -> float:
+    """What tiles take by numpy, even where there are kernels for other ones: no less than those."""
+    alone = replace(setting, machine=setting.machine.uncompiled)
+    return max(seconds_of_tiles(piece, alone), seconds_of_tiles(piece, setting))
+
+
 UNPOOL = Lowering(
     pooling_gradient.NAME, _pools_back,
     lambda *_: None, reduction_of, takes=GRADIENT,
@@ -191,7 +200,7 @@ UNPOOL = Lowering(
     ),
 )  # fmt: skip
 BY_NUMPY = (
-    _fast("tiles by BLAS", _toom_cook, seconds_of_tiles, error_of_tiles, "toom-cook"),
+    _fast("tiles by BLAS", _toom_cook, _seconds_of_tiles, error_of_tiles, "toom-cook"),
     _fast("numpy", _fft, seconds_of_transforms, error_of_transforms, "fft"),
     *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
     Lowering("numpy", _reduces, lambda *_: None, reduction_of),

@@ -14,12 +14,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from contractconv.arrays.views import Array, steps_of
+from contractconv.arrays.views import Array, gapless, steps_of
+from contractconv.cache_register import kept
 from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.moved_axes import Moved, lanes_last, lie_side_by_side
 from contractconv.engines.llvm.packing import Strides
 from contractconv.engines.llvm.program import offsets
 from contractconv.lazy import remembered
-from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import labels_of, volume
 from contractconv.planning.roles import Labels, roles
 from contractconv.planning.scatter_phases import Window, pads_beside
@@ -217,6 +219,34 @@ def lanes(problem: Problem, windows: Sequence[Window]) -> tuple[Labels, Labels] 
         for labels in (groups.channels, groups.columns)
     )
     return channels, columns
+
+
+@kept(most=2048)
+def fits(problem: Problem, windows: tuple[Window, ...], dtype: str) -> bool:
+    """Whether there is a layer for arrays without gaps, or for copies in which lanes lie last."""
+    found = lanes(problem, windows)
+    if found is None:
+        return False
+    which, (channels, columns) = windows[0].operand, found
+    along = {which: channels, 2: columns}
+    if windows[0].role == "kernel":
+        along[1 - which] = columns
+    size = native.number(dtype).size
+    first, second, third = (
+        _laid(term, along.get(n, ()), size)
+        for n, term in enumerate((*problem.operands, problem.output))
+    )
+    whole = tuple(1 for _ in windows)
+    return Layer.of(problem, windows, whole, (first, second, third), dtype) is not None
+
+
+def _laid(term: Accesses, along: Labels, size: int) -> Strides:
+    """The strides of an array without gaps, or of a copy of it along some indices."""
+    shape = shape_of(term)
+    strides = gapless(shape, size)
+    if lie_side_by_side(term, strides, along, size):
+        return strides
+    return Moved("", shape, strides, lanes_last(term, along), size).seen
 
 
 class _Groups(NamedTuple):
