@@ -30,10 +30,8 @@ from contractconv.tiles.rounding import (
 _PART = 64
 # Multiplications at which a sum has paid for its setting out.
 _SHORT_SUM = 12
-# Kernels transform taps once a call: these are not in cache.
-_COLD = 2
 # A vector of which only some lanes count takes as long as so many others.
-_MASKED = 3
+_MASKED = 2
 # numpy lays out all taps anew at every point of a tile, which so many tiles pay for; and it moves
 # numbers that lie apart so many times slower.
 _FEW_TILES = 32
@@ -153,7 +151,7 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     # Gradients of kernels are summed part by part, and their tiles transformed for each part.
     again, also = (-(-n // _PART) if kernel else 1 for n in (columns, channels))
     # numpy transforms taps in one thread.
-    alone = _COLD if machine.compiled else machine.threads
+    alone = 1 if machine.compiled else machine.threads
     work = (
         again * tiles * vectors(channels) * on_data
         + also * tiles * vectors(columns) * on_results

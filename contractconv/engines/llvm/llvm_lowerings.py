@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
@@ -38,7 +38,7 @@ from contractconv.engines.llvm.tile_kernels import layer_roles, tiled_product
 from contractconv.machine.kept_bytes import weight
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem, shape_of
-from contractconv.planning.cost import is_direct
+from contractconv.planning.cost import is_direct, volume
 from contractconv.planning.einsum import as_einsum
 from contractconv.planning.lowerings import (
     GRADIENT,
@@ -56,6 +56,8 @@ from contractconv.planning.workspace import Workspace
 
 # The number of the result, behind those of two operands.
 _RESULT = 2
+# Numbers of an operand of which it is worth moving all at once.
+_MANY = 1 << 14
 # Fewer multiplications than this are not worth compiling a kernel for.
 _FEW = 1 << 12
 
@@ -188,7 +190,11 @@ def _nests(piece: Piece, setting: Setting) -> bool:
 def _nested(piece: Piece, work: Work) -> _Program | None:
     if not _is_worth(piece, work.setting):
         return None
-    strides = tuple(array.strides for array in (*work.arrays, work.out))
+    moved = tuple(_phases_laid_side_by_side(piece.problem, work))
+    seen = {one.region: one.seen for one in moved}
+    strides = tuple(
+        seen.get(str(n), array.strides) for n, array in enumerate((*work.arrays, work.out))
+    )
     kind, finish = direct_kernels.kind(work.out.dtype), _finish(work.ending)
     problem, strides = _fused(piece.problem, strides, finish.bias)
     program = kind and direct_kernels.prepared(
@@ -197,7 +203,28 @@ def _nested(piece: Piece, work: Work) -> _Program | None:
     if not program:
         return None
     regions = {"0": 0, "1": 1} | ({"bias": 2} if finish.bias else {})
-    return _Program(program, regions, piece.problem, KERNEL.name)
+    return _Program(program, regions, piece.problem, KERNEL.name, moved)
+
+
+def _phases_laid_side_by_side(problem: Problem, work: Work) -> Iterator[Moved]:
+    """Operands of which every phase of a result reads numbers here and there.
+
+    What kernels run along is copied number by number where none of its neighbours are read. All
+    phases together read everything: so everything is moved once, neighbours along what they keep.
+    """
+    if all(abs(step) == 1 for access in problem.output for _, step in access.terms):
+        return
+    for number, (accesses, array) in enumerate(zip(problem.operands, work.arrays, strict=True)):
+        near = [
+            access for access, stride in zip(accesses, array.strides, strict=True)
+            if stride == array.itemsize and access.size > 1
+        ]  # fmt: skip
+        apart = any(volume(access.names, problem.extents) < access.size for access in near)
+        kept = [access.plain for access in accesses if access.plain in problem.kept]
+        if apart and kept and array.size >= _MANY:
+            lane = max(filter(None, kept), key=problem.extents.__getitem__)
+            order = lanes_last(accesses, (lane,))
+            yield Moved(str(number), array.shape, array.strides, order, array.itemsize)
 
 
 def _fused(
