@@ -166,9 +166,12 @@ def _cheaper(plain: Piece, made: list[Piece], setting: Setting) -> list[Piece]:
 
 
 def _seconds(pieces: Sequence[Piece], setting: Setting) -> float:
-    first, others = pieces[:1], pieces[1:]
-    seconds = sum(seconds_of(piece, setting) for piece in first)
-    return seconds + sum(seconds_of(piece, setting.together) for piece in others)
+    """What pieces take: those of one algorithm go together, and only the first takes a call."""
+    seconds, begun = 0.0, set[str]()
+    for piece in pieces:
+        seconds += seconds_of(piece, setting.together if piece.algorithm in begun else setting)
+        begun.add(piece.algorithm)
+    return seconds
 
 
 def _candidate(

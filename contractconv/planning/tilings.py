@@ -26,6 +26,8 @@ _MOST_OUTPUTS = 8
 _MOST_PRODUCTS = 12
 # So many tiles are compared; of more, one axis is changed at a time, so many times.
 _MOST_TILINGS, _MOST_ROUNDS = 512, 24
+# Beside others by tiles a part goes by tiles unless that takes so many times longer.
+_NOT_AS_ONE = 2.0
 # A leaf is not split into more parts with unit windows.
 _MOST_PARTS = 256
 
@@ -93,8 +95,9 @@ def _best_tiles(part: Problem, found: tuple[Window, ...], setting: Setting, care
     pieces = sorted(_tilings(part, found, setting, limit), key=lambda p: seconds_of(p, setting))
     for piece in pieces:
         if _absolute_error(piece, setting) <= limit:
-            slower = careful and seconds_of(piece, setting) > seconds_of(plain, setting)
-            return plain if slower else piece
+            # Parts of both kinds do not run as one: what is gained by the other kind is lost then.
+            alone = _NOT_AS_ONE * seconds_of(plain, setting)
+            return plain if careful and seconds_of(piece, setting) > alone else piece
     if careful or not pieces:
         return plain
     return min(pieces, key=lambda p: error_of(p, setting))
