@@ -115,5 +115,5 @@ def recipe_of(
     Returns:
         The program and what it is run on; ``None`` if there is none.
     """
-    pieces = step.choice.chosen.pieces if step.disjoint else ()
-    return recipe(pieces, Work(tuple(arrays), out, accumulate, step.setting, ending))
+    work = Work(tuple(arrays), out, accumulate, step.setting, ending)
+    return recipe(step.choice.chosen.pieces, work, step.disjoint)

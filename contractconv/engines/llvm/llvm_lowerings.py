@@ -62,6 +62,14 @@ _MANY = 1 << 14
 _FEW = 1 << 12
 
 
+class Part(NamedTuple):
+    """What of a recipe is told by itself: by what, which pieces, and the program of these alone."""
+
+    way: str
+    problems: tuple[Problem, ...]
+    program: Prepared
+
+
 class Recipe(NamedTuple):
     """One program for a whole sum, on arrays that lie in memory in a certain way.
 
@@ -69,33 +77,34 @@ class Recipe(NamedTuple):
         program: what is done.
         regions: for each region that it reads the number of an operand, the bias being the last.
         ends: whether it ends the result, too.
-        way: what it is told as when it runs.
-        problems: the pieces that it makes.
+        parts: the same apart, as it runs where somebody wants to know how long each part takes.
     """
 
     program: Prepared
     regions: Mapping[str, int]
     ends: bool
-    way: str
-    problems: tuple[Problem, ...]
+    parts: tuple[Part, ...]
 
     def run(self, arrays: tuple[Array, ...], out: Array, ending: Ending | None) -> None:
         """Carry it out."""
         given = arrays if ending is None else (*arrays, _bias(ending, out))
         regions = {name: given[n] for name, n in self.regions.items()}
-        if trace.listening:
-            with trace.of(self.way, *self.problems):
-                self.program.run(regions, out)
-        else:
+        if not trace.listening:
             self.program.run(regions, out)
+            return
+        for part in self.parts:
+            with trace.of(part.way, *part.problems):
+                part.program.run(regions, out)
 
 
-def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
-    """One program for pieces that write disjoint elements.
+def recipe(pieces: Sequence[Piece], work: Work, disjoint: bool) -> Recipe | None:
+    """One program for the pieces of a sum.
 
     Args:
         pieces: the pieces.
         work: their arrays; where there is an ending, it is what is done to the result.
+        disjoint: whether no two pieces write the same element; otherwise they are carried out one
+            after the other, and add to what is there.
 
     Returns:
         The recipe, for these arrays and all that lie in memory like them; ``None`` if it takes
@@ -108,11 +117,16 @@ def recipe(pieces: Sequence[Piece], work: Work) -> Recipe | None:
     if not found:
         return None
     first = found[0]
-    if not all(first.goes_with(one) for one in found):
+    if all(first.goes_with(one) for one in found) and (disjoint or len(found) == 1):
+        whole = Part(first.way, tuple(one.problem for one in found), first.joined(found, work))
+        return Recipe(whole.program, first.regions, ends, (whole,))
+    if disjoint or ends or any(one.regions != first.regions for one in found):
         return None
-    program = first.joined(found, work)
-    problems = tuple(one.problem for one in found)
-    return Recipe(program, first.regions, ends, first.way, problems)
+    parts = tuple(Part(one.way, (one.problem,), one.joined([one], work)) for one in found)
+    programs = [part.program.program for part in parts]
+    if any(program.copies > 1 for program in programs):
+        return None  # they would be added once
+    return Recipe(Prepared(Program.in_sequence(programs)), first.regions, ends, parts)
 
 
 def _all_ready(pieces: Sequence[Piece], work: Work) -> list[_Program] | None:

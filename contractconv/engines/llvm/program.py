@@ -205,6 +205,21 @@ class Program:
         )
 
     @staticmethod
+    def in_sequence(programs: Sequence[Program]) -> Program:
+        """Programs that add to one result, one after the other, on the same arrays.
+
+        None of them has further results.
+        """
+        assert all(p.copies == 1 for p in programs), "further results would be added once"
+        return Program(
+            [stage for program in programs for stage in program.stages],
+            max(p.shared for p in programs),
+            max(p.scratch for p in programs),
+            max(p.blank for p in programs),
+            alone=any(p.alone for p in programs),
+        )
+
+    @staticmethod
     def in_turn(programs: Sequence[Program]) -> Program:
         """One program after the other, each on arrays of its own.
 
