@@ -19,6 +19,7 @@ import contractconv as cc
 from contractconv import disk_cache
 from contractconv.engines.llvm.kernels import native
 from contractconv.execution import calibration
+from contractconv.machine import blas
 from contractconv.machine.processor import kinds
 from contractconv.machine.threads import processors
 from contractconv.notation.extents import resolve
@@ -394,7 +395,8 @@ def test_figures_of_a_busy_machine_are_measured_again(
         """What a machine takes that is not busy."""
         points = piece.problem.points
         tiny = points < 1 << 20
-        return found.call + (0 if tiny else points / (found.multiply * processors()))
+        threads = 1 if blas.available() else processors()
+        return found.call + (0 if tiny else points / (found.multiply * threads))
 
     monkeypatch.setattr(calibration, "_measured", lambda compiled: next(measured))
     monkeypatch.setattr(calibration, "_seconds", seconds)

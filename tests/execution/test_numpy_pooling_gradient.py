@@ -27,6 +27,7 @@ POOLS = {
     "more padding than image": ("(i+k-6) -> i", (4,), {"k": 3, "i": 16}),
     "part of an axis": ("(i+k) c -> i c", (9, 5), {"k": 2, "i": 3, "c": 5}),
     "one tap": ("(2*i+k) -> i", (7,), {"k": 1}),
+    "nothing": ("(i+1) c -> c", (3, 2), {"i": 0}),
     "one number": ("->", (), {}),
     "one result": ("i -> ", (5,), {}),
     "one result of one window": ("(i+2) (j+k) -> j", (4, 5), {"i": 2, "k": 5}),

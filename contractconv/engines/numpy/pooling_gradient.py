@@ -87,6 +87,8 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array:
     """
     make = memory.empty if _meets_once(problem) else memory.zeros
     made = make(array.shape, array.dtype)
+    if not problem.points:
+        return made
     trace.run(NAME, problem, lambda: _Gradient(problem, array, cotangent, made).run())
     return made
 
