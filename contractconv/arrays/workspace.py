@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from contractconv.arrays.epilogue import Ending
@@ -22,7 +22,6 @@ class Work:
         accumulate: whether pieces add to what is there.
         setting: what their algorithms were chosen by.
         ending: what is done to the result by whoever can.
-        copies: what the pieces share, made once, by whatever keys engines like.
     """
 
     arrays: tuple[Array, ...]
@@ -30,7 +29,6 @@ class Work:
     accumulate: bool
     setting: Setting
     ending: Ending | None = None
-    copies: dict[Any, Any] = field(default_factory=dict)
 
 
 class Making(NamedTuple):

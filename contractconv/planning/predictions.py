@@ -158,13 +158,12 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
         + alone * channels * vectors(columns) * on_taps
     )
     moved = batch * work / (machine.move * machine.threads)
-    if not machine.compiled:
+    if machine.compiled:
+        laid = _laid_anew(part, found) + _FROM_AFAR * _far(_numbers(part)) / machine.lanes
+        moved += laid / (machine.move * machine.threads)
+    else:
         multiplied *= _TURNS * (1 + _FEW_TILES / tiles)
         moved *= _TURNS * (_APART if _lies_apart(part) else 1)
-    if machine.compiled:
-        moved += _laid_anew(part, found) / (machine.move * machine.threads)
-        far = _FROM_AFAR * _far(_numbers(part)) / machine.lanes
-        moved += far / (machine.move * machine.threads)
     return machine.call * _calls(batch, machine) + multiplied + moved
 
 

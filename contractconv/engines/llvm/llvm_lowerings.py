@@ -54,8 +54,6 @@ from contractconv.planning.setting import Setting
 from contractconv.planning.strided_leaves import is_leaf
 from contractconv.planning.workspace import Workspace
 
-# The number of the result, behind those of two operands.
-_RESULT = 2
 # Numbers of an operand of which it is worth moving all at once.
 _MANY = 1 << 14
 # Fewer multiplications than this are not worth compiling a kernel for.
@@ -312,12 +310,8 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
     kind = direct_kernels.kind(out.dtype)
     if kind is None or lanes is None:
         return None
-    which, role = windows[0].operand, windows[0].role
-    along = {which: lanes[0], _RESULT: lanes[1]}
-    if role == "kernel":
-        along[1 - which] = lanes[1]
     moved = tuple(
-        found for number, lane in along.items()
+        found for number, lane in layer_roles.lanes_by_term(windows, lanes).items()
         if (found := _moved(problem, work, number, lane)) is not None
     )  # fmt: skip
     tidy = all(one.region != RESULT for one in moved)
@@ -341,11 +335,11 @@ def _tiled(piece: Piece, work: Work) -> _Program | None:
 
 def _moved(problem: Problem, work: Work, number: int, lane: Collection[str]) -> Moved | None:
     """How an operand, or the result, has to lie; ``None`` if it lies side by side along a lane."""
-    accesses = problem.output if number == _RESULT else problem.operands[number]
-    array = work.out if number == _RESULT else work.arrays[number]
+    accesses = problem.output if number == layer_roles.RESULT_TERM else problem.operands[number]
+    array = work.out if number == layer_roles.RESULT_TERM else work.arrays[number]
     if lie_side_by_side(accesses, array.strides, lane, array.itemsize):
         return None
-    region = RESULT if number == _RESULT else str(number)
+    region = RESULT if number == layer_roles.RESULT_TERM else str(number)
     return Moved(region, array.shape, array.strides, lanes_last(accesses, lane), array.itemsize)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -90,40 +90,30 @@ class Calls:
 
     def shifted(self, region: str, offset: int) -> Calls:
         """The same calls, with what is in one region so many bytes further on."""
-        moved = Calls()
-        for call in self.listed:
-            given = {
-                n: Place(region, value.offset + offset)
-                if isinstance(value, Place) and value.region == region
-                else value
-                for n, value in call.arguments.items()
-            }
-            moved.listed.append(call._replace(arguments=given))
-        return moved
+        return self.placed(region, {region: offset})
 
     def placed(self, region: str, places: Mapping[str, int]) -> Calls:
-        """The same calls, with some other regions in one, each so many bytes from its beginning."""
-        made = Calls()
-        for call in self.listed:
-            given = {
-                n: Place(region, places[value.region] + value.offset)
-                if isinstance(value, Place) and value.region in places
-                else value
-                for n, value in call.arguments.items()
-            }
-            made.listed.append(call._replace(arguments=given))
-        return made
+        """The same calls, with some regions in one, each so many bytes from its beginning."""
+
+        def move(place: Place) -> Place:
+            moved = places.get(place.region)
+            return place if moved is None else Place(region, moved + place.offset)
+
+        return self._moved(move)
 
     def renamed(self, behind: str) -> Calls:
         """The same calls, with something behind the names of the caller's regions."""
+
+        def move(place: Place) -> Place:
+            ours = place.region in _NOT_OURS
+            return place if ours else Place(place.region + behind, place.offset)
+
+        return self._moved(move)
+
+    def _moved(self, move: Callable[[Place], Place]) -> Calls:
         made = Calls()
         for call in self.listed:
-            given = {
-                n: Place(value.region + behind, value.offset)
-                if isinstance(value, Place) and value.region not in _NOT_OURS
-                else value
-                for n, value in call.arguments.items()
-            }
+            given = {n: move(v) if isinstance(v, Place) else v for n, v in call.arguments.items()}
             made.listed.append(call._replace(arguments=given))
         return made
 
@@ -211,13 +201,7 @@ class Program:
         None of them has further results.
         """
         assert all(p.copies == 1 for p in programs), "further results would be added once"
-        return Program(
-            [stage for program in programs for stage in program.stages],
-            max(p.shared for p in programs),
-            max(p.scratch for p in programs),
-            max(p.blank for p in programs),
-            alone=any(p.alone for p in programs),
-        )
+        return Program._behind_each_other(programs)
 
     @staticmethod
     def in_turn(programs: Sequence[Program]) -> Program:
@@ -225,13 +209,17 @@ class Program:
 
         Behind the names of the regions of each of them stands its number: ``"out.0"``, ``"0.1"``.
         """
-        stages = [
-            [calls.renamed(f".{n}") for calls in stage]
-            for n, program in enumerate(programs)
-            for stage in program.stages
-        ]
+        return Program._behind_each_other(
+            [
+                replace(p, stages=[[calls.renamed(f".{n}") for calls in s] for s in p.stages])
+                for n, p in enumerate(programs)
+            ]
+        )
+
+    @staticmethod
+    def _behind_each_other(programs: Sequence[Program]) -> Program:
         return Program(
-            stages,
+            [stage for program in programs for stage in program.stages],
             max(p.shared for p in programs),
             max(p.scratch for p in programs),
             max(p.blank for p in programs),

@@ -187,8 +187,11 @@ EINSUM = (
 
 def _seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     """What tiles take by numpy, even where there are kernels for other ones: no less than those."""
+    seconds = seconds_of_tiles(piece, setting)
+    if not setting.machine.compiled:
+        return seconds
     alone = replace(setting, machine=setting.machine.uncompiled)
-    return max(seconds_of_tiles(piece, alone), seconds_of_tiles(piece, setting))
+    return max(seconds, seconds_of_tiles(piece, alone))
 
 
 UNPOOL = Lowering(

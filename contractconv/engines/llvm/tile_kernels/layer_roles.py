@@ -27,6 +27,8 @@ from contractconv.planning.roles import Labels, roles
 from contractconv.planning.scatter_phases import Window, pads_beside
 from contractconv.tiles.decomposition import Decomposition, decomposition
 
+# The number of the result among the terms, behind those of two operands.
+RESULT_TERM = 2
 # Values of indices that all three sides have: each of them has calls of its own.
 _MOST_BATCHES = 128
 
@@ -227,10 +229,7 @@ def fits(problem: Problem, windows: tuple[Window, ...], dtype: str) -> bool:
     found = lanes(problem, windows)
     if found is None:
         return False
-    which, (channels, columns) = windows[0].operand, found
-    along = {which: channels, 2: columns}
-    if windows[0].role == "kernel":
-        along[1 - which] = columns
+    along = lanes_by_term(windows, found)
     size = native.number(dtype).size
     first, second, third = (
         _laid(term, along.get(n, ()), size)
@@ -238,6 +237,18 @@ def fits(problem: Problem, windows: tuple[Window, ...], dtype: str) -> bool:
     )
     whole = tuple(1 for _ in windows)
     return Layer.of(problem, windows, whole, (first, second, third), dtype) is not None
+
+
+def lanes_by_term(windows: Sequence[Window], found: tuple[Labels, Labels]) -> dict[int, Labels]:
+    """What kernels run along, of the :func:`lanes`, in each term that has to lie so.
+
+    Operands go by their numbers, the result by the number behind those.
+    """
+    which, (channels, columns) = windows[0].operand, found
+    along = {which: channels, RESULT_TERM: columns}
+    if windows[0].role == "kernel":
+        along[1 - which] = columns
+    return along
 
 
 def _laid(term: Accesses, along: Labels, size: int) -> Strides:
