@@ -178,13 +178,18 @@ class _Product:
             work = partial(self._run_rows, blocks.depth)
             carried_out(work, blocks.rows, points)
 
+    @property
+    def _groups(self) -> tuple[tuple[Labels, Labels], tuple[Labels, Labels]]:
+        """Of both operands, the indices of their matrices' rows and columns."""
+        return (self.rows, self.summed), (self.summed, self.columns)
+
     def _blocks(self, parts: int) -> Blocks:
+        views = self.left, self.right
         sides = [
             (view, other)
-            for view, other, groups in ((self.left, self.right, (self.rows, self.summed)),
-                                        (self.right, self.left, (self.summed, self.columns)))
+            for view, other, groups in zip(views, views[::-1], self._groups, strict=True)
             if not view.merges(*groups)
-        ]  # fmt: skip
+        ]
         if not sides:
             return of_result(self.out, parts)
         packed, other = max(sides, key=lambda side: side[0].array.size)
@@ -197,20 +202,17 @@ class _Product:
         for which, view in enumerate((self.left, self.right)):
             if cut.isdisjoint(view.labels):
                 self.known[which] = self._factor(which, ())
-            elif again and again.isdisjoint(view.labels):
-                self._straighten(which)
-
-    def _straighten(self, which: int) -> None:
-        """Copy an operand such that parts of it are matrices as they lie."""
-        if which == 0:
-            groups = (self.rows, self.summed)
-            if not self.left.merges(*groups):
-                self.left = self._straight(self.left, groups)
-        elif not self.right.merges(self.summed, self.columns):
-            self.right = self._straight(self.right, (self.summed, self.columns))
+            elif again and again.isdisjoint(view.labels) and not view.merges(*self._groups[which]):
+                straight = self._straight(view, self._groups[which])
+                self.left, self.right = (
+                    (straight, self.right) if which == 0 else (self.left, straight)
+                )
 
     def _straight(self, view: Labelled, groups: tuple[Labels, Labels]) -> Labelled:
-        """A copy of a view without gaps, its longer runs in memory innermost."""
+        """A copy of a view without gaps, of which parts are matrices as they lie.
+
+        Its longer runs in memory are innermost.
+        """
         first, second = groups[::-1] if view.runs_along(*groups) else groups
         labels = (*self.batch, *first, *second)
         return Labelled(np.ascontiguousarray(view.arranged(labels)), labels)
@@ -249,9 +251,8 @@ class _Product:
         known = self.known[which]
         if known is not None:
             return known
-        if which == 0:
-            return self._matrix(within(self.left, box), self.rows, self.summed)
-        return self._matrix(within(self.right, box), self.summed, self.columns)
+        view = self.left if which == 0 else self.right
+        return self._matrix(within(view, box), *self._groups[which])
 
     def _matrix(self, view: Labelled, rows: Labels, columns: Labels) -> Array:
         """Bring a view to the shape (batch..., rows, columns)."""
