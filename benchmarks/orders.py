@@ -70,22 +70,22 @@ def compared(spec: str, shapes: Sequence[tuple[int, ...]], optimize: str) -> Com
         return opt_einsum.contract_path(spec, *shapes, shapes=True, optimize="auto-hq")[1]
 
     def ours() -> Order:
-        cc.clear_caches()
         return order_of(resolve(parse(spec), shapes, {}), Search(optimize, "operations"))
 
     info, order = theirs(), ours()
+    seconds = _seconds(ours), _seconds(theirs)
     plan = cc.Contraction(spec).plan(*shapes, path=order.pairs)
     return Compared(
         plan.flops / float(info.opt_cost),
         plan.largest_intermediate / max(1, float(info.largest_intermediate)),
-        _seconds(ours),
-        _seconds(theirs),
+        *seconds,
     )
 
 
 def _seconds(work: Callable[[], object]) -> float:
     found = []
     for _ in range(TIMES):
+        cc.clear_caches()
         start = time.perf_counter()
         work()
         found.append(time.perf_counter() - start)

@@ -65,6 +65,26 @@ def drawn(draw: Random, operands: int, sizes: tuple[int, ...] = (1, 2, 3, 4, 6, 
     )
 
 
+def drawn_plain(draw: Random, operands: int) -> Drawn:
+    """Draw a network without windows: numbers among its terms, parts that share nothing.
+
+    In half of them two terms have an index, or one term and the output; in the others many may.
+    """
+    names = "abcdefghij"[: draw.randint(2, 10)]
+    extents = {name: draw.choice((1, 2, 2, 3, 3, 4, 5, 7, 9)) for name in names}
+    terms = [""] * operands
+    most = draw.choice((2, operands))
+    for name in names:
+        for term in draw.sample(range(operands), draw.randint(1, most)):
+            terms[term] += name
+    used = [name for name in names if any(name in term for term in terms)]
+    output = draw.sample(used, draw.randint(0, min(3, len(used))))
+    if most == 2:
+        output = [name for name in output if sum(name in term for term in terms) == 1]
+    shapes = [tuple(extents[name] for name in term) for term in terms]
+    return Drawn(f"{','.join(terms)}->{''.join(output)}", shapes, {})
+
+
 def _window(draw: Random, extents: dict[str, int]) -> tuple[str, int]:
     """An axis, and a size for it: what the window reaches, without some of its padding."""
     names = draw.sample(sorted(extents), 3 if draw.random() < 0.2 and len(extents) > 2 else 2)

@@ -51,8 +51,8 @@ class Polynomial:
         """The value, if no parameter is left in it; otherwise ``None``."""
         if not self.terms:
             return 0
-        (monomial, value), *more = self.terms
-        return None if monomial or more else value
+        monomial, value = self.terms[0]
+        return None if monomial or len(self.terms) > 1 else value
 
     @property
     def number(self) -> int:
@@ -189,10 +189,11 @@ class Affine:
     @property
     def plain(self) -> str | None:
         """The index, if it stands alone on the axis; otherwise ``None``."""
-        if len(self.terms) != 1 or self.offset or self.divisor != ONE:
+        # Polynomials are compared by their terms, as every axis is asked.
+        if len(self.terms) != 1 or self.offset.terms or self.divisor.terms != ONE.terms:
             return None
-        (name, coefficient), *_ = self.terms
-        return name if coefficient == ONE else None
+        name, coefficient = self.terms[0]
+        return name if coefficient.terms == ONE.terms else None
 
     @property
     def fractional(self) -> bool:

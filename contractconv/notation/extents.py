@@ -277,5 +277,7 @@ def _check_places(solver: Solver, problem: Problem) -> None:
 
 def _farthest(axis: Affine, size: int, extents: Mapping[str, int]) -> int:
     """The greatest magnitude on the way to any place of an axis."""
+    if axis.plain is not None:
+        return max(1, size, extents[axis.plain])
     reach = sum(abs(c.number) * max(1, extents[name]) for name, c in axis.terms)
     return max(abs(axis.offset.number) + reach, axis.divisor.number * max(1, size))

@@ -36,6 +36,8 @@ class Access:
     @staticmethod
     def by(axis: Affine, size: int) -> Access:
         """Return the access that an axis without parameters says."""
+        if (alone := axis.plain) is not None:
+            return Access.along(alone, size)
         terms = tuple((name, coefficient.number) for name, coefficient in axis.terms)
         return Access(terms, axis.offset.number, axis.divisor.number, size)
 

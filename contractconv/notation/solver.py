@@ -82,21 +82,21 @@ class Solver(Rules[int]):
 
     def _take_plain(self) -> None:
         for place, axis in self.inputs:
-            if axis.plain:
-                self._compare(axis.plain, size := self._size(place), place)
-                self.extents[axis.plain] = size
+            if name := axis.plain:
+                self._compare(name, size := self._size(place), place)
+                self.extents[name] = size
 
     def _take_result(self) -> None:
         for place, axis in self.outputs:
-            if axis.plain and self.hears(axis.plain):
+            if (name := axis.plain) and self.hears(name):
                 if self.result is not None:
-                    self._compare(axis.plain, self._size(place), place)
-                self._stated.setdefault(axis.plain, self._size(place))
+                    self._compare(name, self._size(place), place)
+                self._stated.setdefault(name, self._size(place))
 
     def _compare(self, name: str, size: int, place: Place) -> None:
-        said = {**self._stated, **self._keywords, **self.extents}
-        if said.setdefault(name, size) != size:
-            raise self._disagree(name, said[name], self.sources[name], size, place)
+        known = next((s for s in (self.extents, self._keywords, self._stated) if name in s), {})
+        if known.get(name, size) != size:
+            raise self._disagree(name, known[name], self.sources[name], size, place)
         self.sources.setdefault(name, place)
 
     def hears(self, name: str) -> bool:

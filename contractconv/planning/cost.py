@@ -10,7 +10,7 @@ from contractconv.notation.problem import Access, Accesses, Problem
 
 def labels_of(terms: Iterable[Accesses]) -> tuple[str, ...]:
     """The indices of some terms, each once, in the order of first appearance."""
-    return tuple(dict.fromkeys(n for term in terms for access in term for n in access.names))
+    return tuple(dict.fromkeys(n for term in terms for access in term for n, _ in access.terms))
 
 
 def volume(names: Iterable[str], extents: Mapping[str, int]) -> int:

@@ -328,7 +328,8 @@ def _chosen_afresh(problem: Problem, search: Search) -> Order:
 
 def reduced(problem: Problem) -> Problem:
     """What is left when each operand is summed over what it alone has."""
-    return _of_operands(problem, _reduced_terms(problem))
+    terms = _reduced_terms(problem)
+    return problem if terms == problem.operands else _of_operands(problem, terms)
 
 
 def steps_of(problem: Problem, order: Order) -> list[tuple[Pair, Problem]]:

@@ -8,13 +8,14 @@ read at least, is more than that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
 from contractconv.planning.orders.network import Network, Term
 from contractconv.planning.orders.objectives import least
+from contractconv.planning.orders.outer_products import OuterProducts
 
 # Costs are sums in different orders, which round differently.
 _ROUNDED = 1 + 1e-12
@@ -62,137 +63,191 @@ class _Set:
         limit: what the orders of two halves cost together, if that could be of use.
         read: what reading the terms takes at least.
         floor: what a step takes at least that reads what is left of them, or makes it.
-        term: what is left of them.
-        indices: those of the result.
+        labels: what is left of them.
+        size: the elements of that.
+        indices: the indices of that.
         halves: the sets of the last step.
+        island: all terms of the islands that it is of.
+        factors: the indices of each half, if that step is an outer product.
     """
 
     cost: float
     limit: float
     read: float
     floor: float
-    term: Term
+    labels: int
+    size: int
     indices: int
+    island: int
     halves: tuple[int, int] = (0, 0)
+    factors: tuple[int, int] | None = None
+
+    @property
+    def term(self) -> Term:
+        """What is left of them."""
+        return Term(self.labels, self.size)
 
 
 class TooManyError(Exception):
     """There are more orders than shall be compared."""
 
 
-def cheapest(
-    network: Network, part: Part, most: float, pairs: int, outer: bool = True
-) -> list[Step] | None:
-    """Find the cheapest order of some terms.
+def cheapest(network: Network, part: Part, most: float, pairs: int) -> list[Step] | None:
+    """The cheapest of all orders of some terms, as :meth:`Orders.cheapest` finds it."""
+    return Orders(network, part).cheapest(most, pairs)
+
+
+_Level = list[tuple[float, int, _Set]]
+
+
+class Orders:
+    """All orders of some terms of a network.
 
     Args:
         network: the contraction.
-        part: the terms.
-        most: what an order that is known already costs.
-        pairs: of sets that are compared at most.
-        outer: whether terms without a common index may meet.
-
-    Returns:
-        The order, or ``None`` if none is cheaper than that.
-
-    Raises:
-        TooManyError: there are more pairs.
+        part: the terms, not more than two dozen.
     """
-    return _Search(network, part, most, pairs, outer).found()
 
-
-class _Search:
-    def __init__(self, network: Network, part: Part, most: float, pairs: int, outer: bool) -> None:
-        self.network, self.part, self.outer = network, part, outer
+    def __init__(self, network: Network, part: Part) -> None:
+        self.network, self.part = network, part
         self.count = len(part.terms)
-        self.left = pairs
-        self.most = most
+        self.everything = (1 << self.count) - 1
+        # What a step takes at least for an element that it reads.
+        self.least = least(network.minimize)
         self.indices = [network.indices(term.labels) for term in part.terms]
-        self.sets = {
-            1 << n: self._operand(term, names)
+        half = self.count // 2
+        self.unions = _unions(self.indices[:half]), _unions(self.indices[half:])
+        self.products = OuterProducts(network, self.indices, part.outside)
+        islands = self.products.islands
+        self.operands = {
+            1 << n: self._operand(term, names, next(i for i in islands if i >> n & 1))
             for n, (term, names) in enumerate(zip(part.terms, self.indices, strict=True))
         }
-        # What a product of terms that share no index takes, by what they take themselves.
-        self.spread = 2 / least(network.minimize, 1)
+        self.read = sum(found.read for found in self.operands.values())
+        # What has been found out about sets of terms, and is of use for the next search.
+        self.known: dict[int, _Set] = {}
+
+    def cheapest(self, most: float, pairs: int, outer: bool = True) -> list[Step] | None:
+        """Find the cheapest order.
+
+        Args:
+            most: what an order that is known already costs.
+            pairs: of sets that are compared at most.
+            outer: whether terms without a common index may meet.
+
+        Returns:
+            The order, or ``None`` if none is cheaper than that.
+
+        Raises:
+            TooManyError: there are more pairs.
+        """
+        self.most, self.left, self.outer = most, pairs, outer
+        self.sets = {**self.operands}
         # By so much an order may cost more than what reading all terms takes.
-        self.room = most - sum(found.read for found in self.sets.values())
+        self.room = most - self.read
         # For each number of terms the sets of so many, by how much their orders cost more.
-        self.levels: list[list[tuple[float, int]]] = [[], [(0.0, s) for s in self.sets]]
-
-    def _operand(self, term: Term, indices: int) -> _Set:
-        size = min(term.size, self.network.volumes[term.labels])
-        floor = least(self.network.minimize, size)
-        return _Set(0.0, 0.0, floor, floor, term, indices)
-
-    def found(self) -> list[Step] | None:
+        self.levels: list[_Level] = [[], [(0.0, s, found) for s, found in self.sets.items()]]
         for size in range(2, self.count):
             self.levels.append(self._level(size))
         return self._last()
 
-    def _level(self, size: int) -> list[tuple[float, int]]:
+    def _operand(self, term: Term, indices: int, island: int) -> _Set:
+        floor = min(term.size, self.network.volumes[term.labels]) * self.least
+        return _Set(0.0, 0.0, floor, floor, *term, indices, island)
+
+    def _level(self, size: int) -> _Level:
         """The sets of so many terms that can be part of a cheaper order."""
         made: dict[int, _Set] = {}
         for few in range(1, size // 2 + 1):
             self._join(few, size - few, made)
         made = {s: found for s, found in made.items() if found.cost < inf}
         self.sets.update(made)
-        ranked = ((found.cost + found.floor - found.read, s) for s, found in made.items())
-        return sorted(pair for pair in ranked if pair[0] <= self.room)
+        ranked = ((found.cost + found.floor - found.read, s, found) for s, found in made.items())
+        return sorted(entry for entry in ranked if entry[0] <= self.room)
 
     def _join(self, few: int, many: int, made: dict[int, _Set]) -> None:
-        """Pairs of sets of so many terms each."""
-        sets, others, same, outer = self.sets, self.levels[many], few == many, self.outer
-        for excess, one in self.levels[few]:
-            first, most = sets[one], self.room - excess
-            for more, two in others:
+        """Sets of so many terms each meet."""
+        step = self.network.step
+        for one, first, two, second in self._pairs(few, many):
+            both = made.get(one | two)
+            if both is None:
+                both = made[one | two] = self._union(one | two, first, second)
+            before = first.cost + second.cost
+            if before < both.limit:
+                self.left -= 1
+                moved = first.size + second.size + both.size
+                cost = before + step(first.labels, second.labels, both.labels, moved)
+                if cost < both.cost:
+                    both.cost, both.halves = cost, (one, two)
+                    both.limit = min(both.limit, cost - both.floor)
+                    apart = not first.indices & second.indices
+                    both.factors = (first.indices, second.indices) if apart else None
+                if self.left < 0:
+                    raise TooManyError
+
+    def _pairs(self, few: int, many: int) -> Iterator[tuple[int, _Set, int, _Set]]:
+        """Sets of so many terms each that may meet: all but those of which no good can come."""
+        products, summed = self.products, self.products.summed
+        others = self.levels[many]
+        for place, (excess, one, first) in enumerate(self.levels[few]):
+            most, floor, indices = self.room - excess, first.floor, first.indices
+            # An outer product has to be read: that is left for it, by the floor of the other set.
+            apart, spare = 2 * floor / self.least - 1, most + floor
+            for more, two, second in others[place + 1 :] if few == many else others:
                 if more > most:
                     break
-                if one & two or (same and one > two):
+                if one & two:
                     continue
-                second, both = sets[two], made.get(one | two)
-                apart = not first.indices & second.indices
-                if apart and (not outer or self._is_large(first, second)):
+                shared = indices & second.indices
+                if not shared:
+                    if more + second.floor * apart > spare or not self._apart(
+                        one, first, two, second
+                    ):
+                        continue
+                elif shared & summed and (
+                    products.is_early(first.factors, second.indices)
+                    or products.is_early(second.factors, indices)
+                ):
                     continue
-                if both is None:
-                    both = made[one | two] = self._union(one | two, first, second)
-                if first.cost + second.cost < both.limit:
-                    self._improve(both, first, second, (one, two))
+                yield one, first, two, second
 
-    def _is_large(self, first: _Set, second: _Set) -> bool:
-        """Whether the outer product of two sets is too large to be of use."""
-        spent = first.cost - first.read + second.cost - second.read
-        return spent + first.floor * second.floor * self.spread > self.room
+    def _apart(self, one: int, first: _Set, two: int, second: _Set) -> bool:
+        """Whether two sets that share no index may meet."""
+        if self.outer and first.island == second.island:
+            return True
+        if self.products.is_number(first.indices) or self.products.is_number(second.indices):
+            return True
+        return not (first.island & ~one or second.island & ~two)
 
     def _union(self, members: int, first: _Set, second: _Set) -> _Set:
-        """What is the same of a set, whatever its order."""
-        network, read = self.network, first.read + second.read
-        result = network.result(first.term.labels | second.term.labels, self._needed(members))
-        term = Term(result, network.volumes[result])
-        floor = least(network.minimize, term.size)
+        """A set, of whose orders none is known but those of an earlier search."""
+        read = first.read + second.read
+        found = self.known.get(members)
+        if found is not None:
+            found.limit = min(self.room + read - 2 * found.floor, found.cost - found.floor)
+            return found
+        network = self.network
+        result = network.result(first.labels | second.labels, self._needed(members))
+        size = network.volumes[result]
+        floor = size * self.least
         limit = self.room + read - 2 * floor
-        return _Set(inf, limit, read, floor, term, network.indices(result))
-
-    def _improve(self, both: _Set, first: _Set, second: _Set, halves: tuple[int, int]) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise TooManyError
-        alone, _ = self.network.step(first.term, second.term, both.term.labels)
-        cost = alone + first.cost + second.cost
-        if cost < both.cost:
-            both.cost, both.halves = cost, halves
-            both.limit = min(both.limit, cost - both.floor)
+        island = first.island | second.island
+        for number, other in ((first, second), (second, first)):
+            island = other.island if self.products.is_number(number.indices) else island
+        indices = network.indices(result)
+        made = self.known[members] = _Set(inf, limit, read, floor, result, size, indices, island)
+        return made
 
     def _needed(self, members: int) -> int:
-        found = self.part.outside
-        for n, names in enumerate(self.indices):
-            if not members >> n & 1:
-                found |= names
-        return found
+        """The indices of all other terms, and those that are needed afterwards."""
+        rest = self.everything & ~members
+        low, high = self.unions
+        return self.part.outside | low[rest & len(low) - 1] | high[rest >> self.count // 2]
 
     def _last(self) -> list[Step] | None:
         """The cheapest last step that there is, and all before it."""
         best, last = self.most / _ROUNDED, None
-        everything = (1 << self.count) - 1
+        everything = self.everything
         for one, first in self.sets.items():
             two = everything ^ one
             second = self.sets.get(two)
@@ -201,16 +256,17 @@ class _Search:
             cost, term = self._last_step(first.term, second.term)
             cost += first.cost + second.cost
             if cost < best:
-                best, last = cost, _Set(cost, cost, 0.0, 0.0, term, 0, (one, two))
+                best, last = cost, _Set(cost, cost, 0.0, 0.0, *term, 0, everything, (one, two))
         return None if last is None else self._steps(everything, last)
 
     def _last_step(self, first: Term, second: Term) -> tuple[float, Term]:
         network = self.network
         result = network.result(first.labels | second.labels, self.part.outside)
-        cost, size = network.step(first, second, result)
+        term = Term(result, network.volumes[result])
         if self.part.last:
-            cost = network.last_step(first, second, result)
-        return cost, Term(result, size)
+            return network.last_step(first, second, result), term
+        moved = first.size + second.size + term.size
+        return network.step(first.labels, second.labels, result, moved), term
 
     def _steps(self, everything: int, last: _Set) -> list[Step]:
         self.sets[everything] = last
@@ -229,3 +285,15 @@ class _Search:
         one, two = found.halves
         alone = found.cost - self.sets[one].cost - self.sets[two].cost
         return Step((numbers[one], numbers[two]), found.term, alone)
+
+
+def _unions(indices: Sequence[int]) -> list[int]:
+    """The indices of all terms in each set of terms, by the set as a number.
+
+    >>> _unions([0b001, 0b110])
+    [0, 1, 6, 7]
+    """
+    found = [0]
+    for names in indices:
+        found += [names | others for others in found]
+    return found

@@ -7,7 +7,8 @@ with names and axes, is said here by a few operations on bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -39,11 +40,18 @@ class Network:
     Attributes:
         terms: the operands.
         kept: the indices of the output.
+        wide: the indices of more than one value.
+        counts_operations: whether orders are judged by operations alone, and nothing else than
+            points is counted, as there are no windows.
+        step: what the product of two terms costs, by the labels of both and of the result, and
+            the elements that are read and written.
     """
+
+    step: Callable[[int, int, int, int], float]
 
     def __init__(self, problem: Problem, minimize: Minimize) -> None:
         self.minimize: Minimize = minimize
-        self.cost = OBJECTIVES[minimize]
+        self.pair, self.cost = OBJECTIVES[minimize]
         self._sizes = [max(1, size) for _, size in problem.sizes]
         self._bits = {name: 1 << n for n, (name, _) in enumerate(problem.sizes)}
         self.plain = (1 << len(self._sizes)) - 1
@@ -54,6 +62,9 @@ class Network:
         self.kept = sum(self._bits[name] for name in problem.kept)
         self.volumes = Volumes(self._sizes)
         read = sum(self._bits[name] for name in labels_of(problem.operands))
+        self.wide = self._of([name for name, size in problem.sizes if size > 1])
+        self.counts_operations = minimize == "operations" and not self._opened
+        self.step = self._opening if self._opened else partial(self.pair, self.volumes)
         self._broadcast = self.kept & ~read
         self._output = max(1, prod(shape_of(problem.output)))
         self._scatters = not is_direct(problem)
@@ -62,6 +73,9 @@ class Network:
         """An operand; axes that its first step would open anyhow are open from the beginning."""
         labels = 0
         for place, access in enumerate(term):
+            if (alone := access.plain) is not None:
+                labels |= self._bits[alone]
+                continue
             others = (name for a in (*term[:place], *term[place + 1 :]) for name in a.names)
             if overlaps(access, problem.extents) and not set(access.names) & set(others):
                 labels |= self._whole(access, whole)
@@ -119,10 +133,9 @@ class Network:
                 reached |= names
         return not left
 
-    def step(self, first: Term, second: Term, result: int) -> tuple[float, int]:
-        """What the product of two terms costs, and the elements of its result."""
-        size = self.volumes[result]
-        return self.cost(self._work(first, second, result, size)), size
+    def _opening(self, one: int, two: int, result: int, moved: int) -> float:
+        """What a step costs that may open windows."""
+        return self.pair(self.volumes, *self._labels(one, two, result), result, moved)
 
     def last_step(self, first: Term, second: Term, result: int) -> float:
         """What the product costs that writes the output; windows are opened in it, or after it."""
@@ -131,18 +144,20 @@ class Network:
             self.kept & ~self._broadcast, first.size + second.size + self._output,
             self.volumes[self._broadcast], self._scatters,
         )  # fmt: skip
-        work = self._work(first, second, result, self.volumes[result])
+        size = self.volumes[result]
+        one, two = self._labels(first.labels, second.labels, result)
+        work = Work(self.volumes, one, two, result, first.size + second.size + size)
         if not (whole.one | whole.two) & ~self.kept or work.points >= whole.points:
             return self.cost(whole)
-        moved = self.volumes[result] + self._output
+        moved = size + self._output
         opening = whole._replace(one=whole.result, two=whole.result, moved=moved, operands=1)
         return self.cost(work) + self.cost(opening)
 
-    def _work(self, first: Term, second: Term, result: int, size: int) -> Work:
-        one, two = first.labels, second.labels
+    def _labels(self, one: int, two: int, result: int) -> tuple[int, int]:
+        """Those of two terms in a step with such a result."""
         if (one | two) & ~(self.plain | result):
-            one, two = self.opened(one, result), self.opened(two, result)
-        return Work(self.volumes, one, two, result, first.size + second.size + size)
+            return self.opened(one, result), self.opened(two, result)
+        return one, two
 
 
 def bits(labels: int) -> Iterator[int]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from random import Random
 
+from contractconv.lazy import remembered
 from contractconv.notation.problem import Problem
-from contractconv.planning.orders.exact import Part, TooManyError, cheapest
+from contractconv.planning.orders.exact import Orders, Part, TooManyError, cheapest
 from contractconv.planning.orders.foreign import as_plain, cotengra_path, named, searched
 from contractconv.planning.orders.greedy import disturbed, greedy
 from contractconv.planning.orders.network import Network
@@ -19,6 +21,8 @@ from contractconv.planning.orders.tree import Pairs, Tree
 from contractconv.planning.path import AUTO, Order, Search
 from contractconv.planning.setting import COMMON
 
+# Of so few operands every order is compared without ruling any out before.
+_SMALL = 6
 # Up to here every order is compared, those included in which terms meet that share no index; up to
 # there only orders without them.
 _ALL, _CONNECTED = 12, 16
@@ -75,13 +79,29 @@ def contraction_order(problem: Problem, search: Search = AUTO) -> Order:
     if not isinstance(optimize, str):
         path = searched(optimize, as_plain(problem))
         return Order(path, f"{type(optimize).__name__}, as given")
-    windows = any(a.plain is None and a.terms for term in problem.operands for a in term)
-    if optimize not in EFFORTS and not windows:
+    if optimize not in EFFORTS and not _has_windows(problem):
         return Order(named(optimize, as_plain(problem)), f"{optimize!r} of opt_einsum")
     network = Network(problem, search.minimize)
     if optimize == "greedy":
         return Order(as_positions(greedy(network), count), "greedy", search.minimize)
+    if count <= _SMALL:
+        return _of_few(network)
     return _Looking(problem, network, EFFORTS.get(optimize, EFFORTS["auto-hq"])).order()
+
+
+def _has_windows(problem: Problem) -> bool:
+    return any(a.plain is None and a.terms for term in problem.operands for a in term)
+
+
+def _of_few(network: Network) -> Order:
+    steps = cheapest(network, _everything(network), inf, 3 ** len(network.terms))
+    assert steps is not None, "there is always an order"
+    pairs = as_positions([step.halves for step in steps], len(network.terms))
+    return Order(pairs, f"{_WORDS[network.minimize]} of all orders", network.minimize, proved=True)
+
+
+def _everything(network: Network) -> Part:
+    return Part(network.terms, network.kept, last=True)
 
 
 class _Looking:
@@ -91,6 +111,11 @@ class _Looking:
         self.problem, self.network, self.effort = problem, network, effort
         self.count = len(network.terms)
         self.tree = Tree.of(network, greedy(network))
+
+    @remembered
+    def orders(self) -> Orders:
+        """All there are; asked for where they are few enough to be compared."""
+        return Orders(self.network, _everything(self.network))
 
     def order(self) -> Order:
         """What is found."""
@@ -109,14 +134,12 @@ class _Looking:
         return Order(as_positions(self.tree.pairs(), count), said, minimize, proved)
 
     def _exact(self, outer: bool) -> bool:
-        network, tree = self.network, self.tree
-        part = Part(network.terms, network.kept, last=True)
         try:
-            found = cheapest(network, part, tree.cost, self.effort.pairs, outer)
+            found = self.orders.cheapest(self.tree.cost, self.effort.pairs, outer)
         except TooManyError:
             return False
         if found is not None:
-            self.tree = Tree(network, found)
+            self.tree = Tree(self.network, found)
         return True
 
     def _improved(self) -> str:

@@ -126,9 +126,12 @@ def _costed(network: Network, pairs: Pairs) -> Iterator[Step]:
         uses.subtract(name for part in names for name in bits(part))
         needed = network.kept | sum(n for n in bits(names[0] | names[1]) if uses[n])
         result = network.result(first.labels | second.labels, needed)
-        cost, size = network.step(first, second, result)
+        term = Term(result, network.volumes[result])
         if len(terms) == 2 * len(network.terms) - 2:
             cost = network.last_step(first, second, result)
-        terms.append(Term(result, size))
+        else:
+            moved = first.size + second.size + term.size
+            cost = network.step(first.labels, second.labels, result, moved)
+        terms.append(term)
         uses.update(bits(network.indices(result)))
         yield Step((one, two), terms[-1], cost)

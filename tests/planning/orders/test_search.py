@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from random import Random
 from typing import Any
 
 import numpy as np
 import opt_einsum
 import pytest
-from every_order import Drawn, costs_of_path, drawn, every_tree, least_costs, path_of
+from every_order import Drawn, costs_of_path, drawn, drawn_plain, every_tree, least_costs, path_of
 from hypothesis import settings
 from opt_einsum.testing import rand_equation
 from oracle import evaluate
@@ -17,7 +18,7 @@ from oracle import evaluate
 import contractconv as cc
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
-from contractconv.planning.orders.exact import Part, TooManyError, cheapest
+from contractconv.planning.orders.exact import Orders, Part, TooManyError, cheapest
 from contractconv.planning.orders.greedy import disturbed, greedy
 from contractconv.planning.orders.network import Network
 from contractconv.planning.orders.search import as_positions
@@ -48,6 +49,48 @@ def test_no_order_costs_less(network: Drawn) -> None:
         found = costs_of_path(problem, order.pairs)[minimize]
         assert found == pytest.approx(least[minimize], rel=1e-9)
         assert order.proved or len(problem.operands) == 2
+
+
+PLAIN = {3: 10, 4: 40, 5: 120, 6: 60, 7: 20} if DEEP else {3: 5, 4: 20, 5: 10}
+
+
+@pytest.mark.parametrize("count", PLAIN)
+def test_no_order_of_a_plain_network_has_fewer_operations(count: int) -> None:
+    """Outer products of which no good can come are left out: none of the others is missed."""
+    draw = Random(count)
+    for network in [drawn_plain(draw, count) for _ in range(PLAIN[count])]:
+        order = order_of(network.problem, Search("auto-hq", "operations"))
+        found = costs_of_path(network.problem, order.pairs)["operations"]
+        assert found == least_costs(network.problem)["operations"], network
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 8])
+def test_outer_products_that_are_left_out_are_none_of_the_best(count: int) -> None:
+    draw = Random(count)
+    for _ in range(2000 if DEEP else 60):
+        drawn = drawn_plain(draw, count)
+        problem = reduced(drawn.problem)
+        network = Network(problem, "operations")
+        costs = []
+        for network.counts_operations in (True, False):
+            for most in (inf, Tree.of(network, greedy(network)).cost * 1.001):
+                steps = cheapest(network, whole(network), most, 10**6) or []
+                costs.append(sum(step.cost for step in steps))
+        assert costs == pytest.approx(costs[:1] * 4), drawn
+
+
+def test_what_one_search_has_found_out_is_of_use_for_the_next() -> None:
+    draw = Random(8)
+    for _ in range(40):
+        network = Network(reduced(drawn_plain(draw, 8).problem), "operations")
+        both = Orders(network, whole(network))
+        bound = Tree.of(network, greedy(network)).cost
+        first = both.cheapest(bound, 10**6, outer=False)
+        bound = sum(step.cost for step in first) if first else bound
+        second = both.cheapest(bound, 10**6)
+        alone = cheapest(network, whole(network), bound, 10**6)
+        costs = [sum(step.cost for step in steps or []) for steps in (second, alone)]
+        assert costs[0] == pytest.approx(costs[1])
 
 
 def test_the_number_of_trees_is_known() -> None:

@@ -1,0 +1,86 @@
+"""Outer products that no cheapest order has, where an order is judged by its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contractconv.planning.orders.network import Network
+
+
+class OuterProducts:
+    """What is known of products of terms that share no index.
+
+    Nothing, where bytes or seconds are counted, or where there are windows.
+
+    Args:
+        network: the contraction.
+        indices: those of each of the terms that meet.
+        outside: the indices that are needed afterwards.
+
+    Attributes:
+        wide: the indices of more than one value.
+        summed: those that two terms have, and nothing else: a step sums over them in which both
+            are.
+        islands: sets of terms that meet other ones only when they have become one, or a number.
+    """
+
+    def __init__(self, network: Network, indices: Sequence[int], outside: int) -> None:
+        self.wide = network.wide
+        wide = [names & self.wide for names in indices]
+        paired, more = _shared(wide)
+        self.summed = paired & ~outside if network.counts_operations else 0
+        # Where steps sum over whatever two terms share, the others only make them dearer.
+        apart = self.summed and self.summed == paired | more
+        self.islands = _islands(wide) if apart else [(1 << len(indices)) - 1]
+
+    def is_early(self, factors: tuple[int, int] | None, other: int) -> bool:
+        """Whether an outer product meets a term too early.
+
+        Let a step sum over an index that the factor A and the term C have, and let the factor B
+        have one that C has not. With V points, all indices of A, B and C together, it costs 2V,
+        and the product before it something. If A and C meet first, that takes V at most, as it
+        goes without what B alone has; and the step with B then V at most, without what is summed.
+
+        Args:
+            factors: the indices of both, if the last step was an outer product.
+            other: those of the term.
+        """
+        if factors is None:
+            return False
+        one, two = factors
+        lacking, shared = self.wide & ~other, self.summed & other
+        return bool((one & shared and two & lacking) or (two & shared and one & lacking))
+
+    def is_number(self, indices: int) -> bool:
+        """Whether a term with these indices has one element."""
+        return not indices & self.wide
+
+
+def _shared(indices: Sequence[int]) -> tuple[int, int]:
+    """What two of some terms have, and what more than two have.
+
+    >>> list(map(bin, _shared([0b011, 0b110, 0b100, 0b100])))
+    ['0b10', '0b100']
+    """
+    one = two = more = 0
+    for names in indices:
+        more |= two & names
+        two |= one & names
+        one |= names
+    return two & ~more, more
+
+
+def _islands(indices: Sequence[int]) -> list[int]:
+    """Terms that share indices, directly or by others, as sets.
+
+    >>> list(map(bin, _islands([0b001, 0b100, 0b011, 0b010])))
+    ['0b10', '0b1101']
+    """
+    islands: list[tuple[int, int]] = []
+    for n, names in enumerate(indices):
+        whole = 1 << n, names
+        for island in [one for one in islands if one[1] & names]:
+            islands.remove(island)
+            whole = whole[0] | island[0], whole[1] | island[1]
+        islands.append(whole)
+    return [members for members, _ in islands]
