@@ -65,7 +65,7 @@ class _Set:
         floor: what a step takes at least that reads what is left of them, or makes it.
         labels: what is left of them.
         size: the elements of that.
-        indices: the indices of that.
+        indices: the indices of that, which bind it to others.
         halves: the sets of the last step.
         island: all terms of the islands that it is of.
         factors: the indices of each half, if that step is an outer product.
@@ -127,6 +127,11 @@ class Orders:
         # What has been found out about sets of terms, and is of use for the next search.
         self.known: dict[int, _Set] = {}
 
+    @property
+    def has_islands(self) -> bool:
+        """Whether parts that share no index meet at the end, without any outer product before."""
+        return len(self.products.islands) > 1
+
     def cheapest(self, most: float, pairs: int, outer: bool = True) -> list[Step] | None:
         """Find the cheapest order.
 
@@ -153,7 +158,7 @@ class Orders:
 
     def _operand(self, term: Term, indices: int, island: int) -> _Set:
         floor = min(term.size, self.network.volumes[term.labels]) * self.least
-        return _Set(0.0, 0.0, floor, floor, *term, indices, island)
+        return _Set(0.0, 0.0, floor, floor, *term, indices & self.products.binding, island)
 
     def _level(self, size: int) -> _Level:
         """The sets of so many terms that can be part of a cheaper order."""
@@ -213,10 +218,10 @@ class Orders:
 
     def _apart(self, one: int, first: _Set, two: int, second: _Set) -> bool:
         """Whether two sets that share no index may meet."""
-        if self.outer and first.island == second.island:
-            return True
         if self.products.is_number(first.indices) or self.products.is_number(second.indices):
             return True
+        if first.island == second.island:
+            return self.outer and not (first.indices | second.indices) & self.products.open
         return not (first.island & ~one or second.island & ~two)
 
     def _union(self, members: int, first: _Set, second: _Set) -> _Set:
@@ -234,7 +239,7 @@ class Orders:
         island = first.island | second.island
         for number, other in ((first, second), (second, first)):
             island = other.island if self.products.is_number(number.indices) else island
-        indices = network.indices(result)
+        indices = network.indices(result) & self.products.binding
         made = self.known[members] = _Set(inf, limit, read, floor, result, size, indices, island)
         return made
 

@@ -22,6 +22,9 @@ class OuterProducts:
         summed: those that two terms have, and nothing else: a step sums over them in which both
             are.
         islands: sets of terms that meet other ones only when they have become one, or a number.
+        binding: the indices that bind those that have them to an island.
+        open: indices without which outer products inside an island are: a term would have to have
+            them, too, in order not to meet the product too early.
     """
 
     def __init__(self, network: Network, indices: Sequence[int], outside: int) -> None:
@@ -32,6 +35,8 @@ class OuterProducts:
         # Where steps sum over whatever two terms share, the others only make them dearer.
         apart = self.summed and self.summed == paired | more
         self.islands = _islands(wide) if apart else [(1 << len(indices)) - 1]
+        self.binding = self.wide if apart else -1
+        self.open = self.wide & outside if apart else 0
 
     def is_early(self, factors: tuple[int, int] | None, other: int) -> bool:
         """Whether an outer product meets a term too early.

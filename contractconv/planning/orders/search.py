@@ -26,6 +26,8 @@ _SMALL = 6
 # Up to here every order is compared, those included in which terms meet that share no index; up to
 # there only orders without them.
 _ALL, _CONNECTED = 12, 16
+# Of so many operands those are compared as well where few terms meet few others: so many pairs.
+_SPARSE, _MOST_PAIRS = 24, 12_000
 # Of more operands fewer trees are compared.
 _FEW = 40
 _WORDS = {
@@ -61,7 +63,7 @@ class Effort:
 # Of seven operands there are 966 pairs, of twelve 261,625.
 EFFORTS = {
     "auto": Effort(4_000, 4, 2, 6, 6, COMMON.call, False),
-    "auto-hq": Effort(300_000, 32, 8, 6, 8, COMMON.call / 20, True),
+    "auto-hq": Effort(300_000, 32, 18, 6, 8, COMMON.call / 20, True),
 }
 
 
@@ -121,11 +123,11 @@ class _Looking:
         """What is found."""
         minimize, count = self.network.minimize, self.count
         # The best order without outer products is a bound for those that have some.
-        connected = count <= _CONNECTED and self._exact(outer=False)
+        connected = count <= _SPARSE and self._exact(outer=False)
         proved = connected and count <= _ALL and self._exact(outer=True)
         if proved:
             said = f"{_WORDS[minimize]} of all orders"
-        elif connected and self.network.is_connected():
+        elif connected and (self.network.is_connected() or self.orders.has_islands):
             said = f"{_WORDS[minimize]} of all orders without outer products"
         elif self._is_cheap():
             said = "greedy: starting the steps takes longer than what they compute"
@@ -135,12 +137,16 @@ class _Looking:
 
     def _exact(self, outer: bool) -> bool:
         try:
-            found = self.orders.cheapest(self.tree.cost, self.effort.pairs, outer)
+            found = self.orders.cheapest(self.tree.cost, self._pairs(), outer)
         except TooManyError:
             return False
         if found is not None:
             self.tree = Tree(self.network, found)
         return True
+
+    def _pairs(self) -> int:
+        pairs = self.effort.pairs
+        return pairs if self.count <= _CONNECTED else min(pairs, _MOST_PAIRS)
 
     def _improved(self) -> str:
         """Take the best of trees that differ, once their branches are ordered anew; say of what."""

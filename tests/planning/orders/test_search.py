@@ -79,6 +79,15 @@ def test_outer_products_that_are_left_out_are_none_of_the_best(count: int) -> No
         assert costs == pytest.approx(costs[:1] * 4), drawn
 
 
+def test_an_index_of_one_value_binds_nothing() -> None:
+    """The number that `i` sums to meets `g` first, which is a number, too: one operation less."""
+    spec = "i,c,debgf,hc,i,fb,g,eadh->a"
+    shapes = [(6,), (2,), (6, 1, 3, 1, 2), (6, 2), (6,), (2, 3), (1,), (1, 4, 6, 6)]
+    problem = resolve(parse(spec), shapes, {})
+    pairs = order_of(problem, Search("auto-hq", "operations")).pairs
+    assert costs_of_path(problem, pairs)["operations"] == 439
+
+
 def test_what_one_search_has_found_out_is_of_use_for_the_next() -> None:
     draw = Random(8)
     for _ in range(40):
