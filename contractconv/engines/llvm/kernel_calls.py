@@ -49,6 +49,11 @@ class Factor(NamedTuple):
     place: Place
     steps: Mapping[str, int]
 
+    def moved(self, name: str, by: int) -> Factor:
+        """The same, so many values of an index further on."""
+        offset = self.place.offset + by * self.steps.get(name, 0)
+        return self._replace(place=self.place._replace(offset=offset))
+
 
 class Bounds(NamedTuple):
     """The axis along which a window runs, outside of which it reads nothing.
@@ -107,7 +112,39 @@ class Sums:
         """Append the calls that make them."""
         number = native.number(self.dtype)
         window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
-        tile = self._fitting(self.nest.tile if window is None else window.tile, number)
+        first = self._evenly_wide(number) if window is None else self._width
+        for start, width in ((0, first), (first, self._width - first)):
+            if width:
+                self._lanes_from(start, width)._append(calls, tables, window)
+
+    @property
+    def _width(self) -> int:
+        return self.nest.width(self.extents)
+
+    def _evenly_wide(self, number: Number) -> int:
+        """How many lanes there are in the panels that are as wide as the first."""
+        tile = self.nest.tile
+        if tile.varies:
+            return self._width
+        panels = kernel.even_panels(-(-self._width // number.lanes), tile.vectors)
+        return min(self._width, panels.count(panels[0]) * panels[0] * number.lanes)
+
+    def _lanes_from(self, start: int, width: int) -> Sums:
+        """The sums of some of the lanes."""
+        if width == self._width:
+            return self
+        lane, size = self.nest.lane, native.number(self.dtype).size
+        bias = self.bias
+        if isinstance(bias, Place):
+            bias = bias._replace(offset=bias.offset + start * size)
+        return replace(
+            self, extents={**self.extents, lane: width}, bias=bias,
+            vectors=self.vectors.moved(lane, start), out=self.out.moved(lane, start),
+        )  # fmt: skip
+
+    def _append(self, calls: Calls, tables: Tables, window: Along | None) -> None:
+        number = native.number(self.dtype)
+        tile = self._fitting(window, number)
         rows = self.nest.rows if window is None else window.rows
         outer = (*self.nest.batch, *(name for name in self.nest.rows if name not in rows))
         written = 1 if window is None else window.window.taps
@@ -134,15 +171,17 @@ class Sums:
             function = window_loops.kernel(self.dtype, tile, form, self.finish)
             calls.call(function, {**arguments, kernel.ROW_START: start, kernel.ROW_STOP: stop})
 
-    def _fitting(self, tile: kernel.Tile, number: Number) -> kernel.Tile:
+    def _fitting(self, window: Along | None, number: Number) -> kernel.Tile:
         """A tile with vectors no wider than they have to be, and values where they lie."""
-        width = self.nest.width(self.extents)
+        tile, windowless = self.nest.tile if window is None else window.tile, window is None
+        width = self._width
         if tile.spread is not None:
             step = self.scalars.steps[self.nest.lanes[0]] // number.size
             tile = replace(tile, spread=replace(tile.spread, step=step))
-        elif width <= number.lanes * (tile.vectors - 1):  # a block at the edge of a result
+        else:  # at the edge of a result, or where panels are narrower
             own = kernel.fitting_tile(-(-width // number.lanes), tile.elementwise)
-            tile = replace(tile, rows=own.rows, vectors=own.vectors)
+            if own.vectors < tile.vectors and (windowless or own.vectors * number.lanes >= width):
+                tile = replace(tile, rows=own.rows, vectors=own.vectors)
         return replace(tile, halved=width <= number.lanes // 2 and not tile.elementwise)
 
     def _places(

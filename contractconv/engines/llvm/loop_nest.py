@@ -251,7 +251,7 @@ def _cycles_of_products(
         full, rest = divmod(rows, tile.rows)
         high = full * _cycles_of_step(tile.rows, tile, kind, again)
         high += _cycles_of_step(rest, tile, kind, again) if rest else 0
-        cycles = -(-wide // tile.vectors) * high
+        cycles = (-(-wide // tile.vectors) if tile.varies else wide / tile.vectors) * high
     else:
         tiles = -(-rows // window.tile.rows) * -(-wide // window.tile.vectors)
         cycles = rows * window.cycles + tiles * again / window.window.taps

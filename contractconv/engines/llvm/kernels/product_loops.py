@@ -129,6 +129,20 @@ def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
     return Tile(min((available - others) // wide, 9 if elementwise else 8), wide, elementwise)
 
 
+def even_panels(vectors: int, most: int) -> tuple[int, ...]:
+    """How many vectors each panel has, if none has more than so many: all alike, or some one less.
+
+    So nothing is multiplied in vain where the last panel would be half empty.
+
+    Example:
+        >>> even_panels(14, 4), even_panels(5, 4), even_panels(8, 4)
+        ((4, 4, 3, 3), (3, 2), (4, 4))
+    """
+    panels = -(-vectors // most)
+    each, wider = divmod(vectors, panels)
+    return (each + 1,) * wider + (each,) * (panels - wider)
+
+
 def widest_tile(elementwise: bool = False) -> int:
     """How many vectors a tile has at most."""
     return 2 if elementwise or registers()[0] == 16 else 4

@@ -14,7 +14,7 @@ from contractconv.engines.llvm.kernels import product_loops as multiply
 from contractconv.engines.llvm.kernels.epilogue_code import Finish
 from contractconv.engines.llvm.program import Calls, Place, Program
 from contractconv.engines.llvm.tile_kernels.layer_roles import Layer
-from contractconv.engines.llvm.tile_kernels.scheme import LINE, SCRATCH, Scheme
+from contractconv.engines.llvm.tile_kernels.scheme import LINE, SCRATCH, Panel, Scheme
 from contractconv.machine.work_sharing import evenly
 
 # In how many parts panels are worked on, and which part of the scratch: the quickest ways first.
@@ -60,21 +60,18 @@ class Result(Scheme):
                 found.append(list(chain(*made)))
         return found
 
-    def wide(self, tile: multiply.Tile) -> None:
-        """Cut the columns into panels as wide as a tile of sums."""
-        self.tile = tile
-        self.panel = tile.vectors * self.number.lanes
-        self.panels = -(-self.columns // self.panel)
-        self.panel_bytes = self.panel * self.number.size
+    def wide(self, most: int) -> None:
+        """Cut the columns into panels of so many vectors at most."""
+        self.panels = self.panels_of(self.columns, most)
+        self.panel_bytes = self.panels[0].lanes * self.number.size
 
     def spread_kernel(
-        self, calls: Calls, base: int, panel: int, channels: range, products: Place, step: int
+        self, calls: Calls, base: int, panel: Panel, channels: range, products: Place, step: int
     ) -> None:
         """Transform the kernel for some channels and one panel of columns."""
-        done = panel * self.panel
-        place = Place(self.layer.other.region, base + done * self.layer.columns.first)
-        lanes, steps = min(self.panel, self.columns - done), (step, self.panel_bytes)
-        self.transform(calls, "c", place, channels, lanes, products, steps)
+        place = Place(self.layer.other.region, base + panel.first * self.layer.columns.first)
+        steps = step, self.panel_bytes
+        self.transform(calls, "c", place, channels, panel.columns, products, steps)
 
     def spread_data(
         self, calls: Calls, base: int, tiles: range, products: Place, step: int
@@ -84,13 +81,12 @@ class Result(Scheme):
         self.transform(calls, "a", place, tiles, self.channels, products, steps)
 
     def collect(
-        self, calls: Calls, base: int, panel: int, tiles: range, products: Place, step: int
+        self, calls: Calls, base: int, panel: Panel, tiles: range, products: Place, step: int
     ) -> None:
         """Transform products back into some tiles of the result."""
-        done = panel * self.panel
-        moved = done * self.layer.columns.second
+        moved = panel.first * self.layer.columns.second
         self.transform(
-            calls, "b", Place("out", base + moved), tiles, min(self.panel, self.columns - done),
+            calls, "b", Place("out", base + moved), tiles, panel.columns,
             products, (step, self.panel_bytes), adding=self.accumulate, finish=self.finish,
             bias=Place("bias", moved) if self.finish.bias else 0,
         )  # fmt: skip
@@ -102,15 +98,15 @@ class Forward(Result):
     def build(self) -> Program:
         """First the kernel's products, then the results; for all panels, or for some at a time."""
         layer, n = self.layer, self.layer.products
-        self.wide(multiply.fitting_tile(-(-self.columns // self.number.lanes)))
+        self.wide(multiply.widest_tile())
         self._fit(len(self.batches))
-        stages = self.stages(self.panels, self.weight_step, self._kernels, self._results)
+        stages = self.stages(len(self.panels), self.weight_step, self._kernels, self._results)
         scratch = n * (self.product_in + self.product_out)
         shared = n * self.weight_step * len(self.batches)
         # What becomes of the kernel does not depend on where data and result lie.
         common = (
             layer.tensor("c").tiles.tobytes(), layer.channels, layer.columns, layer.parts,
-            self.tile, self.group, tuple(other for _, other, _ in self.batches),
+            self.panels[0].tile, self.group, tuple(other for _, other, _ in self.batches),
         )  # fmt: skip
         return Program(stages, shared, scratch, self.blank, common=common)
 
@@ -120,11 +116,11 @@ class Forward(Result):
         Fewer panels mean that tiles are transformed more often, smaller blocks that the kernel is
         read more often. Where nothing fits, the layer is so small that it is no matter.
         """
-        n, high = self.layer.products, self.tile.rows
+        n, high = self.layer.products, self.panels[0].tile.rows
         a_tile = n * (self.channel_bytes + self.panel_bytes)
         a_panel = n * batches * self.channels * self.panel_bytes
         for parts, part in (*_CUTS, (1, 1)):
-            self.group = -(-self.panels // parts)
+            self.group = -(-len(self.panels) // parts)
             self.block = self.block_of(self.layer.tiles, a_tile, high, part)
             if self.group * a_panel + self.threads * self.block * a_tile <= self.room:
                 break
@@ -143,7 +139,7 @@ class Forward(Result):
     def _kernels(self, panels: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Transform the kernel: a piece for each panel and part of the channels."""
         chunk = max(16, -(-self.channels * len(panels) // (4 * self.threads)))
-        for n, panel in enumerate(panels):
+        for n, panel in enumerate(self.panels[panels.start : panels.stop]):
             for start in range(0, self.channels, chunk):
                 calls = Calls()
                 row = n * self.channels + start
@@ -180,13 +176,13 @@ class Forward(Result):
         tiles = range(first, min(first + self.block, self.layer.tiles))
         sums = Place("scratch", self.layer.products * self.product_in)
         self.spread_data(calls, sides[0], tiles, Place("scratch"), self.product_in)
-        for n, panel in enumerate(panels):
+        for n, panel in enumerate(self.panels[panels.start : panels.stop]):
             weights = place + n * self.channels * self.panel_bytes
             for start in range(0, self.channels, _LINE):
                 self.multiply(
-                    calls, self.tile, scalars=Place("scratch", start * self.number.size),
+                    calls, panel.tile, scalars=Place("scratch", start * self.number.size),
                     vectors=Place("shared", weights + start * self.panel_bytes),
-                    out=sums, batch=self.layer.products, row_stop=len(tiles), lanes=self.panel,
+                    out=sums, batch=self.layer.products, row_stop=len(tiles), lanes=panel.lanes,
                     run=min(_LINE, self.channels - start), run_scalars=self.number.size,
                     run_vectors=self.panel_bytes, accumulate=int(start > 0), **tables,
                 )  # fmt: skip
@@ -206,7 +202,7 @@ class Deep(Result):
         # A panel for every thread, if there are columns for that.
         most = min(most, 4, max(1, wide // threads))
         if self.fits:
-            self.wide(multiply.fitting_tile(min(wide, most)))
+            self.wide(most)
 
     @property
     def pays(self) -> bool:
@@ -237,10 +233,10 @@ class Deep(Result):
         is so small that it is no matter.
         """
         n, tiles = self.layer.products, self.layer.tiles
-        wide = self.tile.vectors
+        wide = self.panels[0].tile.vectors
         for least, chunk, vectors in (*_DEEP_CUTS, (tiles, _CHUNK, wide)):
             self.group, self.chunk = -(-tiles // max(1, tiles // least)), chunk
-            self.wide(multiply.fitting_tile(min(wide, vectors)))
+            self.wide(min(wide, vectors))
             shared = batches * self.group * self.channel_bytes
             scratch = (chunk + self.group) * self.panel_bytes
             if n * (shared + self.threads * scratch) <= self.room:
@@ -257,9 +253,9 @@ class Deep(Result):
 
     def _results(self, tiles: range, sides: Sides, place: int) -> Iterator[Calls]:
         """Go through the panels: a piece for each."""
-        return (self._panel(panel, tiles, sides, place) for panel in range(self.panels))
+        return (self._panel(panel, tiles, sides, place) for panel in self.panels)
 
-    def _panel(self, panel: int, tiles: range, sides: Sides, place: int) -> Calls:
+    def _panel(self, panel: Panel, tiles: range, sides: Sides, place: int) -> Calls:
         """Transform the kernel for one panel and multiply, some channels at a time."""
         n, size = self.layer.products, self.number.size
         weights, sums = Place("scratch"), Place("scratch", n * self.weight_step)
@@ -270,8 +266,8 @@ class Deep(Result):
             channels = range(start, min(start + self.chunk, self.channels))
             self.spread_kernel(calls, sides[1], panel, channels, weights, self.weight_step)
             self.multiply(
-                calls, self.tile, scalars=Place("shared", place + start * size), vectors=weights,
-                out=sums, batch=n, row_stop=len(tiles), lanes=self.panel, run=len(channels),
+                calls, panel.tile, scalars=Place("shared", place + start * size), vectors=weights,
+                out=sums, batch=n, row_stop=len(tiles), lanes=panel.lanes, run=len(channels),
                 run_scalars=size, run_vectors=self.panel_bytes, accumulate=int(start > 0),
                 **tables,
             )  # fmt: skip

@@ -6,7 +6,7 @@ lie in the scratch memory of a thread, one matrix for each point of the decompos
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native, tile_transforms
@@ -24,6 +24,22 @@ SHARERS = 2
 # Of the memory that all windows would take, written out, so much is taken at most: one in so many
 # bytes, less what tables and code take.
 _SHARE, _BESIDE = 10, 900 << 10
+
+
+class Panel(NamedTuple):
+    """Columns that are multiplied together.
+
+    Attributes:
+        first: the first of them.
+        columns: how many there are.
+        lanes: as many, in whole vectors.
+        tile: the sums that stay in registers.
+    """
+
+    first: int
+    columns: int
+    lanes: int
+    tile: multiply.Tile
 
 
 class Scheme:
@@ -95,6 +111,16 @@ class Scheme:
         if letter not in self._tensors:
             self._tensors[letter] = self.layer.tensor(letter)
         return self._tensors[letter]
+
+    def panels_of(self, columns: int, most: int) -> list[Panel]:
+        """Columns in panels of so many vectors at most."""
+        first, found = 0, []
+        vectors = -(-columns // self.number.lanes)
+        for wide in multiply.even_panels(vectors, min(most, multiply.widest_tile())):
+            lanes, tile = wide * self.number.lanes, multiply.fitting_tile(wide)
+            found.append(Panel(first, min(lanes, columns - first), lanes, tile))
+            first += lanes
+        return found
 
     def multiply(self, calls: Calls, tile: multiply.Tile, **arguments: Any) -> None:
         """Append the products of matrices, one for each point, arguments by name."""

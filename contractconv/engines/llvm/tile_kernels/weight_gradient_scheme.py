@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contractconv.engines.llvm.kernels import product_loops as multiply
 from contractconv.engines.llvm.program import Calls, Place, Program
-from contractconv.engines.llvm.tile_kernels.scheme import LINE, SHARERS, Scheme
+from contractconv.engines.llvm.tile_kernels.scheme import LINE, SHARERS, Panel, Scheme
 from contractconv.lazy import remembered
 from contractconv.machine.work_sharing import evenly
 
@@ -32,13 +31,15 @@ class _Part:
         data: bytes to the first channel of the data.
         other: bytes to the first column of the other operand.
         out: bytes to the first number of the result.
+        channels: how many there are.
+        panel: the columns.
     """
 
     data: int
     other: int
     out: int
     channels: int
-    columns: int
+    panel: Panel
 
 
 class WeightGradient(Scheme):
@@ -68,10 +69,8 @@ class WeightGradient(Scheme):
         layer = self.layer
         for channels, vectors, part in (*_CUTS, (64, 4, 1)):
             self.part = min(layer.channels.size, channels)
-            wide = -(-layer.columns.size // self.number.lanes)
-            self.tile = multiply.fitting_tile(min(wide, vectors))
-            self.panel = self.tile.vectors * self.number.lanes
-            self.row_in, self.row_out = self.up(self.part), self.panel * self.number.size
+            self.panels = self.panels_of(layer.columns.size, vectors)
+            self.row_in, self.row_out = self.up(self.part), self.up(self.panels[0].lanes)
             a_tile = layer.products * (self.row_in + self.row_out)
             self.block = min(self.block_of(layer.tiles, a_tile, 8, part), _MOST_TILES)
             sums = layer.products * self.part * self.row_out
@@ -92,14 +91,14 @@ class WeightGradient(Scheme):
         return [
             _Part(
                 data + c * channels.first,
-                other + o * columns.first,
-                out + c * channels.second + o * columns.second,
+                other + panel.first * columns.first,
+                out + c * channels.second + panel.first * columns.second,
                 min(self.part, channels.size - c),
-                min(self.panel, columns.size - o),
+                panel,
             )
             for data, other, out in self.layer.batches()
             for c in range(0, channels.size, self.part)
-            for o in range(0, columns.size, self.panel)
+            for panel in self.panels
         ]
 
     def _piece(self, part: _Part, copy: int, copies: int) -> Calls:
@@ -137,14 +136,14 @@ class WeightGradient(Scheme):
             calls, "a", data, tiles, part.channels, self.data, (self.steps[0], self.row_in)
         )
         self.transform(
-            calls, "b", other, tiles, part.columns, self.other, (self.steps[1], self.row_out)
+            calls, "b", other, tiles, part.panel.columns, self.other, (self.steps[1], self.row_out)
         )
 
     def _add_products(self, calls: Calls, part: _Part, count: int, *, accumulate: bool) -> None:
         """Add the products of some tiles to the sums."""
         self.multiply(
-            calls, self.tile, scalars=self.data, vectors=self.other, out=self.sums,
-            batch=self.layer.products, row_stop=part.channels, lanes=self.panel,
+            calls, part.panel.tile, scalars=self.data, vectors=self.other, out=self.sums,
+            batch=self.layer.products, row_stop=part.channels, lanes=part.panel.lanes,
             run=count, run_scalars=self.row_in, run_vectors=self.row_out,
             accumulate=int(accumulate), **self._matrices,
         )  # fmt: skip
@@ -152,8 +151,8 @@ class WeightGradient(Scheme):
     def _collect(self, calls: Calls, part: _Part, copy: int, *, accumulate: bool) -> None:
         """Transform sums back into the taps of a part of the result, or of a copy of it."""
         self.transform(
-            calls, "c", Place(f"out{copy or ''}", part.out), range(part.channels), part.columns,
-            self.sums, (self.steps[2], self.row_out),
+            calls, "c", Place(f"out{copy or ''}", part.out), range(part.channels),
+            part.panel.columns, self.sums, (self.steps[2], self.row_out),
             adding=accumulate or (self.accumulate and copy == 0),
         )  # fmt: skip
 
