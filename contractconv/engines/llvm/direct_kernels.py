@@ -39,6 +39,8 @@ from contractconv.planning.trimming import reaches_outside
 KINDS = {np.dtype(name): name for name in DTYPES}
 # Numbers that are copied in the time of one more call.
 _COPIED_A_CALL = 1 << 11
+# ... and of one vector of products more, a few lanes wide.
+_COPIED_A_STEP = 4
 # Bytes that are copied for all blocks together: they stay in the second level of cache.
 _MOST_SHARED = 1 << 20
 # Bytes of a result that is made aside before it is added.
@@ -236,7 +238,7 @@ class _Leaf:
         parts = unpadded(problem, adding, self.open)
         copied = sum(copy.elements for copy in copies if copy is not None)
         more = -self._saved(problem, parts) // self.number.lanes
-        if copied <= len(parts) * _COPIED_A_CALL + more:
+        if copied <= len(parts) * _COPIED_A_CALL + _COPIED_A_STEP * more:
             return ()
         return () if any(self.read(part, n).copy for part in parts for n in (0, 1)) else parts
 

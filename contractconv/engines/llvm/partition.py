@@ -22,6 +22,8 @@ _COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
 # A piece of work should be worth handing over: multiplications. So should a part of a sum, which
 # takes memory of its own.
 _WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
+# Fewer of those that take longer, as each has two numbers of its own.
+_WORTH_ELEMENTWISE = 1 << 18
 # Products that are summed in one block, how many blocks there are at most, and values of an index
 # that are summed in one run, or in one chain without a cut.
 _TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
@@ -71,9 +73,11 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     summed = problem.points // max(1, result)
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
-    pieces = _pieces(problem)
-    if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
-        worth = min(problem.points // _WORTH_OF_SHARE, summed // _SHARED, _SHARES,
+    pieces = _pieces(problem, nest)
+    summing = small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES)
+    if summing:
+        share = _WORTH_OF_SHARE // (_WORTH // _worth(nest))
+        worth = min(problem.points // share, summed // _SHARED, _SHARES,
                     _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
         parts = shares(problem, nest, copies)
@@ -86,7 +90,7 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
 def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    labels, pieces = nest.order, _pieces(problem)
+    labels, pieces = nest.order, _pieces(problem, nest)
     larger = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
     panels, panel = _panels(problem, nest), nest.tile.vectors * 16
     if larger and panels > 1:
@@ -160,10 +164,15 @@ def _in_short_runs(problem: Problem, name: str) -> Iterator[Problem]:
     yield problem.restricted(name, whole, extent - whole)
 
 
-def _pieces(problem: Problem) -> int:
+def _worth(nest: Nest) -> int:
+    """Multiplications that are worth handing over."""
+    return _WORTH_ELEMENTWISE if nest.tile.elementwise else _WORTH
+
+
+def _pieces(problem: Problem, nest: Nest) -> int:
     most = min(_MOST_PIECES, max(_PIECES, problem.points // _LARGE_PIECE))
     # Powers of two are shared out evenly among most numbers of threads.
-    return min(most, 1 << (max(1, problem.points // _WORTH) - 1).bit_length())
+    return min(most, 1 << (max(1, problem.points // _worth(nest)) - 1).bit_length())
 
 
 def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
@@ -179,7 +188,7 @@ def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
 
 def _panels(problem: Problem, nest: Nest) -> int:
     """Into how many parts a leaf is cut along its lanes, a part being some panels wide."""
-    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem))
+    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem, nest))
 
 
 def _slices(
