@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edged import Edged
 from strategies import Array, Shape, filled
 
 import contractconv as cc
@@ -463,6 +464,11 @@ def test_a_wrong_matrix_is_noticed(matrix: str) -> None:
 # --- copies ----------------------------------------------------------------------------------
 
 
+def every(n: int) -> Callable[[Shape, str], Array]:
+    """Makes a matrix of every n-th number of each row."""
+    return lambda shape, dtype: np.empty((shape[0], n * shape[1]), dtype)[:, ::n]
+
+
 LAYOUTS: dict[str, tuple[str, Callable[[Shape, str], Array], Callable[[Shape, str], Array]]] = {
     "runs": ("runs", np.empty, lambda s, d: np.empty((s[0], s[1] + 3), d)[:, :-3]),
     "squares": ("squares", lambda s, d: np.empty(s[::-1], d).T, np.empty),
@@ -470,6 +476,8 @@ LAYOUTS: dict[str, tuple[str, Callable[[Shape, str], Array], Callable[[Shape, st
         "points", lambda s, d: np.empty((s[0], 2 * s[1]), d)[:, ::2],
         lambda s, d: np.empty((s[0], 3 * s[1]), d)[:, ::3],
     ),
+    **{f"spread {n}": ("spread", np.empty, every(n)) for n in (2, 3, 4)},
+    **{f"thinned {n}": ("thinned", every(n), np.empty) for n in (2, 3, 4)},
 }  # fmt: skip
 
 
@@ -482,7 +490,6 @@ def copied(layout: str, shape: Shape, dtype: str, adding: bool) -> tuple[Array, 
     memory[...] = GUARD
     target[...] = 2
     along = {
-        "runs": {"along_target": shape[1]},
         "squares": {
             "along_target": shape[1], "source_step": source.strides[1],
             "along_source": shape[0], "target_step": target.strides[0],
@@ -491,11 +498,12 @@ def copied(layout: str, shape: Shape, dtype: str, adding: bool) -> tuple[Array, 
             "along_target": shape[1], "source_step": source.strides[1],
             "target_step": target.strides[1],
         },
-    }[how]  # fmt: skip
+    }.get(how, {"along_target": shape[1]})  # fmt: skip
     rows = 1 if how == "squares" else shape[0]
+    apart = int(layout.rsplit(maxsplit=1)[-1]) if how in ("spread", "thinned") else 1
     call(
-        copy_loops.kernel(dtype, how, adding), copy_loops, source=source, target=target, outer=rows,
-        outer_source=offsets((rows, source.strides[0])),
+        copy_loops.kernel(dtype, how, adding, apart=apart), copy_loops, source=source,
+        target=target, outer=rows, outer_source=offsets((rows, source.strides[0])),
         outer_target=offsets((rows, target.strides[0])), **along,
     )  # fmt: skip
     return source, target, memory
@@ -511,6 +519,29 @@ def test_copies_of_every_shape(layout: str, adding: bool, dtype: str) -> None:
         source, target, memory = copied(layout, shape, dtype, adding)
         np.testing.assert_array_equal(target, source + (2 if adding else 0))
         assert np.count_nonzero(memory == GUARD) == memory.size - target.size
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs protected pages")
+@pytest.mark.parametrize("adding", [False, True])
+@pytest.mark.parametrize("apart", [2, 3, 4])
+@pytest.mark.parametrize("how", ["spread", "thinned"])
+def test_copies_end_with_the_last_number(how: str, apart: int, adding: bool) -> None:
+    for count, at_end in product(range(1, 40), (True, False)):
+        near = Edged(count, "float32", at_end=at_end).array
+        far = Edged((count - 1) * apart + 1, "float32", at_end=at_end).array
+        near[...], far[...] = np.arange(count), np.arange(far.size)
+        source, target = (near, far) if how == "spread" else (far, near)
+        wanted = target.copy()
+        if how == "spread":
+            wanted[::apart] = near + wanted[::apart] * adding
+        else:
+            wanted[...] = far[::apart] + near * adding
+        call(
+            copy_loops.kernel("float32", how, adding, apart=apart), copy_loops, source=source,
+            target=target, outer=1, outer_source=offsets(), outer_target=offsets(),
+            along_target=count,
+        )  # fmt: skip
+        np.testing.assert_array_equal(target, wanted)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

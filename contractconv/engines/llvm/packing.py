@@ -27,6 +27,8 @@ Strides = tuple[int, ...]
 _SHORT = 8
 # Squares that have fewer lines are not worth being turned.
 FEW = 4
+# Numbers that lie so far apart, at most, are shuffled from vectors, or into them.
+_MOST_APART = 4
 # Bytes from one number to the next, at least and in multiples of what, whose lines have few places
 # in the first level of cache.
 _FAR, _ALIKE = 1 << 11, 1 << 9
@@ -245,14 +247,16 @@ def add_copy(
     views = Views(shape, source.strides, target.strides)
     if not finish.bias:  # each axis has one of its own
         views = views.joined()
-    how, inner = views.inner(4 if dtype == "float32" else 8, finish.bias)
+    size = 4 if dtype == "float32" else 8
+    how, inner = views.inner(size, finish.bias)
+    apart = views.apart(inner[0], size) if how in ("spread", "thinned") else 1
     places = {
         copy_loops.SOURCE: source.place,
         copy_loops.TARGET: target.place,
         copy_loops.BIAS: bias,
     }
     arguments = places | views.along(inner) | views.around(inner)
-    calls.call(copy_loops.kernel(dtype, how, adding, finish), arguments)
+    calls.call(copy_loops.kernel(dtype, how, adding, finish, apart), arguments)
 
 
 class Views(NamedTuple):
@@ -285,10 +289,23 @@ class Views(NamedTuple):
             return "runs", both[:1]
         if here and there and (biased or min(self.shape[here[0]], self.shape[there[0]]) >= FEW):
             return "squares", [here[0], there[0]]
+        near = [] if biased else [n for n in self._axes if 1 < self.apart(n, size) <= _MOST_APART]
+        if near:
+            longest = max(near, key=self.shape.__getitem__)
+            return "spread" if self.source[longest] == size else "thinned", [longest]
         # A bias is along the axis on which they go; else a long axis is best along which numbers
         # are near each other.
         apart = sorted(self._axes, key=lambda n: (self.shape[n] < _SHORT, abs(self.target[n])))
         return "points", (here if biased else apart)[:1]
+
+    def apart(self, axis: int, size: int) -> int:
+        """How many numbers lie from one to the next along an axis where they are no neighbours.
+
+        Returns:
+            0 if they are neighbours on neither side.
+        """
+        near, far = sorted((self.source[axis], self.target[axis]))
+        return far // size if near == size and far % size == 0 else 0
 
     def along(self, inner: list[int]) -> dict[int, Any]:
         """The arguments of the innermost loops."""

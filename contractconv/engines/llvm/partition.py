@@ -188,7 +188,9 @@ def _summed_order(problem: Problem, nest: Nest) -> tuple[str, ...]:
 
 def _panels(problem: Problem, nest: Nest) -> int:
     """Into how many parts a leaf is cut along its lanes, a part being some panels wide."""
-    return min(_SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem, nest))
+    return min(
+        _SHARES, problem.extents[nest.lane] // (nest.tile.vectors * 16), _pieces(problem, nest)
+    )
 
 
 def _slices(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -174,20 +175,26 @@ class Program:
 
     @staticmethod
     def joined(programs: Sequence[Program]) -> Program:
-        """Programs that write different elements of one result, at the same time."""
-        stages: list[list[Calls]] = [[] for _ in range(max(len(p.stages) for p in programs))]
+        """Programs that write different elements of one result, at the same time.
+
+        Pieces take turns: what each program does first, then what each does next. So those of one
+        part of the result follow each other, and it is in cache while all of its elements are
+        written; likewise what they read.
+        """
+        count = max(len(p.stages) for p in programs)
+        stages: list[list[Sequence[Calls]]] = [[] for _ in range(count)]
         places: dict[Hashable, int] = {}
         shared = 0
         for program in programs:
             place = shared if program.common is None else places.get(program.common, shared)
             for n, stage in enumerate(program.stages):
                 if n % 2 or place == shared:
-                    stages[n] += [calls.shifted("shared", place) for calls in stage]
+                    stages[n].append([calls.shifted("shared", place) for calls in stage])
             if place == shared:
                 places[program.common] = place
                 shared += lines(program.shared)
         return Program(
-            stages,
+            [_in_turns(stage) for stage in stages],
             shared,
             max(p.scratch for p in programs),
             max(p.blank for p in programs),
@@ -235,6 +242,12 @@ class Program:
     def size(self) -> int:
         """How many calls it makes."""
         return sum(map(len, chain(*self.stages)))
+
+
+def _in_turns(lists: Sequence[Sequence[Calls]]) -> list[Calls]:
+    """The pieces of some lists, those first that come early in theirs."""
+    placed = [(n / len(pieces), one) for pieces in lists for n, one in enumerate(pieces)]
+    return [one for _, one in sorted(placed, key=itemgetter(0))]
 
 
 def add_copies(out: Array, others: Iterable[Array]) -> None:

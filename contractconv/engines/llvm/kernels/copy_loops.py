@@ -2,7 +2,8 @@
 
 Of a copy two axes matter: the one along which numbers are neighbours where they come from, and the
 one along which they are neighbours where they go. If both are the same, runs are copied; if not,
-squares of both axes are turned. All other axes are tables of offsets.
+squares of both axes are turned. Neighbours on one side that are a few numbers apart on the other
+are shuffled into vectors. All other axes are tables of offsets.
 """
 
 from __future__ import annotations
@@ -33,31 +34,40 @@ ARGUMENTS = _next()
 
 
 @cache
-def kernel(dtype: str, how: str, adding: bool = False, finish: Finish = RAW) -> Native:
+def kernel(
+    dtype: str, how: str, adding: bool = False, finish: Finish = RAW, apart: int = 1
+) -> Native:
     """One of the kernels.
 
     Args:
         how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
-            axes, ``"points"`` for numbers one by one, ``"zeros"`` for a source of zeros.
+            axes, ``"spread"`` and ``"thinned"`` for numbers that are neighbours only in the source,
+            or only in the target, ``"points"`` for numbers one by one, ``"zeros"`` for a source of
+            zeros.
         adding: whether numbers are added to the target.
         finish: what is done to them before they are stored, in runs and in squares.
+        apart: how many numbers lie from one to the next on the side where they are no neighbours,
+            if they are spread or thinned.
     """
-    name = f"{'add' if adding else 'copy'}_{how}{finish.name}_{dtype}"
+    name = f"{'add' if adding else 'copy'}_{how}{apart if apart > 1 else ''}{finish.name}_{dtype}"
 
     def write(emitter: Emitter) -> None:
-        copies = _Copies(emitter, adding, finish)
-        {"runs": copies.runs, "squares": copies.squares, "points": copies.points,
-         "zeros": copies.zeros}[how]()  # fmt: skip
+        copies = _Copies(emitter, adding, finish, apart)
+        writers = {
+            "runs": copies.runs, "squares": copies.squares, "points": copies.points,
+            "spread": copies.spread, "thinned": copies.thinned, "zeros": copies.zeros,
+        }  # fmt: skip
+        writers[how]()
 
-    return build(name, dtype, write, (how, adding, finish))
+    return build(name, dtype, write, (how, adding, finish, apart))
 
 
 class _Copies:
     """Writes the loops of one copy."""
 
-    def __init__(self, emitter: Emitter, adding: bool, finish: Finish) -> None:
+    def __init__(self, emitter: Emitter, adding: bool, finish: Finish, apart: int) -> None:
         self.e = emitter
-        self.adding = adding
+        self.adding, self.apart = adding, apart
         self.finish = finish
         self.arguments = [emitter.argument(place) for place in range(ARGUMENTS)]
 
@@ -80,21 +90,21 @@ class _Copies:
 
     def runs(self) -> None:
         """Neighbours on both sides."""
-        self._lines(self.e.load)
+        self._lines(lambda source, some: self.e.load(source, self.e.mask(some)))
 
     def zeros(self) -> None:
         """No source at all."""
-        self._lines(lambda source, mask: self.e.zero())
+        self._lines(lambda source, some: self.e.zero())
 
-    def _lines(self, read: Callable[[Int, object], Vector]) -> None:
+    def _lines(self, read: Callable[[Int, Int | None], Vector], apart: int = 1) -> None:
         a, e, size = self.arguments, self.e, self.e.number.size
 
         def line(entry: Int) -> None:
             source, target = self._ends(entry)
 
             def vector(n: Int, some: Int | None) -> None:
-                mask = e.mask(some)
-                self._put(read(source + n * size, mask), target + n * size, n, mask)
+                found = read(source + n * (apart * size), some)
+                self._put(found, target + n * size, n, e.mask(some))
 
             e.lines(a[ALONG_TARGET], vector)
 
@@ -116,6 +126,49 @@ class _Copies:
             e.repeat(0, a[ALONG_TARGET], point)
 
         e.repeat(0, a[OUTER], line)
+
+    def thinned(self) -> None:
+        """Numbers that are a few apart become neighbours."""
+        self._lines(self._gathered, self.apart)
+
+    def _gathered(self, source: Int, count: Int | None) -> Vector:
+        """Numbers that are a few apart; nothing behind the last of them is read."""
+        e, lanes, apart = self.e, self.e.number.lanes, self.apart
+        found = e.zero()
+        for part in range(apart):
+            mask = e.lanes_where([part * lanes + n <= (lanes - 1) * apart for n in range(lanes)])
+            if count is not None:
+                mask = e.first_lanes((count - 1) * apart + (1 - part * lanes))
+            vector = e.load(source + part * e.number.bytes, mask)
+            places = [n * apart - part * lanes for n in range(lanes)]
+            order = [lanes + p if 0 <= p < lanes else n for n, p in enumerate(places)]
+            found = e.shuffled(found, vector, order)
+        return found
+
+    def spread(self) -> None:
+        """Neighbours are written a few numbers apart; what lies between them stays as it is."""
+        a, e, size = self.arguments, self.e, self.e.number.size
+
+        def line(entry: Int) -> None:
+            source, target = self._ends(entry)
+
+            def vector(n: Int, some: Int | None) -> None:
+                read = e.load(source + n * size, e.mask(some))
+                self._put_apart(read, target + n * (self.apart * size), n, some)
+
+            e.lines(a[ALONG_TARGET], vector)
+
+        e.repeat(0, a[OUTER], line)
+
+    def _put_apart(self, vector: Vector, address: Int, place: Int, count: Int | None) -> None:
+        e, lanes, apart = self.e, self.e.number.lanes, self.apart
+        for part in range(apart):
+            places = range(part * lanes, (part + 1) * lanes)
+            mask = e.lanes_where([n % apart == 0 for n in places])
+            if count is not None:
+                mask = e.builder.and_(mask, e.first_lanes(count * apart - part * lanes))
+            moved = e.shuffled(vector, vector, [n // apart for n in places])
+            self._put(moved, address + part * e.number.bytes, place, mask)
 
     def squares(self) -> None:
         """Neighbours along one axis where they come from, along another where they go."""
