@@ -41,6 +41,8 @@ KINDS = {np.dtype(name): name for name in DTYPES}
 _COPIED_A_CALL = 1 << 11
 # ... and of one vector of products more, a few lanes wide.
 _COPIED_A_STEP = 4
+# Of the products one in so many, if they are made in tiles that are not full, is too much.
+_THIN = 2
 # Bytes that are copied for all blocks together: they stay in the second level of cache.
 _MOST_SHARED = 1 << 20
 # Bytes of a result that is made aside before it is added.
@@ -181,9 +183,17 @@ class _Leaf:
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) < 2:
             return self._adding(self._pieces(), private=False) or self._whole_cut()
+        pieces = list(self._pieces())
+        if self._are_thin(parts, len(pieces)):
+            return Cut(tuple(g for part in parts for g in apart(part, self.nest, 0)), False)
         # Piece by piece: what a part reads, its neighbours have brought into cache.
-        pieces = (unpadded(piece, left_out=self.open) for piece in self._pieces())
-        return Cut(tuple(pieces), False)
+        return Cut(tuple(unpadded(piece, left_out=self.open) for piece in pieces), False)
+
+    def _are_thin(self, parts: Sequence[Problem], pieces: int) -> bool:
+        """Whether parts that are cut into so many pieces have too few rows for whole tiles."""
+        high = self.nest.tile.rows * pieces
+        thin = sum(p.points for p in parts if volume(self.nest.rows, p.extents) < high)
+        return thin * _THIN > sum(part.points for part in parts)
 
     def _pieces(self) -> Iterator[Problem]:
         """Parts that write different elements, none of which is copied for."""
