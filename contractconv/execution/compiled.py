@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from operator import is_
 from typing import Any, Never
@@ -20,7 +20,7 @@ from contractconv.execution.foreign import entry
 from contractconv.execution.foreign import gradient as foreign_gradient
 from contractconv.execution.foreign.conversion import Conversion as ForeignConversion
 from contractconv.execution.foreign.inputs import settled_arrays
-from contractconv.execution.gradient import beside_weights, gradient
+from contractconv.execution.gradient import beside_weights, gradient, ready_gradient
 from contractconv.execution.limited_plans import planned_within
 from contractconv.execution.profile import Profile, profiled
 from contractconv.execution.programs.compiled import CompiledProgram, all_gradients
@@ -36,6 +36,9 @@ from contractconv.planning.derived_problems import backward
 from contractconv.planning.options import DEFAULTS, Options, unsaid
 from contractconv.planning.plan import Plan
 from contractconv.reductions.table import REDUCTIONS
+
+# Takes a cotangent and the operands to a gradient; nothing if it has to be made in another way.
+Back = Callable[[Array, Sequence[Any]], Array | None]
 
 
 class Compiled(Printed):
@@ -166,9 +169,9 @@ class Compiled(Printed):
         n = self._position(n)
         options = self._asked("a compiled gradient", others, out=out, casting=casting)
         key = n, key_of((cotangent, *operands))
-        known: Ready | None = self._ready.get(key) if options is DEFAULTS else None
-        if known is not None:
-            return known.carry([cotangent, *operands[:n], *operands[n + 1 :]])
+        known: Back | None = self._ready.get(key) if options is DEFAULTS else None
+        if known is not None and (made := known(cotangent, operands)) is not None:
+            return made
         if has_foreign((cotangent, *operands)):
             return self._foreign_vjp(n, (cotangent, *operands), options)
         arrays = self._checked(operands)
@@ -177,18 +180,26 @@ class Compiled(Printed):
             self._spec, n, self._problem, given, arrays, self._options, self.vjp_plan(n)
         )
         if key[1] is not None and all(map(is_, (cotangent, *operands), (given, *arrays))):
-            self._keep_gradient(n, key, [given, *arrays])
+            self._keep_gradient(n, key, given, arrays)
         return self._filled(made, options)
 
-    def _keep_gradient(self, n: int, key: Hashable, taken: list[Array]) -> None:
+    def _keep_gradient(self, n: int, key: Hashable, given: Array, arrays: list[Array]) -> None:
         """Keep what carries out a gradient for the next one, if that is all there is to do."""
         plan, options = self.vjp_plan(n), self._options
         converted = self._dtype.kind not in "fc" or self._numbers != self._dtype
-        summed = REDUCTIONS[self._problem.reduce].is_sum and plan.at_once is None
-        if summed and not converted and options.memory_limit is None:
-            del taken[n + 1]
-            ready = made_ready(plan, taken)
-            self._ready.put(key, ready, ready.size)
+        if converted or options.memory_limit is not None:
+            return
+        if plan.at_once is not None:
+            carry = ready_gradient(self._problem, given, arrays)
+            if carry is not None:
+                self._ready.put(key, lambda given, operands: carry(given, *operands), 0)
+        elif REDUCTIONS[self._problem.reduce].is_sum:
+            ready = made_ready(plan, [given, *arrays[:n], *arrays[n + 1 :]])
+
+            def back(given: Array, operands: Sequence[Any]) -> Array:
+                return ready.carry([given, *operands[:n], *operands[n + 1 :]])
+
+            self._ready.put(key, back, ready.size)
 
     def vjps(self, cotangent: Any, *operands: Any) -> tuple[Array, ...]:
         """Contract a cotangent back to every operand.

@@ -108,12 +108,14 @@ def choose(problem: Problem, steps: Steps, dtype: str) -> Nest | None:
     Returns:
         The nest; ``None`` if no index of the result can run along the lanes.
     """
-    # Of two that cost the same, the one whose lanes lie closer in the result.
-    return min(
-        _candidates(problem, steps, dtype),
-        key=lambda n: (_cycles(n, problem, steps, dtype), abs(steps[2][n.lane]), n.lane),
-        default=None,
-    )
+
+    def rank(nest: Nest) -> tuple[float, int, str, bool]:
+        # Of two that cost the same, the one whose lanes lie closer in the result; then the one
+        # whose vectors are shared by groups, as these lie in one line of the cache.
+        cycles = _cycles(nest, problem, steps, dtype)
+        return cycles, abs(steps[2][nest.lane]), nest.lane, nest.group is None
+
+    return min(_candidates(problem, steps, dtype), key=rank, default=None)
 
 
 def _candidates(problem: Problem, steps: Steps, dtype: str) -> Iterator[Nest]:
