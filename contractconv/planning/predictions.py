@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import log2, prod
 
 from contractconv.notation.contributing import inside
-from contractconv.notation.problem import Access, Problem, shape_of
+from contractconv.notation.problem import Access, Accesses, Problem, shape_of
 from contractconv.planning.cost import volume
 from contractconv.planning.piece import Piece
 from contractconv.planning.roles import Roles, roles
@@ -39,6 +39,8 @@ _APART = 3.0
 # Numbers of an array that is still in cache when it is read, and how many times longer those of a
 # larger one take.
 _NEAR, _FROM_AFAR = 1 << 21, 12
+# A number that is copied by itself, in vectors that are moved.
+_TURNED = 0.4
 # The share of a call that each of a batch takes in one program of kernels.
 _OF_A_BATCH = 1 / 64
 # Threads of Python wait for each other: all that numpy does in them takes so many times as long.
@@ -112,7 +114,28 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
         seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
         seconds *= _inside(leaf)
+        seconds += _TURNED * _turned(leaf, machine) / (machine.move * machine.threads)
     return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+
+
+def _turned(leaf: Problem, machine: Machine) -> int:
+    """Numbers that are copied one by one, as no index of several values has neighbours anyhow."""
+    near = _neighbours(leaf.output)
+    free = [n for n in near if any(n in _neighbours(term) for term in leaf.operands)]
+    widest = max((leaf.extents[n] for n in free), default=0)
+    if 2 * widest >= machine.lanes or not leaf.kept:
+        return 0
+    lane = max(leaf.kept, key=leaf.extents.__getitem__)
+    return sum(
+        prod(shape_of(term))
+        for term in (*leaf.operands, leaf.output)
+        if lane not in _neighbours(term) and any(lane in access.names for access in term)
+    )
+
+
+def _neighbours(term: Accesses) -> list[str]:
+    """The indices whose values are neighbours in memory."""
+    return [name for access in term[-1:] for name, step in access.terms if abs(step) == 1]
 
 
 def _numbers(leaf: Problem) -> list[int]:
