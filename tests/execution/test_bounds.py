@@ -44,5 +44,6 @@ def test_nothing_is_touched_outside_of_arrays(target: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fault", ["load", "store"])
 def test_a_kernel_that_forgets_its_masks_is_found_out(fault: str, tmp_path: Path) -> None:
+    """By what lies outside, or as it writes what others have written between its own numbers."""
     status, said = run("sse", "float32", 0, 40, tmp_path / "now", fault, cache=tmp_path / "kept")
-    assert status == -signal.SIGSEGV, said
+    assert status == -signal.SIGSEGV or (fault == "store" and "assert near.all()" in said), said

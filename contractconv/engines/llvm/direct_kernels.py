@@ -185,7 +185,8 @@ class _Leaf:
             return self._adding(self._pieces(), private=False) or self._whole_cut()
         pieces = list(self._pieces())
         if self._are_thin(parts, len(pieces)):
-            return Cut(tuple(g for part in parts for g in apart(part, self.nest, 0)), False)
+            size = self.number.size
+            return Cut(tuple(g for part in parts for g in apart(part, self.nest, 0, size)), False)
         # Piece by piece: what a part reads, its neighbours have brought into cache.
         return Cut(tuple(unpadded(piece, left_out=self.open) for piece in pieces), False)
 
@@ -197,7 +198,7 @@ class _Leaf:
 
     def _pieces(self) -> Iterator[Problem]:
         """Parts that write different elements, none of which is copied for."""
-        return (piece for (piece,) in apart(self.problem, self.nest, 0))
+        return (piece for (piece,) in apart(self.problem, self.nest, 0, self.number.size))
 
     def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
         """The axis along which windows of a part leave out what lies outside, if there is one."""

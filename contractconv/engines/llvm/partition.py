@@ -84,10 +84,12 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
         limit = -(-min(bytes_copied, _MOST_BLOCKS * _COPY_BYTES) // (_COPY_BYTES * len(parts)))
         groups = tuple(tuple(shares(part, nest, limit)) for part in parts)
         return Cut(groups, len(groups) > 1, sums=True)
-    return Cut(apart(problem, nest, bytes_copied), False)
+    return Cut(apart(problem, nest, bytes_copied, itemsize), False)
 
 
-def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Problem, ...], ...]:
+def apart(
+    problem: Problem, nest: Nest, bytes_copied: int, itemsize: int
+) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
     labels, pieces = nest.order, _pieces(problem, nest)
@@ -105,8 +107,15 @@ def apart(problem: Problem, nest: Nest, bytes_copied: int) -> tuple[tuple[Proble
         # As much for one as for the other: whole values of the first index, if they are enough.
         first = max(1, problem.extents[labels[0]] // unit.get(labels[0], 1))
         pieces = first if pieces < first <= 2 * pieces else pieces - pieces % min(pieces, first)
-    pieces = max(pieces, min(_MOST_BLOCKS, -(-bytes_copied // _COPY_BYTES)))
+    kept_near = bytes_copied + _bytes_between(problem, itemsize)
+    pieces = max(pieces, min(_MOST_BLOCKS, -(-kept_near // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces, unit))
+
+
+def _bytes_between(problem: Problem, itemsize: int) -> int:
+    """Those of a result of which other phases write what lies in between, piece by piece."""
+    steps = {abs(step) for access in problem.output for _, step in access.terms}
+    return itemsize * prod(access.size for access in problem.output) if steps - {1} else 0
 
 
 def _units(problem: Problem, nest: Nest) -> dict[str, int]:

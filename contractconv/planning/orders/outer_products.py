@@ -23,8 +23,8 @@ class OuterProducts:
             are.
         islands: sets of terms that meet other ones only when they have become one, or a number.
         binding: the indices that bind those that have them to an island.
-        open: indices without which outer products inside an island are: a term would have to have
-            them, too, in order not to meet the product too early.
+        open: indices of the output that no outer product inside an island has: whatever sums over
+            one of its other indices would meet it too early, as it cannot have them all.
     """
 
     def __init__(self, network: Network, indices: Sequence[int], outside: int) -> None:
@@ -32,7 +32,7 @@ class OuterProducts:
         wide = [names & self.wide for names in indices]
         paired, more = _shared(wide)
         self.summed = paired & ~outside if network.counts_operations else 0
-        # Where steps sum over whatever two terms share, the others only make them dearer.
+        # Where a step sums over whatever its terms share, terms of other islands make it dearer.
         apart = self.summed and self.summed == paired | more
         self.islands = _islands(wide) if apart else [(1 << len(indices)) - 1]
         self.binding = self.wide if apart else -1

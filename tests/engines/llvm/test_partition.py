@@ -85,7 +85,7 @@ def test_pieces_of_work_have_whole_tiles_of_rows(
     problem = resolve(parse(spec), list(shapes), {})
     nest = nest_of(problem, contiguous(problem, 4 if dtype == "float32" else 8), dtype)
     assert nest is not None
-    parts = [part for (part,) in apart(problem, nest, 0)]
+    parts = [part for (part,) in apart(problem, nest, 0, 4)]
     assert len(parts) > 1
     assert sum(part.points for part in parts) == problem.points
     rows = [volume(nest.rows, part.extents) for part in parts]
