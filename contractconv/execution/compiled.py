@@ -179,7 +179,8 @@ class Compiled(Printed):
         made = gradient(
             self._spec, n, self._problem, given, arrays, self._options, self.vjp_plan(n)
         )
-        if key[1] is not None and all(map(is_, (cotangent, *operands), (given, *arrays))):
+        as_given = all(map(is_, (cotangent, *operands), (given, *arrays)))
+        if options is DEFAULTS and key[1] is not None and as_given:
             self._keep_gradient(n, key, given, arrays)
         return self._filled(made, options)
 

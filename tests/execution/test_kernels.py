@@ -718,7 +718,6 @@ def test_loops_and_branches(dtype: str, built: Callable[..., None]) -> None:
 
 # --- the edges of memory ---------------------------------------------------------------------
 
-PAGE = mmap.PAGESIZE
 EDGES: dict[str, Callable[[int, int], tuple[Shape, Shape]]] = {
     "b (i+k-1) c, k c o -> b i o": lambda c, o: ((2, 9, c), (3, c, o)),
     "b (i+k-1) (j+l-2) c, k l c -> b i j c": lambda c, o: ((1, 5, o + 9, c), (3, 5, c)),
@@ -735,17 +734,10 @@ EDGES: dict[str, Callable[[int, int], tuple[Shape, Shape]]] = {
 
 def protected(array: Array, at_the_end: bool, kept: list[Any]) -> Array:
     """A copy that touches a page which nobody may read, behind it or before it."""
-    pages = -(-array.nbytes // PAGE) * PAGE
-    memory = mmap.mmap(-1, pages + 2 * PAGE)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    libc = ctypes.CDLL(None, use_errno=True)
-    for page in (start, start + PAGE + pages):
-        assert libc.mprotect(ctypes.c_void_p(page), PAGE, 0) == 0
-    offset = PAGE + (pages - array.nbytes) * at_the_end
-    copy = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
-    copy[...] = array
-    kept.append(memory)
-    return copy
+    edged = Edged(array.size, array.dtype.name, at_end=at_the_end)
+    edged.array[...] = array.ravel()
+    kept.append(edged)
+    return edged.array.reshape(array.shape)
 
 
 def in_child(task: Callable[[], object], seconds: int = 60) -> int:

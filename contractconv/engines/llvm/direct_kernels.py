@@ -182,11 +182,10 @@ class _Leaf:
     def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
         if len(parts) < 2:
-            return self._adding(self._pieces(), private=False) or self._whole_cut()
-        pieces = list(self._pieces())
+            return self._adding(self._pieces(self.problem), private=False) or self._whole_cut()
+        pieces = list(self._pieces(self.problem))
         if self._are_thin(parts, len(pieces)):
-            size = self.number.size
-            return Cut(tuple(g for part in parts for g in apart(part, self.nest, 0, size)), False)
+            return Cut(tuple((p,) for part in parts for p in self._pieces(part)), False)
         # Piece by piece: what a part reads, its neighbours have brought into cache.
         return Cut(tuple(unpadded(piece, left_out=self.open) for piece in pieces), False)
 
@@ -196,9 +195,9 @@ class _Leaf:
         thin = sum(p.points for p in parts if volume(self.nest.rows, p.extents) < high)
         return thin * _THIN > sum(part.points for part in parts)
 
-    def _pieces(self) -> Iterator[Problem]:
+    def _pieces(self, problem: Problem) -> Iterator[Problem]:
         """Parts that write different elements, none of which is copied for."""
-        return (piece for (piece,) in apart(self.problem, self.nest, 0, self.number.size))
+        return (piece for (piece,) in apart(problem, self.nest, 0, self.number.size))
 
     def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
         """The axis along which windows of a part leave out what lies outside, if there is one."""

@@ -19,11 +19,10 @@ from contractconv.planning.trimming import reaches_outside
 Span = tuple[int, int]
 # Copies of a block stay in the second level of cache, unless there would be too many blocks.
 _COPY_BYTES, _MOST_BLOCKS = 1 << 19, 256
-# A piece of work should be worth handing over: multiplications. So should a part of a sum, which
-# takes memory of its own.
-_WORTH, _WORTH_OF_SHARE = 1 << 20, 1 << 22
-# Fewer of those that take longer, as each has two numbers of its own.
-_WORTH_ELEMENTWISE = 1 << 18
+# A piece of work should be worth handing over: multiplications, and fewer of those that take
+# longer, as each has two numbers of its own. A part of a sum should be worth so many times as
+# much, as it takes memory of its own.
+_WORTH, _WORTH_ELEMENTWISE, _A_SHARE = 1 << 20, 1 << 18, 4
 # Products that are summed in one block, how many blocks there are at most, and values of an index
 # that are summed in one run, or in one chain without a cut.
 _TERMS, _BLOCKS, _RUN, _CHAIN = 1 << 15, 32, 240, 1024
@@ -74,10 +73,8 @@ def cut(problem: Problem, nest: Nest, copied: Sequence[bool], itemsize: int) -> 
     written = prod(access.size for access in problem.output)
     small = written * itemsize <= _PRIVATE_BYTES and result <= _SUMMED * summed
     pieces = _pieces(problem, nest)
-    summing = small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES)
-    if summing:
-        share = _WORTH_OF_SHARE // (_WORTH // _worth(nest))
-        worth = min(problem.points // share, summed // _SHARED, _SHARES,
+    if small and problem.reduced and (pieces > 1 or bytes_copied > _COPY_BYTES):
+        worth = min(problem.points // (_A_SHARE * _worth(nest)), summed // _SHARED, _SHARES,
                     _ALL_BYTES // max(1, written * itemsize))  # fmt: skip
         copies = min(pieces, 1 << max(1, worth.bit_length() - 1))
         parts = shares(problem, nest, copies)

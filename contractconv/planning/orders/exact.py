@@ -252,26 +252,17 @@ class Orders:
     def _last(self) -> list[Step] | None:
         """The cheapest last step that there is, and all before it."""
         best, last = self.most / _ROUNDED, None
-        everything = self.everything
+        everything, part = self.everything, self.part
         for one, first in self.sets.items():
             two = everything ^ one
             second = self.sets.get(two)
             if second is None or one > two or first.cost + second.cost >= best:
                 continue
-            cost, term = self._last_step(first.term, second.term)
+            cost, term = self.network.meeting(first.term, second.term, part.outside, part.last)
             cost += first.cost + second.cost
             if cost < best:
                 best, last = cost, _Set(cost, cost, 0.0, 0.0, *term, 0, everything, (one, two))
         return None if last is None else self._steps(everything, last)
-
-    def _last_step(self, first: Term, second: Term) -> tuple[float, Term]:
-        network = self.network
-        result = network.result(first.labels | second.labels, self.part.outside)
-        term = Term(result, network.volumes[result])
-        if self.part.last:
-            return network.last_step(first, second, result), term
-        moved = first.size + second.size + term.size
-        return network.step(first.labels, second.labels, result, moved), term
 
     def _steps(self, everything: int, last: _Set) -> list[Step]:
         self.sets[everything] = last

@@ -124,20 +124,26 @@ class Network:
 
     def is_connected(self) -> bool:
         """Whether no part of the operands shares no index with the others."""
-        left = [self.indices(term.labels) for term in self.terms]
-        reached, near = left.pop(), left
-        while near:
-            near = [names for names in left if names & reached]
-            left = [names for names in left if not names & reached]
-            for names in near:
-                reached |= names
-        return not left
+        return len(islands([self.indices(term.labels) for term in self.terms])) == 1
 
     def _opening(self, one: int, two: int, result: int, moved: int) -> float:
         """What a step costs that may open windows."""
         return self.pair(self.volumes, *self._labels(one, two, result), result, moved)
 
-    def last_step(self, first: Term, second: Term, result: int) -> float:
+    def meeting(self, first: Term, second: Term, needed: int, last: bool) -> tuple[float, Term]:
+        """What two terms make if some indices are needed later on, and what that costs.
+
+        Args:
+            last: whether the step writes the output.
+        """
+        result = self.result(first.labels | second.labels, needed)
+        size = self.volumes[result]
+        if last:
+            return self._last_step(first, second, result), Term(result, size)
+        moved = first.size + second.size + size
+        return self.step(first.labels, second.labels, result, moved), Term(result, size)
+
+    def _last_step(self, first: Term, second: Term, result: int) -> float:
         """What the product costs that writes the output; windows are opened in it, or after it."""
         whole = Work(
             self.volumes, self.indices(first.labels), self.indices(second.labels),
@@ -170,3 +176,19 @@ def bits(labels: int) -> Iterator[int]:
         low = labels & -labels
         yield low
         labels ^= low
+
+
+def islands(indices: Sequence[int]) -> list[int]:
+    """Terms that share indices, directly or by others, as sets.
+
+    >>> list(map(bin, islands([0b001, 0b100, 0b011, 0b010])))
+    ['0b10', '0b1101']
+    """
+    found: list[tuple[int, int]] = []
+    for n, names in enumerate(indices):
+        whole = 1 << n, names
+        for island in [one for one in found if one[1] & names]:
+            found.remove(island)
+            whole = whole[0] | island[0], whole[1] | island[1]
+        found.append(whole)
+    return [members for members, _ in found]

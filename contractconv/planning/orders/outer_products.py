@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contractconv.planning.orders.network import Network
+from contractconv.planning.orders.network import Network, islands
 
 
 class OuterProducts:
@@ -34,7 +34,7 @@ class OuterProducts:
         self.summed = paired & ~outside if network.counts_operations else 0
         # Where a step sums over whatever its terms share, terms of other islands make it dearer.
         apart = self.summed and self.summed == paired | more
-        self.islands = _islands(wide) if apart else [(1 << len(indices)) - 1]
+        self.islands = islands(wide) if apart else [(1 << len(indices)) - 1]
         self.binding = self.wide if apart else -1
         self.open = self.wide & outside if apart else 0
 
@@ -73,19 +73,3 @@ def _shared(indices: Sequence[int]) -> tuple[int, int]:
         two |= one & names
         one |= names
     return two & ~more, more
-
-
-def _islands(indices: Sequence[int]) -> list[int]:
-    """Terms that share indices, directly or by others, as sets.
-
-    >>> list(map(bin, _islands([0b001, 0b100, 0b011, 0b010])))
-    ['0b10', '0b1101']
-    """
-    islands: list[tuple[int, int]] = []
-    for n, names in enumerate(indices):
-        whole = 1 << n, names
-        for island in [one for one in islands if one[1] & names]:
-            islands.remove(island)
-            whole = whole[0] | island[0], whole[1] | island[1]
-        islands.append(whole)
-    return [members for members, _ in islands]

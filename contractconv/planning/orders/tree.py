@@ -125,13 +125,8 @@ def _costed(network: Network, pairs: Pairs) -> Iterator[Step]:
         names = [network.indices(term.labels) for term in (first, second)]
         uses.subtract(name for part in names for name in bits(part))
         needed = network.kept | sum(n for n in bits(names[0] | names[1]) if uses[n])
-        result = network.result(first.labels | second.labels, needed)
-        term = Term(result, network.volumes[result])
-        if len(terms) == 2 * len(network.terms) - 2:
-            cost = network.last_step(first, second, result)
-        else:
-            moved = first.size + second.size + term.size
-            cost = network.step(first.labels, second.labels, result, moved)
+        last = len(terms) == 2 * len(network.terms) - 2
+        cost, term = network.meeting(first, second, needed, last)
         terms.append(term)
-        uses.update(bits(network.indices(result)))
-        yield Step((one, two), terms[-1], cost)
+        uses.update(bits(network.indices(term.labels)))
+        yield Step((one, two), term, cost)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -97,16 +97,21 @@ class _Copies:
         self._lines(lambda source, some: self.e.zero())
 
     def _lines(self, read: Callable[[Int, Int | None], Vector], apart: int = 1) -> None:
-        a, e, size = self.arguments, self.e, self.e.number.size
+        """Neighbours where they go, from numbers so far apart."""
+        e, size = self.e, self.e.number.size
+
+        def vector(source: Int, target: Int, n: Int, some: Int | None) -> None:
+            found = read(source + n * (apart * size), some)
+            self._put(found, target + n * size, n, e.mask(some))
+
+        self._vectors(vector)
+
+    def _vectors(self, work: Callable[[Int, Int, Int, Int | None], None]) -> None:
+        """Each vector of each line: the ends of the line, its place, and its numbers if few."""
+        a, e = self.arguments, self.e
 
         def line(entry: Int) -> None:
-            source, target = self._ends(entry)
-
-            def vector(n: Int, some: Int | None) -> None:
-                found = read(source + n * (apart * size), some)
-                self._put(found, target + n * size, n, e.mask(some))
-
-            e.lines(a[ALONG_TARGET], vector)
+            e.lines(a[ALONG_TARGET], partial(work, *self._ends(entry)))
 
         e.repeat(0, a[OUTER], line)
 
@@ -147,18 +152,13 @@ class _Copies:
 
     def spread(self) -> None:
         """Neighbours are written a few numbers apart; what lies between them stays as it is."""
-        a, e, size = self.arguments, self.e, self.e.number.size
+        e, size = self.e, self.e.number.size
 
-        def line(entry: Int) -> None:
-            source, target = self._ends(entry)
+        def vector(source: Int, target: Int, n: Int, some: Int | None) -> None:
+            read = e.load(source + n * size, e.mask(some))
+            self._put_apart(read, target + n * (self.apart * size), n, some)
 
-            def vector(n: Int, some: Int | None) -> None:
-                read = e.load(source + n * size, e.mask(some))
-                self._put_apart(read, target + n * (self.apart * size), n, some)
-
-            e.lines(a[ALONG_TARGET], vector)
-
-        e.repeat(0, a[OUTER], line)
+        self._vectors(vector)
 
     def _put_apart(self, vector: Vector, address: Int, place: Int, count: Int | None) -> None:
         e, lanes, apart = self.e, self.e.number.lanes, self.apart

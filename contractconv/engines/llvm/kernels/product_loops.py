@@ -120,9 +120,7 @@ class Tile:
 def fitting_tile(vectors: int, elementwise: bool = False) -> Tile:
     """The tile that uses the registers best for a result that is so many vectors wide."""
     available = registers()[0]
-    widest = min(vectors, widest_tile(elementwise))
-    # Panels of equal width waste no lanes: six vectors are two panels of three.
-    wide = -(-vectors // -(-vectors // widest))
+    wide = even_panels(vectors, widest_tile(elementwise))[0]
     # Beside the sums there are a row of vectors and what they are multiplied with.
     others = 2 * wide if elementwise else wide + 1
     # The address of each row takes a register of another kind, of which there are few.
