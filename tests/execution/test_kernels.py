@@ -104,12 +104,13 @@ def multiply(
         vectors[:, 1:] = GUARD
     out.inside[...] = np.nan if not add else np.arange(lanes)
     bias = np.arange(lanes, dtype=dtype) - lanes // 2
+    panel = tile.vectors * native.number(dtype).bytes // (2 if tile.halved else 1)
     call(
         product_loops.kernel(dtype, tile, finish), product_loops,
         scalars=scalars, vectors=vectors, out=out.inside, batch=1, batch_scalars=offsets(),
         batch_vectors=offsets(), batch_out=offsets(), row_stop=rows, rows_at_once=rows,
         row_scalars=offsets((rows, scalars.strides[0])), row_out=offsets((rows, out.step)),
-        lanes=lanes, aligned=int(aligned), taps=1, taps_at_once=1,
+        lanes=lanes, panel_vectors=panel, aligned=int(aligned), taps=1, taps_at_once=1,
         tap_scalars=offsets(), tap_vectors=offsets(), run=depth,
         run_scalars=scalars.strides[1], run_vectors=vectors.strides[0], accumulate=int(add),
         bias=bias,
@@ -177,7 +178,7 @@ def test_taps_some_at_a_time(at_once: int, add: bool) -> None:
         scalars=data, vectors=weights, out=out.inside, batch=1,
         batch_scalars=offsets(), batch_vectors=offsets(), batch_out=offsets(),
         row_stop=4, rows_at_once=2, row_scalars=offsets((4, 8)), row_out=offsets((4, out.step)),
-        lanes=lanes, taps=taps, taps_at_once=at_once,
+        lanes=lanes, panel_vectors=native.number(dtype).bytes, taps=taps, taps_at_once=at_once,
         tap_scalars=offsets((taps, 4)), tap_vectors=offsets((taps, run * lanes * 4)), run=run,
         run_scalars=8, run_vectors=lanes * 4, accumulate=int(add),
     )  # fmt: skip
@@ -237,7 +238,8 @@ def test_kernels_spread_values_over_lanes(tile: Tile, dtype: str) -> None:
             scalars=scalars, vectors=vectors, out=out.inside, batch=1, batch_scalars=offsets(),
             batch_vectors=offsets(), batch_out=offsets(), row_stop=rows, rows_at_once=rows,
             row_scalars=offsets((rows, scalars.strides[0])), row_out=offsets((rows, out.step)),
-            lanes=wide, taps=1, taps_at_once=1, tap_scalars=offsets(), tap_vectors=offsets(),
+            lanes=wide, panel_vectors=lanes * native.number(dtype).size, taps=1, taps_at_once=1,
+            tap_scalars=offsets(), tap_vectors=offsets(),
             run=depth, run_scalars=scalars.strides[1], run_vectors=vectors.strides[0],
         )  # fmt: skip
         places = np.arange(wide) // spread.each * spread.step

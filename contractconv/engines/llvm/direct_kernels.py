@@ -14,14 +14,17 @@ from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.number_kinds import DTYPES
+from contractconv.engines.llvm.kernels.product_loops import panels_of
 from contractconv.engines.llvm.loop_nest import Nest, along, choose, exists
 from contractconv.engines.llvm.packing import (
     Copy,
     End,
+    Panels,
     Reading,
     Strides,
     add_copy,
     add_zeros,
+    in_panels,
     reading,
     start_of,
     writing,
@@ -47,6 +50,10 @@ _THIN = 2
 _MOST_SHARED = 1 << 20
 # Bytes of a result that is made aside before it is added.
 _MOST_ALONE = 1 << 21
+# Rows that read a panel, and numbers of each of its lanes that are summed, from which on it pays to
+# copy panels so that they have no gaps; and bytes of such a copy, for a block and for all of them.
+_REUSED, _LONG_SUM = 64, 32
+_MOST_PANELS, _MOST_TOGETHER = 1 << 21, 1 << 24
 # Multiplications by zero that are worth one more call, and a number more that is copied.
 _SAVED_A_CALL, _SAVED_A_NUMBER = 1 << 15, 64
 
@@ -119,6 +126,8 @@ class _Leaf:
         self.open: tuple[int, int] | None = None
         self.number = native.number(dtype)
         self.lanes = [nest.lanes if nest.has_lanes(n) else () for n in (0, 1)]
+        # Whether vectors are copied panel by panel, and whether one copy is for all blocks.
+        self.in_panels = self.together = False
         self.whole = [self.read(problem, n) for n in (0, 1)]
         self.tables: dict[Any, Array] = {}
         # Where in shared memory the copies of operands lie that all blocks read.
@@ -128,9 +137,53 @@ class _Leaf:
         """How a block reads one operand."""
         term, strides = problem.operands[which], self.strides[which]
         left_out = self.open[1] if self.open is not None and self.open[0] == which else None
+        if self.in_panels and which == self.nest.vectors:
+            whole = self.problem if self.together else problem
+            return in_panels(
+                problem, term, (whole, whole.operands[which]), strides, self.number.size,
+                self.nest.lane, self._panels(whole),
+            )  # fmt: skip
         return reading(
             problem, term, strides, self.number.size, self.lanes[which], self.entire, left_out
         )
+
+    def _panels(self, problem: Problem) -> Panels:
+        """The lanes in panels."""
+        width, lanes = self.nest.width(problem.extents), self.number.lanes
+        return panels_of(width, lanes, self.nest.tile.vectors)
+
+    def _are_panels_worth(self) -> bool:
+        """Whether panels without gaps save more than it takes to copy them.
+
+        Where a result is wider than a panel, what one panel reads lies apart: at each step a line
+        in another place, of which a few are kept at the same places of the cache.
+        """
+        nest, extents = self.nest, self.problem.extents
+        if nest.tile.varies or nest.group is not None:
+            return False
+        wide = nest.width(extents) > nest.tile.vectors * self.number.lanes
+        axes = [a for a in self.problem.operands[nest.vectors] if nest.lane in a.names]
+        alone = len(axes) == 1 and len(axes[0].terms) == 1 and axes[0].divisor == 1
+        if not (wide and alone and volume(nest.rows, extents) >= _REUSED):
+            return False
+        steps = steps_of(self.problem.operands[1 - nest.vectors], self.strides[1 - nest.vectors])
+        window = along(nest, extents, steps, self.number.lanes)
+        return window is None and volume(nest.summed, extents) >= _LONG_SUM
+
+    def _pack(self, split: Cut, blocks: Sequence[Problem]) -> None:
+        """Decide who copies vectors panel by panel: one copy for all blocks, or each its own."""
+        if not self._are_panels_worth():
+            return
+        self.together = not split.private and self._bytes(self.problem) <= _MOST_TOGETHER
+        self.in_panels = self.together or all(
+            self._bytes(block) <= _MOST_PANELS and volume(self.nest.rows, block.extents) >= _REUSED
+            for block in blocks
+        )
+
+    def _bytes(self, block: Problem) -> int:
+        """Those of a copy of the vectors that a block reads."""
+        reaches = (access.reach(block.extents) for access in block.operands[self.nest.vectors])
+        return self.number.size * prod(high - low + 1 for low, high in reaches)
 
     def program(self) -> Program | None:
         """The calls for all blocks, in groups for the threads; ``None`` if they cannot finish."""
@@ -139,6 +192,7 @@ class _Leaf:
         blocks = [block for parts in self.short.values() for block in parts]
         if self.finish != RAW and not self._finishes(split):
             return None
+        self._pack(split, blocks)
         shared, size = self._shared_copies(blocks)
         self.scratch = 0
         pieces = tuple(self._piece(n, group, split) for n, group in enumerate(split.groups))
@@ -177,7 +231,11 @@ class _Leaf:
 
     def _whole_cut(self) -> Cut:
         copied = [read.copy is not None for read in self.whole]
-        return cut(self.problem, self.nest, copied, self.number.size)
+        split = cut(self.problem, self.nest, copied, self.number.size)
+        if split.sums and self._are_panels_worth():
+            copied[self.nest.vectors] = True
+            split = cut(self.problem, self.nest, copied, self.number.size)
+        return split
 
     def _cut_apart(self) -> Cut:
         parts = self._without_copies(self.problem) or self._without_padding()
@@ -321,7 +379,7 @@ class _Leaf:
         labels = (*self.nest.batch, *self.nest.rows)
         there, lanes = self.strides[2], self.nest.lanes
         target, aside = writing(part, there, self.number.size, lanes, labels, tidy=alone)
-        used, places, steps = 0, [], []
+        used, places, steps, panel = 0, [], [], 0
         for n in (0, 1):
             read = self.read(part, n)
             place = Place(str(n), read.offset)
@@ -333,6 +391,7 @@ class _Leaf:
                 used += self._room(read.copy)
             places.append(place)
             steps.append(read.steps)
+            panel = max(panel, read.panel)
         result = Place("scratch", used) if aside else Place(out, target.offset)
         first, second = 1 - self.nest.vectors, self.nest.vectors
         sums = Sums(
@@ -342,7 +401,7 @@ class _Leaf:
             out=Factor(result, target.steps),
             adding=adding and not aside,
             finish=RAW if aside else self.finish,
-            bias=self._bias(part), bounds=self._bounds(part),
+            bias=self._bias(part), bounds=self._bounds(part), panel=panel,
         )  # fmt: skip
         sums.append_to(calls, self._table)
         if aside:
@@ -353,16 +412,13 @@ class _Leaf:
     def _copy(self, calls: Calls, which: int, copy: Copy, target: Place) -> None:
         if copy.padded:
             add_zeros(calls, self.dtype, copy.elements, target)
-        size, strides = self.number.size, self.strides[which]
-        source = sum(part.start * step for part, step in zip(copy.outof, strides, strict=True))
-        here = tuple(step * size for step in copy.strides)
-        moved = sum(part.start * step for part, step in zip(copy.into, here, strict=True))
-        shape = tuple(part.stop - part.start for part in copy.into)
-        there = tuple(strides[axis] for axis in copy.order)
-        add_copy(
-            calls, self.dtype, shape, End(Place(str(which), source), there),
-            End(Place(target.region, target.offset + moved), here), False,
-        )  # fmt: skip
+        for shape, (source, there), (moved, here) in copy.moves(
+            self.strides[which], self.number.size
+        ):
+            add_copy(
+                calls, self.dtype, shape, End(Place(str(which), source), there),
+                End(Place(target.region, target.offset + moved), here), False,
+            )  # fmt: skip
 
     def _put(self, calls: Calls, part: Problem, made: Factor, out: str, adding: bool) -> None:
         """Bring what was made aside to where it belongs."""

@@ -95,6 +95,7 @@ class Sums:
     Attributes:
         bias: what is added along the last axis.
         bounds: outside of what a window reads nothing.
+        panel: lanes of the widest panel, if vectors are copied panel by panel; otherwise 0.
     """
 
     dtype: str
@@ -107,38 +108,38 @@ class Sums:
     finish: Finish
     bias: Place | int
     bounds: Bounds | None = None
+    panel: int = 0
 
     def append_to(self, calls: Calls, tables: Tables) -> None:
         """Append the calls that make them."""
         number = native.number(self.dtype)
-        window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
-        first = self._evenly_wide(number) if window is None else self._width
-        for start, width in ((0, first), (first, self._width - first)):
-            if width:
-                self._lanes_from(start, width)._append(calls, tables, window)
+        window = None
+        if not self.panel:
+            window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
+        for lanes in self._panels_alike(number) if window is None else [range(self._width)]:
+            self._only(lanes)._append(calls, tables, window)
 
     @property
     def _width(self) -> int:
         return self.nest.width(self.extents)
 
-    def _evenly_wide(self, number: Number) -> int:
-        """How many lanes there are in the panels that are as wide as the first."""
+    def _panels_alike(self, number: Number) -> list[range]:
+        """The lanes, those together whose panels are equally wide."""
         tile = self.nest.tile
         if tile.varies:
-            return self._width
-        panels = kernel.even_panels(-(-self._width // number.lanes), tile.vectors)
-        return min(self._width, panels.count(panels[0]) * panels[0] * number.lanes)
+            return [range(self._width)]
+        return [lanes for lanes, _ in kernel.panels_of(self._width, number.lanes, tile.vectors)]
 
-    def _lanes_from(self, start: int, width: int) -> Sums:
+    def _only(self, lanes: range) -> Sums:
         """The sums of some of the lanes."""
-        if width == self._width:
+        if len(lanes) == self._width:
             return self
-        lane, size = self.nest.lane, native.number(self.dtype).size
+        lane, size, start = self.nest.lane, native.number(self.dtype).size, lanes.start
         bias = self.bias
         if isinstance(bias, Place):
             bias = bias._replace(offset=bias.offset + start * size)
         return replace(
-            self, extents={**self.extents, lane: width}, bias=bias,
+            self, extents={**self.extents, lane: len(lanes)}, bias=bias,
             vectors=self.vectors.moved(lane, start), out=self.out.moved(lane, start),
         )  # fmt: skip
 
@@ -209,10 +210,13 @@ class Sums:
         """The loop over the lanes."""
         lanes, rows = self.nest.width(self.extents), volume(self.nest.rows, self.extents)
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
-        long = lanes >= _LONG * native.number(self.dtype).lanes
+        number = native.number(self.dtype)
+        long = lanes >= _LONG * number.lanes
+        step = self.vectors.steps[self.nest.lane] if self.panel else number.size
         return {
             kernel.ROWS_AT_ONCE: self._rows_a_panel(tile, rows),
             kernel.LANES: lanes,
+            kernel.PANEL_VECTORS: step * (self.panel or tile.vectors * number.lanes),
             kernel.ALIGNED: int(tile.elementwise and long and not any(s % LINE for s in others)),
         }
 

@@ -1,7 +1,8 @@
 """How a block of a contraction reads an operand: where it lies, or from a small tidy copy.
 
 A copy is made of the part that the block reaches, when that part ends outside the array (then
-the copy is padded), or when its numbers must be neighbours along one index and are not.
+the copy is padded), when its numbers must be neighbours along one index and are not, or when many
+rows read it panel by panel: then those of a panel follow each other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from contractconv.planning.roles import Labels
 from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
+# Ranges of lanes whose panels are equally wide, the widest ones first, with that width.
+Panels = tuple[tuple[range, int], ...]
 # Fewer numbers are not worth a loop of their own, if there are more along another axis.
 _SHORT = 8
 # Squares that have fewer lines are not worth being turned.
@@ -36,6 +39,26 @@ _FAR, _ALIKE = 1 << 11, 1 << 9
 _SHARED = 1 << 13
 
 
+class Move(NamedTuple):
+    """A view of an array that is copied into another one: where both begin, and their strides."""
+
+    shape: tuple[int, ...]
+    source: tuple[int, Strides]
+    target: tuple[int, Strides]
+
+    def in_panels(self, lanes: range, width: int, widest: int, itemsize: int) -> Iterator[Move]:
+        """The same for some of the last axis, which goes into panels: see :class:`Copy`."""
+        (source, there), (target, here) = self.source, self.target
+        full, rest = divmod(len(lanes), width)
+        for start, sizes in ((lanes.start, (full, width)), (lanes.stop - rest, (1, rest))):
+            before = lanes.start + (start - lanes.start) // width * widest
+            yield Move(
+                (*self.shape[:-1], *sizes),
+                (source + start * there[-1], (*there[:-1], width * there[-1], there[-1])),
+                (target + before * here[-1], (*here[:-1], widest * here[-1], itemsize)),
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A tidy copy of the part of an array that a block reaches.
@@ -47,6 +70,10 @@ class Copy:
         into: the part of the copy that lies inside the array.
         outof: the same part of the array.
         padded: whether there is another part, which is zero.
+        panels: where the last axis is cut into panels, which follow each other: ranges of it whose
+            panels are equally wide, with that width. Each panel has room for the widest one, which
+            is the step of the axis before; then the step of the last axis is that over whole
+            panels, for each number of the widest.
     """
 
     shape: tuple[int, ...]
@@ -55,10 +82,14 @@ class Copy:
     into: tuple[slice, ...]
     outof: tuple[slice, ...]
     padded: bool
+    panels: Panels = ()
 
     @property
     def elements(self) -> int:
         """How many numbers it holds, those included that lie between its own."""
+        if self.panels:
+            wide = self.panels[0][1]
+            return self.strides[-1] * sum(wide * -(-len(r) // w) for r, w in self.panels)
         return self.shape[0] * self.strides[0] if self.shape else 1
 
     def shares(self, count: int) -> Iterator[Copy]:
@@ -67,12 +98,25 @@ class Copy:
         if self.padded or self.elements < _SHARED:
             yield self
             return
-        axis = max(range(len(sizes)), key=lambda n: (sizes[n] >= count, -n))
+        whole = len(sizes) - bool(self.panels)  # axes before the one of panels, which stay whole
+        axis = max(range(whole), key=lambda n: (sizes[n] >= count, -n))
         own = self.order[axis]
         for some in evenly(sizes[axis], count):
             into, outof = list(self.into), list(self.outof)
             into[axis], outof[own] = _within(into[axis], some), _within(outof[own], some)
             yield replace(self, into=tuple(into), outof=tuple(outof))
+
+    def moves(self, strides: Strides, itemsize: int) -> Iterator[Move]:
+        """What has to be moved from an array of these strides."""
+        here = tuple(step * itemsize for step in self.strides)
+        there = tuple(strides[axis] for axis in self.order)
+        shape = tuple(part.stop - part.start for part in self.into)
+        source = _dot([part.start for part in self.outof], strides)
+        whole = Move(shape, (source, there), (_dot([p.start for p in self.into], here), here))
+        if not self.panels:
+            yield whole
+        for lanes, width in self.panels:
+            yield from whole.in_panels(lanes, width, self.panels[0][1], itemsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +125,19 @@ class Reading:
 
     Attributes:
         offset: bytes from the beginning of the array, or of the copy, to the first point.
-        steps: for each index, bytes from one of its values to the next.
+        steps: for each index, bytes from one of its values to the next; between panels, if a copy
+            has them.
         copy: what is copied beforehand; ``None`` if the array is read where it lies.
     """
 
     offset: int
     steps: Mapping[str, int]
     copy: Copy | None
+
+    @property
+    def panel(self) -> int:
+        """Numbers of a panel of the copy, of the widest one; 0 if there are none."""
+        return self.copy.panels[0][1] if self.copy is not None and self.copy.panels else 0
 
 
 def _within(part: slice, some: range) -> slice:
@@ -123,16 +173,63 @@ def reading(
     if entire and not outside:
         boxes = [(0, access.size - 1) for access in accesses]
     order = _memory_order(accesses, strides, lanes)
-    shape = tuple(high - low + 1 for low, high in boxes)
-    ordered = tuple(shape[axis] for axis in order)
+    ordered = [boxes[axis][1] - boxes[axis][0] + 1 for axis in order]
     tidy = _tidy_strides(ordered, itemsize, sum(_is_along(accesses[n], lanes) for n in order))
+    return _from_copy(accesses, boxes, order, tidy, itemsize, outside)
+
+
+def in_panels(
+    problem: Problem,
+    accesses: Accesses,
+    whole: tuple[Problem, Accesses],
+    strides: Strides,
+    itemsize: int,
+    lane: str,
+    panels: Panels,
+) -> Reading:
+    """Say how a block reads an operand from a copy whose panels follow each other.
+
+    Args:
+        problem: the block.
+        accesses: of the operand, as the block says.
+        whole: what is copied, for this block and others: a problem, and its accesses.
+        lane: the index of the lanes, which has an axis of the operand for itself.
+        panels: its values in what is copied, see :class:`Copy`.
+    """
+    boxes = [access.reach(whole[0].extents) for access in whole[1]]
+    outside = any(reaches_outside(access, whole[0].extents) for access in whole[1])
+    order = _memory_order(accesses, strides, (lane,))
+    others = [boxes[axis][1] - boxes[axis][0] + 1 for axis in order[:-1]]
+    tidy = (*gapless(others, panels[0][1]), prod(others))
+    read = _from_copy(accesses, boxes, order, tidy, itemsize, outside, panels)
+    start = accesses[order[-1]].offset - boxes[order[-1]][0]
+    ahead = (_before(start, panels) - start) * tidy[-1] * itemsize
+    return replace(read, offset=read.offset + ahead)
+
+
+def _before(start: int, panels: Panels) -> int:
+    """Lanes before a panel that begins at one of them, if all panels were as wide as the widest."""
+    lanes, width = next((lanes, width) for lanes, width in panels if start in lanes)
+    return lanes.start + (start - lanes.start) // width * panels[0][1]
+
+
+def _from_copy(
+    accesses: Accesses,
+    boxes: Sequence[tuple[int, int]],
+    order: tuple[int, ...],
+    tidy: Strides,
+    itemsize: int,
+    padded: bool,
+    panels: Panels = (),
+) -> Reading:
+    """Read an operand from a copy of the part in some boxes, with its axes in some order."""
     packed = dict(zip(order, tidy, strict=True))
-    copied = tuple(packed[axis] * itemsize for axis in range(len(shape)))
+    copied = tuple(packed[axis] * itemsize for axis in range(len(boxes)))
     first = _dot([a.offset - low for a, (low, _) in zip(accesses, boxes, strict=True)], copied)
     both = [overlap(*box, access.size) for box, access in zip(boxes, accesses, strict=True)]
     copy = Copy(
-        ordered, tidy, order, tuple(both[axis][0] for axis in order),
-        tuple(outof for _, outof in both), outside,
+        tuple(boxes[axis][1] - boxes[axis][0] + 1 for axis in order), tidy, order,
+        tuple(both[axis][0] for axis in order), tuple(outof for _, outof in both), padded, panels,
     )  # fmt: skip
     return Reading(first, steps_of(accesses, copied), copy)
 
@@ -141,7 +238,7 @@ def _is_along(access: Access, lanes: Labels) -> bool:
     return any(name in lanes for name in access.names)
 
 
-def _tidy_strides(shape: tuple[int, ...], itemsize: int, lanes: int) -> Strides:
+def _tidy_strides(shape: Sequence[int], itemsize: int, lanes: int) -> Strides:
     """The strides of a copy in numbers, the last axes being those of the lanes, without gaps.
 
     What lies so far apart that all of it is kept in the same few lines of the cache is moved apart

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise, product
+from itertools import accumulate, chain, pairwise, product
 from math import prod
 from types import MappingProxyType
 
+from contractconv.engines.llvm.kernels.native import registers
+from contractconv.engines.llvm.kernels.product_loops import even_panels
 from contractconv.engines.llvm.loop_nest import Nest
 from contractconv.machine.work_sharing import evenly
 from contractconv.notation.contributing import inside
@@ -89,17 +91,14 @@ def apart(
 ) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
     volumes = [prod(a.size for a in term) for term in problem.operands]
-    labels, pieces = nest.order, _pieces(problem, nest)
+    labels, pieces, unit = nest.order, _pieces(problem, nest), _units(problem, nest)
     larger = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
-    panels, panel = _panels(problem, nest), nest.tile.vectors * 16
+    panels = _panels(problem, nest)
     if larger and panels > 1:
         high = volume(labels, problem.extents) // (_TILES * nest.tile.rows)
         rest = max(1, min(high, pieces // panels))
-        lanes = _chunks(
-            problem, nest.lane, panel * -(-problem.extents[nest.lane] // (panel * panels))
-        )
-        return tuple((part,) for lane in lanes for part in _slices(lane, labels, rest))
-    unit = _units(problem, nest)
+        parts = _parts_of_panels(problem, nest, panels, registers()[1] // itemsize)
+        return tuple((part,) for lanes in parts for part in _slices(lanes, labels, rest, unit))
     if labels:
         # As much for one as for the other: whole values of the first index, if they are enough.
         first = max(1, problem.extents[labels[0]] // unit.get(labels[0], 1))
@@ -107,6 +106,19 @@ def apart(
     kept_near = bytes_copied + _bytes_between(problem, itemsize)
     pieces = max(pieces, min(_MOST_BLOCKS, -(-kept_near // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces, unit))
+
+
+def _parts_of_panels(problem: Problem, nest: Nest, count: int, vector: int) -> Iterator[Problem]:
+    """Cut along the lanes into so many parts, where panels begin.
+
+    Args:
+        vector: how many lanes one has.
+    """
+    size = problem.extents[nest.lane]
+    panels = even_panels(-(-size // vector), nest.tile.vectors)
+    ends = [min(size, vector * before) for before in accumulate(panels, initial=0)]
+    for some in evenly(len(panels), count):
+        yield problem.restricted(nest.lane, ends[some.start], ends[some.stop] - ends[some.start])
 
 
 def _bytes_between(problem: Problem, itemsize: int) -> int:

@@ -28,6 +28,8 @@ SCALARS, VECTORS, OUT = _next(), _next(), _next()
 BATCH, BATCH_SCALARS, BATCH_VECTORS, BATCH_OUT = _next(), _next(), _next(), _next()
 ROW_START, ROW_STOP, ROWS_AT_ONCE, ROW_SCALARS, ROW_OUT = (_next() for _ in range(5))
 LANES = _next()
+# Bytes from one panel of the second factor to the next.
+PANEL_VECTORS = _next()
 # Whether panels begin at lines of the cache, where the first factor has a value for each lane.
 ALIGNED = _next()
 TAPS, TAPS_AT_ONCE, TAP_SCALARS, TAP_VECTORS = _next(), _next(), _next(), _next()
@@ -141,6 +143,26 @@ def even_panels(vectors: int, most: int) -> tuple[int, ...]:
     return (each + 1,) * wider + (each,) * (panels - wider)
 
 
+def panels_of(lanes: int, vector: int, most: int) -> tuple[tuple[range, int], ...]:
+    """Lanes in panels of at most so many vectors: ranges whose panels are equally wide.
+
+    Args:
+        vector: lanes of one.
+
+    Returns:
+        Each range, the one with the widest panels first, and how many lanes one of its panels has.
+
+    Example:
+        >>> panels_of(50, vector=8, most=4)
+        ((range(0, 32), 32), (range(32, 50), 24))
+    """
+    panels = even_panels(-(-lanes // vector), most)
+    wide, narrow = panels[0] * vector, panels[-1] * vector
+    end = min(lanes, panels.count(panels[0]) * wide)
+    found = (range(end), wide), (range(end, lanes), narrow)
+    return found if end < lanes else found[:1]
+
+
 def widest_tile(elementwise: bool = False) -> int:
     """How many vectors a tile has at most."""
     return 2 if elementwise or registers()[0] == 16 else 4
@@ -205,7 +227,7 @@ class Nest:
             early = place < 0
             start = e.chosen(early, e.whole(0), skew + place * wide)
             left = e.chosen(early, skew, a[LANES] - start)
-            here = [base + self._moved(n, start) for n, base in enumerate(bases)]
+            here = [base + self._moved(n, place, start) for n, base in enumerate(bases)]
             here.append(a[BIAS] + start * e.number.size)
             if self.tile.spread is not None:  # lanes of groups fill all panels
                 self._rows(here, rows, taps, fresh, None)
@@ -219,10 +241,12 @@ class Nest:
         first = e.chosen(skew.equals(0), e.whole(0), e.whole(-1))
         e.repeat(first, (a[LANES] - skew + (wide - 1)) // wide, panel)
 
-    def _moved(self, which: int, lane: Int) -> Int:
-        """Bytes to a lane of the first factor, the second one, or the sums."""
+    def _moved(self, which: int, panel: Int, lane: Int) -> Int:
+        """Bytes to a panel, and its lane, of the first factor, the second one, or the sums."""
         if which == 1 and self.tile.uniform:
             return self.e.whole(0)
+        if which == 1 and not self.tile.elementwise:
+            return panel * self.arguments[PANEL_VECTORS]
         if which > 0 or self.tile.elementwise:
             return lane * self.e.number.size
         spread = self.tile.spread

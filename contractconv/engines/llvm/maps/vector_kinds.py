@@ -255,11 +255,13 @@ class Floats(Lanes):
     def inverse_root(self, x: Vector) -> Vector:
         """One over the square root."""
         one = self.constant(1.0)
-        if not self._is_wide:
-            return one / self.call("sqrt", x)
-        # Of 14 bits; each of Newton's steps doubles them, where it can be taken.
-        begun = found = self._wide("rsqrt14", x, x)
-        for _ in range(2 if self.mantissa == 52 else 1):
+        if self._is_wide:
+            # Of 14 bits; each of Newton's steps doubles them, where it can be taken.
+            begun, steps = self._wide("rsqrt14", x, x), 2 if self.mantissa == 52 else 1
+        else:  # rounded twice
+            begun, steps = one / self.call("sqrt", x), 1
+        found = begun
+        for _ in range(steps):
             lack = self.fma(self.negated(x * found), found, one)
             found = self.fma(self.scaled(0.5, found), lack, found)
         return self.where(self.compared("<", self.absolute(lack), one), found, begun)
