@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise, product
-from math import prod
+from math import log2, prod
 from types import MappingProxyType
 
 from contractconv.engines.llvm.kernels.native import registers
@@ -90,14 +90,10 @@ def apart(
     problem: Problem, nest: Nest, bytes_copied: int, itemsize: int
 ) -> tuple[tuple[Problem, ...], ...]:
     """Cut a leaf into groups of one block each, which write different parts of the result."""
-    volumes = [prod(a.size for a in term) for term in problem.operands]
     labels, pieces, unit = nest.order, _pieces(problem, nest), _units(problem, nest)
-    larger = volumes[nest.vectors] > volumes[1 - nest.vectors] and not nest.tile.elementwise
-    panels = _panels(problem, nest)
-    if larger and panels > 1:
-        high = volume(labels, problem.extents) // (_TILES * nest.tile.rows)
-        rest = max(1, min(high, pieces // panels))
-        parts = _parts_of_panels(problem, nest, panels, registers()[1] // itemsize)
+    across, rest = _across(problem, nest, bytes_copied > 0)
+    if across > 1:
+        parts = _parts_of_panels(problem, nest, across, registers()[1] // itemsize)
         return tuple((part,) for lanes in parts for part in _slices(lanes, labels, rest, unit))
     if labels:
         # As much for one as for the other: whole values of the first index, if they are enough.
@@ -106,6 +102,23 @@ def apart(
     kept_near = bytes_copied + _bytes_between(problem, itemsize)
     pieces = max(pieces, min(_MOST_BLOCKS, -(-kept_near // _COPY_BYTES)))
     return tuple((part,) for part in _slices(problem, labels, pieces, unit))
+
+
+def _across(problem: Problem, nest: Nest, copied: bool) -> tuple[int, int]:
+    """Into how many parts a leaf is cut along its lanes, and each of them along its rows.
+
+    Each part of the rows reads all of the vectors, and each part of the lanes all of the other
+    operand: of so many pieces those are best that read least together. A copy is not made again.
+    """
+    volumes = [prod(a.size for a in term) for term in problem.operands]
+    vectors, others = volumes[nest.vectors], volumes[1 - nest.vectors]
+    most, pieces = _panels(problem, nest), _pieces(problem, nest)
+    if nest.tile.elementwise or most < 2 or (copied and vectors <= others):
+        return 1, pieces
+    high = max(1, volume(nest.order, problem.extents) // (_TILES * nest.tile.rows))
+    balanced = 1 << round(log2(max(1.0, pieces * vectors / max(1, others))) / 2)
+    across = min(most, max(balanced, pieces // high))
+    return across, max(1, min(high, pieces // across))
 
 
 def _parts_of_panels(problem: Problem, nest: Nest, count: int, vector: int) -> Iterator[Problem]:

@@ -90,3 +90,22 @@ def test_pieces_of_work_have_whole_tiles_of_rows(
     assert sum(part.points for part in parts) == problem.points
     rows = [volume(nest.rows, part.extents) for part in parts]
     assert min(rows) >= min(nest.tile.rows, volume(nest.rows, problem.extents))
+
+
+@pytest.mark.parametrize("rows", [48, 200, 1000, 20_000])
+@pytest.mark.parametrize("summed", [64, 1000])
+@pytest.mark.parametrize("lanes", [64, 400, 2048])
+def test_pieces_read_little_together(rows: int, summed: int, lanes: int) -> None:
+    """As little as the best of all grids of as many pieces, up to what whole panels cost."""
+    problem = resolve(parse("i k, k j -> i j"), [(rows, summed), (summed, lanes)], {})
+    nest = nest_of(problem, contiguous(problem, 4), "float32")
+    assert nest is not None
+    parts = [part for (part,) in apart(problem, nest, 0, 4)]
+    sides = [(part.extents[nest.rows[0]], part.extents[nest.lane]) for part in parts]
+    assert sum(high * wide for high, wide in sides) == rows * lanes
+    across = len({part.output[0 if nest.lane == "i" else 1].offset for part in parts})
+    count, (high, wide) = len(parts), (problem.extents[n] for n in (nest.rows[0], nest.lane))
+    grids = [n for n in range(1, count + 1) if wide // n >= nest.tile.vectors * 16]
+    fitting = [n for n in grids if high * n // count >= 4 * nest.tile.rows] or [across]
+    least = min(count // n * wide + n * high for n in fitting)
+    assert sum(map(sum, sides)) <= 1.5 * least

@@ -4,7 +4,8 @@ The cotangent of a sum belongs to all taps, that of an extremum to the first tap
 stands; NaN counts as the extremum. Where the lanes of a gradient are neighbours, it is gathered:
 every element asks the windows that it is a tap of. For sums that is a pooling of cotangents; for
 extrema ``choose`` first writes the number of the tap that each window has chosen, a byte for
-each, which ``collect`` compares with. Where windows neither overlap nor leave a gap, ``give``
+each, which ``collect`` compares with, and ``choose_and_keep`` the extrema as well, for a pooling of
+these. Where windows neither overlap nor leave a gap, ``give``
 does both at once. Otherwise cotangents are added one by one, by ``spread`` or ``drop``, to a
 gradient that is zero.
 """
@@ -46,7 +47,7 @@ class _Selecting(Walk):
     def chosen(
         self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int], mark: Mark
     ) -> list[Vector]:
-        """For each lane the mark of the tap at which its first extremum stands."""
+        """Extrema, and for each lane the mark of the tap at which the first one stands."""
         e, several = self.e, len(counts)
 
         def tap(which: Int, carried: list[Vector]) -> list[Vector]:
@@ -58,7 +59,7 @@ class _Selecting(Walk):
             return best + [e.select(w, here, c) for w, c in zip(wins, chosen, strict=True)]
 
         first = self.read(place[0] + self.tap(taps[0])[0], counts)
-        return self.over(taps, [*first, *[mark(taps[0])] * several], tap, 1)[several:]
+        return self.over(taps, [*first, *[mark(taps[0])] * several], tap, 1)
 
     def _wins(self, value: Vector, best: Vector) -> Any:
         """In which lanes a later tap takes the place of the best one so far."""
@@ -74,7 +75,7 @@ class _Numbering(_Selecting):
     def numbers(
         self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int]
     ) -> list[Vector]:
-        """The numbers of the taps at which extrema stand."""
+        """Extrema, and the numbers of the taps at which they stand."""
         found, strange = self._among_numbers(place, counts, taps)
         careful = partial(self.chosen, place, counts, taps, self.number)
         return self.e.either(strange, careful, lambda: found)
@@ -88,7 +89,7 @@ class _Numbering(_Selecting):
     def _among_numbers(
         self, place: list[Int], counts: list[Int | None], taps: tuple[Int, Int]
     ) -> tuple[list[Vector], Any]:
-        """The taps of the extrema of numbers, and whether there is anything that is none."""
+        """The same of numbers, and whether there is anything that is none."""
         e, several = self.e, len(counts)
         first = self.read(place[0] + self.tap(taps[0])[0], counts)
         # Zero times a number is zero: what is something else, or infinite, leaves NaN.
@@ -109,7 +110,7 @@ class _Numbering(_Selecting):
 
         carried = [none, *first, *[self.number(taps[0])] * several]
         none, *rest = self.over(taps, carried, tap, 1)
-        return rest[several:], e.any(e.builder.fcmp_unordered("uno", none.value, none.value))
+        return rest, e.any(e.builder.fcmp_unordered("uno", none.value, none.value))
 
 
 class _Choosing(_Numbering):
@@ -119,8 +120,21 @@ class _Choosing(_Numbering):
         taps = self.taps(place)
         with self.e.builder.if_then(taps[0] < taps[1]):
             found = self.numbers(place, counts, taps)
+            self.keep(found[: len(counts)], place, counts)
+            found = found[len(counts) :]
             for vector, (where, some) in zip(found, self.results(place[1], counts), strict=True):
                 self.e.store(self.e.as_bytes(vector), where, self.e.mask(some))
+
+    def keep(self, extrema: list[Vector], place: list[Int], counts: list[Int | None]) -> None:
+        """What is done with the extrema themselves."""
+
+
+class _Keeping(_Choosing):
+    """Writes the extrema, too, as neighbours."""
+
+    def keep(self, extrema: list[Vector], place: list[Int], counts: list[Int | None]) -> None:
+        for n, (vector, some) in enumerate(zip(extrema, counts, strict=True)):
+            self.put_one(vector, place[2] + self.e.number.bytes * n, some)
 
 
 class _Giving(_Numbering):
@@ -128,7 +142,7 @@ class _Giving(_Numbering):
 
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         e, taps = self.e, self.taps(place)
-        found = self.numbers(place, counts, taps)
+        found = self.numbers(place, counts, taps)[len(counts) :]
         given = [self.cotangent(*where) for where in self.results(place[1], counts)]
 
         def tap(which: Int, _: list[Vector]) -> list[Vector]:
@@ -175,7 +189,8 @@ class _Dropping(_Selecting):
     def tile(self, place: list[Int], counts: list[Int | None]) -> None:
         taps = self.taps(place)
         with self.e.builder.if_then(taps[0] < taps[1]):
-            self._drop(place, counts, self.chosen(place, counts, taps, self._distance))
+            chosen = self.chosen(place, counts, taps, self._distance)
+            self._drop(place, counts, chosen[len(counts) :])
 
     def _distance(self, which: Int) -> Vector:
         return self.e.spread(self.e.builder.trunc(self.tap(which)[1].value, self.e.word))
@@ -229,6 +244,7 @@ def _add_number(e: Emitter, source: Int, target: Int) -> None:
 
 _WRITERS: dict[str, type[Walk]] = {
     "choose": _Choosing,
+    "choose_and_keep": _Keeping,
     "collect": _Collecting,
     "give": _Giving,
     "drop": _Dropping,

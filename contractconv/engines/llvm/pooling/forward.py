@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,9 +15,11 @@ from contractconv.engines.llvm.direct_kernels import kind
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
+from contractconv.engines.llvm.pooling.one_axis_each import stages
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
-from contractconv.engines.llvm.program import Place, Prepared, Program, offsets
+from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
 from contractconv.machine.kept_bytes import weight
+from contractconv.machine.memory import lines
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
@@ -36,6 +38,8 @@ FEW_POINTS = 1 << 12
 MOST_ENTRIES = 1 << 18
 # So many numbers apart lanes are still picked from vectors.
 _NEAR = 4
+# So many times fewer points are worth poolings along one axis after the other.
+_WORTH = 1.7
 
 
 class End(NamedTuple):
@@ -117,6 +121,26 @@ def _prepared(
     """Make a leaf ready for arrays of these strides: operand and result."""
     if not is_pooling(problem):
         return None
+    every, size = stages(problem, _WORTH) or (problem,), native.number(dtype).size
+    steps, room, read, given = list[list[Calls]](), 0, Place("operand"), strides[0]
+    points = np.array([volume(problem.reduced, problem.extents)], dtype)
+    for stage in every:
+        last, made = stage is every[-1], contiguous(stage, size)[1]
+        written = Place("out") if last else Place("shared", room)
+        room += 0 if last else lines(volume(stage.kept, stage.extents) * size)
+        layout = (given, strides[1] if last else made)
+        step = _step(stage, layout, dtype, end if last else _RAW, threads)
+        if step is None:
+            return None
+        steps.append(step(read, written, points))
+        read, given = written, made
+    return Prepared(Program(steps, shared=room))
+
+
+def _step(
+    problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
+) -> Callable[[Place, Place, Array], list[Calls]] | None:
+    """The calls for one pooling, of what is at one place, to another; and what a mean is of."""
     terms = (problem.operands[0], problem.output)
     steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
     found = windows(problem, steps, dtype)
@@ -124,13 +148,17 @@ def _prepared(
         return None
     walk, form = found
     function = kernel.pooling(dtype, replace(form, divided=end.divided, rectified=end.rectified))
-    places = {
-        kernel.OPERAND: Place("operand", start_of(terms[0], strides[0])),
-        kernel.RESULT: Place("out", start_of(terms[1], strides[1])),
-        kernel.SCALE: np.array([volume(problem.reduced, problem.extents)], dtype),
-    }
-    pieces = walk.pieces(problem.points, threads)
-    return Prepared(Program([walk.calls(function, places, pieces)]))
+    starts = [start_of(term, s) for term, s in zip(terms, strides, strict=True)]
+
+    def calls(read: Place, written: Place, points: Array) -> list[Calls]:
+        places = {
+            kernel.OPERAND: read._replace(offset=read.offset + starts[0]),
+            kernel.RESULT: written._replace(offset=written.offset + starts[1]),
+            kernel.SCALE: points,
+        }
+        return walk.calls(function, places, walk.pieces(problem.points, threads))
+
+    return calls
 
 
 def windows(
@@ -174,7 +202,7 @@ def form(problem: Problem, along: Sequence[int], lane: str, dtype: str) -> kerne
     apart, uneven = divmod(along[0], number.size)
     step = apart if 0 < apart <= _NEAR and not uneven else 0
     wide = -(-problem.extents[lane] // number.lanes)
-    most = native.registers()[0] // 8 if step else 1
+    most = native.registers()[0] // 4 if step else 1
     return kernel.Form(
         REDUCTIONS[problem.reduce].combine,
         -(-wide // -(-wide // most)),

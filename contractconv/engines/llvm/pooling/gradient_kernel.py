@@ -25,11 +25,13 @@ from contractconv.engines.llvm.pooling.forward import (
     order,
     windows,
 )
+from contractconv.engines.llvm.pooling.one_axis_each import stages
 from contractconv.engines.llvm.pooling.taps import Met, combined, met
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
 from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
+from contractconv.machine.memory import lines
 from contractconv.machine.placement import LINE
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem, shape_of
@@ -48,6 +50,10 @@ _MOST_BYTES = 1 << 31
 _PAST_CACHE = 1 << 25
 # Where kernels find the addresses of the three arrays.
 _THREE = kernel.OPERAND, kernel.RESULT, kernel.BESIDE
+# So many times fewer points are worth gradients along one axis after the other.
+_WORTH = 1.4
+# Where operand, cotangent and gradient are, and what lies in memory for a while.
+_PLACES, _SHARED = (Place("operand"), Place("result"), Place("out")), Place("shared")
 # What it is called in plans.
 UNPOOLING = "compiled pooling gradient"
 
@@ -142,7 +148,7 @@ def _prepared(
         return None
     gradient = contiguous(problem, native.number(dtype).size)[0]
     ways = _Gradient(problem, (*strides, gradient), dtype, threads)
-    gathered = ways.gathered()
+    gathered = _one_axis_each(problem, strides, dtype, threads) or ways.gathered()
     if gathered is not None:
         return _Ready(Prepared(gathered), adds=False)
     added = ways.added()
@@ -153,14 +159,58 @@ def _prepared(
 Step = Callable[[bool], list[Calls]]
 
 
+def _one_axis_each(
+    problem: Problem, strides: tuple[Strides, Strides], dtype: str, threads: int
+) -> Program | None:
+    """The gradient of poolings along one axis each that make one; ``None`` if there is no such.
+
+    What each makes of the operand lies in shared memory, and then its cotangent in the same place.
+    """
+    every, size = stages(problem, _WORTH), native.number(dtype).size
+    if not every:
+        return None
+    forward, back, room = list[list[Calls]](), list[list[Calls]](), 0
+    made, given = Place("operand"), strides[0]
+    for stage in every:
+        last, (gradient, result) = stage is every[-1], contiguous(stage, size)
+        kept = Place("result") if last else Place("shared", room)
+        room += 0 if last else lines(volume(stage.kept, stage.extents) * size)
+        ways = _Gradient(
+            stage, (given, strides[1] if last else result, gradient), dtype, threads,
+            (made, kept, made if back else Place("out")), Place("shared", room),
+        )  # fmt: skip
+        points = 1 if back else volume(problem.reduced, problem.extents)
+        steps = ways.in_steps(points, None if last else kept)
+        if steps is None:
+            return None
+        choose, collect = steps
+        forward += [] if choose is None else [choose(False)]
+        back.insert(0, collect(False))
+        room += lines(volume(stage.kept, stage.extents)) if choose is not None else 0
+        made, given = kept, result
+    return Program([*forward, *back], shared=room)
+
+
 class _Gradient:
-    """Ways to a gradient."""
+    """Ways to a gradient.
+
+    Args:
+        strides: of the operand, the cotangent and the gradient.
+        places: where these are.
+        chosen: where there is room for what windows choose, a byte for each.
+    """
 
     lane: int  # the axis of the gradient whose elements are neighbours
     name: str  # its index
 
     def __init__(
-        self, problem: Problem, strides: tuple[Strides, Strides, Strides], dtype: str, threads: int
+        self,
+        problem: Problem,
+        strides: tuple[Strides, Strides, Strides],
+        dtype: str,
+        threads: int,
+        places: tuple[Place, Place, Place] = _PLACES,
+        chosen: Place = _SHARED,
     ) -> None:
         self.problem, self.strides, self.dtype, self.threads = problem, strides, dtype, threads
         self.number = native.number(dtype)
@@ -171,9 +221,10 @@ class _Gradient:
         pairs = list(zip(terms, strides, strict=True))
         self.there, self.given, self.written = (steps_of(*pair) for pair in pairs)
         self.places = tuple(
-            Place(region, start_of(*pair))
-            for region, pair in zip(("operand", "result", "out"), pairs, strict=True)
+            place._replace(offset=place.offset + start_of(*pair))
+            for place, pair in zip(places, pairs, strict=True)
         )
+        self.gradient, self.chosen = places[2], chosen
 
     def _step(
         self, walk: Walk, function: native.Native, *places: Place, scale: float | None = None
@@ -208,24 +259,44 @@ class _Gradient:
         Returns:
             What has to be done; ``None`` if elements cannot ask, or it does not pay.
         """
-        lane = self._lane_axis()
-        if lane is None:
+        if self.record.chooses and _is_met_once(self.problem):
+            return self._give() if self._has_lanes() and self._met() is not None else None
+        steps = self.in_steps(self.points)
+        if steps is None:
             return None
-        self.lane, self.name = lane, self.accesses[lane].names[0]
-        found = self._met()
+        choose, collect = steps
+        if choose is None:
+            return Program([collect(False)])
+        both = self._together(choose, collect) or [choose(False), collect(False)]
+        return Program(both, shared=volume(self.problem.kept, self.problem.extents))
+
+    def in_steps(self, points: int, keep: Place | None = None) -> tuple[Step | None, Step] | None:
+        """Choosing, if anything is chosen, and collecting.
+
+        Args:
+            points: by how many a mean is divided.
+            keep: where the extrema are written to, without gaps, if they are.
+
+        Returns:
+            ``None`` if elements cannot ask.
+        """
+        found = self._met() if self._has_lanes() else None
         if found is None:
             return None
-        if self.record.chooses and _is_met_once(self.problem):
-            return self._give()
         choice = self._choice()
-        collect = self._collect(found, choice)
+        collect = self._collect(found, choice, points)
         if not self.record.chooses:
-            return Program([collect(False)])
-        choose = self._choose(choice)
-        if choose is None:
-            return None
-        stages = self._together(choose, collect) or [choose(False), collect(False)]
-        return Program(stages, shared=volume(self.problem.kept, self.problem.extents))
+            return None, collect
+        choose = self._choose(choice, keep)
+        return None if choose is None else (choose, collect)
+
+    def _has_lanes(self) -> bool:
+        """Whether neighbours of the gradient are those of an axis that no window moves along."""
+        lane = self._lane_axis()
+        if lane is None:
+            return False
+        self.lane, self.name = lane, self.accesses[lane].names[0]
+        return True
 
     def _together(self, choose: Step, collect: Step) -> list[list[Calls]]:
         """Both steps for one range of the outer loop after the other; nothing if that is short.
@@ -250,28 +321,31 @@ class _Gradient:
         function = pooling_vjp_loops.kernel("give", self.dtype, form)
         return Program([self._step(found[0], function, *self.places)(False)])
 
-    def _choose(self, choice: dict[str, int]) -> Step | None:
-        found = windows(self.problem, (self.there, choice), self.dtype, self.name)
+    def _choose(self, choice: dict[str, int], keep: Place | None) -> Step | None:
+        kept = steps_of(self.problem.output, contiguous(self.problem, self.number.size)[1])
+        found = windows(self.problem, (self.there, choice, kept), self.dtype, self.name)
         if found is None:
             return None
         walk, form = found
         # Taps that are written out are numbered as if none of them were missing.
         form = replace(form, contiguous=True, taps=form.taps if form.taps == self.points else 0)
-        function = pooling_vjp_loops.kernel("choose", self.dtype, form)
-        return self._step(walk, function, self.places[0], Place("shared"))
+        verb = "choose" if keep is None else "choose_and_keep"
+        function = pooling_vjp_loops.kernel(verb, self.dtype, form)
+        return self._step(walk, function, self.places[0], self.chosen, keep or self.chosen)
 
-    def _collect(self, met: Sequence[Met | None], choice: dict[str, int]) -> Step:
+    def _collect(self, met: Sequence[Met | None], choice: dict[str, int], points: int) -> Step:
         walk = self._walk(met, choice)
         along = self.given[self.name], self.number.size
         written = walk.known(form(self.problem, along, self.name, self.dtype), self.dtype)
         written = replace(written, past_cache=self._is_large())
-        places = self.places[1], Place("out"), Place("shared")
+        places = self.places[1], self.gradient, self.chosen
         if self.record.chooses:
             return self._step(
                 walk, pooling_vjp_loops.kernel("collect", self.dtype, written), *places
             )
-        function = kernel.pooling(self.dtype, replace(written, divided=self.record.averages))
-        return self._step(walk, function, *places, scale=self.points)
+        divided = self.record.averages and points > 1
+        function = kernel.pooling(self.dtype, replace(written, divided=divided))
+        return self._step(walk, function, *places, scale=points)
 
     def _outer_axes(self) -> list[int]:
         """The first axes that no window moves along, the lanes' apart."""
