@@ -19,11 +19,13 @@ from contractconv.arrays.index_boxes import Range, boxes
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, put
 from contractconv.cache_register import kept
+from contractconv.engines.numpy.reducing import reduced_windows
 from contractconv.machine import memory
 from contractconv.machine.work_sharing import carried_out, portions
 from contractconv.notation.contributing import inside
-from contractconv.notation.problem import Access, Problem
+from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import is_direct, volume
+from contractconv.planning.one_axis_each import stages
 from contractconv.planning.strided_leaves import MOST_TAPS
 from contractconv.planning.workspace import Workspace
 from contractconv.reductions.numbers import identity, ufunc
@@ -33,6 +35,8 @@ from contractconv.reductions.table import REDUCTIONS
 NAME = "pooling gradient by taps"
 # How many multiplications of matrices take as long as all that is done to one number of a window.
 _SLOWNESS = 64
+# So many times fewer points are worth gradients along one axis after the other.
+_WORTH = 1.3
 # Results that are worked on at once.
 _PART = 1 << 16
 
@@ -61,7 +65,10 @@ def is_pooling(problem: Problem) -> bool:
 
 def workspace(problem: Problem, array: Array) -> Workspace:
     """The extrema, and where they stand; the cotangents of a tap, and which they are."""
-    return Workspace(beside=prod(problem.output_sizes) * (3 * array.itemsize + 4))
+    every = stages(problem, _WORTH)
+    between = sum(prod(stage.output_sizes) for stage in every[:-1])
+    largest = max((prod(stage.output_sizes) for stage in every), default=prod(problem.output_sizes))
+    return Workspace(beside=largest * (3 * array.itemsize + 4) + 2 * between * array.itemsize)
 
 
 def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array:
@@ -85,12 +92,22 @@ def pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array:
         >>> pool_gradient(problem, np.array([1.0, 3.0, 3.0, 2.0]), np.ones(3))
         array([0., 2., 1., 0.])
     """
-    make = memory.empty if _meets_once(problem) else memory.zeros
-    made = make(array.shape, array.dtype)
     if not problem.points:
-        return made
-    trace.run(NAME, problem, lambda: _Gradient(problem, array, cotangent, made).run())
-    return made
+        return memory.zeros(array.shape, array.dtype)
+    return trace.run(NAME, problem, lambda: _pool_gradient(problem, array, cotangent))
+
+
+def _pool_gradient(problem: Problem, array: Array, cotangent: Array) -> Array:
+    """The same, along one axis after the other where that pays, the last one first."""
+    every, arrays = stages(problem, _WORTH) or (problem,), [array]
+    for stage in every[:-1] if REDUCTIONS[problem.reduce].chooses else ():
+        arrays.append(reduced_windows(stage, arrays[-1]))
+    for n, stage in reversed([*enumerate(every)]):
+        make = memory.empty if _meets_once(stage) else memory.zeros
+        made = make(shape_of(stage.operands[0]), array.dtype)
+        _Gradient(stage, arrays[min(n, len(arrays) - 1)], cotangent, made).run()
+        cotangent = made
+    return cotangent
 
 
 @kept(most=512)

@@ -16,6 +16,7 @@ from contractconv.arrays.views import Array, Labelled, Labels, operand_view
 from contractconv.machine.work_sharing import carried_out
 from contractconv.notation.problem import Access, Accesses, Problem
 from contractconv.planning.cost import volume
+from contractconv.planning.one_axis_each import stages
 from contractconv.planning.strided_leaves import MOST_TAPS
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.record import Record
@@ -28,6 +29,8 @@ BLOCK = 1 << 20
 # a number of a window.
 _PART, _SLOWNESS = 1 << 20, 16
 
+# So many times fewer points are worth windows along one axis after the other.
+_WORTH = 1.3
 # Points of a problem that is reduced faster than its view is made.
 _SMALL = 1 << 12
 
@@ -54,6 +57,10 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
         # Of all axes, numpy makes a number that is no array.
         return np.asarray(ufunc(record).reduce(arrays[0], axis=axes, dtype=arrays[0].dtype))
     if len(arrays) == 1:
+        if record.chooses:
+            *before, problem = stages(problem, _WORTH) or (problem,)
+            for stage in before:
+                arrays = (reduced_windows(stage, arrays[0]),)
         made = _reduced(_one_view(problem, arrays[0]), labels, record)
         return made if made.base is None else made.copy()
     out = np.empty(sizes, arrays[0].dtype)
@@ -66,6 +73,12 @@ def _reduce_leaf(problem: Problem, arrays: tuple[Array, ...], labels: Labels) ->
         place = within(Labelled(out, labels), leading).array
         place[...] = _reduced(Labelled(held, part.indices), labels, record)
     return out
+
+
+def reduced_windows(problem: Problem, array: Array) -> Array:
+    """Reduce the windows of one operand; the result has its axes as the problem says."""
+    names = tuple(access.names[0] for access in problem.output)
+    return _reduced(_one_view(problem, array), names, REDUCTIONS[problem.reduce])
 
 
 def _small_axes(problem: Problem, labels: Labels, record: Record) -> tuple[int, ...] | None:

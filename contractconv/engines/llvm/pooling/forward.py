@@ -15,7 +15,6 @@ from contractconv.engines.llvm.direct_kernels import kind
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels import pooling_loops as kernel
 from contractconv.engines.llvm.packing import Strides, start_of
-from contractconv.engines.llvm.pooling.one_axis_each import stages
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
 from contractconv.machine.kept_bytes import weight
@@ -23,6 +22,7 @@ from contractconv.machine.memory import lines
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
+from contractconv.planning.one_axis_each import stages
 from contractconv.planning.trimming import reaches_outside
 from contractconv.reductions.table import REDUCTIONS
 

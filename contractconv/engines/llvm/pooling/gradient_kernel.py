@@ -25,7 +25,6 @@ from contractconv.engines.llvm.pooling.forward import (
     order,
     windows,
 )
-from contractconv.engines.llvm.pooling.one_axis_each import stages
 from contractconv.engines.llvm.pooling.taps import Met, combined, met
 from contractconv.engines.llvm.pooling.window_tables import Walk, nested
 from contractconv.engines.llvm.program import Calls, Place, Prepared, Program, offsets
@@ -36,6 +35,7 @@ from contractconv.machine.placement import LINE
 from contractconv.machine.threads import get_num_threads
 from contractconv.notation.problem import Access, Problem, shape_of
 from contractconv.planning.cost import volume
+from contractconv.planning.one_axis_each import stages
 from contractconv.planning.strided_leaves import by_taps, is_leaf
 from contractconv.planning.workspace import NONE, Workspace
 from contractconv.reductions.table import REDUCTIONS

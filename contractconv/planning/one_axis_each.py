@@ -6,9 +6,11 @@ squares share four of these: 10 points for each instead of 25.
 
 from __future__ import annotations
 
+from contractconv.cache_register import kept
 from contractconv.notation.problem import Access, Problem
 
 
+@kept(most=512)
 def stages(problem: Problem, worth: float) -> tuple[Problem, ...]:
     """The poolings over one axis each that make one pooling, in their order.
 
@@ -50,14 +52,14 @@ def _split(problem: Problem) -> tuple[Problem, Problem] | None:
         return None
     (axis,) = (n for n, a in enumerate(accesses) if problem.reduced[-1] in a.names)
     own = [name for name in problem.reduced if name in accesses[axis].names]
-    kept = [name for name in accesses[axis].names if name in problem.kept]
+    moving = [name for name in accesses[axis].names if name in problem.kept]
     last = [*problem.reduced[len(problem.reduced) - len(own) :]] == own
-    if not last or len(own) == len(problem.reduced) or len(kept) != 1:
+    if not last or len(own) == len(problem.reduced) or len(moving) != 1:
         return None
     if any(access.divisor != 1 for access in accesses):
         return None
     extents = problem.extents
-    moved = Access.along(kept[0], extents[kept[0]])
+    moved = Access.along(moving[0], extents[moving[0]])
     whole = [_whole(n, access, problem) for n, access in enumerate(accesses)]
     output = (*whole[:axis], moved, *whole[axis + 1 :])
     sizes = tuple(access.size for access in output)
