@@ -294,7 +294,7 @@ def _without_padding(
     if pair is None:
         return []
     result, tap = pair
-    ranges = _inside(access, problem.extents, result, tap, most)
+    ranges = _inside(access, problem.extents, result, tap, most, adding)
     return [problem.restricted(result, *some).restricted(tap, *taps) for some, taps in ranges]
 
 
@@ -311,7 +311,7 @@ def _window(access: Access, problem: Problem, adding: bool) -> tuple[str, str] |
 
 
 def _inside(
-    access: Access, extents: Mapping[str, int], result: str, tap: str, most: int
+    access: Access, extents: Mapping[str, int], result: str, tap: str, most: int, adding: bool
 ) -> list[tuple[Span, Span]]:
     """Spans of an index, each with that of the taps that stay inside.
 
@@ -319,7 +319,8 @@ def _inside(
     inside, or leaves.
 
     Returns:
-        Nothing if that happens at more than ``most`` taps, or if a span has no tap.
+        Nothing if that happens at more than ``most`` taps, or if a span has no tap: it is zero,
+        unless parts add up, where it is left out.
     """
     steps, results, last = dict(access.terms), extents[result], access.size - 1
 
@@ -339,7 +340,8 @@ def _inside(
     found = []
     for start, stop in pairwise(bounds):
         taps = within(tap, access.offset + steps[result] * start)
-        if not taps:
+        if not taps and not adding:
             return []
-        found.append(((start, stop - start), (taps.start, len(taps))))
+        if taps:
+            found.append(((start, stop - start), (taps.start, len(taps))))
     return found

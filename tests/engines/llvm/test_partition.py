@@ -109,3 +109,22 @@ def test_pieces_read_little_together(rows: int, summed: int, lanes: int) -> None
     fitting = [n for n in grids if high * n // count >= 4 * nest.tile.rows] or [across]
     least = min(count // n * wide + n * high for n in fitting)
     assert sum(map(sum, sides)) <= 1.5 * least
+
+
+@given(
+    st.integers(1, 12), st.integers(1, 12), st.integers(1, 6),
+    st.tuples(st.integers(1, 3), st.sampled_from((-2, -1, 1, 2))), st.integers(-8, 8), st.data(),
+)  # fmt: skip
+def test_parts_that_add_up_leave_out_what_has_no_tap(
+    size: int, summed: int, taps: int, steps: tuple[int, int], offset: int, data: st.DataObject
+) -> None:
+    """The gradient of a weight, some of whose taps lie outside at some places."""
+    read = Access((("i", steps[0]), ("k", steps[1])), offset, 1, size)
+    terms = (read,), (Access.along("i", summed),)
+    sizes = (("k", taps), ("i", summed))
+    whole = Problem(terms, (Access.along("k", taps),), sizes, "sum", (taps,))
+    start = data.draw(st.integers(0, taps - 1))
+    piece = whole.restricted("k", start, data.draw(st.integers(1, taps - start)))
+    parts = unpadded(piece, adding=True)
+    assert parts[0].extents["k"] == piece.extents["k"]
+    assert sum((points(part) for part in parts), Counter()) == points(piece)

@@ -103,11 +103,15 @@ def test_a_run_is_torchs(name: str) -> None:
         clip=options.get("clip"), average=options.get("average"),
     )  # fmt: skip
     close: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
+    # A batch normalization takes a bias in front of it away, whose gradient is rounding alone: some
+    # 1e-15, which Adam divides by 1e-8 and multiplies by its rate, at each of nine steps.
+    adrift: dict[str, Any] = {"rtol": 0, "atol": 9 * 0.03 * 1e-15 / 1e-8}
     np.testing.assert_allclose([row["loss"] for row in fit.rows], losses, **close)
     found = flat(fit.params)
     for parameter, array in theirs.trained.items():
+        near = adrift if parameter == "conv_1.bias" else close
         np.testing.assert_allclose(
-            found[parameter], array.detach().numpy(), **close, err_msg=parameter
+            found[parameter], array.detach().numpy(), **near, err_msg=parameter
         )
     np.testing.assert_allclose(found["batch_norm_1.mean"], theirs.mean.numpy(), **close)
     np.testing.assert_allclose(found["batch_norm_1.variance"], theirs.variance.numpy(), **close)
