@@ -14,12 +14,11 @@ from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.number_kinds import DTYPES
-from contractconv.engines.llvm.kernels.product_loops import panels_of
-from contractconv.engines.llvm.loop_nest import Nest, along, choose, exists
+from contractconv.engines.llvm.kernels.product_loops import Panels, panels_of
+from contractconv.engines.llvm.loop_nest import Along, Nest, along, choose, exists
 from contractconv.engines.llvm.packing import (
     Copy,
     End,
-    Panels,
     Reading,
     Strides,
     add_copy,
@@ -140,7 +139,7 @@ class _Leaf:
         if self.in_panels and which == self.nest.vectors:
             whole = self.problem if self.together else problem
             return in_panels(
-                problem, term, (whole, whole.operands[which]), strides, self.number.size,
+                term, (whole, whole.operands[which]), strides, self.number.size,
                 self.nest.lane, self._panels(whole),
             )  # fmt: skip
         return reading(
@@ -162,13 +161,12 @@ class _Leaf:
         if nest.tile.varies or nest.group is not None:
             return False
         wide = nest.width(extents) > nest.tile.vectors * self.number.lanes
-        axes = [a for a in self.problem.operands[nest.vectors] if nest.lane in a.names]
-        alone = len(axes) == 1 and len(axes[0].terms) == 1 and axes[0].divisor == 1
+        term = self.problem.operands[nest.vectors]
+        axes = [a for a in term if nest.lane in a.names]
+        alone = len(axes) == 1 < len(term) and len(axes[0].terms) == 1 and axes[0].divisor == 1
         if not (wide and alone and volume(nest.rows, extents) >= _REUSED):
             return False
-        steps = steps_of(self.problem.operands[1 - nest.vectors], self.strides[1 - nest.vectors])
-        window = along(nest, extents, steps, self.number.lanes)
-        return window is None and volume(nest.summed, extents) >= _LONG_SUM
+        return volume(nest.summed, extents) >= _LONG_SUM and self._window(self.problem) is None
 
     def _pack(self, split: Cut, blocks: Sequence[Problem]) -> None:
         """Decide who copies vectors panel by panel: one copy for all blocks, or each its own."""
@@ -257,12 +255,18 @@ class _Leaf:
         """Parts that write different elements, none of which is copied for."""
         return (piece for (piece,) in apart(problem, self.nest, 0, self.number.size))
 
+    def _window(self, problem: Problem) -> Along | None:
+        """The window along which tiles of a part run, if they do."""
+        scalars = 1 - self.nest.vectors
+        steps = steps_of(problem.operands[scalars], self.strides[scalars])
+        return along(self.nest, problem.extents, steps, self.number.lanes)
+
     def _open_axis(self, problem: Problem) -> tuple[int, int] | None:
         """The axis along which windows of a part leave out what lies outside, if there is one."""
         which = 1 - self.nest.vectors
         term = problem.operands[which]
         steps = steps_of(term, self.strides[which])
-        window = along(self.nest, problem.extents, steps, self.number.lanes)
+        window = self._window(problem)
         side_by_side = self.nest.tile.elementwise and steps[self.nest.lane] == self.number.size
         if window is None or not side_by_side:
             return None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from contractconv.arrays.views import gapless, overlap, steps_of
 from contractconv.engines.llvm.kernels import copy_loops
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
+from contractconv.engines.llvm.kernels.product_loops import Panels
 from contractconv.engines.llvm.maps.layouts import Layout
 from contractconv.engines.llvm.program import Calls, Place, offsets
 from contractconv.machine.placement import LINE
@@ -24,8 +25,6 @@ from contractconv.planning.roles import Labels
 from contractconv.planning.trimming import reaches_outside
 
 Strides = tuple[int, ...]
-# Ranges of lanes whose panels are equally wide, the widest ones first, with that width.
-Panels = tuple[tuple[range, int], ...]
 # Fewer numbers are not worth a loop of their own, if there are more along another axis.
 _SHORT = 8
 # Squares that have fewer lines are not worth being turned.
@@ -179,7 +178,6 @@ def reading(
 
 
 def in_panels(
-    problem: Problem,
     accesses: Accesses,
     whole: tuple[Problem, Accesses],
     strides: Strides,
@@ -190,7 +188,6 @@ def in_panels(
     """Say how a block reads an operand from a copy whose panels follow each other.
 
     Args:
-        problem: the block.
         accesses: of the operand, as the block says.
         whole: what is copied, for this block and others: a problem, and its accesses.
         lane: the index of the lanes, which has an axis of the operand for itself.

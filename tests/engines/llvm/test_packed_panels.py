@@ -61,7 +61,7 @@ def test_every_number_is_where_a_block_reads_it(width: int, order: str) -> None:
         block = problem.restricted("o", first, width - first).restricted("k", 1, 2)
         block = block.restricted("c", 2, 3)
         read = in_panels(
-            block, block.operands[1], (problem, problem.operands[1]), array.strides, 8, "o", panels
+            block.operands[1], (problem, problem.operands[1]), array.strides, 8, "o", panels
         )
         made, at = moved(read, array), np.empty(1, np.int64)
         for lanes, wide in panels_of(width - first, 8, most):
@@ -80,7 +80,7 @@ def test_a_copy_that_reaches_outside_is_zero_there() -> None:
     problem = resolve(parse("b (i+k-1) c, b i o -> k c o"), [(2, 7, 9), (2, 7, 4)], {"k": 3})
     array = np.ones((2, 7, 9))
     term = problem.operands[0]
-    read = in_panels(problem, term, (problem, term), array.strides, 8, "c", panels_of(9, 4, 1))
+    read = in_panels(term, (problem, term), array.strides, 8, "c", panels_of(9, 4, 1))
     assert np.nansum(moved(read, array)) == array.sum()
     assert read.copy is not None
     assert read.copy.padded
@@ -90,7 +90,7 @@ def test_shares_of_a_copy_make_all_of_it() -> None:
     problem = resolve(parse("m k, k n -> m n"), [(70, 300), (300, 50)], {})
     array = np.random.default_rng(0).random((300, 50))
     term = problem.operands[1]
-    read = in_panels(problem, term, (problem, term), array.strides, 8, "n", panels_of(50, 8, 2))
+    read = in_panels(term, (problem, term), array.strides, 8, "n", panels_of(50, 8, 2))
     assert read.copy is not None
     whole, made = moved(read, array), np.full(read.copy.elements, np.nan)
     for part in read.copy.shares(3):

@@ -18,6 +18,11 @@ from contractconv.notation.problem import Access, Problem
 from contractconv.planning.cost import volume
 
 Point = tuple[int, ...]
+# Elements, places, taps, steps between both, and where the first one is.
+WINDOWS = (
+    st.integers(1, 12), st.integers(1, 12), st.integers(1, 6),
+    st.tuples(st.integers(1, 3), st.sampled_from((-2, -1, 1, 2))), st.integers(-8, 8),
+)  # fmt: skip
 
 
 def window(size: int, results: int, taps: int, steps: tuple[int, int], offset: int) -> Problem:
@@ -45,10 +50,7 @@ def written(parts: tuple[Problem, ...]) -> Counter[int]:
     return Counter(part.output[0].offset + n for part in parts for n in range(part.extents["i"]))
 
 
-@given(
-    st.integers(1, 12), st.integers(1, 12), st.integers(1, 6),
-    st.tuples(st.integers(1, 3), st.sampled_from((-2, -1, 1, 2))), st.integers(-8, 8), st.data(),
-)  # fmt: skip
+@given(*WINDOWS, st.data())
 def test_parts_of_pieces_are_the_pieces(
     size: int, results: int, taps: int, steps: tuple[int, int], offset: int, data: st.DataObject
 ) -> None:
@@ -111,10 +113,7 @@ def test_pieces_read_little_together(rows: int, summed: int, lanes: int) -> None
     assert sum(map(sum, sides)) <= 1.5 * least
 
 
-@given(
-    st.integers(1, 12), st.integers(1, 12), st.integers(1, 6),
-    st.tuples(st.integers(1, 3), st.sampled_from((-2, -1, 1, 2))), st.integers(-8, 8), st.data(),
-)  # fmt: skip
+@given(*WINDOWS, st.data())
 def test_parts_that_add_up_leave_out_what_has_no_tap(
     size: int, summed: int, taps: int, steps: tuple[int, int], offset: int, data: st.DataObject
 ) -> None:

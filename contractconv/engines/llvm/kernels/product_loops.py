@@ -39,6 +39,8 @@ BIAS = _next()  # the address of one number for each lane, if results are finish
 # Bytes from one place of a window to the next, and between vectors from tap to tap.
 WINDOW_SCALARS, WINDOW_VECTORS = _next(), _next()
 ARGUMENTS = _next()
+# Ranges of lanes whose panels are equally wide, the widest ones first, with that width.
+Panels = tuple[tuple[range, int], ...]
 # Vectors that are read whole for the sake of some of their numbers.
 _MOST_WHOLE = 2
 
@@ -143,7 +145,7 @@ def even_panels(vectors: int, most: int) -> tuple[int, ...]:
     return (each + 1,) * wider + (each,) * (panels - wider)
 
 
-def panels_of(lanes: int, vector: int, most: int) -> tuple[tuple[range, int], ...]:
+def panels_of(lanes: int, vector: int, most: int) -> Panels:
     """Lanes in panels of at most so many vectors: ranges whose panels are equally wide.
 
     Args:

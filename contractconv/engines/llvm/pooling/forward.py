@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -129,18 +129,29 @@ def _prepared(
         written = Place("out") if last else Place("shared", room)
         room += 0 if last else lines(volume(stage.kept, stage.extents) * size)
         layout = (given, strides[1] if last else made)
-        step = _step(stage, layout, dtype, end if last else _RAW, threads)
-        if step is None:
+        after = end if last else _RAW
+        calls = _calls(stage, layout, (read, written, points), dtype, after, threads)
+        if calls is None:
             return None
-        steps.append(step(read, written, points))
+        steps.append(calls)
         read, given = written, made
     return Prepared(Program(steps, shared=room))
 
 
-def _step(
-    problem: Problem, strides: tuple[Strides, Strides], dtype: str, end: End, threads: int
-) -> Callable[[Place, Place, Array], list[Calls]] | None:
-    """The calls for one pooling, of what is at one place, to another; and what a mean is of."""
+def _calls(
+    problem: Problem,
+    strides: tuple[Strides, Strides],
+    given: tuple[Place, Place, Array],
+    dtype: str,
+    end: End,
+    threads: int,
+) -> list[Calls] | None:
+    """The calls for one pooling.
+
+    Args:
+        given: where the operand is, where the result goes, and by how many a mean is divided.
+    """
+    read, written, points = given
     terms = (problem.operands[0], problem.output)
     steps = [steps_of(term, s) for term, s in zip(terms, strides, strict=True)]
     found = windows(problem, steps, dtype)
@@ -149,16 +160,12 @@ def _step(
     walk, form = found
     function = kernel.pooling(dtype, replace(form, divided=end.divided, rectified=end.rectified))
     starts = [start_of(term, s) for term, s in zip(terms, strides, strict=True)]
-
-    def calls(read: Place, written: Place, points: Array) -> list[Calls]:
-        places = {
-            kernel.OPERAND: read._replace(offset=read.offset + starts[0]),
-            kernel.RESULT: written._replace(offset=written.offset + starts[1]),
-            kernel.SCALE: points,
-        }
-        return walk.calls(function, places, walk.pieces(problem.points, threads))
-
-    return calls
+    places = {
+        kernel.OPERAND: read._replace(offset=read.offset + starts[0]),
+        kernel.RESULT: written._replace(offset=written.offset + starts[1]),
+        kernel.SCALE: points,
+    }
+    return walk.calls(function, places, walk.pieces(problem.points, threads))
 
 
 def windows(
