@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contractconv.engines.llvm.kernels import product_loops as multiply
+from contractconv.engines.llvm.kernels.product_loops import Panels
 from contractconv.engines.llvm.program import Calls, Place, Program
-from contractconv.engines.llvm.tile_kernels.scheme import LINE, SHARERS, Panel, Scheme
+from contractconv.engines.llvm.tile_kernels.scheme import LINE, SHARERS, Scheme
 from contractconv.lazy import remembered
 from contractconv.machine.work_sharing import evenly
 
@@ -18,28 +20,32 @@ from contractconv.machine.work_sharing import evenly
 _MOST_TILES = 32
 # Blocks of tiles whose products are added one after the other, and copies of a small result.
 _FEW_BLOCKS, _COPIES = 32, 16
-# Channels of the result that are summed at once, vectors of a panel, and the part of the scratch
-# that is worked in: the quickest ways first.
-_CUTS = ((64, 4, 1), (64, 4, 2), (64, 4, 4), (32, 4, 2), (32, 4, 4))
+# Bytes of columns that tiles are transformed for at once.
+_WIDE = 256
+# Channels of the result that are summed at once, and the part of the scratch that is worked in: the
+# quickest ways first.
+_CUTS = ((64, 1), (64, 2), (64, 4), (32, 2), (32, 4))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some channels and a panel of columns of the result.
+    """Some channels and columns of the result.
 
     Attributes:
         data: bytes to the first channel of the data.
         other: bytes to the first column of the other operand.
         out: bytes to the first number of the result.
         channels: how many there are.
-        panel: the columns.
+        columns: likewise.
+        panels: the columns in whole vectors, as they are multiplied.
     """
 
     data: int
     other: int
     out: int
     channels: int
-    panel: Panel
+    columns: int
+    panels: Panels
 
 
 class WeightGradient(Scheme):
@@ -67,10 +73,9 @@ class WeightGradient(Scheme):
         so small that it is no matter.
         """
         layer = self.layer
-        for channels, vectors, part in (*_CUTS, (64, 4, 1)):
+        for channels, part in (*_CUTS, _CUTS[0]):
             self.part = min(layer.channels.size, channels)
-            self.panels = self.panels_of(layer.columns.size, vectors)
-            self.row_in, self.row_out = self.up(self.part), self.up(self.panels[0].lanes)
+            self.row_in, self.row_out = self.up(self.part), self.up(len(self._columns[0]))
             a_tile = layer.products * (self.row_in + self.row_out)
             self.block = min(self.block_of(layer.tiles, a_tile, 8, part), _MOST_TILES)
             sums = layer.products * self.part * self.row_out
@@ -86,19 +91,29 @@ class WeightGradient(Scheme):
             Place("scratch", layer.products * place) for place in places
         )
 
+    @remembered
+    def _columns(self) -> list[range]:
+        """The columns, those together that tiles are transformed for at once."""
+        size, lanes = self.layer.columns.size, self.number.lanes
+        wide = multiply.panels_of(size, lanes, _WIDE // self.number.bytes)
+        starts = ((start, width) for part, width in wide for start in part[::width])
+        return [range(start, min(start + width, size)) for start, width in starts]
+
     def _parts(self) -> list[_Part]:
         channels, columns = self.layer.channels, self.layer.columns
+        lanes, widest = self.number.lanes, multiply.widest_tile()
         return [
             _Part(
                 data + c * channels.first,
-                other + panel.first * columns.first,
-                out + c * channels.second + panel.first * columns.second,
+                other + some.start * columns.first,
+                out + c * channels.second + some.start * columns.second,
                 min(self.part, channels.size - c),
-                panel,
+                len(some),
+                multiply.panels_of(-(-len(some) // lanes) * lanes, lanes, widest),
             )
             for data, other, out in self.layer.batches()
             for c in range(0, channels.size, self.part)
-            for panel in self.panels
+            for some in self._columns
         ]
 
     def _piece(self, part: _Part, copy: int, copies: int) -> Calls:
@@ -136,23 +151,29 @@ class WeightGradient(Scheme):
             calls, "a", data, tiles, part.channels, self.data, (self.steps[0], self.row_in)
         )
         self.transform(
-            calls, "b", other, tiles, part.panel.columns, self.other, (self.steps[1], self.row_out)
+            calls, "b", other, tiles, part.columns, self.other, (self.steps[1], self.row_out)
         )
 
     def _add_products(self, calls: Calls, part: _Part, count: int, *, accumulate: bool) -> None:
         """Add the products of some tiles to the sums."""
-        self.multiply(
-            calls, part.panel.tile, scalars=self.data, vectors=self.other, out=self.sums,
-            batch=self.layer.products, row_stop=part.channels, lanes=part.panel.lanes,
-            run=count, run_scalars=self.row_in, run_vectors=self.row_out,
-            accumulate=int(accumulate), **self._matrices,
-        )  # fmt: skip
+        for lanes, width in part.panels:
+            tile, first = multiply.fitting_tile(width // self.number.lanes), lanes.start
+            self.multiply(
+                calls, tile, scalars=self.data, vectors=self._behind(self.other, first),
+                out=self._behind(self.sums, first), batch=self.layer.products,
+                row_stop=part.channels, lanes=len(lanes), panel_vectors=width * self.number.size,
+                run=count, run_scalars=self.row_in, run_vectors=self.row_out,
+                accumulate=int(accumulate), **self._matrices,
+            )  # fmt: skip
+
+    def _behind(self, place: Place, lanes: int) -> Place:
+        return place._replace(offset=place.offset + lanes * self.number.size)
 
     def _collect(self, calls: Calls, part: _Part, copy: int, *, accumulate: bool) -> None:
         """Transform sums back into the taps of a part of the result, or of a copy of it."""
         self.transform(
             calls, "c", Place(f"out{copy or ''}", part.out), range(part.channels),
-            part.panel.columns, self.sums, (self.steps[2], self.row_out),
+            part.columns, self.sums, (self.steps[2], self.row_out),
             adding=accumulate or (self.accumulate and copy == 0),
         )  # fmt: skip
 
