@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from contractconv.machine.threads import processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.planning.piece import Piece
+from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import Machine
 
 NAME = "something-2.json"
@@ -406,6 +408,20 @@ def test_figures_of_a_busy_machine_are_measured_again(
             assert calibration._machine(False) == wanted
     finally:
         calibration._machine.cache_clear()
+
+
+def test_whoever_comes_and_goes_slows_tiles_and_products_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = resolve(parse("(i+k) c, k c o -> i o"), [(8, 3), (3, 3, 4)], {})
+    tiles = Piece(layer, "toom-cook", windows(layer), (2,))
+    others = chain.from_iterable(repeat(slower, 2) for slower in cycle([1, 2.5, 1.3, 4]))
+
+    def seconds(piece: Piece, compiled: bool, rounds: int) -> float:
+        return (3e-3 if piece is tiles else 1e-3) * next(others)
+
+    monkeypatch.setattr(calibration, "_seconds", seconds)
+    assert calibration._times_as_long(tiles, True) == pytest.approx(3)
 
 
 # --- kernels ---------------------------------------------------------------------------------

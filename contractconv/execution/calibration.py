@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, replace
 from functools import cache
+from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -36,9 +37,9 @@ from contractconv.machine.threads import get_num_threads, processors
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.notation.problem import Problem, shape_of
+from contractconv.planning import predictions
 from contractconv.planning.piece import Piece
 from contractconv.planning.plan import plan
-from contractconv.planning.predictions import seconds_of_tiles
 from contractconv.planning.scatter_phases import windows
 from contractconv.planning.setting import COMMON, FAST, FEW, Machine, Setting
 from contractconv.uninterrupted import undisturbed
@@ -46,7 +47,7 @@ from contractconv.version import VERSION
 
 # A contraction, the dtype in which its operands meet, and the number of threads.
 _Key = tuple[Problem, str, int]
-_ROUNDS, _FEW_ROUNDS = 30, 3
+_ROUNDS, _FEW_ROUNDS, _PAIRS = 30, 3, 10
 # Figures beyond these are of a machine that was busy with something else, and are not kept.
 _SLOWEST, _FASTEST = {"multiply": 4e9, "move": 2e8}, 1e13
 # Before a step gets going other threads have to, and its tables come into cache: so many times as
@@ -74,7 +75,7 @@ def setting(points: int, dtype: str, algorithm: str) -> Setting:
 @cache
 def _common(dtype: str, algorithm: str, threads: int, compiled: bool) -> Setting:
     machine = replace(COMMON, threads=threads, compiled=compiled, wide=_are_wide(compiled))
-    return Setting(dtype, algorithm, machine)
+    return Setting(dtype, algorithm, replace(machine, vector=_vector(compiled)))
 
 
 def machine(compiled: bool) -> Machine:
@@ -100,6 +101,11 @@ def _are_wide(compiled: bool) -> bool:
     """Whether kernels have wider vectors than the library that multiplies for numpy."""
     known = blas.vector_bytes()
     return compiled and known is not None and known < native.registers()[1]
+
+
+def _vector(compiled: bool) -> int:
+    """How many numbers vectors of kernels have, if there are any."""
+    return native.number("float32").lanes if compiled else COMMON.vector
 
 
 Figures = list[dict[str, Any]]
@@ -223,9 +229,11 @@ def _plausible(found: Machine) -> bool:
 
 def _fingerprint(compiled: bool) -> str:
     """What is another one as soon as figures do not hold any more."""
-    # Kernels are measured in one thread, and so is numpy if it can be told.
+    # They mean something to these formulas alone. Kernels are measured in one thread, and so is
+    # numpy if it can be told.
     way = native.registers() if compiled else (blas.core(), processors())
-    return _digits(platform.node(), kinds(), np.__version__, VERSION, compiled, way)
+    formulas = disk.code_of([predictions.__name__, __name__])
+    return _digits(platform.node(), kinds(), np.__version__, VERSION, compiled, way, formulas)
 
 
 def _digits(*parts: object) -> str:
@@ -237,32 +245,41 @@ def _read(content: bytes | None, compiled: bool) -> Machine | None:
         multiply, move, call = map(float, json.loads(content or b"[]"))
     except (ValueError, TypeError, OverflowError):
         return None
-    known = Machine(1, compiled, multiply, move, call)
+    known = Machine(1, compiled, multiply, move, call, vector=_vector(compiled))
     return known if _plausible(known) else None
 
 
 def _measured(compiled: bool) -> Machine:
     multiply, call = _speed(compiled, _ROUNDS)
-    guess = Machine(1, compiled, multiply, COMMON.move, call)
+    guess = Machine(1, compiled, multiply, COMMON.move, call, vector=_vector(compiled))
     # What a layer takes beyond its multiplications goes into moving numbers.
-    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (2, 58, 58, 64), (3, 3, 64, 16))
+    layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (4, 58, 58, 64), (3, 3, 64, 64))
     tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
-    took = _seconds(tiles, compiled, _ROUNDS)
-    still = seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
-    moving = seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
+    took = _times_as_long(tiles, compiled) * _PRODUCT.problem.points / multiply
+    still = predictions.seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
+    moving = predictions.seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
     return replace(guess, move=moving / max(took - still, took / 4))
+
+
+def _times_as_long(tiles: Piece, compiled: bool) -> float:
+    """How many times as long as a product some tiles take.
+
+    Whoever shares the machine comes and goes: measured one after the other, the two would find
+    different machines. Neighbours in time find the same one.
+    """
+    every = ([_seconds(p, compiled, _FEW_ROUNDS) for p in (tiles, _PRODUCT)] for _ in range(_PAIRS))
+    return median(one / other for one, other in every)
 
 
 def _speed(compiled: bool, rounds: int) -> tuple[float, float]:
     """Multiplications a second on one thread, and the seconds of a call."""
-    product = _problem("i k, k j -> i j", (384, 512), (512, 384))
     small = Piece(_problem("i k, k j -> i j", (16, 16), (16, 16)))
     ready = _seconds(small, compiled, rounds)
-    took = max(_seconds(Piece(product), compiled, rounds) - ready, 1e-9)
+    took = max(_seconds(_PRODUCT, compiled, rounds) - ready, 1e-9)
     call = _OF_A_RUN * _seconds_of_run(rounds) if compiled else ready
     # A library that nobody knows multiplies on all threads by itself.
     threads = 1 if compiled or blas.available() else processors()
-    return product.points / took / threads, call
+    return _PRODUCT.problem.points / took / threads, call
 
 
 def _of(machine: Machine) -> Setting:
@@ -271,6 +288,9 @@ def _of(machine: Machine) -> Setting:
 
 def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
     return resolve(parse(spec), shapes, {})
+
+
+_PRODUCT = Piece(_problem("i k, k j -> i j", (384, 512), (512, 384)))
 
 
 def _seconds(piece: Piece, compiled: bool, rounds: int) -> float:

@@ -36,9 +36,9 @@ _MASKED = 2
 # numbers that lie apart so many times slower.
 _FEW_TILES = 32
 _APART = 3.0
-# Numbers of an array that is still in cache when it is read, and how many times longer those of a
-# larger one take.
-_NEAR, _FROM_AFAR = 1 << 21, 12
+# Numbers of an array that is still in cache when it is read, those of a line of it, however long
+# vectors are, and how many times longer lines of a larger array take.
+_NEAR, _LINE, _FROM_AFAR = 1 << 21, 16, 12
 # A number that is copied by itself, in vectors that are moved.
 _TURNED = 0.4
 # The share of a call that each of a batch takes in one program of kernels.
@@ -106,7 +106,7 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     moved = float(sum(arrays))
     seconds = matrix_seconds(sizes, setting)
     if machine.compiled:
-        moved += _FROM_AFAR * _far(arrays)
+        moved = (moved + _FROM_AFAR * _far(arrays)) / _LINE
     else:
         moved += max(rows, columns) * batch * inner
         seconds *= _TURNS
@@ -115,7 +115,7 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
     if machine.compiled:
         seconds *= _inside(leaf)
         seconds += _TURNED * _turned(leaf, machine) / (machine.move * machine.threads)
-    return machine.call + seconds + moved / (machine.move * machine.threads * machine.lanes)
+    return machine.call + seconds + moved / (machine.move * machine.threads)
 
 
 def _turned(leaf: Problem, machine: Machine) -> int:
@@ -127,7 +127,7 @@ def _turned(leaf: Problem, machine: Machine) -> int:
         return 0
     lane = max(leaf.kept, key=leaf.extents.__getitem__)
     return sum(
-        prod(shape_of(term))
+        _reached(term, leaf)
         for term in (*leaf.operands, leaf.output)
         if lane not in _neighbours(term) and any(lane in access.names for access in term)
     )
@@ -140,7 +140,12 @@ def _neighbours(term: Accesses) -> list[str]:
 
 def _numbers(leaf: Problem) -> list[int]:
     """Those of both operands and of the result."""
-    return [*(prod(shape_of(term)) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
+    return [*(_reached(term, leaf) for term in leaf.operands), volume(leaf.kept, leaf.extents)]
+
+
+def _reached(term: Accesses, leaf: Problem) -> int:
+    """How many numbers of an operand a leaf meets: a phase leaves out those in between."""
+    return prod(min(access.size, volume(access.names, leaf.extents)) for access in term)
 
 
 def _far(arrays: Sequence[int]) -> int:
@@ -182,7 +187,7 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     )
     moved = batch * work / (machine.move * machine.threads)
     if machine.compiled:
-        laid = _laid_anew(part, found) + _FROM_AFAR * _far(_numbers(part)) / machine.lanes
+        laid = _laid_anew(part, found) + _FROM_AFAR * _far(_numbers(part)) / _LINE
         moved += laid / (machine.move * machine.threads)
     else:
         multiplied *= _TURNS * (1 + _FEW_TILES / tiles)
@@ -192,7 +197,7 @@ def seconds_of_tiles(piece: Piece, setting: Setting) -> float:
 
 def _calls(batch: int, machine: Machine) -> float:
     """How many calls tiles take as much as, beside what they multiply and move."""
-    if batch == 1 or not machine.compiled:
+    if not machine.compiled:
         return 2 * batch
     return 1.3 + _OF_A_BATCH * batch  # all of them are one program
 

@@ -23,6 +23,7 @@ class Machine:
         call: seconds that pass before a step gets going.
         wide: whether vectors of kernels are wider than those of the library that multiplies for
             numpy, which may not know the processor.
+        vector: numbers of a vector of kernels.
     """
 
     threads: int
@@ -31,11 +32,12 @@ class Machine:
     move: float
     call: float
     wide: bool = False
+    vector: int = 16
 
     @property
     def lanes(self) -> int:
         """Numbers that are worked on together."""
-        return 16 if self.compiled else 1
+        return self.vector if self.compiled else 1
 
     @property
     def uncompiled(self) -> Machine:

@@ -231,7 +231,8 @@ def test_every_layer_by_every_algorithm(
 PARTS = {
     "result_scheme._CUTS": ((3, 64),),
     "result_scheme._DEEP_CUTS": ((2, 3, 1),),
-    "weight_gradient_scheme._CUTS": ((3, 1, 64),),
+    "weight_gradient_scheme._CUTS": ((3, 64),),
+    "weight_gradient_scheme._WIDE": 64,
 }
 
 
@@ -266,6 +267,22 @@ def test_every_layer_in_parts(name: str, operand: int | None) -> None:
         steps, factors = run.vjp_plan(operand), (cotangent, operands[1 - operand])
     error = tolerance(steps, (factors[0], factors[1]), "toom-cook")
     assert_within(result, expected(name, operand), error, "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [1, 7, 8, 17, 24, 40, 64, 72, 88, 130])
+def test_weight_gradients_of_any_width(
+    columns: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns go into parts, and these into panels, of which the last ones may be narrower."""
+    use("llvm", monkeypatch)
+    problem = layer("b (i+k-1) c, k c o -> b i o", (2, 30, 5), (3, 5, columns))
+    (x, w), cotangent = problem.operands(1), problem.cotangent(1)
+    run = compiled(problem, dtype, "toom-cook")
+    result = run.vjp(1, cotangent.astype(dtype), x.astype(dtype), w.astype(dtype))
+    error = tolerance(run.vjp_plan(1), (cotangent, x), "toom-cook")
+    exact = cc.Contraction("b (i+k-1) c, b i o -> k c o")(x, cotangent, k=3)
+    assert_within(result, exact, error, dtype)
 
 
 @pytest.mark.parametrize(("name", "algorithm", "operand"), sorted(NOTHING_FAST, key=str))

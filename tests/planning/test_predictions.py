@@ -54,6 +54,27 @@ def test_a_layer_without_padding_has_all_its_points() -> None:
     assert predictions._inside(problem) == 1
 
 
+@pytest.mark.parametrize(("step", "met"), [(1, 12), (2, 6), (5, 3)])
+def test_what_lies_in_between_is_not_read(step: int, met: int) -> None:
+    leaf = problem_of(f"b ({step}*i) c, c o -> b i o", (2, 12, 4), (4, 5))
+    assert predictions._numbers(leaf) == [2 * met * 4, 4 * 5, 2 * met * 5]
+
+
+def test_windows_that_overlap_read_no_number_twice() -> None:
+    leaf = problem_of("b (i+k) c, k c o -> b i o", (2, 12, 4), (3, 4, 5))
+    assert predictions._numbers(leaf) == [2 * 12 * 4, 3 * 4 * 5, 2 * 10 * 5]
+
+
+def test_memory_is_no_faster_for_longer_vectors() -> None:
+    """Of arrays beyond the cache lines come one by one, and products are told by their rate."""
+    leaf = problem_of("i k, k j -> i j", (1 << 13, 512), (512, 16))
+    longer, shorter = (
+        predictions.seconds_of_sums(Piece(leaf), replace(COMPILED, machine=machine))
+        for machine in (COMMON, replace(COMMON, vector=8))
+    )
+    assert longer == pytest.approx(shorter)
+
+
 def test_few_channels_make_tiles_slow_and_padding_makes_sums_quick() -> None:
     """Vectors of which only some lanes count, and zeros that are not multiplied."""
     stem = problem_of("b (i+k-3) (j+l-3) c, k l c o -> b i j o", (8, 64, 64, 3), (7, 7, 3, 64))
