@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -23,7 +24,8 @@ from contractconv.execution.products import new, recipe_of
 from contractconv.execution.ready import Carry, Ready
 from contractconv.machine import memory
 from contractconv.machine.kept_bytes import weight
-from contractconv.notation.problem import Problem
+from contractconv.notation.problem import Access, Accesses, Problem
+from contractconv.planning.lowerings import lowering_of
 from contractconv.planning.plan import Plan, Step
 from contractconv.planning.workspace import Loan, Workspace
 from contractconv.planning.workspace import in_turn as staged
@@ -122,15 +124,19 @@ def stage(step: Step, arrays: Sequence[Array], ending: Ending | None = None) -> 
     if at_once is not None:
         return at_once
     if REDUCTIONS[step.problem.reduce].linear and len(arrays) == 2:
-        return _compiled(step, arrays, ending) or _in_pieces(step, arrays)
+        found = _compiled(step, arrays, ending)
+        return found or _of_small_parts(step, arrays) or _in_pieces(step, arrays)
     return _reduction(step, arrays[0].dtype)
 
 
 def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
     """By one operation of numpy's."""
-    entry, problem = step.making, step.problem
-    making = None if entry is None or entry.makes is None else entry.makes(problem, arrays)
-    if entry is None or making is None:
+    entry = step.making
+    if entry is None or entry.makes is None:
+        return None
+    problem = step.choice.chosen.pieces[0].problem
+    making = entry.makes(problem, arrays)
+    if making is None:
         return None
     name, work = entry.name, making.work
 
@@ -143,6 +149,49 @@ def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
         return ended(made, ending)
 
     return Ready(carry, workspace=making.workspace, lent=making.lent)
+
+
+def _of_small_parts(step: Step, arrays: Sequence[Array]) -> Ready | None:
+    """Put together from parts of the result that one operation of numpy's makes each."""
+    if not step.disjoint:
+        return None
+    parts, beside, dtype = list[tuple[Any, ...]](), 0, arrays[0].dtype
+    for piece in step.choice.chosen.pieces:
+        entry, place = lowering_of(piece, step.setting), _place(piece.problem)
+        if entry.makes is None or place is None:
+            return None
+        part = replace(piece.problem, output=_by_itself(piece.problem))
+        making = entry.makes(part, arrays)
+        if making is None:
+            return None
+        parts.append((place, entry.name, piece.problem, making.work))
+        beside = max(beside, making.workspace.beside + dtype.itemsize * prod(part.output_sizes))
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        out = new(step, dtype)
+        for place, name, problem, work in parts:
+            with trace.of(name, problem):
+                out[place] = work(given)
+        return ended(out, ending)
+
+    return Ready(carry, workspace=Workspace(beside=beside))
+
+
+def _place(problem: Problem) -> tuple[Any, ...] | None:
+    """Where a part of the result lies, axis by axis; ``None`` if two indices share one."""
+    if any(len(access.terms) != 1 or access.divisor != 1 for access in problem.output):
+        return None
+    moves = ((access.terms[0], access.offset) for access in problem.output)
+    found = [(first, step, first + step * (problem.extents[n] - 1)) for (n, step), first in moves]
+    if any(step < 0 for _, step, _ in found):
+        return None
+    return tuple(slice(first, last + 1, step) for first, step, last in found)
+
+
+def _by_itself(problem: Problem) -> Accesses:
+    """The axes of a part of the result, without what lies in between."""
+    names = [access.terms[0][0] for access in problem.output]
+    return tuple(Access.along(name, problem.extents[name]) for name in names)
 
 
 def _compiled(step: Step, arrays: Sequence[Array], ending: Ending | None) -> Ready | None:

@@ -142,6 +142,11 @@ class Problem(Value):
         """For each operand its indices, if it is read as it is: each axis whole, by its own one."""
         return tuple(self._whole(accesses) for accesses in self.operands)
 
+    @remembered
+    def whole_output(self) -> tuple[str, ...] | None:
+        """The indices of the result, if each of its axes is written whole, by one of its own."""
+        return self._whole(self.output)
+
     def _whole(self, accesses: Accesses) -> tuple[str, ...] | None:
         names = tuple(access.plain for access in accesses)
         known = tuple(name for name in names if name is not None)

@@ -23,9 +23,10 @@ import contractconv as cc
 from contractconv import Algorithm, Reduction
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.tile_kernels import result_scheme, scheme
+from contractconv.engines.numpy.einsum import seen_windows
 from contractconv.machine import memory
 
-ENGINES = ("llvm", "numpy")
+ENGINES = ("llvm", "numpy", "at once")
 FAST = ("toom-cook", "fft")
 ALGORITHMS = ("direct", *FAST)
 DTYPES = ("float32", "float64")
@@ -152,10 +153,24 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def use(engine: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CONTRACTCONV_KERNELS", engine)
+    """Let kernels compute, or numpy: as it goes about large arrays, or ``"at once"``."""
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", "llvm" if engine == "llvm" else "numpy")
     if engine == "llvm" and not native.available():
         pytest.skip("there is no compiler")
+    if engine == "numpy":
+        monkeypatch.setattr(seen_windows, "_FEW", 0)
+    if engine != "llvm":
+        cc.clear_caches()  # what is ready for small arrays goes another way
     return engine
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    few = seen_windows._FEW
+    yield
+    if few != seen_windows._FEW:
+        monkeypatch.undo()
+        cc.clear_caches()
 
 
 # --- what is asked for -----------------------------------------------------------------------
@@ -197,9 +212,9 @@ IN_BOTH_PRECISIONS = {
 def cases() -> Iterator[Any]:
     """Every layer, by what computes it, in which precision, by which algorithm, for what."""
     for name in EVERY:
-        ways = [("llvm", "float32"), ("numpy", "float64"), ("llvm", "float64")]
-        for engine, dtype in ways if name in IN_BOTH_PRECISIONS else ways[:2]:
-            for algorithm in ALGORITHMS if name in LAYERS else ("direct",):
+        ways = [("llvm", "float32"), *((e, "float64") for e in ("numpy", "at once", "llvm"))]
+        for engine, dtype in ways if name in IN_BOTH_PRECISIONS else ways[:3]:
+            for algorithm in ALGORITHMS if name in LAYERS and engine != "at once" else ("direct",):
                 for operand in (None, 0, 1):
                     if (name, algorithm, operand) not in NOTHING_FAST:
                         yield engine, dtype, name, algorithm, operand

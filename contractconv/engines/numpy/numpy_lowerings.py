@@ -14,6 +14,7 @@ from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Labelled, operand_view, output_view, put
 from contractconv.arrays.workspace import Making, Work
 from contractconv.engines.numpy import fft, pooling_gradient, toom_cook
+from contractconv.engines.numpy.einsum import seen_windows
 from contractconv.engines.numpy.einsum.prepared_step import prepared
 from contractconv.engines.numpy.matrix_product import (
     DEPTHWISE,
@@ -150,7 +151,10 @@ def _plain(name: str) -> Lowering:
     def applies(piece: Piece, setting: Setting) -> bool:
         return _multiplies(piece) and way_of(piece.problem, np.dtype(setting.dtype)) == name
 
-    return Lowering(name, applies, lambda piece, _: _Leaf(piece, _by_views), products_of)
+    return Lowering(
+        name, applies, lambda piece, _: _Leaf(piece, _by_views), products_of,
+        makes=seen_windows.prepared,
+    )  # fmt: skip
 
 
 def _multiplies(piece: Piece) -> bool:
@@ -206,6 +210,6 @@ BY_NUMPY = (
     _fast("tiles by BLAS", _toom_cook, _seconds_of_tiles, error_of_tiles, "toom-cook"),
     _fast("numpy", _fft, seconds_of_transforms, error_of_transforms, "fft"),
     *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
-    Lowering("numpy", _reduces, lambda *_: None, reduction_of),
+    Lowering("numpy", _reduces, lambda *_: None, reduction_of, makes=seen_windows.prepared),
     UNPOOL,
 )

@@ -1,0 +1,128 @@
+"""Small steps with windows are einsums of views, made ready once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import evaluate, gradient, natural_output_shape
+
+import contractconv as cc
+from contractconv.engines.llvm.kernels import native
+from contractconv.engines.numpy import numpy_lowerings, reducing
+
+LAYERS: dict[str, tuple[Any, ...]] = {
+    "padded": ("b (i+k-1) (j+l-1) c, k l c o -> b i j o", (2, 4, 5, 2), (3, 3, 2, 3)),
+    "stride 2": ("b (2*i+k-1) c, k c o -> b i o", (2, 9, 3), (3, 3, 4)),
+    "stride 3, longer than the kernel": ("(3*i+k) c, k c o -> i o", (11, 3), (2, 3, 4)),
+    "dilated": ("b (i+2*k) c, k c o -> b i o", (1, 9, 3), (3, 3, 4)),
+    "flipped": ("b (i-k+2) c, k c o -> b i o", (1, 10, 3), (3, 3, 4)),
+    "groups": ("b (i+k) g c, k g c o -> b i g o", (2, 8, 2, 3), (3, 2, 3, 2)),
+    "depthwise, channels first": ("b c (i+k), c k -> b c i", (2, 5, 9), (5, 3)),
+    "transposed, stride 2": ("b i c, k c o -> b (2*i+k-1) o", (1, 7, 3), (4, 3, 4)),
+    "3-D": ("(h+m-1) (i+k) (j+l) c, m k l c o -> h i j o", (2, 4, 3, 2), (3, 2, 2, 2, 2)),
+    "one signal": ("(i+k), k -> i", (23,), (3,)),
+    "results backwards": ("b (i+k) c, k c o -> b i (3-o)", (1, 9, 2), (3, 2, 4)),
+    "not only of windows": ("(i+k) c, k -> i", (9, 3), (3,)),
+}
+# Those of which every way back is made at once, or part by part.
+AT_ONCE = [name for name in LAYERS if name not in ("results backwards", "not only of windows")]
+POOLINGS: dict[str, tuple[str, tuple[int, ...], Any]] = {
+    "2 x 2": ("b (2*i+k) (2*j+l) c -> b i j c", (2, 6, 5, 3), {"k": 2, "l": 2}),
+    "padded, turned": ("b (i+k-1) c -> c b i", (2, 6, 3), {"k": 3}),
+    "of everything": ("(i+k) -> ", (9,), {"i": 7, "k": 3}),
+}
+
+
+def drawn(*shapes: tuple[int, ...], dtype: Any = "int64") -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(-4, 5, shape).astype(dtype) for shape in shapes]
+
+
+def laid_out(array: Any, how: str) -> Any:
+    """The same numbers, lying in memory in another way."""
+    if how == "apart":
+        wide = np.full([2 * n for n in array.shape], 99, array.dtype)
+        place = tuple(slice(1, None, 2) for _ in array.shape)
+        wide[place] = array
+        return wide[place]
+    if how == "backwards":
+        turned = tuple(slice(None, None, -1) for _ in array.shape)
+        return array[turned].copy()[turned]
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("how", ["read-only", "apart", "backwards"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64", "int8", "int64"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_and_their_gradients(name: str, dtype: str, how: str) -> None:
+    spec, *shapes = LAYERS[name]
+    conv, exact = cc.Contraction(spec), drawn(*shapes)
+    extents = conv.extents(*shapes)
+    made = natural_output_shape(spec, shapes, extents)
+    operands = [laid_out(array.astype(dtype), how) for array in exact]
+    run = conv.compile(*shapes, dtype=dtype)
+    wanted = evaluate(spec, exact, extents, made)
+    np.testing.assert_array_equal(run(*operands), wanted.astype(dtype))
+    (cotangent,) = drawn(made)
+    for n in (0, 1) if "int" not in dtype else ():
+        slope = gradient(spec, n, cotangent, exact, extents, made)
+        back = run.vjp(n, cotangent.astype(dtype), *operands)
+        np.testing.assert_array_equal(back, slope.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int32"])
+@pytest.mark.parametrize("reduce", ["sum", "max", "min", "prod"])
+@pytest.mark.parametrize("name", POOLINGS)
+def test_poolings(name: str, reduce: Any, dtype: str) -> None:
+    spec, shape, extents = POOLINGS[name]
+    pooling, (exact,) = cc.Contraction(spec, reduce=reduce), drawn(shape)
+    exact = np.sign(exact) if reduce == "prod" else exact
+    known = pooling.extents(shape, **extents)
+    made = natural_output_shape(spec, [shape], known)
+    run = pooling.compile(shape, dtype=dtype, **extents)
+    wanted = evaluate(spec, [exact], known, made, reduce)
+    np.testing.assert_array_equal(run(exact.astype(dtype)), wanted.astype(dtype))
+
+
+def test_numbers_that_are_none_are_greatest() -> None:
+    x = np.array([1, np.nan, 3, -np.inf, -np.inf, -np.inf])
+    run = cc.Contraction("(i+k) -> i", reduce="max").compile(x.shape, dtype="float64", k=3)
+    np.testing.assert_array_equal(run(x), [np.nan, np.nan, 3, -np.inf])
+
+
+def test_a_result_is_nobody_elses() -> None:
+    """Neither of the operand nor of another call."""
+    x = np.arange(9.0)
+    every: list[tuple[str, Any]] = [("(i+k) -> i k", {"k": 3}), ("(i+k) -> i", {"k": 1})]
+    for spec, more in every:
+        run = cc.Contraction(spec).compile(x.shape, dtype="float64", **more)
+        first, second = run(x), run(x)
+        before = first.copy()
+        second[...], changed = 7, x.copy()
+        np.testing.assert_array_equal(first, before)
+        np.testing.assert_array_equal(x, changed)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "llvm"])
+@pytest.mark.parametrize("name", [*AT_ONCE, *POOLINGS])
+def test_nothing_is_decided_anew(name: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of what goes about large arrays, and looks at them in each call, has a hand in it."""
+    if engine == "llvm" and not native.available():
+        pytest.skip("there is no compiler")
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", engine)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("decided anew")
+
+    monkeypatch.setattr(numpy_lowerings, "add_leaf", refused)
+    monkeypatch.setattr(reducing, "_reduce_leaf", refused)
+    spec, *shapes = LAYERS[name] if name in LAYERS else POOLINGS[name][:2]
+    extents: Any = {} if name in LAYERS else POOLINGS[name][2]
+    run = cc.Contraction(spec).compile(*shapes, dtype="float32", **extents)
+    operands = drawn(*shapes, dtype="float32")
+    made = run(*operands)
+    for n in (0, 1) if name in LAYERS else ():
+        assert run.vjp(n, made, *operands).shape == shapes[n]
