@@ -126,3 +126,31 @@ def test_nothing_is_decided_anew(name: str, engine: str, monkeypatch: pytest.Mon
     made = run(*operands)
     for n in (0, 1) if name in LAYERS else ():
         assert run.vjp(n, made, *operands).shape == shapes[n]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("reduce", ["max", "min", "mean"])
+@pytest.mark.parametrize("name", [*POOLINGS, "dilated", "overlapping, 2-D"])
+def test_gradients_of_poolings(name: str, reduce: Any, dtype: str) -> None:
+    """Of equal numbers the first one is the extremum, of which there are many here."""
+    more: dict[str, Any] = {
+        "dilated": ("b (2*i+3*k-2) c -> b i c", (2, 9, 2), {"k": 3, "i": 4}),
+        "overlapping, 2-D": ("(i+k-1) (j+l-1) c -> i j c", (4, 5, 2), {"k": 3, "l": 3}),
+    }
+    spec, shape, extents = (POOLINGS | more)[name]
+    pooling, (exact,) = cc.Contraction(spec, reduce=reduce), drawn(shape)
+    known = pooling.extents(shape, **extents)
+    made = natural_output_shape(spec, [shape], known)
+    run = pooling.compile(shape, dtype=dtype, **extents)
+    # Shares of a mean are whole then.
+    (cotangent,) = (5040 * one for one in drawn(made))
+    wanted = gradient(spec, 0, cotangent.astype(float), [exact.astype(float)], known, made, reduce)
+    back = run.vjp(0, cotangent.astype(dtype), exact.astype(dtype))
+    np.testing.assert_array_equal(back, wanted.astype(dtype))
+
+
+def test_gradients_of_extremes_know_numbers_that_are_none() -> None:
+    x = np.array([1, np.nan, 3, np.nan, -np.inf, -np.inf])
+    run = cc.Contraction("(i+k-1) -> i", reduce="max").compile(x.shape, dtype="float64", k=3, i=6)
+    slope = run.vjp(0, np.array([1.0, 2, 4, 8, 16, 32]), x)
+    np.testing.assert_array_equal(slope, [0, 1 + 2 + 4, 0, 8 + 16, 32, 0])

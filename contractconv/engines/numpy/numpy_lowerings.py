@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Labelled, operand_view, output_view, put
 from contractconv.arrays.workspace import Making, Work
-from contractconv.engines.numpy import fft, pooling_gradient, toom_cook
+from contractconv.engines.numpy import fft, pooling_gradient, small_pooling_gradient, toom_cook
 from contractconv.engines.numpy.einsum import seen_windows
 from contractconv.engines.numpy.einsum.prepared_step import prepared
 from contractconv.engines.numpy.matrix_product import (
@@ -26,6 +26,7 @@ from contractconv.engines.numpy.matrix_product import (
 )
 from contractconv.engines.numpy.memory_estimate import of_leaf
 from contractconv.engines.numpy.tile_product import UnitWindow
+from contractconv.notation.problem import Problem
 from contractconv.planning.einsum import Way, way
 from contractconv.planning.lowerings import GRADIENT, Lowering, products_of, reduction_of
 from contractconv.planning.piece import Piece
@@ -198,13 +199,24 @@ def _seconds_of_tiles(piece: Piece, setting: Setting) -> float:
     return max(seconds, seconds_of_tiles(piece, alone))
 
 
+def _unpooling(problem: Problem, arrays: Sequence[Any]) -> Making:
+    """What makes the gradient of a pooling."""
+    small = small_pooling_gradient.prepared(problem, arrays[0])
+    if small is not None:
+        work = small.work
+        return small._replace(
+            work=lambda given: trace.run(pooling_gradient.NAME, problem, lambda: work(given))
+        )
+    return Making(
+        lambda given: pooling_gradient.pool_gradient(problem, *given),
+        pooling_gradient.workspace(problem, arrays[0]),
+    )
+
+
 UNPOOL = Lowering(
     pooling_gradient.NAME, _pools_back,
     lambda *_: None, reduction_of, takes=GRADIENT,
-    makes=lambda problem, arrays: Making(
-        lambda given: pooling_gradient.pool_gradient(problem, *given),
-        pooling_gradient.workspace(problem, arrays[0]),
-    ),
+    makes=_unpooling,
 )  # fmt: skip
 BY_NUMPY = (
     _fast("tiles by BLAS", _toom_cook, _seconds_of_tiles, error_of_tiles, "toom-cook"),

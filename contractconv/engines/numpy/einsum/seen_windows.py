@@ -59,7 +59,7 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         >>> prepared(resolve(parse("(i+k), k -> i"), [(3,), (2,)], {}), (x, w)).work((x, w))
         array([21., 42.])
     """
-    if not 0 < problem.points < _FEW or any(a.divisor != 1 for t in problem.operands for a in t):
+    if not is_small(problem) or any(a.divisor != 1 for t in problem.operands for a in t):
         return None
     seen = [_seen(problem, n, array) for n, array in enumerate(arrays)]
     extents = problem.extents
@@ -78,6 +78,11 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         lambda given: work([look(array) for look, array in zip(looks, given, strict=True)]),
         Workspace(beside=beside), made.lent,
     )  # fmt: skip
+
+
+def is_small(problem: Problem) -> bool:
+    """Whether it has some points, but so few that calls take longer."""
+    return 0 < problem.points < _FEW
 
 
 def _seen(problem: Problem, number: int, array: Array) -> _Seen:

@@ -1,0 +1,105 @@
+"""The gradient of a small pooling by numpy: where each window reads is looked up in a table.
+
+Python takes longer for a call than a processor for so few points: the table is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.arrays.workspace import Making
+from contractconv.engines.numpy.einsum.seen_windows import is_small
+from contractconv.notation.problem import Problem
+from contractconv.planning.cost import volume
+from contractconv.planning.workspace import Workspace
+from contractconv.reductions.table import REDUCTIONS
+
+# From an operand and a cotangent to the gradient.
+Work = Callable[[Sequence[Array]], Array]
+# Bytes of a place.
+_PLACE = 8
+
+
+def prepared(problem: Problem, array: Array) -> Making | None:
+    """Make the gradient ready.
+
+    Args:
+        problem: a pooling, see :func:`contractconv.engines.numpy.pooling_gradient.is_pooling`.
+        array: an operand that lies in memory like those to come.
+
+    Returns:
+        What makes the gradient of an operand and a cotangent; ``None`` if the pooling is not small,
+        or an extremum is of a window that reads nothing at all.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> pooling = resolve(parse("(i+k) -> i", reduce="max"), [(4,)], {"k": 2})
+        >>> x = np.array([1.0, 3.0, 3.0, 2.0])
+        >>> prepared(pooling, x).work((x, np.ones(3)))
+        array([0., 2., 1., 0.])
+    """
+    if not is_small(problem):
+        return None
+    record, (places, inside) = REDUCTIONS[problem.reduce], _places(problem)
+    if record.chooses:
+        if not inside.any(axis=1).all():
+            return None
+        work = _of_extremes(places, inside, record.combine)
+    else:
+        work = _of_means(places, inside)
+    beside = problem.points * (array.itemsize + _PLACE) + array.nbytes
+    return Making(work, Workspace(beside=beside))
+
+
+def _of_extremes(places: Array, inside: Array, combine: str) -> Work:
+    """A tap outside stands for the first one inside, which it neither outdoes nor precedes."""
+    before = np.take_along_axis(places, inside.argmax(axis=1)[:, None], axis=1)
+    met, every = np.where(inside, places, before), np.arange(len(places))
+    first = np.argmin if combine == "minimum" else np.argmax
+
+    def work(given: Sequence[Array]) -> Array:
+        array, cotangent = given
+        at = met[every, first(array.reshape(-1)[met], axis=1)]
+        return _added(array, at, cotangent.reshape(-1))
+
+    return work
+
+
+def _of_means(places: Array, inside: Array) -> Work:
+    """All taps have their share, those outside, too."""
+    result, taps = np.nonzero(inside)[0], places.shape[1]
+    met = places[inside]
+
+    def work(given: Sequence[Array]) -> Array:
+        array, cotangent = given
+        return _added(array, met, (cotangent.reshape(-1) / cotangent.dtype.type(taps))[result])
+
+    return work
+
+
+def _added(array: Array, at: Array, cotangents: Array) -> Array:
+    """Cotangents where they belong, in an array like the operand."""
+    made = np.zeros(array.size, array.dtype)
+    np.add.at(made, at, cotangents)
+    return made.reshape(array.shape)
+
+
+def _places(problem: Problem) -> tuple[Array, Array]:
+    """For each result and each tap which number of the operand is read, and whether one is."""
+    (accesses,) = problem.operands
+    names = (*(access.names[0] for access in problem.output), *problem.reduced)
+    sizes = tuple(problem.extents[n] for n in names)
+    grid = dict(zip(names, np.ogrid[tuple(map(slice, sizes))], strict=True))
+    number, inside = np.zeros((), np.intp), np.ones((), bool)
+    for access in accesses:
+        place = sum((step * grid[name] for name, step in access.terms), np.asarray(access.offset))
+        inside = inside & (place >= 0) & (place < access.size)
+        number = number * access.size + place
+    shape = -1, volume(problem.reduced, problem.extents)
+    return np.broadcast_to(number, sizes).reshape(shape), np.broadcast_to(inside, sizes).reshape(
+        shape
+    )
