@@ -18,6 +18,7 @@ from contractconv.engines.llvm.pooling.forward import can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.memory_estimate import of_step
 from contractconv.engines.numpy.reducing import reduce_leaf
+from contractconv.engines.numpy.small import scatters
 from contractconv.execution.launches import kernels_of
 from contractconv.execution.pieces import run_pieces, workspace_of
 from contractconv.execution.products import new, recipe_of
@@ -126,7 +127,7 @@ def stage(step: Step, arrays: Sequence[Array], ending: Ending | None = None) -> 
     if REDUCTIONS[step.problem.reduce].linear and len(arrays) == 2:
         found = _compiled(step, arrays, ending)
         return found or _of_small_parts(step, arrays) or _in_pieces(step, arrays)
-    return _reduction(step, arrays[0].dtype)
+    return _of_few_points(step, arrays) or _reduction(step, arrays[0].dtype)
 
 
 def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
@@ -239,6 +240,20 @@ def _of_pieces(step: Step, arrays: Sequence[Array]) -> Workspace:
     out = unread(step.problem.output_sizes, None, dtype)
     work = Work(tuple(arrays), out, not step.disjoint, step.setting)
     return workspace_of(listed, work, step.disjoint)
+
+
+def _of_few_points(step: Step, arrays: Sequence[Array]) -> Ready | None:
+    """A small step of one operand whose points meet elements of the result one by one."""
+    if len(arrays) != 1 or step.is_tight:
+        return None
+    problem, making = step.problem, scatters.prepared(step.problem, arrays[0])
+    if making is None:
+        return None
+
+    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
+        return ended(trace.run("numpy", problem, lambda: making.work(given)), ending)
+
+    return Ready(carry, workspace=making.workspace)
 
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:

@@ -23,7 +23,7 @@ import contractconv as cc
 from contractconv import Algorithm, Reduction
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.tile_kernels import result_scheme, scheme
-from contractconv.engines.numpy.einsum import seen_windows
+from contractconv.engines.numpy.small import few_points
 from contractconv.machine import memory
 
 ENGINES = ("llvm", "numpy", "at once")
@@ -158,7 +158,7 @@ def use(engine: str, monkeypatch: pytest.MonkeyPatch) -> str:
     if engine == "llvm" and not native.available():
         pytest.skip("there is no compiler")
     if engine == "numpy":
-        monkeypatch.setattr(seen_windows, "_FEW", 0)
+        monkeypatch.setattr(few_points, "_FEW", 0)
     if engine != "llvm":
         cc.clear_caches()  # what is ready for small arrays goes another way
     return engine
@@ -166,9 +166,9 @@ def use(engine: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    few = seen_windows._FEW
+    few = few_points._FEW
     yield
-    if few != seen_windows._FEW:
+    if few != few_points._FEW:
         monkeypatch.undo()
         cc.clear_caches()
 

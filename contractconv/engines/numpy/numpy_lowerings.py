@@ -13,8 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Labelled, operand_view, output_view, put
 from contractconv.arrays.workspace import Making, Work
-from contractconv.engines.numpy import fft, pooling_gradient, small_pooling_gradient, toom_cook
-from contractconv.engines.numpy.einsum import seen_windows
+from contractconv.engines.numpy import fft, pooling_gradient, toom_cook
 from contractconv.engines.numpy.einsum.prepared_step import prepared
 from contractconv.engines.numpy.matrix_product import (
     DEPTHWISE,
@@ -25,6 +24,7 @@ from contractconv.engines.numpy.matrix_product import (
     way_of,
 )
 from contractconv.engines.numpy.memory_estimate import of_leaf
+from contractconv.engines.numpy.small import pooling_gradients, windows
 from contractconv.engines.numpy.tile_product import UnitWindow
 from contractconv.notation.problem import Problem
 from contractconv.planning.einsum import Way, way
@@ -154,7 +154,7 @@ def _plain(name: str) -> Lowering:
 
     return Lowering(
         name, applies, lambda piece, _: _Leaf(piece, _by_views), products_of,
-        makes=seen_windows.prepared,
+        makes=windows.prepared,
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _seconds_of_tiles(piece: Piece, setting: Setting) -> float:
 
 def _unpooling(problem: Problem, arrays: Sequence[Any]) -> Making:
     """What makes the gradient of a pooling."""
-    small = small_pooling_gradient.prepared(problem, arrays[0])
+    small = pooling_gradients.prepared(problem, arrays[0])
     if small is not None:
         work = small.work
         return small._replace(
@@ -222,6 +222,6 @@ BY_NUMPY = (
     _fast("tiles by BLAS", _toom_cook, _seconds_of_tiles, error_of_tiles, "toom-cook"),
     _fast("numpy", _fft, seconds_of_transforms, error_of_transforms, "fft"),
     *map(_plain, (SHIFTED, MULTIPLIED, DEPTHWISE, PRODUCT)),
-    Lowering("numpy", _reduces, lambda *_: None, reduction_of, makes=seen_windows.prepared),
+    Lowering("numpy", _reduces, lambda *_: None, reduction_of, makes=windows.prepared),
     UNPOOL,
 )

@@ -154,3 +154,40 @@ def test_gradients_of_extremes_know_numbers_that_are_none() -> None:
     run = cc.Contraction("(i+k-1) -> i", reduce="max").compile(x.shape, dtype="float64", k=3, i=6)
     slope = run.vjp(0, np.array([1.0, 2, 4, 8, 16, 32]), x)
     np.testing.assert_array_equal(slope, [0, 1 + 2 + 4, 0, 8 + 16, 32, 0])
+
+
+SCATTERS: dict[str, tuple[str, tuple[int, ...], Any]] = {
+    "spread": ("i -> (i+k)", (5,), {"k": 3}),
+    "stride 2, padded": ("b i c -> b (2*i+k-1) c", (2, 4, 3), {"k": 3}),
+    "with gaps": ("i j -> (3*i+j)", (3, 2), {}),
+    "every second one": ("i -> (i/2)", (7,), {}),
+    "a diagonal": ("i -> i i", (4,), {}),
+    "from window to window": ("(i+k) -> (i+2*k)", (6,), {"k": 3}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "complex64", "int64"])
+@pytest.mark.parametrize("how", ["read-only", "apart", "backwards"])
+@pytest.mark.parametrize("name", SCATTERS)
+def test_scatters(name: str, how: str, dtype: str) -> None:
+    spec, shape, extents = SCATTERS[name]
+    scatter, (exact,) = cc.Contraction(spec), drawn(shape)
+    known = scatter.extents(shape, **extents)
+    made = natural_output_shape(spec, [shape], known)
+    run = scatter.compile(shape, dtype=dtype, **extents)
+    wanted = evaluate(spec, [exact], known, made)
+    np.testing.assert_array_equal(run(laid_out(exact.astype(dtype), how)), wanted.astype(dtype))
+
+
+@pytest.mark.parametrize("reduce", ["max", "min", "prod", "mean"])
+@pytest.mark.parametrize("name", [name for name in SCATTERS if name != "a diagonal"])
+def test_scatters_that_reduce(name: str, reduce: Any) -> None:
+    """As over more points: what nothing lands on is what nothing makes."""
+    spec, shape, extents = SCATTERS[name]
+    (x,) = drawn(shape, dtype="float64")
+    few = cc.Contraction(spec, reduce=reduce)(x, **extents)
+    many = cc.Contraction(f"m {spec.replace('-> ', '-> m ')}", reduce=reduce)
+    repeated = np.broadcast_to(x, (1 << 12, *shape))
+    np.testing.assert_array_equal(few, many(repeated, **extents)[7])
+    pooled = evaluate(spec, [x], cc.Contraction(spec).extents(shape, **extents), few.shape, reduce)
+    np.testing.assert_allclose(few, pooled, rtol=1e-15)

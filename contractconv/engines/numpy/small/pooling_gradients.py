@@ -1,7 +1,4 @@
-"""The gradient of a small pooling by numpy: where each window reads is looked up in a table.
-
-Python takes longer for a call than a processor for so few points: the table is made once.
-"""
+"""The gradient of a small pooling: where each window reads is looked up in a table."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import numpy as np
 
 from contractconv.arrays.views import Array
 from contractconv.arrays.workspace import Making
-from contractconv.engines.numpy.einsum.seen_windows import is_small
+from contractconv.engines.numpy.small.few_points import is_small, places
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.workspace import Workspace
@@ -44,21 +41,24 @@ def prepared(problem: Problem, array: Array) -> Making | None:
     """
     if not is_small(problem):
         return None
-    record, (places, inside) = REDUCTIONS[problem.reduce], _places(problem)
+    record, taps = REDUCTIONS[problem.reduce], volume(problem.reduced, problem.extents)
+    names = (*(access.names[0] for access in problem.output), *problem.reduced)
+    tables = places(problem.operands[0], names, problem.extents)
+    met, inside = (table.reshape(-1, taps) for table in tables)
     if record.chooses:
         if not inside.any(axis=1).all():
             return None
-        work = _of_extremes(places, inside, record.combine)
+        work = _of_extremes(met, inside, record.combine)
     else:
-        work = _of_means(places, inside)
+        work = _of_means(met, inside)
     beside = problem.points * (array.itemsize + _PLACE) + array.nbytes
     return Making(work, Workspace(beside=beside))
 
 
-def _of_extremes(places: Array, inside: Array, combine: str) -> Work:
+def _of_extremes(met: Array, inside: Array, combine: str) -> Work:
     """A tap outside stands for the first one inside, which it neither outdoes nor precedes."""
-    before = np.take_along_axis(places, inside.argmax(axis=1)[:, None], axis=1)
-    met, every = np.where(inside, places, before), np.arange(len(places))
+    before = np.take_along_axis(met, inside.argmax(axis=1)[:, None], axis=1)
+    met, every = np.where(inside, met, before), np.arange(len(met))
     first = np.argmin if combine == "minimum" else np.argmax
 
     def work(given: Sequence[Array]) -> Array:
@@ -69,14 +69,14 @@ def _of_extremes(places: Array, inside: Array, combine: str) -> Work:
     return work
 
 
-def _of_means(places: Array, inside: Array) -> Work:
+def _of_means(met: Array, inside: Array) -> Work:
     """All taps have their share, those outside, too."""
-    result, taps = np.nonzero(inside)[0], places.shape[1]
-    met = places[inside]
+    result, taps = np.nonzero(inside)[0], met.shape[1]
+    at = met[inside]
 
     def work(given: Sequence[Array]) -> Array:
         array, cotangent = given
-        return _added(array, met, (cotangent.reshape(-1) / cotangent.dtype.type(taps))[result])
+        return _added(array, at, (cotangent.reshape(-1) / cotangent.dtype.type(taps))[result])
 
     return work
 
@@ -86,20 +86,3 @@ def _added(array: Array, at: Array, cotangents: Array) -> Array:
     made = np.zeros(array.size, array.dtype)
     np.add.at(made, at, cotangents)
     return made.reshape(array.shape)
-
-
-def _places(problem: Problem) -> tuple[Array, Array]:
-    """For each result and each tap which number of the operand is read, and whether one is."""
-    (accesses,) = problem.operands
-    names = (*(access.names[0] for access in problem.output), *problem.reduced)
-    sizes = tuple(problem.extents[n] for n in names)
-    grid = dict(zip(names, np.ogrid[tuple(map(slice, sizes))], strict=True))
-    number, inside = np.zeros((), np.intp), np.ones((), bool)
-    for access in accesses:
-        place = sum((step * grid[name] for name, step in access.terms), np.asarray(access.offset))
-        inside = inside & (place >= 0) & (place < access.size)
-        number = number * access.size + place
-    shape = -1, volume(problem.reduced, problem.extents)
-    return np.broadcast_to(number, sizes).reshape(shape), np.broadcast_to(inside, sizes).reshape(
-        shape
-    )

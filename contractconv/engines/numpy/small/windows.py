@@ -1,8 +1,4 @@
-"""Small steps with windows: operands are seen with an axis for each index, then it is an einsum.
-
-Python takes longer for a call than a processor for so few points: all that does not depend on the
-numbers is settled before.
-"""
+"""Small steps with windows: operands are seen with an axis for each index, then it is an einsum."""
 
 from __future__ import annotations
 
@@ -17,14 +13,12 @@ from contractconv.arrays.views import Array, overlap, steps_of
 from contractconv.arrays.workspace import Making
 from contractconv.engines.numpy.einsum import prepared_step
 from contractconv.engines.numpy.einsum.operand_views import View, as_it_is
+from contractconv.engines.numpy.small.few_points import is_small
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.roles import Labels
 from contractconv.planning.workspace import Workspace
 from contractconv.reductions.numbers import identity, ufunc
 from contractconv.reductions.table import REDUCTIONS
-
-# Points that take less time than deciding what to do with them.
-_FEW = 1 << 12
 
 
 class _Seen(NamedTuple):
@@ -78,11 +72,6 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         lambda given: work([look(array) for look, array in zip(looks, given, strict=True)]),
         Workspace(beside=beside), made.lent,
     )  # fmt: skip
-
-
-def is_small(problem: Problem) -> bool:
-    """Whether it has some points, but so few that calls take longer."""
-    return 0 < problem.points < _FEW
 
 
 def _seen(problem: Problem, number: int, array: Array) -> _Seen:

@@ -1,0 +1,44 @@
+"""Which steps are small, and where their points read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from contractconv.arrays.views import Array
+from contractconv.notation.problem import Accesses, Problem
+
+# Points that take less time than deciding what to do with them.
+_FEW = 1 << 12
+
+
+def is_small(problem: Problem) -> bool:
+    """Whether it has some points, but so few that calls take longer."""
+    return 0 < problem.points < _FEW
+
+
+def places(
+    accesses: Accesses, names: Sequence[str], extents: Mapping[str, int]
+) -> tuple[Array, Array]:
+    """For each point which number of an array without gaps it meets, and whether it meets one.
+
+    Args:
+        names: the indices, in the order of the axes that both tables have.
+
+    Example:
+        >>> from contractconv.notation.problem import Access
+        >>> window = Access((("i", 1), ("k", 1)), offset=-1, divisor=1, size=3)
+        >>> number, meets = places((window,), ["i", "k"], {"i": 3, "k": 2})
+        >>> number.tolist(), meets[0].tolist()
+        ([[-1, 0], [0, 1], [1, 2]], [False, True])
+    """
+    sizes = tuple(extents[n] for n in names)
+    grid = dict(zip(names, np.ogrid[tuple(map(slice, sizes))], strict=True))
+    number, meets = np.zeros((), np.intp), np.ones((), bool)
+    for access in accesses:
+        above = sum((step * grid[name] for name, step in access.terms), np.asarray(access.offset))
+        place, rest = np.divmod(above, access.divisor)
+        meets = meets & (rest == 0) & (place >= 0) & (place < access.size)
+        number = number * access.size + place
+    return np.broadcast_to(number, sizes), np.broadcast_to(meets, sizes)
