@@ -38,11 +38,13 @@ class Making(NamedTuple):
         work: from the operands to the result.
         workspace: what that takes beside operands and result.
         lent: whether the memory of the result is lent, if it is large.
+        size: bytes of the tables that it holds.
     """
 
     work: Callable[[Sequence[Any]], Any]
     workspace: Workspace = NONE
     lent: bool = True
+    size: int = 0
 
 
 class Ready(Protocol):

@@ -191,9 +191,10 @@ class Compiled(Printed):
         if converted or options.memory_limit is not None:
             return
         if plan.at_once is not None:
-            carry = ready_gradient(self._problem, given, arrays)
-            if carry is not None:
-                self._ready.put(key, lambda given, operands: carry(given, *operands), 0)
+            found = ready_gradient(self._problem, given, arrays)
+            if found is not None:
+                carry = found.carry
+                self._ready.put(key, lambda given, operands: carry(given, *operands), found.size)
         elif REDUCTIONS[self._problem.reduce].is_sum:
             ready = made_ready(plan, [given, *arrays[:n], *arrays[n + 1 :]])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -232,9 +232,21 @@ def way_of(
     return gradient_lowering(problem, setting(problem.points, kind, "direct"))
 
 
+class ReadyGradient(NamedTuple):
+    """A gradient that is made at once, with nothing left to be decided.
+
+    Attributes:
+        carry: from a cotangent and the operand to the gradient; ``None`` if it cannot after all.
+        size: bytes of the tables that it holds.
+    """
+
+    carry: Callable[[Array, Array], Array | None]
+    size: int
+
+
 def ready_gradient(
     problem: Problem, cotangent: Any, operands: Sequence[Any]
-) -> Callable[[Array, Array], Array | None] | None:
+) -> ReadyGradient | None:
     """What makes the whole gradient at once, of arrays that lie in memory like these.
 
     Args:
@@ -243,8 +255,8 @@ def ready_gradient(
         operands: the forward operands.
 
     Returns:
-        What takes a cotangent and the operand; ``None`` if there is more than one, if numbers have
-        to be converted, or if there is no such way.
+        ``None`` if there is more than one operand, if numbers have to be converted, or if there is
+        no such way.
     """
     arrays = [one for one in (cotangent, *operands) if isinstance(one, np.ndarray) and one.size]
     dtypes = {array.dtype for array in arrays}
@@ -256,13 +268,14 @@ def ready_gradient(
         return None
     shapes = shape_of(problem.operands[0]), problem.output_sizes
     given = operands[0].reshape(shapes[0]), cotangent.reshape(shapes[1])
-    work, whole = way.makes(problem, given).work, operands[0].shape
+    making, whole = way.makes(problem, given), operands[0].shape
+    work = making.work
 
     def carry(cotangent: Array, array: Array) -> Array | None:
         made = work((array.reshape(shapes[0]), cotangent.reshape(shapes[1])))
         return None if made is None else made.reshape(whole)
 
-    return carry
+    return ReadyGradient(carry, making.size)
 
 
 def gradient_kernels(

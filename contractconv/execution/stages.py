@@ -149,7 +149,7 @@ def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
             made = work(given)
         return ended(made, ending)
 
-    return Ready(carry, workspace=making.workspace, lent=making.lent)
+    return Ready(carry, making.size, workspace=making.workspace, lent=making.lent)
 
 
 def _of_small_parts(step: Step, arrays: Sequence[Array]) -> Ready | None:
@@ -253,7 +253,7 @@ def _of_few_points(step: Step, arrays: Sequence[Array]) -> Ready | None:
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
         return ended(trace.run("numpy", problem, lambda: making.work(given)), ending)
 
-    return Ready(carry, workspace=making.workspace)
+    return Ready(carry, making.size, workspace=making.workspace)
 
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:

@@ -71,8 +71,8 @@ class BackThroughReduction:
         try:
             if key not in self._ready:
                 work = ready_gradient(self._step.problem, cotangent, operands)
-                self._ready.put(key, work, 0)
+                self._ready.put(key, work, 0 if work is None else work.size)
             work = self._ready.get(key)
-            return None if work is None else work(cotangent, operands[0])
+            return None if work is None else work.carry(cotangent, operands[0])
         except native.UnfitError:
             return None

@@ -51,8 +51,9 @@ def prepared(problem: Problem, array: Array) -> Making | None:
         work = _of_extremes(met, inside, record.combine)
     else:
         work = _of_means(met, inside)
-    beside = problem.points * (array.itemsize + _PLACE) + array.nbytes
-    return Making(work, Workspace(beside=beside))
+    table = problem.points * _PLACE
+    beside = problem.points * array.itemsize + table + array.nbytes
+    return Making(work, Workspace(beside=beside), size=2 * table)
 
 
 def _of_extremes(met: Array, inside: Array, combine: str) -> Work:

@@ -48,4 +48,5 @@ def prepared(problem: Problem, array: Array) -> Making | None:
         combine.at(made, target, given[0].reshape(-1)[source])
         return made.reshape(sizes)
 
-    return Making(work, Workspace(beside=len(source) * dtype.itemsize + array.nbytes))
+    beside = len(source) * dtype.itemsize + array.nbytes
+    return Making(work, Workspace(beside=beside), size=source.nbytes + target.nbytes)

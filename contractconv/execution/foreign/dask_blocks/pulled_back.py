@@ -128,7 +128,7 @@ class PulledBack:
     def _gradient(self, cotangent: views.Array, array: views.Array) -> views.Array:
         with suppress(UnfitError):
             work = ready_gradient(self.problem, cotangent, [array])
-            made = None if work is None else work(cotangent, array)
+            made = None if work is None else work.carry(cotangent, array)
             if made is not None:
                 return made
         given = backward_operands(0, self.problem, cotangent, [array])
