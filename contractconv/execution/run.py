@@ -13,10 +13,18 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.operands import prepared, split
 from contractconv.arrays.precision import common_dtype, rounded, widened, working_dtype
+from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, unread
 from contractconv.engines.llvm.direct_kernels import KINDS, kind
 from contractconv.engines.llvm.kernels import native
-from contractconv.engines.llvm.pooling.forward import FEW_POINTS, End, can_pool, pool, pooling
+from contractconv.engines.llvm.pooling.forward import (
+    FEW_POINTS,
+    POOLING,
+    End,
+    can_pool,
+    pool,
+    pooling,
+)
 from contractconv.execution.launches import kernels_of
 from contractconv.execution.local_weights import BYTES_COUNTED, as_divisor, divide, landing_points
 from contractconv.execution.memory_limit import add_within, within
@@ -25,6 +33,7 @@ from contractconv.execution.products import run_within
 from contractconv.execution.ready import Ready, key_of, remember_call
 from contractconv.execution.stages import ended, identities, in_turn
 from contractconv.machine import memory
+from contractconv.machine.kept_bytes import weight
 from contractconv.notation.problem import Problem, Shape
 from contractconv.planning.cost import is_direct
 from contractconv.planning.options import DEFAULTS, Options, beside
@@ -324,20 +333,23 @@ def _or_pooled(ready: Ready, steps: Plan, operand: Array, ending: Ending | None)
         return ready
 
     alone = ending is not None and ending.bias is None and ending.activation == "relu"
+    sizes, dtype = problem.output_sizes, operand.dtype
+    out = unread(sizes, None, dtype)
+    program = pooling(problem, operand, out, _end(problem, alone))
+    if program is None:
+        return ready
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
-        made = _pooled(problem, given[0], alone)
-        if made is None:
-            return ready.carry(given, ending)
+        made = memory.empty(sizes, dtype)
+        trace.run(POOLING, problem, lambda: program.run({"operand": given[0]}, made))
         return made if alone else ended(made, ending)
 
     kernels = None
     if ending is None or alone:
-        out = unread(problem.output_sizes, None, operand.dtype)
-        program = pooling(problem, operand, out, _end(problem, alone))
-        if program is not None:
-            kernels = kernels_of(program.program, {"operand": 0}, out)
-    return ready.instead(carry, kernels, compiled=True, workspace=NONE, lent=True)
+        kernels = kernels_of(program.program, {"operand": 0}, out)
+    return ready.instead(
+        carry, kernels, size=weight(program), compiled=True, workspace=NONE, lent=True
+    )
 
 
 def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
