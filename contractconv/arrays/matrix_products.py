@@ -43,7 +43,7 @@ def multiplied_by(multiply: Multiply) -> Iterator[None]:
 
 
 def matrix_product(left: Array, right: Array, out: Array | None = None) -> Array:
-    """What ``np.matmul`` makes of matrices or stacks of them.
+    """What ``np.matmul`` makes of matrices or stacks of them, without gaps.
 
     Args:
         left: of shape ``(..., rows, depth)``.
@@ -57,7 +57,8 @@ def matrix_product(left: Array, right: Array, out: Array | None = None) -> Array
     """
     multiply = _here.multiply
     if multiply is None:
-        return np.matmul(left, right, out=out)
+        # Left to itself, numpy lays a stack out as its operands lie.
+        return np.matmul(left, right, out=out, order="C")
     target = memory.empty(_shape(left, right), left.dtype) if out is None else out
     if target.size * left.shape[-1] > _ALONE and multiply(left, right, target):
         return target

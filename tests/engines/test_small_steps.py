@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,11 @@ from oracle import evaluate, gradient, natural_output_shape
 import contractconv as cc
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.numpy import numpy_lowerings, reducing
+from contractconv.execution.stages import stage
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
+from contractconv.planning.plan import plan
+from contractconv.planning.setting import COMMON, Setting
 
 LAYERS: dict[str, tuple[Any, ...]] = {
     "padded": ("b (i+k-1) (j+l-1) c, k l c o -> b i j o", (2, 4, 5, 2), (3, 3, 2, 3)),
@@ -50,6 +56,8 @@ def laid_out(array: Any, how: str) -> Any:
     if how == "backwards":
         turned = tuple(slice(None, None, -1) for _ in array.shape)
         return array[turned].copy()[turned]
+    if how == "fortran":
+        return np.asfortranarray(array)
     array.flags.writeable = False
     return array
 
@@ -191,3 +199,36 @@ def test_scatters_that_reduce(name: str, reduce: Any) -> None:
     np.testing.assert_array_equal(few, many(repeated, **extents)[7])
     pooled = evaluate(spec, [x], cc.Contraction(spec).extents(shape, **extents), few.shape, reduce)
     np.testing.assert_allclose(few, pooled, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "complex64"])
+@pytest.mark.parametrize("points", [2, 40])
+@pytest.mark.parametrize(
+    "spec",
+    ["r b i o, r b -> b i o", "b i k, b k j -> b i j", "a b k, a b k j -> a b j",
+     "b i k, i k -> b i", "b (i+k) c, k c o -> b i o", "b i, i -> b i", "b (i+k) c, k c -> b i c"],
+)  # fmt: skip
+def test_what_the_next_step_reads_has_no_gaps(spec: str, points: int, dtype: str) -> None:
+    """However the operands lie: a step that is made ready relies on that."""
+    rng, parsed = np.random.default_rng(0), cc.Contraction(spec)
+    names = sorted(set("abcijkor") & set(spec))
+    extents = {n: points if n == "i" else 2 for n in names}
+    shapes = [
+        tuple(sum(extents[n] for n in axis) - (len(axis) - 1) for axis in term)
+        for term in _axes(spec)
+    ]
+    operands = [rng.integers(0, 3, shape).astype(dtype) for shape in shapes]
+    setting = Setting(dtype, "direct", COMMON)
+    (step,) = plan(resolve(parse(spec), shapes, extents), setting).steps
+    exact = parsed(*(np.real(x).astype("int64") for x in operands))
+    for layouts in product(("fortran", "apart", "backwards", "read-only"), repeat=2):
+        given = [laid_out(x, how) for x, how in zip(operands, layouts, strict=True)]
+        made = stage(step, given).carry(given)
+        assert made.flags.c_contiguous
+        np.testing.assert_array_equal(made, exact.astype(dtype))
+
+
+def _axes(spec: str) -> list[list[str]]:
+    """The indices of each axis of each operand."""
+    terms = spec.partition(" -> ")[0].split(", ")
+    return [[axis.strip("()").replace("+", "") for axis in term.split()] for term in terms]

@@ -171,13 +171,13 @@ def exactly_multiplied(left: Array, right: Array, out: Array | None) -> Array:
     """
     (rows, depth), columns = left.shape[-2:], right.shape[-1]
     if rows * depth * columns < _WORTH:
-        return np.matmul(left, right, out)
+        return np.matmul(left, right, out, order="C")
     if left.dtype.kind == "b":
         made = matrix_product(left.astype(np.float32), right.astype(np.float32)) > 0.5
     elif depth * _largest(left) * _largest(right) <= _EXACT:
         made = matrix_product(left.astype(np.float64), right.astype(np.float64)).astype(np.int64)
     else:
-        made = np.einsum("...ik,...kj->...ij", left, np.ascontiguousarray(right))
+        made = np.einsum("...ik,...kj->...ij", left, np.ascontiguousarray(right), order="C")
     if out is None:
         return np.asarray(made, left.dtype)
     np.copyto(out, made, "unsafe")
