@@ -201,6 +201,13 @@ def test_scatters_that_reduce(name: str, reduce: Any) -> None:
     np.testing.assert_allclose(few, pooled, rtol=1e-15)
 
 
+def test_scattered_numbers_that_are_none_are_greatest() -> None:
+    """Without a word, as everywhere."""
+    x = np.array([1, np.nan, 3, -np.inf])
+    made = cc.contract("i -> (i+k)", x, reduce="max", extents={"k": 2})
+    np.testing.assert_array_equal(made, [1, np.nan, np.nan, 3, -np.inf])
+
+
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "complex64"])
 @pytest.mark.parametrize("points", [2, 40])
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -42,10 +43,13 @@ def prepared(problem: Problem, array: Array) -> Making | None:
     written, writes = places(problem.output, problem.indices, problem.extents)
     source, target = read[reads & writes], written[reads & writes]
     sizes, nothing, combine = problem.output_sizes, identity(record, dtype), ufunc(record)
+    # Number by number, numpy warns of an extremum that is none; what it adds may well overflow.
+    heeded: Any = {"invalid": "ignore"} if record.chooses else {}
 
     def work(given: Sequence[Array]) -> Array:
         made = np.full(prod(sizes), nothing, dtype)
-        combine.at(made, target, given[0].reshape(-1)[source])
+        with np.errstate(**heeded):
+            combine.at(made, target, given[0].reshape(-1)[source])
         return made.reshape(sizes)
 
     beside = len(source) * dtype.itemsize + array.nbytes
