@@ -1,8 +1,9 @@
 """Every way of every engine that applies to a contraction, against brute force.
 
 Small integers never reach a kernel, a tile or a transform by themselves. So the same numbers are
-contracted once more as floats, by each algorithm, compiled and by numpy alone: what is summed
-directly must be the integers exactly, what is transformed within the bound that its plan states.
+contracted once more as floats, by each algorithm, compiled and by numpy alone, as large arrays are:
+what is summed directly must be the integers exactly, what is transformed within the bound that its
+plan states.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contractconv.arrays.run_trace import traced
 from contractconv.arrays.views import Array
 from contractconv.calculus.backward import Formulas
 from contractconv.engines.llvm.kernels import native
+from contractconv.engines.numpy.small.few_points import as_large
 from contractconv.errors import ShapeError
 from contractconv.execution.gradient import gradient
 from contractconv.execution.run import run
@@ -152,8 +154,9 @@ class _Ways:
             if way in seen:
                 continue
             seen.add(way)
-            with traced() as ran:
-                made = run(steps, [array.astype(dtype) for array in arrays])
+            # What is made ready for small steps of other callers would pass by these ways.
+            with as_large(), traced() as ran:
+                made = run(replace(steps), [array.astype(dtype) for array in arrays])
             how = f"{algorithm} by " * (algorithm != "direct")
             bound = _bound(steps, arrays)
             yield self._judged(judge, f"{how}{_names(ran)}, {dtype}", made, bound, dtype, nothing)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -11,11 +13,31 @@ from contractconv.notation.problem import Accesses, Problem
 
 # Points that take less time than deciding what to do with them.
 _FEW = 1 << 12
+_are_told_apart = ContextVar("small steps are told apart", default=True)
 
 
 def is_small(problem: Problem) -> bool:
     """Whether it has some points, but so few that calls take longer."""
-    return 0 < problem.points < _FEW
+    return _are_told_apart.get() and 0 < problem.points < _FEW
+
+
+@contextmanager
+def as_large() -> Iterator[None]:
+    """Make all steps ready as if they were large, as long as it lasts.
+
+    Example:
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("i ->"), [(5,)], {})
+        >>> with as_large():
+        ...     is_small(problem)
+        False
+    """
+    token = _are_told_apart.set(False)
+    try:
+        yield
+    finally:
+        _are_told_apart.reset(token)
 
 
 def places(
