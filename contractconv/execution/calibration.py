@@ -255,7 +255,7 @@ def _measured(compiled: bool) -> Machine:
     # What a layer takes beyond its multiplications goes into moving numbers.
     layer = _problem("b (i+k) (j+l) c, k l c o -> b i j o", (4, 58, 58, 64), (3, 3, 64, 64))
     tiles = Piece(layer, "toom-cook", windows(layer), (4, 4))
-    took = _times_as_long(tiles, compiled) * _PRODUCT.problem.points / multiply
+    took = _times_as_long(tiles, compiled) * _product().problem.points / multiply
     still = predictions.seconds_of_tiles(tiles, _of(replace(guess, move=1e30)))
     moving = predictions.seconds_of_tiles(tiles, _of(replace(guess, move=1.0))) - still
     return replace(guess, move=moving / max(took - still, took / 4))
@@ -267,7 +267,9 @@ def _times_as_long(tiles: Piece, compiled: bool) -> float:
     Whoever shares the machine comes and goes: measured one after the other, the two would find
     different machines. Neighbours in time find the same one.
     """
-    every = ([_seconds(p, compiled, _FEW_ROUNDS) for p in (tiles, _PRODUCT)] for _ in range(_PAIRS))
+    every = (
+        [_seconds(p, compiled, _FEW_ROUNDS) for p in (tiles, _product())] for _ in range(_PAIRS)
+    )
     return median(one / other for one, other in every)
 
 
@@ -275,11 +277,11 @@ def _speed(compiled: bool, rounds: int) -> tuple[float, float]:
     """Multiplications a second on one thread, and the seconds of a call."""
     small = Piece(_problem("i k, k j -> i j", (16, 16), (16, 16)))
     ready = _seconds(small, compiled, rounds)
-    took = max(_seconds(_PRODUCT, compiled, rounds) - ready, 1e-9)
+    took = max(_seconds(_product(), compiled, rounds) - ready, 1e-9)
     call = _OF_A_RUN * _seconds_of_run(rounds) if compiled else ready
     # A library that nobody knows multiplies on all threads by itself.
     threads = 1 if compiled or blas.available() else processors()
-    return _PRODUCT.problem.points / took / threads, call
+    return _product().problem.points / took / threads, call
 
 
 def _of(machine: Machine) -> Setting:
@@ -290,7 +292,10 @@ def _problem(spec: str, *shapes: tuple[int, ...]) -> Problem:
     return resolve(parse(spec), shapes, {})
 
 
-_PRODUCT = Piece(_problem("i k, k j -> i j", (384, 512), (512, 384)))
+@cache
+def _product() -> Piece:
+    """The matrix product that the machine is told by."""
+    return Piece(_problem("i k, k j -> i j", (384, 512), (512, 384)))
 
 
 def _seconds(piece: Piece, compiled: bool, rounds: int) -> float:

@@ -107,7 +107,7 @@ def _run_parts(
     """By numpy and kernels, part by part, within a limit."""
     whole = plan(problem, DIRECT)
     if whole.is_reduction and problem.points >= FEW_POINTS and operands[0].dtype == dtype:
-        made = _pooled(problem, operands[0].reshape(whole.shapes[0]), rectified=False)
+        made = _pooled(problem, operands[0].reshape(whole.shapes[0]))
         if made is not None:
             return made
     numbers = working_dtype(problem, dtype)
@@ -352,11 +352,11 @@ def _or_pooled(ready: Ready, steps: Plan, operand: Array, ending: Ending | None)
     )
 
 
-def _pooled(problem: Problem, operand: Array, rectified: bool) -> Array | None:
+def _pooled(problem: Problem, operand: Array) -> Array | None:
     if _is_counted(problem):
         return None
     made = memory.empty(problem.output_sizes, operand.dtype)
-    return made if pool(problem, operand, made, _end(problem, rectified)) else None
+    return made if pool(problem, operand, made, _end(problem, False)) else None
 
 
 def _end(problem: Problem, rectified: bool) -> End:

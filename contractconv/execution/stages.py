@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from contractconv.arrays.epilogue import Ending
 from contractconv.arrays.run_trace import trace
 from contractconv.arrays.views import Array, Labels, output_view, unread
-from contractconv.arrays.workspace import Work
+from contractconv.arrays.workspace import Making, Work
 from contractconv.engines.llvm.direct_kernels import kind
 from contractconv.engines.llvm.pooling.forward import can_pool, pool
 from contractconv.engines.numpy.matrix_product import sum_leaf
@@ -139,15 +140,15 @@ def _at_once(step: Step, arrays: Sequence[Array]) -> Ready | None:
     making = entry.makes(problem, arrays)
     if making is None:
         return None
-    name, work = entry.name, making.work
+    return _made_by(entry.name, problem, making)
+
+
+def _made_by(name: str, problem: Problem, making: Making) -> Ready:
+    """By what makes all of the result."""
+    work = making.work
 
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
-        if trace.listening:
-            with trace.of(name, problem):
-                made: Array = work(given)
-        else:
-            made = work(given)
-        return ended(made, ending)
+        return ended(trace.run(name, problem, lambda: work(given)), ending)
 
     return Ready(carry, making.size, workspace=making.workspace, lent=making.lent)
 
@@ -171,8 +172,7 @@ def _of_small_parts(step: Step, arrays: Sequence[Array]) -> Ready | None:
     def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
         out = new(step, dtype)
         for place, name, problem, work in parts:
-            with trace.of(name, problem):
-                out[place] = work(given)
+            out[place] = trace.run(name, problem, partial(work, given))
         return ended(out, ending)
 
     return Ready(carry, workspace=Workspace(beside=beside))
@@ -246,14 +246,8 @@ def _of_few_points(step: Step, arrays: Sequence[Array]) -> Ready | None:
     """A small step of one operand whose points meet elements of the result one by one."""
     if len(arrays) != 1 or step.is_tight:
         return None
-    problem, making = step.problem, scatters.prepared(step.problem, arrays[0])
-    if making is None:
-        return None
-
-    def carry(given: Sequence[Any], ending: Ending | None = None) -> Array:
-        return ended(trace.run("numpy", problem, lambda: making.work(given)), ending)
-
-    return Ready(carry, making.size, workspace=making.workspace)
+    making = scatters.prepared(step.problem, arrays[0])
+    return None if making is None else _made_by("numpy", step.problem, making)
 
 
 def _reduction(step: Step, dtype: np.dtype[Any]) -> Ready:

@@ -164,7 +164,7 @@ def _gathered(array: Array, accesses: Accesses, problem: Problem, indices: Label
     if 0 in array.shape:
         return np.zeros((1,) * len(indices), array.dtype)
     key = tuple(
-        np.clip(_numerator(access, problem, indices) // access.divisor, 0, access.size - 1)
+        np.clip(numerator(access, problem, indices) // access.divisor, 0, access.size - 1)
         for access in accesses
     )
     return array[key] if key else array
@@ -173,12 +173,13 @@ def _gathered(array: Array, accesses: Accesses, problem: Problem, indices: Label
 def _inside(accesses: Accesses, problem: Problem, indices: Labels) -> Array:
     inside: Any = np.ones((1,) * len(indices), bool)
     for access in accesses:
-        position, remainder = np.divmod(_numerator(access, problem, indices), access.divisor)
+        position, remainder = np.divmod(numerator(access, problem, indices), access.divisor)
         inside = inside & (remainder == 0) & (position >= 0) & (position < access.size)
     return np.asarray(inside)
 
 
-def _numerator(access: Access, problem: Problem, indices: Labels) -> Array:
+def numerator(access: Access, problem: Problem, indices: Labels) -> Array:
+    """Where each point meets an axis, in parts of its divisor, with an axis for each index."""
     total = np.full((1,) * len(indices), access.offset)
     for name, coefficient in access.terms:
         shape = [-1 if label == name else 1 for label in indices]
@@ -243,7 +244,7 @@ def _elements(problem: Problem) -> Array:
     order = problem.indices
     place = np.zeros((1,) * len(order), int)
     for access in problem.output:
-        place = place * access.size + _numerator(access, problem, order) // access.divisor
+        place = place * access.size + numerator(access, problem, order) // access.divisor
     place = np.where(_inside(problem.output, problem, order), place, -1)
     return np.broadcast_to(place, [problem.extents[name] for name in order]).ravel()
 

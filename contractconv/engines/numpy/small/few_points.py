@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
 
-from contractconv.arrays.views import Array
+from contractconv.arrays.views import Array, Labels
+from contractconv.engines.numpy.reducing import numerator
 from contractconv.notation.problem import Accesses, Problem
 
 # Points that take less time than deciding what to do with them.
@@ -40,27 +41,24 @@ def as_large() -> Iterator[None]:
         _are_told_apart.reset(token)
 
 
-def places(
-    accesses: Accesses, names: Sequence[str], extents: Mapping[str, int]
-) -> tuple[Array, Array]:
+def places(accesses: Accesses, problem: Problem, names: Labels) -> tuple[Array, Array]:
     """For each point which number of an array without gaps it meets, and whether it meets one.
 
     Args:
         names: the indices, in the order of the axes that both tables have.
 
     Example:
-        >>> from contractconv.notation.problem import Access
-        >>> window = Access((("i", 1), ("k", 1)), offset=-1, divisor=1, size=3)
-        >>> number, meets = places((window,), ["i", "k"], {"i": 3, "k": 2})
+        >>> from contractconv.notation.extents import resolve
+        >>> from contractconv.notation.parser import parse
+        >>> problem = resolve(parse("(i+k-1) -> i"), [(3,)], {"i": 3, "k": 2})
+        >>> number, meets = places(problem.operands[0], problem, ("i", "k"))
         >>> number.tolist(), meets[0].tolist()
         ([[-1, 0], [0, 1], [1, 2]], [False, True])
     """
-    sizes = tuple(extents[n] for n in names)
-    grid = dict(zip(names, np.ogrid[tuple(map(slice, sizes))], strict=True))
+    sizes = tuple(problem.extents[n] for n in names)
     number, meets = np.zeros((), np.intp), np.ones((), bool)
     for access in accesses:
-        above = sum((step * grid[name] for name, step in access.terms), np.asarray(access.offset))
-        place, rest = np.divmod(above, access.divisor)
+        place, rest = np.divmod(numerator(access, problem, names), access.divisor)
         meets = meets & (rest == 0) & (place >= 0) & (place < access.size)
         number = number * access.size + place
     return np.broadcast_to(number, sizes), np.broadcast_to(meets, sizes)

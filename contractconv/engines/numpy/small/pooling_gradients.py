@@ -43,7 +43,7 @@ def prepared(problem: Problem, array: Array) -> Making | None:
         return None
     record, taps = REDUCTIONS[problem.reduce], volume(problem.reduced, problem.extents)
     names = (*(access.names[0] for access in problem.output), *problem.reduced)
-    tables = places(problem.operands[0], names, problem.extents)
+    tables = places(problem.operands[0], problem, names)
     met, inside = (table.reshape(-1, taps) for table in tables)
     if record.chooses:
         if not inside.any(axis=1).all():

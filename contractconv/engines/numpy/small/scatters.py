@@ -39,8 +39,8 @@ def prepared(problem: Problem, array: Array) -> Making | None:
     if not is_small(problem) or record.at_once is not None:
         return None
     (accesses,), dtype = problem.operands, array.dtype
-    read, reads = places(accesses, problem.indices, problem.extents)
-    written, writes = places(problem.output, problem.indices, problem.extents)
+    read, reads = places(accesses, problem, problem.indices)
+    written, writes = places(problem.output, problem, problem.indices)
     source, target = read[reads & writes], written[reads & writes]
     sizes, nothing, combine = problem.output_sizes, identity(record, dtype), ufunc(record)
     # Number by number, numpy warns of an extremum that is none; what it adds may well overflow.
