@@ -16,10 +16,11 @@ import pytest
 
 import contractconv as cc
 from contractconv import Reduction
+from contractconv.arrays.run_trace import traced
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.pooling import gradient_kernel, window_tables
-from contractconv.engines.llvm.pooling.forward import _RAW, End, pool
+from contractconv.engines.llvm.pooling.forward import POOLING, pool
 from contractconv.engines.llvm.pooling.gradient_kernel import pool_gradient
 from contractconv.engines.numpy.matrix_product import sum_leaf
 from contractconv.engines.numpy.reducing import local_derivative, reduce_leaf
@@ -439,15 +440,9 @@ def test_contractions_are_pooled(
 ) -> None:
     spec, x = POOLS[pool_name], numbers((2, 20, 20, 16), "float32")
     call, size = cc.Contraction(spec, reduce=reduce), int(pool_name[0])
-    asked: list[str] = []
-
-    def noted(problem: Problem, array: Array, out: Array, end: End = _RAW) -> bool:
-        asked.append(problem.reduce)
-        return pool(problem, array, out, end)
-
-    monkeypatch.setattr("contractconv.execution.run.pool", noted)
-    result = call(x, k=size, l=size)
-    assert asked == [reduce]
+    with traced() as ran:
+        result = call(x, k=size, l=size)
+    assert [(part.way, part.problems[0].reduce) for part in ran] == [(POOLING, reduce)]
     cotangent = numbers(result.shape, "float32")
     gradient = call.grad(0)(cotangent, x, k=size, l=size)
     monkeypatch.setenv("CONTRACTCONV_KERNELS", "numpy")
