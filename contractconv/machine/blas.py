@@ -64,7 +64,11 @@ class _Pool(NamedTuple):
 
 
 class _Callers:
-    """Who multiplies alone at the moment; the last one to end restores what the first one found."""
+    """Who multiplies alone at the moment; the last one to end restores what the first one found.
+
+    Machine code counts its own callers, see :func:`gate`. Whoever finds one thread leaves that as
+    it is, first and last: it may be the other's, who restores what was there before.
+    """
 
     def __init__(self) -> None:
         self.turn = Turn()
@@ -167,7 +171,7 @@ def _begin(pool: _Pool) -> bool:
             if first:
                 _callers.found = pool.get()
             _callers.number += 1
-            if first:
+            if first and _callers.found != 1:
                 pool.set(1)
         return came
 
@@ -175,7 +179,7 @@ def _begin(pool: _Pool) -> bool:
 def _end(pool: _Pool) -> None:
     with _callers.turn.taken():
         # Whoever has set another number in the meantime wants that one.
-        if _callers.number == 1 and pool.get() == 1:
+        if _callers.number == 1 and _callers.found != 1 and pool.get() == 1:
             pool.set(_callers.found)
         _callers.number -= 1
 

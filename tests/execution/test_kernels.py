@@ -524,6 +524,26 @@ def test_copies_of_every_shape(layout: str, adding: bool, dtype: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs protected pages")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("at_end", [True, False])
+def test_short_runs_of_every_length(at_end: bool, dtype: str) -> None:
+    """Of a block of an array, run by run into a copy without gaps; nothing beside it is touched."""
+    for run, (outer, along) in product(range(1, 17), ((1, 1), (3, 2), (6, 5))):
+        source = Edged(outer * along * run, dtype, at_end=at_end).array
+        target = Edged(outer * along * run, dtype, at_end=at_end).array
+        source[...] = integers(source.shape, dtype)
+        there = source.reshape(outer, along, run)
+        here = target.reshape(along, outer, run).swapaxes(0, 1)
+        call(
+            copy_loops.kernel(dtype, "short runs", apart=run), copy_loops, source=source,
+            target=target, outer=outer, outer_source=offsets((outer, there.strides[0])),
+            outer_target=offsets((outer, here.strides[0])), along_target=along,
+            source_step=there.strides[1], target_step=here.strides[1],
+        )  # fmt: skip
+        np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_PRIVATE"), reason="needs protected pages")
 @pytest.mark.parametrize("adding", [False, True])
 @pytest.mark.parametrize("apart", [2, 3, 4])
 @pytest.mark.parametrize("how", ["spread", "thinned"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from contractconv.arrays.views import Array, steps_of
 from contractconv.cache_register import weighed
+from contractconv.engines.llvm import row_tiles
 from contractconv.engines.llvm.kernel_calls import Bounds, Factor, Sums
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
@@ -28,11 +29,19 @@ from contractconv.engines.llvm.packing import (
     start_of,
     writing,
 )
-from contractconv.engines.llvm.partition import Cut, apart, cut, shares, shorter, unpadded
+from contractconv.engines.llvm.partition import (
+    Cut,
+    Span,
+    apart,
+    cut,
+    restricted,
+    shares,
+    shorter,
+    unpadded,
+)
 from contractconv.engines.llvm.program import Calls, Place, Program, offsets
 from contractconv.machine.kept_bytes import weight
 from contractconv.machine.memory import lines
-from contractconv.machine.placement import LINE
 from contractconv.notation.problem import Problem
 from contractconv.planning.cost import volume
 from contractconv.planning.trimming import reaches_outside
@@ -90,7 +99,9 @@ def prepared(
 
 def nest_of(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> Nest | None:
     """The loop nest for a leaf; ``None`` if there is none."""
-    return choose(problem, _steps(problem, strides), dtype)
+    steps = _steps(problem, strides)
+    nest = choose(problem, steps, dtype)
+    return nest and row_tiles.considered(nest, problem, steps, dtype)
 
 
 def has_nest(problem: Problem, strides: tuple[Strides, ...], dtype: str) -> bool:
@@ -136,6 +147,10 @@ class _Leaf:
         """How a block reads one operand."""
         term, strides = problem.operands[which], self.strides[which]
         left_out = self.open[1] if self.open is not None and self.open[0] == which else None
+        if self.nest.packed and which != self.nest.vectors:
+            row = self.nest.rows[-1]
+            tiles = ((range(problem.extents[row]), self.nest.tile.rows),)
+            return in_panels(term, (problem, term), strides, self.number.size, row, tiles)
         if self.in_panels and which == self.nest.vectors:
             whole = self.problem if self.together else problem
             return in_panels(
@@ -344,7 +359,8 @@ class _Leaf:
         found, size = [], 0
         for n in (0, 1):
             copy = self.read(blocks[0], n).copy
-            if copy is None or any(self.read(part, n).copy != copy for part in blocks):
+            by_chunks = self.nest.packed and n != self.nest.vectors
+            if by_chunks or copy is None or any(self.read(part, n).copy != copy for part in blocks):
                 continue
             self.shared[n] = size
             for part in copy.shares(self.threads):
@@ -383,35 +399,49 @@ class _Leaf:
         labels = (*self.nest.batch, *self.nest.rows)
         there, lanes = self.strides[2], self.nest.lanes
         target, aside = writing(part, there, self.number.size, lanes, labels, tidy=alone)
-        used, places, steps, panel = 0, [], [], 0
+        used = lines(volume(part.kept, part.extents) * self.number.size) if aside else 0
+        made = Factor(Place("scratch") if aside else Place(out, target.offset), target.steps)
+        chunks = list(row_tiles.chunks(part, self.nest, self.dtype))
+        for n, some in enumerate(chunks):
+            chunk = restricted(part, some)
+            factors = self._factors(calls, part, some, used)
+            finished = not aside and n + 1 == len(chunks)
+            sums = Sums(
+                self.dtype, self.nest, chunk.extents,
+                scalars=factors[1 - self.nest.vectors], vectors=factors[self.nest.vectors],
+                out=made,
+                adding=(adding and not aside) or n > 0,
+                finish=self.finish if finished else RAW,
+                bias=self._bias(part), bounds=self._bounds(chunk),
+            )  # fmt: skip
+            sums.append_to(calls, self._table)
+        if aside:
+            self._put(calls, part, made, out, adding)
+
+    def _factors(
+        self, calls: Calls, part: Problem, some: Mapping[str, Span], used: int
+    ) -> list[Factor]:
+        """Where both operands lie, for some of what a block sums.
+
+        What has to be copied, and is not shared, is copied behind what is used of scratch already.
+        """
+        found, chunk = [], restricted(part, some)
         for n in (0, 1):
-            read = self.read(part, n)
+            shared = n in self.shared
+            read = self.read(part if shared else chunk, n)
             place = Place(str(n), read.offset)
-            if n in self.shared:
+            if shared:
                 place = Place("shared", self.shared[n] + read.offset)
             elif read.copy is not None:
                 self._copy(calls, n, read.copy, Place("scratch", used))
                 place = Place("scratch", used + read.offset)
                 used += self._room(read.copy)
-            places.append(place)
-            steps.append(read.steps)
-            panel = max(panel, read.panel)
-        result = Place("scratch", used) if aside else Place(out, target.offset)
-        first, second = 1 - self.nest.vectors, self.nest.vectors
-        sums = Sums(
-            self.dtype, self.nest, part.extents,
-            scalars=Factor(places[first], steps[first]),
-            vectors=Factor(places[second], steps[second]),
-            out=Factor(result, target.steps),
-            adding=adding and not aside,
-            finish=RAW if aside else self.finish,
-            bias=self._bias(part), bounds=self._bounds(part), panel=panel,
-        )  # fmt: skip
-        sums.append_to(calls, self._table)
-        if aside:
-            self._put(calls, part, Factor(result, target.steps), out, adding)
-            used += volume(part.kept, part.extents) * self.number.size + LINE
+            factor = Factor(place, read.steps, read.panel)
+            for name, (start, _) in some.items() if shared else ():
+                factor = factor.moved(name, start)
+            found.append(factor)
         self.scratch = max(self.scratch, used)
+        return found
 
     def _copy(self, calls: Calls, which: int, copy: Copy, target: Place) -> None:
         if copy.padded:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from contractconv.arrays.views import Array
 from contractconv.engines.llvm.kernels import native, window_loops
 from contractconv.engines.llvm.kernels import product_loops as kernel
@@ -44,10 +46,18 @@ Loop = tuple[int, int, int]
 
 
 class Factor(NamedTuple):
-    """Where an operand, or the result, lies: its first number, and bytes along each index."""
+    """Where an operand, or the result, lies.
+
+    Attributes:
+        place: of its first number.
+        steps: bytes along each index.
+        panel: numbers of the widest panel along the lanes, or along the last of the rows, if it is
+            copied panel by panel; then its step there is that over whole panels, for each number.
+    """
 
     place: Place
     steps: Mapping[str, int]
+    panel: int = 0
 
     def moved(self, name: str, by: int) -> Factor:
         """The same, so many values of an index further on."""
@@ -95,7 +105,6 @@ class Sums:
     Attributes:
         bias: what is added along the last axis.
         bounds: outside of what a window reads nothing.
-        panel: lanes of the widest panel, if vectors are copied panel by panel; otherwise 0.
     """
 
     dtype: str
@@ -108,13 +117,12 @@ class Sums:
     finish: Finish
     bias: Place | int
     bounds: Bounds | None = None
-    panel: int = 0
 
     def append_to(self, calls: Calls, tables: Tables) -> None:
         """Append the calls that make them."""
         number = native.number(self.dtype)
         window = None
-        if not self.panel:
+        if not (self.vectors.panel or self.scalars.panel):
             window = along(self.nest, self.extents, self.scalars.steps, number.lanes)
         for lanes in self._panels_alike(number) if window is None else [range(self._width)]:
             self._only(lanes)._append(calls, tables, window)
@@ -202,9 +210,19 @@ class Sums:
             kernel.BATCH_VECTORS: table(outer, self.vectors),
             kernel.BATCH_OUT: table(outer, self.out),
             kernel.ROW_STOP: volume(rows, self.extents),
-            kernel.ROW_SCALARS: table(rows, self.scalars),
+            kernel.ROW_SCALARS: self._row_scalars(rows, tables),
             kernel.ROW_OUT: table(rows, self.out),
         }
+
+    def _row_scalars(self, rows: tuple[str, ...], tables: Tables) -> Array:
+        """The table of where rows begin."""
+        loops = tuple((self.extents[n], self.scalars.steps.get(n, 0)) for n in rows)
+        wide = self.scalars.panel
+        if not wide:
+            return tables(loops)
+        (count, step), size = loops[-1], native.number(self.dtype).size
+        within = tables(((-(-count // wide), wide * step), (wide, size)))[:count]
+        return np.add.outer(tables(loops[:-1]), within).reshape(-1)
 
     def _panels(self, tile: kernel.Tile) -> dict[int, Any]:
         """The loop over the lanes."""
@@ -212,11 +230,12 @@ class Sums:
         others = (step for name, step in self.scalars.steps.items() if name != self.nest.lane)
         number = native.number(self.dtype)
         long = lanes >= _LONG * number.lanes
-        step = self.vectors.steps[self.nest.lane] if self.panel else number.size
+        panel = self.vectors.panel
+        step = self.vectors.steps[self.nest.lane] if panel else number.size
         return {
             kernel.ROWS_AT_ONCE: self._rows_a_panel(tile, rows),
             kernel.LANES: lanes,
-            kernel.PANEL_VECTORS: step * (self.panel or tile.vectors * number.lanes),
+            kernel.PANEL_VECTORS: step * (panel or tile.vectors * number.lanes),
             kernel.ALIGNED: int(tile.elementwise and long and not any(s % LINE for s in others)),
         }
 

@@ -66,6 +66,7 @@ class Nest:
         order: those of the result that are cut, those whose values lie farthest apart first, and
             taps of a window last.
         unit: values of ``group`` that are never cut: as many as fill a panel.
+        packed: whether rows are copied so that the numbers of a tile follow each other.
     """
 
     vectors: int
@@ -77,6 +78,7 @@ class Nest:
     order: Labels
     group: str | None = None
     unit: int = 1
+    packed: bool = False
 
     @property
     def lanes(self) -> Labels:

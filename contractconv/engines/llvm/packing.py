@@ -34,6 +34,8 @@ _MOST_APART = 4
 # Bytes from one number to the next, at least and in multiples of what, whose lines have few places
 # in the first level of cache.
 _FAR, _ALIKE = 1 << 11, 1 << 9
+# Neighbours on both sides that are copied without a loop.
+_SHORT_RUN = 16
 # Numbers from which on a copy is made in parts.
 _SHARED = 1 << 13
 
@@ -342,15 +344,18 @@ def add_copy(
     if not finish.bias:  # each axis has one of its own
         views = views.joined()
     size = 4 if dtype == "float32" else 8
-    how, inner = views.inner(size, finish.bias)
+    plain = not adding and finish == RAW
+    how, inner = views.inner(size, finish.bias, plain)
     apart = views.apart(inner[0], size) if how in ("spread", "thinned") else 1
+    arguments = views.along(inner) | views.around(inner)
+    if how == "short runs":
+        apart, arguments = views.shape[inner[0]], views.along(inner[1:]) | views.around(inner)
     places = {
         copy_loops.SOURCE: source.place,
         copy_loops.TARGET: target.place,
         copy_loops.BIAS: bias,
     }
-    arguments = places | views.along(inner) | views.around(inner)
-    calls.call(copy_loops.kernel(dtype, how, adding, finish, apart), arguments)
+    calls.call(copy_loops.kernel(dtype, how, adding, finish, apart), places | arguments)
 
 
 class Views(NamedTuple):
@@ -371,15 +376,22 @@ class Views(NamedTuple):
     def _axes(self) -> list[int]:
         return [n for n, extent in enumerate(self.shape) if extent > 1]
 
-    def inner(self, size: int, biased: bool) -> tuple[str, list[int]]:
+    def inner(self, size: int, biased: bool, plain: bool) -> tuple[str, list[int]]:
         """Which kernel copies numbers of this size, and the axes of its innermost loops.
 
-        The first axis is the one along which they go, the last the one along which they come.
+        The first axis is the one along which they go, the last the one along which they come; where
+        runs are short, the one along which there are more of them.
+
+        Args:
+            plain: whether numbers are only copied.
         """
         here = [n for n in self._axes if self.target[n] == size]
         there = [n for n in self._axes if self.source[n] == size]
         both = [n for n in here if n in there]
         if both:
+            others = [n for n in self._axes if n not in both[:1]]
+            if plain and others and self.shape[both[0]] <= _SHORT_RUN:
+                return "short runs", [both[0], min(others, key=lambda n: abs(self.source[n]))]
             return "runs", both[:1]
         if here and there and (biased or min(self.shape[here[0]], self.shape[there[0]]) >= FEW):
             return "squares", [here[0], there[0]]

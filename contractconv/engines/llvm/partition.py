@@ -108,12 +108,13 @@ def _across(problem: Problem, nest: Nest, copied: bool) -> tuple[int, int]:
     """Into how many parts a leaf is cut along its lanes, and each of them along its rows.
 
     Each part of the rows reads all of the vectors, and each part of the lanes all of the other
-    operand: of so many pieces those are best that read least together. A copy is not made again.
+    operand: of so many pieces those are best that read least together. No copy is made again.
     """
     volumes = [prod(a.size for a in term) for term in problem.operands]
     vectors, others = volumes[nest.vectors], volumes[1 - nest.vectors]
     most, pieces = _panels(problem, nest), _pieces(problem, nest)
-    if nest.tile.elementwise or most < 2 or (copied and vectors <= others):
+    alone = nest.tile.elementwise or nest.packed
+    if alone or most < 2 or (copied and vectors <= others):
         return 1, pieces
     high = max(1, volume(nest.order, problem.extents) // (_TILES * nest.tile.rows))
     balanced = 1 << round(log2(max(1.0, pieces * vectors / max(1, others))) / 2)
@@ -235,22 +236,32 @@ def _slices(
     Args:
         units: values of an index that stay together, if it is not each by itself.
     """
-    cuts: list[list[tuple[str, int, int]]] = []
+    return [restricted(problem, part) for part in spans(problem.extents, labels, pieces, units)]
+
+
+def restricted(problem: Problem, part: Mapping[str, Span]) -> Problem:
+    """A part of a leaf."""
+    for label, span in part.items():
+        problem = problem.restricted(label, *span)
+    return problem
+
+
+def spans(
+    extents: Mapping[str, int],
+    labels: Sequence[str],
+    pieces: int,
+    units: Mapping[str, int] = MappingProxyType({}),
+) -> Iterator[dict[str, Span]]:
+    """The values that each of some parts has of the indices that are cut."""
+    cuts: list[list[tuple[str, Span]]] = []
     for label in labels:
-        unit = units.get(label, 1)
-        size = problem.extents[label]
+        unit, size = units.get(label, 1), extents[label]
         count = min(size // unit, pieces)
         if count > 1:
             starts = [unit * some.start for some in evenly(size // unit, count)]
-            cuts.append([(label, a, b - a) for a, b in pairwise((*starts, size))])
+            cuts.append([(label, (a, b - a)) for a, b in pairwise((*starts, size))])
             pieces = -(-pieces // count)
-    parts = []
-    for choice in product(*cuts):
-        part = problem
-        for label, start, size in choice:
-            part = part.restricted(label, start, size)
-        parts.append(part)
-    return parts
+    yield from map(dict, product(*cuts))
 
 
 def unpadded(

@@ -159,7 +159,7 @@ def test_blas_is_as_it_was_whoever_multiplies_meanwhile() -> None:
             if not np.array_equal(out, right):
                 wrong.append(n)
 
-    for number in {before, 1, 2}:
+    for number in (before, 1, 2, 2, 2):
         pool.set(number)
         workers = [threading.Thread(target=many) for _ in range(4)]
         for worker in workers:
@@ -169,6 +169,28 @@ def test_blas_is_as_it_was_whoever_multiplies_meanwhile() -> None:
         assert number_of_threads() == number
     pool.set(before)
     assert not wrong
+
+
+def test_who_finds_one_thread_leaves_it_to_whoever_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python and machine code count their callers apart: neither puts back the other's one."""
+    pool = blas._pool()
+    assert pool is not None
+    before = pool.get()
+
+    def read() -> int:
+        found = pool.get()
+        if found == 1:  # as soon as one is found, machine code puts back what it has found
+            pool.set(3)
+        return found
+
+    monkeypatch.setattr(blas, "_pool", lambda: pool._replace(get=read))
+    try:
+        pool.set(1)
+        with blas.single():
+            pass
+        assert pool.get() == 3
+    finally:
+        pool.set(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

@@ -3,7 +3,8 @@
 Of a copy two axes matter: the one along which numbers are neighbours where they come from, and the
 one along which they are neighbours where they go. If both are the same, runs are copied; if not,
 squares of both axes are turned. Neighbours on one side that are a few numbers apart on the other
-are shuffled into vectors. All other axes are tables of offsets.
+are shuffled into vectors; runs that are short come one after the other along one more axis. All
+other axes are tables of offsets.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ ALONG_TARGET, SOURCE_STEP = _next(), _next()
 ALONG_SOURCE, TARGET_STEP = _next(), _next()
 BIAS = _next()  # the address of one number for each along the target's axis, if they are finished
 ARGUMENTS = _next()
+# Memory is asked for so many entries of the tables ahead, where runs are short.
+_AHEAD = 4
 
 
 @cache
@@ -40,22 +43,24 @@ def kernel(
     """One of the kernels.
 
     Args:
-        how: ``"runs"`` for neighbours on both sides, ``"squares"`` for neighbours along different
-            axes, ``"spread"`` and ``"thinned"`` for numbers that are neighbours only in the source,
-            or only in the target, ``"points"`` for numbers one by one, ``"zeros"`` for a source of
-            zeros.
+        how: ``"runs"`` for neighbours on both sides, ``"short runs"`` for a few of them each,
+            ``"squares"`` for neighbours along different axes, ``"spread"`` and ``"thinned"`` for
+            numbers that are neighbours only in the source, or only in the target, ``"points"`` for
+            numbers one by one, ``"zeros"`` for a source of zeros.
         adding: whether numbers are added to the target.
         finish: what is done to them before they are stored, in runs and in squares.
         apart: how many numbers lie from one to the next on the side where they are no neighbours,
-            if they are spread or thinned.
+            if they are spread or thinned; how many neighbours there are, if runs are short.
     """
-    name = f"{'add' if adding else 'copy'}_{how}{apart if apart > 1 else ''}{finish.name}_{dtype}"
+    form = f"{how.replace(' ', '_')}{apart if apart > 1 else ''}{finish.name}"
+    name = f"{'add' if adding else 'copy'}_{form}_{dtype}"
 
     def write(emitter: Emitter) -> None:
         copies = _Copies(emitter, adding, finish, apart)
         writers = {
             "runs": copies.runs, "squares": copies.squares, "points": copies.points,
             "spread": copies.spread, "thinned": copies.thinned, "zeros": copies.zeros,
+            "short runs": copies.short_runs,
         }  # fmt: skip
         writers[how]()
 
@@ -91,6 +96,24 @@ class _Copies:
     def runs(self) -> None:
         """Neighbours on both sides."""
         self._lines(lambda source, some: self.e.load(source, self.e.mask(some)))
+
+    def short_runs(self) -> None:
+        """A few neighbours on both sides, again and again along one axis: no loop, no masks."""
+        a, e = self.arguments, self.e
+
+        def line(entry: Int) -> None:
+            source, target = self._ends(entry)
+            # Runs of the next entries may lie in other pages, which are not fetched by themselves.
+            soon, _ = self._ends((entry + _AHEAD).least(a[OUTER] - 1))
+
+            def run(n: Int) -> None:
+                e.prefetch(soon + n * a[SOURCE_STEP])
+                some = e.neighbours(source + n * a[SOURCE_STEP], self.apart)
+                e.store(some, target + n * a[TARGET_STEP])
+
+            e.repeat(0, a[ALONG_TARGET], run)
+
+        e.repeat(0, a[OUTER], line)
 
     def zeros(self) -> None:
         """No source at all."""

@@ -170,6 +170,11 @@ class Emitter:
         name = f"llvm.masked.load.{self.suffix(kind)}.p0"
         return Vector(self, self.intrinsic(name, kind, pointer, I32(size), mask, nothing))
 
+    def neighbours(self, address: Int, count: int) -> Vector:
+        """So many neighbouring numbers in memory, however many lanes a vector has."""
+        kind = ir.VectorType(self.element, count)
+        return Vector(self, self.builder.load(self._pointer(address, kind), align=self.number.size))
+
     def store(self, vector: Vector, address: Int, mask: Any = None) -> None:
         """Write lanes to neighbouring numbers in memory, but those that are masked out."""
         kind = vector.value.type

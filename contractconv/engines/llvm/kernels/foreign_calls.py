@@ -72,17 +72,22 @@ def _in_turn(e: Emitter, gate: Int, steps: Callable[[], None]) -> None:
 def _count_in(e: Emitter, gate: Int) -> None:
     callers = e.entry_of(gate, blas.CALLERS)
     with e.builder.if_then(callers.equals(0)):
-        e.set_entry(gate, blas.FOUND, _read(e, gate))
-        _set(e, gate, e.whole(1))
+        found = _read(e, gate)
+        e.set_entry(gate, blas.FOUND, found)
+        # One thread may be what another counter has set, which puts back what was there before.
+        with e.builder.if_then(e.builder.not_(found.equals(1))):
+            _set(e, gate, e.whole(1))
     e.set_entry(gate, blas.CALLERS, callers + 1)
 
 
 def _count_out(e: Emitter, gate: Int) -> None:
     callers = e.entry_of(gate, blas.CALLERS) - 1
     e.set_entry(gate, blas.CALLERS, callers)
+    found = e.entry_of(gate, blas.FOUND)
+    last = e.builder.and_(callers.equals(0), e.builder.not_(found.equals(1)))
     # Whoever has set another number in the meantime wants that one.
-    with e.builder.if_then(callers.equals(0)), e.builder.if_then(_read(e, gate).equals(1)):
-        _set(e, gate, e.entry_of(gate, blas.FOUND))
+    with e.builder.if_then(last), e.builder.if_then(_read(e, gate).equals(1)):
+        _set(e, gate, found)
 
 
 def _read(e: Emitter, gate: Int) -> Int:
