@@ -34,8 +34,6 @@ _SMALL_CHUNK, _LARGE_CHUNK = 512, 1024
 _LONG_RUN = 256
 # Vectors that are worth one more so that they begin at a line of the cache.
 _LONG = 4
-# Calls for the tiles along a window that are written alike.
-_MOST_CALLS = 64
 # Steps of a sum that are worth a read and a write of its result.
 _FEW_STEPS = 64
 
@@ -173,7 +171,7 @@ class Sums:
         arguments[kernel.WINDOW_VECTORS] = self.vectors.steps.get(window.tap, 0)
         every = range(arguments[kernel.ROW_STOP])
         whole = every if self.bounds is None else self.bounds.inside(window)
-        for start, stop in _rows_at_once(every, whole, tile, arguments[kernel.BATCH]):
+        for start, stop in _rows_at_once(every, whole, tile):
             form = window.window
             if self.bounds is not None and not (start in whole and stop - 1 in whole):
                 form = self.bounds.leave_out(window, start, stop - start)
@@ -292,14 +290,11 @@ def _summed(taps: list[Loop], run: Loop, tables: Tables) -> dict[int, Any]:
     }
 
 
-def _rows_at_once(
-    rows: range, whole: range, tile: kernel.Tile, lines: int
-) -> Iterator[tuple[int, int]]:
-    """Rows along a window that are gone through together.
+def _rows_at_once(rows: range, whole: range, tile: kernel.Tile) -> Iterator[tuple[int, int]]:
+    """Rows along a window that are gone through together: all, line by line as they lie in memory.
 
-    Elementwise, a tile of the next line reads mostly what this one has read: lines follow each
-    other tile by tile, or by so many tiles that there are few calls. Tiles that are not ``whole``,
-    as they reach outside, are written differently, and each of them has a call.
+    Elementwise, tiles that are not ``whole``, as they reach outside, are written differently: each
+    of them has a call.
     """
     if not tile.elementwise:
         yield 0, len(rows)
@@ -307,10 +302,8 @@ def _rows_at_once(
     high, count = tile.rows, len(rows)
     first = min(-(-whole.start // high) * high, count)
     last = max(first, count if whole.stop >= count else whole.stop // high * high)
-    most = _MOST_CALLS if lines > 1 else 1
-    together = high * -(-(last - first) // (high * most)) or high
-    for begin, end, step in ((0, first, high), (first, last, together), (last, count, high)):
-        for start in range(begin, end, step):
+    for begin, end, step in ((0, first, high), (first, last, last - first), (last, count, high)):
+        for start in range(begin, end, step or high):
             yield start, min(start + step, end)
 
 

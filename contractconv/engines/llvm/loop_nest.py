@@ -32,11 +32,11 @@ from contractconv.planning.roles import Labels, roles
 Steps = Sequence[Mapping[str, int]]
 # Cycles, roughly: moving a number into a tidy copy, in squares that are filled; setting out for
 # another tap.
-_COPY, _TAP = 0.5, 6.0
+_COPY, _TAP = 1.0, 6.0
 # ... and where there are too few lines for squares.
 _POINT = 3.0
 # Cycles of a store of some lanes, on processors whose vectors are so short that they have no masks.
-_SOME_LANES, _MASKED = 12.0, 64
+_SOME_LANES = 12.0
 # A group whose lanes fill so many vectors has a panel of its own; a tile has so many rows, whose
 # addresses take registers, too; and a vector is read so many times at most for the groups in it.
 _LARGE_GROUP, _MOST_ROWS, _MANY_LOADS = 4, 8, 8
@@ -250,7 +250,10 @@ def _cycles_of_products(
     tile, wide = nest.tile, -(-nest.width(extents) // kind.lanes)
     rows, batch = volume(nest.rows, extents), volume(nest.batch, extents)
     again = _TAP / _run(nest.summed, extents, steps[:2])
-    masked = nest.width(extents) % kind.lanes and kind.bytes < _MASKED
+    vectors = tile.vectors if window is None else window.tile.vectors
+    # Behind a whole vector of its panel one that has less begins early instead, without a mask.
+    alone = wide == 1 or wide % vectors == 1 or vectors == 1
+    masked = alone and nest.width(extents) % kind.lanes and not kind.has_masks
     if window is None:
         full, rest = divmod(rows, tile.rows)
         high = full * _cycles_of_step(tile.rows, tile, kind, again)

@@ -134,7 +134,7 @@ class _Copies:
         a, e = self.arguments, self.e
 
         def line(entry: Int) -> None:
-            e.lines(a[ALONG_TARGET], partial(work, *self._ends(entry)))
+            e.lines(a[ALONG_TARGET], partial(work, *self._ends(entry)), again=not self.adding)
 
         e.repeat(0, a[OUTER], line)
 

@@ -416,13 +416,26 @@ class Emitter:
         builder.position_at_end(after)
         return values
 
-    def lines(self, count: Int, body: Callable[[Int, Int | None], None]) -> None:
-        """Go through so many numbers by vectors: the first number of each, its lanes if few."""
+    def lines(
+        self, count: Int, body: Callable[[Int, Int | None], None], again: bool = False
+    ) -> None:
+        """Go through so many numbers by vectors: the first number of each, its lanes if few.
+
+        Args:
+            again: whether numbers may be gone through twice, which spares a mask.
+        """
         lanes = self.number.lanes
         whole = count // lanes * lanes
         self.repeat(0, whole, lambda first: body(first, None), lanes)
         with self.builder.if_then(whole < count):
-            body(whole, count - whole)
+            if not again or self.number.has_masks:
+                body(whole, count - whole)
+                return
+            self.when(
+                count >= lanes,
+                lambda: body(count - lanes, None),
+                lambda: body(whole, count - whole),
+            )
 
     def when(self, condition: Any, yes: Callable[[], None], no: Callable[[], None]) -> None:
         """Do one of two things."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DTYPES = ("float32", "float64")
+# Bytes of the vectors of which processors write some lanes as fast as all of them.
+_MASKED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,8 @@ class Number:
     def bytes(self) -> int:
         """Bytes of one vector."""
         return self.size * self.lanes
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether some lanes are written as fast as all of them; if not, it takes much longer."""
+        return self.bytes >= _MASKED

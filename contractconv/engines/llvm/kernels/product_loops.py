@@ -7,12 +7,12 @@ order of the axes, the stride or the dilation. A tile of ``rows x vectors`` sums
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import count
+from functools import cache, partial
+from itertools import count, cycle
 from math import lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish, finished
 from contractconv.engines.llvm.kernels.native import Native, build, registers
@@ -177,6 +177,18 @@ def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
     return build(name, dtype, lambda emitter: Nest(emitter, tile, finish).write(), (tile, finish))
 
 
+class Place(NamedTuple):
+    """Where a vector of a panel lies.
+
+    Attributes:
+        offset: bytes behind where the panel begins.
+        mask: of its lanes, if it has not all of them.
+    """
+
+    offset: Int | int
+    mask: Any = None
+
+
 class Nest:
     """Writes the loop nest: batch, taps, rows, panels, and a tile of sums in registers."""
 
@@ -232,16 +244,34 @@ class Nest:
             here = [base + self._moved(n, place, start) for n, base in enumerate(bases)]
             here.append(a[BIAS] + start * e.number.size)
             if self.tile.spread is not None:  # lanes of groups fill all panels
-                self._rows(here, rows, taps, fresh, None)
+                self._rows(here, rows, taps, fresh, self._whole())
                 return
             e.when(
                 left >= wide,
-                lambda: self._rows(here, rows, taps, fresh, None),
-                lambda: self._rows(here, rows, taps, fresh, left),
+                lambda: self._rows(here, rows, taps, fresh, self._whole()),
+                lambda: self._few_lanes(left, partial(self._rows, here, rows, taps, fresh)),
             )
 
         first = e.chosen(skew.equals(0), e.whole(0), e.whole(-1))
         e.repeat(first, (a[LANES] - skew + (wide - 1)) // wide, panel)
+
+    def _whole(self) -> list[Place]:
+        """The vectors of a panel that is full."""
+        return [Place(self.e.number.bytes * vector) for vector in range(self.tile.vectors)]
+
+    def _few_lanes(self, left: Int, work: Callable[[list[Place]], None]) -> None:
+        """Do something for the vectors of a panel with so few lanes that it is not full."""
+        number, whole = self.e.number, self._whole()
+        masks = [self.e.first_lanes(left - number.lanes * n) for n in range(len(whole))]
+        masked = [place._replace(mask=mask) for place, mask in zip(whole, masks, strict=True)]
+        if number.has_masks or len(whole) == 1:
+            work(masked)
+            return
+        # What does not fit in ends where the last one does: some lanes are made twice. All are read
+        # before any is written.
+        end = (left - number.lanes) * number.size
+        within = [Place(end.least(n * number.bytes)) for n in range(len(whole))]
+        self.e.when(left >= number.lanes, lambda: work(within), lambda: work(masked[:1]))
 
     def _moved(self, which: int, panel: Int, lane: Int) -> Int:
         """Bytes to a panel, and its lane, of the first factor, the second one, or the sums."""
@@ -275,25 +305,20 @@ class Nest:
         rows: tuple[Int, Int],
         taps: tuple[Int, Int],
         fresh: Any,
-        left: Int | None,
+        vectors: list[Place],
     ) -> None:
         e, high = self.e, self.tile.rows
-        lanes = e.number.lanes
-        masks = [
-            None if left is None else e.first_lanes(left - lanes * vector)
-            for vector in range(self.tile.vectors)
-        ]
         start, stop = rows
         edge = start + (stop - start) // high * high
 
         def tile(row: Int) -> None:
             self._fetch(bases[0], row + high, edge)
-            self._tile(bases, (row, high), taps, fresh, masks)
+            self._tile(bases, (row, high), taps, fresh, vectors)
 
         e.repeat(start, edge, tile, high)
         for rest in self._remainders():
             with e.builder.if_then((stop - edge).equals(rest)):
-                self._tile(bases, (edge, rest), taps, fresh, masks)
+                self._tile(bases, (edge, rest), taps, fresh, vectors)
 
     def _remainders(self) -> Sequence[int]:
         """How many rows the last tile may have, if it has fewer than the others."""
@@ -320,25 +345,22 @@ class Nest:
         where: tuple[Int, int],
         taps: tuple[Int, Int],
         fresh: Any,
-        masks: Any,
+        vectors: list[Place],
     ) -> None:
         a, e = self.arguments, self.e
         row, rows = where
-        scalars, vectors, out, bias = bases
+        scalars, panel, out, bias = bases
         starts = self._starts(scalars, row, rows)
-        places = [
-            out + e.entry_of(a[ROW_OUT], row + n) + e.number.bytes * v
-            for n in range(rows)
-            for v in range(self.tile.vectors)
-        ]
-        masks = masks * rows
+        lines = [out + e.entry_of(a[ROW_OUT], row + n) for n in range(rows)]
+        places = [line + vector.offset for line in lines for vector in vectors]
+        masks = [vector.mask for vector in vectors] * rows
         sums = [e.zero() for _ in places]
 
         def tap(which: Int, sums: list[Vector]) -> list[Vector]:
             offset = e.entry_of(a[TAP_SCALARS], which)
-            weights = vectors + e.entry_of(a[TAP_VECTORS], which)
+            weights = panel + e.entry_of(a[TAP_VECTORS], which)
             carried: list[Int | Vector] = [offset, weights, *sums]
-            return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, masks))[2:]
+            return e.loop(0, a[RUN], carried, lambda _, c: self._step(starts, c, vectors))[2:]
 
         some = e.loop(*taps, sums, tap)
         # A chunk is summed by itself, then added: long sums round less than in one line.
@@ -353,7 +375,7 @@ class Nest:
         if self.finish != RAW:
             last = taps[1].equals(a[TAPS])
             raw = list(sums)
-            sums = e.either(last, lambda: self._finished(raw, bias, masks), lambda: raw)
+            sums = e.either(last, lambda: self._finished(raw, bias, vectors), lambda: raw)
         for place, total, mask in zip(places, sums, masks, strict=True):
             e.store(total, place, mask)
 
@@ -362,40 +384,38 @@ class Nest:
         table = self.arguments[ROW_SCALARS]
         return [scalars + self.e.entry_of(table, row + n) for n in range(rows)]
 
-    def _finished(self, sums: list[Vector], bias: Int, masks: Any) -> list[Vector]:
-        wide, size = self.tile.vectors, self.e.number.bytes
+    def _finished(self, sums: list[Vector], bias: Int, vectors: list[Place]) -> list[Vector]:
         return [
-            finished(self.e, self.finish, total, bias + size * (n % wide), masks[n])
-            for n, total in enumerate(sums)
+            finished(self.e, self.finish, total, bias + place.offset, place.mask)
+            for total, place in zip(sums, cycle(vectors), strict=False)
         ]
 
-    def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
+    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Place]) -> list[Any]:
         a, e = self.arguments, self.e
         offset, weights, *sums = carried
-        wide = self.tile.vectors
-        right = self._right(weights, masks)
+        wide = len(vectors)
+        right = self._right(weights, vectors)
         for n, start in enumerate(starts):
-            left = self._left(start + offset, masks)
+            left = self._left(start + offset, vectors)
             for v in range(wide):
                 sums[n * wide + v] = e.multiply_add(left[v], right[v], sums[n * wide + v])
         return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
 
-    def _right(self, address: Int, masks: Any) -> list[Vector]:
+    def _right(self, address: Int, vectors: list[Place]) -> list[Vector]:
         if self.tile.uniform:
-            return [self.e.broadcast(address)] * self.tile.vectors
-        return self._lanes(address, masks)
+            return [self.e.broadcast(address)] * len(vectors)
+        return self._lanes(address, vectors)
 
-    def _lanes(self, address: Int, masks: Any) -> list[Vector]:
-        e = self.e
-        return [e.load(address + e.number.bytes * v, masks[v]) for v in range(self.tile.vectors)]
+    def _lanes(self, address: Int, vectors: list[Place]) -> list[Vector]:
+        return [self.e.load(address + place.offset, place.mask) for place in vectors]
 
-    def _left(self, address: Int, masks: Any) -> list[Vector]:
+    def _left(self, address: Int, vectors: list[Place]) -> list[Vector]:
         if self.tile.elementwise:
-            return self._lanes(address, masks)
+            return self._lanes(address, vectors)
         spread, e = self.tile.spread, self.e
         if spread is None:
-            return [e.broadcast(address)] * self.tile.vectors
-        every = [spread.places(vector, e.number.lanes) for vector in range(self.tile.vectors)]
+            return [e.broadcast(address)] * len(vectors)
+        every = [spread.places(vector, e.number.lanes) for vector in range(len(vectors))]
         return [
             e.picked(address, [one])[0] if spread.is_read_whole(one) else e.collected(address, one)
             for one in every

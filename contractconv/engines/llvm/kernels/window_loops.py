@@ -18,7 +18,12 @@ from contractconv.cache_register import kept
 from contractconv.engines.llvm.kernels import product_loops
 from contractconv.engines.llvm.kernels.epilogue_code import RAW, Finish
 from contractconv.engines.llvm.kernels.native import Native, build, registers
-from contractconv.engines.llvm.kernels.product_loops import WINDOW_SCALARS, WINDOW_VECTORS, Tile
+from contractconv.engines.llvm.kernels.product_loops import (
+    WINDOW_SCALARS,
+    WINDOW_VECTORS,
+    Place,
+    Tile,
+)
 
 if TYPE_CHECKING:
     from contractconv.engines.llvm.kernels.emitter import Emitter
@@ -215,32 +220,32 @@ class _Windows(product_loops.Nest):
             for n in range(1 if self.window.beside else self.window.lines)
         ]
 
-    def _lines(self, places: list[Int], masks: Any) -> list[list[Vector]]:
+    def _lines(self, places: list[Int], vectors: list[Place]) -> list[list[Vector]]:
         """What the first factor has at a place, for each line."""
         spread, window, e = self.tile.spread, self.window, self.e
         if spread is None or not window.beside:
-            return [self._left(place, masks) for place in places]
+            return [self._left(place, vectors) for place in places]
         further = [line * window.beside for line in range(window.lines)]
-        panel = [spread.places(vector, e.number.lanes) for vector in range(self.tile.vectors)]
+        panel = [spread.places(vector, e.number.lanes) for vector in range(len(vectors))]
         found = [e.picked(places[0], [[p + f for p in one] for f in further]) for one in panel]
         return [list(line) for line in zip(*found, strict=True)]
 
     def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
         """Neighbours along a window have been read already."""
 
-    def _step(self, starts: list[Int], carried: list[Any], masks: Any) -> list[Any]:
+    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Place]) -> list[Any]:
         a = self.arguments
         offset, weights, *sums = carried
-        wide, lines = self.tile.vectors, self.window.lines
+        wide, lines = len(vectors), self.window.lines
         rows = len(sums) // wide // lines
         places = [start + offset for start in starts]
         right: dict[int, list[Vector]] = {}
         for met in self.window.meetings(rows):
-            lefts = self._lines(places, masks) if met else []
+            lefts = self._lines(places, vectors) if met else []
             for line, left in enumerate(lefts):
                 for row, tap in met:
                     if tap not in right:
-                        right[tap] = self._right(weights + a[WINDOW_VECTORS] * tap, masks)
+                        right[tap] = self._right(weights + a[WINDOW_VECTORS] * tap, vectors)
                     for v in range(wide):
                         n = (line * rows + row) * wide + v
                         sums[n] = self.e.multiply_add(left[v], right[tap][v], sums[n])
