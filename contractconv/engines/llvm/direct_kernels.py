@@ -404,7 +404,7 @@ class _Leaf:
         chunks = list(row_tiles.chunks(part, self.nest, self.dtype))
         for n, some in enumerate(chunks):
             chunk = restricted(part, some)
-            factors = self._factors(calls, part, some, used)
+            factors = self._factors(calls, part, (chunk, some), used)
             finished = not aside and n + 1 == len(chunks)
             sums = Sums(
                 self.dtype, self.nest, chunk.extents,
@@ -419,13 +419,16 @@ class _Leaf:
             self._put(calls, part, made, out, adding)
 
     def _factors(
-        self, calls: Calls, part: Problem, some: Mapping[str, Span], used: int
+        self, calls: Calls, part: Problem, some: tuple[Problem, Mapping[str, Span]], used: int
     ) -> list[Factor]:
         """Where both operands lie, for some of what a block sums.
 
         What has to be copied, and is not shared, is copied behind what is used of scratch already.
+
+        Args:
+            some: that part of the block, and which values it has of what is cut.
         """
-        found, chunk = [], restricted(part, some)
+        found, (chunk, spans) = list[Factor](), some
         for n in (0, 1):
             shared = n in self.shared
             read = self.read(part if shared else chunk, n)
@@ -437,7 +440,7 @@ class _Leaf:
                 place = Place("scratch", used + read.offset)
                 used += self._room(read.copy)
             factor = Factor(place, read.steps, read.panel)
-            for name, (start, _) in some.items() if shared else ():
+            for name, (start, _) in spans.items() if shared else ():
                 factor = factor.moved(name, start)
             found.append(factor)
         self.scratch = max(self.scratch, used)

@@ -252,7 +252,7 @@ def _cycles_of_products(
     again = _TAP / _run(nest.summed, extents, steps[:2])
     vectors = tile.vectors if window is None else window.tile.vectors
     # Behind a whole vector of its panel one that has less begins early instead, without a mask.
-    alone = wide == 1 or wide % vectors == 1 or vectors == 1
+    alone = wide % vectors == 1 or vectors == 1
     masked = alone and nest.width(extents) % kind.lanes and not kind.has_masks
     if window is None:
         full, rest = divmod(rows, tile.rows)

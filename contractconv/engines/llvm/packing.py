@@ -346,16 +346,18 @@ def add_copy(
     size = 4 if dtype == "float32" else 8
     plain = not adding and finish == RAW
     how, inner = views.inner(size, finish.bias, plain)
-    apart = views.apart(inner[0], size) if how in ("spread", "thinned") else 1
-    arguments = views.along(inner) | views.around(inner)
+    along, apart = inner, 1
     if how == "short runs":
-        apart, arguments = views.shape[inner[0]], views.along(inner[1:]) | views.around(inner)
+        along, apart = inner[1:], views.shape[inner[0]]
+    elif how in ("spread", "thinned"):
+        apart = views.apart(inner[0], size)
     places = {
         copy_loops.SOURCE: source.place,
         copy_loops.TARGET: target.place,
         copy_loops.BIAS: bias,
     }
-    calls.call(copy_loops.kernel(dtype, how, adding, finish, apart), places | arguments)
+    arguments = places | views.along(along) | views.around(inner)
+    calls.call(copy_loops.kernel(dtype, how, adding, finish, apart), arguments)
 
 
 class Views(NamedTuple):

@@ -177,7 +177,7 @@ def kernel(dtype: str, tile: Tile, finish: Finish = RAW) -> Native:
     return build(name, dtype, lambda emitter: Nest(emitter, tile, finish).write(), (tile, finish))
 
 
-class Place(NamedTuple):
+class Lanes(NamedTuple):
     """Where a vector of a panel lies.
 
     Attributes:
@@ -255,11 +255,11 @@ class Nest:
         first = e.chosen(skew.equals(0), e.whole(0), e.whole(-1))
         e.repeat(first, (a[LANES] - skew + (wide - 1)) // wide, panel)
 
-    def _whole(self) -> list[Place]:
+    def _whole(self) -> list[Lanes]:
         """The vectors of a panel that is full."""
-        return [Place(self.e.number.bytes * vector) for vector in range(self.tile.vectors)]
+        return [Lanes(self.e.number.bytes * vector) for vector in range(self.tile.vectors)]
 
-    def _few_lanes(self, left: Int, work: Callable[[list[Place]], None]) -> None:
+    def _few_lanes(self, left: Int, work: Callable[[list[Lanes]], None]) -> None:
         """Do something for the vectors of a panel with so few lanes that it is not full."""
         number, whole = self.e.number, self._whole()
         masks = [self.e.first_lanes(left - number.lanes * n) for n in range(len(whole))]
@@ -270,7 +270,7 @@ class Nest:
         # What does not fit in ends where the last one does: some lanes are made twice. All are read
         # before any is written.
         end = (left - number.lanes) * number.size
-        within = [Place(end.least(n * number.bytes)) for n in range(len(whole))]
+        within = [Lanes(end.least(n * number.bytes)) for n in range(len(whole))]
         self.e.when(left >= number.lanes, lambda: work(within), lambda: work(masked[:1]))
 
     def _moved(self, which: int, panel: Int, lane: Int) -> Int:
@@ -305,7 +305,7 @@ class Nest:
         rows: tuple[Int, Int],
         taps: tuple[Int, Int],
         fresh: Any,
-        vectors: list[Place],
+        vectors: list[Lanes],
     ) -> None:
         e, high = self.e, self.tile.rows
         start, stop = rows
@@ -345,7 +345,7 @@ class Nest:
         where: tuple[Int, int],
         taps: tuple[Int, Int],
         fresh: Any,
-        vectors: list[Place],
+        vectors: list[Lanes],
     ) -> None:
         a, e = self.arguments, self.e
         row, rows = where
@@ -384,13 +384,13 @@ class Nest:
         table = self.arguments[ROW_SCALARS]
         return [scalars + self.e.entry_of(table, row + n) for n in range(rows)]
 
-    def _finished(self, sums: list[Vector], bias: Int, vectors: list[Place]) -> list[Vector]:
+    def _finished(self, sums: list[Vector], bias: Int, vectors: list[Lanes]) -> list[Vector]:
         return [
             finished(self.e, self.finish, total, bias + place.offset, place.mask)
             for total, place in zip(sums, cycle(vectors), strict=False)
         ]
 
-    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Place]) -> list[Any]:
+    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Lanes]) -> list[Any]:
         a, e = self.arguments, self.e
         offset, weights, *sums = carried
         wide = len(vectors)
@@ -401,15 +401,15 @@ class Nest:
                 sums[n * wide + v] = e.multiply_add(left[v], right[v], sums[n * wide + v])
         return [offset + a[RUN_SCALARS], weights + a[RUN_VECTORS], *sums]
 
-    def _right(self, address: Int, vectors: list[Place]) -> list[Vector]:
+    def _right(self, address: Int, vectors: list[Lanes]) -> list[Vector]:
         if self.tile.uniform:
             return [self.e.broadcast(address)] * len(vectors)
         return self._lanes(address, vectors)
 
-    def _lanes(self, address: Int, vectors: list[Place]) -> list[Vector]:
+    def _lanes(self, address: Int, vectors: list[Lanes]) -> list[Vector]:
         return [self.e.load(address + place.offset, place.mask) for place in vectors]
 
-    def _left(self, address: Int, vectors: list[Place]) -> list[Vector]:
+    def _left(self, address: Int, vectors: list[Lanes]) -> list[Vector]:
         if self.tile.elementwise:
             return self._lanes(address, vectors)
         spread, e = self.tile.spread, self.e

@@ -21,7 +21,7 @@ from contractconv.engines.llvm.kernels.native import Native, build, registers
 from contractconv.engines.llvm.kernels.product_loops import (
     WINDOW_SCALARS,
     WINDOW_VECTORS,
-    Place,
+    Lanes,
     Tile,
 )
 
@@ -220,7 +220,7 @@ class _Windows(product_loops.Nest):
             for n in range(1 if self.window.beside else self.window.lines)
         ]
 
-    def _lines(self, places: list[Int], vectors: list[Place]) -> list[list[Vector]]:
+    def _lines(self, places: list[Int], vectors: list[Lanes]) -> list[list[Vector]]:
         """What the first factor has at a place, for each line."""
         spread, window, e = self.tile.spread, self.window, self.e
         if spread is None or not window.beside:
@@ -233,7 +233,7 @@ class _Windows(product_loops.Nest):
     def _fetch(self, scalars: Int, row: Int, edge: Int) -> None:
         """Neighbours along a window have been read already."""
 
-    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Place]) -> list[Any]:
+    def _step(self, starts: list[Int], carried: list[Any], vectors: list[Lanes]) -> list[Any]:
         a = self.arguments
         offset, weights, *sums = carried
         wide, lines = len(vectors), self.window.lines
