@@ -11,7 +11,7 @@ from math import log2, prod
 
 from contractconv.notation.contributing import inside
 from contractconv.notation.problem import Access, Accesses, Problem, shape_of
-from contractconv.planning.cost import volume
+from contractconv.planning.cost import AT_ONCE, laid_out, volume
 from contractconv.planning.piece import Piece
 from contractconv.planning.roles import Roles, roles
 from contractconv.planning.scatter_phases import Window, windows
@@ -45,6 +45,8 @@ _TURNED = 0.4
 _OF_A_BATCH = 1 / 64
 # Threads of Python wait for each other: all that numpy does in them takes so many times as long.
 _TURNS = 1.35
+# The share of a call that numpy takes for what is laid out at once, in one thread.
+_MADE_READY = 0.2
 # numpy multiplies windows by a vector number by number: BLAS takes no rows that overlap.
 _ALONE = 8.0
 # Numbers a second that numpy moves at most, where that is not a mere copy.
@@ -103,19 +105,25 @@ def seconds_of_sums(piece: Piece, setting: Setting) -> float:
         return machine.call + leaf.points / (machine.move * machine.threads)
     batch, rows, columns, inner = sizes = _sizes(leaf)
     arrays = _numbers(leaf)
-    moved = float(sum(arrays))
+    moved, call = float(sum(arrays)), machine.call
+    matrices = batch == 1 or min(rows, columns) > 1
+    at_once = matrices and not machine.compiled and laid_out(leaf) <= AT_ONCE
     seconds = matrix_seconds(sizes, setting)
     if machine.compiled:
         moved = (moved + _FROM_AFAR * _far(arrays)) / _LINE
+    elif at_once:
+        moved += laid_out(leaf) * machine.threads
+        call *= _MADE_READY
     else:
         moved += max(rows, columns) * batch * inner
         seconds *= _TURNS
-    if min(rows, columns) == 1 and windows(leaf) and not _go_together(leaf, batch, setting):
+    alone = min(rows, columns) == 1 and not at_once and windows(leaf)
+    if alone and not _go_together(leaf, batch, setting):
         seconds = max(seconds, leaf.points * _ALONE / min(machine.move, _NUMPY))
     if machine.compiled:
         seconds *= _inside(leaf)
         seconds += _TURNED * _turned(leaf, machine) / (machine.move * machine.threads)
-    return machine.call + seconds + moved / (machine.move * machine.threads)
+    return call + seconds + moved / (machine.move * machine.threads)
 
 
 def _turned(leaf: Problem, machine: Machine) -> int:

@@ -9,7 +9,7 @@ plan states.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -154,12 +154,16 @@ class _Ways:
             if way in seen:
                 continue
             seen.add(way)
-            # What is made ready for small steps of other callers would pass by these ways.
-            with as_large(), traced() as ran:
-                made = run(replace(steps), [array.astype(dtype) for array in arrays])
+            given, bound = [array.astype(dtype) for array in arrays], _bound(steps, arrays)
             how = f"{algorithm} by " * (algorithm != "direct")
-            bound = _bound(steps, arrays)
-            yield self._judged(judge, f"{how}{_names(ran)}, {dtype}", made, bound, dtype, nothing)
+            # As if it were too large to be laid out at once, and as it is.
+            for told, size in (("", as_large()), (", at once", nullcontext())):
+                with size, traced() as ran:
+                    made = run(replace(steps), given)
+                way_told = f"{how}{_names(ran)}{told}, {dtype}"
+                yield self._judged(judge, way_told, made, bound, dtype, nothing)
+                if compiled or algorithm != "direct":
+                    break
 
     def _judged(
         self, judge: Judge, way: str, made: Array, bound: float, dtype: str, nothing: float = 0.0

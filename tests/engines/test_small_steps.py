@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -12,7 +13,10 @@ from oracle import evaluate, gradient, natural_output_shape
 import contractconv as cc
 from contractconv.engines.llvm.kernels import native
 from contractconv.engines.numpy import numpy_lowerings, reducing
+from contractconv.engines.numpy.einsum import operand_views
+from contractconv.engines.numpy.small import few_points
 from contractconv.execution.stages import stage
+from contractconv.machine import memory
 from contractconv.notation.extents import resolve
 from contractconv.notation.parser import parse
 from contractconv.planning.plan import plan
@@ -79,6 +83,58 @@ def test_layers_and_their_gradients(name: str, dtype: str, how: str) -> None:
         slope = gradient(spec, n, cotangent, exact, extents, made)
         back = run.vjp(n, cotangent.astype(dtype), *operands)
         np.testing.assert_array_equal(back, slope.astype(dtype))
+
+
+@pytest.fixture
+def of_no_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step is small, all copies are large, and there are no kernels."""
+    monkeypatch.setenv("CONTRACTCONV_KERNELS", "numpy")
+    monkeypatch.setattr(few_points, "_FEW", 0)
+    monkeypatch.setattr(operand_views, "_LENT", 0)
+    cc.clear_caches()
+
+
+@pytest.mark.usefixtures("of_no_points")
+@pytest.mark.parametrize("most", [0, 60, 1 << 20])
+@pytest.mark.parametrize("how", ["read-only", "apart", "backwards", "fortran"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128", "int64"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_fits_is_laid_out_at_once(
+    name: str, dtype: str, how: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of some layers nothing fits, of some gradients a phase does, of others all of them do."""
+    monkeypatch.setattr(few_points, "AT_ONCE", most)
+    test_layers_and_their_gradients(name, dtype, how)
+
+
+@pytest.mark.usefixtures("of_no_points")
+def test_matrices_lie_where_earlier_ones_lay() -> None:
+    """Memory goes back when it is multiplied, and a result never lies in it."""
+    spec, *shapes = LAYERS["padded"]
+    run = cc.Contraction(spec).compile(*shapes, dtype="float32")
+    operands = drawn(*shapes, dtype="float32")
+    first = run(*operands)
+    kept = {memory.address(raw) for free in memory._free.values() for raw in free}
+    second = run(*operands)
+    assert kept
+    assert kept == {memory.address(raw) for free in memory._free.values() for raw in free}
+    assert not any(np.shares_memory(first, raw) for free in memory._free.values() for raw in free)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.usefixtures("of_no_points")
+def test_threads_lay_out_matrices_of_their_own() -> None:
+    spec, *shapes = LAYERS["3-D"]
+    run = cc.Contraction(spec).compile(*shapes, dtype="float64")
+    given = [drawn(*shapes, dtype="float64") for _ in range(4)]
+    given = [[array + n for array in arrays] for n, arrays in enumerate(given)]
+    wanted = [run(*arrays) for arrays in given]
+
+    def again(n: int) -> bool:
+        return all(np.array_equal(run(*given[n]), wanted[n]) for _ in range(200))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(again, range(4)))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int32"])

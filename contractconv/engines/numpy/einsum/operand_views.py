@@ -8,9 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from contractconv.arrays.views import Array, Labelled
+from contractconv.machine import memory
 from contractconv.planning.roles import Labels
 
 View = Callable[[Array], Array]
+
+# Bytes from which on copies lie in memory that is used again: the system clears each new page.
+_LENT = 1 << 16
 
 
 def as_it_is(array: Array) -> Array:
@@ -92,18 +96,44 @@ def as_matrices(view: Labelled, look: View, made: Matrices) -> View:
     Args:
         view: what ``look`` makes of the operand.
         look: how it is seen.
-        made: the matrices.
+        made: the matrices; large ones that are copied lie in memory that is :func:`given_back`.
     """
     batch, rows, columns, shape = made
-    arranged = then(look, _arranged(view, (*batch, *rows, *columns), shape))
     if is_readable(view, made):
-        return arranged
+        return then(look, _arranged(view, (*batch, *rows, *columns), shape))
     if view.merges(rows, columns) or not view.runs_along(rows, columns):
-        return then(arranged, np.ascontiguousarray)
+        return then(look, _copied(view, (*batch, *rows, *columns), shape))
     # The longer runs in memory lie along the rows: copy the transposed matrices.
     turned = (*shape[:-2], shape[-1], shape[-2])
-    arranged = then(look, _arranged(view, (*batch, *columns, *rows), turned))
-    return then(arranged, np.ascontiguousarray, last_two_swapped)
+    return then(look, _copied(view, (*batch, *columns, *rows), turned), last_two_swapped)
+
+
+def _copied(view: Labelled, labels: Labels, shape: tuple[int, ...]) -> View:
+    """A copy without gaps, its axes in some order and joined to a shape."""
+    size = view.array.nbytes
+    if size < _LENT:
+        return then(_arranged(view, labels, shape), np.ascontiguousarray)
+    axes = [view.labels.index(n) for n in labels if n in view.labels]
+    full, order = tuple(view.array.shape[n] for n in axes), transposed(axes)
+
+    def copy(array: Array) -> Array:
+        made = np.ndarray(full, array.dtype, memory.spare(size))
+        np.copyto(made, order(array))
+        return made.reshape(shape)
+
+    return copy
+
+
+def is_lent(view: Labelled, made: Matrices) -> bool:
+    """Whether matrices lie in memory that is to be given back."""
+    return view.array.nbytes >= _LENT and not is_readable(view, made)
+
+
+def given_back(matrices: Array) -> None:
+    """Give back the memory in which lent matrices lie, when nobody reads them any more."""
+    raw = matrices.base
+    assert raw is not None, "they are a view of what was lent"
+    memory.give(raw)
 
 
 def _arranged(view: Labelled, labels: Labels, shape: tuple[int, ...]) -> View:

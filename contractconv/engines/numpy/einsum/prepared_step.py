@@ -24,6 +24,8 @@ from contractconv.engines.numpy.einsum.operand_views import (
     as_matrices,
     diagonal,
     follow,
+    given_back,
+    is_lent,
     is_readable,
     reshaped,
     then,
@@ -37,6 +39,8 @@ from contractconv.planning.workspace import Workspace
 
 # From arrays to a new array.
 Prepared = Callable[[Sequence[Array]], Array]
+# Likewise, or to what is written where somebody says.
+Multiplied = Callable[[Sequence[Array], Array | None], Array]
 # Bytes between elements that fall on the same lines of a cache, and rows that are too many then.
 _ALIASED, _MANY_ROWS = 1 << 10, 1 << 9
 # Elements up to which a copy takes less time than a call for each line.
@@ -283,8 +287,6 @@ class _Step:
             return self._line_by_line(found, line)
         one, two = self._matrices(found)
         self._count_copies(one, two)
-        first = as_matrices(self.views[0], self.looks[0], one)
-        second = as_matrices(self.views[1], self.looks[1], two)
         (high, deep), wide = one.shape[-2:], two.shape[-1]
         lead = tuple(map(max, one.shape[:-2], two.shape[:-2]))
         work: Any = matrix_product
@@ -292,19 +294,36 @@ class _Step:
             work = step_arithmetic.exactly_multiplied
         elif deep > terms_at_once(high, wide):
             work = step_arithmetic.dot if (high, wide, lead) == (1, 1, ()) else multiplied
+        multiplied_to = self._multiplying((one, two), work)
         into = self._into(batch, rows, columns, (*lead, high, wide))
         if into is None:
             self.beside += self._bytes((*batch, *rows, *columns))
-            return self._aside(first, second, work, (*batch, *rows, *columns))
+            return self._aside(multiplied_to, (*batch, *rows, *columns))
         sizes = self.sizes
         if self._is_small() and (*batch, *rows, *columns) == self.output:
             made = reshaped((*lead, high, wide), sizes)
-            return lambda given: made(work(first(given[0]), second(given[1]), None))
+            return lambda given: made(multiplied_to(given, None))
 
         def multiply(given: Sequence[Array]) -> Array:
             out = memory.empty(sizes, given[0].dtype)
-            work(first(given[0]), second(given[1]), into(out))
+            multiplied_to(given, into(out))
             return out
+
+        return multiply
+
+    def _multiplying(self, matrices: tuple[Matrices, Matrices], work: Any) -> Multiplied:
+        """The operands as matrices, multiplied by some function."""
+        first, second = map(as_matrices, self.views, self.looks, matrices)
+        lent = [n for n, own in enumerate(map(is_lent, self.views, matrices)) if own]
+        if not lent:
+            return lambda given, out: work(first(given[0]), second(given[1]), out)
+
+        def multiply(given: Sequence[Array], out: Array | None) -> Array:
+            factors = first(given[0]), second(given[1])
+            made: Array = work(*factors, out)
+            for n in lent:
+                given_back(factors[n])
+            return made
 
         return multiply
 
@@ -326,16 +345,13 @@ class _Step:
         self._count_copies(*self._matrices(lines))
         self.beside += self._bytes(lines.batch)
         self.lent = False
-        first, second = (
-            as_matrices(view, look, made)
-            for view, look, made in zip(self.views, self.looks, self._matrices(lines), strict=True)
-        )
+        multiplied_to = self._multiplying(self._matrices(lines), multiplied)
         sizes, shape = self.sizes, self.shape(lines.batch)
         axes = tuple(range(len(found.batch), len(shape)))
         order = tuple(found.batch.index(n) for n in self.output)
 
         def add(given: Sequence[Array]) -> Array:
-            made = multiplied(first(given[0]), second(given[1])).reshape(shape)
+            made = multiplied_to(given, None).reshape(shape)
             return np.ascontiguousarray(summed(made, axes).transpose(order)).reshape(sizes)
 
         return add
@@ -392,14 +408,14 @@ class _Step:
             reshaped(tuple(full[n] for n in axes), shape),
         )  # fmt: skip
 
-    def _aside(self, first: View, second: View, work: Any, order: Labels) -> Prepared:
+    def _aside(self, multiplied_to: Multiplied, order: Labels) -> Prepared:
         """A product that is put in order afterwards."""
         sizes, full = self.sizes, self.shape(self.output)
         axes = tuple(order.index(n) for n in self.output)
         shape = self.shape(order)
 
         def multiply(given: Sequence[Array]) -> Array:
-            made = work(first(given[0]), second(given[1]), None).reshape(shape)
+            made = multiplied_to(given, None).reshape(shape)
             out = memory.empty(sizes, given[0].dtype)
             step_arithmetic.copied(out.reshape(full), made.transpose(axes))
             return out

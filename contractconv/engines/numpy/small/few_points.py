@@ -1,4 +1,4 @@
-"""Which steps are small, and where their points read and write."""
+"""Which steps are small, or fit in cache, and where their points read and write."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from contractconv.arrays.views import Array, Labels
 from contractconv.engines.numpy.reducing import numerator
 from contractconv.notation.problem import Accesses, Problem
+from contractconv.planning.cost import AT_ONCE, laid_out
 
 # Points that take less time than deciding what to do with them.
 _FEW = 1 << 12
@@ -20,6 +21,11 @@ _are_told_apart = ContextVar("small steps are told apart", default=True)
 def is_small(problem: Problem) -> bool:
     """Whether it has some points, but so few that calls take longer."""
     return _are_told_apart.get() and 0 < problem.points < _FEW
+
+
+def fits(problem: Problem) -> bool:
+    """Whether it has some points, and what is laid out as matrices stays in cache."""
+    return _are_told_apart.get() and problem.points > 0 and laid_out(problem) <= AT_ONCE
 
 
 @contextmanager

@@ -1,4 +1,9 @@
-"""Small steps with windows: operands are seen with an axis for each index, then it is an einsum."""
+"""Steps with windows that are laid out at once: an axis for each index, then it is an einsum.
+
+Small ones, as nothing else would be worth its while; and products of matrices that stay in cache
+until they are multiplied: BLAS shares them among its own threads at once, while blocks that threads
+of Python share have to be planned anew in each of them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,8 @@ from contractconv.arrays.views import Array, overlap, steps_of
 from contractconv.arrays.workspace import Making
 from contractconv.engines.numpy.einsum import prepared_step
 from contractconv.engines.numpy.einsum.operand_views import View, as_it_is
-from contractconv.engines.numpy.small.few_points import is_small
+from contractconv.engines.numpy.matrix_product import PRODUCT, way_of
+from contractconv.engines.numpy.small.few_points import fits, is_small
 from contractconv.notation.problem import Access, Problem
 from contractconv.planning.roles import Labels
 from contractconv.planning.workspace import Workspace
@@ -44,7 +50,7 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
 
     Returns:
         What makes an array of shape ``problem.output_sizes`` of such arrays; ``None`` if the step
-        is not small, or no einsum even if its windows have axes of their own.
+        is too large, or no einsum even if its windows have axes of their own.
 
     Example:
         >>> from contractconv.notation.extents import resolve
@@ -53,7 +59,9 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         >>> prepared(resolve(parse("(i+k), k -> i"), [(3,), (2,)], {}), (x, w)).work((x, w))
         array([21., 42.])
     """
-    if not is_small(problem) or any(a.divisor != 1 for t in problem.operands for a in t):
+    if any(a.divisor != 1 for t in problem.operands for a in t):
+        return None
+    if not is_small(problem) and not _is_product(problem, arrays):
         return None
     seen = [_seen(problem, n, array) for n, array in enumerate(arrays)]
     extents = problem.extents
@@ -72,6 +80,12 @@ def prepared(problem: Problem, arrays: Sequence[Array]) -> Making | None:
         lambda given: work([look(array) for look, array in zip(looks, given, strict=True)]),
         Workspace(beside=beside), made.lent,
     )  # fmt: skip
+
+
+def _is_product(problem: Problem, arrays: Sequence[Array]) -> bool:
+    """Whether matrices are multiplied that stay in cache when they are laid out at once."""
+    linear = REDUCTIONS[problem.reduce].linear and len(arrays) == 2
+    return linear and fits(problem) and way_of(problem, arrays[0].dtype) == PRODUCT
 
 
 def _seen(problem: Problem, number: int, array: Array) -> _Seen:
