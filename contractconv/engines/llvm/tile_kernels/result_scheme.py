@@ -25,6 +25,9 @@ _DEEP_CUTS = ((1 << 30, 64, 4), (64, 64, 4), (64, 64, 2))
 _LINE = 512
 # Channels of the kernel that are transformed at once.
 _CHUNK = 64
+# How many times a transformed kernel passes through memory that is written, and read in another
+# stage; and bytes of transformed tiles that stay in some cache meanwhile.
+_PASSES, _NEAR = 3, 8 << 20
 # Bytes of scratch where the products of all tiles lie beside transformed channels of the kernel.
 _DEEP = 1 << 20
 
@@ -210,9 +213,11 @@ class Deep(Result):
         n, tiles = self.layer.products, self.layer.tiles
         block = max(1, SCRATCH // (n * (self.channel_bytes + 4 * self.number.bytes)))
         weights = self.channels * self.columns * self.number.size
-        if not self.fits or n * weights <= 2 * SCRATCH:
+        if not self.fits or n * weights <= SCRATCH:
             return False
-        return tiles * self.channel_bytes * self._apart < weights * -(-tiles // block)
+        data = tiles * self.channel_bytes
+        passes = _PASSES if n * data <= _NEAR else 1
+        return data * self._apart < passes * weights * -(-tiles // block)
 
     def build(self) -> Program:
         """First the products of all tiles, or of some at a time, then the results."""
