@@ -21,10 +21,16 @@ from strategies import Array, Problem, Shape, problems, seeds, windows
 
 import contractconv as cc
 from contractconv import Algorithm, Reduction
+from contractconv.arrays.views import contiguous
 from contractconv.engines.llvm.kernels import native
+from contractconv.engines.llvm.kernels.epilogue_code import RAW
 from contractconv.engines.llvm.tile_kernels import result_scheme, scheme
+from contractconv.engines.llvm.tile_kernels.layer_roles import Layer
 from contractconv.engines.numpy.small import few_points
 from contractconv.machine import memory
+from contractconv.notation.extents import resolve
+from contractconv.notation.parser import parse
+from contractconv.planning.scatter_phases import windows as windows_of
 
 ENGINES = ("llvm", "numpy", "at once")
 FAST = ("toom-cook", "fft")
@@ -282,6 +288,30 @@ def test_every_layer_in_parts(name: str, operand: int | None) -> None:
         steps, factors = run.vjp_plan(operand), (cotangent, operands[1 - operand])
     error = tolerance(steps, (factors[0], factors[1]), "toom-cook")
     assert_within(result, expected(name, operand), error, "float32")
+
+
+@pytest.mark.parametrize(
+    ("data", "columns", "deep"),
+    [
+        # The kernel stays in cache; it does not, and tiles do; neither does.
+        ((1, 96, 40), 64, False),
+        ((2, 64, 512), 512, True),
+        ((4, 100, 256), 256, True),
+        ((256, 256, 64), 2048, False),
+    ],
+)
+def test_a_kernel_passes_through_memory_only_if_it_must(
+    data: Shape, columns: int, deep: bool
+) -> None:
+    """Whether tiles or the transformed kernel are read again depends on what stays in cache."""
+    problem = resolve(parse("b (i+k) c, k c o -> b i o"), [data, (5, data[2], columns)])
+    strides = contiguous(problem, 4)
+    found = Layer.of(
+        problem, windows_of(problem), (6,), (strides[0], strides[1], strides[2]), "float32"
+    )
+    assert found is not None
+    for threads in (1, 2, 8):
+        assert result_scheme.Deep(found, False, threads, RAW).pays is deep
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

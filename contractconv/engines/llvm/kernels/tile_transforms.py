@@ -36,6 +36,8 @@ NOWHERE = _next()  # what elements outside are read from, or written to
 ARGUMENTS = _next()
 # Offsets below this one are of elements outside of the array.
 _OUTSIDE = -(1 << 59)
+# How many tiles before it is needed a tile is asked for.
+_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class _Transform:
 
         def tile(which: Int) -> None:
             number = a[FIRST] + which
+            if self.transform.contiguous and not self.transform.collecting:
+                self._ask_for(number + _AHEAD)
             self._find(number, pointers)
             self._channels(pointers, a[PRODUCTS] + which * a[TILE_STEP])
 
@@ -168,6 +172,21 @@ class _Transform:
             e.set_entry(pointers, n, e.chosen(offset < _OUTSIDE, a[NOWHERE], start + offset))
 
         e.repeat(0, elements, element)
+
+    def _ask_for(self, number: Int) -> None:
+        """Let a later tile come into cache, if each is a line of its own.
+
+        Of the taps of a wide layer, one panel of columns is read: a line of the cache in each page.
+        """
+        e, a = self.e, self.arguments
+
+        def element(n: Int) -> None:
+            e.prefetch(start + e.entry_of(a[TILES], n))
+
+        there = e.builder.and_(number < a[FIRST] + a[COUNT], a[TILES_A_LINE] < 2)
+        with e.builder.if_then(there):
+            start = a[PLACES] + e.entry_of(a[LINES], number)
+            e.repeat(0, self.transform.elements, element)
 
     def _channels(self, pointers: Int, products: Int) -> None:
         step, size = self.arguments[LANE_STEP], self.e.number.size
