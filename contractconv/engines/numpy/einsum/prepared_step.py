@@ -342,10 +342,11 @@ class _Step:
         """Products of lines, which are summed afterwards."""
         others = tuple(n for n in found.summed if n != line)
         lines = Roles((*found.batch, *others), (), (), (line,))
-        self._count_copies(*self._matrices(lines))
+        matrices = self._matrices(lines)
+        self._count_copies(*matrices)
         self.beside += self._bytes(lines.batch)
         self.lent = False
-        multiplied_to = self._multiplying(self._matrices(lines), multiplied)
+        multiplied_to = self._multiplying(matrices, multiplied)
         sizes, shape = self.sizes, self.shape(lines.batch)
         axes = tuple(range(len(found.batch), len(shape)))
         order = tuple(found.batch.index(n) for n in self.output)
